@@ -1,0 +1,53 @@
+/* chip.h - what every device model is: a value, a field table and functions of (state, time).
+ *
+ * A chip's state is a plain struct without pointers, threads, clocks or files; `now_ns` is
+ * virtual ns and never decreases from call to call on one state. Functions depend on nothing but
+ * their arguments. The board (pc.c) gives a chip its ports, IRQ lines and back ends.
+ *
+ * Time: advance(s, now) is called exactly when now >= next_event(s) (at the first tick at or
+ * after it), and before any read or write at the same tick; it is never called at any other time,
+ * so a state's bytes depend only on the guest's accesses and on events, never on who polls.
+ * Output pins: outputs(s) is a bit mask of levels (bit numbers in the chip's header); the bus
+ * compares it before and after each call and turns changes into IRQ effects. A chip that must
+ * show an edge takes two events, one for each level.
+ * Guest-controlled values are hostile: any offset, size and value is defined; no assert.
+ * Threads: one thread at a time, the one that holds the baton; `pure` reads take a const state
+ * and may run on the vCPU's thread while nothing else touches the chip. */
+#ifndef TANDEM_HW_CHIP_H
+#define TANDEM_HW_CHIP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* One named field (or array) of a chip's state: the single source for snapshot, digest, `info`
+ * and for naming what differs. Every byte of state that matters is in exactly one field. */
+struct chip_field {
+    const char *name;
+    uint32_t offset;     /* byte offset in the state struct */
+    uint32_t elem_bytes; /* 1, 2, 4 or 8 */
+    uint32_t count;      /* elements; 1 unless an array */
+};
+
+#define CHIP_FIELD(type, member) {#member, offsetof(type, member), sizeof(((type *)0)->member), 1}
+#define CHIP_ARRAY(type, member)                                                                   \
+    {#member, offsetof(type, member), sizeof(((type *)0)->member[0]),                              \
+     sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0])}
+
+struct chip_class {
+    const char *name;                /* part number: "i8254" */
+    size_t state_bytes;
+    const struct chip_field *fields; /* `nfields` of them */
+    size_t nfields;
+    void (*reset)(void *s, uint64_t now_ns);
+    /* One register access: offset from the chip's base, size 1, 2 or 4 bytes (the bus splits wider
+     * or unaligned accesses for 8-bit chips). Reads return the value in the low bits. */
+    uint32_t (*read)(void *s, uint32_t offset, unsigned size, uint64_t now_ns);
+    void (*write)(void *s, uint32_t offset, unsigned size, uint32_t value, uint64_t now_ns);
+    /* Side-effect-free read of the registers that the board declares pure; NULL if none. */
+    uint32_t (*pure_read)(const void *s, uint32_t offset, unsigned size, uint64_t now_ns);
+    void (*advance)(void *s, uint64_t now_ns);     /* NULL: no events */
+    uint64_t (*next_event)(const void *s);         /* absolute virtual ns, NS_NEVER: none */
+    uint32_t (*outputs)(const void *s);            /* NULL: no pins */
+};
+
+#endif

@@ -1,0 +1,143 @@
+/* link.h - the link between one vCPU and the devices: horizon, accesses, effects, baton.
+ *
+ * The vCPU counts ticks; the device side answers "how far may it go" (the horizon H). Design,
+ * section 4, rules 1 to 7. Device code runs through `struct link_ops` on whichever thread holds
+ * the baton: the device thread (mode thread), the vCPU's (inline), or either (adaptive). The
+ * sequence of ops calls, with their ticks, is the same in every mode, but for step() calls that
+ * handle nothing (a quantum boundary), which therefore must change no device state.
+ *
+ * Order at one tick T: all events at T (by device number, then sequence), then the effects at T,
+ * then the instruction that makes T into T+1, whose accesses are stamped T.
+ * An effect caused by an access stamped t applies at t + L(d), L >= 1; one caused by an event at T
+ * applies at T. The vCPU side keeps pending effects ordered by (tick, dev, seq).
+ *
+ * Threads: each function names its caller. What crosses: see the table in link.c. */
+#ifndef TANDEM_SYNCQ_LINK_H
+#define TANDEM_SYNCQ_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum link_mode { LINK_THREAD, LINK_INLINE, LINK_ADAPTIVE };
+
+enum access_kind { ACCESS_PIO_READ, ACCESS_PIO_WRITE, ACCESS_MMIO_READ, ACCESS_MMIO_WRITE };
+
+/* One device access of a vCPU, stamped with its tick. */
+struct access {
+    uint64_t tick;   /* tick of the accessing instruction (before it retires) */
+    uint64_t addr;   /* port or physical address */
+    uint32_t value;  /* writes: the value, in the low `size` bytes */
+    uint16_t range;  /* index in the bus map (busmap.h) */
+    uint8_t size;    /* 1, 2 or 4 bytes */
+    uint8_t kind;    /* enum access_kind */
+    uint8_t vcpu;    /* vCPU number */
+};
+
+enum effect_kind {
+    EFFECT_IRQ,      /* line `line` goes to level `value` (0 or 1) */
+    EFFECT_RESET,    /* the guest asked for a machine reset */
+    EFFECT_POWEROFF, /* the guest powered the machine off */
+    EFFECT_EXIT,     /* isa-debug-exit: leave with status `value` */
+};
+
+/* What devices do to the vCPU's side, applied at exactly `tick`. */
+struct effect {
+    uint64_t tick;
+    uint32_t seq;    /* set by the link: order of emission */
+    uint16_t dev;    /* device number, the tie breaker */
+    uint8_t kind;    /* enum effect_kind */
+    uint8_t line;    /* EFFECT_IRQ: interrupt line 0..15 */
+    uint32_t value;
+};
+
+struct link;
+
+/* The device side. Called only by the holder of the baton; `ctx` is link_config.ctx. */
+struct link_ops {
+    /* Serves one access at a->tick. All events up to and at a->tick were handled before. Returns
+     * the value read (0 for writes). May call link_effect. */
+    uint32_t (*access)(void *ctx, const struct access *a);
+    /* The vCPU stands at `tick`: handles every event at it (none is earlier), and takes in external
+     * input with this stamp. May call link_effect. */
+    void (*step)(void *ctx, uint64_t tick);
+    /* The tick of the next event, > the last step's tick (or >= an access's tick + 1); TICK_NEVER if
+     * none. Asked after each access and step; the link caps it with the quantum. No side effects. */
+    uint64_t (*next_event)(void *ctx);
+    /* The vCPU is halted at `tick` with nothing to do before `max_tick`, the next event or pending
+     * effect (TICK_NEVER: none). Returns the tick <= max_tick to which it may warp, after pacing:
+     * at once with sleep=off; with sleep=on after the host time that the warp lasts, earlier when
+     * input arrives. TICK_NEVER: nothing can ever end this halt. Returns `tick` (no progress) only
+     * when input is waiting for the next step() or a stop was requested. May block. */
+    uint64_t (*idle)(void *ctx, uint64_t tick, uint64_t max_tick);
+    /* Host I/O service: waits up to timeout_ns of host time (0: polls; UINT64_MAX: no limit) for host
+     * file descriptors or for wake(). Called by the device thread when it has nothing to do, or by
+     * the vCPU's at horizons in modes without a free device thread (rate-limited by the link). */
+    void (*host_io)(void *ctx, uint64_t timeout_ns);
+    /* Ends a host_io() or idle() wait of another thread. Any thread; carries no data. */
+    void (*wake)(void *ctx);
+};
+
+/* Figures for -stats; host times in ns. Read after link_stop(), or approximately by the vCPU. */
+struct link_stats {
+    uint64_t posted, synchronous, pure; /* accesses by class, as the vCPU made them */
+    uint64_t steps;                     /* horizons reached by the vCPU */
+    uint64_t effects;                   /* effects applied */
+    uint64_t rendezvous;                /* times the vCPU waited for the other thread */
+    uint64_t wait_ns;                   /* host time in those waits */
+    uint64_t vcpu_parks, dev_parks;     /* futex sleeps */
+    uint64_t vcpu_parked_ns, dev_parked_ns;
+    uint64_t handovers;                 /* times the baton changed threads */
+    uint64_t idle_ns;                   /* host time in ops->idle */
+};
+
+struct link_config {
+    enum link_mode mode;
+    const struct link_ops *ops;
+    void *ctx;
+    uint64_t quantum_ticks;   /* H is never further than this from the vCPU's tick; > 0 */
+    uint32_t spin_iterations; /* before parking; 0 on one core (link_default_spin()) */
+    uint64_t jitter_seed;     /* test: random host delays at each cross-thread step; 0: none */
+    uint64_t plant_late;      /* test: the effect with this sequence number applies one tick late; 0: none */
+    uint8_t vcpu;             /* vCPU number */
+};
+
+/* Start-up and end: one thread, no other in the link. NULL with errno on lack of memory. */
+struct link *link_create(const struct link_config *cfg);
+void link_destroy(struct link *l);
+/* Body of the device thread (modes thread and adaptive): returns after link_stop(). */
+void link_device_loop(struct link *l);
+/* Asks both sides to leave; any thread, async-signal-safe. link_arrive/link_idle return early. */
+void link_stop(struct link *l);
+bool link_stopping(const struct link *l);
+void link_get_stats(const struct link *l, struct link_stats *out);
+/* Spin count that suits the CPUs this process may run on: 0 when there is only one. */
+uint32_t link_default_spin(void);
+
+/* --- vCPU's thread --- */
+/* First tick at which the vCPU must call link_arrive: min(horizon, bound of posted writes, next
+ * pending effect). It may retire instructions while its tick is below this. */
+uint64_t link_limit(const struct link *l);
+/* Posted write: handed over (or, holding the baton, served at once). The limit may shrink, never below
+ * a->tick + 1; latency_ticks >= 1 is L(d). Blocks only while the queue is full. */
+void link_post(struct link *l, const struct access *a, uint64_t latency_ticks);
+/* Synchronous access (read or write): all earlier accesses first. The limit may shrink likewise. */
+uint32_t link_sync(struct link *l, const struct access *a, uint64_t latency_ticks);
+/* Before a pure read: waits until every posted access was taken. Until the next post or arrival
+ * no other thread changes any chip, so the vCPU may read chip state in place. */
+void link_settle(struct link *l);
+/* The vCPU stands at `tick` (== link_limit()): waits until everything at it is handled and the
+ * horizon is beyond it (or a stop was requested). Then take the effects due. */
+void link_arrive(struct link *l, uint64_t tick);
+/* Next effect with e.tick <= tick, in order; false: none. */
+bool link_effect_take(struct link *l, uint64_t tick, struct effect *e);
+/* The vCPU is halted at `tick` < link_limit(), no effect due: returns the tick to which it warps
+ * (then call link_arrive(that tick) if it equals link_limit(); it may be == tick after input or a
+ * stop: arrive again via link_poke), or TICK_NEVER: nothing can end it. */
+uint64_t link_idle(struct link *l, uint64_t tick);
+
+/* --- holder of the baton, from inside ops --- */
+/* Emits an effect; e->seq is ignored. From access(): e->tick >= access tick + 1; from step(tick):
+ * e->tick >= tick. */
+void link_effect(struct link *l, const struct effect *e);
+
+#endif

@@ -1,0 +1,91 @@
+/* guest_state.h - the architectural state of one vCPU, as both engines address it.
+ *
+ * Open on purpose: the IR interpreter, the C helpers and emitted code read and write these fields.
+ * Arithmetic flags are symbolic: CF PF AF ZF SF OF are a function of the four IR_CC_* slots
+ * (cc.h); DF is `df`; the other EFLAGS bits are in `eflags`. eip is exact only between blocks and
+ * after a fault: inside a block it is implied by the IR op (tb.h).
+ * Owner: the vCPU's thread. */
+#ifndef TANDEM_TRANSLATOR_GUEST_STATE_H
+#define TANDEM_TRANSLATOR_GUEST_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Value slots: what IR operands name. */
+enum ir_slot {
+    IR_EAX, IR_ECX, IR_EDX, IR_EBX, IR_ESP, IR_EBP, IR_ESI, IR_EDI,
+    IR_CC_OP, /* enum cc_op (cc.h): how the flags derive from the next three */
+    IR_CC_A,  /* first operand */
+    IR_CC_B,  /* second operand (see cc.h per kind) */
+    IR_CC_R,  /* result, zero-extended to 32 bits; CC_EFLAGS: the flags themselves */
+    IR_ZERO,  /* always 0: base of absolute addresses, never written */
+    IR_NONE,  /* written by ops whose result nobody wants, never read */
+    IR_T0 = 16, /* temporaries: dead at guest instruction boundaries */
+    IR_T_LAST = 31,
+    IR_NSLOTS = 32
+};
+
+enum seg_reg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_COUNT };
+
+/* A segment register with its hidden part. `access` holds descriptor bits 8..23 as in the second
+ * descriptor dword shifted right by 8: type 0..3, S 4, DPL 5..6, P 7, AVL 12, D/B 14, G 15. */
+struct segment {
+    uint16_t sel;
+    uint16_t access; /* 0: unusable (null selector) */
+    uint32_t base;   /* linear address */
+    uint32_t limit;  /* last valid offset (G already applied) for expand-up */
+};
+
+#define SEG_ACC_TYPE 0x000f
+#define SEG_ACC_S    0x0010
+#define SEG_ACC_DPL  0x0060
+#define SEG_ACC_P    0x0080
+#define SEG_ACC_DB   0x4000
+#define SEG_ACC_G    0x8000
+
+struct desc_table {
+    uint32_t base;
+    uint16_t limit;
+};
+
+/* x87: registers are kept in stack-independent order (physical R0..R7), as the chip does. */
+struct x87_state {
+    uint8_t r[8][16]; /* 80-bit values in the first 10 bytes; the rest 0 */
+    uint16_t cw, sw;  /* TOP lives in sw bits 11..13 */
+    uint8_t empty;    /* bit i: physical register i is empty (the tag word is derived) */
+    uint16_t fop, fcs, fds;
+    uint32_t fip, fdp;
+};
+
+enum { CR0_PE = 1u << 0, CR0_MP = 1u << 1, CR0_EM = 1u << 2, CR0_TS = 1u << 3, CR0_ET = 1u << 4,
+       CR0_NE = 1u << 5, CR0_WP = 1u << 16, CR0_AM = 1u << 18, CR0_NW = 1u << 29, CR0_CD = 1u << 30 };
+#define CR0_PG (1u << 31)
+enum { CR4_TSD = 1u << 2, CR4_DE = 1u << 3, CR4_PSE = 1u << 4, CR4_PGE = 1u << 7 };
+enum { FLAG_CF = 1u << 0, FLAG_1 = 1u << 1, FLAG_PF = 1u << 2, FLAG_AF = 1u << 4, FLAG_ZF = 1u << 6,
+       FLAG_SF = 1u << 7, FLAG_TF = 1u << 8, FLAG_IF = 1u << 9, FLAG_DF = 1u << 10, FLAG_OF = 1u << 11,
+       FLAG_IOPL = 3u << 12, FLAG_NT = 1u << 14, FLAG_RF = 1u << 16, FLAG_VM = 1u << 17,
+       FLAG_AC = 1u << 18, FLAG_ID = 1u << 21 };
+#define FLAGS_ARITH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
+
+struct guest_state {
+    uint32_t slot[IR_NSLOTS]; /* first: emitted code addresses it with short displacements */
+    int64_t budget;           /* ticks that may still be reserved before the limit; tick = limit - budget */
+    uint32_t eip;
+    uint32_t eflags;          /* TF IF IOPL NT RF AC ID only (no arithmetic flags, no DF) */
+    int32_t df;               /* string direction: +1 or -1 */
+    uint32_t mode;            /* TB_MODE_* key of the current state (tb.h); helpers that change what it
+                                 depends on call vcpu_update_mode() */
+    uint8_t cpl;              /* 0..3 */
+    uint8_t int_shadow;       /* 1: interrupts are held off until one more instruction retired */
+    uint8_t halted;           /* 1: HLT retired, waiting for an interrupt */
+    struct segment seg[SEG_COUNT];
+    struct segment ldtr, tr;
+    struct desc_table gdtr, idtr;
+    uint32_t cr0, cr2, cr3, cr4;
+    uint32_t dr[8];           /* 4 and 5 unused (alias 6 and 7 unless CR4.DE) */
+    uint32_t sysenter_cs, sysenter_esp, sysenter_eip;
+    uint64_t tsc_offset;      /* added to virtual ns by RDTSC (1 GHz TSC) */
+    struct x87_state x87;
+};
+
+#endif

@@ -1,0 +1,74 @@
+/* ir.h - the intermediate representation of a translation block.
+ *
+ * A block is a flat array of 16-byte ops over the slots of guest_state.h. Contract for whoever
+ * emits or rewrites IR:
+ *  1. Every op that may fault (kinds M, X) comes before any write to a guest slot or CC slot by the same
+ *     guest instruction, or the written slots are temporaries: faults are precise.
+ *     (Exception: a helper may do its own ordering inside.)
+ *  2. op.insn is the index of the guest instruction in the block; eip and tick of a fault derive
+ *     from it. Indices never decrease.
+ *  3. Flags are live at every op that may fault, at every helper and at the block's end; elsewhere an F
+ *     op whose CC result is overwritten before a read may lose IRF_FLAGS (opt_flags.c).
+ *  4. The last op is an E op. Both engines run exactly this array. */
+#ifndef TANDEM_TRANSLATOR_IR_H
+#define TANDEM_TRANSLATOR_IR_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "translator/guest_state.h"
+
+enum ir_opcode {
+#define IROP(name, kinds, doc) IR_##name,
+#include "translator/ir_ops.def"
+#undef IROP
+    IR_OPCODE_COUNT
+};
+
+enum {
+    IRF_IMM = 1 << 0,   /* b (or what the row says) is the immediate */
+    IRF_FLAGS = 1 << 1, /* sets flags */
+    IRF_WRITE = 1 << 2, /* SEGADDR: for writing */
+    IRF_CC_KNOWN = 1 << 3, /* SETCC, CMOV, JCC: `size` holds the enum cc_op that IR_CC_OP has here */
+};
+
+struct ir_op {
+    uint16_t handler; /* filled by ir_finalize: dense index of (op, size, flags) for dispatch */
+    uint8_t op;       /* enum ir_opcode */
+    uint8_t size;     /* 0, 1, 2; for CC_KNOWN ops the enum cc_op value */
+    uint8_t flags;    /* IRF_* */
+    uint8_t dst, a, b;
+    uint8_t aux;
+    uint8_t insn;     /* guest instruction index in the block */
+    uint8_t reserved[6];
+    uint32_t imm, imm2;
+};
+_Static_assert(sizeof(struct ir_op) == 24, "ir_op is compact; 8-byte aligned on purpose");
+
+/* Which forms exist; indexes tables by opcode. */
+extern const char *const ir_op_name[IR_OPCODE_COUNT];
+extern const char *const ir_op_kinds[IR_OPCODE_COUNT];
+
+/* Fills op->handler of every op; the last step of translate_block. The numbering is ir_handlers.h's. */
+void ir_finalize(struct ir_op *ops, unsigned nops);
+
+/* Prints one op in readable form ("add32.f eax, eax, ebx"), for -d op and tests. */
+void ir_print(FILE *out, const struct ir_op *op);
+/* Checks the contract; returns NULL or a static message. For tests and debug builds. */
+const char *ir_validate(const struct ir_op *ops, unsigned nops);
+
+/* Helper functions: the ids of HELPER ops (op.imm). */
+enum ir_helper {
+#define HELPER(name, doc) HELPER_##name,
+#include "translator/helpers.def"
+#undef HELPER
+    HELPER_COUNT
+};
+
+/* A helper's result. FAULT: an exception is recorded in the vCPU (vcpu_raise); the engine leaves the
+ * block with eip at the op's instruction and gives back unretired ticks. */
+enum helper_result { HELPER_OK, HELPER_FAULT };
+struct vcpu;
+typedef enum helper_result (*ir_helper_fn)(struct vcpu *v, const struct ir_op *op);
+
+#endif

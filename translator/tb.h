@@ -1,0 +1,50 @@
+/* tb.h - translation blocks: what a block is keyed by, what it holds.
+ *
+ * A TB is a straight run of guest instructions from one entry, within one page (only its first
+ * instruction may cross into the next). It ends at a control transfer, before an instruction
+ * that would cross the page, after TB_INSNS_MAX instructions, and after every instruction whose
+ * effect is not confined to slots and memory: IN/OUT/INS/OUTS, RDTSC, HLT, STI/CLI, POPF, MOV to
+ * CRn/DRn/Sreg (SS always; DS/ES/FS/GS too, since mode may change), LGDT..., INT, IRET, far
+ * transfers, SYSENTER/SYSEXIT, INVLPG, WRMSR, REP string instructions (which also start their
+ * own TB: their tick count is dynamic). So a helper that needs the tick is always in the TB's last
+ * instruction: tick of that instruction = limit - budget - 1. */
+#ifndef TANDEM_TRANSLATOR_TB_H
+#define TANDEM_TRANSLATOR_TB_H
+
+#include "translator/ir.h"
+
+#define TB_INSNS_MAX 32
+#define TB_OPS_MAX 512
+
+/* What besides the address decides the meaning of the bytes. */
+enum {
+    TB_MODE_CODE32 = 1 << 0, /* CS.D */
+    TB_MODE_STACK32 = 1 << 1, /* SS.B */
+    TB_MODE_FLAT = 1 << 2,   /* CS, DS, ES, SS usable, base 0, limit 4 GiB, readable+writable data: no checks */
+    TB_MODE_USER = 1 << 3,   /* CPL 3 */
+    TB_MODE_PE = 1 << 4,     /* protected mode (CR0.PE) */
+    TB_MODE_FPU_NM = 1 << 5, /* x87 instructions raise #NM (CR0.EM or CR0.TS) */
+    TB_MODE_CPL0 = 1 << 6,   /* CPL 0: privileged instructions are allowed */
+    TB_MODE_WAIT_NM = 1 << 7,/* WAIT raises #NM (CR0.MP and CR0.TS) */
+    TB_MODE_VM86 = 1 << 8,   /* reserved */
+    TB_MODE_SINGLE = 1 << 9, /* build key only: the block has one instruction */
+};
+
+struct tb {
+    uint32_t phys_addr; /* of the first byte */
+    uint32_t lin_addr;  /* cs base + eip at entry */
+    uint32_t cs_base;
+    uint32_t mode;      /* TB_MODE_* */
+    uint32_t phys_page2;/* physical page of the bytes past the page end; ~0u: none */
+    uint16_t bytes;     /* guest bytes covered */
+    uint16_t nops;
+    uint8_t ninsns;     /* ticks that the block takes when it runs to its end (REP: per iteration) */
+    uint8_t valid;      /* 0: invalidated, never entered again */
+    uint16_t insn_offset[TB_INSNS_MAX + 1]; /* byte offset of each instruction; [ninsns] == bytes */
+    struct tb *chain[2];   /* direct successors by chain slot, or NULL (owner: the engine) */
+    struct tb *hash_next;  /* owner: the TB table */
+    struct tb *page_next[2]; /* list of the blocks on a physical page (first page, second page) */
+    struct ir_op ops[];    /* nops of them */
+};
+
+#endif

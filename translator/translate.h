@@ -1,0 +1,35 @@
+/* translate.h - guest bytes to IR.
+ * Threads: any; no shared state: a caller-owned scratch builder. */
+#ifndef TANDEM_TRANSLATOR_TRANSLATE_H
+#define TANDEM_TRANSLATOR_TRANSLATE_H
+
+#include "translator/tb.h"
+
+struct translate_request {
+    uint32_t eip;          /* of the first instruction */
+    uint32_t cs_base;
+    uint32_t cs_limit;     /* last valid eip (TB_MODE_FLAT: 0xffffffff) */
+    uint32_t mode;         /* TB_MODE_* (with SINGLE) */
+    const uint8_t *code;   /* host pointer to the first byte, in the first page */
+    uint32_t code_bytes;   /* readable there: to the page's end (1..4096) */
+    const uint8_t *code2;  /* start of the next page's bytes (at least 14), or NULL */
+    unsigned insns_max;    /* 1..TB_INSNS_MAX */
+};
+
+enum translate_result {
+    TRANSLATE_OK,
+    TRANSLATE_NEED_PAGE2, /* the first instruction crosses the page: call again with code2 */
+};
+
+struct translate_out {
+    unsigned nops, ninsns, bytes;
+    struct ir_op ops[TB_OPS_MAX];
+    uint16_t insn_offset[TB_INSNS_MAX + 1];
+};
+
+/* Decodes and builds one block: never fails otherwise. Bytes that are no instruction become RAISE #UD,
+ * an instruction over 15 bytes RAISE #GP(0), fetching past cs_limit RAISE #GP(0). The ops are optimized
+ * (dead flags) and finalized (handler indices filled by ir_finalize). */
+enum translate_result translate_block(const struct translate_request *req, struct translate_out *out);
+
+#endif

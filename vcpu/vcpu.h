@@ -1,0 +1,85 @@
+/* vcpu.h - one virtual CPU: state, MMU, interrupts and the run loop.
+ *
+ * Threads: create/reset/destroy while it does not run; vcpu_run on the vCPU's own thread; everything else
+ * there too, unless it says otherwise. */
+#ifndef TANDEM_VCPU_VCPU_H
+#define TANDEM_VCPU_VCPU_H
+
+#include "syncq/busmap.h"
+#include "syncq/link.h"
+#include "translator/guest_state.h"
+#include "vcpu/ram.h"
+
+struct vcpu;
+
+/* The interrupt controller on the vCPU's side (8259 pair), wired by the board. Called on the
+ * vCPU's thread only. */
+struct vcpu_intc {
+    void *ctx;
+    void (*set_line)(void *ctx, unsigned line, unsigned level);
+    bool (*intr)(const void *ctx);     /* INTR pin */
+    uint8_t (*acknowledge)(void *ctx); /* INTA cycle: vector (spurious when nothing is pending) */
+    bool (*can_interrupt)(const void *ctx); /* false: every line is masked, no interrupt can ever come */
+};
+
+struct vcpu_config {
+    struct ram *ram;
+    struct link *link;
+    const struct busmap *bus;
+    struct vcpu_intc intc;
+    unsigned shift;        /* ticks to ns */
+    uint8_t number;
+    bool single_tb;        /* test: every TB has one instruction */
+    uint64_t digest_every; /* ticks between digest points; 0: none */
+    /* Called at every multiple of digest_every, after all effects at that tick; vCPU's thread. */
+    void (*digest)(void *ctx, uint64_t tick);
+    void *digest_ctx;
+    /* Called now and then (at most once a quantum) on the vCPU's thread: status line, limits. May be NULL. */
+    void (*progress)(void *ctx, uint64_t tick);
+    void *progress_ctx;
+    uint64_t tick_limit;   /* stop at this tick (tests); TICK_NEVER: none */
+};
+
+enum vcpu_exit {
+    VCPU_EXIT_POWEROFF,     /* guest power-off (EFFECT_POWEROFF) */
+    VCPU_EXIT_RESET,        /* guest asked for a reset (EFFECT_RESET) */
+    VCPU_EXIT_DEBUG,        /* isa-debug-exit; value in vcpu_exit_value */
+    VCPU_EXIT_HALTED,       /* HLT with interrupts off, or with nothing that can interrupt */
+    VCPU_EXIT_TRIPLE_FAULT,
+    VCPU_EXIT_STOPPED,      /* link_stop() */
+    VCPU_EXIT_TICK_LIMIT,
+};
+
+struct vcpu_stats {
+    uint64_t icount, idle_ticks;
+    uint64_t tb_built, tb_ops, tb_lookups, tb_invalidated;
+    uint64_t tlb_fills, tlb_flushes;
+    uint64_t exceptions, interrupts;
+};
+
+/* NULL: no memory. */
+struct vcpu *vcpu_create(const struct vcpu_config *cfg);
+void vcpu_destroy(struct vcpu *v);
+/* Power-on state of a P6 (SDM 3A 9.1), flushing TLB and TBs; ticks go on. */
+void vcpu_reset(struct vcpu *v);
+/* Direct-boot state: 32-bit flat protected mode, paging off, interrupts off, CS=0x10 (code) and DS..SS=0x18 (data)
+ * base 0 limit 4 GiB, eip as given; GPRs zero until set through vcpu_state(). */
+void vcpu_set_flat32(struct vcpu *v, uint32_t eip, uint16_t code_sel, uint16_t data_sel);
+struct guest_state *vcpu_state(struct vcpu *v);
+/* After changing segments, CRs or cpl in vcpu_state() from outside: recomputes mode, flushes TLB. */
+void vcpu_state_changed(struct vcpu *v);
+enum vcpu_exit vcpu_run(struct vcpu *v);
+uint32_t vcpu_exit_value(const struct vcpu *v);
+uint64_t vcpu_tick(const struct vcpu *v);       /* icount + idle, at the vCPU's current boundary */
+uint64_t vcpu_now_ns(const struct vcpu *v);
+/* Approximate, from any thread (relaxed): for status lines. */
+uint64_t vcpu_tick_peek(const struct vcpu *v);
+void vcpu_get_stats(const struct vcpu *v, struct vcpu_stats *out);
+/* Makes every clean page trap its first store again; called with the dirty bits cleared. */
+void vcpu_dirty_rearm(struct vcpu *v);
+/* Guest memory changed by somebody else than this vCPU (DMA, loader) while it stands: drops code there. */
+void vcpu_ram_changed(struct vcpu *v, uint64_t phys_addr, uint64_t bytes);
+/* Digest of the CPU state alone goes through these: canonical bytes of the architectural state. */
+size_t vcpu_state_bytes(const struct vcpu *v, uint8_t *out, size_t max);
+
+#endif
