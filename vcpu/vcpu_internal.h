@@ -1,0 +1,158 @@
+/* vcpu_internal.h - what the vcpu files share. Owner of everything here: the vCPU's thread.
+ *
+ *   run.c        create, reset, run loop, effects, idle        interp.c   the IR interpreter
+ *   mmu.c tlb.h  page walk, softmmu TLB, guest memory access   tbcache.c  TB table, invalidation
+ *   io.c         ports and MMIO through bus map and link       string.c   MOVS..OUTS helpers
+ *   except.c     exceptions, interrupts, IRET, INT             segment.c  descriptors, far transfers
+ *   system.c     CRn, DRn, MSRs, CPUID, LGDT, ...              integer.c  DIV, DAA, BOUND, ENTER, ...
+ *   fpu.c        x87 */
+#ifndef TANDEM_VCPU_INTERNAL_H
+#define TANDEM_VCPU_INTERNAL_H
+
+#include "clockcore/check.h"
+#include "clockcore/ticks.h"
+#include "translator/cc.h"
+#include "translator/tb.h"
+#include "vcpu/vcpu.h"
+
+enum exc_vector { EXC_DE = 0, EXC_DB = 1, EXC_NMI = 2, EXC_BP = 3, EXC_OF = 4, EXC_BR = 5, EXC_UD = 6,
+                  EXC_NM = 7, EXC_DF = 8, EXC_TS = 10, EXC_NP = 11, EXC_SS = 12, EXC_GP = 13, EXC_PF = 14,
+                  EXC_MF = 16, EXC_AC = 17 };
+
+/* A raised, not yet delivered exception. */
+struct pending_exc {
+    bool pending;
+    uint8_t vector;
+    bool has_error;
+    bool is_trap;      /* eip to push is `next_eip`, the instruction retired (INT3, INTO, #DB traps) */
+    uint32_t error;
+    uint32_t next_eip;
+};
+
+/* Softmmu TLB, direct mapped, one set per privilege (user or supervisor access). An access hits when the
+ * tag equals (generation << 32 | page address); `generation` bumps flush everything in O(1). A tag of 0
+ * never hits. tag_w is absent for clean pages (dirty tracking), code pages and watched pages. */
+#define TLB_BITS 10
+#define TLB_ENTRIES (1u << TLB_BITS)
+struct tlb_entry {
+    uint64_t tag_r, tag_w;   /* fast-path tags */
+    uintptr_t addend;        /* host pointer = addend + linear address */
+    uint32_t phys_page;      /* physical page address */
+    uint32_t perm;           /* TLB_* below: what the slow path may do without a new walk */
+    uint64_t tag;            /* the page's tag whatever the fast path may do */
+};
+enum { TLB_WRITABLE = 1, /* page tables allow writes and D is set */
+       TLB_MMIO = 2, TLB_WATCHED = 4, TLB_GLOBAL = 8 };
+
+#define JUMP_CACHE_BITS 12
+struct jump_entry { uint64_t key; struct tb *tb; };
+
+struct tbcache; /* tbcache.c */
+
+struct vcpu {
+    struct guest_state g;          /* first: helpers and emitted code start from it */
+    struct vcpu_config cfg;
+
+    /* time: tick = limit - g.budget */
+    uint64_t limit;
+    uint64_t idle_ticks;           /* ticks that were warps; icount = tick - idle_ticks */
+
+    struct tb *tb;                 /* running block */
+    struct pending_exc exc;
+    bool in_single;                /* the running TB has one instruction: MMIO and own-code writes are allowed */
+    bool redo_single;              /* set with HELPER_FAULT: no exception, run this instruction as a TB of its own */
+    bool intr;                     /* cached INTR pin */
+    uint8_t exit_reason;           /* enum vcpu_exit + 1, 0: none */
+    uint32_t exit_value;
+    uint32_t db_pending;           /* DR6 bits of data/I/O breakpoints hit by the running instruction */
+    bool dr_active;                /* DR7 enables something: single-instruction TBs with checks */
+    uint64_t tlb_generation;       /* 1..: in tags' high half */
+    struct tlb_entry tlb[2][TLB_ENTRIES];   /* [0] supervisor, [1] user */
+    struct tlb_entry itlb[2][TLB_ENTRIES];  /* instruction fetch */
+    struct jump_entry jump[1u << JUMP_CACHE_BITS];
+    struct tbcache *tbs;
+    struct vcpu_stats stats;
+    uint64_t tick_shown;           /* relaxed atomic copy for vcpu_tick_peek */
+};
+
+/* --- exceptions (except.c). Each records it and returns HELPER_FAULT, to be returned at once. Faults. --- */
+enum helper_result vcpu_raise(struct vcpu *v, unsigned vector);
+enum helper_result vcpu_raise_error(struct vcpu *v, unsigned vector, uint32_t error);
+/* Records a trap: the instruction retires; the handler returns to next_eip. */
+enum helper_result vcpu_raise_trap(struct vcpu *v, unsigned vector, uint32_t next_eip);
+/* Delivers v->exc at a boundary: g->eip is the faulting instruction's. Handles double and triple faults
+ * (sets exit_reason). The run loop calls it. */
+void vcpu_deliver_exception(struct vcpu *v);
+/* Delivers external interrupt `vector` at a boundary (leaves HLT). Faults in delivery are handled inside. */
+void vcpu_deliver_interrupt(struct vcpu *v, unsigned vector);
+
+/* --- guest memory (mmu.c); linear addresses; true: done, false: exception recorded (#PF) or redo_single.
+ * Widths 1, 2, 4, 8 bytes; may cross pages. `user`: access rights of CPL 3 or of the supervisor. --- */
+bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value);
+bool mem_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t value);
+/* Checks that [lin_addr, +bytes) could be written (faults as a write would), changing nothing but A/D bits. */
+bool mem_probe_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
+/* At the current CPL. */
+static inline bool mem_is_user(const struct vcpu *v) { return v->g.cpl == 3; }
+/* For the interpreter's slow path and read-modify-write (for_write: check write permission, then read). */
+bool mem_read_slow(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool for_write, uint32_t *value);
+bool mem_write_slow(struct vcpu *v, uint32_t lin_addr, unsigned bytes, uint32_t value);
+/* Host pointer for up to `bytes` readable/writable within one page, or NULL when MMIO, watched, code,
+ * clean or not mapped fast: then use mem_read/mem_write. For bulk string operations. */
+uint8_t *mem_fast_read(struct vcpu *v, uint32_t lin_addr);
+uint8_t *mem_fast_write(struct vcpu *v, uint32_t lin_addr);
+/* Instruction fetch: host pointer to the page that holds lin_addr and its physical page; false: #PF recorded. */
+bool mem_fetch_page(struct vcpu *v, uint32_t lin_addr, const uint8_t **host_page, uint32_t *phys_page);
+void tlb_flush(struct vcpu *v);                    /* all, globals too; also the jump cache */
+void tlb_flush_page(struct vcpu *v, uint32_t lin_addr);
+/* A page now holds (or no longer holds) translated code / a watchpoint: adjust fast-path tags. */
+void tlb_protect_phys_page(struct vcpu *v, uint32_t phys_page);
+
+/* --- blocks (tbcache.c) --- */
+bool tbcache_init(struct vcpu *v);
+void tbcache_free(struct vcpu *v);
+void tbcache_flush(struct vcpu *v);
+/* Block for the current eip and mode; single: of one instruction. NULL: exception recorded (fetch fault). */
+struct tb *tb_find(struct vcpu *v, bool single);
+bool tbcache_page_has_code(const struct vcpu *v, uint32_t phys_page);
+/* Is any valid block's code in [phys, +bytes)? (bitmap of 64-byte chunks first) */
+bool tbcache_overlaps(const struct vcpu *v, uint32_t phys_addr, unsigned bytes);
+void tbcache_invalidate(struct vcpu *v, uint32_t phys_addr, uint64_t bytes);
+
+/* --- engine --- */
+/* Runs v->tb and chained successors until a boundary that the run loop must look at. On return g->eip is exact and
+ * budget counts exactly the retired instructions. */
+void interp_run(struct vcpu *v, struct tb *tb);
+
+/* --- I/O (io.c); only from a TB's last instruction; the stamp is vcpu_insn_tick --- */
+static inline uint64_t vcpu_insn_tick(const struct vcpu *v) { return v->limit - (uint64_t)v->g.budget - 1; }
+uint32_t io_port_read(struct vcpu *v, uint16_t port, unsigned bytes);
+void io_port_write(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t value);
+uint32_t io_mmio_read(struct vcpu *v, uint32_t phys_addr, unsigned bytes);
+void io_mmio_write(struct vcpu *v, uint32_t phys_addr, unsigned bytes, uint32_t value);
+/* CPL/IOPL and TSS I/O bitmap check; false: #GP(0) or #PF recorded. */
+bool io_allowed(struct vcpu *v, uint16_t port, unsigned bytes);
+/* After anything that may have shrunk link_limit() (an access): refreshes v->limit keeping the tick. */
+void vcpu_refresh_limit(struct vcpu *v);
+
+/* --- segments (segment.c) --- */
+/* Reads a descriptor: false: exception recorded. */
+bool seg_read_descriptor(struct vcpu *v, uint16_t sel, uint32_t *lo, uint32_t *hi, unsigned fault_vector);
+void seg_set_hidden(struct segment *s, uint16_t sel, uint32_t lo, uint32_t hi);
+/* MOV Sreg semantics; false: exception recorded. */
+bool seg_load(struct vcpu *v, unsigned seg, uint16_t sel);
+/* Recomputes g->mode from segments, CRs, cpl. Call after changing any of them. */
+void vcpu_update_mode(struct vcpu *v);
+/* Sets cpl (and mode). */
+void vcpu_set_cpl(struct vcpu *v, unsigned cpl);
+/* Linear address of a data access through a segment with checks (helpers that address by segment:offset).
+ * false: #GP(0)/#SS(0) recorded. */
+bool seg_linear(struct vcpu *v, unsigned seg, uint32_t offset, unsigned bytes, bool write, uint32_t *lin_addr);
+
+/* --- the helper table: every HELPER_x of helpers.def has a function helper_x (lower case) --- */
+#define HELPER(name, doc) enum helper_result helper_##name(struct vcpu *v, const struct ir_op *op);
+#include "translator/helpers.def"
+#undef HELPER
+extern const ir_helper_fn vcpu_helpers[HELPER_COUNT]; /* interp.c */
+
+#endif
