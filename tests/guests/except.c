@@ -56,7 +56,7 @@ static void check_basic(void)
         EXPECT_FAULT(13, 0, "movl %%eax, %%cr4", 0x80000000, 0, 0);
     }
     static const int32_t bounds[2] = {0, 3};
-    EXPECT_FAULT(5, 0, "boundl %%eax, (%%ecx)", 5, bounds, 0);
+    EXPECT_FAULT(5, 0, ".byte 0x62, 0x01", 5, bounds, 0); /* BOUND EAX, [ECX] */
     seen_vector = 0xff, resume = 0;
     __asm__ volatile("int3\n1:\tmovl $1b, %0" : "=r"(resume) : : "memory");
     EXPECT_EQ(seen_vector, 3);
@@ -174,7 +174,6 @@ static void check_user(void)
 }
 
 /* SYSENTER from CPL 3 and back with SYSEXIT. */
-static volatile uint32_t sysenter_seen;
 extern char sysenter_entry[];
 __asm__("sysenter_entry:\n\tincl sysenter_count\n\tmovl $0x3e0010, %edx\n\tmovl %ebx, %ecx\n\tsysexit\n");
 volatile uint32_t sysenter_count;

@@ -5,8 +5,6 @@
 #define BYTES 200000
 static uint8_t src[BYTES], dst[BYTES];
 static unsigned shift;
-static volatile uint32_t hits, hit_ecx, hit_esi, hit_edi, hit_eip;
-static volatile uint64_t hit_tick;
 
 extern void rep_isr(void);
 extern uint32_t rep_hits;

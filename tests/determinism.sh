@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Same digest file in every mode, on one core and two, under load, with random delays:
+#   tests/determinism.sh [BUILD] [RUNS]     (default 20 runs of the guest mix.elf)
+# and two planted errors, an effect one tick late, must be caught.
+set -u
+build=${1:-build} runs=${2:-20}
+tandem=$build/cli/tandem
+[ -x "$tandem" ] || tandem=$build/tandem
+dir=$(mktemp -d)
+load=
+trap 'rm -rf "$dir"; [ -n "$load" ] && kill $load 2>/dev/null' EXIT
+passed=0 failed=0
+
+run_mix() { # digest-file mode extra...
+    local digest=$1 mode=$2
+    shift 2
+    $pin timeout 120 "$tandem" -kernel "$build/tests/guests/mix.elf" -append "rounds=60" -m 16 -icount shift=3,sleep=off \
+        -devthread "mode=$mode" -display none -serial "file:$digest.out" -digest "file=$digest,every=50000" \
+        -device isa-debug-exit,iobase=0xf4,iosize=4 "$@" >/dev/null 2>"$digest.err" </dev/null
+}
+
+verdict() { # name condition-status
+    if [ "$2" -eq 0 ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL determinism: $1"
+    fi
+}
+
+same() {
+    cmp -s "$dir/ref" "$1" && cmp -s "$dir/ref.out" "$1.out"
+}
+
+pin=
+run_mix "$dir/ref" inline
+verdict "reference run ends with success" $(($? == 1 ? 0 : 1))
+[ "$(wc -l <"$dir/ref")" -gt 20 ]
+verdict "reference digest has intervals" $?
+
+for i in $(seq "$runs"); do
+    mode=$(set -- thread adaptive inline; shift $((i % 3)); echo "$1")
+    pin= jitter=() what="run $i mode=$mode"
+    case $((i % 4)) in
+    1) pin="taskset -c 0" what="$what one core" ;;
+    2) jitter=(-x-jitter "seed=$i") what="$what jitter" ;;
+    3) (while :; do :; done) & load=$! what="$what load" ;;
+    esac
+    run_mix "$dir/run" "$mode" "${jitter[@]}"
+    same "$dir/run"
+    verdict "$what" $?
+    [ -n "$load" ] && kill $load 2>/dev/null && wait $load 2>/dev/null
+    load=
+done
+
+pin=
+for mode in inline thread; do
+    run_mix "$dir/late" "$mode" -x-plant late=40
+    ! same "$dir/late"
+    verdict "planted late effect is caught (mode=$mode)" $?
+done
+echo "determinism: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Runs the test guests in every mode and for several shifts: tests/guests/run.sh [BUILD]
+# Each guest checks itself and leaves through isa-debug-exit: status 1 is success.
+set -u
+build=${1:-build}
+tandem=$build/cli/tandem
+[ -x "$tandem" ] || tandem=$build/tandem
+passed=0 failed=0
+
+run_guest() { # name shift mode extra-options...
+    local name=$1 shift=$2 mode=$3 out status
+    shift 3
+    out=$(timeout 120 "$tandem" -kernel "$build/tests/guests/$name.elf" -append "shift=$shift" -m 16 \
+        -icount "shift=$shift,sleep=off" -devthread "mode=$mode" -display none -serial stdio \
+        -device isa-debug-exit,iobase=0xf4,iosize=4 "$@" 2>&1 </dev/null)
+    status=$?
+    if [ $status -eq 1 ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'FAIL guest %s shift=%s mode=%s: exit status %s\n%s\n' "$name" "$shift" "$mode" "$status" "$out"
+    fi
+}
+
+for mode in inline thread adaptive; do
+    for name in boundary smc except; do
+        run_guest "$name" 3 "$mode"
+    done
+    for s in 0 1 3 7 10; do
+        run_guest pit "$s" "$mode"
+        run_guest rep "$s" "$mode"
+    done
+    run_guest clocks 3 "$mode"
+    run_guest clocks 6 "$mode"
+done
+for name in boundary smc except rep pit; do
+    run_guest "$name" 3 inline -x-single-tb
+done
+echo "guests: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]

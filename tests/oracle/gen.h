@@ -1,0 +1,43 @@
+/* gen.h - random cases from the instruction tables (insns.def, insns_x87.def).
+ * Threads: one; deterministic for a seed. */
+#ifndef TANDEM_TESTS_ORACLE_GEN_H
+#define TANDEM_TESTS_ORACLE_GEN_H
+
+#include "tests/oracle/oracle.h"
+
+/* One row of either table, as the coverage count sees it. */
+struct oracle_row {
+    char name[40];          /* "01 ADD Ev,Gv" or "d8/0 FADD m32fp" */
+    const char *excluded;   /* reason, or NULL: runnable */
+    uint16_t opcode;
+    int16_t reg;            /* ModRM.reg, -1: any */
+    uint8_t span;           /* opcodes, or x87 ModRM bytes */
+    int16_t modrm;          /* x87 register forms: first ModRM byte, else -1 */
+    uint8_t test;           /* enum insn_test */
+    bool x87;
+    uint32_t undefined;     /* U_* */
+    const char *mnemonic;
+    uint64_t cases, completed, faulted; /* filled by the driver */
+};
+
+struct gen {
+    uint64_t seed;
+    struct oracle_row *rows;
+    unsigned nrows;
+};
+
+/* What may differ after a case. */
+struct undefined {
+    uint32_t flags;   /* EFLAGS bits */
+    bool result;      /* registers and memory too (shift counts beyond the operand) */
+};
+
+void gen_init(struct gen *g, uint64_t seed);
+void gen_end(struct gen *g);
+/* Fills *c with one instruction of `row`; false: this draw makes no case (try again). */
+bool gen_single(struct gen *g, const struct oracle_row *row, struct test_case *c, struct undefined *u);
+/* A sequence of 2..6 instructions without undefined flags. */
+bool gen_sequence(struct gen *g, struct test_case *c);
+uint64_t gen_random(struct gen *g);
+
+#endif

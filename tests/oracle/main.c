@@ -1,0 +1,185 @@
+/* main.c - the hardware oracle: random instructions on the real CPU and in the emulator must agree.
+ *
+ *     oracle [--cases N] [--seed S] [--row TEXT] [--table] [--single-tb]
+ * Prints mismatches with their bytes and differences, then the coverage table (--table), then the counts. */
+#include <Zydis/Zydis.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/oracle/gen.h"
+#include "translator/guest_state.h"
+
+#define SHOWN_MAX 20
+#define FLAGS_COMPARED (FLAGS_ARITH | FLAG_DF | FLAG_TF | FLAG_NT | FLAG_RF | FLAG_ID | FLAG_AC)
+
+static const char *const gpr_name[8] = {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"};
+
+/* A native fetch from the (there not executable) data pages has no counterpart; skip such a case. */
+static bool comparable(const struct test_result *native)
+{
+    return !(native->fetch_fault && native->cr2 >= DATA_BASE && native->cr2 < DATA_BASE + DATA_BYTES);
+}
+
+#define DIFFER(...) (show ? (void)printf(__VA_ARGS__) : (void)0, differ++)
+
+static unsigned compare_fpu(const struct fpu_image *n, const struct fpu_image *e, bool show)
+{
+    unsigned differ = 0;
+    if (n->cw != e->cw)
+        DIFFER("    fcw: cpu %04x, emulator %04x\n", n->cw, e->cw);
+    if (n->sw != e->sw)
+        DIFFER("    fsw: cpu %04x, emulator %04x\n", n->sw, e->sw);
+    if (n->empty != e->empty)
+        DIFFER("    empty: cpu %02x, emulator %02x\n", n->empty, e->empty);
+    for (unsigned i = 0; i < 8; i++) {
+        if (memcmp(n->r[i], e->r[i], 10) == 0)
+            continue;
+        uint64_t nm, em;
+        uint16_t ne, ee;
+        memcpy(&nm, n->r[i], 8), memcpy(&em, e->r[i], 8), memcpy(&ne, n->r[i] + 8, 2), memcpy(&ee, e->r[i] + 8, 2);
+        DIFFER("    R%u: cpu %04x.%016lx, emulator %04x.%016lx\n", i, ne, nm, ee, em);
+    }
+    return differ;
+}
+
+/* Number of differences; prints them with show. */
+static unsigned compare(const struct test_result *n, const struct test_result *e, const struct undefined *u, bool show)
+{
+    unsigned differ = 0;
+    bool faulted = n->vector != 3;
+    uint32_t mask = FLAGS_COMPARED & ~(faulted ? 0 : u->flags);
+    if (n->vector != e->vector)
+        DIFFER("    vector: cpu %u, emulator %u\n", n->vector, e->vector);
+    if ((n->error & ~0x10u) != e->error)
+        DIFFER("    error code: cpu %x, emulator %x\n", n->error, e->error);
+    if (n->cr2 != e->cr2)
+        DIFFER("    cr2: cpu %08x, emulator %08x\n", n->cr2, e->cr2);
+    if (n->out.eip != e->out.eip)
+        DIFFER("    eip: cpu %08x, emulator %08x\n", n->out.eip, e->out.eip);
+    if ((n->out.eflags ^ e->out.eflags) & mask)
+        DIFFER("    eflags: cpu %08x, emulator %08x (mask %08x)\n", n->out.eflags, e->out.eflags, mask);
+    if (!u->result) {
+        for (unsigned i = 0; i < 8; i++)
+            if (n->out.gpr[i] != e->out.gpr[i])
+                DIFFER("    %s: cpu %08x, emulator %08x\n", gpr_name[i], n->out.gpr[i], e->out.gpr[i]);
+        for (unsigned i = 0, shown = 0; i < DATA_BYTES && shown < 4; i++)
+            if (n->data[i] != e->data[i]) {
+                DIFFER("    [%08x]: cpu %02x, emulator %02x\n", DATA_BASE + i, n->data[i], e->data[i]);
+                shown++;
+            }
+    }
+    return differ + compare_fpu(&n->out.fpu, &e->out.fpu, show);
+}
+
+static void show_case(const struct test_case *c, const char *row)
+{
+    ZydisDisassembledInstruction di;
+    printf("MISMATCH %s:", row);
+    for (unsigned i = 0; i < c->code_bytes; i++)
+        printf(" %02x", c->code[i]);
+    for (unsigned at = 0; at < c->code_bytes; at += di.info.length) {
+        if (!ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LEGACY_32, c->in.eip + at, c->code + at, c->code_bytes - at, &di)))
+            break;
+        printf("%s %s", at ? ";" : "  ", di.text);
+    }
+    printf("\n    in:");
+    for (unsigned i = 0; i < 8; i++)
+        printf(" %s=%08x", gpr_name[i], c->in.gpr[i]);
+    printf(" eflags=%08x fcw=%04x fsw=%04x\n", c->in.eflags, c->in.fpu.cw, c->in.fpu.sw);
+}
+
+static void print_table(const struct gen *g)
+{
+    printf("%-32s %9s %9s %9s\n", "row", "cases", "completed", "faulted");
+    for (unsigned i = 0; i < g->nrows; i++) {
+        const struct oracle_row *r = &g->rows[i];
+        if (r->excluded)
+            printf("%-32s excluded: %s\n", r->name, r->excluded);
+        else
+            printf("%-32s %9lu %9lu %9lu%s\n", r->name, r->cases, r->completed, r->faulted, r->cases ? "" : "  NOT RUN");
+    }
+}
+
+struct options {
+    uint64_t cases, seed;
+    const char *row;
+    bool table, single_tb;
+};
+
+static bool parse(int argc, char **argv, struct options *o)
+{
+    static const struct option longs[] = {{"cases", required_argument, NULL, 'c'}, {"seed", required_argument, NULL, 's'},
+                                          {"row", required_argument, NULL, 'r'},   {"table", no_argument, NULL, 't'},
+                                          {"single-tb", no_argument, NULL, '1'},   {NULL, 0, NULL, 0}};
+    *o = (struct options){.cases = 100000, .seed = 1};
+    for (int k; (k = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+        switch (k) {
+        case 'c': o->cases = strtoull(optarg, NULL, 0); break;
+        case 's': o->seed = strtoull(optarg, NULL, 0); break;
+        case 'r': o->row = optarg; break;
+        case 't': o->table = true; break;
+        case '1': o->single_tb = true; break;
+        default: return false;
+        }
+    }
+    return true;
+}
+
+/* Draws one case; returns the row, or NULL for a sequence. */
+static struct oracle_row *draw(struct gen *g, const struct options *o, uint64_t n, struct test_case *c, struct undefined *u)
+{
+    *u = (struct undefined){0};
+    if (!o->row && n % 8 == 7) {
+        gen_sequence(g, c);
+        return NULL;
+    }
+    for (;;) {
+        struct oracle_row *row = &g->rows[gen_random(g) % g->nrows];
+        if (row->excluded || (o->row && !strstr(row->name, o->row)))
+            continue;
+        if (gen_single(g, row, c, u))
+            return row;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct test_case c;
+    static struct test_result native, emulated;
+    struct options o;
+    struct gen g;
+    struct undefined u;
+    uint64_t passed = 0, failed = 0, skipped = 0;
+    if (!parse(argc, argv, &o) || !native_init() || !emulated_init(o.single_tb))
+        return 2;
+    gen_init(&g, o.seed);
+    for (uint64_t n = 0; n < o.cases; n++) {
+        struct oracle_row *row = draw(&g, &o, n, &c, &u);
+        native_run(&c, &native);
+        if (!comparable(&native)) {
+            skipped++;
+            continue;
+        }
+        emulated_run(&c, &emulated);
+        if (row) {
+            row->cases++;
+            *(native.vector == 3 ? &row->completed : &row->faulted) += 1;
+        }
+        if (compare(&native, &emulated, &u, false) == 0) {
+            passed++;
+            continue;
+        }
+        if (failed++ < SHOWN_MAX) {
+            show_case(&c, row ? row->name : "sequence");
+            compare(&native, &emulated, &u, true);
+        }
+    }
+    if (o.table)
+        print_table(&g);
+    printf("oracle: seed %lu, %lu cases skipped (fetch from data)\n%lu passed, %lu failed\n", o.seed, skipped, passed, failed);
+    gen_end(&g);
+    emulated_end();
+    return failed ? 1 : 0;
+}

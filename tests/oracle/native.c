@@ -1,0 +1,143 @@
+/* native.c - runs a case on the host CPU in compatibility mode (CS 0x23), without a 32-bit process.
+ *
+ * A signal handler may change the whole context that it returns to, selector of the code segment and
+ * FPU image included: SIGUSR1 enters the case, the fault or the INT3 at its end leaves it. The low 4 GiB
+ * of a 64-bit position-independent process are empty but for what is mapped here, so wild accesses
+ * fault. Data pages are not executable: a case cannot jump into random bytes, hence make no system call
+ * but through its own instructions (which the generator excludes). */
+#include "tests/oracle/oracle.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ucontext.h>
+#include <unistd.h>
+
+#define USER32_CS 0x23
+#define USER_DS 0x2b
+
+static uint8_t *code_page, *data_pages;
+/* The handler's only way to its case: one thread, one case at a time. */
+static const struct test_case *current;
+static struct test_result *result;
+static gregset_t saved_gregs;
+static struct _libc_fpstate saved_fpu;
+
+static const int gpr_index[8] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI};
+
+/* FXSAVE keeps registers in stack order and one tag bit a physical register (1: valid). */
+static void fpu_to_fxsave(const struct fpu_image *f, struct _libc_fpstate *fx)
+{
+    unsigned top = f->sw >> 11 & 7;
+    fx->cwd = f->cw, fx->swd = f->sw, fx->ftw = (uint8_t)~f->empty;
+    fx->fop = 0, fx->rip = 0, fx->rdp = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        memset(&fx->_st[i], 0, sizeof fx->_st[i]);
+        memcpy(&fx->_st[i], f->r[(top + i) & 7], 10);
+    }
+}
+
+static void fpu_from_fxsave(struct fpu_image *f, const struct _libc_fpstate *fx)
+{
+    unsigned top = fx->swd >> 11 & 7;
+    f->cw = fx->cwd, f->sw = fx->swd, f->empty = (uint8_t)~fx->ftw;
+    for (unsigned i = 0; i < 8; i++)
+        memcpy(f->r[(top + i) & 7], &fx->_st[i], 10);
+}
+
+/* The XSAVE header behind the legacy area says which parts the kernel restores: force x87 and SSE. */
+static void mark_legacy_state(struct _libc_fpstate *fx)
+{
+    struct _fpx_sw_bytes sw; /* its 48 bytes end the legacy area */
+    memcpy(&sw, (const uint8_t *)fx + 464, sizeof sw);
+    if (sw.magic1 != FP_XSTATE_MAGIC1)
+        return;
+    uint64_t bv;
+    memcpy(&bv, (const uint8_t *)fx + 512, 8);
+    bv |= 3;
+    memcpy((uint8_t *)fx + 512, &bv, 8);
+}
+
+static void enter_case(int sig, siginfo_t *info, void *context)
+{
+    (void)sig, (void)info;
+    ucontext_t *uc = context;
+    greg_t *g = uc->uc_mcontext.gregs;
+    memcpy(saved_gregs, g, sizeof saved_gregs);
+    saved_fpu = *uc->uc_mcontext.fpregs;
+    for (unsigned i = 0; i < 8; i++)
+        g[gpr_index[i]] = current->in.gpr[i];
+    g[REG_RIP] = current->in.eip;
+    g[REG_EFL] = current->in.eflags | 0x202;
+    g[REG_CSGSFS] = (g[REG_CSGSFS] & ~INT64_C(0xffff)) | USER32_CS;
+    fpu_to_fxsave(&current->in.fpu, uc->uc_mcontext.fpregs);
+    mark_legacy_state(uc->uc_mcontext.fpregs);
+}
+
+static void leave_case(int sig, siginfo_t *info, void *context)
+{
+    (void)info;
+    ucontext_t *uc = context;
+    greg_t *g = uc->uc_mcontext.gregs;
+    if ((g[REG_CSGSFS] & 0xffff) != USER32_CS) { /* our own bug */
+        signal(sig, SIG_DFL);
+        return;
+    }
+    for (unsigned i = 0; i < 8; i++)
+        result->out.gpr[i] = (uint32_t)g[gpr_index[i]];
+    result->out.eip = (uint32_t)g[REG_RIP];
+    result->out.eflags = (uint32_t)g[REG_EFL];
+    result->vector = (unsigned)g[REG_TRAPNO];
+    result->error = (uint32_t)g[REG_ERR];
+    result->cr2 = result->vector == 14 ? (uint32_t)g[REG_CR2] : 0;
+    result->fetch_fault = result->vector == 14 && (result->error & 0x10);
+    fpu_from_fxsave(&result->out.fpu, uc->uc_mcontext.fpregs);
+    memcpy(g, saved_gregs, sizeof saved_gregs);
+    uint8_t *fx = (uint8_t *)uc->uc_mcontext.fpregs;
+    memcpy(fx, &saved_fpu, 464); /* not the software bytes behind it */
+    mark_legacy_state(uc->uc_mcontext.fpregs);
+}
+
+static bool install(int sig, void (*fn)(int, siginfo_t *, void *))
+{
+    struct sigaction a = {.sa_sigaction = fn, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    sigfillset(&a.sa_mask);
+    return sigaction(sig, &a, NULL) == 0;
+}
+
+/* 64-bit code does not care about DS and ES, 32-bit code does, and signals keep them. */
+static void load_data_segments(void)
+{
+    __asm__ volatile("movw %0, %%ds\n\tmovw %0, %%es" : : "r"((uint16_t)USER_DS));
+}
+
+bool native_init(void)
+{
+    stack_t stack = {.ss_sp = malloc(65536), .ss_size = 65536};
+    code_page = mmap((void *)(uintptr_t)CODE_BASE, CODE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    data_pages = mmap((void *)(uintptr_t)DATA_BASE, DATA_BYTES, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (code_page != (void *)(uintptr_t)CODE_BASE || data_pages != (void *)(uintptr_t)DATA_BASE || !stack.ss_sp ||
+        sigaltstack(&stack, NULL) != 0) {
+        fprintf(stderr, "oracle: cannot map the low pages\n");
+        return false;
+    }
+    return install(SIGUSR1, enter_case) && install(SIGSEGV, leave_case) && install(SIGTRAP, leave_case) &&
+           install(SIGFPE, leave_case) && install(SIGILL, leave_case) && install(SIGBUS, leave_case);
+}
+
+void native_run(const struct test_case *c, struct test_result *r)
+{
+    memset(code_page, 0xcc, CODE_BYTES);
+    memcpy(code_page + (c->in.eip - CODE_BASE), c->code, c->code_bytes);
+    mprotect(data_pages + DATA_PAGES * 4096, RO_PAGES * 4096, PROT_READ | PROT_WRITE);
+    memcpy(data_pages, c->data, DATA_BYTES);
+    mprotect(data_pages + DATA_PAGES * 4096, RO_PAGES * 4096, PROT_READ);
+    current = c, result = r;
+    load_data_segments();
+    raise(SIGUSR1);
+    memcpy(r->data, data_pages, DATA_BYTES);
+}

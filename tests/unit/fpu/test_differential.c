@@ -1,0 +1,114 @@
+/* test_differential.c - every form of insns_x87.def that IEEE 754 or the SDM fixes, against the host's
+ * own unit: registers (empty ones too), control, status and tag word, memory, EFLAGS, AX.
+ *
+ * Left out, with reasons: TRANSCENDENTAL (test_transcendental.c); pointers (host addresses); see
+ * allowed() for single differences. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "tests/unit/fpu/harness.h"
+
+#define CASES_PER_FORM 9000
+#define SHOWN_MAX 4
+
+static bool is_env(const struct form *f) { return f->class == ENV || f->class == ENV_NOWAIT; }
+static bool waits(const struct form *f) { return f->class != NOWAIT && f->class != ENV_NOWAIT; }
+
+/* Pointers in a stored environment are the host's. */
+static void blank_pointers(const struct form *f, struct machine *m, bool narrow)
+{
+    memset(m->image.b + IMG_IP, 0, 16);
+    if (is_env(f) && narrow)
+        memset(m->mem + 6, 0, 8);
+    else if (is_env(f))
+        memset(m->mem + 12, 0, 16);
+}
+
+static bool same(const struct machine *a, const struct machine *b)
+{
+    return !memcmp(&a->image, &b->image, sizeof a->image) && !memcmp(a->mem, b->mem, sizeof a->mem) &&
+           a->eflags == b->eflags && a->eax == b->eax;
+}
+
+static bool allowed(const struct form *f, const struct machine *before, const struct machine *native,
+                    const struct machine *emulated)
+{
+    return false;
+}
+
+/* Runs one case; true: as the host. */
+static bool one_case(const struct form *f, uint8_t modrm, unsigned *shown)
+{
+    struct machine before, native, emulated;
+    bool narrow = is_env(f) && (rnd() & 1);
+    rnd_machine(&before, f->operand, !waits(f));
+    native = emulated = before;
+    run_native(&native, f->opcode, modrm, narrow);
+    enum helper_result result = run_emulated(&emulated, f->opcode, modrm, narrow);
+    blank_pointers(f, &native, narrow);
+    blank_pointers(f, &emulated, narrow);
+    if (result == HELPER_OK && (same(&native, &emulated) || allowed(f, &before, &native, &emulated)))
+        return true;
+    if ((*shown)++ < SHOWN_MAX) {
+        fprintf(stderr, "%s %02x %02x narrow %d\n", f->name, f->opcode, modrm, narrow);
+        print_machine(" before  ", &before);
+        print_machine(" native  ", &native);
+        print_machine(" emulated", &emulated);
+    }
+    return false;
+}
+
+Test(fpu_differential, all_forms)
+{
+    unsigned long cases = 0, differ = 0;
+    fake_reset();
+    rnd_seed(20260101);
+    for (unsigned i = 0; i < form_count; i++) {
+        const struct form *f = &forms[i];
+        unsigned shown = 0, bad = 0;
+        if (f->class == TRANSCENDENTAL)
+            continue;
+        for (unsigned n = 0; n < CASES_PER_FORM; n++, cases++)
+            bad += !one_case(f, (uint8_t)(f->modrm + n / 64 % f->count), &shown);
+        if (bad)
+            fprintf(stderr, "=== %s %02x %02x: %u of %u differ\n", f->name, f->opcode, f->modrm, bad,
+                    CASES_PER_FORM);
+        differ += bad;
+    }
+    fprintf(stderr, "x87 differential: %lu cases, %lu differ\n", cases, differ);
+    cr_assert_geq(cases, 1000000);
+    cr_assert_eq(differ, 0);
+}
+
+static bool in_table(uint8_t opcode, uint8_t modrm)
+{
+    for (unsigned i = 0; i < form_count; i++) {
+        const struct form *f = &forms[i];
+        bool memory = f->operand != no_memory;
+        if (f->opcode != opcode || memory != (modrm < 0xc0))
+            continue;
+        if (memory ? f->modrm == (modrm & 0x38) : modrm >= f->modrm && modrm < f->modrm + f->count)
+            return true;
+    }
+    return false;
+}
+
+/* FISTTP came with SSE3, which the emulated CPU does not claim. */
+static bool is_fisttp(uint8_t opcode, uint8_t modrm)
+{
+    return modrm < 0xc0 && (modrm & 0x38) == 0x08 && (opcode == 0xdb || opcode == 0xdd || opcode == 0xdf);
+}
+
+Test(fpu_differential, table_has_what_the_host_has)
+{
+    for (unsigned opcode = 0xd8; opcode <= 0xdf; opcode++) {
+        for (unsigned modrm = 0; modrm < 0x100; modrm += modrm < 0xc0 ? 8 : 1) {
+            if (modrm >= 0x40 && modrm < 0xc0)
+                continue;
+            bool native = native_exists((uint8_t)opcode, (uint8_t)modrm);
+            bool ours = in_table((uint8_t)opcode, (uint8_t)modrm);
+            if (!is_fisttp((uint8_t)opcode, (uint8_t)modrm))
+                cr_expect_eq(native, ours, "%02x %02x: host %d, table %d", opcode, modrm, native, ours);
+        }
+    }
+}
