@@ -8,14 +8,38 @@
  *
  * Order at one tick T: all events at T (by device number, then sequence), then the effects at T,
  * then the instruction that makes T into T+1, whose accesses are stamped T.
- * An effect caused by an access stamped t applies at t + L(d), L >= 1; one caused by an event at T
- * applies at T. The vCPU side keeps pending effects ordered by (tick, dev, seq).
+ * An effect caused by an access stamped t applies at t + L(d) or later, L >= 1; one caused by an event
+ * at T applies at T or later. The vCPU side keeps pending effects ordered by (tick, dev, seq).
+ * An event that an access creates before t + L(d) is handled at t + L(d) (or at the next event that
+ * was known before, if that is earlier): the vCPU may have run so far already. A board that wants
+ * such events on time declares a smaller L.
+ *
+ * The vCPU's run loop, in all modes:
+ *
+ *     while (!link_stopping(l)) {
+ *         if (tick >= link_limit(l)) {
+ *             link_arrive(l, tick);
+ *             while (link_effect_take(l, tick, &e))
+ *                 apply(&e);
+ *         } else if (halted and no interrupt is deliverable) {
+ *             uint64_t to = link_idle(l, tick);
+ *             if (to == TICK_NEVER)
+ *                 leave: nothing can end this halt;
+ *             if (to == tick)
+ *                 link_poke(l, tick);
+ *             tick = to;
+ *         } else
+ *             run instructions while tick < link_limit(l), which may shrink at each access;
+ *     }
+ *
+ * link_arrive may return with nothing due (a soft limit, see link_limit); the loop just goes round.
  *
  * Threads: each function names its caller. What crosses: see the table in link.c. */
 #ifndef TANDEM_SYNCQ_LINK_H
 #define TANDEM_SYNCQ_LINK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum link_mode { LINK_THREAD, LINK_INLINE, LINK_ADAPTIVE };
@@ -71,10 +95,17 @@ struct link_ops {
     uint64_t (*idle)(void *ctx, uint64_t tick, uint64_t max_tick);
     /* Host I/O service: waits up to timeout_ns of host time (0: polls; UINT64_MAX: no limit) for host
      * file descriptors or for wake(). Called by the device thread when it has nothing to do, or by
-     * the vCPU's at horizons in modes without a free device thread (rate-limited by the link). */
+     * the vCPU's in mode inline, at horizons, about every 2 ms. Changes no chip: what comes in waits
+     * for the next step(). In mode adaptive it runs on the device thread WITHOUT the baton, at the
+     * same time as the other ops on the vCPU's thread: what they share needs a lock, and input that it
+     * takes in must end an idle() of the other thread. */
     void (*host_io)(void *ctx, uint64_t timeout_ns);
-    /* Ends a host_io() or idle() wait of another thread. Any thread; carries no data. */
+    /* Ends a host_io() or idle() wait of another thread, or if there is none, the next such wait.
+     * Any thread and signal handlers; carries no data; one too many costs host time only. */
     void (*wake)(void *ctx);
+    /* May be NULL. Does input wait for the next step()? Where it does not, mode thread moves the
+     * horizon of a quantum boundary ahead before the vCPU gets there. Holder of the baton. */
+    bool (*input_waiting)(void *ctx);
 };
 
 /* Figures for -stats; host times in ns. Read after link_stop(), or approximately by the vCPU. */
@@ -84,10 +115,10 @@ struct link_stats {
     uint64_t effects;                   /* effects applied */
     uint64_t rendezvous;                /* times the vCPU waited for the other thread */
     uint64_t wait_ns;                   /* host time in those waits */
-    uint64_t vcpu_parks, dev_parks;     /* futex sleeps */
+    uint64_t vcpu_parks, dev_parks;     /* sleeps: futex, and host_io without limit */
     uint64_t vcpu_parked_ns, dev_parked_ns;
     uint64_t handovers;                 /* times the baton changed threads */
-    uint64_t idle_ns;                   /* host time in ops->idle */
+    uint64_t idle_ns;                   /* host time in ops->idle, at the resolution of the coarse clock */
 };
 
 struct link_config {
@@ -104,9 +135,13 @@ struct link_config {
 /* Start-up and end: one thread, no other in the link. NULL with errno on lack of memory. */
 struct link *link_create(const struct link_config *cfg);
 void link_destroy(struct link *l);
-/* Body of the device thread (modes thread and adaptive): returns after link_stop(). */
+/* Body of the device thread (modes thread and adaptive): returns after link_stop(). In mode thread it
+ * must be run, or the vCPU waits for ever. */
 void link_device_loop(struct link *l);
-/* Asks both sides to leave; any thread, async-signal-safe. link_arrive/link_idle return early. */
+/* Asks both sides to leave; any thread, async-signal-safe (if ops->wake is). Nothing is cut short but
+ * idling: accesses and arrivals under way are completed, by the vCPU's own thread once the device
+ * thread has left, so that the state at which the vCPU stops is exact. The vCPU must look at
+ * link_stopping() itself; if it runs a long quantum, its own exit request must end that. */
 void link_stop(struct link *l);
 bool link_stopping(const struct link *l);
 void link_get_stats(const struct link *l, struct link_stats *out);
@@ -115,7 +150,9 @@ uint32_t link_default_spin(void);
 
 /* --- vCPU's thread --- */
 /* First tick at which the vCPU must call link_arrive: min(horizon, bound of posted writes, next
- * pending effect). It may retire instructions while its tick is below this. */
+ * pending effect), or earlier (mode thread: half-way to a quantum boundary, so that the device
+ * thread can move it ahead meanwhile). It may retire instructions while its tick is below this.
+ * 0 until the first link_arrive, which may be at any tick. One load. */
 uint64_t link_limit(const struct link *l);
 /* Posted write: handed over (or, holding the baton, served at once). The limit may shrink, never below
  * a->tick + 1; latency_ticks >= 1 is L(d). Blocks only while the queue is full. */
@@ -125,19 +162,37 @@ uint32_t link_sync(struct link *l, const struct access *a, uint64_t latency_tick
 /* Before a pure read: waits until every posted access was taken. Until the next post or arrival
  * no other thread changes any chip, so the vCPU may read chip state in place. */
 void link_settle(struct link *l);
-/* The vCPU stands at `tick` (== link_limit()): waits until everything at it is handled and the
- * horizon is beyond it (or a stop was requested). Then take the effects due. */
+/* The vCPU stands at `tick` <= link_limit(): waits until everything at it is handled and the horizon is
+ * beyond it. Then take the effects due. Below the limit it does nothing. */
 void link_arrive(struct link *l, uint64_t tick);
+/* Forces a step() at `tick` < link_limit(), for input that waits (link_idle returned `tick`). Effects
+ * at `tick` may be due afterwards, and the limit may have changed to no less than `tick`. */
+void link_poke(struct link *l, uint64_t tick);
+/* Tick of the first effect that is still to come of what the vCPU did so far; TICK_NEVER: none. Waits until
+ * every posted access was taken. For a vCPU that halts for good. */
+uint64_t link_next_effect(struct link *l);
 /* Next effect with e.tick <= tick, in order; false: none. */
 bool link_effect_take(struct link *l, uint64_t tick, struct effect *e);
-/* The vCPU is halted at `tick` < link_limit(), no effect due: returns the tick to which it warps
- * (then call link_arrive(that tick) if it equals link_limit(); it may be == tick after input or a
- * stop: arrive again via link_poke), or TICK_NEVER: nothing can end it. */
+/* The vCPU is halted at `tick` < link_limit(), no effect due: returns the tick to which it warps, at
+ * most the next event or effect (quantum boundaries do not count: the quantum starts again there);
+ * `tick` itself after input or a stop (then link_poke); TICK_NEVER: nothing can end the halt. */
 uint64_t link_idle(struct link *l, uint64_t tick);
 
+/* Snapshot of the link, for the vCPU's thread between instructions. */
+struct link_state {
+    uint64_t sched; /* next tick at which events are handled */
+    uint32_t seq;   /* sequence number of the last effect */
+    bool clamped;   /* events may exist before `sched` (see above) */
+};
+/* Settles, then copies up to `max` pending effects in order; returns how many there are. */
+size_t link_save(struct link *l, struct link_state *st, struct effect *pending, size_t max);
+/* Replaces the state; the next call must be link_arrive at the restored tick, <= st->sched. The
+ * devices must have been restored before. */
+void link_load(struct link *l, const struct link_state *st, const struct effect *pending, size_t n);
+
 /* --- holder of the baton, from inside ops --- */
-/* Emits an effect; e->seq is ignored. From access(): e->tick >= access tick + 1; from step(tick):
- * e->tick >= tick. */
+/* Emits an effect; e->seq is ignored. From access() stamped t: an e->tick before t + L(d) means
+ * t + L(d); from step(tick): one before `tick` means `tick`. From no other op. */
 void link_effect(struct link *l, const struct effect *e);
 
 #endif

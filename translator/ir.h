@@ -48,6 +48,15 @@ _Static_assert(sizeof(struct ir_op) == 24, "ir_op is compact; 8-byte aligned on 
 /* Which forms exist; indexes tables by opcode. */
 extern const char *const ir_op_name[IR_OPCODE_COUNT];
 extern const char *const ir_op_kinds[IR_OPCODE_COUNT];
+/* Which operand fields a form uses: d writes dst, D reads it too, a b read slots, x reads slot aux, X writes it. */
+extern const char *const ir_op_uses[IR_OPCODE_COUNT];
+/* The enum cc_op that a flag-setting op (IRF_FLAGS) always leaves in IR_CC_OP; -1: it depends on values. */
+int ir_cc_op(const struct ir_op *op);
+/* The same as a step along a block: what IR_CC_OP holds after the op when it held `cc` before (-1: unknown). */
+int ir_cc_after(int cc, const struct ir_op *op);
+/* Does the op read the CC slots (its F result aside)? Does it replace them whatever its operands are? */
+bool ir_reads_cc(const struct ir_op *op);
+bool ir_kills_cc(const struct ir_op *op);
 
 /* Fills op->handler of every op; the last step of translate_block. The numbering is ir_handlers.h's. */
 void ir_finalize(struct ir_op *ops, unsigned nops);

@@ -16,7 +16,7 @@
 #define TB_INSNS_MAX 32
 #define TB_OPS_MAX 512
 
-/* What besides the address decides the meaning of the bytes. */
+/* What besides the address decides the meaning of the bytes (with the code segment's base and limit). */
 enum {
     TB_MODE_CODE32 = 1 << 0, /* CS.D */
     TB_MODE_STACK32 = 1 << 1, /* SS.B */
@@ -34,16 +34,18 @@ struct tb {
     uint32_t phys_addr; /* of the first byte */
     uint32_t lin_addr;  /* cs base + eip at entry */
     uint32_t cs_base;
+    uint32_t cs_limit;  /* that fetches were checked against (TB_MODE_FLAT: 0xffffffff) */
     uint32_t mode;      /* TB_MODE_* */
     uint32_t phys_page2;/* physical page of the bytes past the page end; ~0u: none */
     uint16_t bytes;     /* guest bytes covered */
     uint16_t nops;
     uint8_t ninsns;     /* ticks that the block takes when it runs to its end (REP: per iteration) */
     uint8_t valid;      /* 0: invalidated, never entered again */
-    uint16_t insn_offset[TB_INSNS_MAX + 1]; /* byte offset of each instruction; [ninsns] == bytes */
     struct tb *chain[2];   /* direct successors by chain slot, or NULL (owner: the engine) */
     struct tb *hash_next;  /* owner: the TB table */
     struct tb *page_next[2]; /* list of the blocks on a physical page (first page, second page) */
+    uint32_t arena_bytes;  /* owner: the TB table */
+    uint16_t insn_offset[TB_INSNS_MAX + 1]; /* byte offset of each instruction; [ninsns] == bytes */
     struct ir_op ops[];    /* nops of them */
 };
 

@@ -1,8 +1,9 @@
 /* vcpu_internal.h - what the vcpu files share. Owner of everything here: the vCPU's thread.
  *
- *   run.c        create, reset, run loop, effects, idle        interp.c   the IR interpreter
+ *   run.c        run loop, effects, idle, debug traps           interp.c   the IR interpreter
+ *   state.c      create, reset, state bytes                    string.c   MOVS..OUTS helpers
  *   mmu.c tlb.h  page walk, softmmu TLB, guest memory access   tbcache.c  TB table, invalidation
- *   io.c         ports and MMIO through bus map and link       string.c   MOVS..OUTS helpers
+ *   io.c         ports and MMIO through bus map and link
  *   except.c     exceptions, interrupts, IRET, INT             segment.c  descriptors, far transfers
  *   system.c     CRn, DRn, MSRs, CPUID, LGDT, ...              integer.c  DIV, DAA, BOUND, ENTER, ...
  *   fpu.c        x87 */
@@ -45,6 +46,8 @@ enum { TLB_WRITABLE = 1, /* page tables allow writes and D is set */
        TLB_MMIO = 2, TLB_WATCHED = 4, TLB_GLOBAL = 8 };
 
 #define JUMP_CACHE_BITS 12
+/* key 0: empty (tlb.h: jump_key); single blocks are not here. The hit must still match in cs base and limit,
+ * be valid, and its page be mapped where it was. */
 struct jump_entry { uint64_t key; struct tb *tb; };
 
 struct tbcache; /* tbcache.c */
@@ -65,15 +68,28 @@ struct vcpu {
     uint8_t exit_reason;           /* enum vcpu_exit + 1, 0: none */
     uint32_t exit_value;
     uint32_t db_pending;           /* DR6 bits of data/I/O breakpoints hit by the running instruction */
+    uint64_t rf_tick;              /* tick after the instruction that loaded EFLAGS.RF: see vcpu_rf */
     bool dr_active;                /* DR7 enables something: single-instruction TBs with checks */
     uint64_t tlb_generation;       /* 1..: in tags' high half */
+    uint64_t fetch_tag;            /* tlb.h: page and privilege of the last instruction fetch; 0: none */
+    uint32_t fetch_phys_page;      /* its physical page, */
+    const uint8_t *fetch_host;     /* and where the host has it */
+    uint64_t digest_next, progress_next; /* ticks of the next digest point and progress call */
     struct tlb_entry tlb[2][TLB_ENTRIES];   /* [0] supervisor, [1] user */
     struct tlb_entry itlb[2][TLB_ENTRIES];  /* instruction fetch */
     struct jump_entry jump[1u << JUMP_CACHE_BITS];
     struct tbcache *tbs;
+    uint64_t tb_flushes;           /* bumped when blocks' memory is reused: older struct tb pointers are void */
     struct vcpu_stats stats;
     uint64_t tick_shown;           /* relaxed atomic copy for vcpu_tick_peek */
 };
+
+/* EFLAGS.RF at a boundary (tick = limit - budget). The bit counts until one instruction has retired (SDM 3A 17.3.1.1);
+ * nobody clears it in g.eflags then: it is stale once the tick has moved on. */
+static inline bool vcpu_rf(const struct vcpu *v)
+{
+    return (v->g.eflags & FLAG_RF) && v->rf_tick == v->limit - (uint64_t)v->g.budget;
+}
 
 /* --- exceptions (except.c). Each records it and returns HELPER_FAULT, to be returned at once. Faults. --- */
 enum helper_result vcpu_raise(struct vcpu *v, unsigned vector);
@@ -148,6 +164,13 @@ void vcpu_set_cpl(struct vcpu *v, unsigned cpl);
 /* Linear address of a data access through a segment with checks (helpers that address by segment:offset).
  * false: #GP(0)/#SS(0) recorded. */
 bool seg_linear(struct vcpu *v, unsigned seg, uint32_t offset, unsigned bytes, bool write, uint32_t *lin_addr);
+
+/* Readable and writable expand-up data: only the limit is left to check. */
+static inline bool seg_is_plain_data(const struct segment *s)
+{
+    const unsigned code_or_down = 0xc, writable = 2;
+    return (s->access & (SEG_ACC_P | SEG_ACC_S | code_or_down | writable)) == (SEG_ACC_P | SEG_ACC_S | writable);
+}
 
 /* --- the helper table: every HELPER_x of helpers.def has a function helper_x (lower case) --- */
 #define HELPER(name, doc) enum helper_result helper_##name(struct vcpu *v, const struct ir_op *op);

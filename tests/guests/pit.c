@@ -58,9 +58,20 @@ static uint64_t edge_tick(unsigned i)
     return (edge_tsc[i] >> shift) - 2;
 }
 
+/* Counter 0 far from any edge with OUT0 high, and no request of an old one left. */
+static void quiet(void)
+{
+    outb(0x43, 0x34), outb(0x40, 0), outb(0x40, 0);
+    edge_count = 0, edge_limit = IRQS;
+    sti();
+    __asm__ volatile("nop\n\tnop");
+    cli();
+}
+
 /* Programs counter 0 and checks `irqs` rising edges of OUT0. */
 static void check_pit(unsigned mode, uint32_t n, unsigned irqs)
 {
+    quiet();
     edge_count = 0, edge_limit = irqs;
     outb(0x43, (uint8_t)(0x30 | mode << 1));
     outb(0x40, (uint8_t)n);
@@ -71,7 +82,7 @@ static void check_pit(unsigned mode, uint32_t n, unsigned irqs)
     EXPECT_EQ(at, edge_tick(0));
     for (unsigned i = 0; i < irqs; i++)
         EXPECT_EQ(edge_tick(i), tick_of_count(clk + (uint64_t)n * (i + 1), PIT_HZ));
-    outb(0x43, 0x30), outb(0x40, 0), outb(0x40, 0); /* stop: far one-shot */
+    quiet();
 }
 
 static void cmos_write(uint8_t reg, uint8_t v)

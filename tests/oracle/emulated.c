@@ -12,12 +12,12 @@
 #include "vcpu/vcpu.h"
 
 #define RAM_BYTES (16u << 20)
-#define TABLES 0x00800000u  /* page directory, then tables */
-#define IDT_BASE 0x00900000u
-#define HANDLERS 0x00901000u /* one HLT a vector, 16 bytes apart */
-#define TSS_BASE 0x00903000u
-#define STACK0_TOP 0x00906000u
-#define GDT_BASE 0x00907000u
+#define TABLES 0x00d40000u  /* page directory, then tables */
+#define IDT_BASE 0x00d50000u
+#define HANDLERS 0x00d51000u /* one HLT a vector, 16 bytes apart */
+#define TSS_BASE 0x00d53000u
+#define STACK0_TOP 0x00d56000u
+#define GDT_BASE 0x00d57000u
 
 static struct ram ram;
 static struct busmap bus;
@@ -84,12 +84,12 @@ static void map_page(uint32_t lin, uint32_t flags)
     put32(TABLES + 4096 * (1 + (lin >> 22)) + (lin >> 12 & 1023) * 4, lin | flags);
 }
 
-/* Supervisor identity map of the first 16 MiB but for the cases' neighbourhood, user pages where native.c has them. */
+/* Supervisor pages for the emulator's own tables, user pages where native.c has them. */
 static void build_tables(void)
 {
     for (uint32_t i = 0; i < 4; i++)
         put32(TABLES + 4 * i, (TABLES + 4096 * (1 + i)) | 7);
-    for (uint32_t p = TABLES; p < RAM_BYTES; p += 4096)
+    for (uint32_t p = IDT_BASE; p < GDT_BASE + 4096; p += 4096)
         map_page(p, 3);
     for (uint32_t i = 0; i < DATA_PAGES; i++)
         map_page(DATA_BASE + 4096 * i, 7);
@@ -106,6 +106,7 @@ static void build_idt(void)
                                     (uint64_t)(entry >> 16) << 48);
         ram.host[entry] = 0xf4;
     }
+    put32(TSS_BASE + 100, 0xffff0000); /* no I/O bitmap */
     put32(TSS_BASE + 4, STACK0_TOP), put32(TSS_BASE + 8, 0x10);
     put64(GDT_BASE + 8, UINT64_C(0x00cf9b000000ffff)), put64(GDT_BASE + 16, UINT64_C(0x00cf93000000ffff));
     put64(GDT_BASE + 0x20, UINT64_C(0x00cffb000000ffff)), put64(GDT_BASE + 0x28, UINT64_C(0x00cff3000000ffff));
@@ -155,6 +156,7 @@ static void set_state(const struct cpu_image *in)
     g->cpl = 3, g->halted = 0, g->int_shadow = 0;
     for (unsigned i = 0; i < 8; i++)
         memcpy(g->x87.r[i], in->fpu.r[i], 10);
+    g->x87.fip = g->x87.fdp = g->x87.fop = g->x87.fcs = g->x87.fds = 0;
     g->x87.cw = in->fpu.cw, g->x87.sw = in->fpu.sw, g->x87.empty = in->fpu.empty;
 }
 

@@ -67,7 +67,7 @@ static void add_x87(struct gen *g, uint16_t opcode, int reg, int modrm, unsigned
                     enum x87_class class)
 {
     struct oracle_row row = {.opcode = opcode, .reg = (int16_t)reg, .span = (uint8_t)span, .modrm = (int16_t)modrm,
-                             .test = T_X87, .x87 = true, .mnemonic = mnemonic};
+                             .test = T_X87, .x87 = true, .x87_compare = class == COMPARE, .mnemonic = mnemonic};
     if (modrm < 0)
         snprintf(row.name, sizeof row.name, "%02x/%d %s %s", opcode, reg, mnemonic, operands);
     else
@@ -178,7 +178,7 @@ static void random_state(struct gen *g, struct test_case *c, bool x87)
     if (below(g, 4))
         c->in.gpr[4] &= ~3u;
     c->in.eip = CODE_START;
-    c->in.eflags = (uint32_t)gen_random(g) & (FLAGS_ARITH | FLAG_ID);
+    c->in.eflags = (uint32_t)gen_random(g) & FLAGS_ARITH; /* sigreturn keeps ID */
     if (below(g, 8) == 0)
         c->in.eflags |= FLAG_DF;
     random_fpu(g, &c->in.fpu, x87);
@@ -325,7 +325,7 @@ static bool prepare(struct gen *g, const struct oracle_row *row, struct test_cas
         break;
     }
     if (in->opcode == 0x9d) { /* POPF: not TF, AC, NT */
-        uint32_t v = (uint32_t)gen_random(g) & (FLAGS_ARITH | FLAG_DF | FLAG_ID | FLAG_IF | FLAG_IOPL);
+        uint32_t v = (uint32_t)gen_random(g) & (FLAGS_ARITH | FLAG_DF | FLAG_IF | FLAG_IOPL);
         put_stack(c, v);
     }
     if (in->opcode == 0xc8)
@@ -345,7 +345,7 @@ bool gen_single(struct gen *g, const struct oracle_row *row, struct test_case *c
     if (!prepare(g, row, c, &in, c->code))
         return false;
     memset(c->code + c->code_bytes, 0xcc, sizeof c->code - c->code_bytes);
-    *u = (struct undefined){.flags = row->undefined & U_ALL};
+    *u = (struct undefined){.flags = row->undefined & U_ALL, .fault_writes = in.opcode == 0xc8};
     if (row->undefined)
         u->flags = shift_undefined(row, c, &in, row->undefined, &u->result) & U_ALL;
     return true;
@@ -361,7 +361,7 @@ bool gen_sequence(struct gen *g, struct test_case *c)
     while (n < want) {
         const struct oracle_row *row = &g->rows[below(g, g->nrows)];
         uint8_t *p = c->code + c->code_bytes;
-        if (row->excluded || row->undefined || (row->test != T_ALL && row->test != T_STACK) || !strcmp(row->mnemonic, "POPF"))
+        if (row->excluded || row->undefined || (row->test != T_ALL && row->test != T_STACK) || !strcmp(row->mnemonic, "POPF") || !strcmp(row->mnemonic, "ENTER"))
             continue;
         unsigned bytes = encode(g, row, p, &in);
         if (!bytes)

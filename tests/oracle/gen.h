@@ -14,7 +14,7 @@ struct oracle_row {
     uint8_t span;           /* opcodes, or x87 ModRM bytes */
     int16_t modrm;          /* x87 register forms: first ModRM byte, else -1 */
     uint8_t test;           /* enum insn_test */
-    bool x87;
+    bool x87, x87_compare;
     uint32_t undefined;     /* U_* */
     const char *mnemonic;
     uint64_t cases, completed, faulted; /* filled by the driver */
@@ -30,6 +30,8 @@ struct gen {
 struct undefined {
     uint32_t flags;   /* EFLAGS bits */
     bool result;      /* registers and memory too (shift counts beyond the operand) */
+    bool fault_writes; /* ENTER: a CPU may have written part of the frame before the fault at its end */
+    uint16_t fsw;     /* x87 status word bits */
 };
 
 void gen_init(struct gen *g, uint64_t seed);

@@ -336,7 +336,6 @@ static void rnd_environment(struct image *m, bool pending)
 {
     uint16_t cw = (uint16_t)rnd(), sw = (uint16_t)rnd(), tags = (uint16_t)rnd();
     memset(m, 0, sizeof *m);
-    cw |= (cw & FCW_PC) == 0x100 ? 0x200 : 0; /* PC = 01 is reserved */
     if (below(2))
         cw |= FCW_EXC;
     sw &= (uint16_t)~(FSW_ES | FSW_B);
@@ -389,10 +388,12 @@ void rnd_machine(struct machine *m, enum operand kind, bool pending)
 
 void print_machine(const char *title, const struct machine *m)
 {
-    fprintf(stderr, "%s: cw %04x sw %04x tag %04x eflags %03x eax %08x mem %02x%02x %02x%02x%02x%02x%02x%02x%02x%02x\n",
-            title, image_word(&m->image, IMG_CW), image_word(&m->image, IMG_SW), image_word(&m->image, IMG_TAG),
-            m->eflags, m->eax, m->mem[9], m->mem[8], m->mem[7], m->mem[6], m->mem[5], m->mem[4], m->mem[3],
-            m->mem[2], m->mem[1], m->mem[0]);
+    fprintf(stderr, "%s: cw %04x sw %04x tag %04x eflags %03x eax %08x mem ", title,
+            image_word(&m->image, IMG_CW), image_word(&m->image, IMG_SW), image_word(&m->image, IMG_TAG),
+            m->eflags, m->eax);
+    for (unsigned i = 10; i-- > 0;)
+        fprintf(stderr, "%02x", m->mem[i]);
+    fprintf(stderr, "\n");
     for (unsigned i = 0; i < 8; i++) {
         struct f80 a = image_reg(&m->image, i);
         fprintf(stderr, "  st%u %04x %016llx", i, a.se, (unsigned long long)a.sig);

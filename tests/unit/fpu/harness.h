@@ -1,8 +1,8 @@
 /* harness.h - one x87 instruction, on the host's own unit and in vcpu/fpu*.c, from the same state.
  *
- * States travel as the 108-byte image of FNSAVE (32-bit protected mode layout), which the host loads with
- * FRSTOR and the emulated side through the same fields. The vCPU around the code under test is a fake: flat
- * memory of MEM_BYTES at linear address 0 with a bound past which accesses fault.
+ * States travel as the 108-byte image of FNSAVE (32-bit protected mode layout), which the host loads
+ * with FRSTOR and the emulated side through the same fields. The vCPU around the code under test is a
+ * fake: flat memory of MEM_BYTES at linear address 0 with a bound past which accesses fault.
  * Threads: one. */
 #ifndef TANDEM_TESTS_FPU_HARNESS_H
 #define TANDEM_TESTS_FPU_HARNESS_H

@@ -20,7 +20,7 @@ struct toy {
     uint64_t dev_state, dev_hash;
     uint64_t last_tick;
     /* --- guest side --- */
-    uint64_t rng, hash, tick, traced;
+    uint64_t rng, hash, tick;
     bool halted;
     atomic_bool done;
 };
@@ -174,6 +174,13 @@ static void guest_access(struct toy *t, uint64_t r)
         t->rng = 1;
 }
 
+static void guest_trace(struct toy *t)
+{
+    uint64_t entry = t->tick / 1024;
+    if (t->tick % 1024 == 0 && entry <= t->cfg->trace_entries)
+        t->cfg->trace[entry - 1] = t->hash;
+}
+
 static void guest_run(struct toy *t)
 {
     while (t->tick < link_limit(t->link) && !t->halted && t->tick < t->cfg->end_tick) {
@@ -184,6 +191,7 @@ static void guest_run(struct toy *t)
             guest_access(t, r >> 20);
         t->hash = mix(t->hash, t->rng);
         t->tick++;
+        guest_trace(t);
     }
 }
 
@@ -200,13 +208,6 @@ static void guest_effects(struct toy *t)
             t->rng = 1;
     }
     CHECK(limit >= t->tick);
-}
-
-static void guest_trace(struct toy *t)
-{
-    uint64_t entry = t->tick / 1024;
-    if (t->cfg->trace && entry > t->traced && entry <= t->cfg->trace_entries && t->tick % 1024 == 0)
-        t->cfg->trace[entry - 1] = t->hash, t->traced = entry;
 }
 
 static bool guest_idle(struct toy *t)
@@ -240,7 +241,6 @@ static void guest_loop(struct toy *t)
         } else {
             guest_run(t);
         }
-        guest_trace(t);
     }
 }
 
@@ -282,7 +282,7 @@ void toy_run(const struct toy_config *cfg, struct toy_result *out)
         pthread_join(ping, NULL);
     if (cfg->mode != LINK_INLINE)
         pthread_join(device, NULL);
-    *out = (struct toy_result){t.hash, t.dev_hash, t.tick, t.traced, {0}};
+    *out = (struct toy_result){t.hash, t.dev_hash, t.tick, {0}};
     link_get_stats(t.link, &out->stats);
     link_destroy(t.link);
     timerq_destroy(&t.timers);

@@ -31,14 +31,13 @@ struct toy_config {
     bool early_events;       /* timers may be armed nearer than L: the link must put them off */
     uint32_t access_percent; /* of ticks at which the guest makes an access */
     uint64_t stop_after_us;  /* call link_stop() from another thread then; 0: never */
-    uint64_t *trace;         /* guest hash after each 1024 ticks, for prefix checks; may be NULL */
+    uint64_t *trace;         /* guest hash at each 1024th tick (0: warped over), for prefix checks */
     uint64_t trace_entries;
 };
 
 struct toy_result {
     uint64_t guest_hash, device_hash;
-    uint64_t ticks;        /* reached */
-    uint64_t trace_filled; /* entries of trace */
+    uint64_t ticks; /* reached */
     struct link_stats stats;
 };
 

@@ -1,0 +1,503 @@
+/* options.c - the option tables. See options.h. */
+#include "cli/options.h"
+
+#include "cli/optvalue.h"
+#include "clockcore/ticks.h"
+#include "vcpu/ram.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEBUG_EXIT_PORT 0x501 /* QEMU's defaults */
+#define DEBUG_EXIT_PORTS 2
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+/* --- keys of list options; each setter's target is the struct options --- */
+
+static bool set_shift(void *target, const char *value, struct err *e)
+{
+    struct options *o = target;
+    uint64_t v;
+    if (strcmp(value, "auto") == 0)
+        return err_set(e, "-icount: shift=auto is refused: it adapts the speed of virtual time to the host, so that no "
+                          "two runs agree; shift=0..%d is accepted", ICOUNT_SHIFT_MAX);
+    if (!value_number(value, 0, ICOUNT_SHIFT_MAX, &v))
+        return false;
+    o->shift = (unsigned)v;
+    return true;
+}
+
+static bool set_sleep(void *target, const char *value, struct err *e)
+{
+    return value_switch(value, &((struct options *)target)->sleep);
+}
+
+static bool set_align(void *target, const char *value, struct err *e)
+{
+    bool on;
+    if (!value_switch(value, &on))
+        return false;
+    return on ? err_set(e, "-icount: align=on is refused: it delays the guest to follow the host's clock while it "
+                           "computes; align=off is accepted") : true;
+}
+
+static bool set_rr(void *target, const char *value, struct err *e)
+{
+    int i = value_choice(value, "record|replay");
+    ((struct options *)target)->rr = i == 0 ? RR_RECORD : RR_REPLAY;
+    return i >= 0;
+}
+
+static bool set_rrfile(void *target, const char *value, struct err *e)
+{
+    return *value && value_string(value, &((struct options *)target)->rrfile, e);
+}
+
+static const struct list_key icount_keys[] = {
+    {"shift", "0..10", set_shift},
+    {"sleep", "on|off", set_sleep},
+    {"align", "off", set_align},
+    {"rr", "record|replay", set_rr},
+    {"rrfile", "FILE", set_rrfile},
+};
+
+static bool set_rtc_base(void *target, const char *value, struct err *e)
+{
+    char why[ERR_BYTES / 2];
+    if (rtc_base_parse(value, &((struct options *)target)->rtc, why, sizeof why))
+        return true;
+    return err_set(e, "-rtc: %s", why);
+}
+
+static bool set_rtc_clock(void *target, const char *value, struct err *e)
+{
+    if (value_choice(value, "host|rt") >= 0)
+        return err_set(e, "-rtc: clock=%s is refused: the guest's clock would follow the host's, so that no two runs "
+                          "agree; clock=vm is accepted", value);
+    return strcmp(value, "vm") == 0;
+}
+
+static const struct list_key rtc_keys[] = {
+    {"base", "utc|localtime|YYYY-MM-DD[THH:MM:SS]", set_rtc_base},
+    {"clock", "vm", set_rtc_clock},
+};
+
+static bool set_ram(void *target, const char *value, struct err *e)
+{
+    uint64_t bytes;
+    if (!value_size(value, UINT64_C(1) << 20, &bytes))
+        return false;
+    bytes = (bytes + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
+    if (bytes < RAM_BYTES_MIN || bytes > RAM_BYTES_MAX)
+        return false;
+    ((struct options *)target)->ram_bytes = bytes;
+    return true;
+}
+
+static const struct list_key memory_keys[] = {{"size", "SIZE[K|M|G] of 4M..3G", set_ram}};
+
+static bool set_mode(void *target, const char *value, struct err *e)
+{
+    int i = value_choice(value, "thread|inline|adaptive"); /* MATCH enum link_mode */
+    ((struct options *)target)->mode = (enum link_mode)i;
+    return i >= 0;
+}
+_Static_assert(LINK_THREAD == 0 && LINK_INLINE == 1 && LINK_ADAPTIVE == 2, "set_mode's choices");
+
+#define HOST_CPU_MAX 4095
+
+static bool set_device_cpu(void *target, const char *value, struct err *e)
+{
+    uint64_t v;
+    bool ok = value_number(value, 0, HOST_CPU_MAX, &v);
+    ((struct options *)target)->device_cpu = ok ? (int)v : -1;
+    return ok;
+}
+
+static bool set_vcpu_cpu(void *target, const char *value, struct err *e)
+{
+    uint64_t v;
+    bool ok = value_number(value, 0, HOST_CPU_MAX, &v);
+    ((struct options *)target)->vcpu_cpu = ok ? (int)v : -1;
+    return ok;
+}
+
+static const struct list_key devthread_keys[] = {
+    {"mode", "thread|inline|adaptive", set_mode},
+    {"cpu", "N (a host CPU)", set_device_cpu},
+    {"vcpu-cpu", "N (a host CPU)", set_vcpu_cpu},
+};
+
+static bool set_digest_file(void *target, const char *value, struct err *e)
+{
+    return *value && value_string(value, &((struct options *)target)->digest_file, e);
+}
+
+static bool set_digest_every(void *target, const char *value, struct err *e)
+{
+    return value_number(value, 1, INT64_MAX, &((struct options *)target)->digest_every);
+}
+
+static const struct list_key digest_keys[] = {
+    {"file", "FILE", set_digest_file},
+    {"every", "N (ticks, at least 1)", set_digest_every},
+};
+
+static bool set_stats_file(void *target, const char *value, struct err *e)
+{
+    struct options *o = target;
+    size_t n = strlen(value);
+    o->stats_json = o->stats_json || (n > 5 && strcmp(value + n - 5, ".json") == 0);
+    return *value && value_string(value, &o->stats_file, e);
+}
+
+static bool set_stats_format(void *target, const char *value, struct err *e)
+{
+    int i = value_choice(value, "human|json");
+    ((struct options *)target)->stats_json = i == 1;
+    return i >= 0;
+}
+
+static const struct list_key stats_keys[] = {
+    {"file", "FILE", set_stats_file},
+    {"format", "human|json", set_stats_format},
+};
+
+static bool set_exit_port(void *target, const char *value, struct err *e)
+{
+    uint64_t v;
+    bool ok = value_number(value, 0, 0xffff, &v);
+    ((struct options *)target)->debug_exit_port = ok ? (uint32_t)v : 0;
+    return ok;
+}
+
+static bool set_exit_ports(void *target, const char *value, struct err *e)
+{
+    int log2 = value_choice(value, "1|2|4");
+    ((struct options *)target)->debug_exit_ports = log2 < 0 ? 0 : 1u << log2;
+    return log2 >= 0;
+}
+
+static bool set_device(void *target, const char *value, struct err *e)
+{
+    struct options *o = target;
+    if (strcmp(value, "isa-debug-exit") != 0)
+        return err_set(e, "-device %s: not supported; isa-debug-exit is accepted", value);
+    o->debug_exit = true;
+    return true;
+}
+
+static const struct list_key device_keys[] = {
+    {"driver", "isa-debug-exit", set_device},
+    {"iobase", "0..0xffff (default 0x501)", set_exit_port},
+    {"iosize", "1|2|4 (default 2)", set_exit_ports},
+};
+
+static bool set_seed(void *target, const char *value, struct err *e)
+{
+    return value_number(value, 1, UINT64_MAX, &((struct options *)target)->jitter_seed);
+}
+
+static bool set_late(void *target, const char *value, struct err *e)
+{
+    return value_number(value, 1, UINT32_MAX, &((struct options *)target)->plant_late);
+}
+
+static const struct list_key jitter_keys[] = {{"seed", "N (at least 1)", set_seed}};
+static const struct list_key plant_keys[] = {{"late", "N (effect number, at least 1)", set_late}};
+
+/* --- options --- */
+
+struct option_def;
+typedef bool (*option_fn)(struct options *o, const struct option_def *d, const char *value, struct err *e);
+
+struct option_def {
+    const char *name;     /* without the dash */
+    const char *argument; /* placeholder; NULL: takes none */
+    option_fn parse;
+    const char *help;     /* NULL: hidden */
+    size_t offset;        /* field of struct options, or what `parse` says */
+    const char *implied;  /* list options: key of a first piece without '=' */
+    const struct list_key *keys;
+    size_t nkeys;
+};
+
+#define FIELD(f) offsetof(struct options, f)
+#define KEYS(k, implied_key) 0, implied_key, k, COUNT(k)
+
+static void *field(struct options *o, const struct option_def *d)
+{
+    return (char *)o + d->offset;
+}
+
+static bool parse_flag(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    *(bool *)field(o, d) = true;
+    return true;
+}
+
+static bool parse_text(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return value_string(value, (char **)field(o, d), e);
+}
+
+static bool parse_ticks(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return value_number(value, 1, INT64_MAX, (uint64_t *)field(o, d)) ||
+           err_set(e, "-%s %s: bad value; a number of ticks, at least 1, is accepted", d->name, value);
+}
+
+static bool parse_list(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    char name[32];
+    snprintf(name, sizeof name, "-%s", d->name);
+    return list_parse(name, value, d->implied, d->keys, d->nkeys, o, e);
+}
+
+static bool parse_action(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    o->action = (enum options_action)d->offset;
+    return true;
+}
+
+/* Options that have one honest value, given by `implied`; it is the default. */
+static bool parse_only(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return value_choice(value, d->implied) >= 0 ||
+           err_set(e, "-%s %s: not supported yet; only \"%s\" is accepted", d->name, value, d->implied);
+}
+
+static bool parse_serial(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    if (o->nserial == SERIALS_MAX)
+        return err_set(e, "-serial %s: the machine has %d serial ports", value, SERIALS_MAX);
+    return value_string(value, &o->serial[o->nserial++], e);
+}
+
+static bool parse_device(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    if (value_choice(value, "help|?") < 0 && strncmp(value, "isa-debug-exit", strcspn(value, ",")) != 0)
+        return err_set(e, "-device %s: not supported; isa-debug-exit[,iobase=PORT][,iosize=N] is accepted", value);
+    return parse_list(o, d, value, e);
+}
+
+static bool parse_stats(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    o->stats = true;
+    return !value || parse_list(o, d, value, e);
+}
+
+#define ONLY(value) 0, value, NULL, 0
+
+static const struct option_def option_defs[] = {
+    {"help", NULL, parse_action, "print this list", ACTION_HELP, NULL, NULL, 0},
+    {"h", NULL, parse_action, NULL, ACTION_HELP, NULL, NULL, 0},
+    {"version", NULL, parse_action, "print the version", ACTION_VERSION, NULL, NULL, 0},
+    {"kernel", "FILE", parse_text, "boot a Multiboot 1 kernel or a Linux bzImage", FIELD(kernel), NULL, NULL, 0},
+    {"initrd", "FILE", parse_text, "initial ramdisk; with Multiboot: modules \"FILE ARGS,FILE ARGS\"", FIELD(initrd),
+     NULL, NULL, 0},
+    {"append", "TEXT", parse_text, "kernel command line", FIELD(append), NULL, NULL, 0},
+    {"m", "SIZE[K|M|G]", parse_list, "guest RAM, 4M to 3G (default 128M; a bare number is MiB)",
+     KEYS(memory_keys, "size")},
+    {"serial", "BACKEND", parse_serial,
+     "connect the next serial port (up to 4): stdio, mon:stdio, file:PATH, null, none, pty, unix:PATH[,server][,nowait], "
+     "tcp:HOST:PORT[,server][,nowait]", 0, NULL, NULL, 0},
+    {"nographic", NULL, parse_flag, "first serial port on the terminal; Ctrl-A x ends, Ctrl-A h helps",
+     FIELD(nographic), NULL, NULL, 0},
+    {"icount", "[shift=]N[,sleep=on|off][,rr=record|replay,rrfile=FILE]", parse_list,
+     "one instruction is 2^N ns of virtual time (0..10, default 3); sleep=off skips idle time (default on); record or "
+     "replay input", KEYS(icount_keys, "shift")},
+    {"rtc", "[base=utc|localtime|DATE][,clock=vm]", parse_list,
+     "date at start (default 2023-06-10T00:00:00, so that runs repeat)", KEYS(rtc_keys, NULL)},
+    {"no-reboot", NULL, parse_flag, "end instead of restarting when the guest resets", FIELD(no_reboot), NULL, NULL, 0},
+    {"device", "isa-debug-exit[,iobase=PORT][,iosize=N]", parse_device,
+     "a write of V to PORT (default 0x501) ends with status (V << 1) | 1", KEYS(device_keys, "driver")},
+    {"devthread", "mode=thread|inline|adaptive[,cpu=N][,vcpu-cpu=N]", parse_list,
+     "where device models run (default adaptive) and on which host CPUs; never changes what the guest sees",
+     KEYS(devthread_keys, "mode")},
+    {"digest", "file=FILE[,every=N]", parse_list,
+     "write the digest of the guest's state every N ticks (default 10000000); compare with tandem-digest-diff",
+     KEYS(digest_keys, "file")},
+    {"stats", "[file=FILE][,format=human|json]", parse_stats,
+     "figures of the run at its end, on stderr or in FILE (JSON where it ends in .json)", KEYS(stats_keys, "file")},
+    {"name", "TEXT", parse_text, "name of the machine in the status line and the statistics", FIELD(name), NULL, NULL, 0},
+    {"machine", "pc", parse_only, "the only machine", ONLY("pc|type=pc")},
+    {"M", "pc", parse_only, NULL, ONLY("pc|type=pc")},
+    {"cpu", "i686", parse_only, "the only CPU: P6 class without MMX, SSE, PAE and APIC", ONLY("i686")},
+    {"smp", "1", parse_only, "the only number of CPUs", ONLY("1|cpus=1")},
+    {"display", "none", parse_only, "no screen yet", ONLY("none")},
+    {"monitor", "none", parse_only, "no monitor yet", ONLY("none|null")},
+    {"vga", "none", parse_only, "no VGA card yet", ONLY("none")},
+    {"net", "none", parse_only, "no network yet", ONLY("none")},
+    {"nic", "none", parse_only, NULL, ONLY("none")},
+    {"parallel", "none", parse_only, "no parallel port", ONLY("none|null")},
+    {"nodefaults", NULL, parse_flag, "no default devices: -nographic alone then connects no serial port",
+     FIELD(nodefaults), NULL, NULL, 0},
+    /* For tests. */
+    {"x-jitter", "seed=N", parse_list, NULL, KEYS(jitter_keys, NULL)},
+    {"x-plant", "late=N", parse_list, NULL, KEYS(plant_keys, NULL)},
+    {"x-ticks", "N", parse_ticks, NULL, FIELD(tick_limit), NULL, NULL, 0},
+    {"x-quantum", "N", parse_ticks, NULL, FIELD(quantum_ticks), NULL, NULL, 0},
+    {"x-single-tb", NULL, parse_flag, NULL, FIELD(single_tb), NULL, NULL, 0},
+};
+
+/* Options of qemu-system-i386 that are not honoured, but for those above. */
+static const char *const unsupported[] = {
+    "accel", "acpitable", "action", "add-fd", "audio", "audiodev", "bios", "blockdev", "boot", "bt", "cdrom", "chardev",
+    "chroot", "compat", "curses", "D", "d", "daemonize", "debugcon", "dfilter", "drive", "dtb", "dump-vmstate", "echr",
+    "enable-fips", "enable-kvm", "fda", "fdb", "fsdev", "full-screen", "fw_cfg", "g", "gdb", "global", "hax", "hda",
+    "hdb", "hdc", "hdd", "incoming", "iscsi", "k", "L", "loadvm", "mem-path", "mem-prealloc", "mon", "msg", "mtdblock",
+    "netdev", "no-acpi", "no-fd-bootchk", "no-hpet", "no-kvm", "no-quit", "no-shutdown", "no-user-config", "numa",
+    "object", "old-param", "only-migratable", "option-rom", "overcommit", "perfmap", "pflash", "pidfile", "plugin",
+    "portrait", "preconfig", "prom-env", "qmp", "qmp-pretty", "readconfig", "rotate", "runas", "S", "s", "sandbox", "sd",
+    "sdl", "seed", "semihosting", "set", "show-cursor", "shim", "singlestep", "smbios", "snapshot", "soundhw", "spice",
+    "tb-size", "tpmdev", "trace", "translator", "usb", "usbdevice", "uuid", "vcpu", "virtfs", "vnc", "watchdog",
+    "win2k-hack", "writeconfig", "xen-attach", "xen-domid",
+};
+
+static const struct option_def *find_option(const char *name)
+{
+    for (size_t i = 0; i < COUNT(option_defs); i++)
+        if (strcmp(option_defs[i].name, name) == 0)
+            return &option_defs[i];
+    return NULL;
+}
+
+static bool is_unsupported(const char *name)
+{
+    for (size_t i = 0; i < COUNT(unsupported); i++)
+        if (strcmp(unsupported[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool unknown_option(const char *arg, const char *name, struct err *e)
+{
+    const char *closest = NULL;
+    unsigned best = 3; /* edits; farther is no misspelling */
+    for (size_t i = 0; i < COUNT(option_defs); i++) {
+        unsigned d = option_defs[i].help ? text_distance(name, option_defs[i].name) : best;
+        if (d < best && d < strlen(name)) {
+            best = d;
+            closest = option_defs[i].name;
+        }
+    }
+    if (closest)
+        return err_set(e, "%s: unknown option; did you mean -%s? (tandem --help lists what is accepted)", arg, closest);
+    return err_set(e, "%s: unknown option; tandem --help lists what is accepted", arg);
+}
+
+/* -stats may stand alone: its value is the next argument only if it looks like one. */
+static bool takes_value(const struct option_def *d, const char *next)
+{
+    if (!d->argument)
+        return false;
+    return d->parse != parse_stats || (next && (strncmp(next, "file=", 5) == 0 || strncmp(next, "format=", 7) == 0));
+}
+
+static bool parse_one(struct options *o, int argc, char **argv, int *i, struct err *e)
+{
+    const char *arg = argv[(*i)++];
+    if (arg[0] != '-' || !arg[1])
+        return err_set(e, "%s: not an option; disk images are not supported yet, a kernel is given by -kernel FILE", arg);
+    const char *name = arg + 1 + (arg[1] == '-');
+    const struct option_def *d = find_option(name);
+    if (!d)
+        return is_unsupported(name)
+                   ? err_set(e, "%s: this option of QEMU is not supported yet; tandem --help lists what is", arg)
+                   : unknown_option(arg, name, e);
+    const char *value = NULL;
+    if (takes_value(d, *i < argc ? argv[*i] : NULL)) {
+        if (*i == argc)
+            return err_set(e, "%s: needs a value: %s", arg, d->argument);
+        value = argv[(*i)++];
+    }
+    return d->parse(o, d, value, e);
+}
+
+static bool check_together(const struct options *o, struct err *e)
+{
+    if (!o->kernel)
+        return err_set(e, "-kernel FILE is needed (a Multiboot 1 kernel or a Linux bzImage); firmware and disks are not "
+                          "supported yet");
+    if (o->initrd && !*o->initrd)
+        return err_set(e, "-initrd: needs a value: FILE");
+    if (o->rr != RR_OFF && !o->rrfile)
+        return err_set(e, "-icount: rr=record|replay needs rrfile=FILE");
+    if (o->rr == RR_OFF && o->rrfile)
+        return err_set(e, "-icount: rrfile=%s needs rr=record or rr=replay", o->rrfile);
+    if (!o->digest_file && o->digest_every != DIGEST_EVERY_DEFAULT)
+        return err_set(e, "-digest: every=N needs file=FILE");
+    if (!o->debug_exit && (o->debug_exit_port != DEBUG_EXIT_PORT || o->debug_exit_ports != DEBUG_EXIT_PORTS))
+        return err_set(e, "-device: iobase and iosize need isa-debug-exit first");
+    if (o->debug_exit && o->debug_exit_port + o->debug_exit_ports > 0x10000)
+        return err_set(e, "-device isa-debug-exit: ports %#x to %#x; the last port is 0xffff", o->debug_exit_port,
+                       o->debug_exit_port + o->debug_exit_ports - 1);
+    return true;
+}
+
+bool options_parse(struct options *o, int argc, char **argv, struct err *e)
+{
+    *o = (struct options){
+        .ram_bytes = (uint64_t)RAM_MIB_DEFAULT << 20, .shift = ICOUNT_SHIFT_DEFAULT, .sleep = true,
+        .rtc = {RTC_BASE_DEFAULT, true}, .debug_exit_port = DEBUG_EXIT_PORT,
+        .debug_exit_ports = DEBUG_EXIT_PORTS, .mode = LINK_ADAPTIVE,
+        .device_cpu = -1, .vcpu_cpu = -1, .digest_every = DIGEST_EVERY_DEFAULT, .tick_limit = TICK_NEVER,
+    };
+    for (int i = 1; i < argc;) {
+        if (!parse_one(o, argc, argv, &i, e))
+            return false;
+        if (o->action != ACTION_RUN)
+            return true;
+    }
+    return check_together(o, e);
+}
+
+void options_free(struct options *o)
+{
+    char *owned[] = {o->name, o->kernel, o->initrd, o->append, o->rrfile, o->digest_file, o->stats_file};
+    for (size_t i = 0; i < COUNT(owned); i++)
+        free(owned[i]);
+    for (unsigned i = 0; i < o->nserial; i++)
+        free(o->serial[i]);
+    *o = (struct options){0};
+}
+
+static void help_wrapped(FILE *f, const char *text)
+{
+    int column = 80;
+    for (const char *p = text; *p;) {
+        int n = (int)strcspn(p, " ");
+        if (column + 1 + n > 78)
+            fprintf(f, "%s%*s", p == text ? "" : "\n", 8, ""), column = 8;
+        else
+            fputc(' ', f), column++;
+        fwrite(p, 1, (size_t)n, f);
+        column += n;
+        p += n + (p[n] == ' ');
+    }
+    fputc('\n', f);
+}
+
+void options_help(FILE *f)
+{
+    fprintf(f, "tandem -kernel FILE [option ...]\n"
+               "A deterministic i386 PC emulator. Options are those of qemu-system-i386 where they mean the same.\n\n");
+    for (size_t i = 0; i < COUNT(option_defs); i++) {
+        const struct option_def *d = &option_defs[i];
+        if (!d->help)
+            continue;
+        fprintf(f, "  -%s%s%s\n", d->name, d->argument ? " " : "", d->argument ? d->argument : "");
+        help_wrapped(f, d->help);
+    }
+    fprintf(f, "\nExit status: 0 guest power-off, reset under -no-reboot, or a halt that nothing can end; (V << 1) | 1 from\n"
+               "isa-debug-exit; 2 bad option or host error; 4 triple fault under -no-reboot; 128 + N ended by signal N.\n"
+               "See tandem(1).\n");
+}
+
+const char *link_mode_name(enum link_mode mode)
+{
+    static const char *const names[] = {"thread", "inline", "adaptive"};
+    return names[mode];
+}

@@ -1,0 +1,63 @@
+/* options.h - the command line, in the manner of qemu-system-i386.
+ *
+ * One table (options.c) drives parsing, --help and the suggestions for misspelt names. An option of QEMU's that
+ * cannot be honoured is an error that says so. Both -name and --name are accepted.
+ * Memory: strings in struct options are owned by it. */
+#ifndef TANDEM_CLI_OPTIONS_H
+#define TANDEM_CLI_OPTIONS_H
+
+#include "cli/err.h"
+#include "clockcore/rtcbase.h"
+#include "syncq/link.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define SERIALS_MAX 4
+#define RAM_MIB_DEFAULT 128
+#define DIGEST_EVERY_DEFAULT UINT64_C(10000000) /* ticks; 80 ms of virtual time at shift 3 */
+
+enum options_action { ACTION_RUN, ACTION_HELP, ACTION_VERSION };
+enum rr_mode { RR_OFF, RR_RECORD, RR_REPLAY };
+
+struct options {
+    enum options_action action;
+    char *name;                /* -name, or NULL */
+    uint64_t ram_bytes;
+    char *kernel, *initrd, *append; /* NULL: not given */
+    char *serial[SERIALS_MAX]; /* -serial texts in order */
+    unsigned nserial;
+    bool nographic, no_reboot, nodefaults;
+
+    unsigned shift;            /* -icount shift= */
+    bool sleep;
+    enum rr_mode rr;
+    char *rrfile;
+    struct rtc_base rtc;
+
+    bool debug_exit;           /* -device isa-debug-exit */
+    uint32_t debug_exit_port, debug_exit_ports;
+
+    enum link_mode mode;       /* -devthread */
+    int device_cpu, vcpu_cpu;  /* host CPU numbers; -1: placed by hwloc */
+
+    char *digest_file;         /* NULL: none */
+    uint64_t digest_every;     /* ticks */
+    bool stats, stats_json;
+    char *stats_file;          /* NULL: stderr */
+
+    /* Hidden, for tests. */
+    uint64_t jitter_seed, plant_late;
+    uint64_t tick_limit;       /* TICK_NEVER: none */
+    uint64_t quantum_ticks;    /* 0: the default */
+    bool single_tb;
+};
+
+/* Fills *o from argv[1..]; options_free() it in either case. */
+bool options_parse(struct options *o, int argc, char **argv, struct err *e);
+void options_free(struct options *o);
+void options_help(FILE *f);
+const char *link_mode_name(enum link_mode mode);
+
+#endif

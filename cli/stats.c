@@ -1,0 +1,115 @@
+/* stats.c - one table of figures, printed in two ways. See stats.h. */
+#include "cli/stats.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+
+enum unit { UNIT_COUNT, UNIT_NS, UNIT_RATE };
+
+/* What both formats show. JSON names carry the unit; text is in seconds where JSON has ns. */
+struct figure {
+    const char *group, *key, *text;
+    enum unit unit;
+    double value;
+};
+#define FIGURES_MAX 40
+
+static double per_second(uint64_t count, uint64_t ns)
+{
+    return ns ? (double)count * 1e9 / (double)ns : 0;
+}
+
+static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
+{
+    const struct link_stats *l = &s->link;
+    const struct vcpu_stats *v = &s->vcpu;
+    uint64_t busy_ns = s->wall_ns > l->idle_ns ? s->wall_ns - l->idle_ns : 0;
+    const struct figure all[] = {
+        {"time", "ticks", "ticks", UNIT_COUNT, (double)s->tick},
+        {"time", "icount", "instructions", UNIT_COUNT, (double)v->icount},
+        {"time", "idle_ticks", "idle ticks", UNIT_COUNT, (double)v->idle_ticks},
+        {"time", "virtual_ns", "virtual time", UNIT_NS, (double)s->virtual_ns},
+        {"time", "wall_ns", "wall time", UNIT_NS, (double)s->wall_ns},
+        {"time", "idle_wall_ns", "of it asleep with the guest", UNIT_NS, (double)l->idle_ns},
+        {"time", "mips", "MIPS while not asleep", UNIT_RATE, per_second(v->icount, busy_ns) / 1e6},
+        {"devices", "posted", "posted accesses", UNIT_COUNT, (double)l->posted},
+        {"devices", "synchronous", "synchronous accesses", UNIT_COUNT, (double)l->synchronous},
+        {"devices", "pure", "pure accesses", UNIT_COUNT, (double)l->pure},
+        {"devices", "steps", "horizons reached", UNIT_COUNT, (double)l->steps},
+        {"devices", "effects", "effects applied", UNIT_COUNT, (double)l->effects},
+        {"threads", "rendezvous", "rendezvous", UNIT_COUNT, (double)l->rendezvous},
+        {"threads", "rendezvous_per_second", "rendezvous per second", UNIT_RATE, per_second(l->rendezvous, s->wall_ns)},
+        {"threads", "wait_ns", "vCPU waited at the horizon", UNIT_NS, (double)l->wait_ns},
+        {"threads", "handovers", "baton hand-overs", UNIT_COUNT, (double)l->handovers},
+        {"threads", "vcpu_parks", "vCPU parked, times", UNIT_COUNT, (double)l->vcpu_parks},
+        {"threads", "vcpu_parked_ns", "vCPU parked", UNIT_NS, (double)l->vcpu_parked_ns},
+        {"threads", "device_parks", "device thread parked, times", UNIT_COUNT, (double)l->dev_parks},
+        {"threads", "device_parked_ns", "device thread parked", UNIT_NS, (double)l->dev_parked_ns},
+        {"vcpu", "exceptions", "exceptions", UNIT_COUNT, (double)v->exceptions},
+        {"vcpu", "interrupts", "interrupts", UNIT_COUNT, (double)v->interrupts},
+        {"vcpu", "tlb_fills", "TLB fills", UNIT_COUNT, (double)v->tlb_fills},
+        {"vcpu", "tlb_flushes", "TLB flushes", UNIT_COUNT, (double)v->tlb_flushes},
+        {"vcpu", "tb_built", "TBs built", UNIT_COUNT, (double)v->tb_built},
+        {"vcpu", "tb_ops", "IR operations in them", UNIT_COUNT, (double)v->tb_ops},
+        {"vcpu", "tb_lookups", "TB lookups", UNIT_COUNT, (double)v->tb_lookups},
+        {"vcpu", "tb_invalidated", "TBs invalidated", UNIT_COUNT, (double)v->tb_invalidated},
+    };
+    _Static_assert(sizeof all / sizeof *all <= FIGURES_MAX, "collect's table");
+    memcpy(f, all, sizeof all);
+    return sizeof all / sizeof *all;
+}
+
+static void print_text(FILE *out, const struct options *o, const struct run_stats *s)
+{
+    struct figure f[FIGURES_MAX];
+    size_t n = collect(s, f);
+    fprintf(out, "%s: %s\nmode %s, shift %u, sleep=%s\n", o->name ? o->name : "tandem", s->reason,
+            link_mode_name(o->mode), o->shift, o->sleep ? "on" : "off");
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || strcmp(f[i].group, f[i - 1].group) != 0)
+            fprintf(out, "%s\n", f[i].group);
+        if (f[i].unit == UNIT_COUNT)
+            fprintf(out, "  %-28s %20.0f\n", f[i].text, f[i].value);
+        else
+            fprintf(out, "  %-28s %20.3f%s\n", f[i].text, f[i].unit == UNIT_NS ? f[i].value / 1e9 : f[i].value,
+                    f[i].unit == UNIT_NS ? " s" : "");
+    }
+    fprintf(out, "guest resets %" PRIu64 "\ndigest %s at tick %" PRIu64 "\n", s->resets, s->state_hex, s->tick);
+}
+
+static json_t *figure_json(const struct figure *f)
+{
+    return f->unit == UNIT_RATE ? json_real(f->value) : json_integer((json_int_t)f->value);
+}
+
+static json_t *build_json(const struct options *o, const struct run_stats *s)
+{
+    struct figure f[FIGURES_MAX];
+    size_t n = collect(s, f);
+    json_t *name = o->name ? json_string(o->name) : NULL; /* NULL too where it is no UTF-8 */
+    json_t *root = json_pack("{s:o, s:s, s:i, s:s, s:i, s:b, s:I, s:s}", "name", name ? name : json_string("tandem"),
+                             "reason", s->reason, "status", s->status, "mode", link_mode_name(o->mode), "shift", (int)o->shift,
+                             "sleep", (int)o->sleep, "resets", (json_int_t)s->resets, "digest", s->state_hex);
+    for (size_t i = 0; i < n && root; i++) {
+        json_t *group = json_object_get(root, f[i].group);
+        if (!group) {
+            group = json_object();
+            json_object_set_new(root, f[i].group, group);
+        }
+        json_object_set_new(group, f[i].key, figure_json(&f[i]));
+    }
+    return root;
+}
+
+void stats_print(FILE *f, const struct options *o, const struct run_stats *s)
+{
+    json_t *root = o->stats_json ? build_json(o, s) : NULL;
+    if (root) {
+        json_dumpf(root, f, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+        fputc('\n', f);
+        json_decref(root);
+    } else {
+        print_text(f, o, s);
+    }
+}

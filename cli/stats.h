@@ -1,0 +1,22 @@
+/* stats.h - the figures of a run, for people (text) and programs (JSON). */
+#ifndef TANDEM_CLI_STATS_H
+#define TANDEM_CLI_STATS_H
+
+#include "cli/digest.h"
+#include "cli/options.h"
+#include "vcpu/vcpu.h"
+
+struct run_stats {
+    const char *reason;            /* why the run ended, one line */
+    int status;                    /* exit status */
+    uint64_t tick, virtual_ns, wall_ns;
+    uint64_t resets;
+    struct vcpu_stats vcpu;
+    struct link_stats link;
+    char state_hex[DIGEST_HEX];    /* digest of the final state */
+};
+
+/* To f, in the format that o asks for. */
+void stats_print(FILE *f, const struct options *o, const struct run_stats *s);
+
+#endif

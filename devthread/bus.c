@@ -1,0 +1,486 @@
+/* bus.c - see bus.h. Pacing is in idle.c, the list of chips in buschips.c. */
+#include "devthread/bus.h"
+
+#include "clockcore/check.h"
+#include "clockcore/clock.h"
+#include "hw/requests.h"
+
+#include <string.h>
+
+#define EVENTS_PER_TICK_MAX 64 /* of one chip; more than that waits for the next tick */
+
+static void *chip_state(struct bus *b, unsigned dev)
+{
+    return (uint8_t *)&b->pc + b->board.device[dev].state_offset;
+}
+
+static uint64_t max_u64(uint64_t a, uint64_t x)
+{
+    return a > x ? a : x;
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t x)
+{
+    return a < x ? a : x;
+}
+
+static bool on_this_side(const struct board_device *d)
+{
+    return d->present && !d->local;
+}
+
+/* --- effects --- */
+
+static void emit(struct bus *b, uint64_t tick, unsigned dev, enum effect_kind kind, unsigned line,
+                 uint32_t value)
+{
+    struct effect e = {
+        .tick = tick, .dev = (uint16_t)dev, .kind = (uint8_t)kind, .line = (uint8_t)line, .value = value};
+
+    b->cfg.emit(b->cfg.ctx, &e);
+}
+
+/* OR of the pins that drive a line. */
+static unsigned line_level(const struct bus *b, unsigned line)
+{
+    unsigned level = 0;
+
+    for (unsigned i = 0; i < b->board.nwires; i++) {
+        const struct board_wire *w = &b->board.wire[i];
+        if (w->line == line)
+            level |= b->st.outputs[w->device] >> w->pin & 1;
+    }
+    return level;
+}
+
+/* One tie breaker for all drivers of a line, and no stamp before the last: levels arrive in order. */
+static void line_emit(struct bus *b, unsigned line, unsigned level, uint64_t tick)
+{
+    tick = max_u64(tick, b->st.line_tick[line]);
+    b->st.line_tick[line] = tick;
+    b->st.lines = (b->st.lines & ~(1u << line)) | level << line;
+    emit(b, tick, b->line_dev[line], EFFECT_IRQ, line, level);
+}
+
+static void pins_changed(struct bus *b, unsigned dev, uint32_t changed, uint64_t tick)
+{
+    for (unsigned i = 0; i < b->board.nwires; i++) {
+        const struct board_wire *w = &b->board.wire[i];
+        if (w->device != dev || !(changed >> w->pin & 1))
+            continue;
+        unsigned level = line_level(b, w->line);
+        if (level != (b->st.lines >> w->line & 1))
+            line_emit(b, w->line, level, tick);
+    }
+}
+
+static void emit_requests(struct bus *b, unsigned dev, uint64_t tick)
+{
+    const struct board_device *d = &b->board.device[dev];
+    uint32_t req = d->take_request(chip_state(b, dev));
+
+    if (req & HW_REQUEST_RESET)
+        emit(b, tick, dev, EFFECT_RESET, 0, 0);
+    if (req & HW_REQUEST_POWEROFF)
+        emit(b, tick, dev, EFFECT_POWEROFF, 0, 0);
+    if (req & HW_REQUEST_DEBUG_EXIT)
+        emit(b, tick, dev, EFFECT_EXIT, 0, d->exit_value ? d->exit_value(chip_state(b, dev)) : 0);
+}
+
+/* --- after every call on a chip --- */
+
+static void drain_tx(struct bus *b, const struct board_device *d, void *state)
+{
+    struct chardev *c = b->cfg.chardev[d->serial];
+    uint8_t byte;
+
+    while (d->hooks->take_tx(state, &byte))
+        if (c)
+            chardev_putc(c, byte);
+}
+
+/* When the head of the port's queue reaches the UART: with room, at wire speed. */
+static void input_schedule(struct bus *b, unsigned dev, uint64_t earliest_tick)
+{
+    const struct board_device *d = &b->board.device[dev];
+    uint64_t ready_ns = b->queue[d->serial].count ? d->hooks->receive_ready_ns(chip_state(b, dev)) : NS_NEVER;
+
+    b->st.input_tick[d->serial] = max_u64(ticks_ceil(ready_ns, b->cfg.shift), earliest_tick);
+}
+
+/* Effects of what the chip just did are stamped `tick`; its next event is no earlier than `next_min`
+ * nor than the last access allows. */
+static void chip_settled(struct bus *b, unsigned dev, uint64_t tick, uint64_t next_min)
+{
+    const struct board_device *d = &b->board.device[dev];
+    void *s = chip_state(b, dev);
+    uint64_t earliest = max_u64(next_min, b->st.floor_tick[dev]);
+
+    if (d->hooks) {
+        drain_tx(b, d, s);
+        input_schedule(b, dev, earliest);
+    }
+    if (d->take_request)
+        emit_requests(b, dev, tick);
+    if (d->chip->outputs) {
+        uint32_t pins = d->chip->outputs(s);
+        uint32_t changed = pins ^ b->st.outputs[dev];
+        b->st.outputs[dev] = pins;
+        if (changed)
+            pins_changed(b, dev, changed, tick);
+    }
+    if (d->chip->next_event)
+        b->st.next_tick[dev] = max_u64(ticks_ceil(d->chip->next_event(s), b->cfg.shift), earliest);
+}
+
+/* --- accesses --- */
+
+static void reset_chip(struct bus *b, unsigned dev, uint64_t tick)
+{
+    const struct board_device *d = &b->board.device[dev];
+    void *s = chip_state(b, dev);
+    uint64_t now_ns = ticks_to_ns(tick, b->cfg.shift);
+
+    if (d->reset)
+        d->reset(s, now_ns);
+    else
+        d->chip->reset(s, now_ns);
+    if (d->take_request)
+        d->take_request(s);
+    b->st.floor_tick[dev] = tick + 1;
+    chip_settled(b, dev, tick + 1, tick + 1);
+}
+
+/* Every line is told again, changed or not: the 8259 has just forgotten its inputs. */
+static void reset_board(struct bus *b, uint64_t tick)
+{
+    for (unsigned dev = 0; dev < b->board.ndevices; dev++)
+        if (on_this_side(&b->board.device[dev]))
+            reset_chip(b, dev, tick);
+    for (unsigned line = 0; line < BOARD_IRQ_LINES; line++)
+        line_emit(b, line, line_level(b, line), tick + 1);
+}
+
+/* An earlier access may have moved an event into the shadow of its own latency: it comes first. */
+static void advance_before_access(struct bus *b, unsigned dev, uint64_t answer_tick, uint64_t now_ns)
+{
+    const struct board_device *d = &b->board.device[dev];
+
+    if (!d->chip->next_event || d->chip->next_event(chip_state(b, dev)) > now_ns)
+        return;
+    d->chip->advance(chip_state(b, dev), now_ns);
+    chip_settled(b, dev, answer_tick, answer_tick);
+}
+
+static uint32_t size_mask(unsigned size)
+{
+    return size >= 4 ? UINT32_MAX : (1u << size * 8) - 1;
+}
+
+uint32_t bus_access(void *bus, const struct access *a)
+{
+    struct bus *b = bus;
+    CHECK(a->range > 0 && a->range < b->map.nranges);
+    const struct bus_range *r = &b->map.range[a->range];
+    uint64_t now_ns = ticks_to_ns(a->tick, b->cfg.shift);
+    uint64_t answer_tick = a->tick + r->latency_ticks;
+    uint32_t offset = r->base_offset + (uint32_t)(a->addr - r->first);
+    uint32_t value = 0;
+
+    if (a->range == b->reset_range) {
+        reset_board(b, a->tick);
+        return 0;
+    }
+    const struct board_device *d = &b->board.device[r->dev];
+    advance_before_access(b, r->dev, answer_tick, now_ns);
+    if (a->kind == ACCESS_PIO_WRITE || a->kind == ACCESS_MMIO_WRITE)
+        d->chip->write(chip_state(b, r->dev), offset, a->size, a->value & size_mask(a->size), now_ns);
+    else
+        value = d->chip->read(chip_state(b, r->dev), offset, a->size, now_ns) & size_mask(a->size);
+    b->st.floor_tick[r->dev] = answer_tick;
+    chip_settled(b, r->dev, answer_tick, answer_tick);
+    return value;
+}
+
+/* --- input from outside --- */
+
+static uint32_t queue_room(const struct bus *b, unsigned port)
+{
+    return BUS_QUEUE_BYTES - b->queue[port].count;
+}
+
+static void queue_push(struct bus *b, unsigned dev, const uint8_t *bytes, uint32_t n, uint64_t tick)
+{
+    struct bus_queue *q = &b->queue[b->board.device[dev].serial];
+    bool was_empty = q->count == 0;
+
+    memcpy(q->byte + q->count, bytes, n);
+    q->count += n;
+    if (was_empty)
+        input_schedule(b, dev, max_u64(tick, b->st.floor_tick[dev]));
+}
+
+static uint8_t queue_pop(struct bus_queue *q)
+{
+    uint8_t byte = q->byte[0];
+
+    q->count--;
+    memmove(q->byte, q->byte + 1, q->count);
+    q->byte[q->count] = 0;
+    return byte;
+}
+
+static void input_from_log(struct bus *b, unsigned dev, uint64_t tick)
+{
+    unsigned port = (unsigned)b->board.device[dev].serial;
+    uint64_t next = inputlog_next_tick(b->cfg.replay);
+
+    if (next > tick || inputlog_next_source(b->cfg.replay) != INPUT_SERIAL0 + port)
+        return;
+    const struct inputlog_entry *e = inputlog_take(b->cfg.replay, tick);
+    b->replay_strayed |= next != tick || e->nbytes > queue_room(b, port);
+    queue_push(b, dev, e->bytes, (uint32_t)min_u64(e->nbytes, queue_room(b, port)), tick);
+}
+
+/* Nothing at tick 0, which no log can stamp, nor in a second step at one tick (a poke after an event):
+ * a replay has one step there, and takes each port once. */
+static bool intake_open(const struct bus *b, uint64_t tick)
+{
+    return tick > b->intake_tick;
+}
+
+/* True: it took something in. */
+static bool input_from_host(struct bus *b, unsigned dev, uint64_t tick)
+{
+    unsigned port = (unsigned)b->board.device[dev].serial;
+    struct chardev *c = b->cfg.chardev[port];
+    uint8_t bytes[BUS_QUEUE_BYTES];
+
+    if (!c || queue_room(b, port) == 0)
+        return false;
+    uint32_t n = (uint32_t)chardev_input_take(c, bytes, queue_room(b, port));
+    if (n == 0)
+        return false;
+    if (b->cfg.record)
+        inputlog_record(b->cfg.record, tick, (enum input_source)(INPUT_SERIAL0 + port), bytes, n);
+    queue_push(b, dev, bytes, n, tick);
+    return true;
+}
+
+static void input_deliver(struct bus *b, unsigned dev, uint64_t tick)
+{
+    const struct board_device *d = &b->board.device[dev];
+    uint64_t now_ns = ticks_to_ns(tick, b->cfg.shift);
+
+    while (b->st.input_tick[d->serial] <= tick) {
+        d->hooks->receive(chip_state(b, dev), queue_pop(&b->queue[d->serial]), now_ns);
+        chip_settled(b, dev, tick, tick + 1);
+    }
+}
+
+/* True: bytes came in from the host. */
+static bool input_step(struct bus *b, unsigned dev, uint64_t tick)
+{
+    bool taken = false;
+
+    if (b->cfg.replay)
+        input_from_log(b, dev, tick);
+    else if (intake_open(b, tick))
+        taken = input_from_host(b, dev, tick);
+    input_deliver(b, dev, tick);
+    return taken;
+}
+
+/* What the log has for ports that are not there, or out of order, must not hold it up. */
+static void skip_strays(struct bus *b, uint64_t tick)
+{
+    while (b->cfg.replay && inputlog_take(b->cfg.replay, tick))
+        b->replay_strayed = true;
+}
+
+/* --- steps --- */
+
+/* A tick may hold several events of one chip, such as both edges of a pulse shorter than a tick. */
+static void chip_events(struct bus *b, unsigned dev, uint64_t tick)
+{
+    const struct chip_class *chip = b->board.device[dev].chip;
+    uint64_t now_ns = ticks_to_ns(tick, b->cfg.shift);
+
+    for (unsigned n = 0; n < EVENTS_PER_TICK_MAX; n++) {
+        chip->advance(chip_state(b, dev), now_ns);
+        chip_settled(b, dev, tick, tick + 1);
+        if (chip->next_event(chip_state(b, dev)) > now_ns)
+            return;
+    }
+}
+
+void bus_flush_if_due(struct bus *b)
+{
+    bool dirty = false;
+
+    for (unsigned i = 0; i < BOARD_SERIAL_MAX; i++)
+        dirty |= b->cfg.chardev[i] && chardev_dirty(b->cfg.chardev[i]);
+    if (!dirty)
+        return;
+    uint64_t now_ns = clock_realtime_coarse_ns();
+    if (now_ns - b->flush_ns < BUS_FLUSH_NS)
+        return;
+    b->flush_ns = now_ns;
+    bus_flush_output(b);
+}
+
+void bus_flush_output(struct bus *b)
+{
+    for (unsigned i = 0; i < BOARD_SERIAL_MAX; i++)
+        if (b->cfg.chardev[i])
+            chardev_flush(b->cfg.chardev[i]);
+}
+
+void bus_step(void *bus, uint64_t tick)
+{
+    struct bus *b = bus;
+    bool taken = false;
+
+    for (unsigned dev = 0; dev < b->board.ndevices; dev++) {
+        if (!on_this_side(&b->board.device[dev]))
+            continue;
+        if (b->st.next_tick[dev] <= tick)
+            chip_events(b, dev, tick);
+        if (b->board.device[dev].hooks)
+            taken |= input_step(b, dev, tick);
+    }
+    if (taken)
+        b->intake_tick = tick;
+    skip_strays(b, tick);
+    bus_flush_if_due(b);
+}
+
+uint64_t bus_next_event(void *bus)
+{
+    const struct bus *b = bus;
+    uint64_t next = b->cfg.replay ? inputlog_next_tick(b->cfg.replay) : TICK_NEVER;
+
+    for (unsigned dev = 0; dev < b->board.ndevices; dev++)
+        next = min_u64(next, b->st.next_tick[dev]);
+    for (unsigned port = 0; port < BOARD_SERIAL_MAX; port++)
+        next = min_u64(next, b->st.input_tick[port]);
+    return next;
+}
+
+bool bus_input_waiting(void *bus)
+{
+    struct bus *b = bus;
+
+    if (b->cfg.replay)
+        return false;
+    for (unsigned port = 0; port < BOARD_SERIAL_MAX; port++)
+        if (b->cfg.chardev[port] && queue_room(b, port) && chardev_input_waiting(b->cfg.chardev[port]))
+            return true;
+    return false;
+}
+
+/* --- start-up --- */
+
+static enum access_class to_access_class(uint8_t c)
+{
+    static const enum access_class map[] = { /* MATCH board_class */
+        [BOARD_POSTED] = CLASS_POSTED,
+        [BOARD_SYNC] = CLASS_SYNC,
+        [BOARD_PURE] = CLASS_PURE,
+        [BOARD_LOCAL] = CLASS_LOCAL,
+    };
+    return map[c];
+}
+
+static void map_ports(struct bus *b, const struct board_ports *p)
+{
+    const struct board_device *d = &b->board.device[p->device];
+    struct bus_range r = {
+        .first = p->first,
+        .last = p->last,
+        .dev = p->device,
+        .read_class = (uint8_t)to_access_class(p->read_class),
+        .write_class = (uint8_t)to_access_class(p->write_class),
+        .width = p->width,
+        .latency_ticks = b->latency_ticks[p->device],
+        .base_offset = p->base_offset,
+        .state = chip_state(b, p->device),
+        .read = d->local ? d->chip->read : NULL,
+        .write = d->local ? d->chip->write : NULL,
+        .pure_read = d->chip->pure_read,
+    };
+    CHECK(busmap_add(&b->map, &r) > 0);
+}
+
+static void map_reset(struct bus *b)
+{
+    struct bus_range r = {
+        .first = BUS_RESET_ADDR,
+        .last = BUS_RESET_ADDR,
+        .read_class = CLASS_SYNC,
+        .write_class = CLASS_SYNC,
+        .width = 4,
+        .mmio = true,
+        .latency_ticks = 1,
+    };
+    int index = busmap_add(&b->map, &r);
+    CHECK(index > 0);
+    b->reset_range = (uint16_t)index;
+}
+
+static void init_lines(struct bus *b)
+{
+    for (unsigned i = b->board.nwires; i-- > 0;) {
+        const struct board_wire *w = &b->board.wire[i];
+        if (b->line_dev[w->line] == 0 || w->device < b->line_dev[w->line])
+            b->line_dev[w->line] = w->device;
+    }
+    for (unsigned line = 0; line < BOARD_IRQ_LINES; line++) {
+        b->st.lines |= line_level(b, line) << line;
+        pc_intc_set_line(&b->pc, line, line_level(b, line));
+    }
+}
+
+static void init_devices(struct bus *b)
+{
+    for (unsigned dev = 0; dev < BOARD_DEVICES_MAX; dev++)
+        b->st.next_tick[dev] = TICK_NEVER;
+    for (unsigned port = 0; port < BOARD_SERIAL_MAX; port++)
+        b->st.input_tick[port] = TICK_NEVER;
+    for (unsigned dev = 0; dev < b->board.ndevices; dev++) {
+        const struct board_device *d = &b->board.device[dev];
+        b->latency_ticks[dev] = max_u64(ticks_ceil(d->latency_ns, b->cfg.shift), 1);
+        if (!on_this_side(d))
+            continue;
+        if (d->chip->outputs)
+            b->st.outputs[dev] = d->chip->outputs(chip_state(b, dev));
+        if (d->chip->next_event)
+            b->st.next_tick[dev] = ticks_ceil(d->chip->next_event(chip_state(b, dev)), b->cfg.shift);
+    }
+}
+
+bool bus_init(struct bus *b, const struct bus_config *cfg)
+{
+    memset(b, 0, sizeof(*b));
+    b->cfg = *cfg;
+    if (!pc_board(&b->board, &cfg->pc))
+        return false;
+    pc_power_on(&b->pc, &b->board, &cfg->pc);
+    init_devices(b);
+    init_lines(b);
+    busmap_init(&b->map);
+    for (unsigned i = 0; i < b->board.nports; i++)
+        map_ports(b, &b->board.ports[i]);
+    map_reset(b);
+    return true;
+}
+
+const struct link_ops bus_ops = {
+    .access = bus_access,
+    .step = bus_step,
+    .next_event = bus_next_event,
+    .idle = bus_idle,
+    .host_io = bus_host_io,
+    .wake = bus_wake,
+    .input_waiting = bus_input_waiting,
+};

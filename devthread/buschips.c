@@ -1,0 +1,65 @@
+/* buschips.c - the list of everything that the guest can see on the device side (bus_chip). */
+#include "devthread/bus.h"
+
+static const struct chip_field state_fields[] = {
+    CHIP_ARRAY(struct bus_state, next_tick),  CHIP_ARRAY(struct bus_state, input_tick),
+    CHIP_ARRAY(struct bus_state, floor_tick), CHIP_ARRAY(struct bus_state, line_tick),
+    CHIP_ARRAY(struct bus_state, outputs),    CHIP_FIELD(struct bus_state, lines),
+    CHIP_FIELD(struct bus_state, reserved),
+};
+
+static const struct chip_field queue_fields[] = {
+    CHIP_FIELD(struct bus_queue, count),
+    CHIP_ARRAY(struct bus_queue, byte),
+};
+
+static const struct chip_class state_class = {
+    .name = "board",
+    .state_bytes = sizeof(struct bus_state),
+    .fields = state_fields,
+    .nfields = sizeof(state_fields) / sizeof(state_fields[0]),
+};
+
+static const struct chip_class queue_class = {
+    .name = "serial-input",
+    .state_bytes = sizeof(struct bus_queue),
+    .fields = queue_fields,
+    .nfields = sizeof(queue_fields) / sizeof(queue_fields[0]),
+};
+
+static const char *const queue_name[BOARD_SERIAL_MAX] = {"com1-input", "com2-input", "com3-input",
+                                                         "com4-input"};
+
+static bool nth_device(struct bus *b, unsigned *i, struct bus_chip *out)
+{
+    for (unsigned dev = 0; dev < b->board.ndevices; dev++) {
+        const struct board_device *d = &b->board.device[dev];
+        if (!d->present || (*i)-- > 0)
+            continue;
+        *out = (struct bus_chip){d->name, d->chip, (uint8_t *)&b->pc + d->state_offset};
+        return true;
+    }
+    return false;
+}
+
+static bool nth_queue(struct bus *b, unsigned *i, struct bus_chip *out)
+{
+    for (unsigned port = 0; port < BOARD_SERIAL_MAX; port++) {
+        if (!b->cfg.pc.com[port] || (*i)-- > 0)
+            continue;
+        *out = (struct bus_chip){queue_name[port], &queue_class, &b->queue[port]};
+        return true;
+    }
+    return false;
+}
+
+bool bus_chip(struct bus *b, unsigned i, struct bus_chip *out)
+{
+    if (nth_device(b, &i, out))
+        return true;
+    if (i-- == 0) {
+        *out = (struct bus_chip){"board", &state_class, &b->st};
+        return true;
+    }
+    return nth_queue(b, &i, out);
+}

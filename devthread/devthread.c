@@ -1,0 +1,364 @@
+/* devthread.c - puts the device side together; see devthread.h. */
+#include "devthread/devthread.h"
+
+#include "devthread/bus.h"
+#include "syncq/place.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct devthread {
+    struct devthread_config cfg; /* constant after create; its strings belong to the caller by then */
+    struct bus bus;
+    struct link *link;
+    struct hostio *hostio;
+    struct chardev *chardev[DEVTHREAD_SERIAL_MAX];
+    struct inputlog *record, *replay;
+    pthread_t thread;
+    bool started;          /* `thread` runs */
+    bool quit_requested;   /* under hostio's lock */
+    char error[CHARDEV_ERR_BYTES];
+};
+
+static const char *const serial_label[DEVTHREAD_SERIAL_MAX] = {"serial0", "serial1", "serial2", "serial3"};
+
+void devthread_config_init(struct devthread_config *cfg)
+{
+    *cfg = (struct devthread_config){
+        .mode = LINK_ADAPTIVE,
+        .shift = ICOUNT_SHIFT_DEFAULT,
+        .sleep = true,
+        .host_cpu = PLACE_ANY,
+        .spin_iterations = -1,
+    };
+    pc_config_init(&cfg->pc);
+}
+
+/* --- hooks of the parts --- */
+
+static void on_effect(void *ctx, const struct effect *e)
+{
+    link_effect(((struct devthread *)ctx)->link, e);
+}
+
+static bool on_stopping(void *ctx)
+{
+    struct devthread *d = ctx;
+
+    return d->link && link_stopping(d->link); /* no link yet: a back end waits while it is opened */
+}
+
+static void on_notice(void *ctx, const char *line)
+{
+    struct devthread *d = ctx;
+
+    if (d->cfg.notice)
+        d->cfg.notice(d->cfg.notice_ctx, line);
+}
+
+static void on_quit(void *ctx)
+{
+    struct devthread *d = ctx;
+
+    d->quit_requested = true;
+    link_stop(d->link);
+}
+
+/* --- create --- */
+
+static bool fitted(const char *spec)
+{
+    return spec && !chardev_spec_is_none(spec);
+}
+
+static bool is_stdio(const char *spec)
+{
+    return strcmp(spec, "stdio") == 0 || strcmp(spec, "mon:stdio") == 0;
+}
+
+static bool check_config(const struct devthread_config *cfg, char *err, size_t err_bytes)
+{
+    unsigned nstdio = 0;
+
+    for (unsigned i = 0; i < DEVTHREAD_SERIAL_MAX; i++)
+        nstdio += fitted(cfg->serial[i]) && is_stdio(cfg->serial[i]);
+    if (nstdio > 1)
+        snprintf(err, err_bytes, "-serial: standard input and output can serve one port only");
+    else if (cfg->record_file && cfg->replay_file)
+        snprintf(err, err_bytes, "-icount: rr=record and rr=replay exclude each other");
+    else if (cfg->shift > ICOUNT_SHIFT_MAX)
+        snprintf(err, err_bytes, "-icount shift=%u: accepted are 0 to %u", cfg->shift, ICOUNT_SHIFT_MAX);
+    else
+        return true;
+    return false;
+}
+
+static bool open_logs(struct devthread *d, char *err, size_t err_bytes)
+{
+    struct inputlog_header h = {.shift = d->cfg.shift, .rtc_seconds = d->cfg.pc.rtc_seconds};
+
+    if (d->cfg.record_file)
+        return (d->record = inputlog_record_open(d->cfg.record_file, &h, err, err_bytes)) != NULL;
+    if (!d->cfg.replay_file)
+        return true;
+    d->replay = inputlog_replay_open(d->cfg.replay_file, &h, err, err_bytes);
+    if (!d->replay)
+        return false;
+    d->cfg.pc.rtc_seconds = h.rtc_seconds;
+    if (h.shift == d->cfg.shift)
+        return true;
+    snprintf(err, err_bytes, "rrfile=%.200s: recorded with shift=%u, which this machine needs too (it has %u)",
+             d->cfg.replay_file, h.shift, d->cfg.shift);
+    return false;
+}
+
+static bool open_serial(struct devthread *d, char *err, size_t err_bytes)
+{
+    struct chardev_env env = {
+        .hostio = d->hostio, .notice = on_notice, .quit = on_quit, .stopping = on_stopping, .ctx = d};
+
+    for (unsigned i = 0; i < DEVTHREAD_SERIAL_MAX; i++) {
+        if (!fitted(d->cfg.serial[i]))
+            continue;
+        env.label = serial_label[i];
+        d->chardev[i] = chardev_open(d->cfg.serial[i], &env, err, err_bytes);
+        if (!d->chardev[i])
+            return false;
+        d->bus.cfg.chardev[i] = d->chardev[i];
+        if (d->replay)
+            chardev_input_discard(d->chardev[i]);
+    }
+    return true;
+}
+
+static bool open_bus(struct devthread *d, char *err, size_t err_bytes)
+{
+    struct bus_config c = {.shift = d->cfg.shift,
+                           .sleep = d->cfg.sleep,
+                           .pc = d->cfg.pc,
+                           .hostio = d->hostio,
+                           .record = d->record,
+                           .replay = d->replay,
+                           .emit = on_effect,
+                           .stopping = on_stopping,
+                           .ctx = d};
+
+    if (bus_init(&d->bus, &c))
+        return true;
+    snprintf(err, err_bytes,
+             "-device isa-debug-exit: iobase=0x%x,iosize=%u (accepted: iosize 1, 2 or 4, and ports that no "
+             "other device has)",
+             c.pc.debug_exit_iobase, c.pc.debug_exit_iosize);
+    return false;
+}
+
+static bool open_link(struct devthread *d, char *err, size_t err_bytes)
+{
+    const struct devthread_config *c = &d->cfg;
+    struct link_config lc = {
+        .mode = c->mode,
+        .ops = &bus_ops,
+        .ctx = &d->bus,
+        .quantum_ticks = c->quantum_ticks ? c->quantum_ticks : ticks_ceil(DEVTHREAD_QUANTUM_NS, c->shift),
+        .spin_iterations = c->spin_iterations < 0 ? link_default_spin() : (uint32_t)c->spin_iterations,
+        .jitter_seed = c->jitter_seed,
+        .plant_late = c->plant_late,
+    };
+
+    d->link = link_create(&lc);
+    if (!d->link)
+        snprintf(err, err_bytes, "device link: %s", strerror(errno));
+    return d->link != NULL;
+}
+
+static bool open_hostio(struct devthread *d, char *err, size_t err_bytes)
+{
+    d->hostio = hostio_create();
+    if (!d->hostio)
+        snprintf(err, err_bytes, "host I/O: %s", strerror(errno));
+    return d->hostio != NULL;
+}
+
+struct devthread *devthread_create(const struct devthread_config *cfg, char *err, size_t err_bytes)
+{
+    struct devthread *d;
+
+    if (!check_config(cfg, err, err_bytes))
+        return NULL;
+    d = calloc(1, sizeof(*d));
+    if (!d) {
+        snprintf(err, err_bytes, "device side: %s", strerror(errno));
+        return NULL;
+    }
+    d->cfg = *cfg;
+    for (unsigned i = 0; i < DEVTHREAD_SERIAL_MAX; i++)
+        d->cfg.pc.com[i] = fitted(cfg->serial[i]);
+    /* In this order: each part may call those before it, if only to be stopped. */
+    if (open_hostio(d, err, err_bytes) && open_logs(d, err, err_bytes) && open_bus(d, err, err_bytes) &&
+        open_link(d, err, err_bytes) && open_serial(d, err, err_bytes))
+        return d;
+    devthread_destroy(d);
+    return NULL;
+}
+
+/* --- the thread --- */
+
+/* Signals are the main thread's business, but for those that report an error of this thread itself. */
+static void block_signals(sigset_t *before)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+    sigset_t set;
+
+    sigfillset(&set);
+    for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        sigdelset(&set, own[i]);
+    pthread_sigmask(SIG_SETMASK, &set, before);
+}
+
+static void *thread_main(void *arg)
+{
+    struct devthread *d = arg;
+
+    pthread_setname_np(pthread_self(), "tandem-dev");
+    place_bind_self(d->cfg.host_cpu); /* a hint: it was checked when it was chosen */
+    link_device_loop(d->link);
+    return NULL;
+}
+
+bool devthread_start(struct devthread *d, char *err, size_t err_bytes)
+{
+    sigset_t before;
+
+    if (d->cfg.mode == LINK_INLINE || d->started)
+        return true;
+    block_signals(&before);
+    int rc = pthread_create(&d->thread, NULL, thread_main, d);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    d->started = rc == 0;
+    if (rc != 0)
+        snprintf(err, err_bytes, "device thread: %s", strerror(rc));
+    return d->started;
+}
+
+static void note_errors(struct devthread *d)
+{
+    const char *e = "";
+
+    for (unsigned i = 0; !*e && i < DEVTHREAD_SERIAL_MAX; i++)
+        if (d->chardev[i])
+            e = chardev_error(d->chardev[i]);
+    if (!*e && d->record)
+        e = inputlog_error(d->record);
+    if (!*e && d->replay)
+        e = inputlog_error(d->replay);
+    if (!*e && d->bus.replay_strayed)
+        e = "rr=replay: the recording has input that this machine could not take (another machine's?)";
+    snprintf(d->error, sizeof(d->error), "%s", e);
+}
+
+void devthread_stop(struct devthread *d)
+{
+    link_stop(d->link);
+    if (d->started)
+        pthread_join(d->thread, NULL);
+    d->started = false;
+    bus_flush_output(&d->bus);
+    note_errors(d);
+}
+
+void devthread_destroy(struct devthread *d)
+{
+    if (!d)
+        return;
+    if (d->link)
+        devthread_stop(d);
+    for (unsigned i = DEVTHREAD_SERIAL_MAX; i-- > 0;)
+        chardev_close(d->chardev[i]);
+    inputlog_close(d->record);
+    inputlog_close(d->replay);
+    link_destroy(d->link);
+    hostio_destroy(d->hostio);
+    free(d);
+}
+
+/* --- what others ask for --- */
+
+struct link *devthread_link(struct devthread *d)
+{
+    return d->link;
+}
+
+const struct busmap *devthread_busmap(const struct devthread *d)
+{
+    return &d->bus.map;
+}
+
+struct pc *devthread_pc(struct devthread *d)
+{
+    return &d->bus.pc;
+}
+
+int64_t devthread_rtc_seconds(const struct devthread *d)
+{
+    return d->cfg.pc.rtc_seconds;
+}
+
+bool devthread_quit_requested(struct devthread *d)
+{
+    hostio_lock(d->hostio);
+    bool quit = d->quit_requested;
+    hostio_unlock(d->hostio);
+    return quit;
+}
+
+bool devthread_replay_finished(struct devthread *d)
+{
+    return d->replay && inputlog_next_tick(d->replay) == TICK_NEVER;
+}
+
+const char *devthread_error(struct devthread *d)
+{
+    return d->error;
+}
+
+bool devthread_chip(struct devthread *d, unsigned i, struct devthread_chip *out)
+{
+    struct bus_chip c;
+
+    if (!bus_chip(&d->bus, i, &c))
+        return false;
+    *out = (struct devthread_chip){c.name, c.chip, c.state};
+    return true;
+}
+
+/* The vCPU left its loop at `tick`, perhaps with effects due there: lines are set, the rest is moot. */
+static void take_effects(struct devthread *d, uint64_t tick)
+{
+    struct effect e;
+
+    while (tick >= link_limit(d->link)) {
+        link_arrive(d->link, tick);
+        while (link_effect_take(d->link, tick, &e))
+            if (e.kind == EFFECT_IRQ)
+                pc_intc_set_line(&d->bus.pc, e.line, e.value);
+    }
+}
+
+/* The devices are reset by an access like any other, in its place among the others, by whoever holds the
+ * baton; the 8259 pair here, on the vCPU's thread. Its lines are told again one tick later. */
+void devthread_reset(struct devthread *d, uint64_t tick)
+{
+    struct access a = {.tick = tick,
+                       .addr = BUS_RESET_ADDR,
+                       .range = d->bus.reset_range,
+                       .size = 4,
+                       .kind = ACCESS_MMIO_WRITE};
+
+    take_effects(d, tick);
+    link_sync(d->link, &a, 1);
+    i8259_reset(&d->bus.pc.pic);
+}

@@ -1,0 +1,268 @@
+/* inputlog.c - see inputlog.h. */
+#include "devthread/inputlog.h"
+
+#include "clockcore/check.h"
+#include "clockcore/ticks.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOG_MAGIC "tandem-input-log 1"
+#define LINE_BYTES (2 * INPUTLOG_ENTRY_BYTES + 64) /* the longest line, its newline and a NUL */
+#define ERROR_BYTES 256
+
+struct inputlog {
+    FILE *file;
+    char *path;
+    uint64_t line;              /* lines read */
+    bool more;                  /* replay: `entry` holds the next one */
+    char error[ERROR_BYTES];    /* first error while running */
+    char text[LINE_BYTES];      /* current line */
+    struct inputlog_entry entry; /* replay: the next entry */
+    struct inputlog_entry out;   /* replay: the last one taken; record: the last one written (tick, source) */
+};
+
+/* --- parsing: pointers walk over one line, NULL on anything unexpected --- */
+
+static const char *parse_u64(const char *p, uint64_t *out)
+{
+    uint64_t v = 0;
+    const char *start = p;
+
+    for (; *p >= '0' && *p <= '9'; p++) {
+        unsigned digit = (unsigned)(*p - '0');
+        if (v > (UINT64_MAX - digit) / 10)
+            return NULL;
+        v = v * 10 + digit;
+    }
+    *out = v;
+    return p == start ? NULL : p;
+}
+
+static const char *parse_word(const char *p, const char *word)
+{
+    size_t n = strlen(word);
+
+    return p && strncmp(p, word, n) == 0 ? p + n : NULL;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static const char *parse_hex(const char *p, uint8_t *bytes, uint32_t *nbytes)
+{
+    uint32_t n = 0;
+
+    for (; hex_digit(p[0]) >= 0; p += 2) {
+        if (hex_digit(p[1]) < 0 || n == INPUTLOG_ENTRY_BYTES)
+            return NULL;
+        bytes[n++] = (uint8_t)(hex_digit(p[0]) << 4 | hex_digit(p[1]));
+    }
+    *nbytes = n;
+    return n ? p : NULL;
+}
+
+static const char *parse_source(const char *p, enum input_source *source)
+{
+    p = parse_word(p, "serial");
+    if (!p || *p < '0' || *p >= '0' + INPUT_SOURCES)
+        return NULL;
+    *source = (enum input_source)(INPUT_SERIAL0 + (*p - '0'));
+    return p + 1;
+}
+
+static bool parse_entry(const char *p, struct inputlog_entry *e)
+{
+    p = parse_u64(p, &e->tick);
+    p = parse_word(p, " ");
+    p = p ? parse_source(p, &e->source) : NULL;
+    p = parse_word(p, " ");
+    p = p ? parse_hex(p, e->bytes, &e->nbytes) : NULL;
+    return p && *p == '\0' && e->tick > 0 && e->tick < TICK_NEVER;
+}
+
+static bool parse_rtc(const char *p, int64_t *seconds)
+{
+    uint64_t v;
+    bool negative = *p == '-';
+
+    p = parse_u64(p + negative, &v);
+    if (!p || *p || v > INT64_MAX)
+        return false;
+    *seconds = negative ? -(int64_t)v : (int64_t)v;
+    return true;
+}
+
+static bool entry_follows(const struct inputlog_entry *e, const struct inputlog_entry *prev)
+{
+    return e->tick > prev->tick || (e->tick == prev->tick && e->source > prev->source);
+}
+
+/* --- lines --- */
+
+enum line_result { LINE_OK, LINE_END, LINE_BAD };
+
+/* One whole line without its newline into l->text. Bad: too long, cut off, or with a NUL in it. */
+static enum line_result read_line(struct inputlog *l)
+{
+    if (!fgets(l->text, sizeof(l->text), l->file))
+        return ferror(l->file) ? LINE_BAD : LINE_END;
+    l->line++;
+    size_t len = strlen(l->text);
+    if (len == 0 || l->text[len - 1] != '\n')
+        return LINE_BAD;
+    l->text[len - 1] = '\0';
+    return LINE_OK;
+}
+
+static bool read_header(struct inputlog *l, struct inputlog_header *h)
+{
+    uint64_t shift;
+    const char *p;
+
+    if (read_line(l) != LINE_OK || strcmp(l->text, LOG_MAGIC) != 0)
+        return false;
+    if (read_line(l) != LINE_OK || !(p = parse_word(l->text, "shift ")) || !(p = parse_u64(p, &shift)) || *p ||
+        shift > ICOUNT_SHIFT_MAX)
+        return false;
+    h->shift = (unsigned)shift;
+    return read_line(l) == LINE_OK && (p = parse_word(l->text, "rtc ")) && parse_rtc(p, &h->rtc_seconds);
+}
+
+/* Reads the next entry into l->entry; l->more says whether there was one. False: a bad line. */
+static bool read_entry(struct inputlog *l)
+{
+    struct inputlog_entry prev = {.tick = l->entry.tick, .source = l->entry.source};
+    bool first = !l->more;
+    enum line_result r = read_line(l);
+
+    l->more = r == LINE_OK;
+    if (r != LINE_OK)
+        return r == LINE_END;
+    l->more = parse_entry(l->text, &l->entry) && (first || entry_follows(&l->entry, &prev));
+    return l->more;
+}
+
+/* --- open and close --- */
+
+static void runtime_error(struct inputlog *l, const char *what)
+{
+    if (!l->error[0])
+        snprintf(l->error, sizeof(l->error), "%.200s: %s", l->path, what);
+}
+
+static struct inputlog *log_open(const char *path, const char *mode, char *err, size_t err_bytes)
+{
+    struct inputlog *l = calloc(1, sizeof(*l));
+
+    if (l && (l->path = strdup(path)) && (l->file = fopen(path, mode)))
+        return l;
+    snprintf(err, err_bytes, "rrfile=%.200s: %s", path, strerror(errno));
+    inputlog_close(l);
+    return NULL;
+}
+
+void inputlog_close(struct inputlog *l)
+{
+    if (!l)
+        return;
+    if (l->file)
+        fclose(l->file);
+    free(l->path);
+    free(l);
+}
+
+struct inputlog *inputlog_record_open(const char *path, const struct inputlog_header *header, char *err,
+                                      size_t err_bytes)
+{
+    struct inputlog *l = log_open(path, "we", err, err_bytes);
+
+    if (!l)
+        return NULL;
+    fprintf(l->file, "%s\nshift %u\nrtc %lld\n", LOG_MAGIC, header->shift, (long long)header->rtc_seconds);
+    if (fflush(l->file) == 0)
+        return l;
+    snprintf(err, err_bytes, "rrfile=%.200s: %s", path, strerror(errno));
+    inputlog_close(l);
+    return NULL;
+}
+
+/* Reads everything once, then stands before the first entry. */
+static bool validate(struct inputlog *l, struct inputlog_header *header)
+{
+    if (!read_header(l, header))
+        return false;
+    long start = ftell(l->file);
+    uint64_t start_line = l->line;
+    do {
+        if (!read_entry(l))
+            return false;
+    } while (l->more);
+    l->line = start_line;
+    return start >= 0 && fseek(l->file, start, SEEK_SET) == 0 && read_entry(l);
+}
+
+struct inputlog *inputlog_replay_open(const char *path, struct inputlog_header *header, char *err,
+                                      size_t err_bytes)
+{
+    struct inputlog *l = log_open(path, "re", err, err_bytes);
+
+    if (!l || validate(l, header))
+        return l;
+    snprintf(err, err_bytes,
+             "rrfile=%.200s: line %llu is not part of a recording (accepted: '" LOG_MAGIC
+             "', 'shift N', 'rtc SECONDS', then 'TICK serialN HEX' in order)",
+             path, (unsigned long long)l->line);
+    inputlog_close(l);
+    return NULL;
+}
+
+/* --- running --- */
+
+void inputlog_record(struct inputlog *l, uint64_t tick, enum input_source source, const uint8_t *bytes,
+                     uint32_t nbytes)
+{
+    struct inputlog_entry now = {.tick = tick, .source = source};
+
+    CHECK(nbytes > 0 && nbytes <= INPUTLOG_ENTRY_BYTES && tick > 0);
+    CHECK(l->out.tick == 0 || entry_follows(&now, &l->out));
+    l->out.tick = tick;
+    l->out.source = source;
+    fprintf(l->file, "%llu serial%u ", (unsigned long long)tick, (unsigned)source);
+    for (uint32_t i = 0; i < nbytes; i++)
+        fprintf(l->file, "%02x", bytes[i]);
+    fputc('\n', l->file);
+    if (fflush(l->file) != 0 || ferror(l->file))
+        runtime_error(l, "the recording could not be written");
+}
+
+uint64_t inputlog_next_tick(const struct inputlog *l)
+{
+    return l->more ? l->entry.tick : TICK_NEVER;
+}
+
+enum input_source inputlog_next_source(const struct inputlog *l)
+{
+    return l->entry.source;
+}
+
+const struct inputlog_entry *inputlog_take(struct inputlog *l, uint64_t tick)
+{
+    if (!l->more || l->entry.tick > tick)
+        return NULL;
+    l->out = l->entry;
+    if (!read_entry(l))
+        runtime_error(l, "the recording changed while it was replayed");
+    return &l->out;
+}
+
+const char *inputlog_error(const struct inputlog *l)
+{
+    return l->error;
+}

@@ -1,0 +1,18 @@
+/* acpi.h - the ACPI 1.0 tables of this board, built for a machine booted without firmware.
+ *
+ * Threads: a pure function. Memory: writes only into the caller's buffer. */
+#ifndef TANDEM_HW_ACPI_H
+#define TANDEM_HW_ACPI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ACPI_BYTES_MAX 4096
+
+/* Builds RSDP, RSDT, FADT, FACS and DSDT for physical address phys_base (a multiple of 64; for the
+ * RSDP to be found, in E0000h..FFFFFh) into buf, which must hold `bytes` >= ACPI_BYTES_MAX.
+ * Returns the bytes used and the RSDP's address through rsdp_addr (may be NULL); 0: no room or a
+ * bad base. */
+size_t acpi_build(uint8_t *buf, size_t bytes, uint32_t phys_base, uint32_t *rsdp_addr);
+
+#endif

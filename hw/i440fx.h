@@ -1,0 +1,38 @@
+/* i440fx.h - 82441FX host bridge with the PIIX functions' PCI configuration space (mechanism 1)
+ * and the reset control register (CF9h).
+ *
+ * Access: all reads pure, writes posted. The range CF8h..CFFh is one, four bytes wide. */
+#ifndef TANDEM_HW_I440FX_H
+#define TANDEM_HW_I440FX_H
+
+#include "hw/chip.h"
+#include "hw/requests.h"
+
+enum {
+    I440FX_OFF_ADDRESS = 0, /* port CF8h, dword only */
+    I440FX_OFF_RESET = 1,   /* port CF9h, byte */
+    I440FX_OFF_DATA = 4,    /* ports CFCh..CFFh */
+};
+
+/* Functions on bus 0, in the order of `cfg`. */
+enum {
+    I440FX_FN_HOST, /* 00.0 82441FX */
+    I440FX_FN_ISA,  /* 01.0 PIIX3 ISA bridge */
+    I440FX_FN_PM,   /* 01.3 PIIX4 power management */
+    I440FX_FN_COUNT,
+};
+
+struct i440fx {
+    uint32_t address;                   /* CONFADD, as written: bit 31 enable */
+    uint16_t reset_control;             /* CF9h, bits 1 and 2 */
+    uint16_t request;                   /* enum hw_request bits */
+    uint8_t cfg[I440FX_FN_COUNT * 256]; /* configuration space, 256 bytes a function */
+};
+
+extern const struct chip_class i440fx_class;
+
+uint32_t i440fx_take_request(struct i440fx *s);
+/* Byte `reg` of a function's configuration space (I440FX_FN_*); 0 out of range. */
+uint8_t i440fx_config_peek(const struct i440fx *s, unsigned function, unsigned reg);
+
+#endif

@@ -1,0 +1,291 @@
+/* pc.c - the PC board: which chip sits at which ports and drives which interrupt line.
+ *
+ * Latencies are bus cycles, the least time after which a chip can show that it was accessed:
+ *   ISA 8-bit I/O:  6 BCLK at 8.33 MHz = 720 ns (ISA specification, standard 8-bit cycle)
+ *   PCI I/O:        4 clocks at 33 MHz = 120 ns (PCI 2.1, fast decode, target without wait states)
+ *
+ * NOT MODELLED: VGA (3B0h..3DFh), 8237 DMA, floppy, LPT; their ports float high. PMBASE and the
+ * reset control register stay where i440fx_reset puts them. A20 gate and PAM registers have no effect. */
+#include "hw/pc.h"
+
+#include "clockcore/ticks.h"
+
+#include <string.h>
+
+#define ISA_CYCLE_NS 720
+#define PCI_CYCLE_NS 120
+
+static const uint16_t com_base[BOARD_SERIAL_MAX] = {0x3F8, 0x2F8, 0x3E8, 0x2E8};
+static const uint8_t com_line[BOARD_SERIAL_MAX] = {4, 3, 4, 3};
+
+/* --- hooks: typed wrappers of the chips' functions --- */
+
+static uint32_t kbc_take_request(void *s)
+{
+    return i8042_take_request(s);
+}
+
+static uint32_t pci_take_request(void *s)
+{
+    return i440fx_take_request(s);
+}
+
+static uint32_t pm_take_request(void *s)
+{
+    return piix4_pm_take_request(s);
+}
+
+static uint32_t misc_take_request(void *s)
+{
+    return pcmisc_take_request(s);
+}
+
+static uint32_t misc_exit_value(const void *s)
+{
+    return pc_debug_exit_status(pcmisc_exit_value(s));
+}
+
+static void rtc_reset_pin(void *s, uint64_t now_ns)
+{
+    mc146818_reset_pin(s, now_ns);
+}
+
+static bool com_take_tx(void *s, uint8_t *byte)
+{
+    return ns16550_take_tx(s, byte);
+}
+
+static uint64_t com_receive_ready_ns(const void *s)
+{
+    return ns16550_can_receive(s) ? ns16550_receive_ready_ns(s) : NS_NEVER;
+}
+
+static void com_receive(void *s, uint8_t byte, uint64_t now_ns)
+{
+    ns16550_receive(s, byte, now_ns);
+}
+
+static const struct board_serial_hooks com_hooks = {
+    .take_tx = com_take_tx,
+    .receive_ready_ns = com_receive_ready_ns,
+    .receive = com_receive,
+};
+
+/* --- tables --- */
+
+#define COM_DEVICE(n)                                                                                        \
+    {                                                                                                        \
+        .name = "com" #n, .chip = &ns16550_class, .state_offset = offsetof(struct pc, com[(n) - 1]),         \
+        .latency_ns = ISA_CYCLE_NS, .serial = (n) - 1, .hooks = &com_hooks                                   \
+    }
+
+static const struct board_device devices[PC_DEV_COUNT] = {
+    [PC_DEV_PIC] = {.name = "pic",
+                    .chip = &i8259_class,
+                    .state_offset = offsetof(struct pc, pic),
+                    .latency_ns = ISA_CYCLE_NS,
+                    .present = true,
+                    .local = true,
+                    .serial = -1},
+    [PC_DEV_PIT] = {.name = "pit",
+                    .chip = &i8254_class,
+                    .state_offset = offsetof(struct pc, pit),
+                    .latency_ns = ISA_CYCLE_NS,
+                    .present = true,
+                    .serial = -1},
+    [PC_DEV_RTC] = {.name = "rtc",
+                    .chip = &mc146818_class,
+                    .state_offset = offsetof(struct pc, rtc),
+                    .latency_ns = ISA_CYCLE_NS,
+                    .present = true,
+                    .serial = -1,
+                    .reset = rtc_reset_pin},
+    [PC_DEV_KBC] = {.name = "kbc",
+                    .chip = &i8042_class,
+                    .state_offset = offsetof(struct pc, kbc),
+                    .latency_ns = ISA_CYCLE_NS,
+                    .present = true,
+                    .serial = -1,
+                    .take_request = kbc_take_request},
+    [PC_DEV_COM1] = COM_DEVICE(1),
+    [PC_DEV_COM2] = COM_DEVICE(2),
+    [PC_DEV_COM3] = COM_DEVICE(3),
+    [PC_DEV_COM4] = COM_DEVICE(4),
+    [PC_DEV_PM] = {.name = "pm",
+                   .chip = &piix4_pm_class,
+                   .state_offset = offsetof(struct pc, pm),
+                   .latency_ns = PCI_CYCLE_NS,
+                   .present = true,
+                   .serial = -1,
+                   .take_request = pm_take_request},
+    [PC_DEV_PCI] = {.name = "pci",
+                    .chip = &i440fx_class,
+                    .state_offset = offsetof(struct pc, pci),
+                    .latency_ns = PCI_CYCLE_NS,
+                    .present = true,
+                    .serial = -1,
+                    .take_request = pci_take_request},
+    [PC_DEV_MISC] = {.name = "misc",
+                     .chip = &pcmisc_class,
+                     .state_offset = offsetof(struct pc, misc),
+                     .latency_ns = ISA_CYCLE_NS,
+                     .present = true,
+                     .serial = -1,
+                     .take_request = misc_take_request,
+                     .exit_value = misc_exit_value},
+};
+
+static const struct board_ports ports[] = {
+    /* first, last, device, base offset, read class, write class, width */
+    {0x20, 0x21, PC_DEV_PIC, I8259_OFF_MASTER_CMD, BOARD_LOCAL, BOARD_LOCAL, 1},
+    {0xA0, 0xA1, PC_DEV_PIC, I8259_OFF_SLAVE_CMD, BOARD_LOCAL, BOARD_LOCAL, 1},
+    {0x4D0, 0x4D1, PC_DEV_PIC, I8259_OFF_ELCR1, BOARD_LOCAL, BOARD_LOCAL, 1},
+    {0x40, 0x43, PC_DEV_PIT, I8254_OFF_COUNTER0, BOARD_SYNC, BOARD_POSTED, 1},
+    {0x61, 0x61, PC_DEV_PIT, I8254_OFF_PORTB, BOARD_PURE, BOARD_POSTED, 1},
+    {0x60, 0x60, PC_DEV_KBC, I8042_OFF_DATA, BOARD_SYNC, BOARD_POSTED, 1},
+    {0x64, 0x64, PC_DEV_KBC, I8042_OFF_STATUS, BOARD_PURE, BOARD_POSTED, 1},
+    {0x70, 0x71, PC_DEV_RTC, MC146818_OFF_INDEX, BOARD_SYNC, BOARD_POSTED, 1},
+    {0x80, 0x80, PC_DEV_MISC, PCMISC_OFF_POST, BOARD_PURE, BOARD_POSTED, 1},
+    {0x92, 0x92, PC_DEV_MISC, PCMISC_OFF_PORTA, BOARD_PURE, BOARD_POSTED, 1},
+    {0x8900, 0x8900, PC_DEV_MISC, PCMISC_OFF_SHUTDOWN, BOARD_PURE, BOARD_POSTED, 1},
+    {0xB2, 0xB3, PC_DEV_PM, PIIX4_PM_OFF_APMC, BOARD_PURE, BOARD_POSTED, 1},
+    {0x600, 0x63F, PC_DEV_PM, PIIX4_PM_OFF_PM1_STS, BOARD_PURE, BOARD_POSTED, 4},
+    {0xCF8, 0xCFF, PC_DEV_PCI, I440FX_OFF_ADDRESS, BOARD_PURE, BOARD_POSTED, 4},
+};
+
+_Static_assert(PIIX4_PM_BASE == 0x600 && PIIX4_PM_BYTES == 0x40, "the PM range of the table above");
+
+/* The UART's registers by offset: RBR and IIR have side effects, the rest is pure (ns16550.h). */
+static const struct board_ports com_ports[] = {
+    {0, 0, 0, 0, BOARD_SYNC, BOARD_POSTED, 1},
+    {1, 1, 0, 1, BOARD_PURE, BOARD_POSTED, 1},
+    {2, 2, 0, 2, BOARD_SYNC, BOARD_POSTED, 1},
+    {3, 7, 0, 3, BOARD_PURE, BOARD_POSTED, 1},
+};
+
+static const struct board_wire wires[] = {
+    {PC_DEV_PIT, 0, 0},  {PC_DEV_KBC, 0, 1},  {PC_DEV_RTC, 0, 8},
+    {PC_DEV_PM, 0, PIIX4_PM_SCI_IRQ}, {PC_DEV_KBC, 1, 12},
+};
+
+#define NELEM(a) (sizeof(a) / sizeof((a)[0]))
+_Static_assert(NELEM(ports) + BOARD_SERIAL_MAX * NELEM(com_ports) + 1 <= BOARD_PORTS_MAX, "ports");
+_Static_assert(NELEM(wires) + BOARD_SERIAL_MAX <= BOARD_WIRES_MAX, "wires");
+_Static_assert(PC_DEV_COUNT <= BOARD_DEVICES_MAX, "devices");
+
+static void add_com(struct board *b, unsigned n)
+{
+    unsigned dev = PC_DEV_COM1 + n;
+
+    b->device[dev].present = true;
+    for (unsigned i = 0; i < NELEM(com_ports); i++) {
+        struct board_ports p = com_ports[i];
+        p.first += com_base[n];
+        p.last += com_base[n];
+        p.device = (uint8_t)dev;
+        b->ports[b->nports++] = p;
+    }
+    b->wire[b->nwires++] = (struct board_wire){(uint8_t)dev, 0, com_line[n]};
+}
+
+static bool ports_free(const struct board *b, unsigned first, unsigned last)
+{
+    for (unsigned i = 0; i < b->nports; i++)
+        if (first <= b->ports[i].last && last >= b->ports[i].first)
+            return false;
+    return true;
+}
+
+static bool add_debug_exit(struct board *b, const struct pc_config *cfg)
+{
+    unsigned size = cfg->debug_exit_iosize;
+    unsigned first = cfg->debug_exit_iobase;
+
+    if ((size != 1 && size != 2 && size != 4) || first + size > 0x10000)
+        return false;
+    if (!ports_free(b, first, first + size - 1))
+        return false;
+    b->ports[b->nports++] =
+        (struct board_ports){(uint16_t)first, (uint16_t)(first + size - 1), PC_DEV_MISC, PCMISC_OFF_DEBUG_EXIT,
+                             BOARD_PURE, BOARD_POSTED, (uint8_t)size};
+    return true;
+}
+
+void pc_config_init(struct pc_config *cfg)
+{
+    *cfg = (struct pc_config){
+        .ram_bytes = UINT64_C(256) << 20,
+        .rtc_seconds = 1686355200, /* MATCH RTC_BASE_DEFAULT */
+        .debug_exit_iobase = PC_DEBUG_EXIT_IOBASE,
+        .debug_exit_iosize = PC_DEBUG_EXIT_IOSIZE,
+    };
+}
+
+bool pc_board(struct board *b, const struct pc_config *cfg)
+{
+    memset(b, 0, sizeof(*b));
+    memcpy(b->device, devices, sizeof(devices));
+    b->ndevices = PC_DEV_COUNT;
+    memcpy(b->ports, ports, sizeof(ports));
+    b->nports = NELEM(ports);
+    memcpy(b->wire, wires, sizeof(wires));
+    b->nwires = NELEM(wires);
+    for (unsigned n = 0; n < BOARD_SERIAL_MAX; n++)
+        if (cfg->com[n])
+            add_com(b, n);
+    return !cfg->debug_exit || add_debug_exit(b, cfg);
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void set_cmos_word(struct mc146818 *rtc, unsigned lo, unsigned hi, uint64_t value)
+{
+    mc146818_set_cmos(rtc, lo, (uint8_t)value);
+    mc146818_set_cmos(rtc, hi, (uint8_t)(value >> 8));
+}
+
+/* What firmware expects in CMOS on this board. */
+static void fill_cmos(struct mc146818 *rtc, uint64_t ram_bytes)
+{
+    const uint64_t mib = UINT64_C(1) << 20;
+    uint64_t ext_kib = ram_bytes > mib ? (ram_bytes - mib) >> 10 : 0;
+    uint64_t blocks = ram_bytes > 16 * mib ? (ram_bytes - 16 * mib) >> 16 : 0;
+
+    mc146818_set_cmos(rtc, CMOS_EQUIPMENT, 0x06); /* x87, PS/2 mouse, no floppy, VGA */
+    set_cmos_word(rtc, CMOS_BASE_MEM_LO, CMOS_BASE_MEM_HI, 640);
+    set_cmos_word(rtc, CMOS_EXT_MEM_LO, CMOS_EXT_MEM_HI, min_u64(ext_kib, 65535));
+    set_cmos_word(rtc, CMOS_EXT_MEM2_LO, CMOS_EXT_MEM2_HI, min_u64(ext_kib, 65535));
+    set_cmos_word(rtc, CMOS_MEM_16M_LO, CMOS_MEM_16M_HI, min_u64(blocks, 65535));
+}
+
+void pc_power_on(struct pc *pc, const struct board *b, const struct pc_config *cfg)
+{
+    memset(pc, 0, sizeof(*pc)); /* padding too: states are compared and hashed */
+    for (unsigned i = 0; i < b->ndevices; i++)
+        b->device[i].chip->reset((uint8_t *)pc + b->device[i].state_offset, 0);
+    mc146818_set_time(&pc->rtc, cfg->rtc_seconds > 0 ? (uint64_t)cfg->rtc_seconds : 0, 0);
+    fill_cmos(&pc->rtc, cfg->ram_bytes);
+}
+
+void pc_intc_set_line(void *pc, unsigned line, unsigned level)
+{
+    i8259_set_line(&((struct pc *)pc)->pic, line, level);
+}
+
+bool pc_intc_intr(const void *pc)
+{
+    return i8259_intr(&((const struct pc *)pc)->pic);
+}
+
+uint8_t pc_intc_acknowledge(void *pc)
+{
+    return i8259_acknowledge(&((struct pc *)pc)->pic);
+}
+
+bool pc_intc_can_interrupt(const void *pc)
+{
+    return i8259_can_interrupt(&((const struct pc *)pc)->pic);
+}

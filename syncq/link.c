@@ -1,0 +1,470 @@
+/* link.c - the vCPU's side of the link.
+ *
+ * What crosses between the threads, and by which pair:
+ *
+ *   what                                     from -> to       published by             read by
+ *   message (access, stamp, L)               vCPU -> holder   msgq `pushed` release    `pushed` acquire
+ *   message slot, to be used again           holder -> vCPU   msgq `popped` release    `popped` acquire
+ *   horizon, answer, device state            device -> vCPU   `served` release         `served` acquire
+ *   effect                                   device -> vCPU   ring `tail` release      `tail` acquire
+ *   effect slot, to be used again            vCPU -> device   ring `head` release      `head` acquire
+ *   baton-owned fields, device state         last holder ->   baton drop release       baton CAS acquire
+ *   "somebody sleeps" / "something changed"  both ways        parker RMW (acq_rel)     parker RMW
+ *   stop                                     any -> both      `stop` release           `stop` acquire
+ *
+ * The rule that keeps it small: the devices are quiescent unless a message of the vCPU is being
+ * served. So while `served` equals the number of messages pushed, the vCPU reads the horizon,
+ * the answer and chips in place; while it does not, the vCPU uses the horizon it saw last, and
+ * stays below the bound t + L of each message that is out. All effects of those messages come at
+ * or after that bound, hence collecting them late can do no harm.
+ *
+ * Whoever finds the baton free takes it and serves the queue before anything else: order is the
+ * queue's, whoever serves it. Nobody waits for the baton as such: the vCPU waits for `served`,
+ * and the holder serves or drops the baton, after which the vCPU serves for itself. */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clockcore/check.h"
+#include "clockcore/clock.h"
+#include "clockcore/ticks.h"
+#include "syncq/link_internal.h"
+
+#define SPIN_DEFAULT 1000 /* tens of microseconds: about what a futex wake-up costs */
+
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2, "link_stop runs in signal handlers");
+
+/* --- start-up and end --- */
+
+static void link_init_fields(struct link *l, const struct link_config *cfg)
+{
+    l->cfg = *cfg;
+    l->ops = cfg->ops;
+    l->always_mine = cfg->mode == LINK_INLINE;
+    l->bound = l->soft = l->ahead_of = TICK_NEVER;
+    l->holder = l->last_holder = cfg->mode == LINK_THREAD ? BATON_DEVICE : BATON_VCPU;
+    l->vcpu_rng = cfg->jitter_seed * 2 + 1;
+    l->dev_rng = cfg->jitter_seed * 2 + UINT64_C(0x9e3779b97f4a7c15);
+    static const enum baton_holder first[] = {
+        [LINK_THREAD] = BATON_DEVICE, [LINK_INLINE] = BATON_VCPU, [LINK_ADAPTIVE] = BATON_FREE};
+    baton_init(&l->baton, first[cfg->mode]);
+    park_init(&l->vcpu_parker);
+    park_init(&l->dev_parker);
+}
+
+struct link *link_create(const struct link_config *cfg)
+{
+    CHECK(cfg->quantum_ticks > 0 && cfg->mode <= LINK_ADAPTIVE);
+    struct link *l = aligned_alloc(CACHE_LINE_BYTES, sizeof *l);
+    if (!l)
+        return NULL;
+    memset(l, 0, sizeof *l);
+    link_init_fields(l, cfg);
+    if (!msgq_init(&l->msgq, MSGQ_SLOTS) || !pending_init(&l->pending)) {
+        link_destroy(l);
+        errno = ENOMEM;
+        return NULL;
+    }
+    return l;
+}
+
+void link_destroy(struct link *l)
+{
+    if (!l)
+        return;
+    msgq_destroy(&l->msgq);
+    pending_destroy(&l->pending);
+    free(l);
+}
+
+void link_stop(struct link *l)
+{
+    /* Pairs with the acquire loads of `stop`; publishes nothing but itself. The device thread may
+     * sleep in host_io and either thread in idle: wake ends both. The vCPU's own parker needs no wake:
+     * the device thread serves what the vCPU waits for before it leaves. */
+    atomic_store_explicit(&l->stop, 1, memory_order_release);
+    l->ops->wake(l->cfg.ctx);
+}
+
+bool link_stopping(const struct link *l)
+{
+    return atomic_load_explicit(&l->stop, memory_order_acquire); /* pairs with link_stop */
+}
+
+uint32_t link_default_spin(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) == 1)
+        return 0;
+    return SPIN_DEFAULT;
+}
+
+void link_get_stats(const struct link *l, struct link_stats *out)
+{
+    *out = (struct link_stats){
+        .posted = l->stats.posted,
+        .synchronous = l->stats.synchronous,
+        .pure = l->stats.pure,
+        .steps = l->stats.steps,
+        .effects = l->stats.effects,
+        .rendezvous = l->stats.rendezvous,
+        .wait_ns = l->stats.wait_ns,
+        .vcpu_parks = l->stats.parks,
+        .vcpu_parked_ns = l->stats.parked_ns,
+        .idle_ns = l->stats.idle_ns,
+        /* Relaxed: figures, not facts to act on. */
+        .dev_parks = atomic_load_explicit(&l->dev_parks, memory_order_relaxed),
+        .dev_parked_ns = atomic_load_explicit(&l->dev_parked_ns, memory_order_relaxed),
+        .handovers = atomic_load_explicit(&l->handovers, memory_order_relaxed),
+    };
+}
+
+/* --- the vCPU's limit --- */
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void limit_update(struct link *l)
+{
+    uint64_t limit = min_u64(l->horizon_seen, pending_tick(&l->pending));
+    l->limit = min_u64(limit, min_u64(l->bound, l->soft));
+}
+
+/* Mode thread: where the vCPU reports its tick, so that the quantum moves ahead without a wait. Once per
+ * horizon, and not below `lowest`, which the vCPU may have reached already. */
+static uint64_t soft_limit(const struct link *l, uint64_t lowest)
+{
+    if (l->cfg.mode != LINK_THREAD || !l->ops->input_waiting || l->horizon != l->quantum_end ||
+        l->horizon == l->ahead_of || l->horizon < l->cfg.quantum_ticks)
+        return TICK_NEVER;
+    return max_u64(l->horizon - l->cfg.quantum_ticks / 2, lowest);
+}
+
+/* No message is out, so what the holder of the baton left behind may be read. */
+static void horizon_take_in(struct link *l, uint64_t lowest)
+{
+    l->horizon_seen = l->horizon;
+    l->bound = TICK_NEVER;
+    l->soft = soft_limit(l, lowest);
+    limit_update(l);
+}
+
+static void effects_collect(struct link *l)
+{
+    struct effect e;
+    while (effect_ring_pop(&l->ring, &e))
+        pending_add(&l->pending, &e);
+}
+
+/* True once every message is served. `served` first, the ring after it: the effects of a message are in
+ * the ring before it counts as served. */
+static bool all_served(struct link *l)
+{
+    /* Pairs with the release in serve_messages. */
+    uint64_t served = atomic_load_explicit(&l->served, memory_order_acquire);
+    effects_collect(l);
+    if (served != l->out)
+        return false;
+    l->out_seen = l->out;
+    return true;
+}
+
+/* --- taking the baton, or asking its holder --- */
+
+static bool vcpu_take(struct link *l)
+{
+    if (l->always_mine)
+        return true;
+    link_jitter(l, &l->vcpu_rng);
+    if (!baton_try(&l->baton, BATON_VCPU))
+        return false;
+    serve_begin(l, BATON_VCPU);
+    link_jitter(l, &l->vcpu_rng);
+    if (l->out_seen != l->out) {
+        serve_messages(l);
+        CHECK(all_served(l));
+    }
+    return true;
+}
+
+static void vcpu_drop(struct link *l, uint64_t lowest)
+{
+    horizon_take_in(l, lowest);
+    if (!l->always_mine)
+        baton_drop(&l->baton);
+}
+
+/* True: nothing is out any more, either because the device thread served it or because it has left the
+ * baton to us. */
+static bool caught_up(struct link *l)
+{
+    if (all_served(l))
+        return true;
+    if (!vcpu_take(l))
+        return false;
+    baton_drop(&l->baton);
+    return true;
+}
+
+/* Announces the sleep first, looks again, then sleeps (park.h). */
+static void vcpu_park(struct link *l)
+{
+    park_prepare(&l->vcpu_parker);
+    link_jitter(l, &l->vcpu_rng);
+    if (caught_up(l)) {
+        park_cancel(&l->vcpu_parker);
+        return;
+    }
+    uint64_t start_ns = clock_realtime_ns();
+    park_commit(&l->vcpu_parker);
+    l->stats.parks++;
+    l->stats.parked_ns += clock_realtime_ns() - start_ns;
+}
+
+static bool spin_until_caught_up(struct link *l, uint32_t iterations)
+{
+    for (uint32_t i = 0; i < iterations; i++) {
+        if (caught_up(l))
+            return true;
+        cpu_relax();
+    }
+    return false;
+}
+
+static bool yield_until_caught_up(struct link *l)
+{
+    for (int i = 0; i < YIELDS_BEFORE_PARK; i++) {
+        if (caught_up(l))
+            return true;
+        sched_yield();
+    }
+    return false;
+}
+
+static void wait_slow(struct link *l)
+{
+    if (l->cfg.spin_iterations ? spin_until_caught_up(l, l->cfg.spin_iterations) : yield_until_caught_up(l))
+        return;
+    while (!caught_up(l))
+        vcpu_park(l);
+}
+
+/* Waits until nothing is out; the host time that takes goes to *ns. */
+static void wait_served(struct link *l, uint64_t *ns, uint64_t lowest)
+{
+    l->stats.rendezvous++;
+    if (!spin_until_caught_up(l, l->cfg.spin_iterations ? SPIN_UNTIMED : 1)) {
+        uint64_t start_ns = clock_realtime_ns();
+        wait_slow(l);
+        *ns += clock_realtime_ns() - start_ns;
+    }
+    horizon_take_in(l, lowest);
+}
+
+static void settle(struct link *l, uint64_t lowest)
+{
+    if (l->out_seen != l->out)
+        wait_served(l, &l->stats.wait_ns, lowest);
+}
+
+/* In mode adaptive the holder is awake, and looks at the queue once more after it drops the baton; in
+ * mode thread it may sleep in host_io. */
+static void send(struct link *l, const struct msg *m)
+{
+    link_jitter(l, &l->vcpu_rng);
+    while (!msgq_push(&l->msgq, m))
+        settle(l, m->access.tick + 1);
+    l->out++;
+    link_jitter(l, &l->vcpu_rng);
+    if (l->cfg.mode == LINK_THREAD && park_claim(&l->dev_parker))
+        l->ops->wake(l->cfg.ctx);
+}
+
+static uint64_t send_and_wait(struct link *l, const struct msg *m, uint64_t *ns)
+{
+    send(l, m);
+    wait_served(l, ns, m->access.tick + 1);
+    return l->answer;
+}
+
+/* --- accesses --- */
+
+static struct msg access_message(const struct access *a, uint64_t latency_ticks)
+{
+    return (struct msg){.access = *a, .arg = latency_ticks, .kind = MSG_ACCESS};
+}
+
+static void bound_by(struct link *l, const struct access *a, uint64_t latency_ticks)
+{
+    uint64_t answer_tick = a->tick > TICK_NEVER - latency_ticks ? TICK_NEVER : a->tick + latency_ticks;
+    l->bound = min_u64(l->bound, answer_tick);
+    l->limit = min_u64(l->limit, l->bound);
+}
+
+void link_post(struct link *l, const struct access *a, uint64_t latency_ticks)
+{
+    CHECK(a->tick < l->limit && latency_ticks >= 1);
+    l->stats.posted++;
+    if (vcpu_take(l)) {
+        serve_access(l, a, latency_ticks);
+        vcpu_drop(l, a->tick + 1);
+        return;
+    }
+    struct msg m = access_message(a, latency_ticks);
+    send(l, &m);
+    bound_by(l, a, latency_ticks);
+}
+
+uint32_t link_sync(struct link *l, const struct access *a, uint64_t latency_ticks)
+{
+    CHECK(a->tick < l->limit && latency_ticks >= 1);
+    l->stats.synchronous++;
+    if (vcpu_take(l)) {
+        uint32_t value = serve_access(l, a, latency_ticks);
+        vcpu_drop(l, a->tick + 1);
+        return value;
+    }
+    struct msg m = access_message(a, latency_ticks);
+    return (uint32_t)send_and_wait(l, &m, &l->stats.wait_ns);
+}
+
+void link_settle(struct link *l)
+{
+    l->stats.pure++;
+    settle(l, l->limit);
+}
+
+uint64_t link_next_effect(struct link *l)
+{
+    settle(l, l->limit);
+    return pending_tick(&l->pending);
+}
+
+/* --- the vCPU at its limit --- */
+
+/* Does not look whether the device thread has served something meanwhile: that would fetch its cache line
+ * at each access. link_arrive does, and the vCPU gets there soon enough. */
+uint64_t link_limit(const struct link *l)
+{
+    return l->limit;
+}
+
+static void step_at(struct link *l, uint64_t tick)
+{
+    l->stats.steps++;
+    if (l->always_mine)
+        link_poll_host(l, &l->vcpu_poll);
+    if (vcpu_take(l)) {
+        serve_step(l, tick);
+        vcpu_drop(l, tick + 1);
+        return;
+    }
+    struct msg m = {.access = {.tick = tick, .vcpu = l->cfg.vcpu}, .kind = MSG_STEP};
+    send_and_wait(l, &m, &l->stats.wait_ns);
+}
+
+static void announce_ahead(struct link *l, uint64_t tick)
+{
+    struct msg m = {.access = {.tick = tick, .vcpu = l->cfg.vcpu}, .kind = MSG_AHEAD};
+    l->ahead_of = l->horizon_seen;
+    send(l, &m);
+    l->soft = TICK_NEVER;
+    limit_update(l);
+}
+
+void link_arrive(struct link *l, uint64_t tick)
+{
+    if (tick < l->limit)
+        return;
+    if (tick >= l->bound)
+        settle(l, tick + 1);
+    if (tick >= l->horizon_seen) {
+        settle(l, tick + 1); /* the horizon may have grown meanwhile */
+        if (tick >= l->horizon_seen)
+            step_at(l, tick);
+    } else if (tick >= l->soft) {
+        announce_ahead(l, tick);
+    }
+}
+
+void link_poke(struct link *l, uint64_t tick)
+{
+    settle(l, tick + 1);
+    step_at(l, tick);
+}
+
+bool link_effect_take(struct link *l, uint64_t tick, struct effect *e)
+{
+    if (pending_tick(&l->pending) > tick)
+        return false;
+    pending_take(&l->pending, e);
+    limit_update(l);
+    l->stats.effects++;
+    return true;
+}
+
+static uint64_t idle_here(struct link *l, uint64_t tick)
+{
+    uint64_t start_ns = clock_realtime_coarse_ns();
+    uint64_t to = serve_idle(l, tick, pending_tick(&l->pending));
+    l->stats.idle_ns += clock_realtime_coarse_ns() - start_ns;
+    vcpu_drop(l, tick + 1);
+    return to;
+}
+
+uint64_t link_idle(struct link *l, uint64_t tick)
+{
+    settle(l, tick + 1);
+    CHECK(tick < l->limit);
+    uint64_t to;
+    if (vcpu_take(l)) {
+        to = idle_here(l, tick);
+    } else {
+        struct msg m = {.access = {.tick = tick, .vcpu = l->cfg.vcpu},
+                        .arg = pending_tick(&l->pending),
+                        .kind = MSG_IDLE};
+        to = send_and_wait(l, &m, &l->stats.idle_ns);
+    }
+    /* One wake() may have been swallowed by this idle() while host_io slept as well. */
+    if (!l->always_mine && link_stopping(l) && park_claim(&l->dev_parker))
+        l->ops->wake(l->cfg.ctx);
+    return to;
+}
+
+/* --- snapshots --- */
+
+size_t link_save(struct link *l, struct link_state *st, struct effect *pending, size_t max)
+{
+    settle(l, l->limit);
+    *st = (struct link_state){.sched = l->sched, .seq = l->seq, .clamped = l->clamped};
+    struct pending copy;
+    CHECK(pending_init(&copy));
+    for (size_t i = 0; i < l->pending.count; i++)
+        pending_add(&copy, &l->pending.heap[i]);
+    for (size_t i = 0; i < max && copy.count > 0; i++)
+        pending_take(&copy, &pending[i]);
+    pending_destroy(&copy);
+    return l->pending.count;
+}
+
+void link_load(struct link *l, const struct link_state *st, const struct effect *pending, size_t n)
+{
+    settle(l, l->limit);
+    l->sched = st->sched;
+    l->seq = st->seq;
+    l->clamped = st->clamped;
+    l->started = true;
+    l->quantum_end = l->horizon = 0; /* the next call is link_arrive, at any tick */
+    l->pending.count = 0;
+    for (size_t i = 0; i < n; i++)
+        pending_add(&l->pending, &pending[i]);
+    horizon_take_in(l, 0);
+}

@@ -1,0 +1,95 @@
+/* link_internal.h - struct link, grouped by owner, and what its three files share.
+ *
+ *   link.c         the vCPU's thread; the table of what crosses between the threads
+ *   link_serve.c   the work of whoever holds the baton: accesses, steps, the horizon, effects
+ *   link_device.c  the device thread's loop */
+#ifndef TANDEM_SYNCQ_LINK_INTERNAL_H
+#define TANDEM_SYNCQ_LINK_INTERNAL_H
+
+#include "syncq/baton.h"
+#include "syncq/effects.h"
+#include "syncq/link.h"
+#include "syncq/msgq.h"
+#include "syncq/park.h"
+
+#define MSGQ_SLOTS 1024            /* posted writes in flight; "full" waits for the device side */
+#define SPIN_UNTIMED 64            /* spins before a wait is worth reading the clock for */
+#define YIELDS_BEFORE_PARK 4       /* where spinning is pointless (one CPU) */
+#define HOST_IO_PERIOD_NS 2000000  /* how often host I/O is polled by a thread that never parks */
+#define HOST_IO_CHECKS_MAX 64      /* arrivals between two looks at the clock, at most */
+
+/* When to poll host I/O without reading the clock at each chance; one per thread. */
+struct io_poll {
+    uint64_t last_ns;
+    uint32_t countdown, interval; /* chances until the next look; adapts to HOST_IO_PERIOD_NS */
+};
+
+struct link {
+    /* --- constant after link_create --- */
+    struct link_config cfg;
+    const struct link_ops *ops;
+    bool always_mine; /* mode inline: the vCPU's thread holds the baton for good */
+
+    /* --- owned by the vCPU's thread --- */
+    alignas(CACHE_LINE_BYTES) uint64_t limit; /* min(horizon_seen, bound, next pending, soft) */
+    uint64_t horizon_seen;                    /* `horizon` when the vCPU last had no message out */
+    uint64_t bound;                           /* min(t + L) of the messages that are out */
+    uint64_t soft;                            /* mode thread: where to announce the own tick early */
+    uint64_t ahead_of;                        /* the horizon for which that was done */
+    uint64_t out;                             /* messages pushed so far */
+    uint64_t out_seen;                        /* of them, known to be served */
+    struct pending pending;
+    struct io_poll vcpu_poll;
+    uint64_t vcpu_rng; /* jitter */
+    struct {
+        uint64_t posted, synchronous, pure, steps, effects, rendezvous, wait_ns, parks, parked_ns, idle_ns;
+    } stats;
+
+    /* --- owned by the holder of the baton --- */
+    alignas(CACHE_LINE_BYTES) uint64_t sched; /* next tick at which events are handled */
+    uint64_t quantum_end;
+    uint64_t horizon;                         /* min(sched, quantum_end) */
+    uint64_t effect_floor;                    /* no effect of the op under way is earlier */
+    uint64_t answer;                          /* of the last message that has one */
+    uint64_t served_count;                    /* the owner's copy of `served` */
+    _Atomic uint64_t handovers;               /* relaxed: statistics */
+    uint32_t seq;                             /* of the last effect */
+    uint8_t holder, last_holder;              /* enum baton_holder: who executes / executed ops */
+    bool clamped;                             /* events may exist before `sched` */
+    bool started;                             /* the first step was done */
+
+    /* --- crossing: see the table in link.c --- */
+    alignas(CACHE_LINE_BYTES) struct baton baton;
+    _Atomic uint64_t served; /* messages served so far */
+    alignas(CACHE_LINE_BYTES) struct parker vcpu_parker;
+    alignas(CACHE_LINE_BYTES) struct parker dev_parker; /* sleeps in ops->host_io */
+    _Atomic int stop;
+    struct msgq msgq;
+    struct effect_ring ring;
+
+    /* --- owned by the device thread --- */
+    alignas(CACHE_LINE_BYTES) struct io_poll dev_poll;
+    uint64_t dev_rng;
+    _Atomic uint64_t dev_parks, dev_parked_ns; /* relaxed: statistics */
+};
+
+/* link_serve.c: caller holds the baton and has called serve_begin since it took it. */
+void serve_begin(struct link *l, enum baton_holder me);
+uint32_t serve_access(struct link *l, const struct access *a, uint64_t latency_ticks);
+void serve_step(struct link *l, uint64_t tick);
+uint64_t serve_idle(struct link *l, uint64_t tick, uint64_t effect_tick);
+/* Serves every message in the queue, in order. */
+void serve_messages(struct link *l);
+
+/* Polls host I/O if that is due. */
+void link_poll_host(struct link *l, struct io_poll *p);
+
+/* A random host delay, if the link was asked for jitter. */
+void link_jitter_slow(uint64_t *rng);
+static inline void link_jitter(const struct link *l, uint64_t *rng)
+{
+    if (l->cfg.jitter_seed)
+        link_jitter_slow(rng);
+}
+
+#endif

@@ -1,0 +1,30 @@
+/* place.h - which host CPUs the vCPU's and the device thread run on.
+ *
+ * A rendezvous costs 0.1 us between cores that share a cache and several times that across
+ * sockets; between two hardware threads of one core the spinner slows the worker down. So: two
+ * cores of the allowed set with the smallest common cache, the first such pair. Where the guest
+ * runs can never change what it computes.
+ * Threads: place_choose at start-up; place_bind_self on the thread itself.
+ * Errors: false, with a message that names the option and what is accepted. */
+#ifndef TANDEM_SYNCQ_PLACE_H
+#define TANDEM_SYNCQ_PLACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PLACE_ANY (-1) /* no particular CPU: do not pin */
+
+struct place {
+    int vcpu_cpu, dev_cpu;    /* host CPU numbers (OS numbering), or PLACE_ANY */
+    unsigned allowed_cpus;    /* how many CPUs this process may use */
+    uint32_t spin_iterations; /* for link_config: 0 where both threads share one CPU */
+};
+
+/* want_vcpu, want_dev: explicit CPU numbers (`cpu=N`), or PLACE_ANY to choose. On one allowed CPU
+ * nothing is pinned and nobody spins. */
+bool place_choose(int want_vcpu, int want_dev, struct place *out, char *err, size_t err_bytes);
+/* Binds the calling thread; PLACE_ANY: leaves it alone. False with errno. */
+bool place_bind_self(int cpu);
+
+#endif

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# boot.sh [BUILD] - Debian's kernel and initrd to the shell, twice: commands given on the kernel's command line (no
+# input: the run is the same each time) and typed on the serial port. TANDEM names another emulator to run instead.
+set -u
+. "$(dirname "$0")/lib.sh"
+here=$(cd "$(dirname "$0")" && pwd)
+tandem=${TANDEM:-$(realpath "${1:-build}")/tandem}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+# Prints the lines between "==NAME" and the next "==".
+section() { # name
+    tr -d '\r' <"$dir/out" | awk -v name="==$1" '$0 == name { on = 1; next } /^==/ { on = 0 } on'
+}
+
+script="mount -t proc proc /proc; echo ==uname; uname -a; echo ==cpu; cat /proc/cpuinfo; echo ==sum"
+script+="; sha256sum /$debian_library; echo ==sleep; cat /proc/uptime; sleep 2; cat /proc/uptime"
+script+="; echo ==float; awk 'BEGIN { print exp(1), sqrt(2), atan2(1, 1), 355 / 113 }'"
+script+="; echo ==dmesg; dmesg -r; echo ==end; poweroff -f"
+debian_args "$script" loglevel=0
+timeout 600 "$tandem" "${boot_args[@]}" -nographic -icount shift=3,sleep=off -stats </dev/null >"$dir/out" 2>"$dir/err"
+status=$?
+expect "guest power-off ends with status 0 (got $status)" test $status -eq 0
+expect_text "it says so" "$(cat "$dir/err")" 'the guest powered off'
+expect_text "uname" "$(section uname)" '^Linux \(none\) 6\.1\..* i686 GNU/Linux$'
+expect_text "cpuinfo: flags" "$(section cpu)" '^flags.* fpu .*tsc .*cx8 .*sep .*pge .*cmov'
+expect_text "cpuinfo: frequency agrees with the clock" "$(section cpu)" '^cpu MHz.*: (1000\.[0-9]*|999\.9[0-9]*)$'
+expect_text "checksum of a large file is the host's" "$(section sum)" "^$(debian_library_sum)  /$debian_library\$"
+expect_text "floating point" "$(section float)" '^2\.71828 1\.41421 0\.785398 3\.14159$'
+slept=$(section sleep | awk '{ t[NR] = $1 } END { print (t[2] - t[1]) * 100 }')
+expect "sleep 2 takes 2 s of virtual time (took $slept centiseconds)" test "${slept%.*}" -ge 199 -a "${slept%.*}" -le 215
+warnings=$(section dmesg | grep -E '^<[0-4]>' | grep -Evf "$here/boot-warnings.expected")
+if [ -n "$(section dmesg)" ] && [ -z "$warnings" ]; then pass; else fail "dmesg has no unexpected warnings" "$warnings"; fi
+[ "$failed" -eq 0 ] || { tail -n 40 "$dir/out"; tail -n 5 "$dir/err"; }
+
+# Typed: each command waits for the prompt.
+debian_args '' quiet
+session_stderr=$dir/err
+session_start timeout 600 "$tandem" "${boot_args[@]}" -display none -serial stdio -icount shift=3,sleep=off
+typed() { # command text-to-wait-for
+    session_send "$1"
+    expect_wait "typed: $1" "$2" 120
+}
+expect_wait() { # what text seconds
+    if session_wait "$2" "$3"; then pass; else fail "$1: '$2' did not appear" "$session_log"; fi
+}
+expect_wait "prompt" '# ' 300
+typed 'echo $((6 * 7)) is the answer' '42 is the answer'
+typed 'cat /etc/debian_version 2>/dev/null; echo $0-done' '/bin/sh-done'
+typed "yes | head -c 20000 | md5sum" '-'
+session_send 'poweroff -f'
+session_end
+expect "typed session ends with status 0 (got $session_status)" test "$session_status" -eq 0
+summary boot

@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# badinput.sh [BUILD] - bad options, bad files, host trouble: one line on stderr that names the option or file,
+# exit status 2, nothing on stdout.
+set -u
+. "$(dirname "$0")/../lib.sh"
+build=$(realpath "${1:-build}")
+tandem=$build/tandem
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+chmod 755 "$dir"
+cd "$dir" || exit 2
+linux=$debian_dir/linux
+
+# check_refusal WHAT PATTERN STATUS STDERR STDOUT
+check_refusal() {
+    local what=$1 pattern=$2 status=$3 err=$4 out=$5
+    if [ "$status" -ne 2 ]; then
+        fail "$what: exit status $status, not 2" "$err"
+    elif [ "$(wc -l <<<"$err")" -ne 1 ] || [[ $err != tandem:\ * ]]; then
+        fail "$what: not one line of tandem's" "$err"
+    elif [ -n "$out" ]; then
+        fail "$what: text on stdout" "$out"
+    else
+        expect_text "$what" "$err" "$pattern"
+    fi
+}
+
+# refuses PATTERN ARGUMENT...
+refuses() {
+    local pattern=$1 out status
+    shift
+    out=$(timeout 20 ${as_user-} "$tandem" "$@" 2>stderr </dev/null)
+    status=$?
+    check_refusal "tandem $*" "$pattern" "$status" "$(cat stderr)" "$out"
+}
+
+tiny_guest good "$code_halt"
+
+# --- kernels ---
+mkdir directory
+: >empty
+printf 'x' >one-byte
+head -c 4096 /dev/urandom >garbage
+mkfifo fifo
+head -c 10000 "$linux" >truncated
+head -c 1000000 "$linux" >truncated-later
+head -c 9000000 /dev/zero >large
+cp "$linux" bad-version && printf '\x01\x02' | dd of=bad-version bs=1 seek=$((0x206)) conv=notrunc status=none
+cp "$linux" bad-entry && printf '\0\0\0\0' | dd of=bad-entry bs=1 seek=$((0x214)) conv=notrunc status=none
+cp "$linux" bad-syssize && printf '\xff\xff\xff\x7f' | dd of=bad-syssize bs=1 seek=$((0x1f4)) conv=notrunc status=none
+cp good bad-load && printf '\0\0\x20\0' | dd of=bad-load bs=1 seek=16 conv=notrunc status=none
+cp good bad-mb-entry && printf '\0\0\0\0' | dd of=bad-mb-entry bs=1 seek=28 conv=notrunc status=none
+ln -s loop-b loop-a && ln -s loop-a loop-b
+refuses '-kernel FILE is needed'
+refuses '-kernel missing: No such file' -kernel missing
+refuses '-kernel directory: is a directory' -kernel directory
+refuses '-kernel empty: is empty' -kernel empty
+refuses '-kernel fifo: is not a regular file' -kernel fifo
+refuses '-kernel /dev/zero: is not a regular file' -kernel /dev/zero
+refuses '-kernel loop-a: ' -kernel loop-a
+refuses '-kernel one-byte: too short' -kernel one-byte
+refuses '-kernel garbage: not a kernel image' -kernel garbage
+refuses '-kernel truncated: truncated' -kernel truncated -m 256
+refuses '-kernel truncated-later: truncated' -kernel truncated-later -m 256
+refuses '-kernel large: .*-m' -kernel large -m 8
+refuses '-kernel /bin/true: ' -kernel /bin/true
+refuses '-kernel bad-version: .*too old' -kernel bad-version -m 256
+refuses '-kernel bad-entry: .*entry point' -kernel bad-entry -m 256
+refuses '-kernel bad-syssize: truncated' -kernel bad-syssize -m 256
+refuses '-kernel bad-load: malformed' -kernel bad-load
+refuses '-kernel bad-mb-entry: malformed: .*entry point' -kernel bad-mb-entry
+refuses '-kernel .*linux: needs RAM' -kernel "$linux" -m 16
+refuses '-kernel a\?b: No such file' -kernel $'a\nb'
+
+# --- initrds ---
+refuses '-initrd missing: No such file' -kernel "$linux" -m 256 -initrd missing
+refuses '-initrd empty: is empty' -kernel "$linux" -m 256 -initrd empty
+refuses '-initrd directory: is a directory' -kernel "$linux" -m 256 -initrd directory
+refuses '-initrd fifo: is not a regular file' -kernel "$linux" -m 256 -initrd fifo
+refuses '-initrd .*initrd.gz: its .* do not fit' -kernel "$linux" -m 48 -initrd "$debian_dir/initrd.gz"
+refuses '-initrd nothere: No such file' -kernel good -initrd 'garbage x,nothere y'
+refuses '-initrd' -kernel good -initrd ''
+refuses '-append: .* accepts at most' -kernel "$linux" -m 256 -append "$(head -c 3000 /dev/zero | tr '\0' x)"
+
+# --- permissions: root reads everything, so somebody else tries ---
+cp good unreadable && chmod 000 unreadable
+if [ "$(id -u)" -eq 0 ]; then
+    cp "$tandem" tandem-copy && chmod 755 tandem-copy
+    tandem=$dir/tandem-copy as_user='setpriv --reuid=65534 --regid=65534 --clear-groups' \
+        refuses '-kernel unreadable: Permission denied' -kernel unreadable
+else
+    refuses '-kernel unreadable: Permission denied' -kernel unreadable
+fi
+
+# --- options ---
+refuses '-m: .*4M..3G' -kernel good -m 4G
+refuses '-m: .*4M..3G' -kernel good -m lots
+refuses '-m: needs a value' -kernel good -m
+refuses 'did you mean -kernel' -kernle good
+refuses 'unknown option' -kernel good -frobnicate
+refuses '-drive: .*not supported yet' -kernel good -drive file=x
+refuses '-cdrom: .*not supported yet' -cdrom x.iso
+refuses '-gdb: .*not supported yet' -kernel good -gdb tcp::1234
+refuses '-smp 4: .*not supported' -kernel good -smp 4
+refuses 'shift=auto is refused' -kernel good -icount shift=auto
+refuses 'align=on is refused' -kernel good -icount shift=3,align=on
+refuses '-icount: .*0..10' -kernel good -icount shift=99
+refuses '-rtc: .*clock=vm' -kernel good -rtc clock=host
+refuses '-rtc: ' -kernel good -rtc base=never
+refuses '-device e1000' -kernel good -device e1000
+refuses '-devthread: .*thread\|inline\|adaptive' -kernel good -devthread mode=warp
+refuses 'cpu' -kernel good -devthread mode=thread,cpu=4000
+refuses '/nonexistent/d' -kernel good -digest file=/nonexistent/d
+refuses '/nonexistent/s' -kernel good -stats file=/nonexistent/s
+refuses '/nonexistent/r' -kernel good -icount shift=3,rr=record,rrfile=/nonexistent/r
+refuses '/nonexistent/r' -kernel good -icount shift=3,rr=replay,rrfile=/nonexistent/r
+refuses 'garbage' -kernel good -icount shift=3,rr=replay,rrfile=garbage
+refuses 'disk.img: not an option' disk.img
+
+# --- serial back ends ---
+refuses 'bogus' -kernel good -serial bogus
+refuses '/nonexistent/f' -kernel good -serial file:/nonexistent/f
+refuses '/nonexistent/s' -kernel good -serial unix:/nonexistent/s
+refuses 'tcp' -kernel good -serial tcp:127.0.0.1:1
+refuses 'tcp' -kernel good -serial tcp:127.0.0.1:notaport
+
+# --- the host runs out of something ---
+refuses_limited() { # pattern limit argument...
+    local pattern=$1 limit=$2 out status
+    shift 2
+    out=$(ulimit -v "$limit" && timeout 20 "$tandem" "$@" 2>stderr </dev/null)
+    status=$?
+    check_refusal "ulimit -v $limit: tandem $*" "$pattern" "$status" "$(cat stderr)" "$out"
+}
+refuses_limited '-m: ' 2000000 -kernel good -m 3G
+# A full disk shows at the end, behind the line that says how the run ended.
+fails_at_end() { # pattern argument...
+    local pattern=$1 status
+    shift
+    timeout 20 "$tandem" "$@" 2>stderr </dev/null
+    status=$?
+    sed -i '/^tandem: the guest halted/d' stderr
+    check_refusal "tandem $*" "$pattern" "$status" "$(cat stderr)" ''
+}
+fails_at_end 'digest: file=/dev/full: .*No space' -kernel good -display none -digest file=/dev/full,every=1
+fails_at_end 'stats: file=/dev/full: .*No space' -kernel good -display none -stats file=/dev/full
+
+summary badinput

@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# behaviour.sh [BUILD] - exit statuses, signals, the terminal, statistics, digest files.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../lib.sh"
+build=$(realpath "${1:-build}")
+tandem=$build/tandem
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 2
+
+for name in loop halt exit triple reset print hello; do
+    code=code_$name
+    tiny_guest "$name" "${!code}"
+done
+exit_device=(-device 'isa-debug-exit,iobase=0xf4,iosize=4')
+
+# ends STATUS PATTERN ARGUMENT...: exit status, and the last line on stderr
+ends() {
+    local want=$1 pattern=$2 status
+    shift 2
+    timeout 30 "$tandem" -m 8 -display none "$@" >stdout 2>stderr </dev/null
+    status=$?
+    [ "$status" -eq "$want" ] || fail "tandem $*: exit status $status, not $want" "$(cat stderr)"
+    [ "$status" -eq "$want" ] && expect_text "tandem $*" "$(tail -n 1 stderr)" "$pattern"
+}
+
+for mode in inline thread adaptive; do
+    ends 0 'halted and nothing can wake it' -kernel halt -devthread mode=$mode
+    ends 85 'isa-debug-exit' -kernel exit "${exit_device[@]}" -devthread mode=$mode
+    ends 4 'triple fault' -kernel triple -no-reboot -devthread mode=$mode
+    ends 0 'reset' -kernel reset -no-reboot -devthread mode=$mode
+    ends 0 'tick limit' -kernel triple -x-ticks 2000 -devthread mode=$mode
+    ends 0 'tick limit' -kernel reset -x-ticks 50000 -devthread mode=$mode
+    ends 0 'halted' -kernel hello -serial stdio -devthread mode=$mode
+    expect_text "output on stdout ($mode)" "$(cat stdout)" '^HI$'
+    ends 0 'halted' -kernel hello -serial null -serial file:com2 -devthread mode=$mode
+done
+expect "help lists options" grep -q -- '-icount' <("$tandem" --help)
+expect_text "version" "$("$tandem" -version)" '^tandem [0-9]'
+for option in $("$tandem" --help | grep -Eo '^  -[a-z-]+' | tr -d ' '); do
+    expect "manual page has $option" grep -Eq -- "Fl ${option#-}( |$)" "$here/../../docs/tandem.1"
+done 2>/dev/null
+
+# --- statistics ---
+ends 0 . -kernel halt -stats
+expect_text "statistics for people" "$(cat stderr)" 'rendezvous per second'
+expect_text "state digest" "$(cat stderr)" '^digest [0-9a-f]{32} at tick'
+ends 0 . -kernel halt -stats file=s.json
+for key in ticks icount idle_ticks mips virtual_ns wall_ns posted synchronous pure rendezvous_per_second wait_ns \
+    vcpu_parked_ns handovers digest mode; do
+    expect "statistics in JSON have $key" grep -q "\"$key\"" s.json
+done
+
+# --- digest files ---
+digest_of() { # file kernel argument...
+    local file=$1 kernel=$2
+    shift 2
+    timeout 30 "$tandem" -m 8 -display none -kernel "$kernel" -x-ticks 300000 -digest "file=$file,every=10000" "$@" 2>stderr
+}
+digest_of d1 print -devthread mode=inline
+digest_of d2 print -devthread mode=thread
+expect "same digest inline and thread" "$build/tandem-digest-diff" d1 d2
+expect "digest has 30 points" test "$(grep -c '^[0-9]' d1)" -ge 29
+sed '10s/ [0-9a-f]*$/ 0123456789abcdef/' d1 >d3
+expect_text "the difference is named" "$("$build/tandem-digest-diff" d1 d3)" 'ticks 80000 to 90000: RAM'
+digest_of d4 loop
+expect_text "another kernel is another machine" "$("$build/tandem-digest-diff" d1 d4)" 'not the same machine'
+"$build/tandem-digest-diff" d1 halt 2>stderr
+expect "no digest file: status 2" test $? -eq 2
+
+# --- signals ---
+signalled() { # signal status mode
+    "$tandem" -m 8 -display none -kernel loop -serial null -devthread "mode=$3" -stats 2>stderr &
+    local pid=$! status
+    sleep 0.5
+    kill "-$1" $pid
+    wait $pid
+    status=$?
+    if [ "$status" -eq "$2" ]; then pass; else fail "SIG$1 in mode $3: exit status $status, not $2" "$(cat stderr)"; fi
+    expect_text "SIG$1 in mode $3 prints statistics" "$(cat stderr)" '^digest '
+}
+set -m # background jobs would ignore SIGINT otherwise
+for mode in inline thread adaptive; do
+    signalled TERM 143 $mode
+    signalled INT 130 $mode
+done
+# An idle guest, asleep with sleep=on, must be woken by the signal.
+tiny_guest idle "$code_idle"
+for mode in inline thread adaptive; do
+    "$tandem" -m 8 -kernel idle -serial pty -devthread mode=$mode >/dev/null 2>&1 &
+    pid=$!
+    sleep 0.5
+    kill -TERM $pid
+    expect "idle guest in mode $mode ends soon" timeout 5 tail --pid=$pid -s 0.1 -f /dev/null
+    wait $pid
+    expect "idle guest in mode $mode: status 143" test $? -eq 143
+done
+set +m
+
+# --- the terminal is as it was, whatever happens ---
+terminal() { # what command: run in a pseudo-terminal
+    rm -f before after
+    timeout 30 script -qec "stty -g >before; $2; stty -g >after" /dev/null </dev/null >typescript 2>&1
+    expect "terminal restored: $1" cmp before after
+}
+run="$tandem -m 8 -nographic"
+terminal "halt" "$run -kernel halt"
+terminal "debug exit" "$run -kernel exit ${exit_device[*]}"
+terminal "triple fault" "$run -kernel triple -no-reboot"
+terminal "error at start" "$run -kernel missing"
+terminal "bad second serial port" "$run -kernel halt -serial mon:stdio -serial bogus"
+# The command in the foreground of the terminal, a signal from behind.
+foreground() { # signal
+    echo "(sleep 0.7; kill -$1 \$(cat pid)) & sh -c 'echo \$\$ >pid; exec $run -kernel loop'; wait"
+}
+for signal in TERM INT HUP ABRT SEGV; do
+    terminal "SIG$signal" "$(foreground $signal)"
+done
+{ sleep 1; printf '\001x'; sleep 1; } | timeout 30 script -qec "stty -g >before; $run -kernel loop; echo status=\$?; stty -g >after" /dev/null >typescript
+expect "terminal restored: Ctrl-A x" cmp before after
+expect_text "Ctrl-A x ends with status 0" "$(cat typescript)" 'status=0'
+
+# --- a serial socket that goes away ---
+for mode in inline thread adaptive; do
+    rm -f sock
+    "$tandem" -m 8 -display none -kernel print -serial unix:sock,server,nowait -devthread mode=$mode 2>stderr &
+    pid=$!
+    for _ in 1 2 3; do
+        sleep 0.3
+        timeout 1 socat -u UNIX-CONNECT:sock - 2>/dev/null | head -c 100 >received
+        [ -s received ] && break
+    done
+    expect "socket delivers output ($mode)" test -s received
+    sleep 0.3
+    expect "the run goes on without a client ($mode)" kill -0 $pid
+    kill -TERM $pid
+    wait $pid
+    expect "and ends as told ($mode)" test $? -eq 143
+done
+summary behaviour

@@ -1,0 +1,298 @@
+/* fuzz_chips.c - random accesses at random times against every chip.
+ *
+ * Usage: fuzz_chips [SECONDS [SEED]]. A case is one chip, one tick length and a few hundred random
+ * operations, run on two states that start from different garbage. Checked after each operation:
+ *  - no crash, no undefined behaviour (build it with the sanitizers);
+ *  - next_event lies after the advance or the access that was made;
+ *  - reads of registers that are declared pure change nothing and agree with pure_read;
+ *  - both states have the same bytes, and so has one rebuilt from the field table alone.
+ * A failing case prints its seed: fuzz_chips 0 SEED runs that case and nothing else. */
+#include "clockcore/ticks.h"
+#include "hw/i440fx.h"
+#include "hw/i8042.h"
+#include "hw/i8254.h"
+#include "hw/i8259.h"
+#include "hw/mc146818.h"
+#include "hw/ns16550.h"
+#include "hw/pcmisc.h"
+#include "hw/piix4_pm.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define STATE_WORDS    512
+#define OPS_PER_CASE   400
+#define EVENTS_PER_GAP 500
+
+struct target {
+    const struct chip_class *chip;
+    uint32_t offsets;                                       /* offsets 0..offsets-1 are tried */
+    uint64_t pure;                                          /* bit n: offset n is declared pure for reading */
+    bool wide;                                              /* takes 2 and 4 bytes too */
+    uint32_t (*poke)(void *s, uint64_t r, uint64_t now_ns); /* a call of the back end; NULL: none */
+};
+
+static uint32_t poke_pic(void *s, uint64_t r, uint64_t now_ns)
+{
+    (void)now_ns;
+    if (r & 1)
+        i8259_set_line(s, r >> 8 & 31, r >> 16 & 1);
+    else if (i8259_intr(s))
+        return i8259_acknowledge(s);
+    return i8259_can_interrupt(s);
+}
+
+static uint32_t poke_rtc(void *s, uint64_t r, uint64_t now_ns)
+{
+    if (r % 8 == 0)
+        mc146818_set_time(s, r >> 8 & 0xFFFFFFFFF, now_ns);
+    else if (r % 8 == 1)
+        mc146818_reset_pin(s, now_ns);
+    else if (r % 8 == 2)
+        mc146818_set_cmos(s, r >> 8 & 0xFF, (uint8_t)(r >> 16));
+    return (uint32_t)mc146818_get_time(s, now_ns);
+}
+
+static uint32_t poke_uart(void *s, uint64_t r, uint64_t now_ns)
+{
+    uint8_t byte = 0;
+
+    if (r % 4 == 0 && ns16550_can_receive(s))
+        ns16550_receive(s, (uint8_t)(r >> 8), now_ns);
+    else if (r % 16 == 1)
+        ns16550_receive(s, (uint8_t)(r >> 8), now_ns); /* a careless back end */
+    else if (r % 16 == 2)
+        ns16550_break(s, now_ns);
+    else
+        ns16550_take_tx(s, &byte);
+    return byte;
+}
+
+static uint32_t poke_kbc(void *s, uint64_t r, uint64_t now_ns)
+{
+    if (r % 4 == 0)
+        return i8042_take_request(s);
+    return i8042_key(s, r >> 8 & 0x1FF, r >> 24 & 1, now_ns);
+}
+
+static uint32_t poke_pci(void *s, uint64_t r, uint64_t now_ns)
+{
+    (void)now_ns;
+    return i440fx_take_request(s) + i440fx_config_peek(s, r & 3, r >> 8 & 0x1FF);
+}
+
+static uint32_t poke_pm(void *s, uint64_t r, uint64_t now_ns)
+{
+    if (r & 1)
+        piix4_pm_power_button(s, now_ns);
+    return piix4_pm_take_request(s);
+}
+
+static uint32_t poke_misc(void *s, uint64_t r, uint64_t now_ns)
+{
+    (void)r;
+    (void)now_ns;
+    return pcmisc_take_request(s);
+}
+
+static const struct target targets[] = {
+    {&i8259_class, 8, 0, false, poke_pic},
+    {&i8254_class, 6, 1u << I8254_OFF_PORTB, false, NULL},
+    {&mc146818_class, 3, 0, false, poke_rtc},
+    {&ns16550_class, 9, 0xFA, false, poke_uart},
+    {&i8042_class, 3, 1u << I8042_OFF_STATUS, false, poke_kbc},
+    {&i440fx_class, 9, UINT64_MAX, true, poke_pci},
+    {&piix4_pm_class, 70, UINT64_MAX, true, poke_pm},
+    {&pcmisc_class, 9, UINT64_MAX, true, poke_misc},
+};
+#define NTARGETS (sizeof targets / sizeof targets[0])
+
+struct run {
+    const struct target *t;
+    uint64_t a[STATE_WORDS], b[STATE_WORDS];
+    uint64_t rng;
+    uint64_t tick;
+    unsigned shift;
+    const char *failure; /* NULL: none */
+};
+
+static uint64_t rnd(struct run *r)
+{
+    r->rng ^= r->rng << 13;
+    r->rng ^= r->rng >> 7;
+    r->rng ^= r->rng << 17;
+    return r->rng * UINT64_C(0x2545F4914F6CDD1D);
+}
+
+static uint64_t now_ns(const struct run *r)
+{
+    return ticks_to_ns(r->tick, r->shift);
+}
+
+static void expect(struct run *r, bool ok, const char *what)
+{
+    if (!ok && !r->failure)
+        r->failure = what;
+}
+
+static uint64_t next_tick(const struct run *r)
+{
+    const struct chip_class *c = r->t->chip;
+
+    return c->next_event ? ticks_ceil(c->next_event(r->a), r->shift) : TICK_NEVER;
+}
+
+static void check_state(struct run *r)
+{
+    const struct chip_class *c = r->t->chip;
+
+    expect(r, memcmp(r->a, r->b, c->state_bytes) == 0, "two copies differ");
+    if (c->next_event)
+        expect(r, c->next_event(r->a) > now_ns(r), "next_event does not lie ahead");
+}
+
+/* Goes to `target` by way of every event, or as far as EVENTS_PER_GAP events lead. */
+static void pass_time(struct run *r, uint64_t target)
+{
+    const struct chip_class *c = r->t->chip;
+
+    for (unsigned n = 0; next_tick(r) <= target; n++) {
+        if (n == EVENTS_PER_GAP || r->failure)
+            return;
+        r->tick = next_tick(r);
+        c->advance(r->a, now_ns(r));
+        c->advance(r->b, now_ns(r));
+        check_state(r);
+    }
+    r->tick = target;
+}
+
+/* Mostly a few ticks, sometimes up to seconds; rarely years. */
+static uint64_t random_gap(struct run *r)
+{
+    uint64_t x = rnd(r);
+    unsigned bits = x % 64 == 0 ? 54 - r->shift : x % 8 == 0 ? 32 - r->shift : 16;
+
+    return (rnd(r) & ((UINT64_C(1) << bits) - 1)) >> (x >> 8 & 15);
+}
+
+static unsigned random_size(struct run *r)
+{
+    return r->t->wide ? 1u << rnd(r) % 3 : 1;
+}
+
+/* Values that registers like: mostly small bytes, and the bits of the chip's own commands. */
+static uint32_t random_value(struct run *r)
+{
+    static const uint8_t liked[] = {0x00, 0x01, 0x02, 0x11, 0x20, 0x34, 0x36, 0x38, 0x60, 0x80, 0x83,
+                                    0xB0, 0xC2, 0xD4, 0xE0, 0xED, 0xF1, 0xF2, 0xF4, 0xFE, 0xFF};
+    uint64_t x = rnd(r);
+
+    return x & 1 ? (uint32_t)(x >> 32) : liked[(x >> 8) % sizeof liked];
+}
+
+static void do_read(struct run *r, uint32_t offset)
+{
+    const struct chip_class *c = r->t->chip;
+    unsigned size = random_size(r);
+    uint64_t before[STATE_WORDS];
+    bool pure = offset < 64 && (r->t->pure >> offset & 1);
+
+    memcpy(before, r->a, c->state_bytes);
+    uint32_t v = c->read(r->a, offset, size, now_ns(r));
+    expect(r, c->read(r->b, offset, size, now_ns(r)) == v, "two copies read different values");
+    if (!pure)
+        return;
+    expect(r, memcmp(before, r->a, c->state_bytes) == 0, "a pure read changed the state");
+    expect(r, c->pure_read(r->a, offset, size, now_ns(r)) == v, "pure_read and read differ");
+}
+
+static void do_op(struct run *r)
+{
+    const struct chip_class *c = r->t->chip;
+    uint64_t x = rnd(r);
+    uint32_t offset = (uint32_t)((x >> 8) % r->t->offsets);
+
+    if (x % 8 == 0 && r->t->poke) {
+        uint64_t arg = rnd(r);
+        uint32_t v = r->t->poke(r->a, arg, now_ns(r));
+        expect(r, r->t->poke(r->b, arg, now_ns(r)) == v, "two copies answer the back end differently");
+    } else if (x % 8 < 4) {
+        do_read(r, offset);
+    } else {
+        unsigned size = random_size(r);
+        uint32_t v = random_value(r);
+        c->write(r->a, offset, size, v, now_ns(r));
+        c->write(r->b, offset, size, v, now_ns(r));
+    }
+    check_state(r);
+}
+
+/* Replaces state b by garbage with the named fields of a in it: a snapshot taken and loaded. */
+static void reload(struct run *r)
+{
+    const struct chip_class *c = r->t->chip;
+
+    memset(r->b, 0xC3, sizeof r->b);
+    for (size_t i = 0; i < c->nfields; i++) {
+        const struct chip_field *f = &c->fields[i];
+        memcpy((uint8_t *)r->b + f->offset, (uint8_t *)r->a + f->offset, (size_t)f->elem_bytes * f->count);
+    }
+    check_state(r);
+}
+
+static const char *run_case(uint64_t seed, const char **chip)
+{
+    static struct run r;
+
+    r = (struct run){.rng = seed * UINT64_C(0x9E3779B97F4A7C15) | 1};
+    rnd(&r);
+    r.t = &targets[rnd(&r) % NTARGETS];
+    r.shift = (unsigned)(rnd(&r) % (ICOUNT_SHIFT_MAX + 1));
+    *chip = r.t->chip->name;
+    memset(r.a, 0x5A, sizeof r.a);
+    memset(r.b, 0xA5, sizeof r.b);
+    r.t->chip->reset(r.a, 0);
+    r.t->chip->reset(r.b, 0);
+    check_state(&r);
+    for (unsigned i = 0; i < OPS_PER_CASE && !r.failure; i++) {
+        if (rnd(&r) % 2)
+            pass_time(&r, r.tick + random_gap(&r));
+        if (rnd(&r) % 64 == 0)
+            reload(&r);
+        do_op(&r);
+    }
+    return r.failure;
+}
+
+static bool report(uint64_t seed)
+{
+    const char *chip, *failure = run_case(seed, &chip);
+
+    if (failure)
+        printf("%s: %s (fuzz_chips 0 %" PRIu64 ")\n", chip, failure, seed);
+    return failure == NULL;
+}
+
+int main(int argc, char **argv)
+{
+    double seconds = argc > 1 ? atof(argv[1]) : 5;
+    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+    uint64_t passed = 0, failed = 0;
+    struct timespec start, now;
+
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    do {
+        if (report(seed++))
+            passed++;
+        else
+            failed++;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) / 1e9 < seconds);
+    printf("%" PRIu64 " passed, %" PRIu64 " failed\n", passed, failed);
+    return failed != 0;
+}

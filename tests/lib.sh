@@ -1,0 +1,163 @@
+# lib.sh - shell functions shared by demo, check and the scripts under tests/. Sourced, bash only.
+# shellcheck shell=bash
+
+# --- packages: what a fresh Debian 12 needs ---
+packages_build=(gcc libc6-dev meson ninja-build pkg-config liburcu-dev libhwloc-dev libzydis-dev
+    libxxhash-dev libjansson-dev libjemalloc-dev libmpfr-dev libcriterion-dev)
+packages_demo=(debian-installer-12-netboot-i386)
+packages_check=(gcc-multilib clang libclang-rt-14-dev spin cpio socat shellcheck mandoc bsdutils util-linux)
+
+package_missing() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" != installed ]
+}
+
+# Installs those of the named packages that are missing.
+packages_ensure() {
+    local missing=() p as_root=()
+    for p in "$@"; do
+        package_missing "$p" && missing+=("$p")
+    done
+    [ ${#missing[@]} -eq 0 ] && return 0
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || {
+            echo "missing packages: ${missing[*]}; install them, or run as root or with sudo installed" >&2
+            return 1
+        }
+        as_root=(sudo)
+    fi
+    echo "installing: ${missing[*]}"
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q update &&
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}"
+}
+
+# build_ensure DIR [meson options]: configures once, compiles what changed.
+build_ensure() {
+    local dir=$1
+    shift
+    [ -f "$dir/build.ninja" ] || meson setup "$dir" "$@" || return
+    meson compile -C "$dir"
+}
+
+# --- Debian's kernel and initrd ---
+debian_dir=/usr/lib/debian-installer/images/12/i386/text/debian-installer/i386
+debian_library=usr/lib/libcrypto.so.3 # a large file of the initrd, for checksums
+
+# The SHA-256 of that file, computed on the host from the same initrd.
+debian_library_sum() {
+    zcat "$debian_dir/initrd.gz" | cpio -i --quiet --to-stdout "$debian_library" | sha256sum | cut -d ' ' -f 1
+}
+
+# debian_args SCRIPT [kernel option...]: puts tandem's arguments into the array `boot_args`: the initrd's shell runs
+# SCRIPT without any input, so that the run is the same each time; an empty SCRIPT means a shell on the serial port.
+debian_args() {
+    local script=$1 append
+    shift
+    append="console=ttyS0 rdinit=/bin/sh $*"
+    [ -n "$script" ] && append+=" -- -c \"$script\""
+    boot_args=(-m 256 -kernel "$debian_dir/linux" -initrd "$debian_dir/initrd.gz" -append "$append" -no-reboot)
+}
+
+# --- results ---
+passed=0 failed=0
+
+pass() {
+    passed=$((passed + 1))
+}
+
+fail() { # what [detail]
+    failed=$((failed + 1))
+    printf 'FAIL %s\n' "$1"
+    if [ -n "${2-}" ]; then printf '%s\n' "$2" | tail -n 20 | sed 's/^/    /'; fi
+    return 0
+}
+
+# expect WHAT COMMAND...: passes if the command succeeds.
+expect() {
+    local what=$1 out
+    shift
+    if out=$("$@" 2>&1); then pass; else fail "$what" "$out"; fi
+}
+
+# expect_text WHAT TEXT REGEX
+expect_text() {
+    if grep -Eq -- "$3" <<<"$2"; then pass; else fail "$1: no match for $3" "$2"; fi
+}
+
+# Last line of a test script; its status is the script's.
+summary() { # name
+    printf '%s: %d passed, %d failed\n' "$1" "$passed" "$failed"
+    [ "$failed" -eq 0 ]
+}
+
+# --- a session with a program whose stdin and stdout are the guest's terminal ---
+session_log='' session_seen=0 session_in='' session_out='' session_pid=''
+
+session_start() { # command...
+    session_log='' session_seen=0
+    coproc SESSION { exec "$@" 2>"${session_stderr:-/dev/null}"; }
+    session_pid=$SESSION_PID
+    exec {session_in}<&"${SESSION[0]}" {session_out}>&"${SESSION[1]}"
+}
+
+session_send() { # text: a carriage return ends the line, as on a keyboard
+    printf '%s\r' "$1" >&"$session_out"
+}
+
+# Waits until TEXT appears behind what earlier waits found; false after SECONDS without it, or at the end.
+session_wait() { # text seconds
+    local end=$((SECONDS + $2)) chunk rest
+    while :; do
+        rest=${session_log:session_seen}
+        if [[ $rest == *"$1"* ]]; then
+            rest=${rest%%"$1"*}
+            session_seen=$((session_seen + ${#rest} + ${#1}))
+            return 0
+        fi
+        [ $SECONDS -lt $end ] || return 1
+        chunk=
+        IFS= read -r -u "$session_in" -t 0.2 -d '' -n 4096 chunk || [ -n "$chunk" ] || kill -0 "$session_pid" 2>/dev/null || return 1
+        session_log+=$chunk
+    done
+}
+
+# Waits for the program's end; its exit status in session_status.
+session_end() {
+    exec {session_out}>&-
+    while IFS= read -r -u "$session_in" -t 120 -d '' -n 4096 chunk || [ -n "$chunk" ]; do session_log+=$chunk; done
+    exec {session_in}<&-
+    wait "$session_pid"
+    session_status=$?
+}
+
+# --- tiny Multiboot guests, made of bytes (address fields, loaded at 1 MiB) ---
+
+le32_bytes() {
+    printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 & 255)) $(($1 >> 8 & 255)) $(($1 >> 16 & 255)) $(($1 >> 24 & 255))
+}
+
+# tiny_guest FILE CODE: CODE in printf escapes, entered at 0x100020; six zero bytes lie at 0x100080.
+tiny_guest() {
+    local w head='' code=$2
+    for w in 0x1badb002 0x10003 $(((-0x1badb002 - 0x10003) & 0xffffffff)) 0x100000 0x100000 0 0 0x100020; do
+        head+=$(le32_bytes "$w")
+    done
+    {
+        printf "$head"
+        printf "$code"
+        head -c 256 /dev/zero
+    } >"$1"
+}
+# These are used by the scripts that source this file.
+{
+    code_loop='\xeb\xfe'                                         # jmp .
+    code_halt='\xfa\xf4\xeb\xfe'                                 # cli; hlt
+    code_exit='\xb0\x2a\xe6\xf4\xeb\xfe'                         # out 0xf4, 42
+    code_triple='\x0f\x01\x1d\x80\x00\x10\x00\xcc'               # lidt [0x100080]; int3
+    code_reset='\xba\xf9\x0c\x00\x00\xb0\x06\xee\xeb\xfe'        # out 0xcf9, 6
+    code_print='\xba\xf8\x03\x00\x00\xb0\x2e\xee\xeb\xfd'        # out 0x3f8, '.' for ever
+    # Prints "HI", each character when the transmitter is empty, then halts.
+    code_hello='\xba\xf8\x03\x00\x00\xb0\x48\xee\xb2\xfd\xec\xa8\x40\x74\xfb\xb2\xf8\xb0\x49\xee\xb2\xfd\xec\xa8\x40\x74\xfb\xfa\xf4'
+    # Sets up the 8259, enables the UART's receive interrupt, then sti; hlt: only input can wake it.
+    code_idle='\xb0\x11\xe6\x20\xb0\x20\xe6\x21\xb0\x04\xe6\x21\xb0\x01\xe6\x21'
+    code_idle+='\xba\xf9\x03\x00\x00\xb0\x01\xee\xba\xfc\x03\x00\x00\xb0\x08\xee\xfb\xf4\xeb\xfc'
+}

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# sanitize.sh - unit tests and a small guest in every mode under the thread sanitizer and under the address and
+# undefined-behaviour sanitizers. Builds into build-tsan and build-asan.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+. tests/lib.sh
+
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=66 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export TSAN_OPTIONS="halt_on_error=1 exitcode=66"
+[ -f tests/tsan.supp ] && TSAN_OPTIONS+=" suppressions=$PWD/tests/tsan.supp"
+
+unit_tests() { # build
+    local out
+    out=$(meson test -C "$1" --suite unit --timeout-multiplier 10 --print-errorlogs 2>&1)
+    passed=$((passed + $(sed -n 's/^Ok: *//p' <<<"$out")))
+    local bad
+    bad=$(awk '/^(Fail|Timeout|Unexpected Pass):/ { n += $NF } END { print n + 0 }' <<<"$out")
+    [ "$bad" -eq 0 ] || { failed=$((failed + bad)) && printf '%s\n' "$out" | tail -n 60; }
+}
+
+guest() { # build mode guest
+    timeout 300 "$1/tandem" -kernel "$1/tests/guests/$3.elf" -append "rounds=5" -m 16 -icount shift=3,sleep=off \
+        -devthread "mode=$2" -display none -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=4 \
+        -digest file=/dev/null,every=100000 -stats </dev/null
+    [ $? -eq 1 ] # the guest's own success
+}
+
+run_build() { # build sanitizers
+    if ! build_ensure "$1" -Db_sanitize="$2" -Db_lundef=false -Dbuildtype=debugoptimized >"$1.log" 2>&1; then
+        fail "build with $2" "$(tail -n 30 "$1.log")"
+        return
+    fi
+    unit_tests "$1"
+    local mode
+    for mode in inline thread adaptive; do
+        expect "$2: guest mix, mode $mode" guest "$1" "$mode" mix
+        expect "$2: guest pit, mode $mode" guest "$1" "$mode" pit
+    done
+}
+
+run_build build-asan address,undefined
+run_build build-tsan thread
+summary sanitizers

@@ -1,0 +1,154 @@
+/* test_options.c - the command line: what is understood, and that every refusal names the option. */
+#include "cli/options.h"
+#include "cli/optvalue.h"
+#include "clockcore/ticks.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define ARGS_MAX 16
+
+/* Parses "a b c" split at spaces, after "-kernel k". */
+static bool parse(struct options *o, const char *text, struct err *e)
+{
+    static char buf[1024];
+    char *argv[ARGS_MAX + 3] = {"tandem", "-kernel", "k"};
+    int argc = 3;
+    snprintf(buf, sizeof buf, "%s", text);
+    for (char *p = strtok(buf, " "); p && argc < ARGS_MAX + 3; p = strtok(NULL, " "))
+        argv[argc++] = p;
+    e->text[0] = '\0';
+    return options_parse(o, argc, argv, e);
+}
+
+Test(options, defaults_are_qemus)
+{
+    struct options o;
+    struct err e;
+    cr_assert(parse(&o, "", &e), "%s", e.text);
+    cr_expect_eq(o.ram_bytes, 128u << 20);
+    cr_expect_eq(o.shift, 3);
+    cr_expect(o.sleep);
+    cr_expect_eq(o.mode, LINK_ADAPTIVE);
+    cr_expect_eq(o.tick_limit, TICK_NEVER);
+    cr_expect_not(o.no_reboot);
+    options_free(&o);
+}
+
+Test(options, full_line)
+{
+    struct options o;
+    struct err e;
+    cr_assert(parse(&o, "-m 1G -nographic --no-reboot -icount 5,sleep=off -devthread thread,cpu=1,vcpu-cpu=0 "
+                        "-digest d,every=1000 -stats file=x.json", &e), "%s", e.text);
+    cr_expect_eq(o.ram_bytes, UINT64_C(1) << 30);
+    cr_expect(o.nographic && o.no_reboot && !o.sleep && o.stats && o.stats_json);
+    cr_expect_eq(o.shift, 5);
+    cr_expect_eq(o.mode, LINK_THREAD);
+    cr_expect_eq(o.device_cpu, 1);
+    cr_expect_eq(o.vcpu_cpu, 0);
+    cr_expect_str_eq(o.digest_file, "d");
+    cr_expect_eq(o.digest_every, 1000);
+    options_free(&o);
+    cr_assert(parse(&o, "-device isa-debug-exit,iobase=0xf4,iosize=4 -serial null -serial none -stats -M pc -smp 1", &e),
+              "%s", e.text);
+    cr_expect(o.debug_exit && o.stats && !o.stats_json);
+    cr_expect_eq(o.debug_exit_port, 0xf4);
+    cr_expect_eq(o.debug_exit_ports, 4);
+    cr_expect_eq(o.nserial, 2);
+    options_free(&o);
+}
+
+/* Each is refused, and the message has both parts. */
+static const struct {
+    const char *args, *names, *says;
+} refused[] = {
+    {"-m 0", "-m", "4M..3G"},
+    {"-m 4G", "-m", "4M..3G"},
+    {"-m 1X", "-m", "4M..3G"},
+    {"-m -5", "-m", "4M..3G"},
+    {"-m 99999999999999999999", "-m", "4M..3G"},
+    {"-m", "-m", "needs a value"},
+    {"-icount shift=auto", "-icount", "refused"},
+    {"-icount auto", "-icount", "refused"},
+    {"-icount shift=11", "-icount", "0..10"},
+    {"-icount shift=3,align=on", "-icount", "refused"},
+    {"-icount shift=3,sleep=maybe", "-icount", "on|off"},
+    {"-icount shift=3,foo=1", "-icount", "accepted"},
+    {"-icount shift=3,rr=record", "-icount", "rrfile"},
+    {"-icount shift=3,rrfile=x", "-icount", "rr="},
+    {"-rtc clock=host", "-rtc", "clock=vm"},
+    {"-rtc base=yesterday", "-rtc", "yesterday"},
+    {"-rtc base", "-rtc", "on"},
+    {"-devthread mode=fast", "-devthread", "thread|inline|adaptive"},
+    {"-devthread cpu=x", "-devthread", "host CPU"},
+    {"-device e1000", "-device", "isa-debug-exit"},
+    {"-device isa-debug-exit,iosize=3", "-device", "1|2|4"},
+    {"-device isa-debug-exit,iobase=0xffff", "-device", "0xffff"},
+    {"-device isa-debug-exit,iobase=65536", "-device", "0..0xffff"},
+    {"-digest every=5", "-digest", "file"},
+    {"-digest file=x,every=0", "-digest", "every"},
+    {"-stats format=xml", "-stats", "human|json"},
+    {"-smp 2", "-smp", "\"1"},
+    {"-cpu host", "-cpu", "i686"},
+    {"-machine q35", "-machine", "pc"},
+    {"-display gtk", "-display", "none"},
+    {"-drive file=x", "-drive", "not supported yet"},
+    {"-enable-kvm", "-enable-kvm", "not supported yet"},
+    {"-s", "-s", "not supported yet"},
+    {"-S", "-S", "not supported yet"},
+    {"-bios x", "-bios", "not supported yet"},
+    {"-kernle x", "-kernle", "-kernel"},
+    {"--nographics", "--nographics", "-nographic"},
+    {"-zzz", "-zzz", "--help"},
+    {"disk.img", "disk.img", "-kernel"},
+    {"-", "-", "not an option"},
+    {"-serial null -serial null -serial null -serial null -serial null", "-serial", "4"},
+    {"-x-jitter seed=0", "-x-jitter", "at least 1"},
+    {"-x-ticks 0", "-x-ticks", "at least 1"},
+};
+
+Test(options, refusals)
+{
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        struct options o;
+        struct err e;
+        cr_expect_not(parse(&o, refused[i].args, &e), "accepted: %s", refused[i].args);
+        cr_expect(strstr(e.text, refused[i].names) && strstr(e.text, refused[i].says), "%s: got \"%s\"", refused[i].args,
+                  e.text);
+        cr_expect_null(strchr(e.text, '\n'));
+        options_free(&o);
+    }
+}
+
+Test(options, no_kernel)
+{
+    struct options o;
+    struct err e;
+    char *argv[] = {"tandem"};
+    cr_expect_not(options_parse(&o, 1, argv, &e));
+    cr_expect(strstr(e.text, "-kernel"), "%s", e.text);
+    options_free(&o);
+}
+
+Test(optvalue, sizes)
+{
+    uint64_t v;
+    cr_expect(value_size("512", 1 << 20, &v) && v == UINT64_C(512) << 20);
+    cr_expect(value_size("2g", 1, &v) && v == UINT64_C(2) << 30);
+    cr_expect(value_size("4096K", 1, &v) && v == UINT64_C(4) << 20);
+    cr_expect_not(value_size("17592186044416M", 1, &v));
+    cr_expect_not(value_size("1MM", 1, &v));
+    cr_expect_not(value_size("", 1, &v));
+    cr_expect(value_number("0x1f", 0, 100, &v) && v == 31);
+    cr_expect_not(value_number("0x", 0, 100, &v));
+    cr_expect_not(value_number(" 1", 0, 100, &v));
+    cr_expect_not(value_number("18446744073709551616", 0, UINT64_MAX, &v));
+}
+
+Test(optvalue, distance)
+{
+    cr_expect_eq(text_distance("kernel", "kernel"), 0);
+    cr_expect_eq(text_distance("kernle", "kernel"), 2);
+    cr_expect_eq(text_distance("", "abc"), 3);
+}

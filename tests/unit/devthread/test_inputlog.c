@@ -1,0 +1,155 @@
+/* The recording: round trip, and files that are not one. */
+#include "clockcore/ticks.h"
+#include "devthread/inputlog.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char path[] = "/tmp/tandem-log-XXXXXX";
+static char err[512];
+
+static void setup(void)
+{
+    int fd = mkstemp(path);
+
+    cr_assert_geq(fd, 0);
+    close(fd);
+}
+
+static void teardown(void)
+{
+    unlink(path);
+}
+
+static void put(const char *text, size_t n)
+{
+    FILE *f = fopen(path, "w");
+
+    fwrite(text, 1, n, f);
+    fclose(f);
+}
+
+static bool opens(const char *text, size_t n)
+{
+    struct inputlog_header h;
+
+    put(text, n);
+    err[0] = '\0';
+    struct inputlog *l = inputlog_replay_open(path, &h, err, sizeof(err));
+    inputlog_close(l);
+    cr_expect_eq(!l, err[0] != '\0');
+    return l != NULL;
+}
+
+TestSuite(inputlog, .init = setup, .fini = teardown);
+
+Test(inputlog, round_trip)
+{
+    struct inputlog_header h = {.shift = 5, .rtc_seconds = -3}, back;
+    uint8_t bytes[INPUTLOG_ENTRY_BYTES];
+
+    for (unsigned i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)i;
+    struct inputlog *l = inputlog_record_open(path, &h, err, sizeof(err));
+    cr_assert_not_null(l);
+    inputlog_record(l, 1, INPUT_SERIAL0, bytes, 1);
+    inputlog_record(l, 7, INPUT_SERIAL1, bytes, sizeof(bytes));
+    inputlog_record(l, 7, INPUT_SERIAL3, bytes + 200, 2);
+    inputlog_record(l, UINT64_MAX - 1, INPUT_SERIAL0, bytes, 3);
+    cr_expect_str_empty(inputlog_error(l));
+    inputlog_close(l);
+
+    l = inputlog_replay_open(path, &back, err, sizeof(err));
+    cr_assert_not_null(l, "%s", err);
+    cr_expect_eq(back.shift, 5);
+    cr_expect_eq(back.rtc_seconds, -3);
+    cr_expect_null(inputlog_take(l, 0));
+    cr_expect_eq(inputlog_next_tick(l), 1);
+    cr_expect_eq(inputlog_take(l, 1)->nbytes, 1);
+    cr_expect_eq(inputlog_next_tick(l), 7);
+    const struct inputlog_entry *e = inputlog_take(l, 9);
+    cr_expect_eq(e->source, INPUT_SERIAL1);
+    cr_expect_eq(memcmp(e->bytes, bytes, sizeof(bytes)), 0);
+    cr_expect_eq(inputlog_next_source(l), INPUT_SERIAL3);
+    cr_expect_eq(inputlog_take(l, 9)->bytes[1], 201);
+    cr_expect_null(inputlog_take(l, UINT64_MAX - 2));
+    cr_expect_eq(inputlog_take(l, UINT64_MAX - 1)->nbytes, 3);
+    cr_expect_eq(inputlog_next_tick(l), TICK_NEVER);
+    cr_expect_null(inputlog_take(l, UINT64_MAX));
+    inputlog_close(l);
+}
+
+#define HEAD "tandem-input-log 1\nshift 3\nrtc 0\n"
+
+Test(inputlog, refuses_what_is_not_a_recording)
+{
+    static const char *const bad[] = {
+        "", "\n", "tandem-input-log 2\nshift 3\nrtc 0\n", "tandem-input-log 1\n", "tandem-input-log 1\nshift 11\nrtc 0\n",
+        "tandem-input-log 1\nshift \nrtc 0\n", "tandem-input-log 1\nshift 3\nrtc 99999999999999999999\n",
+        "tandem-input-log 1\nshift 3\nrtc --1\n", HEAD "0 serial0 00\n", HEAD "1 serial0 0\n", HEAD "1 serial0 \n",
+        HEAD "1 serial4 00\n", HEAD "1 serial 00\n", HEAD "1 mouse0 00\n", HEAD "1  serial0 00\n", HEAD "x serial0 00\n",
+        HEAD "18446744073709551615 serial0 00\n", HEAD "18446744073709551616 serial0 00\n", HEAD "-1 serial0 00\n",
+        HEAD "2 serial0 00\n1 serial0 00\n", HEAD "2 serial0 00\n2 serial0 00\n", HEAD "2 serial1 00\n2 serial0 00\n",
+        HEAD "1 serial0 00", HEAD "1 serial0 0g\n", HEAD "1 serial0 00 \n", HEAD "1 serial0 0A\n", HEAD "\n",
+    };
+
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        cr_expect_not(opens(bad[i], strlen(bad[i])), "case %u: %s", i, bad[i]);
+    cr_expect(opens(HEAD, sizeof(HEAD) - 1));
+    static const char nul[] = HEAD "1 serial0 00\0\n";
+    cr_expect_not(opens(nul, sizeof(nul) - 1));
+}
+
+Test(inputlog, bounds_the_line)
+{
+    static char text[8 * INPUTLOG_ENTRY_BYTES];
+    int n = sprintf(text, HEAD "5 serial2 ");
+
+    memset(text + n, 'a', 2 * INPUTLOG_ENTRY_BYTES);
+    text[n + 2 * INPUTLOG_ENTRY_BYTES] = '\n';
+    cr_expect(opens(text, (size_t)n + 2 * INPUTLOG_ENTRY_BYTES + 1), "%s", err);
+    memset(text + n, 'a', 2 * INPUTLOG_ENTRY_BYTES + 2);
+    text[n + 2 * INPUTLOG_ENTRY_BYTES + 2] = '\n';
+    cr_expect_not(opens(text, (size_t)n + 2 * INPUTLOG_ENTRY_BYTES + 3));
+    memset(text + n, 'a', sizeof(text) - (size_t)n);
+    cr_expect_not(opens(text, sizeof(text)));
+}
+
+/* Random changes to a good file: whatever opens must also play, in order and in bounds. */
+Test(inputlog, mutated_files)
+{
+    static const char good[] = HEAD "10 serial0 6869\n10 serial2 0d\n4000 serial0 78\n99999 serial1 ffff\n";
+    uint64_t x = 0x123456789abcdefu;
+
+    for (unsigned round = 0; round < 3000; round++) {
+        char text[sizeof(good)];
+        memcpy(text, good, sizeof(good));
+        for (unsigned k = 0; k < 1 + round % 3; k++) {
+            x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+            text[x % (sizeof(good) - 1)] = "0123456789af \n-s\0\377"[(x >> 32) % 18];
+        }
+        struct inputlog_header h;
+        put(text, sizeof(text) - 1);
+        struct inputlog *l = inputlog_replay_open(path, &h, err, sizeof(err));
+        uint64_t last = 0;
+        for (const struct inputlog_entry *e; l && (e = inputlog_take(l, UINT64_MAX));) {
+            cr_assert(e->tick >= last && e->nbytes > 0 && e->nbytes <= INPUTLOG_ENTRY_BYTES);
+            last = e->tick;
+        }
+        inputlog_close(l);
+    }
+}
+
+Test(inputlog, open_errors_name_the_file)
+{
+    struct inputlog_header h = {0};
+
+    cr_expect_null(inputlog_replay_open("/nonexistent/log", &h, err, sizeof(err)));
+    cr_expect_not_null(strstr(err, "/nonexistent/log"));
+    cr_expect_null(inputlog_record_open("/nonexistent/log", &h, err, sizeof(err)));
+    cr_expect_null(inputlog_record_open("/dev/full", &h, err, sizeof(err)));
+    cr_expect_not_null(strstr(err, "/dev/full"));
+}

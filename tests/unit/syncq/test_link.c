@@ -1,0 +1,127 @@
+/* The link with the toy machine (toy.h): mode inline is the oracle; every other mode, quantum, spin
+ * count and jitter must give the same log. The toy itself checks that no effect comes at a wrong
+ * tick and that no access or event comes after a later one. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "toy.h"
+
+#define END_TICK 60000
+
+static struct toy_config base_config(uint64_t seed)
+{
+    return (struct toy_config){.mode = LINK_INLINE, .seed = seed, .end_tick = END_TICK, .quantum_ticks = 3000,
+                               .spin_iterations = link_default_spin(), .access_percent = 5};
+}
+
+static void compare(const struct toy_config *cfg, const struct toy_result *want)
+{
+    struct toy_result got;
+    toy_run(cfg, &got);
+    cr_assert(got.guest_hash == want->guest_hash && got.device_hash == want->device_hash,
+              "seed %llu mode %d quantum %llu jitter %llu spin %u early %d: another log",
+              (unsigned long long)cfg->seed, cfg->mode, (unsigned long long)cfg->quantum_ticks,
+              (unsigned long long)cfg->jitter_seed, cfg->spin_iterations, cfg->early_events);
+    cr_assert_eq(got.stats.posted, want->stats.posted);
+    cr_assert_eq(got.stats.synchronous, want->stats.synchronous);
+    cr_assert_eq(got.stats.effects, want->stats.effects);
+}
+
+static void all_modes(struct toy_config cfg)
+{
+    struct toy_result want;
+    cfg.mode = LINK_INLINE;
+    toy_run(&cfg, &want);
+    cr_assert(want.stats.posted > 0 && want.stats.effects > 0);
+    static const enum link_mode modes[] = {LINK_INLINE, LINK_THREAD, LINK_ADAPTIVE};
+    for (unsigned i = 0; i < 3; i++) {
+        cfg.mode = modes[i];
+        cfg.quantum_ticks = 1000 + 777 * i;
+        cfg.ahead = false;
+        compare(&cfg, &want);
+        cfg.ahead = cfg.pings = true;
+        compare(&cfg, &want);
+    }
+}
+
+Test(link, every_mode_gives_one_log, .timeout = 300)
+{
+    for (uint64_t seed = 1; seed <= 6; seed++)
+        all_modes(base_config(seed));
+}
+
+Test(link, events_before_the_latency_are_put_off_alike, .timeout = 300)
+{
+    for (uint64_t seed = 11; seed <= 14; seed++) {
+        struct toy_config cfg = base_config(seed);
+        cfg.early_events = true;
+        all_modes(cfg);
+    }
+}
+
+Test(link, dense_accesses, .timeout = 300)
+{
+    struct toy_config cfg = base_config(21);
+    cfg.access_percent = 90;
+    cfg.end_tick = 20000;
+    all_modes(cfg);
+}
+
+Test(link, jitter_and_parking_change_nothing, .timeout = 300)
+{
+    for (uint64_t seed = 31; seed <= 33; seed++) {
+        struct toy_config cfg = base_config(seed);
+        cfg.end_tick = 20000;
+        cfg.jitter_seed = seed;
+        all_modes(cfg);
+        cfg.spin_iterations = 0;
+        all_modes(cfg);
+    }
+}
+
+Test(link, a_late_effect_is_noticed, .timeout = 60)
+{
+    struct toy_result good, late;
+    struct toy_config cfg = base_config(41);
+    toy_run(&cfg, &good);
+    for (uint64_t seq = 1; seq < good.stats.effects; seq += good.stats.effects / 5) {
+        cfg.plant_late = seq;
+        toy_run(&cfg, &late);
+        cr_assert(late.guest_hash != good.guest_hash, "effect %llu", (unsigned long long)seq);
+    }
+}
+
+#define TRACE 4000
+
+/* What a stopped run has done is the beginning of what a whole run does. */
+static void stop_once(const struct toy_config *base, const uint64_t *whole, enum link_mode mode, uint64_t us)
+{
+    static uint64_t trace[TRACE];
+    struct toy_config cfg = *base;
+    struct toy_result r;
+    memset(trace, 0, sizeof trace);
+    cfg.mode = mode;
+    cfg.stop_after_us = us;
+    cfg.trace = trace;
+    cfg.pings = us % 2;
+    toy_run(&cfg, &r);
+    for (unsigned i = 0; i < TRACE && (uint64_t)(i + 1) * 1024 <= r.ticks; i++)
+        cr_assert_eq(trace[i], whole[i], "tick %u", (i + 1) * 1024);
+}
+
+Test(link, stop_at_any_time, .timeout = 300)
+{
+    static uint64_t whole[TRACE];
+    struct toy_config cfg = base_config(51);
+    struct toy_result r;
+    cfg.end_tick = TRACE * 1024;
+    cfg.trace = whole;
+    cfg.trace_entries = TRACE;
+    toy_run(&cfg, &r);
+    for (uint64_t us = 1; us < 4000; us += 97) {
+        stop_once(&cfg, whole, LINK_THREAD, us);
+        stop_once(&cfg, whole, LINK_ADAPTIVE, us);
+        stop_once(&cfg, whole, LINK_INLINE, us);
+    }
+}

@@ -1,0 +1,221 @@
+/* mmu.c: walks, rights, fault codes, accessed and dirty bits, accesses over two pages. */
+#include "tests/unit/vcpu/harness.h"
+
+#include <criterion/criterion.h>
+
+enum { P = 1, RW = 2, US = 4, A = 0x20, D = 0x40, PS = 0x80 };
+
+static struct harness h;
+static struct vcpu *v;
+
+static void start(uint32_t flags)
+{
+    static const uint8_t nop = 0x90;
+    harness_init(&h, &(struct harness_options){0});
+    harness_load32(&h, &nop, &nop + 1);
+    harness_paging(&h, flags);
+    v = h.cpu;
+}
+
+static bool read32(uint32_t lin_addr, bool user, uint32_t *value)
+{
+    uint64_t wide = 0;
+    v->exc.pending = false;
+    bool ok = mem_read(v, lin_addr, 4, user, &wide);
+    *value = (uint32_t)wide;
+    return ok;
+}
+
+static bool write32(uint32_t lin_addr, bool user, uint32_t value)
+{
+    v->exc.pending = false;
+    return mem_write(v, lin_addr, 4, user, value);
+}
+
+static void expect_fault(uint32_t cr2, uint32_t code)
+{
+    cr_assert(v->exc.pending);
+    cr_assert_eq(v->exc.vector, EXC_PF);
+    cr_assert_eq(v->exc.error, code, "error code %x", v->exc.error);
+    cr_assert_eq(v->g.cr2, cr2);
+}
+
+static void set_pte(uint32_t lin_addr, uint32_t pte)
+{
+    harness_poke32(&h, harness_pte(lin_addr), pte);
+    tlb_flush_page(v, lin_addr);
+}
+
+static uint32_t pte_bits(uint32_t lin_addr)
+{
+    return harness_peek32(&h, harness_pte(lin_addr)) & 0xfff;
+}
+
+Test(mmu, walk_sets_accessed_then_dirty)
+{
+    uint32_t value;
+    start(P | RW);
+    cr_assert(read32(0x5000, false, &value));
+    cr_assert_eq(pte_bits(0x5000), P | RW | A);
+    cr_assert(write32(0x5000, false, 7));
+    cr_assert_eq(pte_bits(0x5000), P | RW | A | D);
+    cr_assert_eq(harness_peek32(&h, 0x5000), 7);
+    cr_assert_eq(harness_peek32(&h, 0x80000) & A, A);
+    harness_free(&h);
+}
+
+Test(mmu, faults_say_why_and_set_no_bits)
+{
+    uint32_t value;
+    start(P | RW | US);
+    set_pte(0x5000, 0x5000 | RW | US);
+    cr_assert(!read32(0x5008, false, &value));
+    expect_fault(0x5008, 0);
+    cr_assert(!write32(0x5ffc, true, 0));
+    expect_fault(0x5ffc, 6);
+    set_pte(0x5000, 0x5000 | P | RW);
+    cr_assert(!read32(0x5000, true, &value));
+    expect_fault(0x5000, 5);
+    set_pte(0x5000, 0x5000 | P | US);
+    cr_assert(!write32(0x5000, true, 0));
+    expect_fault(0x5000, 7);
+    cr_assert(!write32(0x5000, false, 0)); /* CR0.WP */
+    expect_fault(0x5000, 3);
+    cr_assert_eq(pte_bits(0x5000), P | US);
+    cr_assert(read32(0x5000, true, &value));
+    cr_assert_eq(pte_bits(0x5000), P | US | A);
+    harness_free(&h);
+}
+
+Test(mmu, supervisor_writes_anything_without_wp)
+{
+    start(P | RW);
+    v->g.cr0 &= ~(uint32_t)CR0_WP;
+    vcpu_state_changed(v);
+    set_pte(0x5000, 0x5000 | P);
+    cr_assert(write32(0x5000, false, 9));
+    cr_assert_eq(pte_bits(0x5000), P | A | D);
+    harness_free(&h);
+}
+
+Test(mmu, directory_rights_count)
+{
+    uint32_t value;
+    start(P | RW | US);
+    harness_poke32(&h, 0x80000, 0x81000 | P | RW);
+    tlb_flush(v);
+    cr_assert(!read32(0x5000, true, &value));
+    expect_fault(0x5000, 5);
+    cr_assert(read32(0x5000, false, &value));
+    harness_free(&h);
+}
+
+Test(mmu, large_pages)
+{
+    uint32_t value;
+    start(P | RW);
+    v->g.cr4 |= CR4_PSE;
+    harness_poke32(&h, 0x800000, 0x1234);
+    harness_poke32(&h, 0x80000 + 0x100 * 4, 0x800000 | PS | RW | P);
+    tlb_flush(v);
+    cr_assert(read32(0x40000000, false, &value));
+    cr_assert_eq(value, 0x1234);
+    cr_assert(write32(0x40001000, false, 5));
+    cr_assert_eq(harness_peek32(&h, 0x801000), 5);
+    cr_assert_eq(harness_peek32(&h, 0x80000 + 0x100 * 4), 0x800000 | PS | RW | P | A | D);
+    harness_poke32(&h, 0x80000 + 0x101 * 4, 0x802000 | PS | RW | P);
+    cr_assert(!read32(0x40400000, false, &value));
+    expect_fault(0x40400000, 9);
+    harness_free(&h);
+}
+
+Test(mmu, stale_until_flushed)
+{
+    uint32_t value;
+    start(P | RW);
+    harness_poke32(&h, 0x5000, 5);
+    harness_poke32(&h, 0x6000, 6);
+    cr_assert(read32(0x5000, false, &value));
+    harness_poke32(&h, harness_pte(0x5000), 0x6000 | P | RW);
+    cr_assert(read32(0x5000, false, &value));
+    cr_assert_eq(value, 5);
+    tlb_flush_page(v, 0x5000);
+    cr_assert(read32(0x5000, false, &value));
+    cr_assert_eq(value, 6);
+    harness_free(&h);
+}
+
+Test(mmu, two_pages_read_in_order)
+{
+    uint32_t value;
+    start(P | RW);
+    set_pte(0x5000, 0x9000 | P | RW);
+    set_pte(0x6000, 0x7000 | P | RW);
+    harness_poke32(&h, 0x9ffc, 0x44332211);
+    harness_poke32(&h, 0x7000, 0x88776655);
+    cr_assert(read32(0x5fff, false, &value));
+    cr_assert_eq(value, 0x77665544);
+    cr_assert(write32(0x5ffe, false, 0xddccbbaa));
+    cr_assert_eq(harness_peek32(&h, 0x9ffc), 0xbbaa2211);
+    cr_assert_eq(harness_peek32(&h, 0x7000), 0x8877ddcc);
+    harness_free(&h);
+}
+
+Test(mmu, no_partial_write_when_the_second_page_faults)
+{
+    start(P | RW);
+    set_pte(0x6000, 0);
+    cr_assert(!write32(0x5ffe, false, 0xddccbbaa));
+    expect_fault(0x6000, 2);
+    cr_assert_eq(harness_peek32(&h, 0x5ffc), 0);
+    harness_free(&h);
+}
+
+Test(mmu, first_store_to_a_page_is_slow_and_marks_it)
+{
+    start(P | RW);
+    h.ram.dirty[0] &= ~(UINT64_C(1) << 5);
+    cr_assert_null(mem_fast_write(v, 0x5000));
+    cr_assert(write32(0x5000, false, 1));
+    cr_assert_eq(h.ram.dirty[0] >> 5 & 1, 1);
+    cr_assert_eq(mem_fast_write(v, 0x5004), h.ram.host + 0x5004);
+    h.ram.dirty[0] = 0;
+    vcpu_dirty_rearm(v);
+    cr_assert_null(mem_fast_write(v, 0x5000));
+    cr_assert_eq(mem_fast_read(v, 0x5000), h.ram.host + 0x5000);
+    harness_free(&h);
+}
+
+Test(mmu, mmio_needs_a_block_of_one_instruction)
+{
+    uint32_t value;
+    start(P | RW);
+    cr_assert(!read32(HARNESS_MMIO, false, &value));
+    cr_assert(v->redo_single && !v->exc.pending);
+    harness_free(&h);
+}
+
+Test(mmu, beyond_ram_reads_ones)
+{
+    uint32_t value;
+    start(P | RW);
+    v->g.cr0 &= ~CR0_PG;
+    vcpu_state_changed(v);
+    v->in_single = true;
+    cr_assert(write32(0x20000000, false, 0));
+    cr_assert(read32(0x20000000, false, &value));
+    cr_assert_eq(value, 0xffffffff);
+    harness_free(&h);
+}
+
+Test(mmu, generations_wrap)
+{
+    uint32_t value;
+    start(P | RW);
+    v->tlb_generation = UINT32_MAX;
+    cr_assert(read32(0x5000, false, &value));
+    tlb_flush(v);
+    cr_assert_eq(v->tlb_generation, 1);
+    cr_assert_null(mem_fast_read(v, 0x5000));
+    harness_free(&h);
+}

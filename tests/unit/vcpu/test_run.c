@@ -1,0 +1,316 @@
+/* The run loop: ticks, limits, interrupts, halts, debug traps; and that none depends on how a run is cut. */
+#include "tests/unit/vcpu/harness.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define LEAVE " mov $0xf4, %dx\n out %eax, %dx\n 99: jmp 99b\n"
+
+static struct harness h;
+
+static void start(const struct harness_options *o, const uint8_t *code, const uint8_t *end)
+{
+    harness_init(&h, o);
+    harness_load32(&h, code, end);
+    harness_tables(&h);
+}
+#define START(name, ...) start(&(struct harness_options){__VA_ARGS__}, name, name##_end)
+
+/* --- exits and ticks --- */
+
+GUEST_CODE(count_to_ten, "mov $10, %ecx\n 1: dec %ecx\n jnz 1b\n mov $42, %eax\n" LEAVE);
+
+Test(run, counts_every_instruction)
+{
+    START(count_to_ten);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    cr_assert_eq(vcpu_exit_value(h.cpu), 42);
+    /* 1 + 20 + 2 before OUT at tick 23; its effect applies at t + L. */
+    cr_assert_eq(vcpu_tick(h.cpu), 23 + 100);
+    harness_free(&h);
+}
+
+Test(run, stops_exactly_at_the_tick_limit)
+{
+    for (uint64_t limit = 1; limit < 40; limit++) {
+        START(count_to_ten, .tick_limit = limit);
+        cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TICK_LIMIT);
+        cr_assert_eq(vcpu_tick(h.cpu), limit);
+        uint32_t ecx = limit < 1 ? 0 : 10 - (uint32_t)(limit / 2);
+        if (limit <= 21)
+            cr_assert_eq(vcpu_state(h.cpu)->slot[IR_ECX], ecx, "limit %lu", (unsigned long)limit);
+        harness_free(&h);
+    }
+}
+
+GUEST_CODE(spin, "1: inc %eax\n jmp 1b\n");
+
+Test(run, calls_digest_at_every_multiple)
+{
+    START(spin, .digest_every = 7, .tick_limit = 36);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TICK_LIMIT);
+    cr_assert_eq(h.digests, 5);
+    for (unsigned i = 0; i < 5; i++)
+        cr_assert_eq(h.digest_ticks[i], 7 * (i + 1));
+    harness_free(&h);
+}
+
+GUEST_CODE(halt, "hlt\n");
+
+Test(run, halted_for_ever)
+{
+    START(halt);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_HALTED);
+    cr_assert_eq(vcpu_tick(h.cpu), 1);
+    harness_free(&h);
+}
+
+Test(run, triple_fault)
+{
+    START(spin);
+    vcpu_state(h.cpu)->idtr.limit = 0;
+    harness_put(&h, HARNESS_CODE, "\x0f\x0b", 2); /* UD2 */
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TRIPLE_FAULT);
+    cr_assert_eq(vcpu_tick(h.cpu), 0);
+    harness_free(&h);
+}
+
+/* --- interrupts --- */
+
+/* The handler stores the virtual time of its first instruction. */
+GUEST_CODE(irq_handler, "push %eax\n in $0x20, %eax\n mov %eax, 0x3000\n incl 0x3004\n pop %eax\n iret\n");
+#define HANDLER_AT 0x12000u
+
+static void install_irq_handler(void)
+{
+    harness_put(&h, HANDLER_AT, irq_handler, (size_t)(irq_handler_end - irq_handler));
+    harness_gate(&h, 0x20, HANDLER_AT, 0);
+    vcpu_state(h.cpu)->eflags |= FLAG_IF;
+}
+
+Test(run, interrupt_at_its_exact_tick)
+{
+    START(spin, .timer_ticks = 1000, .tick_limit = 1500);
+    install_irq_handler();
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TICK_LIMIT);
+    cr_assert_eq(harness_peek32(&h, 0x3004), 1);
+    cr_assert_eq(harness_peek32(&h, 0x3000), 1001 << 3); /* IN is the handler's second instruction */
+    harness_free(&h);
+}
+
+GUEST_CODE(halt_loop, "1: hlt\n inc %ebx\n cmp $5, %ebx\n jne 1b\n" LEAVE);
+
+Test(run, halt_warps_to_the_timer)
+{
+    START(halt_loop, .timer_ticks = 100000);
+    install_irq_handler();
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    struct vcpu_stats st;
+    vcpu_get_stats(h.cpu, &st);
+    cr_assert_gt(vcpu_tick(h.cpu), 500000);
+    cr_assert_lt(st.icount, 300);
+    cr_assert_eq(st.icount + st.idle_ticks, vcpu_tick(h.cpu));
+    cr_assert_eq(harness_peek32(&h, 0x3004), 5);
+    harness_free(&h);
+}
+
+Test(run, halt_warps_stop_at_digest_points)
+{
+    START(halt_loop, .timer_ticks = 1000, .digest_every = 300, .tick_limit = 3000);
+    install_irq_handler();
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TICK_LIMIT);
+    cr_assert_eq(h.digests, 10);
+    for (unsigned i = 0; i < 10; i++)
+        cr_assert_eq(h.digest_ticks[i], 300 * (i + 1));
+    harness_free(&h);
+}
+
+/* STI's shadow: the instruction after it retires before the interrupt. */
+GUEST_CODE(sti_shadow, "mov $3000, %ecx\n 1: dec %ecx\n jnz 1b\n sti\n inc %ebx\n inc %ebx\n inc %ebx\n" LEAVE);
+GUEST_CODE(shadow_handler, "mov %ebx, 0x3000\n mov (%esp), %eax\n mov %eax, 0x3004\n iret\n");
+
+Test(run, sti_holds_off_one_instruction)
+{
+    START(sti_shadow, .timer_ticks = 1000);
+    install_irq_handler();
+    harness_put(&h, HANDLER_AT, shadow_handler, (size_t)(shadow_handler_end - shadow_handler));
+    vcpu_state(h.cpu)->eflags &= ~(uint32_t)FLAG_IF;
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    cr_assert_eq(harness_peek32(&h, 0x3000), 1);
+    harness_free(&h);
+}
+
+/* --- debug traps --- */
+
+/* Counts #DB, adds up the return addresses, and the instruction that set TF is not trapped. */
+GUEST_CODE(step_code, "pushf\n orl $0x100, (%esp)\n popf\n nop\n inc %eax\n pushf\n andl $~0x100, (%esp)\n popf\n nop\n"
+                      LEAVE);
+GUEST_CODE(db_handler, "incl 0x3000\n push %eax\n mov 4(%esp), %eax\n mov %eax, 0x3004\n mov %dr6, %eax\n"
+                       " mov %eax, 0x3008\n xor %eax, %eax\n mov %eax, %dr6\n pop %eax\n orl $0x10000, 8(%esp)\n iret\n");
+
+static void install_db_handler(void)
+{
+    harness_put(&h, HANDLER_AT, db_handler, (size_t)(db_handler_end - db_handler));
+    harness_gate(&h, EXC_DB, HANDLER_AT, 0);
+}
+
+Test(run, single_step_traps)
+{
+    START(step_code);
+    install_db_handler();
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    /* nop, inc, pushf, and, popf: the last still traps. */
+    cr_assert_eq(harness_peek32(&h, 0x3000), 5);
+    cr_assert_eq(harness_peek32(&h, 0x3008) & 0x4000, 0x4000);
+    harness_free(&h);
+}
+
+/* 0: mov $5,%eax (5 bytes)  5: mov %eax,0x5000 (5)  a: inc %ebx (1)  b: mov 0x5000,%ecx (6) */
+GUEST_CODE(watched, "mov $5, %eax\n mov %eax, 0x5000\n inc %ebx\n mov 0x5000, %ecx\n inc %ebx\n" LEAVE);
+
+static void set_breakpoint(uint32_t lin_addr, uint32_t type, uint32_t len)
+{
+    struct guest_state *g = vcpu_state(h.cpu);
+    g->dr[1] = lin_addr;
+    g->dr[7] = 0x400 | 1u << 2 | (type | len << 2) << 20;
+    vcpu_state_changed(h.cpu);
+}
+
+Test(run, execution_breakpoint)
+{
+    START(watched);
+    install_db_handler();
+    set_breakpoint(HARNESS_CODE + 10, 0, 0);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    cr_assert_eq(harness_peek32(&h, 0x3000), 1); /* the handler sets RF: no second hit */
+    cr_assert_eq(harness_peek32(&h, 0x3004), HARNESS_CODE + 10);
+    cr_assert_eq(harness_peek32(&h, 0x3008) & 0xf, 2);
+    cr_assert_eq(vcpu_state(h.cpu)->slot[IR_EBX], 2);
+    harness_free(&h);
+}
+
+Test(run, write_breakpoint)
+{
+    START(watched);
+    install_db_handler();
+    set_breakpoint(0x5000, 1, 3);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    cr_assert_eq(harness_peek32(&h, 0x3000), 1);
+    cr_assert_eq(harness_peek32(&h, 0x3004), HARNESS_CODE + 10);
+    cr_assert_eq(harness_peek32(&h, 0x3008) & 0xf, 2);
+    harness_free(&h);
+}
+
+Test(run, access_breakpoint_hits_reads_too)
+{
+    START(watched);
+    install_db_handler();
+    set_breakpoint(0x5001, 3, 0);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    cr_assert_eq(harness_peek32(&h, 0x3000), 2);
+    harness_free(&h);
+}
+
+Test(run, neighbouring_bytes_do_not_hit)
+{
+    START(watched);
+    install_db_handler();
+    set_breakpoint(0x5004, 3, 3);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    cr_assert_eq(harness_peek32(&h, 0x3000), 0);
+    harness_free(&h);
+}
+
+/* --- devices --- */
+
+GUEST_CODE(devices, "mov $0x61, %al\n out %al, $0xe9\n in $0x10, %eax\n mov %eax, %ebx\n in $0x10, %eax\n add %eax, %ebx\n"
+                    " movl $77, 0xf0000010\n addl $3, 0xf0000010\n mov 0xf0000010, %esi\n in $0x20, %eax\n"
+                    " mov %eax, %edi\n in $0x99, %eax\n mov %eax, %ebp\n" LEAVE);
+
+Test(run, accesses_reach_their_devices)
+{
+    START(devices);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    const uint32_t *s = vcpu_state(h.cpu)->slot;
+    cr_assert_eq(h.text_bytes, 1);
+    cr_assert_eq(h.text[0], 0x61);
+    cr_assert_eq(h.write_tick, 1);
+    cr_assert_eq(s[IR_EBX], 3);
+    cr_assert_eq(s[IR_ESI], 80);
+    cr_assert_eq(s[IR_EDI], 9 << 3);
+    cr_assert_eq(s[IR_EBP], 0xffffffff);
+    harness_free(&h);
+}
+
+GUEST_CODE(outs, "mov $0x4000, %esi\n mov $5, %ecx\n mov $0xe9, %dx\n rep outsb\n" LEAVE);
+
+Test(run, rep_outs_is_one_tick_each)
+{
+    START(outs);
+    harness_put(&h, 0x4000, "hello", 5);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    cr_assert_eq(h.text_bytes, 5);
+    cr_assert_eq(memcmp(h.text, "hello", 5), 0);
+    cr_assert_eq(h.write_tick, 3 + 4);
+    harness_free(&h);
+}
+
+/* --- the same run, however it is cut --- */
+
+/* Copies, fills and compares with REP, calls across pages, patches its own code, takes interrupts that note
+ * the time, a page fault per round that the handler mends, MMIO read-modify-write, 16-bit and unaligned stores. */
+GUEST_CODE(mixed,
+    "mov $40, %ebp\n"
+    "round:\n"
+    " mov $0x100000, %esi\n mov $0x100ff3, %edi\n mov $3000, %ecx\n rep movsb\n"
+    " mov $0x101003, %edi\n mov %ebp, %eax\n mov $900, %ecx\n rep stosl\n"
+    " std\n mov $0x102fff, %esi\n mov $0x102aaa, %edi\n mov $700, %ecx\n rep movsb\n cld\n"
+    " mov $0x100000, %esi\n mov $0x101000, %edi\n mov $500, %ecx\n repe cmpsb\n pushf\n popl 0x3100\n add %ecx, 0x3104\n"
+    " mov $0x101000, %edi\n mov $2000, %ecx\n mov $0x77, %al\n repne scasb\n add %ecx, 0x3108\n"
+    " mov %ebp, %eax\n call 1f\n"
+    "1: pop %edx\n add $(2f - 1b + 1), %edx\n mov %eax, (%edx)\n"
+    "2: mov $0x12345678, %ebx\n add %ebx, 0x100ffe(,%ebp,4)\n"
+    " addw $7, 0x100fff\n rolw $3, 0x100fff\n"
+    " addl $5, 0xf0000020\n adcl %ebx, 0xf0000024\n"
+    " mov %ebp, 0x200000\n"           /* not present the first time of each round */
+    " mov $200, %ecx\n"
+    "3: lea (%ecx,%ebx), %edx\n xor %edx, 0x100100(,%ecx,4)\n test $5, %cl\n jz 4f\n bt %ecx, %edx\n adc $0, %eax\n"
+    "4: dec %ecx\n jnz 3b\n"
+    " add %eax, 0x310c\n"
+    " sub $1, %ebp\n jnz round\n"
+    LEAVE);
+/* #PF: makes the page at 0x200000 present; the timer's handler takes it away again. */
+GUEST_CODE(mend, "push %eax\n mov %cr2, %eax\n add %eax, 0x3110\n orl $1, 0x81800\n invlpg 0x200000\n pop %eax\n"
+                 " add $4, %esp\n iret\n");
+GUEST_CODE(tick_handler, "push %eax\n in $0x20, %eax\n add %eax, 0x3000\n roll $5, 0x3000\n incl 0x3004\n"
+                         " mov 4(%esp), %eax\n add %eax, 0x3008\n andl $~1, 0x81800\n invlpg 0x200000\n pop %eax\n iret\n");
+
+static uint64_t run_mixed(const struct harness_options *o)
+{
+    start(o, mixed, mixed_end);
+    harness_put(&h, 0x12000, mend, (size_t)(mend_end - mend));
+    harness_put(&h, 0x12800, tick_handler, (size_t)(tick_handler_end - tick_handler));
+    for (unsigned i = 0; i < 0x3000; i++)
+        harness_put(&h, 0x100000 + i, &(uint8_t){(uint8_t)(i * 7 >> 3)}, 1);
+    harness_gate(&h, EXC_PF, 0x12000, 0);
+    harness_gate(&h, 0x20, 0x12800, 0);
+    harness_paging(&h, 3);
+    vcpu_state(h.cpu)->eflags |= FLAG_IF;
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    cr_assert_gt(harness_peek32(&h, 0x3004), 100);
+    cr_assert_neq(harness_peek32(&h, 0x3110), 0);
+    uint64_t fingerprint = harness_fingerprint(&h) ^ h.mmio[8] ^ (uint64_t)h.mmio[9] << 32;
+    harness_free(&h);
+    return fingerprint;
+}
+
+Test(run, cutting_a_run_changes_nothing, .timeout = 60)
+{
+    uint64_t expect = run_mixed(&(struct harness_options){.timer_ticks = 997});
+    cr_assert_eq(run_mixed(&(struct harness_options){.timer_ticks = 997}), expect, "not even repeatable");
+    cr_assert_eq(run_mixed(&(struct harness_options){.timer_ticks = 997, .single_tb = true}), expect, "single blocks");
+    for (uint64_t quantum = 1; quantum < 40; quantum += 3)
+        cr_assert_eq(run_mixed(&(struct harness_options){.timer_ticks = 997, .quantum_ticks = quantum}), expect,
+                     "quantum %lu", (unsigned long)quantum);
+    cr_assert_eq(run_mixed(&(struct harness_options){.timer_ticks = 997, .digest_every = 53}), expect, "digest points");
+}

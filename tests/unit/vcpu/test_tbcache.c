@@ -1,0 +1,178 @@
+/* tbcache.c: lookup keys, pages, invalidation; and code that changes itself. */
+#include "tests/unit/vcpu/harness.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define LEAVE " mov $0xf4, %dx\n out %eax, %dx\n 99: jmp 99b\n"
+
+static struct harness h;
+
+static void start(const uint8_t *code, const uint8_t *end)
+{
+    harness_init(&h, &(struct harness_options){.tick_limit = 1000000});
+    harness_load32(&h, code, end);
+    harness_tables(&h);
+}
+#define START(name) start(name, name##_end)
+
+static struct tb *find_at(uint32_t eip)
+{
+    vcpu_state(h.cpu)->eip = eip;
+    struct tb *tb = tb_find(h.cpu, false);
+    cr_assert_not_null(tb);
+    return tb;
+}
+
+GUEST_CODE(plain, "inc %eax\n inc %ebx\n jmp 1f\n 1: nop\n jmp 1b\n");
+
+Test(tbcache, finds_what_it_built)
+{
+    START(plain);
+    struct tb *tb = find_at(HARNESS_CODE);
+    cr_assert_eq(tb->ninsns, 3);
+    cr_assert_eq(find_at(HARNESS_CODE), tb);
+    cr_assert_neq(tb_find(h.cpu, true), tb);
+    cr_assert_eq(tb_find(h.cpu, true)->ninsns, 1);
+    harness_free(&h);
+}
+
+Test(tbcache, mode_and_limit_are_part_of_the_key)
+{
+    START(plain);
+    struct tb *tb = find_at(HARNESS_CODE);
+    h.cpu->g.seg[SEG_CS].limit = 0x1ffff;
+    vcpu_update_mode(h.cpu);
+    struct tb *limited = find_at(HARNESS_CODE);
+    cr_assert_neq(limited, tb);
+    h.cpu->g.seg[SEG_CS].limit = 0x2ffff;
+    cr_assert_neq(find_at(HARNESS_CODE), limited);
+    harness_free(&h);
+}
+
+Test(tbcache, invalidates_by_exact_bytes)
+{
+    START(plain);
+    struct tb *tb = find_at(HARNESS_CODE);
+    cr_assert(tbcache_page_has_code(h.cpu, HARNESS_CODE));
+    cr_assert(tbcache_overlaps(h.cpu, HARNESS_CODE + tb->bytes - 1, 1));
+    cr_assert(!tbcache_overlaps(h.cpu, HARNESS_CODE + tb->bytes, 1));
+    tbcache_invalidate(h.cpu, HARNESS_CODE + tb->bytes, 64);
+    cr_assert(tb->valid);
+    tbcache_invalidate(h.cpu, HARNESS_CODE - 3, 4);
+    cr_assert(!tb->valid);
+    cr_assert(!tbcache_page_has_code(h.cpu, HARNESS_CODE));
+    cr_assert_neq(find_at(HARNESS_CODE), tb);
+    harness_free(&h);
+}
+
+Test(tbcache, a_block_over_two_pages_hangs_on_both)
+{
+    START(plain);
+    harness_put(&h, 0x10ffe, "\xb8\x01\x02\x03\x04\xeb\xfe", 7); /* mov eax, 0x04030201; jmp $ */
+    struct tb *tb = find_at(0x10ffe);
+    cr_assert_eq(tb->phys_page2, 0x11000);
+    cr_assert(tbcache_overlaps(h.cpu, 0x11002, 1));
+    tbcache_invalidate(h.cpu, 0x11001, 1);
+    cr_assert(!tb->valid);
+    cr_assert(!tbcache_page_has_code(h.cpu, 0x10000));
+    cr_assert(!tbcache_page_has_code(h.cpu, 0x11000));
+    harness_free(&h);
+}
+
+Test(tbcache, second_page_may_move)
+{
+    START(plain);
+    harness_paging(&h, 3);
+    harness_put(&h, 0x10ffe, "\xb8\x01\x02\x03\x04\xeb\xfe", 7);
+    harness_put(&h, 0x13000, "\x33\x44\x55\xeb\xfe", 5);
+    struct tb *tb = find_at(0x10ffe);
+    harness_poke32(&h, harness_pte(0x11000), 0x13003);
+    tlb_flush(h.cpu);
+    struct tb *moved = find_at(0x10ffe);
+    cr_assert_neq(moved, tb);
+    cr_assert_eq(moved->phys_page2, 0x13000);
+    harness_free(&h);
+}
+
+Test(tbcache, flush_forgets_all)
+{
+    START(plain);
+    find_at(HARNESS_CODE);
+    tbcache_flush(h.cpu);
+    cr_assert(!tbcache_page_has_code(h.cpu, HARNESS_CODE));
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TICK_LIMIT);
+    harness_free(&h);
+}
+
+Test(tbcache, full_arena_is_emptied_and_the_run_goes_on)
+{
+    START(plain);
+    struct vcpu_stats st;
+    for (uint32_t i = 0; i < 400000; i++) {
+        h.cpu->g.eip = 0x100000 + i * 2; /* add [eax], al: all zero bytes */
+        cr_assert_not_null(tb_find(h.cpu, true));
+    }
+    vcpu_get_stats(h.cpu, &st);
+    cr_assert_eq(st.tb_built, 400000);
+    cr_assert_gt(h.cpu->tb_flushes, 1);
+    h.cpu->g.eip = HARNESS_CODE;
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TICK_LIMIT);
+    harness_free(&h);
+}
+
+/* A store into the very block that runs, just ahead of itself. */
+GUEST_CODE(ahead, "call 1f\n 1: pop %edx\n movb $7, (2f - 1b + 1)(%edx)\n 2: mov $1, %eax\n" LEAVE);
+
+Test(tbcache, code_may_patch_the_next_instruction)
+{
+    START(ahead);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    cr_assert_eq(vcpu_exit_value(h.cpu), 7);
+    harness_free(&h);
+}
+
+/* A loop whose body is patched each time round, by a read-modify-write and a string store. */
+GUEST_CODE(loops, "xor %ecx, %ecx\n call 1f\n 1: pop %edx\n lea (2f - 1b + 1)(%edx), %edi\n"
+                  " 2: mov $1, %eax\n add %eax, %ecx\n incl (%edi)\n cmp $100, %ecx\n jb 2b\n"
+                  " mov $5, %eax\n stosl\n sub $4, %edi\n cmp $200, %ecx\n jb 2b\n mov %ecx, %eax\n" LEAVE);
+
+Test(tbcache, loops_that_patch_themselves)
+{
+    START(loops);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    uint32_t ecx = 0, body = 1;
+    do {
+        do {
+            ecx += body++;
+        } while (ecx < 100);
+        body = 5;
+    } while (ecx < 200);
+    cr_assert_eq(vcpu_exit_value(h.cpu), ecx);
+    harness_free(&h);
+}
+
+/* Data beside code in one page stays possible. */
+GUEST_CODE(beside, "mov $1000, %ecx\n 1: incl 0x10800\n dec %ecx\n jnz 1b\n mov 0x10800, %eax\n" LEAVE);
+
+Test(tbcache, data_in_a_code_page)
+{
+    START(beside);
+    struct vcpu_stats st;
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    cr_assert_eq(vcpu_exit_value(h.cpu), 1000);
+    vcpu_get_stats(h.cpu, &st);
+    cr_assert_eq(st.tb_invalidated, 0);
+    harness_free(&h);
+}
+
+Test(tbcache, ram_changed_by_others)
+{
+    START(plain);
+    struct tb *tb = find_at(HARNESS_CODE);
+    harness_put(&h, HARNESS_CODE, "\xf4", 1);
+    vcpu_ram_changed(h.cpu, HARNESS_CODE, 1);
+    cr_assert(!tb->valid);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_HALTED);
+    harness_free(&h);
+}

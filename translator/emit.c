@@ -1,0 +1,226 @@
+/* emit.c - appends IR ops; keeps track of the flags' statically known kind. */
+#include "translator/emit.h"
+
+#include <string.h>
+
+#include "clockcore/check.h"
+
+unsigned emit_temp(struct builder *b)
+{
+    CHECK(IR_T0 + b->temps <= IR_T_LAST);
+    return IR_T0 + b->temps++;
+}
+
+struct ir_op *emit_raw(struct builder *b, enum ir_opcode op)
+{
+    CHECK(b->out->nops < TB_OPS_MAX && !b->ended);
+    struct ir_op *o = &b->out->ops[b->out->nops++];
+    memset(o, 0, sizeof *o);
+    o->op = (uint8_t)op;
+    o->insn = b->insn;
+    o->dst = IR_NONE;
+    o->a = o->b = IR_ZERO;
+    return o;
+}
+
+static void set_b(struct ir_op *o, struct value src)
+{
+    if (src.is_imm) {
+        o->flags |= IRF_IMM;
+        o->imm = src.imm;
+    } else {
+        o->b = src.slot;
+    }
+}
+
+void emit_mov(struct builder *b, unsigned dst, struct value src)
+{
+    struct ir_op *o = emit_raw(b, IR_MOV);
+    o->dst = (uint8_t)dst;
+    set_b(o, src);
+}
+
+void emit_unary(struct builder *b, enum ir_opcode op, unsigned size, unsigned flags, unsigned dst, unsigned a)
+{
+    struct ir_op *o = emit_raw(b, op);
+    o->size = (uint8_t)size;
+    o->flags = (uint8_t)flags;
+    o->dst = (uint8_t)dst;
+    o->a = (uint8_t)a;
+    b->cc = ir_cc_after(b->cc, o);
+}
+
+void emit_binary(struct builder *b, enum ir_opcode op, unsigned size, unsigned flags, unsigned dst, unsigned a,
+                 struct value src)
+{
+    struct ir_op *o = emit_raw(b, op);
+    o->size = (uint8_t)size;
+    o->flags = (uint8_t)flags;
+    o->dst = (uint8_t)dst;
+    o->a = (uint8_t)a;
+    set_b(o, src);
+    b->cc = ir_cc_after(b->cc, o);
+}
+
+void emit_getb(struct builder *b, unsigned dst, unsigned reg, unsigned high)
+{
+    struct ir_op *o = emit_raw(b, IR_GETB);
+    o->dst = (uint8_t)dst;
+    o->a = (uint8_t)reg;
+    o->aux = (uint8_t)high;
+}
+
+void emit_putb(struct builder *b, unsigned reg, unsigned high, struct value src)
+{
+    struct ir_op *o = emit_raw(b, IR_PUTB);
+    o->dst = (uint8_t)reg;
+    o->aux = (uint8_t)high;
+    set_b(o, src);
+}
+
+void emit_putw(struct builder *b, unsigned reg, struct value src)
+{
+    struct ir_op *o = emit_raw(b, IR_PUTW);
+    o->dst = (uint8_t)reg;
+    set_b(o, src);
+}
+
+void emit_lea(struct builder *b, unsigned dst, unsigned base, unsigned index, unsigned scale, uint32_t disp)
+{
+    if (index == IR_ZERO && base == IR_ZERO)
+        emit_mov(b, dst, value_imm(disp));
+    else if (index == IR_ZERO && disp == 0)
+        emit_mov(b, dst, value_slot(base));
+    else if (index == IR_ZERO)
+        emit_binary(b, IR_ADD, 2, 0, dst, base, value_imm(disp));
+    else if (scale == 0 && disp == 0)
+        emit_binary(b, IR_ADD, 2, 0, dst, base, value_slot(index));
+    else {
+        struct ir_op *o = emit_raw(b, IR_LEA);
+        o->dst = (uint8_t)dst;
+        o->a = (uint8_t)base;
+        o->b = (uint8_t)index;
+        o->aux = (uint8_t)scale;
+        o->imm = disp;
+    }
+}
+
+void emit_lea16(struct builder *b, unsigned dst, unsigned base, unsigned index, uint32_t disp)
+{
+    struct ir_op *o = emit_raw(b, IR_LEA16);
+    o->dst = (uint8_t)dst;
+    o->a = (uint8_t)base;
+    o->b = (uint8_t)index;
+    o->imm = disp;
+}
+
+void emit_load(struct builder *b, enum ir_opcode op, unsigned size, unsigned dst, struct addr at)
+{
+    struct ir_op *o = emit_raw(b, op);
+    o->size = (uint8_t)size;
+    o->dst = (uint8_t)dst;
+    o->a = at.base;
+    o->imm = at.disp;
+}
+
+void emit_store(struct builder *b, unsigned size, struct addr at, struct value src)
+{
+    struct ir_op *o = emit_raw(b, IR_ST);
+    o->size = (uint8_t)size;
+    o->a = at.base;
+    o->imm = at.disp;
+    if (src.is_imm) {
+        o->flags = IRF_IMM;
+        o->imm2 = src.imm & size_mask(size);
+    } else {
+        o->b = src.slot;
+    }
+}
+
+void emit_segaddr(struct builder *b, unsigned size, bool write, unsigned dst, unsigned seg, unsigned offset)
+{
+    struct ir_op *o = emit_raw(b, IR_SEGADDR);
+    o->size = (uint8_t)size;
+    o->flags = write ? IRF_WRITE : 0;
+    o->dst = (uint8_t)dst;
+    o->a = (uint8_t)offset;
+    o->aux = (uint8_t)seg;
+}
+
+/* Conditions name the known kind of the flags, so that engines need not dispatch on IR_CC_OP. */
+static void set_cond(struct builder *b, struct ir_op *o, unsigned cond)
+{
+    o->aux = (uint8_t)(cond & 15);
+    if (b->cc >= 0) {
+        o->flags |= IRF_CC_KNOWN;
+        o->size = (uint8_t)b->cc;
+    }
+}
+
+void emit_cond(struct builder *b, enum ir_opcode op, unsigned cond, unsigned dst, unsigned src)
+{
+    struct ir_op *o = emit_raw(b, op);
+    o->dst = (uint8_t)dst;
+    o->b = (uint8_t)src;
+    set_cond(b, o, cond);
+}
+
+struct ir_op *emit_helper(struct builder *b, enum ir_helper helper)
+{
+    struct ir_op *o = emit_raw(b, IR_HELPER);
+    o->imm = helper;
+    b->cc = ir_cc_after(b->cc, o);
+    return o;
+}
+
+void emit_raise(struct builder *b, unsigned vector)
+{
+    struct ir_op *o = emit_raw(b, IR_RAISE);
+    o->imm = vector;
+    b->ended = true;
+}
+
+void emit_raise_gp0(struct builder *b)
+{
+    struct ir_op *o = emit_raw(b, IR_RAISE);
+    o->imm = VECTOR_GP;
+    o->aux = 1;
+    b->ended = true;
+}
+
+void emit_jmp(struct builder *b, uint32_t eip)
+{
+    struct ir_op *o = emit_raw(b, IR_JMP);
+    o->imm = eip;
+    b->ended = true;
+}
+
+void emit_jcc(struct builder *b, unsigned cond, uint32_t taken_eip, uint32_t else_eip)
+{
+    struct ir_op *o = emit_raw(b, IR_JCC);
+    o->imm = taken_eip;
+    o->imm2 = else_eip;
+    set_cond(b, o, cond);
+    b->ended = true;
+}
+
+void emit_jnz(struct builder *b, unsigned slot, uint32_t taken_eip, uint32_t else_eip)
+{
+    struct ir_op *o = emit_raw(b, IR_JNZ);
+    o->a = (uint8_t)slot;
+    o->imm = taken_eip;
+    o->imm2 = else_eip;
+    b->ended = true;
+}
+
+void emit_jmpind(struct builder *b, unsigned slot)
+{
+    emit_raw(b, IR_JMPIND)->a = (uint8_t)slot;
+    b->ended = true;
+}
+
+void emit_leave(struct builder *b)
+{
+    emit_raw(b, IR_LEAVE_TB);
+    b->ended = true;
+}

@@ -1,0 +1,42 @@
+/* opt_flags.c - contract 3 of ir.h: flags are live at the block's end, at every helper and at every op
+ * that may fault; elsewhere a flag result that is replaced before anything reads it need not be computed. */
+#include "translator/opt_flags.h"
+
+#include <string.h>
+
+static bool is_kind(const struct ir_op *op, char c) { return strchr(ir_op_kinds[op->op], c) != NULL; }
+
+/* Can the flags before this op be seen at it? */
+static bool observes_flags(const struct ir_op *op)
+{
+    return ir_reads_cc(op) || is_kind(op, 'M') || is_kind(op, 'X') || is_kind(op, 'E');
+}
+
+/* Only its flags were wanted, and now they are not. */
+static bool has_no_effect(const struct ir_op *op)
+{
+    return is_kind(op, 'F') && !(op->flags & IRF_FLAGS) && op->dst == IR_NONE && op->op != IR_MUL && op->op != IR_IMUL;
+}
+
+static void strip_dead_flags(struct ir_op *ops, unsigned nops)
+{
+    bool live = true;
+    for (unsigned i = nops; i-- > 0;) {
+        if (!live)
+            ops[i].flags &= (uint8_t)~IRF_FLAGS;
+        else if (ir_kills_cc(&ops[i]))
+            live = false;
+        if (observes_flags(&ops[i]))
+            live = true;
+    }
+}
+
+unsigned opt_flags(struct ir_op *ops, unsigned nops)
+{
+    unsigned kept = 0;
+    strip_dead_flags(ops, nops);
+    for (unsigned i = 0; i < nops; i++)
+        if (!has_no_effect(&ops[i]))
+            ops[kept++] = ops[i];
+    return kept;
+}

@@ -1,0 +1,157 @@
+/* translate.c - walks guest instructions from the entry to the block's end (tb.h) and has each one's gen
+ * function append its IR. */
+#include "translator/translate.h"
+
+#include <string.h>
+
+#include "translator/emit.h"
+#include "translator/opt_flags.h"
+
+enum { OPS_PER_INSN_MAX = 40 }; /* room that one instruction may need; CHECKed by emit_raw */
+
+/* The bytes that one instruction may be decoded from. */
+struct window {
+    const uint8_t *bytes;
+    unsigned count;
+    bool limited; /* the CS limit ends them, not the page */
+    uint8_t copy[INSN_BYTES_MAX];
+};
+
+/* Bytes up to the CS limit, at most an instruction's. */
+static unsigned bytes_below_limit(const struct translate_request *req, uint32_t eip)
+{
+    if (eip > req->cs_limit)
+        return 0;
+    const uint32_t last = req->cs_limit - eip;
+    return last < INSN_BYTES_MAX ? last + 1 : INSN_BYTES_MAX;
+}
+
+/* Only the first instruction may continue on the next page. */
+static void window_open(struct window *w, const struct translate_request *req, unsigned offset)
+{
+    const unsigned in_page = req->code_bytes - offset;
+    const unsigned allowed = bytes_below_limit(req, req->eip + offset);
+    w->bytes = req->code + offset;
+    w->count = in_page < INSN_BYTES_MAX ? in_page : INSN_BYTES_MAX;
+    if (in_page < INSN_BYTES_MAX && offset == 0 && req->code2) {
+        memcpy(w->copy, w->bytes, in_page);
+        memcpy(w->copy + in_page, req->code2, INSN_BYTES_MAX - in_page);
+        w->bytes = w->copy;
+        w->count = INSN_BYTES_MAX;
+    }
+    w->limited = allowed <= w->count;
+    if (w->limited)
+        w->count = allowed;
+}
+
+static void begin_insn(struct builder *b, unsigned offset)
+{
+    b->insn = (uint8_t)b->out->ninsns;
+    b->eip = b->req->eip + offset;
+    b->temps = 0;
+    b->narrow_key = -1;
+}
+
+/* Counts an instruction of `length` bytes in. */
+static unsigned end_insn(struct builder *b, unsigned offset, unsigned length)
+{
+    b->out->insn_offset[b->out->ninsns++] = (uint16_t)offset;
+    return offset + (length != 0 ? length : 1);
+}
+
+/* A decoded instruction: what its mode forbids, else its IR. */
+static void gen_insn(struct builder *b, const struct insn *in)
+{
+    const uint16_t attr = in->row->attr;
+    b->next_eip = b->eip + in->length;
+    if ((attr & A_PE) && !mode_has(b, TB_MODE_PE))
+        emit_raise(b, VECTOR_UD);
+    else if ((attr & A_PRIV) && !mode_has(b, TB_MODE_CPL0))
+        emit_raise_gp0(b);
+    else
+        in->row->gen(b, in);
+}
+
+static bool is_repeated(const struct insn *in) { return in->rep != 0 && (in->row->attr & A_REP); }
+
+enum step {
+    STEP_NEXT,     /* one more instruction was added */
+    STEP_STOP,     /* it belongs to the next block */
+    STEP_NEED_PAGE2,
+};
+
+static enum step add_fault(struct builder *b, unsigned *offset, const struct insn *in, unsigned vector)
+{
+    if (vector == VECTOR_UD)
+        emit_raise(b, VECTOR_UD);
+    else
+        emit_raise_gp0(b);
+    *offset = end_insn(b, *offset, in->length);
+    return STEP_NEXT;
+}
+
+/* The bytes ended within the instruction. */
+static enum step add_truncated(struct builder *b, unsigned *offset, const struct window *w, const struct insn *in)
+{
+    if (w->limited)
+        return add_fault(b, offset, in, VECTOR_GP);
+    return *offset == 0 ? STEP_NEED_PAGE2 : STEP_STOP;
+}
+
+static enum step add_insn(struct builder *b, unsigned *offset)
+{
+    struct window w;
+    struct insn in;
+    begin_insn(b, *offset);
+    window_open(&w, b->req, *offset);
+    switch (decode_insn(w.bytes, w.count, mode_has(b, TB_MODE_CODE32), &in)) {
+    case DECODE_MORE: return add_truncated(b, offset, &w, &in);
+    case DECODE_UD: return add_fault(b, offset, &in, VECTOR_UD);
+    case DECODE_TOO_LONG: return add_fault(b, offset, &in, VECTOR_GP);
+    case DECODE_OK: break;
+    }
+    if (is_repeated(&in) && *offset != 0)
+        return STEP_STOP;
+    gen_insn(b, &in);
+    *offset = end_insn(b, *offset, in.length);
+    return STEP_NEXT;
+}
+
+static bool has_room(const struct builder *b, unsigned offset, unsigned insns_max)
+{
+    return b->out->ninsns < insns_max && b->out->nops + OPS_PER_INSN_MAX < TB_OPS_MAX && offset < b->req->code_bytes;
+}
+
+static unsigned insn_limit(const struct translate_request *req)
+{
+    if ((req->mode & TB_MODE_SINGLE) || req->insns_max < 1)
+        return 1;
+    return req->insns_max < TB_INSNS_MAX ? req->insns_max : TB_INSNS_MAX;
+}
+
+static void finish(struct builder *b, unsigned offset)
+{
+    struct translate_out *out = b->out;
+    b->insn = (uint8_t)(out->ninsns - 1);
+    if (!b->ended)
+        emit_jmp(b, b->req->eip + offset);
+    out->insn_offset[out->ninsns] = (uint16_t)offset;
+    out->bytes = offset;
+    out->nops = opt_flags(out->ops, out->nops);
+    ir_finalize(out->ops, out->nops);
+}
+
+enum translate_result translate_block(const struct translate_request *req, struct translate_out *out)
+{
+    struct builder b = { .req = req, .out = out, .cc = -1 };
+    const unsigned insns_max = insn_limit(req);
+    unsigned offset = 0;
+    enum step step = STEP_NEXT;
+    out->nops = out->ninsns = out->bytes = 0;
+    while (step == STEP_NEXT && !b.ended && has_room(&b, offset, insns_max))
+        step = add_insn(&b, &offset);
+    if (step == STEP_NEED_PAGE2)
+        return TRANSLATE_NEED_PAGE2;
+    finish(&b, offset);
+    return TRANSLATE_OK;
+}

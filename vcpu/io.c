@@ -1,0 +1,240 @@
+/* io.c - port and memory-mapped accesses of the vCPU, through the bus map and the link.
+ *
+ * An access wider than its range's registers, or reaching past the range, is split into pieces,
+ * ascending, all with the tick of the instruction. How a piece travels is its range's class (busmap.h). The
+ * IN and OUT instructions are here; INS and OUTS are string.c's.
+ *
+ * An I/O breakpoint (CR4.DE) is a trap after the instruction, which ends its block: the run loop raises it. */
+#include "vcpu/vcpu_internal.h"
+
+#define TSS_IO_BASE 0x66u     /* where a 32-bit TSS says where its permission map is */
+#define TSS_TYPE_32 9u        /* available; busy is 11 */
+
+struct io_target {
+    const struct bus_range *range;
+    unsigned index;
+    unsigned bytes; /* of this piece */
+};
+
+static uint32_t ones(unsigned bytes)
+{
+    return 0xffffffffu >> (32 - 8 * bytes);
+}
+
+/* The piece of [addr, +bytes) that goes to range `index` in one access: a power of two. */
+static struct io_target target_at(const struct vcpu *v, unsigned index, uint64_t addr, unsigned bytes)
+{
+    const struct bus_range *r = &v->cfg.bus->range[index];
+    unsigned n = bytes >= 4 ? 4 : bytes >= 2 ? 2 : 1;
+    if (index == 0)
+        return (struct io_target){r, 0, 1}; /* the next byte may be claimed */
+    while (n > 1 && (n > r->width || addr + n - 1 > r->last))
+        n /= 2;
+    return (struct io_target){r, index, n};
+}
+
+static struct access access_of(const struct vcpu *v, const struct io_target *t, uint64_t addr, enum access_kind kind)
+{
+    return (struct access){.tick = vcpu_insn_tick(v), .addr = addr, .range = (uint16_t)t->index,
+                           .size = (uint8_t)t->bytes, .kind = (uint8_t)kind, .vcpu = v->cfg.number};
+}
+
+static uint32_t offset_in(const struct io_target *t, uint64_t addr)
+{
+    return t->range->base_offset + (uint32_t)(addr - t->range->first);
+}
+
+static uint64_t insn_now_ns(const struct vcpu *v)
+{
+    return ticks_to_ns(vcpu_insn_tick(v), v->cfg.shift);
+}
+
+static uint32_t piece_read(struct vcpu *v, const struct io_target *t, uint64_t addr, enum access_kind kind)
+{
+    const struct bus_range *r = t->range;
+    struct access a = access_of(v, t, addr, kind);
+    uint32_t value;
+    switch (r->read_class) {
+    case CLASS_SYNC:
+        value = link_sync(v->cfg.link, &a, r->latency_ticks);
+        vcpu_refresh_limit(v);
+        return value;
+    case CLASS_PURE:
+        link_settle(v->cfg.link);
+        return r->pure_read(r->state, offset_in(t, addr), t->bytes, insn_now_ns(v));
+    case CLASS_LOCAL:
+        value = r->read(r->state, offset_in(t, addr), t->bytes, insn_now_ns(v));
+        v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
+        return value;
+    default:
+        return ~0u;
+    }
+}
+
+static void piece_write(struct vcpu *v, const struct io_target *t, uint64_t addr, enum access_kind kind, uint32_t value)
+{
+    const struct bus_range *r = t->range;
+    struct access a = access_of(v, t, addr, kind);
+    a.value = value & ones(t->bytes);
+    switch (r->write_class) {
+    case CLASS_POSTED:
+        link_post(v->cfg.link, &a, r->latency_ticks);
+        vcpu_refresh_limit(v);
+        break;
+    case CLASS_SYNC:
+        link_sync(v->cfg.link, &a, r->latency_ticks);
+        vcpu_refresh_limit(v);
+        break;
+    case CLASS_LOCAL:
+        r->write(r->state, offset_in(t, addr), t->bytes, a.value, insn_now_ns(v));
+        v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
+        break;
+    default:
+        break;
+    }
+}
+
+static unsigned range_of_port(const struct vcpu *v, uint64_t port)
+{
+    return v->cfg.bus->port_range[port];
+}
+
+static unsigned range_of_phys(const struct vcpu *v, uint64_t phys_addr)
+{
+    return busmap_find_mmio(v->cfg.bus, phys_addr);
+}
+
+/* Ports wrap at 64 Ki. */
+static uint64_t piece_addr(uint64_t addr, enum access_kind kind)
+{
+    return kind == ACCESS_PIO_READ || kind == ACCESS_PIO_WRITE ? addr & 0xffff : (uint32_t)addr;
+}
+
+static uint32_t split_read(struct vcpu *v, uint64_t addr, unsigned bytes, enum access_kind kind)
+{
+    uint32_t value = 0;
+    for (unsigned done = 0; done < bytes;) {
+        uint64_t at = piece_addr(addr + done, kind);
+        unsigned index = kind == ACCESS_PIO_READ ? range_of_port(v, at) : range_of_phys(v, at);
+        struct io_target t = target_at(v, index, at, bytes - done);
+        value |= (piece_read(v, &t, at, kind) & ones(t.bytes)) << (8 * done);
+        done += t.bytes;
+    }
+    return value;
+}
+
+static void split_write(struct vcpu *v, uint64_t addr, unsigned bytes, enum access_kind kind, uint32_t value)
+{
+    for (unsigned done = 0; done < bytes;) {
+        uint64_t at = piece_addr(addr + done, kind);
+        unsigned index = kind == ACCESS_PIO_WRITE ? range_of_port(v, at) : range_of_phys(v, at);
+        struct io_target t = target_at(v, index, at, bytes - done);
+        piece_write(v, &t, at, kind, value >> (8 * done));
+        done += t.bytes;
+    }
+}
+
+/* SDM 3B 17.2.4: type 2, with CR4.DE; the length field masks the address as for data. */
+static void break_on_port(struct vcpu *v, uint16_t port, unsigned bytes)
+{
+    uint32_t dr7 = v->g.dr[7];
+    for (unsigned n = 0; n < 4; n++) {
+        uint32_t len = dr7 >> (18 + 4 * n) & 3, first = v->g.dr[n] & ~len;
+        if ((dr7 >> (2 * n) & 3) && (dr7 >> (16 + 4 * n) & 3) == 2 && port <= first + len && port + bytes - 1 >= first)
+            v->db_pending |= 1u << n;
+    }
+}
+
+static void check_port(struct vcpu *v, uint16_t port, unsigned bytes)
+{
+    if (v->dr_active && (v->g.cr4 & CR4_DE))
+        break_on_port(v, port, bytes);
+}
+
+uint32_t io_port_read(struct vcpu *v, uint16_t port, unsigned bytes)
+{
+    check_port(v, port, bytes);
+    return split_read(v, port, bytes, ACCESS_PIO_READ);
+}
+
+void io_port_write(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t value)
+{
+    check_port(v, port, bytes);
+    split_write(v, port, bytes, ACCESS_PIO_WRITE, value);
+}
+
+uint32_t io_mmio_read(struct vcpu *v, uint32_t phys_addr, unsigned bytes)
+{
+    return split_read(v, phys_addr, bytes, ACCESS_MMIO_READ);
+}
+
+void io_mmio_write(struct vcpu *v, uint32_t phys_addr, unsigned bytes, uint32_t value)
+{
+    split_write(v, phys_addr, bytes, ACCESS_MMIO_WRITE, value);
+}
+
+/* --- permission --- */
+
+static bool refuse(struct vcpu *v)
+{
+    vcpu_raise_error(v, EXC_GP, 0);
+    return false;
+}
+
+/* SDM 1 19.5.2: two bytes are read, both within the limit; every port's bit must be clear. */
+static bool allowed_by_tss(struct vcpu *v, uint16_t port, unsigned bytes)
+{
+    const struct segment *tr = &v->g.tr;
+    uint64_t base, bits;
+    if (!(tr->access & SEG_ACC_P) || ((tr->access & SEG_ACC_TYPE) | 2) != (TSS_TYPE_32 | 2) ||
+        tr->limit < TSS_IO_BASE + 1)
+        return refuse(v);
+    if (!mem_read(v, tr->base + TSS_IO_BASE, 2, false, &base))
+        return false;
+    uint32_t at = (uint32_t)base + port / 8;
+    if (at + 1 > tr->limit)
+        return refuse(v);
+    if (!mem_read(v, tr->base + at, 2, false, &bits))
+        return false;
+    return (bits >> (port % 8) & ((1u << bytes) - 1)) == 0 || refuse(v);
+}
+
+bool io_allowed(struct vcpu *v, uint16_t port, unsigned bytes)
+{
+    const struct guest_state *g = &v->g;
+    unsigned iopl = (g->eflags & FLAG_IOPL) >> 12;
+    if (!(g->cr0 & CR0_PE) || g->cpl <= iopl)
+        return true;
+    return allowed_by_tss(v, port, bytes);
+}
+
+/* --- IN and OUT --- */
+
+static uint32_t merge_low(uint32_t old, uint32_t value, unsigned bytes)
+{
+    return (old & ~ones(bytes)) | (value & ones(bytes));
+}
+
+enum helper_result helper_IN(struct vcpu *v, const struct ir_op *op)
+{
+    uint32_t *s = v->g.slot;
+    uint16_t port = (uint16_t)s[op->a];
+    unsigned bytes = 1u << op->size;
+    if (!io_allowed(v, port, bytes))
+        return HELPER_FAULT;
+    s[IR_EAX] = merge_low(s[IR_EAX], io_port_read(v, port, bytes), bytes);
+    v->g.eip = op->imm2;
+    return HELPER_OK;
+}
+
+enum helper_result helper_OUT(struct vcpu *v, const struct ir_op *op)
+{
+    uint32_t *s = v->g.slot;
+    uint16_t port = (uint16_t)s[op->a];
+    unsigned bytes = 1u << op->size;
+    if (!io_allowed(v, port, bytes))
+        return HELPER_FAULT;
+    io_port_write(v, port, bytes, s[IR_EAX]);
+    v->g.eip = op->imm2;
+    return HELPER_OK;
+}

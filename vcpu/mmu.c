@@ -1,0 +1,446 @@
+/* mmu.c - page walk, softmmu TLB fills and guest memory access by linear address.
+ *
+ * 4 KiB and 4 MiB pages (SDM 3A 4.3), accessed and dirty bits, write protection, user rights, #PF
+ * with exact error code and CR2. The walk sets A (and D for a write) only when the access is
+ * allowed. With paging off, linear is physical.
+ *
+ * Every access checks all of its pages before it changes anything. Accesses whose order or tick
+ * matters (MMIO, watched data, writes into translated code) ask for a block of one instruction
+ * first (redo_single); the engine's fast path never sees them, because such pages have no fast tag.
+ *
+ * Page tables outside RAM read as all ones, as unmapped memory does; updates to them are lost.
+ * NOT MODELLED: A20 gate, PAE, PSE-36, PAT, memory types, alignment checks (AC). */
+#include "vcpu/tlb.h"
+
+#include <string.h>
+
+enum { PTE_P = 1, PTE_RW = 2, PTE_US = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
+enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8 };
+/* SDM 3A 4.3: without PSE-36, bits 13..21 of a 4 MiB PDE are reserved. */
+#define PDE_LARGE_RESERVED 0x003fe000u
+
+struct access_rights {
+    bool write, user;
+};
+
+struct walk {
+    uint32_t phys_page;
+    bool writable; /* at this privilege, with D already set */
+    bool global;
+};
+
+static bool in_ram(const struct vcpu *v, uint32_t phys_page)
+{
+    return phys_page < v->cfg.ram->bytes;
+}
+
+/* --- page walk --- */
+
+static uint32_t table_read(const struct vcpu *v, uint32_t phys_addr)
+{
+    uint32_t entry = ~0u;
+    if (in_ram(v, phys_addr))
+        memcpy(&entry, v->cfg.ram->host + phys_addr, sizeof entry);
+    return entry;
+}
+
+static void table_set_bits(struct vcpu *v, uint32_t phys_addr, uint32_t entry, uint32_t bits)
+{
+    uint32_t updated = entry | bits;
+    if (updated == entry || !in_ram(v, phys_addr))
+        return;
+    memcpy(v->cfg.ram->host + phys_addr, &updated, sizeof updated);
+    ram_set_dirty(v->cfg.ram, phys_addr);
+    tbcache_invalidate(v, phys_addr, sizeof updated);
+}
+
+static bool page_fault(struct vcpu *v, uint32_t lin_addr, struct access_rights want, uint32_t code)
+{
+    v->g.cr2 = lin_addr;
+    vcpu_raise_error(v, EXC_PF, code | (want.write ? PF_W : 0) | (want.user ? PF_U : 0));
+    return false;
+}
+
+static bool may_write(const struct vcpu *v, bool user, uint32_t rights)
+{
+    return (rights & PTE_RW) || (!user && !(v->g.cr0 & CR0_WP));
+}
+
+static bool allowed(const struct vcpu *v, struct access_rights want, uint32_t rights)
+{
+    if (want.user && !(rights & PTE_US))
+        return false;
+    return !want.write || may_write(v, want.user, rights);
+}
+
+static bool walk_large(struct vcpu *v, uint32_t lin_addr, struct access_rights want, uint32_t pde_addr, uint32_t pde,
+                       struct walk *w)
+{
+    if (pde & PDE_LARGE_RESERVED)
+        return page_fault(v, lin_addr, want, PF_P | PF_RSVD);
+    if (!allowed(v, want, pde))
+        return page_fault(v, lin_addr, want, PF_P);
+    uint32_t bits = PTE_A | (want.write ? PTE_D : 0);
+    table_set_bits(v, pde_addr, pde, bits);
+    w->phys_page = (pde & 0xffc00000u) | (lin_addr & 0x003ff000u);
+    w->writable = may_write(v, want.user, pde) && ((pde | bits) & PTE_D);
+    w->global = pde & PTE_G;
+    return true;
+}
+
+static bool walk_small(struct vcpu *v, uint32_t lin_addr, struct access_rights want, uint32_t pde_addr, uint32_t pde,
+                       struct walk *w)
+{
+    uint32_t pte_addr = PAGE_OF(pde) + (lin_addr >> PAGE_BITS & 0x3ff) * 4;
+    uint32_t pte = table_read(v, pte_addr);
+    if (!(pte & PTE_P))
+        return page_fault(v, lin_addr, want, 0);
+    if (!allowed(v, want, pde & pte))
+        return page_fault(v, lin_addr, want, PF_P);
+    uint32_t bits = PTE_A | (want.write ? PTE_D : 0);
+    table_set_bits(v, pde_addr, pde, PTE_A);
+    /* A directory may map itself: its A bit may just have been set in this very entry. */
+    table_set_bits(v, pte_addr, table_read(v, pte_addr), bits);
+    w->phys_page = PAGE_OF(pte);
+    w->writable = may_write(v, want.user, pde & pte) && ((pte | bits) & PTE_D);
+    w->global = pte & PTE_G;
+    return true;
+}
+
+static bool page_walk(struct vcpu *v, uint32_t lin_addr, struct access_rights want, struct walk *w)
+{
+    if (!(v->g.cr0 & CR0_PG)) {
+        *w = (struct walk){.phys_page = PAGE_OF(lin_addr), .writable = true};
+        return true;
+    }
+    uint32_t pde_addr = PAGE_OF(v->g.cr3) + (lin_addr >> 22) * 4;
+    uint32_t pde = table_read(v, pde_addr);
+    if (!(pde & PTE_P))
+        return page_fault(v, lin_addr, want, 0);
+    if ((pde & PTE_PS) && (v->g.cr4 & CR4_PSE))
+        return walk_large(v, lin_addr, want, pde_addr, pde, w);
+    return walk_small(v, lin_addr, want, pde_addr, pde, w);
+}
+
+/* --- data breakpoints --- */
+
+struct watch {
+    uint32_t first, last; /* linear bytes */
+    bool reads;           /* data reads trap as well as writes */
+};
+
+/* Data breakpoint n of DR7, when it is enabled and well-formed. SDM 3B 17.2.4. */
+static bool watch_get(const struct vcpu *v, unsigned n, struct watch *w)
+{
+    uint32_t dr7 = v->g.dr[7];
+    unsigned type = dr7 >> (16 + 4 * n) & 3, len = dr7 >> (18 + 4 * n) & 3;
+    if (!(dr7 >> (2 * n) & 3) || (type & 1) == 0)
+        return false;
+    w->first = v->g.dr[n] & ~len; /* len encodes 1, 2, (8), 4 bytes as 0, 1, 2, 3 */
+    w->last = w->first + len;
+    w->reads = type == 3;
+    return true;
+}
+
+static bool page_watched(const struct vcpu *v, uint32_t lin_page)
+{
+    struct watch w;
+    if (!v->dr_active)
+        return false;
+    for (unsigned n = 0; n < 4; n++)
+        if (watch_get(v, n, &w) && (PAGE_OF(w.first) == lin_page || PAGE_OF(w.last) == lin_page))
+            return true;
+    return false;
+}
+
+static void watch_hit(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool write)
+{
+    struct watch w;
+    for (unsigned n = 0; n < 4; n++)
+        if (watch_get(v, n, &w) && (write || w.reads) && lin_addr <= w.last && lin_addr + bytes - 1 >= w.first)
+            v->db_pending |= 1u << n;
+}
+
+/* --- TLB --- */
+
+/* The fast-path tags that follow from what the page is now. */
+static void tlb_retag(const struct vcpu *v, struct tlb_entry *e)
+{
+    e->perm &= ~(uint32_t)TLB_WATCHED;
+    if (page_watched(v, (uint32_t)e->tag))
+        e->perm |= TLB_WATCHED;
+    e->tag_r = e->perm & (TLB_MMIO | TLB_WATCHED) ? 0 : e->tag;
+    bool fast_write = e->tag_r && (e->perm & TLB_WRITABLE) && ram_is_dirty(v->cfg.ram, e->phys_page) &&
+                      !tbcache_page_has_code(v, e->phys_page);
+    e->tag_w = fast_write ? e->tag : 0;
+}
+
+static void tlb_set(struct vcpu *v, struct tlb_entry *e, uint32_t lin_addr, const struct walk *w)
+{
+    bool ram = in_ram(v, w->phys_page);
+    e->tag = tlb_tag(v, lin_addr);
+    e->phys_page = w->phys_page;
+    e->addend = ram ? (uintptr_t)v->cfg.ram->host + w->phys_page - PAGE_OF(lin_addr) : 0;
+    e->perm = (w->writable ? TLB_WRITABLE : 0) | (w->global ? TLB_GLOBAL : 0) | (ram ? 0 : TLB_MMIO);
+    v->stats.tlb_fills++;
+}
+
+static struct tlb_entry *tlb_get(struct vcpu *v, uint32_t lin_addr, struct access_rights want)
+{
+    struct tlb_entry *e = &v->tlb[want.user][tlb_index(lin_addr)];
+    if (e->tag == tlb_tag(v, lin_addr) && (!want.write || (e->perm & TLB_WRITABLE)))
+        return e;
+    struct walk w;
+    if (!page_walk(v, lin_addr, want, &w))
+        return NULL;
+    tlb_set(v, e, lin_addr, &w);
+    tlb_retag(v, e);
+    return e;
+}
+
+void tlb_flush(struct vcpu *v)
+{
+    v->stats.tlb_flushes++;
+    v->fetch_tag = 0;
+    if (++v->tlb_generation >> 32 == 0)
+        return;
+    /* The generation no longer fits a tag: start over with empty tables. */
+    memset(v->tlb, 0, sizeof v->tlb);
+    memset(v->itlb, 0, sizeof v->itlb);
+    v->tlb_generation = 1;
+}
+
+void tlb_flush_page(struct vcpu *v, uint32_t lin_addr)
+{
+    uint64_t tag = tlb_tag(v, lin_addr);
+    for (unsigned user = 0; user < 2; user++) {
+        struct tlb_entry *e = &v->tlb[user][tlb_index(lin_addr)];
+        struct tlb_entry *i = &v->itlb[user][tlb_index(lin_addr)];
+        if (e->tag == tag)
+            e->tag = e->tag_r = e->tag_w = 0;
+        if (i->tag == tag)
+            i->tag = 0;
+    }
+    v->fetch_tag = 0;
+}
+
+static void tlb_retag_where(struct vcpu *v, bool all, uint32_t phys_page)
+{
+    for (unsigned user = 0; user < 2; user++)
+        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+            struct tlb_entry *e = &v->tlb[user][i];
+            if (e->tag >> 32 == v->tlb_generation && (all || e->phys_page == phys_page))
+                tlb_retag(v, e);
+        }
+}
+
+void tlb_protect_phys_page(struct vcpu *v, uint32_t phys_page)
+{
+    tlb_retag_where(v, false, phys_page);
+}
+
+void vcpu_dirty_rearm(struct vcpu *v)
+{
+    tlb_retag_where(v, true, 0);
+}
+
+/* --- access in one or two pages --- */
+
+struct part {
+    struct tlb_entry *e;
+    uint32_t lin_addr;
+    unsigned bytes;
+};
+
+static bool must_be_single(const struct vcpu *v, const struct part *p, bool write)
+{
+    if (p->e->perm & (TLB_MMIO | TLB_WATCHED))
+        return true;
+    return write && tbcache_page_has_code(v, p->e->phys_page) &&
+           tbcache_overlaps(v, p->e->phys_page | (p->lin_addr & PAGE_OFFSET_MASK), p->bytes);
+}
+
+static bool part_get(struct vcpu *v, struct part *p, struct access_rights want)
+{
+    p->e = tlb_get(v, p->lin_addr, want);
+    if (!p->e)
+        return false;
+    if (!v->in_single && must_be_single(v, p, want.write)) {
+        v->redo_single = true;
+        return false;
+    }
+    return true;
+}
+
+/* The pages of [lin_addr, +bytes): how many parts (1 or 2), 0: fault or redo. */
+static unsigned parts_get(struct vcpu *v, uint32_t lin_addr, unsigned bytes, struct access_rights want,
+                          struct part part[2])
+{
+    unsigned room = PAGE_BYTES - (lin_addr & PAGE_OFFSET_MASK);
+    unsigned first = bytes < room ? bytes : room;
+    part[0] = (struct part){.lin_addr = lin_addr, .bytes = first};
+    if (!part_get(v, &part[0], want))
+        return 0;
+    if (first == bytes)
+        return 1;
+    part[1] = (struct part){.lin_addr = lin_addr + first, .bytes = bytes - first};
+    return part_get(v, &part[1], want) ? 2 : 0;
+}
+
+static unsigned mmio_piece(unsigned bytes)
+{
+    return bytes >= 4 ? 4 : bytes == 2 ? 2 : 1;
+}
+
+static uint64_t mmio_read_part(struct vcpu *v, uint32_t phys_addr, unsigned bytes)
+{
+    uint64_t value = 0;
+    for (unsigned done = 0; done < bytes;) {
+        unsigned n = mmio_piece(bytes - done);
+        value |= (uint64_t)io_mmio_read(v, phys_addr + done, n) << (8 * done);
+        done += n;
+    }
+    return value;
+}
+
+static void mmio_write_part(struct vcpu *v, uint32_t phys_addr, unsigned bytes, uint64_t value)
+{
+    for (unsigned done = 0; done < bytes;) {
+        unsigned n = mmio_piece(bytes - done);
+        io_mmio_write(v, phys_addr + done, n, (uint32_t)(value >> (8 * done)));
+        done += n;
+    }
+}
+
+static uint32_t part_phys(const struct part *p)
+{
+    return p->e->phys_page | (p->lin_addr & PAGE_OFFSET_MASK);
+}
+
+static uint64_t part_read(struct vcpu *v, const struct part *p)
+{
+    uint64_t value = 0;
+    if (p->e->perm & TLB_WATCHED)
+        watch_hit(v, p->lin_addr, p->bytes, false);
+    if (p->e->perm & TLB_MMIO)
+        return mmio_read_part(v, part_phys(p), p->bytes);
+    memcpy(&value, tlb_host(p->e, p->lin_addr), p->bytes);
+    return value;
+}
+
+/* Before the first store to a clean page, so that later ones may be fast. */
+static void part_make_dirty(struct vcpu *v, const struct part *p)
+{
+    if (p->e->perm & TLB_MMIO)
+        return;
+    ram_set_dirty(v->cfg.ram, p->e->phys_page);
+    tlb_retag(v, p->e);
+}
+
+static void part_write(struct vcpu *v, const struct part *p, uint64_t value)
+{
+    if (p->e->perm & TLB_WATCHED)
+        watch_hit(v, p->lin_addr, p->bytes, true);
+    if (p->e->perm & TLB_MMIO) {
+        mmio_write_part(v, part_phys(p), p->bytes, value);
+        return;
+    }
+    memcpy(tlb_host(p->e, p->lin_addr), &value, p->bytes);
+    if (tbcache_page_has_code(v, p->e->phys_page))
+        tbcache_invalidate(v, part_phys(p), p->bytes);
+    part_make_dirty(v, p);
+}
+
+bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value)
+{
+    struct part part[2];
+    unsigned n = parts_get(v, lin_addr, bytes, (struct access_rights){.user = user}, part);
+    if (n == 0)
+        return false;
+    *value = part_read(v, &part[0]);
+    if (n == 2)
+        *value |= part_read(v, &part[1]) << (8 * part[0].bytes);
+    return true;
+}
+
+bool mem_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t value)
+{
+    struct part part[2];
+    unsigned n = parts_get(v, lin_addr, bytes, (struct access_rights){.write = true, .user = user}, part);
+    if (n == 0)
+        return false;
+    part_write(v, &part[0], value);
+    if (n == 2)
+        part_write(v, &part[1], value >> (8 * part[0].bytes));
+    return true;
+}
+
+bool mem_probe_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user)
+{
+    struct part part[2];
+    return parts_get(v, lin_addr, bytes, (struct access_rights){.write = true, .user = user}, part) != 0;
+}
+
+bool mem_read_slow(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool for_write, uint32_t *value)
+{
+    struct part part[2];
+    struct access_rights want = {.write = for_write, .user = mem_is_user(v)};
+    unsigned n = parts_get(v, lin_addr, bytes, want, part);
+    if (n == 0)
+        return false;
+    *value = (uint32_t)part_read(v, &part[0]);
+    if (n == 2)
+        *value |= (uint32_t)part_read(v, &part[1]) << (8 * part[0].bytes);
+    for (unsigned i = 0; for_write && i < n; i++)
+        part_make_dirty(v, &part[i]);
+    return true;
+}
+
+bool mem_write_slow(struct vcpu *v, uint32_t lin_addr, unsigned bytes, uint32_t value)
+{
+    return mem_write(v, lin_addr, bytes, mem_is_user(v), value);
+}
+
+uint8_t *mem_fast_read(struct vcpu *v, uint32_t lin_addr)
+{
+    const struct tlb_entry *e = &v->tlb[mem_is_user(v)][tlb_index(lin_addr)];
+    return e->tag_r == tlb_tag(v, lin_addr) ? tlb_host(e, lin_addr) : NULL;
+}
+
+uint8_t *mem_fast_write(struct vcpu *v, uint32_t lin_addr)
+{
+    const struct tlb_entry *e = &v->tlb[mem_is_user(v)][tlb_index(lin_addr)];
+    return e->tag_w == tlb_tag(v, lin_addr) ? tlb_host(e, lin_addr) : NULL;
+}
+
+/* --- instruction fetch --- */
+
+static const struct tlb_entry *itlb_get(struct vcpu *v, uint32_t lin_addr)
+{
+    struct access_rights want = {.user = mem_is_user(v)};
+    struct tlb_entry *e = &v->itlb[want.user][tlb_index(lin_addr)];
+    if (e->tag == tlb_tag(v, lin_addr))
+        return e;
+    struct walk w;
+    if (!page_walk(v, lin_addr, want, &w))
+        return NULL;
+    tlb_set(v, e, lin_addr, &w);
+    return e;
+}
+
+/* Outside RAM, code reads as unmapped memory does. */
+static const uint8_t *unmapped_code(void)
+{
+    static const uint8_t ones[PAGE_BYTES] = {[0 ... PAGE_BYTES - 1] = 0xff};
+    return ones;
+}
+
+bool mem_fetch_page(struct vcpu *v, uint32_t lin_addr, const uint8_t **host_page, uint32_t *phys_page)
+{
+    const struct tlb_entry *e = itlb_get(v, lin_addr);
+    if (!e)
+        return false;
+    *phys_page = e->phys_page;
+    *host_page = e->perm & TLB_MMIO ? unmapped_code() : tlb_host(e, PAGE_OF(lin_addr));
+    return true;
+}

@@ -1,0 +1,222 @@
+/* state.c - a vCPU's life and its architectural state as bytes. */
+#include "vcpu/protect.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define VCPU_ALIGN 64
+
+/* --- create and destroy --- */
+
+struct vcpu *vcpu_create(const struct vcpu_config *cfg)
+{
+    CHECK(cfg->digest_every == 0 || cfg->digest);
+    size_t bytes = (sizeof(struct vcpu) + VCPU_ALIGN - 1) / VCPU_ALIGN * VCPU_ALIGN;
+    struct vcpu *v = aligned_alloc(VCPU_ALIGN, bytes);
+    if (!v)
+        return NULL;
+    memset(v, 0, bytes);
+    v->cfg = *cfg;
+    v->tlb_generation = 1;
+    v->digest_next = cfg->digest_every ? cfg->digest_every : TICK_NEVER;
+    if (!tbcache_init(v)) {
+        free(v);
+        return NULL;
+    }
+    vcpu_reset(v);
+    return v;
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+    if (!v)
+        return;
+    tbcache_free(v);
+    free(v);
+}
+
+/* --- reset: SDM 3A table 9-1 --- */
+
+#define RESET_CR0 (CR0_CD | CR0_NW | CR0_ET)
+#define RESET_EDX 0x652u    /* family, model, stepping; MATCH CPUID_SIGNATURE (system.c) */
+#define SEG_RESET_DATA 0x93 /* present, writable, accessed */
+
+static void segments_reset(struct guest_state *g)
+{
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        g->seg[i] = (struct segment){.access = SEG_RESET_DATA, .limit = 0xffff};
+    g->seg[SEG_CS] = (struct segment){.sel = 0xf000, .access = SEG_RESET_DATA, .base = 0xffff0000u, .limit = 0xffff};
+    g->ldtr = (struct segment){.access = SEG_ACC_P | SYS_LDT, .limit = 0xffff};
+    g->tr = (struct segment){.access = SEG_ACC_P | SYS_TSS32_BUSY, .limit = 0xffff};
+    g->gdtr = g->idtr = (struct desc_table){.limit = 0xffff};
+}
+
+/* The budget (and with it the tick) is the only part of the state that a reset leaves alone. */
+static void state_reset(struct vcpu *v)
+{
+    struct guest_state *g = &v->g;
+    int64_t budget = g->budget;
+    *g = (struct guest_state){.budget = budget, .eip = 0xfff0, .df = 1, .cr0 = RESET_CR0};
+    segments_reset(g);
+    guest_set_arith_flags(g, 0);
+    g->slot[IR_EDX] = RESET_EDX;
+    g->dr[6] = DR6_FIXED;
+    g->dr[7] = DR7_FIXED;
+    g->x87.cw = 0x40;
+    g->tsc_offset = 0u - vcpu_now_ns(v);
+}
+
+static void forget_everything(struct vcpu *v)
+{
+    v->exc = (struct pending_exc){0};
+    v->redo_single = v->in_single = v->dr_active = false;
+    v->db_pending = 0;
+    v->tb = NULL;
+    tbcache_flush(v);
+    tlb_flush(v);
+    vcpu_update_mode(v);
+}
+
+void vcpu_reset(struct vcpu *v)
+{
+    state_reset(v);
+    forget_everything(v);
+}
+
+void vcpu_set_flat32(struct vcpu *v, uint32_t eip, uint16_t code_sel, uint16_t data_sel)
+{
+    struct guest_state *g = &v->g;
+    const uint16_t flat = SEG_ACC_G | SEG_ACC_DB;
+    state_reset(v);
+    g->slot[IR_EDX] = 0;
+    g->cr0 = CR0_PE | CR0_ET;
+    g->eip = eip;
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        g->seg[i] = (struct segment){.sel = data_sel, .access = flat | 0x93, .limit = UINT32_MAX};
+    g->seg[SEG_CS] = (struct segment){.sel = code_sel, .access = flat | 0x9b, .limit = UINT32_MAX};
+    forget_everything(v);
+}
+
+/* --- from outside --- */
+
+struct guest_state *vcpu_state(struct vcpu *v)
+{
+    return &v->g;
+}
+
+void vcpu_state_changed(struct vcpu *v)
+{
+    v->dr_active = v->g.dr[7] & DR7_ENABLES;
+    tlb_flush(v);
+    vcpu_update_mode(v);
+}
+
+uint32_t vcpu_exit_value(const struct vcpu *v)
+{
+    return v->exit_value;
+}
+
+void vcpu_get_stats(const struct vcpu *v, struct vcpu_stats *out)
+{
+    *out = v->stats;
+    out->idle_ticks = v->idle_ticks;
+    out->icount = vcpu_tick(v) - v->idle_ticks;
+}
+
+void vcpu_ram_changed(struct vcpu *v, uint64_t phys_addr, uint64_t bytes)
+{
+    if (phys_addr < v->cfg.ram->bytes)
+        tbcache_invalidate(v, (uint32_t)phys_addr, bytes);
+}
+
+/* --- canonical bytes: little-endian, no padding, nothing but architecture --- */
+
+struct writer {
+    uint8_t *out;
+    size_t max, used; /* used may pass max: then nothing is written, but the size is right */
+};
+
+static void put(struct writer *w, uint64_t value, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++, w->used++)
+        if (w->used < w->max)
+            w->out[w->used] = (uint8_t)(value >> (8 * i));
+}
+
+static void put_segment(struct writer *w, const struct segment *s)
+{
+    put(w, s->sel, 2);
+    put(w, s->access, 2);
+    put(w, s->base, 4);
+    put(w, s->limit, 4);
+}
+
+static void put_table(struct writer *w, const struct desc_table *t)
+{
+    put(w, t->base, 4);
+    put(w, t->limit, 2);
+}
+
+static void put_x87(struct writer *w, const struct x87_state *x)
+{
+    for (unsigned i = 0; i < 8; i++)
+        for (unsigned j = 0; j < 10; j++)
+            put(w, x->r[i][j], 1);
+    put(w, x->cw, 2);
+    put(w, x->sw, 2);
+    put(w, x->empty, 1);
+    put(w, x->fop, 2);
+    put(w, x->fcs, 2);
+    put(w, x->fds, 2);
+    put(w, x->fip, 4);
+    put(w, x->fdp, 4);
+}
+
+static void put_segments(struct writer *w, const struct guest_state *g)
+{
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        put_segment(w, &g->seg[i]);
+    put_segment(w, &g->ldtr);
+    put_segment(w, &g->tr);
+    put_table(w, &g->gdtr);
+    put_table(w, &g->idtr);
+}
+
+static void put_system(struct writer *w, const struct guest_state *g)
+{
+    put(w, g->cr0, 4);
+    put(w, g->cr2, 4);
+    put(w, g->cr3, 4);
+    put(w, g->cr4, 4);
+    for (unsigned i = 0; i < 8; i++)
+        put(w, g->dr[i], 4);
+    put(w, g->sysenter_cs, 4);
+    put(w, g->sysenter_esp, 4);
+    put(w, g->sysenter_eip, 4);
+    put(w, g->tsc_offset, 8);
+}
+
+/* RF counts only until an instruction retires; a stale bit is no state. */
+static uint32_t eflags_now(const struct vcpu *v)
+{
+    uint32_t eflags = guest_eflags(&v->g);
+    return vcpu_rf(v) ? eflags : eflags & ~(uint32_t)FLAG_RF;
+}
+
+size_t vcpu_state_bytes(const struct vcpu *v, uint8_t *out, size_t max)
+{
+    const struct guest_state *g = &v->g;
+    struct writer w = {.out = out, .max = max};
+    for (unsigned i = IR_EAX; i <= IR_EDI; i++)
+        put(&w, g->slot[i], 4);
+    put(&w, g->eip, 4);
+    put(&w, eflags_now(v), 4);
+    put(&w, g->cpl, 1);
+    put(&w, g->halted, 1);
+    put(&w, g->int_shadow, 1);
+    put(&w, v->db_pending, 4);
+    put_segments(&w, g);
+    put_system(&w, g);
+    put_x87(&w, &g->x87);
+    return w.used;
+}

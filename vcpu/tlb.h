@@ -1,0 +1,60 @@
+/* tlb.h - softmmu TLB lookups, for the MMU's slow path and the engine's inlined fast path.
+ *
+ * A tag is generation << 32 | page address. Instruction fetches have their own TLB, and consult it
+ * exactly when the page differs from the last fetch's page (fetch_tag) or an instruction crosses
+ * into a second page. What the TLBs hold is therefore a function of the guest's instruction
+ * stream alone, not of how it was cut into blocks: stale translations and accessed bits, which
+ * a guest can see, are the same in every run. */
+#ifndef TANDEM_VCPU_TLB_H
+#define TANDEM_VCPU_TLB_H
+
+#include "vcpu/vcpu_internal.h"
+
+#define PAGE_OFFSET_MASK (PAGE_BYTES - 1)
+#define PAGE_OF(addr) ((addr) & ~PAGE_OFFSET_MASK)
+
+static inline unsigned tlb_index(uint32_t lin_addr)
+{
+    return lin_addr >> PAGE_BITS & (TLB_ENTRIES - 1);
+}
+
+static inline uint64_t tlb_tag(const struct vcpu *v, uint32_t lin_addr)
+{
+    return v->tlb_generation << 32 | PAGE_OF(lin_addr);
+}
+
+/* The fetch tag says the privilege too: user rights are checked at the fetch. */
+static inline uint64_t tlb_fetch_tag(const struct vcpu *v, uint32_t lin_addr)
+{
+    return tlb_tag(v, lin_addr) | mem_is_user(v);
+}
+
+static inline bool ram_is_dirty(const struct ram *r, uint32_t phys_addr)
+{
+    uint32_t page = phys_addr >> PAGE_BITS;
+    return r->dirty[page / 64] >> (page % 64) & 1;
+}
+
+static inline void ram_set_dirty(struct ram *r, uint32_t phys_addr)
+{
+    uint32_t page = phys_addr >> PAGE_BITS;
+    r->dirty[page / 64] |= UINT64_C(1) << (page % 64);
+}
+
+static inline uint8_t *tlb_host(const struct tlb_entry *e, uint32_t lin_addr)
+{
+    return (uint8_t *)(e->addend + lin_addr);
+}
+
+static inline unsigned jump_index(uint32_t lin_addr)
+{
+    return (lin_addr ^ lin_addr >> JUMP_CACHE_BITS) & ((1u << JUMP_CACHE_BITS) - 1);
+}
+
+/* Bit 63 keeps the key of a mode 0 block from being that of an empty entry. */
+static inline uint64_t jump_key(uint32_t lin_addr, uint32_t mode)
+{
+    return UINT64_C(1) << 63 | (uint64_t)mode << 32 | lin_addr;
+}
+
+#endif
