@@ -99,13 +99,21 @@ static void drain_tx(struct bus *b, const struct board_device *d, void *state)
             chardev_putc(c, byte);
 }
 
+/* Keeps the least of them at hand: most changes leave it alone or lower it. */
+static void set_tick(struct bus *b, uint64_t *slot, uint64_t tick)
+{
+    b->earliest_stale |= *slot == b->earliest && tick > *slot;
+    *slot = tick;
+    b->earliest = min_u64(b->earliest, tick);
+}
+
 /* When the head of the port's queue reaches the UART: with room, at wire speed. */
 static void input_schedule(struct bus *b, unsigned dev, uint64_t earliest_tick)
 {
     const struct board_device *d = &b->board.device[dev];
     uint64_t ready_ns = b->queue[d->serial].count ? d->hooks->receive_ready_ns(chip_state(b, dev)) : NS_NEVER;
 
-    b->st.input_tick[d->serial] = max_u64(ticks_ceil(ready_ns, b->cfg.shift), earliest_tick);
+    set_tick(b, &b->st.input_tick[d->serial], max_u64(ticks_ceil(ready_ns, b->cfg.shift), earliest_tick));
 }
 
 /* Effects of what the chip just did are stamped `tick`; its next event is no earlier than `next_min`
@@ -130,7 +138,8 @@ static void chip_settled(struct bus *b, unsigned dev, uint64_t tick, uint64_t ne
             pins_changed(b, dev, changed, tick);
     }
     if (d->chip->next_event)
-        b->st.next_tick[dev] = max_u64(ticks_ceil(d->chip->next_event(s), b->cfg.shift), earliest);
+        set_tick(b, &b->st.next_tick[dev],
+                 max_u64(ticks_ceil(d->chip->next_event(s), b->cfg.shift), earliest));
 }
 
 /* --- accesses --- */
@@ -162,11 +171,13 @@ static void reset_board(struct bus *b, uint64_t tick)
 }
 
 /* An earlier access may have moved an event into the shadow of its own latency: it comes first. */
-static void advance_before_access(struct bus *b, unsigned dev, uint64_t answer_tick, uint64_t now_ns)
+static void advance_before_access(struct bus *b, unsigned dev, uint64_t tick, uint64_t answer_tick)
 {
     const struct board_device *d = &b->board.device[dev];
+    uint64_t now_ns = ticks_to_ns(tick, b->cfg.shift);
 
-    if (!d->chip->next_event || d->chip->next_event(chip_state(b, dev)) > now_ns)
+    if (tick >= b->st.floor_tick[dev] || !d->chip->next_event ||
+        d->chip->next_event(chip_state(b, dev)) > now_ns)
         return;
     d->chip->advance(chip_state(b, dev), now_ns);
     chip_settled(b, dev, answer_tick, answer_tick);
@@ -192,7 +203,7 @@ uint32_t bus_access(void *bus, const struct access *a)
         return 0;
     }
     const struct board_device *d = &b->board.device[r->dev];
-    advance_before_access(b, r->dev, answer_tick, now_ns);
+    advance_before_access(b, r->dev, a->tick, answer_tick);
     if (a->kind == ACCESS_PIO_WRITE || a->kind == ACCESS_MMIO_WRITE)
         d->chip->write(chip_state(b, r->dev), offset, a->size, a->value & size_mask(a->size), now_ns);
     else
@@ -355,16 +366,30 @@ void bus_step(void *bus, uint64_t tick)
     bus_flush_if_due(b);
 }
 
-uint64_t bus_next_event(void *bus)
+static void find_earliest(struct bus *b)
 {
-    const struct bus *b = bus;
-    uint64_t next = b->cfg.replay ? inputlog_next_tick(b->cfg.replay) : TICK_NEVER;
+    uint64_t earliest = TICK_NEVER;
 
     for (unsigned dev = 0; dev < b->board.ndevices; dev++)
-        next = min_u64(next, b->st.next_tick[dev]);
+        earliest = min_u64(earliest, b->st.next_tick[dev]);
     for (unsigned port = 0; port < BOARD_SERIAL_MAX; port++)
-        next = min_u64(next, b->st.input_tick[port]);
-    return next;
+        earliest = min_u64(earliest, b->st.input_tick[port]);
+    b->earliest = earliest;
+    b->earliest_stale = false;
+}
+
+uint64_t bus_next_event(void *bus)
+{
+    struct bus *b = bus;
+
+    if (b->earliest_stale)
+        find_earliest(b);
+    return b->cfg.replay ? min_u64(b->earliest, inputlog_next_tick(b->cfg.replay)) : b->earliest;
+}
+
+void bus_chips_changed(struct bus *b)
+{
+    b->earliest_stale = true;
 }
 
 bool bus_input_waiting(void *bus)
@@ -383,7 +408,8 @@ bool bus_input_waiting(void *bus)
 
 static enum access_class to_access_class(uint8_t c)
 {
-    static const enum access_class map[] = { /* MATCH board_class */
+    static const enum access_class map[] = {
+        /* MATCH board_class */
         [BOARD_POSTED] = CLASS_POSTED,
         [BOARD_SYNC] = CLASS_SYNC,
         [BOARD_PURE] = CLASS_PURE,
@@ -468,6 +494,7 @@ bool bus_init(struct bus *b, const struct bus_config *cfg)
     pc_power_on(&b->pc, &b->board, &cfg->pc);
     init_devices(b);
     init_lines(b);
+    b->earliest_stale = true;
     busmap_init(&b->map);
     for (unsigned i = 0; i < b->board.nports; i++)
         map_ports(b, &b->board.ports[i]);

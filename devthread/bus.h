@@ -33,7 +33,7 @@
 #include <stdint.h>
 
 #define BUS_QUEUE_BYTES INPUTLOG_ENTRY_BYTES
-#define BUS_FLUSH_NS 4000000 /* output waits at most about this long, host time */
+#define BUS_FLUSH_NS    4000000 /* output waits at most about this long, host time */
 /* Where a write resets the machine (bus_access): an address that no guest can reach. */
 #define BUS_RESET_ADDR UINT64_C(0xFFFFFFFFFFFFF000)
 
@@ -56,11 +56,11 @@ struct bus_queue {
 
 struct bus_config {
     unsigned shift;
-    bool sleep;               /* pace idle time by the host's clock */
+    bool sleep; /* pace idle time by the host's clock */
     struct pc_config pc;
-    struct hostio *hostio;    /* not owned; may be NULL where idle and host_io are not called */
-    struct chardev *chardev[BOARD_SERIAL_MAX]; /* not owned; NULL: none */
-    struct inputlog *record, *replay;          /* not owned; NULL: none */
+    struct hostio *hostio; /* not owned; may be NULL where idle and host_io are not called */
+    struct chardev *chardev[BOARD_SERIAL_MAX];       /* not owned; NULL: none */
+    struct inputlog *record, *replay;                /* not owned; NULL: none */
     void (*emit)(void *ctx, const struct effect *e); /* link_effect */
     bool (*stopping)(void *ctx);                     /* link_stopping; any thread */
     void *ctx;
@@ -81,6 +81,8 @@ struct bus {
     uint16_t reset_range;              /* index in map */
 
     /* --- the host's, owned by the holder of the baton --- */
+    uint64_t earliest; /* least of st.next_tick and st.input_tick, unless stale */
+    bool earliest_stale;
     uint64_t intake_tick; /* last step that took input in: there is one such step a tick at most */
     uint64_t flush_ns;    /* host time of the last flush */
     bool replay_strayed;  /* an entry of the log did not fit this machine */
@@ -112,5 +114,7 @@ struct bus_chip {
     void *state;
 };
 bool bus_chip(struct bus *b, unsigned i, struct bus_chip *out);
+/* After their states were replaced (snapshot load). */
+void bus_chips_changed(struct bus *b);
 
 #endif

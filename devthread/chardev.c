@@ -16,10 +16,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READ_CHUNK 1024
-#define WRITE_CHUNK 4096 /* PIPE_BUF: a pipe that polls writable takes this much without blocking */
+#define READ_CHUNK    1024
+#define WRITE_CHUNK   4096 /* PIPE_BUF: a pipe that polls writable takes this much without blocking */
 #define WAIT_SLICE_MS 100
-#define CTRL_A 1
+#define CTRL_A        1
 
 _Static_assert(CHARDEV_STAGE_BYTES <= CHARDEV_RING_BYTES, "a full stage must fit the empty ring");
 
@@ -412,8 +412,8 @@ struct chardev *chardev_open(const char *spec, const struct chardev_env *env, ch
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error code, not the end */
     bool ok = chardev_open_kind(c, err, err_bytes);
     if (ok && !chardev_register(c))
-        ok = chardev_fail(c, err, err_bytes, "%s",
-                          errno == EEXIST ? "another port uses it" : strerror(errno));
+        ok =
+            chardev_fail(c, err, err_bytes, "%s", errno == EEXIST ? "another port uses it" : strerror(errno));
     if (ok)
         return c;
     chardev_free(c);

@@ -29,9 +29,9 @@
 #include <stdint.h>
 
 #define CHARDEV_STAGE_BYTES 4096  /* collected before a hand-over */
-#define CHARDEV_RING_BYTES 65536  /* output that waits for the host */
+#define CHARDEV_RING_BYTES  65536 /* output that waits for the host */
 #define CHARDEV_INPUT_BYTES 4096  /* input that waits for the guest */
-#define CHARDEV_ERR_BYTES 512
+#define CHARDEV_ERR_BYTES   512
 
 struct chardev;
 struct hostio;
@@ -41,7 +41,7 @@ struct chardev_env {
     const char *label; /* "serial0": for messages; static or outliving the chardev */
     /* One line for the user ("char device redirected to /dev/pts/3 (serial0)"); NULL: dropped. */
     void (*notice)(void *ctx, const char *line);
-    void (*quit)(void *ctx); /* Ctrl-A x; any thread, under hostio's lock; NULL: ignored */
+    void (*quit)(void *ctx);     /* Ctrl-A x; any thread, under hostio's lock; NULL: ignored */
     bool (*stopping)(void *ctx); /* the run is being ended: hold nobody up; NULL: never */
     void *ctx;
 };

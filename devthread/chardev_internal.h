@@ -26,16 +26,16 @@ struct chardev {
     int pty_slave_fd;       /* held open, so that the master never sees a hang-up; -1: none */
 
     /* --- owned by the holder of the baton --- */
-    uint32_t staged;                     /* bytes in stage[] */
-    uint8_t stage[CHARDEV_STAGE_BYTES];  /* output not handed over yet */
+    uint32_t staged;                    /* bytes in stage[] */
+    uint8_t stage[CHARDEV_STAGE_BYTES]; /* output not handed over yet */
 
     /* --- under hostio's lock --- */
     struct hostio_source rd, wr, listener; /* fd -1: none */
-    bool connected;      /* output has somewhere to go */
-    bool input_ended;    /* end of file, and nobody can come again */
-    bool discard;        /* input is thrown away */
-    bool stalled;        /* patience ran out: output is lost until a write succeeds */
-    bool escape_seen;    /* Ctrl-A was the last key */
+    bool connected;                        /* output has somewhere to go */
+    bool input_ended;                      /* end of file, and nobody can come again */
+    bool discard;                          /* input is thrown away */
+    bool stalled;                          /* patience ran out: output is lost until a write succeeds */
+    bool escape_seen;                      /* Ctrl-A was the last key */
     uint32_t out_head, out_count;
     uint32_t in_head, in_count;
     char error[CHARDEV_ERR_BYTES]; /* first write error */

@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #define SOCKET_PATIENCE_MS 1000 /* a client that does not read holds the guest up this long, once */
-#define BACKLOG 4
-#define OPTIONS_ACCEPTED "accepted options: server[=on|off], wait[=on|off], nowait"
+#define BACKLOG            4
+#define OPTIONS_ACCEPTED   "accepted options: server[=on|off], wait[=on|off], nowait"
 
 struct socket_spec {
     char address[512]; /* before the first comma */

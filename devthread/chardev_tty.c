@@ -13,7 +13,7 @@
 
 static const int caught[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 #define NCAUGHT (sizeof(caught) / sizeof(caught[0]))
-#define NFATAL 5 /* the first of them: errors of the process itself */
+#define NFATAL  5 /* the first of them: errors of the process itself */
 
 static struct {
     volatile sig_atomic_t raw; /* `saved` is to be put back on `fd` */

@@ -19,8 +19,8 @@ struct devthread {
     struct chardev *chardev[DEVTHREAD_SERIAL_MAX];
     struct inputlog *record, *replay;
     pthread_t thread;
-    bool started;          /* `thread` runs */
-    bool quit_requested;   /* under hostio's lock */
+    bool started;        /* `thread` runs */
+    bool quit_requested; /* under hostio's lock */
     char error[CHARDEV_ERR_BYTES];
 };
 
@@ -111,7 +111,8 @@ static bool open_logs(struct devthread *d, char *err, size_t err_bytes)
     d->cfg.pc.rtc_seconds = h.rtc_seconds;
     if (h.shift == d->cfg.shift)
         return true;
-    snprintf(err, err_bytes, "rrfile=%.200s: recorded with shift=%u, which this machine needs too (it has %u)",
+    snprintf(err, err_bytes,
+             "rrfile=%.200s: recorded with shift=%u, which this machine needs too (it has %u)",
              d->cfg.replay_file, h.shift, d->cfg.shift);
     return false;
 }
@@ -333,6 +334,11 @@ bool devthread_chip(struct devthread *d, unsigned i, struct devthread_chip *out)
         return false;
     *out = (struct devthread_chip){c.name, c.chip, c.state};
     return true;
+}
+
+void devthread_chips_changed(struct devthread *d)
+{
+    bus_chips_changed(&d->bus);
 }
 
 /* The vCPU left its loop at `tick`, perhaps with effects due there: lines are set, the rest is moot. */

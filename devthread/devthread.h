@@ -9,8 +9,10 @@
  *     vcpu_run() ...  VCPU_EXIT_RESET or _TRIPLE_FAULT: devthread_reset(d, vcpu_tick(v)), vcpu_reset(v)
  *     devthread_stop(d); devthread_destroy(d);
  *
+ * EFFECT_EXIT carries the exit status (pc_debug_exit_status).
+ *
  * Threads: every function on the thread that created it, or on the vCPU's while the creator waits;
- * exceptions are named. EFFECT_EXIT carries the exit status (pc_debug_exit_status). link_stop(devthread_link(d)) from a signal handler is the way to end a run.
+ * exceptions are named. link_stop(devthread_link(d)) from a signal handler is the way to end a run.
  * Errors: one line in err that names the option and says what is accepted. */
 #ifndef TANDEM_DEVTHREAD_DEVTHREAD_H
 #define TANDEM_DEVTHREAD_DEVTHREAD_H
@@ -27,18 +29,18 @@
 #define DEVTHREAD_QUANTUM_NS 1000000 /* default quantum in virtual ns: bounds how late input is seen */
 
 struct devthread_config {
-    enum link_mode mode;                      /* -devthread mode= */
-    unsigned shift;                           /* -icount shift= */
-    bool sleep;                               /* -icount sleep=on */
-    uint64_t quantum_ticks;                   /* 0: DEVTHREAD_QUANTUM_NS worth of ticks */
-    const char *serial[DEVTHREAD_SERIAL_MAX]; /* chardev.h specifications; NULL or "none": not fitted */
-    struct pc_config pc;                      /* com[] is set from serial[] */
-    const char *record_file;                  /* -icount rr=record,rrfile=F; NULL: none */
-    const char *replay_file;                  /* -icount rr=replay,rrfile=F; NULL: none */
-    int host_cpu;                             /* device thread's host CPU; -1: not pinned */
-    int64_t spin_iterations;                  /* before parking (place.h); -1: link_default_spin() */
-    uint64_t jitter_seed;                     /* test: link_config */
-    uint64_t plant_late;                      /* test: link_config */
+    enum link_mode mode;                         /* -devthread mode= */
+    unsigned shift;                              /* -icount shift= */
+    bool sleep;                                  /* -icount sleep=on */
+    uint64_t quantum_ticks;                      /* 0: DEVTHREAD_QUANTUM_NS worth of ticks */
+    const char *serial[DEVTHREAD_SERIAL_MAX];    /* chardev.h specifications; NULL or "none": not fitted */
+    struct pc_config pc;                         /* com[] is set from serial[] */
+    const char *record_file;                     /* -icount rr=record,rrfile=F; NULL: none */
+    const char *replay_file;                     /* -icount rr=replay,rrfile=F; NULL: none */
+    int host_cpu;                                /* device thread's host CPU; -1: not pinned */
+    int64_t spin_iterations;                     /* before parking (place.h); -1: link_default_spin() */
+    uint64_t jitter_seed;                        /* test: link_config */
+    uint64_t plant_late;                         /* test: link_config */
     void (*notice)(void *ctx, const char *line); /* one line for the user, no newline; NULL: dropped */
     void *notice_ctx;
 };
@@ -83,5 +85,7 @@ struct devthread_chip {
 /* Chips and pseudo-chips (the board's own state, input queues) in a fixed order; false: i is past the
  * last. */
 bool devthread_chip(struct devthread *d, unsigned i, struct devthread_chip *out);
+/* After a snapshot has replaced their states (then link_load). */
+void devthread_chips_changed(struct devthread *d);
 
 #endif

@@ -17,20 +17,20 @@
 #include <stdint.h>
 
 #define HOSTIO_SOURCES_MAX 32
-#define HOSTIO_FOREVER UINT64_MAX
-#define HOSTIO_POLL_NS 1000000 /* hostio_poll looks at the host at most this often */
+#define HOSTIO_FOREVER     UINT64_MAX
+#define HOSTIO_POLL_NS     1000000 /* hostio_poll looks at the host at most this often */
 
 enum hostio_role { HOSTIO_SERVICE, HOSTIO_IDLE, HOSTIO_ROLES };
 
 struct hostio;
 
 struct hostio_source {
-    int fd;                                      /* set before hostio_add */
-    uint32_t events;                             /* EPOLLIN | EPOLLOUT that are waited for; 0: none */
-    void (*ready)(void *ctx, uint32_t events);   /* under the lock */
+    int fd;                                    /* set before hostio_add */
+    uint32_t events;                           /* EPOLLIN | EPOLLOUT that are waited for; 0: none */
+    void (*ready)(void *ctx, uint32_t events); /* under the lock */
     void *ctx;
-    bool registered;                             /* hostio's */
-    bool always;                                 /* hostio's: a plain file, which is always ready */
+    bool registered; /* hostio's */
+    bool always;     /* hostio's: a plain file, which is always ready */
 };
 
 /* NULL with errno. */

@@ -9,17 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOG_MAGIC "tandem-input-log 1"
-#define LINE_BYTES (2 * INPUTLOG_ENTRY_BYTES + 64) /* the longest line, its newline and a NUL */
+#define LOG_MAGIC   "tandem-input-log 1"
+#define LINE_BYTES  (2 * INPUTLOG_ENTRY_BYTES + 64) /* the longest line, its newline and a NUL */
 #define ERROR_BYTES 256
 
 struct inputlog {
     FILE *file;
     char *path;
-    uint64_t line;              /* lines read */
-    bool more;                  /* replay: `entry` holds the next one */
-    char error[ERROR_BYTES];    /* first error while running */
-    char text[LINE_BYTES];      /* current line */
+    uint64_t line;               /* lines read */
+    bool more;                   /* replay: `entry` holds the next one */
+    char error[ERROR_BYTES];     /* first error while running */
+    char text[LINE_BYTES];       /* current line */
     struct inputlog_entry entry; /* replay: the next entry */
     struct inputlog_entry out;   /* replay: the last one taken; record: the last one written (tick, source) */
 };
@@ -128,8 +128,8 @@ static bool read_header(struct inputlog *l, struct inputlog_header *h)
 
     if (read_line(l) != LINE_OK || strcmp(l->text, LOG_MAGIC) != 0)
         return false;
-    if (read_line(l) != LINE_OK || !(p = parse_word(l->text, "shift ")) || !(p = parse_u64(p, &shift)) || *p ||
-        shift > ICOUNT_SHIFT_MAX)
+    if (read_line(l) != LINE_OK || !(p = parse_word(l->text, "shift ")) || !(p = parse_u64(p, &shift)) ||
+        *p || shift > ICOUNT_SHIFT_MAX)
         return false;
     h->shift = (unsigned)shift;
     return read_line(l) == LINE_OK && (p = parse_word(l->text, "rtc ")) && parse_rtc(p, &h->rtc_seconds);

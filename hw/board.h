@@ -13,10 +13,10 @@
 #include <stdint.h>
 
 #define BOARD_DEVICES_MAX 16
-#define BOARD_PORTS_MAX 48
-#define BOARD_WIRES_MAX 16
-#define BOARD_SERIAL_MAX 4
-#define BOARD_IRQ_LINES 16
+#define BOARD_PORTS_MAX   48
+#define BOARD_WIRES_MAX   16
+#define BOARD_SERIAL_MAX  4
+#define BOARD_IRQ_LINES   16
 
 /* How a port range may be served (design, section 4, rules 3 to 5). MATCH board_class */
 enum board_class {
@@ -28,16 +28,16 @@ enum board_class {
 
 /* What a serial port offers to a back end. */
 struct board_serial_hooks {
-    bool (*take_tx)(void *s, uint8_t *byte);      /* next character sent; false: none */
-    uint64_t (*receive_ready_ns)(const void *s);  /* NS_NEVER: no room until the guest does something */
+    bool (*take_tx)(void *s, uint8_t *byte);     /* next character sent; false: none */
+    uint64_t (*receive_ready_ns)(const void *s); /* NS_NEVER: no room until the guest does something */
     void (*receive)(void *s, uint8_t byte, uint64_t now_ns);
 };
 
 struct board_device {
-    const char *name;                        /* "com1" */
+    const char *name; /* "com1" */
     const struct chip_class *chip;
-    uint32_t state_offset;                   /* of the chip's state in the machine struct, bytes */
-    uint32_t latency_ns;                     /* least virtual time from an access to its effects */
+    uint32_t state_offset; /* of the chip's state in the machine struct, bytes */
+    uint32_t latency_ns;   /* least virtual time from an access to its effects */
     bool present;
     bool local;                              /* touched by the CPU's thread only */
     int8_t serial;                           /* serial port number, -1: none */
@@ -48,12 +48,12 @@ struct board_device {
 };
 
 struct board_ports {
-    uint16_t first, last;  /* inclusive */
-    uint8_t device;        /* device number */
-    uint8_t base_offset;   /* chip offset of `first` */
-    uint8_t read_class;    /* enum board_class */
+    uint16_t first, last; /* inclusive */
+    uint8_t device;       /* device number */
+    uint8_t base_offset;  /* chip offset of `first` */
+    uint8_t read_class;   /* enum board_class */
     uint8_t write_class;
-    uint8_t width;         /* widest access, bytes */
+    uint8_t width; /* widest access, bytes */
 };
 
 /* Output pin `pin` of a device drives interrupt line `line`; lines with several drivers are ORed. */

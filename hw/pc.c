@@ -75,8 +75,8 @@ static const struct board_serial_hooks com_hooks = {
 
 #define COM_DEVICE(n)                                                                                        \
     {                                                                                                        \
-        .name = "com" #n, .chip = &ns16550_class, .state_offset = offsetof(struct pc, com[(n) - 1]),         \
-        .latency_ns = ISA_CYCLE_NS, .serial = (n) - 1, .hooks = &com_hooks                                   \
+        .name = "com" #n, .chip = &ns16550_class, .state_offset = offsetof(struct pc, com[(n)-1]),           \
+        .latency_ns = ISA_CYCLE_NS, .serial = (n)-1, .hooks = &com_hooks                                     \
     }
 
 static const struct board_device devices[PC_DEV_COUNT] = {
@@ -164,8 +164,8 @@ static const struct board_ports com_ports[] = {
 };
 
 static const struct board_wire wires[] = {
-    {PC_DEV_PIT, 0, 0},  {PC_DEV_KBC, 0, 1},  {PC_DEV_RTC, 0, 8},
-    {PC_DEV_PM, 0, PIIX4_PM_SCI_IRQ}, {PC_DEV_KBC, 1, 12},
+    {PC_DEV_PIT, 0, 0},  {PC_DEV_KBC, 0, 1}, {PC_DEV_RTC, 0, 8}, {PC_DEV_PM, 0, PIIX4_PM_SCI_IRQ},
+    {PC_DEV_KBC, 1, 12},
 };
 
 #define NELEM(a) (sizeof(a) / sizeof((a)[0]))
@@ -205,9 +205,10 @@ static bool add_debug_exit(struct board *b, const struct pc_config *cfg)
         return false;
     if (!ports_free(b, first, first + size - 1))
         return false;
-    b->ports[b->nports++] =
-        (struct board_ports){(uint16_t)first, (uint16_t)(first + size - 1), PC_DEV_MISC, PCMISC_OFF_DEBUG_EXIT,
-                             BOARD_PURE, BOARD_POSTED, (uint8_t)size};
+    b->ports[b->nports++] = (struct board_ports){(uint16_t)first, (uint16_t)(first + size - 1),
+                                                 PC_DEV_MISC,     PCMISC_OFF_DEBUG_EXIT,
+                                                 BOARD_PURE,      BOARD_POSTED,
+                                                 (uint8_t)size};
     return true;
 }
 

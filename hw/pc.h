@@ -35,12 +35,12 @@ enum pc_device {
 #define PC_DEBUG_EXIT_IOSIZE 2
 
 struct pc_config {
-    uint64_t ram_bytes;          /* for the CMOS memory words */
-    int64_t rtc_seconds;         /* calendar at virtual time zero, Unix seconds */
-    bool com[BOARD_SERIAL_MAX];  /* fitted; ports of the others float high */
-    bool debug_exit;             /* -device isa-debug-exit */
+    uint64_t ram_bytes;         /* for the CMOS memory words */
+    int64_t rtc_seconds;        /* calendar at virtual time zero, Unix seconds */
+    bool com[BOARD_SERIAL_MAX]; /* fitted; ports of the others float high */
+    bool debug_exit;            /* -device isa-debug-exit */
     uint16_t debug_exit_iobase;
-    uint8_t debug_exit_iosize;   /* 1, 2 or 4 bytes */
+    uint8_t debug_exit_iosize; /* 1, 2 or 4 bytes */
 };
 
 struct pc {

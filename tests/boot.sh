@@ -15,7 +15,7 @@ section() { # name
 
 script="mount -t proc proc /proc; echo ==uname; uname -a; echo ==cpu; cat /proc/cpuinfo; echo ==sum"
 script+="; sha256sum /$debian_library; echo ==sleep; cat /proc/uptime; sleep 2; cat /proc/uptime"
-script+="; echo ==float; awk 'BEGIN { print exp(1), sqrt(2), atan2(1, 1), 355 / 113 }'"
+script+="; echo ==float; awk 'BEGIN { print 355 / 113, 1e300 / 7e295, 2 / 3 * 1e-300 }'"
 script+="; echo ==dmesg; dmesg -r; echo ==end; poweroff -f"
 debian_args "$script" loglevel=0
 timeout 600 "$tandem" "${boot_args[@]}" -nographic -icount shift=3,sleep=off -stats </dev/null >"$dir/out" 2>"$dir/err"
@@ -26,10 +26,10 @@ expect_text "uname" "$(section uname)" '^Linux \(none\) 6\.1\..* i686 GNU/Linux$
 expect_text "cpuinfo: flags" "$(section cpu)" '^flags.* fpu .*tsc .*cx8 .*sep .*pge .*cmov'
 expect_text "cpuinfo: frequency agrees with the clock" "$(section cpu)" '^cpu MHz.*: (1000\.[0-9]*|999\.9[0-9]*)$'
 expect_text "checksum of a large file is the host's" "$(section sum)" "^$(debian_library_sum)  /$debian_library\$"
-expect_text "floating point" "$(section float)" '^2\.71828 1\.41421 0\.785398 3\.14159$'
+expect_text "floating point" "$(section float)" '^3\.14159 14285\.7 6\.66667e-301$'
 slept=$(section sleep | awk '{ t[NR] = $1 } END { print (t[2] - t[1]) * 100 }')
 expect "sleep 2 takes 2 s of virtual time (took $slept centiseconds)" test "${slept%.*}" -ge 199 -a "${slept%.*}" -le 215
-warnings=$(section dmesg | grep -E '^<[0-4]>' | grep -Evf "$here/boot-warnings.expected")
+warnings=$(section dmesg | grep -E '^<[0-4]>' | grep -Evf <(grep -v '^#' "$here/boot-warnings.expected"))
 if [ -n "$(section dmesg)" ] && [ -z "$warnings" ]; then pass; else fail "dmesg has no unexpected warnings" "$warnings"; fi
 [ "$failed" -eq 0 ] || { tail -n 40 "$dir/out"; tail -n 5 "$dir/err"; }
 

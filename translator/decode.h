@@ -8,7 +8,7 @@
 /* Attributes of rows (insns.def says what they mean). */
 enum {
     A_LOCK = 1 << 0, A_PRIV = 1 << 1, A_PE = 1 << 2, A_MEM = 1 << 3, A_END = 1 << 4,
-    A_REP = 1 << 5, A_REPC = 1 << 6,
+    A_REP = 1 << 5, A_REPC = 1 << 6, A_NOREP = 1 << 7,
 };
 
 /* Flags that the SDM leaves undefined, by their EFLAGS bits, and values that it does. */

@@ -89,9 +89,9 @@ void reg_store(struct builder *b, unsigned reg, unsigned size, struct value v)
 /* --- addresses --- */
 
 /* A CS override takes the checked way: code segments cannot be written. */
-static bool is_flat(const struct builder *b, unsigned seg)
+bool seg_is_flat(const struct builder *b, unsigned seg)
 {
-    return mode_has(b, TB_MODE_FLAT) && seg < SEG_FS && seg != SEG_CS;
+    return mode_has(b, TB_MODE_FLAT) && (seg == SEG_DS || seg == SEG_ES || seg == SEG_SS);
 }
 
 /* The offset as slot + displacement. */

@@ -71,13 +71,20 @@ bool stack_fits(struct vcpu *v, const struct stack *st, const struct frame *f)
     return ok || raise_sel(v, EXC_SS, st->fault_sel);
 }
 
+static bool frame_probe_slot(struct vcpu *v, const struct stack *st, const struct frame *f, unsigned i)
+{
+    return mem_probe_write(v, st->ss.base + frame_offset(st, f, i), f->width, st->user);
+}
+
+/* In push order: CR2 is the address of the first slot that faults. */
 static bool frame_probe(struct vcpu *v, const struct stack *st, const struct frame *f)
 {
-    uint32_t lowest = frame_offset(st, f, f->count - 1);
-    if (lowest < frame_offset(st, f, 0)) /* usual: the frame does not wrap */
-        return mem_probe_write(v, st->ss.base + lowest, f->count * f->width, st->user);
+    uint32_t first = st->ss.base + frame_offset(st, f, 0);
+    uint32_t lowest = st->ss.base + frame_offset(st, f, f->count - 1);
+    if (lowest < first && (lowest ^ (first + f->width - 1)) < PAGE_BYTES) /* usual: one page */
+        return frame_probe_slot(v, st, f, 0) && mem_probe_write(v, lowest, f->count * f->width, st->user);
     for (unsigned i = 0; i < f->count; i++) {
-        if (!mem_probe_write(v, st->ss.base + frame_offset(st, f, i), f->width, st->user))
+        if (!frame_probe_slot(v, st, f, i))
             return false;
     }
     return true;

@@ -123,13 +123,13 @@ void vcpu_set_cpl(struct vcpu *v, unsigned cpl)
 bool seg_offset_ok(const struct segment *s, uint32_t offset, unsigned bytes)
 {
     uint32_t last = offset + bytes - 1;
-    bool wraps = last < offset;
+    if (last < offset) /* no segment has bytes on both sides of 4 GiB */
+        return false;
     if ((s->access & (8 | 4)) == 4) { /* expand-down data: SDM 3A 5.3 */
         uint32_t top = s->access & SEG_ACC_DB ? UINT32_MAX : 0xffff;
-        return !wraps && offset > s->limit && last <= top;
+        return offset > s->limit && last <= top;
     }
-    /* A wrap at 4 GiB is let through in a 4 GiB segment: what flat code gets without checks. */
-    return last <= s->limit && (!wraps || s->limit == UINT32_MAX);
+    return last <= s->limit;
 }
 
 static bool seg_type_ok(const struct segment *s, bool write)

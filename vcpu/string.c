@@ -165,7 +165,7 @@ static bool step_ins(struct vcpu *v, const struct string_insn *x)
     uint16_t port = (uint16_t)v->g.slot[IR_EDX];
     uint32_t lin_addr;
     bool user = mem_is_user(v);
-    if (!io_allowed(v, port, x->bytes) || !element_addr(v, x, SEG_ES, IR_EDI, true, &lin_addr) ||
+    if (!element_addr(v, x, SEG_ES, IR_EDI, true, &lin_addr) ||
         !mem_probe_write(v, lin_addr, x->bytes, user))
         return false;
     bool stored = mem_write(v, lin_addr, x->bytes, user, io_port_read(v, port, x->bytes));
@@ -178,7 +178,7 @@ static bool step_outs(struct vcpu *v, const struct string_insn *x)
 {
     uint16_t port = (uint16_t)v->g.slot[IR_EDX];
     uint32_t value;
-    if (!io_allowed(v, port, x->bytes) || !element_read(v, x, x->seg, IR_ESI, &value))
+    if (!element_read(v, x, x->seg, IR_ESI, &value))
         return false;
     io_port_write(v, port, x->bytes, value);
     reg_add(v, x, IR_ESI, (uint32_t)x->step);
@@ -458,9 +458,11 @@ enum helper_result helper_SCAS(struct vcpu *v, const struct ir_op *op)
     return string_run(v, op, &(struct string_kind){step_scas, bulk_scas, stop_on_zf});
 }
 
-/* Port instructions end their block even without REP. */
+/* Port instructions end their block even without REP, and check their permission even when ECX is 0. */
 static enum helper_result io_string_run(struct vcpu *v, const struct ir_op *op, step_fn *step)
 {
+    if (!io_allowed(v, (uint16_t)v->g.slot[IR_EDX], 1u << op->size))
+        return HELPER_FAULT;
     enum helper_result result = string_run(v, op, &(struct string_kind){step, bulk_none, stop_never});
     if (result == HELPER_OK && !(op->aux & 3))
         v->g.eip = op->imm2;

@@ -15,9 +15,10 @@
 #endif
 #define QUANTUM 3
 #define NEVER 200
+#define STIRS 2    /* how often host I/O wakes the device thread of mode adaptive */
 #define TSLOTS (TMAX + 8)
 
-mtype = { ACCESS, STEP, AHEAD, IDLE, FREE, VCPU, DEVICE };
+mtype = { ACCESS, STEP, AHEAD, IDLE, FREE, VCPU, DEVICE, NONE, POST, SYNC, SETTLE };
 
 /* --- owned by the holder of the baton --- */
 byte next_event = 1;   /* the device's timer */
@@ -164,24 +165,26 @@ inline dev_serve()
 active proctype device()
 {
     DEV_LOCALS;
+    bool last = false;
     do
-    :: stop -> break
-    :: else ->
+    :: true ->
+        last = stop;  /* after a stop it serves once more, then leaves */
         dev_serve();
-#ifdef BUG_DEVICE_PARKS_BLINDLY
-        dev_asleep = true;
-        io_wake -> io_wake = false;
-        dev_asleep = false
-#else
-        dev_asleep = true;
         if
-        :: len(msgq) == 0 && !stop -> io_wake -> io_wake = false
-        :: len(msgq) != 0 || stop
-        fi;
-        dev_asleep = false
+        :: last -> break
+        :: else ->
+            dev_asleep = true;
+#ifdef BUG_DEVICE_PARKS_BLINDLY
+            io_wake -> io_wake = false;
+#else
+            if
+            :: len(msgq) == 0 && !stop -> io_wake -> io_wake = false  /* host_io */
+            :: len(msgq) != 0 || stop
+            fi;
 #endif
+            dev_asleep = false
+        fi
     od;
-    dev_serve();
     baton = FREE;
     unpark_vcpu()
 }
@@ -193,13 +196,12 @@ active proctype device()
     DEV_LOCALS;
     byte stirs = 0;
     do
-    :: stop || stirs == 3 -> break
-    :: else ->
+    :: stop || stirs == STIRS -> break
+    :: stirs < STIRS ->
         stirs++;  /* host_io returns: something came in */
         if
         :: atomic { baton == FREE -> baton = DEVICE };
             dev_serve();
-            if :: len(msgq) != 0 -> dev_serve() :: true fi;
             baton = FREE;
 #ifndef BUG_SILENT_DROP
             unpark_vcpu()
@@ -218,33 +220,22 @@ active proctype stopper()
 
 /* --- the vCPU's thread (link.c) --- */
 
-inline next_pending(result)
-{
-    d_step {
-        i = 0;
-        do
-        :: i < TSLOTS && pending[i] == 0 -> i++
-        :: else -> break
-        od;
-        result = (i < TSLOTS -> i : NEVER);
-        i = 0
-    }
-}
+/* An operation of the vCPU; SETTLE only waits for what is out. WAITS: it needs the answer. */
+#define WAITS (op == SYNC || op == STEP || op == IDLE || op == SETTLE)
 
 inline limit_update()
 {
-    d_step {
-        i = 0;
-        do
-        :: i < TSLOTS && pending[i] == 0 -> i++
-        :: else -> break
-        od;
-        limit = (i < TSLOTS -> i : NEVER);
-        min_to(limit, horizon_seen);
-        min_to(limit, bound);
-        min_to(limit, soft);
-        i = 0
-    }
+    i = 0;
+    do
+    :: i < TSLOTS && pending[i] == 0 -> i++
+    :: else -> break
+    od;
+    effect_next = (i < TSLOTS -> i : NEVER);
+    limit = effect_next;
+    min_to(limit, horizon_seen);
+    min_to(limit, bound);
+    min_to(limit, soft);
+    i = 0
 }
 
 inline horizon_take_in()
@@ -257,156 +248,138 @@ inline horizon_take_in()
         if
         :: horizon == quantum_end && horizon != ahead_of && horizon > tick + 1 -> soft = horizon - 1
         :: else
-        fi
+        fi;
 #endif
-    };
-    limit_update()
-}
-
-inline collect()
-{
-    d_step {
-        do
-        :: ring?e -> assert(e >= tick); pending[e]++  /* A4: no effect in the vCPU's past */
-        :: empty(ring) -> break
-        od;
-        e = 0
+        limit_update()
     }
 }
 
 inline all_served()
 {
     seen = served;
-    collect();
-    d_step { ok = (seen == out); seen = 0; if :: ok -> out_seen = out :: else fi }
-}
-
-/* Takes the baton if it is free, and then serves what is in the queue before anything else. */
-inline vcpu_take()
-{
-    if
-    :: atomic { baton == FREE -> baton = VCPU; mine = true }
-    :: baton == DEVICE -> mine = false
-    :: baton == VCPU -> mine = true  /* inline: for good */
-    fi;
-#ifndef BUG_NO_DRAIN
-    if
-    :: mine && out_seen != out ->
+    d_step {
         do
-        :: msgq?k, mt, marg -> serve_message(VCPU, k, mt, marg); served = served_count
-        :: empty(msgq) -> break
+        :: len(ring) > 0 -> ring?e; assert(e >= tick); pending[e]++  /* A4: no effect in the vCPU's past */
+        :: else -> break
         od;
-        skip;
-        d_step { k = FREE; mt = 0; marg = 0 };
-        all_served();
-        assert(ok)
-    :: else
-    fi
-#endif
+        e = 0;
+        ok = (seen == out);
+        seen = 0;
+        if :: ok -> out_seen = out :: else fi
+    }
 }
 
-inline vcpu_drop()
+inline baton_take()
 {
-#ifndef INLINE
-    baton = FREE;
-#endif
-    mine = false
-}
-
-inline caught_up()
-{
-    all_served();
-    if
-    :: ok
-    :: else ->
-        vcpu_take();
+    atomic {
         if
-        :: mine -> vcpu_drop(); ok = true
-        :: else
+        :: baton == FREE -> baton = VCPU; mine = true
+        :: baton == DEVICE -> mine = false
+        :: baton == VCPU -> mine = true  /* inline: for good */
         fi
-    fi
+    }
 }
 
-inline wait_served()
+inline drain()
 {
+#ifndef BUG_NO_DRAIN
     do
-    :: true ->
-        caught_up();
-        if :: ok -> break :: else fi;
-#ifdef BUG_LOST_WAKE
-        vcpu_asleep = true;      /* announced after the look, and no second look */
-#else
-        vcpu_asleep = true;
-        caught_up();
-        if :: ok -> vcpu_asleep = false; break :: else fi;
+    :: msgq?k, mt, marg -> serve_message(VCPU, k, mt, marg); served = served_count
+    :: empty(msgq) -> break
+    od;
+    k = FREE; mt = 0; marg = 0;
+    all_served();
+    assert(ok)
 #endif
-        !vcpu_asleep
-    od;
-    skip;
-    horizon_take_in()
 }
 
-inline settle()
+/* The vCPU holds the baton: it is the device. */
+inline serve_here()
 {
-    if :: out_seen != out -> wait_served() :: else fi
+    atomic {
+        if
+        :: op == POST || op == SYNC -> device_access(VCPU, tick, lat)
+        :: op == STEP -> device_step(VCPU, tick)
+        :: op == IDLE -> device_idle(tick, effect_next)
+        :: op == AHEAD || op == SETTLE
+        fi
+    }
 }
 
-inline send(kind_, arg_)
+inline send()
 {
-    do
-    :: full(msgq) -> settle()
-    :: nfull(msgq) -> break
-    od;
-    atomic { msgq!kind_, tick, arg_; out++ };
+    d_step {
+        if
+        :: op == POST || op == SYNC -> msgq!ACCESS, tick, lat
+        :: op == STEP -> msgq!STEP, tick, 0
+        :: op == AHEAD -> msgq!AHEAD, tick, 0
+        :: op == IDLE -> msgq!IDLE, tick, effect_next
+        fi;
+        out++;
+        sent = true
+    };
 #ifdef THREAD
     atomic { if :: dev_asleep -> dev_asleep = false; io_wake = true :: else fi }
 #endif
 }
 
-inline access_vcpu(lat, waits)
+inline posted()
 {
-    vcpu_take();
-    if
-    :: mine ->
-        atomic { device_access(VCPU, tick, lat) };
-        horizon_take_in();
-        vcpu_drop()
-    :: else ->
-        send(ACCESS, lat);
-        if
-        :: waits -> wait_served()
-        :: else ->
+    d_step {
 #ifndef BUG_NO_BOUND
-            d_step { min_to(bound, tick + lat) };
+        if :: op == POST -> min_to(bound, tick + lat) :: else fi;
 #endif
-            limit_update()
-        fi
-    fi
-}
-
-inline step_vcpu()
-{
-    vcpu_take();
-    if
-    :: mine -> atomic { device_step(VCPU, tick) }; horizon_take_in(); vcpu_drop()
-    :: else -> send(STEP, 0); wait_served()
-    fi
-}
-
-inline arrive()
-{
-    if :: tick >= bound -> settle() :: else fi;
-    if
-    :: tick >= horizon_seen ->
-        settle();
-        if :: tick >= horizon_seen -> step_vcpu() :: else fi
-    :: tick < horizon_seen && tick >= soft ->
-        ahead_of = horizon_seen;
-        send(AHEAD, 0);
-        soft = NEVER;
+        if :: op == AHEAD -> soft = NEVER :: else fi;
         limit_update()
-    :: else
+    }
+}
+
+/* Announce the sleep, look once more, sleep: the caller's loop does the looking. */
+inline park()
+{
+    if
+    :: !announced ->
+        vcpu_asleep = true;
+        announced = true
+#ifdef BUG_LOST_WAKE
+        ; !vcpu_asleep; announced = false
+#endif
+    :: announced -> !vcpu_asleep; announced = false
     fi
+}
+
+/* link_post, link_sync, step_at, link_idle and settle in one, for there is one copy of each part only:
+ * the vCPU either gets the baton, or sends and, where it must, waits for `served` or the baton. */
+inline operate()
+{
+    sent = (op == SETTLE);
+    announced = false;
+    do
+    :: true ->
+        ok = false;
+        if :: sent -> all_served() :: else fi;
+        if
+        :: ok -> horizon_take_in(); break
+        :: else -> baton_take()
+        fi;
+        if
+        :: mine ->
+            if :: out_seen != out -> drain() :: else fi;
+            if :: !sent -> serve_here() :: else fi;
+            horizon_take_in();
+#ifndef INLINE
+            baton = FREE;
+#endif
+            break
+        :: !mine && !sent && nfull(msgq) ->
+            send();
+            if :: !WAITS -> posted(); break :: else fi
+        :: !mine && !sent && full(msgq) -> all_served(); if :: !ok -> park() :: else fi
+        :: !mine && sent -> park()
+        fi
+    od;
+    skip;
+    d_step { vcpu_asleep = false; announced = false; mine = false; ok = false; sent = false }
 }
 
 inline take_effects()
@@ -418,53 +391,75 @@ inline take_effects()
         :: i < tick -> assert(pending[i] == 0); i++  /* A5: none was passed over */
         :: else -> break
         od;
-        i = 0
-    };
-    limit_update()
+        limit_update()
+    }
 }
 
-inline idle_vcpu()
+/* link_arrive, one turn of it. */
+inline arrive()
 {
-    settle();
-    next_pending(arg);
-    vcpu_take();
-    if
-    :: mine -> d_step { device_idle(tick, arg) }; horizon_take_in(); vcpu_drop()
-    :: else -> send(IDLE, arg); wait_served()
-    fi;
-    arg = 0;
-    if
-    :: answer == tick -> step_vcpu(); take_effects()  /* link_poke */
-    :: else -> tick = (answer < TMAX -> answer : TMAX)
-    fi
+    d_step {
+        if
+        :: out_seen != out && (tick >= bound || tick >= horizon_seen) -> op = SETTLE
+        :: else ->
+            if
+            :: tick >= horizon_seen -> op = STEP
+            :: tick < horizon_seen && tick >= soft -> op = AHEAD; ahead_of = horizon_seen
+            :: else -> op = NONE
+            fi
+        fi
+    }
 }
 
 inline instruction()
 {
     if
-    :: skip
-    :: access_vcpu(1, false)
-    :: access_vcpu(2, false)
-    :: access_vcpu(1, true)
-    fi;
-    tick++
+    :: op = NONE
+    :: op = POST; lat = 1
+    :: op = POST; lat = 2
+    :: op = SYNC; lat = 1
+    :: op = (out_seen != out -> SETTLE : IDLE)
+    fi
+}
+
+/* After the operation: the tick moves on, by one or by a warp; or a poke is due. */
+inline move_on()
+{
+    d_step {
+        poke = false;
+        if
+        :: op == IDLE && answer == tick -> poke = true
+        :: op == IDLE && answer != tick -> tick = (answer < TMAX -> answer : TMAX)
+        :: op == SETTLE || op == STEP || op == AHEAD
+        :: else -> if :: below -> tick++ :: else fi
+        fi;
+        op = NONE;
+        lat = 0
+    }
 }
 
 active proctype vcpu()
 {
-    byte i = 0, e = 0, seen = 0, arg = 0, mt = 0, marg = 0;
-    mtype k = FREE;
-    bool ok = false, mine = false;
+    byte i = 0, e = 0, seen = 0, mt = 0, marg = 0, lat = 0, effect_next = NEVER;
+    mtype k = FREE, op = NONE;
+    bool ok = false, mine = false, sent = false, announced = false, poke = false, below = false;
     do
-    :: tick >= TMAX -> break
-    :: tick < TMAX && tick >= limit -> arrive(); take_effects()
-    :: tick < TMAX && tick < limit ->
+    :: tick >= TMAX && out_seen == out -> break
+    :: else ->
+        below = (tick < limit);
         if
-        :: instruction()
-        :: idle_vcpu(); if :: tick < TMAX && tick < limit -> instruction() :: else fi
-        fi
+        :: tick >= TMAX -> op = SETTLE
+        :: else ->
+            if
+            :: poke -> op = STEP
+            :: !poke && !below -> arrive()
+            :: !poke && below -> instruction()
+            fi
+        fi;
+        if :: op != NONE -> operate() :: else fi;
+        if :: !below || poke -> take_effects() :: else fi;
+        move_on()
     od;
-    settle();
     done = true
 }
 

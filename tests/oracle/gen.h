@@ -14,7 +14,7 @@ struct oracle_row {
     uint8_t span;           /* opcodes, or x87 ModRM bytes */
     int16_t modrm;          /* x87 register forms: first ModRM byte, else -1 */
     uint8_t test;           /* enum insn_test */
-    bool x87, x87_compare;
+    bool x87, x87_compare, x87_env;
     uint32_t undefined;     /* U_* */
     const char *mnemonic;
     uint64_t cases, completed, faulted; /* filled by the driver */

@@ -22,6 +22,17 @@ static bool comparable(const struct test_result *native)
     return !(native->fetch_fault && native->cr2 >= DATA_BASE && native->cr2 < DATA_BASE + DATA_BYTES);
 }
 
+/* What the SDM leaves to the implementation: an operand that wraps around at 4 GiB may raise #GP or #SS (the
+ * emulator accesses both ends, which are not mapped), and which operand of CMPS, or field of an x87 environment, faults first. */
+static bool allowed_fault(const struct oracle_row *row, const struct test_result *n, const struct test_result *e)
+{
+    if ((n->vector == 13 || n->vector == 12) && n->error == 0 && e->vector == 14 && (e->cr2 >= 0xffffffe0u || e->cr2 < 32))
+        return n->out.eip == e->out.eip;
+    if (!row || n->vector != 14 || e->vector != 14 || n->out.eip != e->out.eip)
+        return false;
+    return !strcmp(row->mnemonic, "CMPS") || (row->x87_env && n->cr2 >> 12 == e->cr2 >> 12);
+}
+
 #define DIFFER(...) (show ? (void)printf(__VA_ARGS__) : (void)0, differ++)
 
 static unsigned compare_fpu(const struct fpu_image *n, const struct fpu_image *e, const struct undefined *u, bool show)
@@ -64,7 +75,8 @@ static unsigned compare(const struct test_result *n, const struct test_result *e
         for (unsigned i = 0; i < 8; i++)
             if (n->out.gpr[i] != e->out.gpr[i])
                 DIFFER("    %s: cpu %08x, emulator %08x\n", gpr_name[i], n->out.gpr[i], e->out.gpr[i]);
-        for (unsigned i = 0, shown = 0; i < DATA_BYTES && shown < 4; i++)
+        bool same = memcmp(n->data, e->data, DATA_BYTES) == 0;
+        for (unsigned i = 0, shown = 0; !same && i < DATA_BYTES && shown < 4; i++)
             if (n->data[i] != e->data[i]) {
                 DIFFER("    [%08x]: cpu %02x, emulator %02x\n", DATA_BASE + i, n->data[i], e->data[i]);
                 shown++;
@@ -178,7 +190,7 @@ int main(int argc, char **argv)
             row->cases++;
             *(native.vector == 3 ? &row->completed : &row->faulted) += 1;
         }
-        if (compare(&native, &emulated, &u, false) == 0) {
+        if (compare(&native, &emulated, &u, false) == 0 || allowed_fault(row, &native, &emulated)) {
             passed++;
             continue;
         }

@@ -201,8 +201,11 @@ Test(bus, reset_silences_chips_and_tells_every_line, .init = setup)
     rig_run_to(&rig, 400000);
     rig.neffects = 0;
     uint64_t cmos = rig.bus.pc.rtc.ram[CMOS_EXT_MEM_HI];
-    struct access a = {
-        .tick = rig.tick, .addr = BUS_RESET_ADDR, .range = rig.bus.reset_range, .size = 4, .kind = ACCESS_MMIO_WRITE};
+    struct access a = {.tick = rig.tick,
+                       .addr = BUS_RESET_ADDR,
+                       .range = rig.bus.reset_range,
+                       .size = 4,
+                       .kind = ACCESS_MMIO_WRITE};
     bus_access(&rig.bus, &a);
     for (unsigned line = 0; line < 16; line++)
         cr_expect_geq(irq_effects(line), 1);
@@ -240,7 +243,7 @@ Test(bus, debug_exit_ports_are_checked)
         uint16_t base;
         uint8_t size;
         bool good;
-    } cases[] = {{0x501, 2, true},   {0xF4, 4, true},  {0xF4, 3, false},    {0x3F8, 1, false},
+    } cases[] = {{0x501, 2, true},  {0xF4, 4, true},  {0xF4, 3, false},   {0x3F8, 1, false},
                  {0x3F7, 2, false}, {0x20, 1, false}, {0xFFFF, 2, false}, {0xFFFC, 4, true}};
 
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -136,9 +136,21 @@ Test(chardev, full_disk_is_reported_once)
 
 Test(chardev, errors_say_what_is_accepted)
 {
-    static const char *const bad[] = {"", "stdout", "file:", "file:/nonexistent/x", "unix:", "unix:/nonexistent/x",
-                                      "unix:/tmp/x,serve", "unix:/tmp/x,wait=off", "unix:/tmp/x,server=maybe",
-                                      "tcp:localhost", "tcp:localhost:", "tcp:127.0.0.1:1", "pty:", "vc", "tcp:x:y:z,server"};
+    static const char *const bad[] = {"",
+                                      "stdout",
+                                      "file:",
+                                      "file:/nonexistent/x",
+                                      "unix:",
+                                      "unix:/nonexistent/x",
+                                      "unix:/tmp/x,serve",
+                                      "unix:/tmp/x,wait=off",
+                                      "unix:/tmp/x,server=maybe",
+                                      "tcp:localhost",
+                                      "tcp:localhost:",
+                                      "tcp:127.0.0.1:1",
+                                      "pty:",
+                                      "vc",
+                                      "tcp:x:y:z,server"};
 
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         cr_expect_null(open_spec(bad[i]), "%s", bad[i]);

@@ -276,6 +276,7 @@ Test(except, push_page_fault_is_atomic)
     fx_poke(v, 0x9000, 4, 0x55);
     fx_expect_fault(v, helper_INT(v, &op), EXC_PF, 2, "stack page");
     cr_assert_eq(fx_peek(v, 0x9000, 4), 0x55u, "nothing was written");
+    cr_assert_eq(v->g.cr2, 0x8ffcu, "the second slot pushed");
     fx_user(v);
     fx_protect(v, 0xa000, FX_READ_ONLY); /* the inner stack's page is written by the supervisor */
     fx_expect_fault(v, helper_INT(v, &op), EXC_PF, 3, "inner stack page");

@@ -138,7 +138,10 @@ Test(integer, pusha_popa)
     cr_assert_eq(v->g.slot[IR_EAX], 0xabcd1111u);
     fx_protect(v, 0x8000, FX_READ_ONLY);
     fx_mark(v);
+    v->g.slot[IR_ESP] = 0x8804;
+    fx_mark(v);
     fx_expect_fault(v, helper_PUSHA(v, &op), EXC_PF, 3, "PUSHA");
+    cr_assert_eq(v->g.cr2, 0x8802u, "the first slot pushed");
 }
 
 static enum helper_result enter(unsigned size, uint32_t bytes, uint32_t level)

@@ -160,7 +160,7 @@ struct linear_case {
 
 static const struct linear_case linears[] = {
     {"flat end", FX_UDATA, 0xfffffffc, 4, true, true},
-    {"flat wrap", FX_UDATA, 0xfffffffe, 4, true, true},
+    {"flat wrap", FX_UDATA, 0xfffffffe, 4, true, false},
     {"small last byte", FX_SMALL, 0x1f, 1, true, true},
     {"small over the end", FX_SMALL, 0x1d, 4, true, false},
     {"expand-down below", FX_DOWN, 0xfff, 1, false, false},
