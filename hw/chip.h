@@ -7,6 +7,7 @@
  * Time: advance(s, now) is called exactly when now >= next_event(s) (at the first tick at or
  * after it), and before any read or write at the same tick; it is never called at any other time,
  * so a state's bytes depend only on the guest's accesses and on events, never on who polls.
+ * Afterwards next_event may still be <= now (two edges within one tick): advance is called again.
  * Output pins: outputs(s) is a bit mask of levels (bit numbers in the chip's header); the bus
  * compares it before and after each call and turns changes into IRQ effects. A chip that must
  * show an edge takes two events, one for each level.

@@ -6,8 +6,7 @@
  * after it is written (modes 0, 4), at the end of the period (2) or half period (3) that runs, or
  * one clock after a trigger (1, 5): load_clk. counter_settle() makes that step when the clock has
  * come; value, OUT and the next change of OUT are functions of the settled counter and the clock.
- * OUT0 is shown edge by edge: at most one edge per advance(), and when two or more edges fall
- * between two ticks the pin still shows a pulse, its second edge at the next tick.
+ * OUT0 is shown edge by edge, one per advance(): a pulse shorter than a tick takes two calls at that tick.
  * Port 61h bit 4 follows the refresh rate of the AT (18 clocks, 15.085 us, a toggle).
  * After reset the counters are in mode 3 without a count: OUT high, nothing counts.
  *
@@ -337,10 +336,16 @@ static void settle(struct i8254 *s, uint64_t clk)
 static void advance(void *state, uint64_t now_ns)
 {
     struct i8254 *s = state;
-    uint64_t clk = clk_at(now_ns);
+    uint64_t clk = clk_at(now_ns), edge = clk_at(s->next_ns);
 
     if (now_ns < s->next_ns)
         return;
+    counter_settle(&s->counter[0], edge);
+    if (counter_out(&s->counter[0], edge) != (s->out0 != 0)) {
+        show_out0(s, edge);
+        return;
+    }
+    /* The edge was put off behind an access that has settled the counter meanwhile. */
     counter_settle(&s->counter[0], clk);
     if (counter_out(&s->counter[0], clk) != (s->out0 != 0)) {
         show_out0(s, clk);

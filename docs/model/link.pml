@@ -418,7 +418,7 @@ inline instruction()
     :: op = POST; lat = 1
     :: op = POST; lat = 2
     :: op = SYNC; lat = 1
-    :: op = (out_seen != out -> SETTLE : IDLE)
+    :: !woken -> op = (out_seen != out -> SETTLE : IDLE)
     fi
 }
 
@@ -428,10 +428,10 @@ inline move_on()
     d_step {
         poke = false;
         if
-        :: op == IDLE && answer == tick -> poke = true
+        :: op == IDLE && answer == tick -> poke = true; woken = true  /* or it would halt for ever */
         :: op == IDLE && answer != tick -> tick = (answer < TMAX -> answer : TMAX)
         :: op == SETTLE || op == STEP || op == AHEAD
-        :: else -> if :: below -> tick++ :: else fi
+        :: else -> if :: below -> tick++; woken = false :: else fi
         fi;
         op = NONE;
         lat = 0
@@ -442,7 +442,7 @@ active proctype vcpu()
 {
     byte i = 0, e = 0, seen = 0, mt = 0, marg = 0, lat = 0, effect_next = NEVER;
     mtype k = FREE, op = NONE;
-    bool ok = false, mine = false, sent = false, announced = false, poke = false, below = false;
+    bool ok = false, mine = false, sent = false, announced = false, poke = false, below = false, woken = false;
     do
     :: tick >= TMAX && out_seen == out -> break
     :: else ->

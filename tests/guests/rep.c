@@ -29,14 +29,15 @@ static void check_movs(void)
     const uint8_t *s = src;
     uint8_t *d = dst;
     rep_hits = 0;
-    outb(0x43, 0x34), outb(0x40, (uint8_t)1193), outb(0x40, 1193 >> 8);
+    uint32_t n = shift < 2 ? 119 : 1193; /* some interrupts within the copy */
+    outb(0x43, 0x34), outb(0x40, (uint8_t)n), outb(0x40, (uint8_t)(n >> 8));
     irq_unmask(0);
     __asm__ volatile("sti\n\tmovl %%eax, %%eax\n\trdtsc\n1:\trep movsb\n\tcli\n\tmovl $1b, %5"
                      : "=&a"(lo), "=&d"(hi), "+c"(ecx), "+S"(s), "+D"(d), "=&r"(at) : : "memory", "cc");
     irq_mask_all();
     EXPECT_EQ(ecx, 0);
     EXPECT_EQ(memcmp(src, dst, BYTES), 0);
-    EXPECT(rep_hits >= 1 || shift == 0);
+    EXPECT(rep_hits >= 1);
     uint32_t isr_ticks = 0; /* from the first interrupt on, the handler's own ticks shift the rest */
     for (unsigned i = 0; i < rep_hits && i < 64; i++) {
         uint32_t done = BYTES - rep_regs[i][1];
