@@ -1,7 +1,8 @@
 /* gen_system.c - segment registers, descriptor tables, control registers, ports, and the rest of ring 0.
  * Rows' A_PRIV and A_PE were checked by translate.c; IOPL and TSS checks are the helpers'.
  *
- * NOT MODELLED: INVLPG outside flat mode (or through FS, GS) checks the segment limit of its operand. */
+ * NOT MODELLED: INVLPG outside flat mode (or through CS, FS, GS) checks the segment limit of its operand.
+ * ARPL writes memory that it leaves unchanged, too; processors do not. */
 #include "translator/gen.h"
 #include "translator/operand.h"
 
@@ -195,13 +196,20 @@ void gen_LSL(struct builder *b, const struct insn *in) { gen_load_attr(b, in, HE
 
 void gen_ARPL(struct builder *b, const struct insn *in)
 {
-    const struct place d = opnd_place(b, in, 0, ACCESS_RW);
     const unsigned src = opnd_slot(b, in, 1);
-    if (d.is_mem) /* processors read first: a page that is not there reports a read */
-        emit_load(b, IR_LD, 1, emit_temp(b), d.at);
+    struct ir_op *o;
+    if (insn_opnd_is_mem(in, 0)) {
+        const unsigned offset = mem_offset(b, in, 0);
+        o = emit_helper(b, HELPER_ARPL_MEM);
+        o->a = (uint8_t)offset;
+        o->aux = in->seg;
+        o->b = (uint8_t)src;
+        return;
+    }
+    const struct place d = opnd_place(b, in, 0, ACCESS_RW);
     const unsigned old = place_load(b, &d);
     const unsigned t = emit_temp(b);
-    struct ir_op *o = emit_helper(b, HELPER_ARPL);
+    o = emit_helper(b, HELPER_ARPL);
     o->dst = (uint8_t)t;
     o->a = (uint8_t)old;
     o->b = (uint8_t)src;

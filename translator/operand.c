@@ -5,8 +5,6 @@
  * read), and everything in other modes go through SEGADDR. */
 #include "translator/operand.h"
 
-#include "clockcore/check.h"
-
 /* --- sizes and registers --- */
 
 unsigned opnd_size(const struct insn *in, unsigned i)

@@ -428,6 +428,24 @@ enum helper_result helper_VERW(struct vcpu *v, const struct ir_op *op)
     return HELPER_OK;
 }
 
+/* SDM 2A ARPL. The processor reads first and writes only when the RPL rises: the error code of a fault and a
+ * read-only operand show it. */
+enum helper_result helper_ARPL_MEM(struct vcpu *v, const struct ir_op *op)
+{
+    uint32_t offset = v->g.slot[op->a], lin_addr;
+    unsigned rpl = SEL_RPL(v->g.slot[op->b]);
+    uint64_t sel;
+    if (!protected_mode(v) || !seg_linear(v, op->aux, offset, 2, false, &lin_addr) ||
+        !mem_read(v, lin_addr, 2, mem_is_user(v), &sel))
+        return HELPER_FAULT;
+    bool adjust = SEL_RPL(sel) < rpl;
+    if (adjust && (!seg_linear(v, op->aux, offset, 2, true, &lin_addr) ||
+                   !mem_write(v, lin_addr, 2, mem_is_user(v), (sel & 0xfffc) | rpl)))
+        return HELPER_FAULT;
+    set_zf(&v->g, adjust);
+    return HELPER_OK;
+}
+
 enum helper_result helper_ARPL(struct vcpu *v, const struct ir_op *op)
 {
     struct guest_state *g = &v->g;

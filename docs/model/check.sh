@@ -44,16 +44,16 @@ expect() {
 }
 
 expect ok safety   'inline'   -DINLINE   -DTMAX=6
-expect ok safety   'thread'   -DTHREAD   -DTMAX=4
-expect ok safety   'adaptive' -DADAPTIVE -DTMAX=4
-expect ok liveness 'inline'   -DINLINE   -DTMAX=4
-expect ok liveness 'thread'   -DTHREAD   -DTMAX=3
-expect ok liveness 'adaptive' -DADAPTIVE -DTMAX=2
+expect ok safety   'thread'   -DTHREAD   -DTMAX=3
+expect ok safety   'adaptive' -DADAPTIVE -DTMAX=3
+expect ok liveness 'inline'   -DINLINE   -DTMAX=3
+expect ok liveness 'thread'   -DTHREAD   -DTMAX=1
+expect ok liveness 'adaptive' -DADAPTIVE -DTMAX=1
 for bug in PUBLISH_FIRST EFFECT_AFTER_HORIZON NO_BOUND LOST_WAKE DEVICE_PARKS_BLINDLY; do
-    expect error safety "thread with BUG_$bug" -DTHREAD -DTMAX=4 -DBUG_$bug
+    expect error safety "thread with BUG_$bug" -DTHREAD -DTMAX=3 -DBUG_$bug
 done
-for bug in PUBLISH_FIRST EFFECT_AFTER_HORIZON NO_DRAIN LOST_WAKE SILENT_DROP; do
-    expect error safety "adaptive with BUG_$bug" -DADAPTIVE -DTMAX=4 -DBUG_$bug
+for bug in PUBLISH_FIRST EFFECT_AFTER_HORIZON NO_BOUND NO_DRAIN LOST_WAKE SILENT_DROP; do
+    expect error safety "adaptive with BUG_$bug" -DADAPTIVE -DTMAX=3 -DBUG_$bug
 done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -13,7 +13,7 @@
 #ifndef TMAX
 #define TMAX 4
 #endif
-#define QUANTUM 3
+#define QUANTUM 2
 #define NEVER 200
 #define STIRS 2    /* how often host I/O wakes the device thread of mode adaptive */
 #define TSLOTS (TMAX + 8)
@@ -27,9 +27,7 @@ byte sched = 0, quantum_end = 0, horizon = 0, answer = 0;
 byte served_count = 0;
 
 /* --- owned by the vCPU --- */
-byte tick = 0, horizon_seen = 0, bound = NEVER, limit = 0, soft = NEVER, ahead_of = NEVER;
-byte out = 0, out_seen = 0;
-byte pending[TSLOTS];  /* effects that apply at this tick */
+byte pending[TSLOTS];  /* effects that apply at this tick; the rest is local to vcpu() */
 bool done = false;
 
 /* --- crossing --- */
@@ -156,7 +154,7 @@ inline dev_serve()
         send_held();
 #endif
         unpark_vcpu();
-        kind = FREE; t = 0; arg = 0
+        d_step { kind = FREE; t = 0; arg = 0 }
     :: empty(msgq) -> break
     od
 }
@@ -287,7 +285,8 @@ inline drain()
     :: msgq?k, mt, marg -> serve_message(VCPU, k, mt, marg); served = served_count
     :: empty(msgq) -> break
     od;
-    k = FREE; mt = 0; marg = 0;
+    skip;
+    d_step { k = FREE; mt = 0; marg = 0 };
     all_served();
     assert(ok)
 #endif
@@ -353,11 +352,9 @@ inline park()
 inline operate()
 {
     sent = (op == SETTLE);
-    announced = false;
     do
     :: true ->
-        ok = false;
-        if :: sent -> all_served() :: else fi;
+        if :: sent -> all_served() :: else -> ok = false fi;
         if
         :: ok -> horizon_take_in(); break
         :: else -> baton_take()
@@ -434,31 +431,35 @@ inline move_on()
         :: else -> if :: below -> tick++; woken = false :: else fi
         fi;
         op = NONE;
-        lat = 0
+        lat = 0;
+        answer = 0
     }
 }
 
 active proctype vcpu()
 {
+    byte tick = 0, horizon_seen = 0, bound = NEVER, limit = 0, soft = NEVER, ahead_of = NEVER;
+    byte out = 0, out_seen = 0;
     byte i = 0, e = 0, seen = 0, mt = 0, marg = 0, lat = 0, effect_next = NEVER;
     mtype k = FREE, op = NONE;
     bool ok = false, mine = false, sent = false, announced = false, poke = false, below = false, woken = false;
     do
     :: tick >= TMAX && out_seen == out -> break
     :: else ->
-        below = (tick < limit);
-        if
-        :: tick >= TMAX -> op = SETTLE
-        :: else ->
+        atomic {
+            below = (tick < limit);
             if
-            :: poke -> op = STEP
-            :: !poke && !below -> arrive()
-            :: !poke && below -> instruction()
+            :: tick >= TMAX -> op = SETTLE
+            :: tick < TMAX && poke -> op = STEP
+            :: tick < TMAX && !poke && !below -> arrive()
+            :: tick < TMAX && !poke && below -> instruction()
             fi
-        fi;
+        };
         if :: op != NONE -> operate() :: else fi;
-        if :: !below || poke -> take_effects() :: else fi;
-        move_on()
+        atomic {
+            if :: !below || poke -> take_effects() :: else fi;
+            move_on()
+        }
     od;
     done = true
 }

@@ -244,3 +244,25 @@ Test(string, segment_limit_faults_exactly)
     cr_assert_eq(harness_peek32(&h, 0x100100), 0);
     harness_free(&h);
 }
+
+/* The CPU checks the port before it looks at ECX. */
+GUEST_CODE(no_iterations, "rep insb\n hlt\n");
+
+Test(string, port_permission_without_iterations)
+{
+    harness_init(&h, &(struct harness_options){0});
+    HARNESS_LOAD(&h, no_iterations);
+    harness_tables(&h);
+    harness_gate(&h, EXC_GP, HARNESS_CODE + (uint32_t)(no_iterations_end - no_iterations) - 1, 0);
+    struct guest_state *g = vcpu_state(h.cpu);
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        g->seg[i] = (struct segment){.sel = 0x2b, .access = 0xc0f3, .limit = UINT32_MAX};
+    g->seg[SEG_CS] = (struct segment){.sel = 0x23, .access = 0xc0fb, .limit = UINT32_MAX};
+    harness_poke32(&h, 0x1164, 0xffff0000); /* no permission map in the TSS */
+    g->cpl = 3;
+    vcpu_state_changed(h.cpu);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_HALTED);
+    cr_assert_eq(harness_peek32(&h, 0x7000 - 24), 0);            /* error code */
+    cr_assert_eq(harness_peek32(&h, 0x7000 - 20), HARNESS_CODE); /* eip */
+    harness_free(&h);
+}
