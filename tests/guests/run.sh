@@ -33,6 +33,11 @@ for mode in inline thread adaptive; do
     run_guest clocks 3 "$mode"
     run_guest clocks 6 "$mode"
 done
+modules=$(mktemp -d)
+trap 'rm -rf "$modules"' EXIT
+printf 'first module' >"$modules/a"
+printf 'second' >"$modules/b"
+run_guest multiboot 3 adaptive -initrd "$modules/a arg one,$modules/b"
 for name in boundary smc except rep pit; do
     run_guest "$name" 3 inline -x-single-tb
 done
