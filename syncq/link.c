@@ -345,7 +345,7 @@ void link_settle(struct link *l)
 uint64_t link_next_effect(struct link *l)
 {
     settle(l, l->limit);
-    return pending_tick(&l->pending);
+    return l->pending.count ? l->limit : TICK_NEVER;
 }
 
 /* --- the vCPU at its limit --- */

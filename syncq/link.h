@@ -168,8 +168,9 @@ void link_arrive(struct link *l, uint64_t tick);
 /* Forces a step() at `tick` < link_limit(), for input that waits (link_idle returned `tick`). Effects
  * at `tick` may be due afterwards, and the limit may have changed to no less than `tick`. */
 void link_poke(struct link *l, uint64_t tick);
-/* Tick of the first effect that is still to come of what the vCPU did so far; TICK_NEVER: none. Waits until
- * every posted access was taken. For a vCPU that halts for good. */
+/* For a vCPU that halts for good (below link_limit()): the tick to which it may warp because effects of
+ * what it did are still to come, which is link_limit(), not the effect's tick: events before it are
+ * handled on the way. TICK_NEVER: none is to come. Waits until every posted access was taken. */
 uint64_t link_next_effect(struct link *l);
 /* Next effect with e.tick <= tick, in order; false: none. */
 bool link_effect_take(struct link *l, uint64_t tick, struct effect *e);

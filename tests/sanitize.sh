@@ -19,7 +19,7 @@ unit_tests() { # build
 }
 
 guest() { # build mode guest
-    timeout 300 "$1/tandem" -kernel "$1/tests/guests/$3.elf" -append "rounds=5" -m 16 -icount shift=3,sleep=off \
+    timeout 300 "$1/tandem" -kernel "$1/tests/guests/$3.elf" -append "rounds=${4:-60}" -m 16 -icount shift=3,sleep=off \
         -devthread "mode=$2" -display none -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=4 \
         -digest file=/dev/null,every=100000 -stats </dev/null
     [ $? -eq 1 ] # the guest's own success
