@@ -189,7 +189,7 @@ static bool vcpu_take(struct link *l)
     serve_begin(l, BATON_VCPU);
     link_jitter(l, &l->vcpu_rng);
     if (l->out_seen != l->out) {
-        serve_messages(l);
+        serve_messages(l, SERVE_ALL);
         CHECK(all_served(l));
     }
     return true;

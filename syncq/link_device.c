@@ -71,12 +71,12 @@ static void loop_thread(struct link *l)
     serve_begin(l, BATON_DEVICE);
     while (!link_stopping(l)) {
         link_jitter(l, &l->dev_rng);
-        serve_messages(l);
+        serve_messages(l, SERVE_BATCH);
         link_poll_host(l, &l->dev_poll);
         if (!dev_look(l))
             dev_park(l);
     }
-    serve_messages(l);
+    serve_messages(l, SERVE_ALL);
     baton_drop(&l->baton);
     park_unpark(&l->vcpu_parker); /* it may wait for a message that came after our last look */
 }
@@ -88,10 +88,10 @@ static void dev_episode(struct link *l)
     if (!baton_try(&l->baton, BATON_DEVICE))
         return;
     serve_begin(l, BATON_DEVICE);
-    serve_messages(l);
+    serve_messages(l, SERVE_BATCH);
     link_jitter(l, &l->dev_rng);
     if (dev_spin(l, l->cfg.spin_iterations / EPISODE_SPIN_FRACTION))
-        serve_messages(l);
+        serve_messages(l, SERVE_BATCH);
     link_jitter(l, &l->dev_rng);
     baton_drop(&l->baton);
     link_jitter(l, &l->dev_rng);

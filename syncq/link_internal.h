@@ -78,8 +78,11 @@ void serve_begin(struct link *l, enum baton_holder me);
 uint32_t serve_access(struct link *l, const struct access *a, uint64_t latency_ticks);
 void serve_step(struct link *l, uint64_t tick);
 uint64_t serve_idle(struct link *l, uint64_t tick, uint64_t effect_tick);
-/* Serves every message in the queue, in order. */
-void serve_messages(struct link *l);
+/* Serves the messages in the queue, in order, `max` at the most: the device thread has host I/O to see to, too,
+ * and a vCPU that does nothing but post never lets the queue run empty. */
+#define SERVE_ALL UINT32_MAX
+#define SERVE_BATCH 256
+void serve_messages(struct link *l, uint32_t max);
 
 /* Polls host I/O if that is due. */
 void link_poll_host(struct link *l, struct io_poll *p);

@@ -126,10 +126,10 @@ static uint64_t *holder_rng(struct link *l)
     return l->holder == BATON_VCPU ? &l->vcpu_rng : &l->dev_rng;
 }
 
-void serve_messages(struct link *l)
+void serve_messages(struct link *l, uint32_t max)
 {
     struct msg m;
-    while (msgq_pop(&l->msgq, &m)) {
+    while (max-- && msgq_pop(&l->msgq, &m)) {
         serve_message(l, &m);
         link_jitter(l, holder_rng(l));
         /* Publishes horizon, answer, the effects in the ring and all device state.
