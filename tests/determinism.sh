@@ -7,7 +7,7 @@ build=${1:-build} runs=${2:-20}
 tandem=$build/cli/tandem
 [ -x "$tandem" ] || tandem=$build/tandem
 dir=$(mktemp -d)
-load=
+load=''
 trap 'rm -rf "$dir"; [ -n "$load" ] && kill $load 2>/dev/null' EXIT
 passed=0 failed=0
 
@@ -32,7 +32,7 @@ same() {
     cmp -s "$dir/ref" "$1" && cmp -s "$dir/ref.out" "$1.out"
 }
 
-pin=
+pin=''
 run_mix "$dir/ref" inline
 verdict "reference run ends with success" $(($? == 1 ? 0 : 1))
 [ "$(wc -l <"$dir/ref")" -gt 20 ]
@@ -40,7 +40,7 @@ verdict "reference digest has intervals" $?
 
 for i in $(seq "$runs"); do
     mode=$(set -- thread adaptive inline; shift $((i % 3)); echo "$1")
-    pin= jitter=() what="run $i mode=$mode"
+    pin='' jitter=() what="run $i mode=$mode"
     case $((i % 4)) in
     1) pin="taskset -c 0" what="$what one core" ;;
     2) jitter=(-x-jitter "seed=$i") what="$what jitter" ;;
@@ -50,11 +50,11 @@ for i in $(seq "$runs"); do
     same "$dir/run"
     verdict "$what" $?
     [ -n "$load" ] && kill $load 2>/dev/null && wait $load 2>/dev/null
-    load=
+    load=''
 done
 
 # A late fall of a line shows nowhere; a late rise moves the interrupt. Both modes must tell the same ones.
-pin=
+pin=''
 caught() { # mode: the effects whose delay by one tick changes the digest
     local n
     for n in 41 42 43 44 45 46 47 48; do

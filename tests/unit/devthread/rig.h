@@ -11,7 +11,7 @@ struct rig {
     struct effect effect[RIG_EFFECTS_MAX];
     unsigned neffects;
     uint64_t tick; /* of the next access */
-    bool stop;
+    _Atomic bool stop;
 };
 
 static inline void rig_emit(void *ctx, const struct effect *e)
@@ -24,7 +24,7 @@ static inline void rig_emit(void *ctx, const struct effect *e)
 
 static inline bool rig_stopping(void *ctx)
 {
-    return ((struct rig *)ctx)->stop;
+    return ((struct rig *)ctx)->stop; /* seq_cst: a test may set it from another thread */
 }
 
 /* Defaults of a test: shift 3, com1 and com3 fitted, debug exit fitted. */
