@@ -126,11 +126,11 @@ for mode in inline thread adaptive; do
     rm -f sock
     "$tandem" -m 8 -display none -kernel print -serial unix:sock,server,nowait -devthread mode=$mode 2>stderr &
     pid=$!
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        sleep 0.3
-        timeout 1 socat -u UNIX-CONNECT:sock - 2>/dev/null | head -c 100 >received
-        [ -s received ] && break
+    for _ in {1..50}; do
+        [ -S sock ] && break
+        sleep 0.1
     done
+    timeout 10 socat -u UNIX-CONNECT:sock - 2>/dev/null | head -c 100 >received
     expect "socket delivers output ($mode)" test -s received
     sleep 0.3
     expect "the run goes on without a client ($mode)" kill -0 $pid

@@ -193,6 +193,11 @@ void emulated_run(const struct test_case *c, struct test_result *r)
     memcpy(r->data, ram.host + DATA_BASE, DATA_BYTES);
 }
 
+bool emulated_owns(uint32_t lin_addr)
+{
+    return lin_addr >= IDT_BASE && lin_addr < GDT_BASE + 4096;
+}
+
 void emulated_end(void)
 {
     vcpu_destroy(vcpu);

@@ -55,5 +55,7 @@ void native_run(const struct test_case *c, struct test_result *r);
 bool emulated_init(bool single_tb);
 void emulated_run(const struct test_case *c, struct test_result *r);
 void emulated_end(void);
+/* Is this one of the emulator's own supervisor pages, which the real CPU's side does not have? */
+bool emulated_owns(uint32_t lin_addr);
 
 #endif
