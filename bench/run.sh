@@ -56,8 +56,8 @@ boot_floor
 two=0,1
 [ "$(nproc)" -ge 2 ] || two=0
 for cpus in 0 $two; do
-    ratio_at_most 1.05 "$cpus" bench_cpu passes=60
-    ratio_at_most 1.05 "$cpus" bench_timer irqs=100000
-    ratio_at_most 1.5 "$cpus" bench_pio n=300000
+    ratio_at_most 1.05 "$cpus" bench_cpu passes=250
+    ratio_at_most 1.05 "$cpus" bench_timer irqs=200000
+    ratio_at_most 1.5 "$cpus" bench_pio n=1000000
 done
 summary speed

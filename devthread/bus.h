@@ -103,6 +103,9 @@ void bus_wake(void *bus);
 /* Bytes wait in a back end, and the port's queue has room for them. */
 bool bus_input_waiting(void *bus);
 void bus_flush_output(struct bus *b);
+/* The machine stopped for good: what still waits in the transmitters goes out too, then all is flushed. Chips
+ * stay as they are. */
+void bus_drain_output(struct bus *b);
 /* The same at most once in BUS_FLUSH_NS, for callers in a hot loop. */
 void bus_flush_if_due(struct bus *b);
 

@@ -20,6 +20,7 @@ struct devthread {
     struct inputlog *record, *replay;
     pthread_t thread;
     bool started;        /* `thread` runs */
+    bool drained;        /* the transmitters' rest went out */
     bool quit_requested; /* under hostio's lock */
     char error[CHARDEV_ERR_BYTES];
 };
@@ -267,7 +268,9 @@ void devthread_stop(struct devthread *d)
     if (d->started)
         pthread_join(d->thread, NULL);
     d->started = false;
-    bus_flush_output(&d->bus);
+    if (!d->drained) /* once: destroy stops again */
+        bus_drain_output(&d->bus);
+    d->drained = true;
     note_errors(d);
 }
 

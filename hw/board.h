@@ -28,6 +28,8 @@ enum board_class {
 
 /* What a serial port offers to a back end. */
 struct board_serial_hooks {
+    /* Characters that the guest wrote and that wait for the wire, oldest first; returns how many. */
+    unsigned (*unsent)(const void *s, uint8_t *bytes, unsigned max);
     bool (*take_tx)(void *s, uint8_t *byte);     /* next character sent; false: none */
     uint64_t (*receive_ready_ns)(const void *s); /* NS_NEVER: no room until the guest does something */
     void (*receive)(void *s, uint8_t byte, uint64_t now_ns);

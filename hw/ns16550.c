@@ -364,6 +364,14 @@ static uint32_t outputs(const void *state)
     return (s->mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2 && interrupt(s) != IIR_NONE;
 }
 
+unsigned ns16550_unsent(const struct ns16550 *s, uint8_t *bytes, unsigned max)
+{
+    unsigned n = s->mcr & MCR_LOOP ? 0 : s->tx_count < max ? s->tx_count : max;
+
+    memcpy(bytes, s->tx, n);
+    return n;
+}
+
 bool ns16550_take_tx(struct ns16550 *s, uint8_t *byte)
 {
     if (!s->out_count)

@@ -45,6 +45,8 @@ extern const struct chip_class ns16550_class;
 
 /* Next character sent by the guest; false: none. */
 bool ns16550_take_tx(struct ns16550 *s, uint8_t *byte);
+/* Copies the characters that wait in THR or the transmit FIFO (none in loopback); returns how many. */
+unsigned ns16550_unsent(const struct ns16550 *s, uint8_t *bytes, unsigned max);
 /* The receiver has room (never in loopback). */
 bool ns16550_can_receive(const struct ns16550 *s);
 /* Earliest time at which the next character may have arrived, at wire speed. */

@@ -65,7 +65,13 @@ static void com_receive(void *s, uint8_t byte, uint64_t now_ns)
     ns16550_receive(s, byte, now_ns);
 }
 
+static unsigned com_unsent(const void *s, uint8_t *bytes, unsigned max)
+{
+    return ns16550_unsent(s, bytes, max);
+}
+
 static const struct board_serial_hooks com_hooks = {
+    .unsent = com_unsent,
     .take_tx = com_take_tx,
     .receive_ready_ns = com_receive_ready_ns,
     .receive = com_receive,
