@@ -175,6 +175,8 @@ static bool create_vcpu(struct machine *m, struct err *e)
         .ram = &m->ram, .link = devthread_link(m->dev), .bus = devthread_busmap(m->dev), .shift = o->shift,
         .intc = {devthread_pc(m->dev), pc_intc_set_line, pc_intc_intr, pc_intc_acknowledge, pc_intc_can_interrupt},
         .single_tb = o->single_tb, .digest_every = o->digest_file ? o->digest_every : 0, .digest = on_digest,
+        .translator = (enum translator_mode)o->translator_mode,
+        .hot = o->hot,
         .digest_ctx = m, .progress = on_progress, .progress_ctx = m, .tick_limit = o->tick_limit,
     };
     m->vcpu = vcpu_create(&cfg);

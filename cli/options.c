@@ -4,6 +4,7 @@
 #include "cli/optvalue.h"
 #include "clockcore/ticks.h"
 #include "vcpu/ram.h"
+#include "vcpu/vcpu.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -127,6 +128,39 @@ static const struct list_key devthread_keys[] = {
     {"mode", "thread|inline|adaptive", set_mode},
     {"cpu", "N (a host CPU)", set_device_cpu},
     {"vcpu-cpu", "N (a host CPU)", set_vcpu_cpu},
+};
+
+static bool set_translator_mode(void *target, const char *value, struct err *e)
+{
+    int i = value_choice(value, "interp|eager|background"); /* MATCH enum translator_mode */
+    ((struct options *)target)->translator_mode = (unsigned)i;
+    return i >= 0;
+}
+_Static_assert(TRANSLATOR_INTERP == 0 && TRANSLATOR_EAGER == 1 && TRANSLATOR_BACKGROUND == 2, "set_translator_mode");
+
+#define TRANSLATOR_THREADS_MAX 16
+#define HOT_MAX 1000000
+
+static bool set_translator_threads(void *target, const char *value, struct err *e)
+{
+    uint64_t v;
+    bool ok = value_number(value, 1, TRANSLATOR_THREADS_MAX, &v);
+    ((struct options *)target)->translator_threads = ok ? (unsigned)v : 0;
+    return ok;
+}
+
+static bool set_translator_hot(void *target, const char *value, struct err *e)
+{
+    uint64_t v;
+    bool ok = value_number(value, 1, HOT_MAX, &v);
+    ((struct options *)target)->hot = ok ? (unsigned)v : 0;
+    return ok;
+}
+
+static const struct list_key translator_keys[] = {
+    {"threads", "1..16", set_translator_threads},
+    {"hot", "COUNT (1..1000000)", set_translator_hot},
+    {"mode", "interp|eager|background", set_translator_mode},
 };
 
 static bool set_digest_file(void *target, const char *value, struct err *e)
@@ -316,6 +350,9 @@ static const struct option_def option_defs[] = {
     {"devthread", "mode=thread|inline|adaptive[,cpu=N][,vcpu-cpu=N]", parse_list,
      "where device models run (default adaptive) and on which host CPUs; never changes what the guest sees",
      KEYS(devthread_keys, "mode")},
+    {"translator", "[mode=interp|eager|background][,threads=N][,hot=COUNT]", parse_list,
+     "how guest code is run: interpreted, compiled at once, or compiled when entered COUNT times; never changes what the "
+     "guest sees", KEYS(translator_keys, "mode")},
     {"digest", "file=FILE[,every=N]", parse_list,
      "write the digest of the guest's state every N ticks (default 10000000); compare with tandem-digest-diff",
      KEYS(digest_keys, "file")},
@@ -352,7 +389,7 @@ static const char *const unsupported[] = {
     "object", "old-param", "only-migratable", "option-rom", "overcommit", "perfmap", "pflash", "pidfile", "plugin",
     "portrait", "preconfig", "prom-env", "qmp", "qmp-pretty", "readconfig", "rotate", "runas", "S", "s", "sandbox", "sd",
     "sdl", "seed", "semihosting", "set", "show-cursor", "shim", "singlestep", "smbios", "snapshot", "soundhw", "spice",
-    "tb-size", "tpmdev", "trace", "translator", "usb", "usbdevice", "uuid", "vcpu", "virtfs", "vnc", "watchdog",
+    "tb-size", "tpmdev", "trace", "usb", "usbdevice", "uuid", "vcpu", "virtfs", "vnc", "watchdog",
     "win2k-hack", "writeconfig", "xen-attach", "xen-domid",
 };
 

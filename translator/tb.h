@@ -30,6 +30,16 @@ enum {
     TB_MODE_SINGLE = 1 << 9, /* build key only: the block has one instruction */
 };
 
+/* The block's host code, if it has any; the numbers are offsets in the code cache. Owner: the back end. */
+struct tb_native {
+    const void *code;          /* entry; NULL: none */
+    uintptr_t in;              /* list of chain slots that continue here: struct tb * | slot; 0: end */
+    uintptr_t in_next[2];      /* by this block's slots: the list that the slot is in */
+    struct tb *to[2];          /* where this block's slots are linked to; NULL: not */
+    uint32_t jump[2], exit[2]; /* the slot's jump and its way out; 0: the slot cannot be linked */
+    uint32_t phys[2];          /* the physical page that the slot's check expects; 0: same page, no check */
+};
+
 struct tb {
     uint32_t phys_addr; /* of the first byte */
     uint32_t lin_addr;  /* cs base + eip at entry */
@@ -45,6 +55,8 @@ struct tb {
     struct tb *hash_next;  /* owner: the TB table */
     struct tb *page_next[2]; /* list of the blocks on a physical page (first page, second page) */
     uint32_t arena_bytes;  /* owner: the TB table */
+    int32_t cold;              /* entries left in the interpreter until the block counts as hot */
+    struct tb_native native;
     uint16_t insn_offset[TB_INSNS_MAX + 1]; /* byte offset of each instruction; [ninsns] == bytes */
     struct ir_op ops[];    /* nops of them */
 };

@@ -16,8 +16,6 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-enum { NO_SLOT = 2 };
-
 const ir_helper_fn vcpu_helpers[HELPER_COUNT] = {
 #define HELPER(name, doc) helper_##name,
 #include "translator/helpers.def"
@@ -191,7 +189,7 @@ static inline bool segment_address(struct vcpu *v, const struct ir_op *op, uint3
 
 /* --- leaving and continuing --- */
 
-static void raise(struct vcpu *v, const struct ir_op *op)
+void raise_op(struct vcpu *v, const struct ir_op *op)
 {
     if (op->aux & 1)
         vcpu_raise_error(v, op->imm, op->imm2);
@@ -205,7 +203,7 @@ static uint32_t tb_eip(const struct tb *tb)
 }
 
 /* Gives back the ticks of what did not retire: the faulting instruction and all after it. */
-static void leave_fault(struct vcpu *v, struct tb *tb, const struct ir_op *op)
+void leave_fault(struct vcpu *v, struct tb *tb, const struct ir_op *op)
 {
     bool trap = v->exc.pending && v->exc.is_trap;
     unsigned retired = op->insn + (trap ? 1u : 0u);
@@ -254,7 +252,7 @@ static bool may_link(const struct tb *tb, const struct tb *next)
 }
 
 /* The successor at eip, or NULL: back to the run loop (block of one, limit, or a fetch fault). */
-static __attribute__((noinline)) struct tb *find_successor(struct vcpu *v, struct tb *tb, uint32_t eip, unsigned slot)
+struct tb *find_successor(struct vcpu *v, struct tb *tb, uint32_t eip, unsigned slot)
 {
     v->tb = tb;
     v->g.eip = eip;
@@ -272,7 +270,7 @@ static __attribute__((noinline)) struct tb *find_successor(struct vcpu *v, struc
     return next;
 }
 
-static __attribute__((noinline)) void leave_at_limit(struct vcpu *v, struct tb *tb)
+void leave_at_limit(struct vcpu *v, struct tb *tb)
 {
     v->g.budget += tb->ninsns;
     v->g.eip = tb_eip(tb);
@@ -287,6 +285,8 @@ static __attribute__((noinline)) void leave_at_limit(struct vcpu *v, struct tb *
     } while (0)
 #define ENTER                                                                                      \
     do {                                                                                           \
+        if (unlikely(tb->cold-- <= 0) && compiled_block_hot(v, tb))                                  \
+            return tb;                                                                             \
         if (unlikely((v->g.budget -= tb->ninsns) < 0))                                             \
             goto at_limit;                                                                         \
         op = tb->ops;                                                                              \
@@ -300,7 +300,7 @@ static __attribute__((noinline)) void leave_at_limit(struct vcpu *v, struct tb *
 #define THREADED __attribute__((optimize("no-gcse", "no-crossjumping")))
 #endif
 
-THREADED void interp_run(struct vcpu *v, struct tb *tb)
+THREADED struct tb *interp_run(struct vcpu *v, struct tb *tb)
 {
     static const void *const labels[IRH_COUNT] = {
 #define HANDLER(name)    &&L_##name,
@@ -323,13 +323,14 @@ THREADED void interp_run(struct vcpu *v, struct tb *tb)
 unlinked:
     tb = find_successor(v, tb, eip, slot);
     if (!tb)
-        return;
+        return NULL;
     ENTER;
 
 at_limit:
     leave_at_limit(v, tb);
-    return;
+    return NULL;
 
 fault:
     leave_fault(v, tb, op);
+    return NULL;
 }

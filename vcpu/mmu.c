@@ -202,12 +202,14 @@ void tlb_flush(struct vcpu *v)
 {
     v->stats.tlb_flushes++;
     v->fetch_tag = 0;
-    if (++v->tlb_generation >> 32 == 0)
+    v->generation_tag = ++v->tlb_generation << 32;
+    if (v->tlb_generation >> 32 == 0)
         return;
     /* The generation no longer fits a tag: start over with empty tables. */
     memset(v->tlb, 0, sizeof v->tlb);
     memset(v->itlb, 0, sizeof v->itlb);
     v->tlb_generation = 1;
+    v->generation_tag = v->tlb_generation << 32;
 }
 
 void tlb_flush_page(struct vcpu *v, uint32_t lin_addr)

@@ -182,7 +182,7 @@ static void run_one(struct vcpu *v)
         return;
     v->g.int_shadow = 0; /* the instruction may set it for the next one */
     v->in_single = true;
-    interp_run(v, tb);
+    engine_run(v, tb);
     v->in_single = false;
     CHECK(!v->redo_single);
 }
@@ -294,7 +294,7 @@ static void run_blocks(struct vcpu *v)
         run_one_checked(v);
         return;
     }
-    interp_run(v, tb);
+    engine_run(v, tb);
     if (v->redo_single) {
         v->redo_single = false;
         run_one_checked(v);

@@ -18,8 +18,11 @@ struct vcpu *vcpu_create(const struct vcpu_config *cfg)
     memset(v, 0, bytes);
     v->cfg = *cfg;
     v->tlb_generation = 1;
+    v->generation_tag = v->tlb_generation << 32;
     v->digest_next = cfg->digest_every ? cfg->digest_every : TICK_NEVER;
-    if (!tbcache_init(v)) {
+    if (!tbcache_init(v) || !compiled_init(v)) {
+        compiled_free(v);
+        tbcache_free(v);
         free(v);
         return NULL;
     }
@@ -31,6 +34,7 @@ void vcpu_destroy(struct vcpu *v)
 {
     if (!v)
         return;
+    compiled_free(v);
     tbcache_free(v);
     free(v);
 }

@@ -196,6 +196,7 @@ static void tb_drop(struct vcpu *v, struct tb *tb)
     if (has_second_page(tb))
         page_remove(v, tb, tb->phys_page2);
     tb->valid = 0;
+    compiled_block_dropped(v, tb);
     v->stats.tb_invalidated++;
 }
 
@@ -211,10 +212,21 @@ void tbcache_flush(struct vcpu *v)
         }
         at += tb->arena_bytes;
     }
+    compiled_flush(v);
     c->arena_used = 0;
     memset(c->hash, 0, sizeof c->hash);
     memset(v->jump, 0, sizeof v->jump);
     v->tb_flushes++;
+}
+
+void tbcache_for_each(struct vcpu *v, void (*visit)(struct tb *tb))
+{
+    struct tbcache *c = v->tbs;
+    for (size_t at = 0; at < c->arena_used;) {
+        struct tb *tb = (struct tb *)(c->arena + at);
+        at += tb->arena_bytes;
+        visit(tb);
+    }
 }
 
 /* --- changes of guest code --- */
@@ -294,6 +306,7 @@ static struct tb *tb_store(struct vcpu *v, const struct tb_key *k, uint32_t phys
     tb->phys_page2 = crosses ? phys_page2 : ~0u;
     memcpy(tb->insn_offset, out->insn_offset, sizeof tb->insn_offset);
     memcpy(tb->ops, out->ops, out->nops * sizeof out->ops[0]);
+    compiled_block_built(v, tb);
     tb_insert(v, tb);
     v->stats.tb_built++;
     v->stats.tb_ops += out->nops;

@@ -22,6 +22,13 @@ struct vcpu_intc {
     bool (*can_interrupt)(const void *ctx); /* false: every line is masked, no interrupt can ever come */
 };
 
+/* How blocks are run. Never seen by the guest. */
+enum translator_mode {
+    TRANSLATOR_INTERP,     /* interpreted */
+    TRANSLATOR_EAGER,      /* compiled before their first run */
+    TRANSLATOR_BACKGROUND, /* interpreted until they are hot, then compiled */
+};
+
 struct vcpu_config {
     struct ram *ram;
     struct link *link;
@@ -30,6 +37,8 @@ struct vcpu_config {
     unsigned shift;        /* ticks to ns */
     uint8_t number;
     bool single_tb;        /* test: every TB has one instruction */
+    enum translator_mode translator;
+    unsigned hot;          /* interpreted entries before a block counts as hot; 0: the default */
     uint64_t digest_every; /* ticks between digest points; 0: none */
     /* Called at every multiple of digest_every, after all effects at that tick; vCPU's thread. */
     void (*digest)(void *ctx, uint64_t tick);
@@ -55,6 +64,7 @@ struct vcpu_stats {
     uint64_t tb_built, tb_ops, tb_lookups, tb_invalidated;
     uint64_t tlb_fills, tlb_flushes;
     uint64_t exceptions, interrupts;
+    uint64_t native_blocks, native_bytes, native_resets, native_exits, native_links;
 };
 
 /* NULL: no memory. */

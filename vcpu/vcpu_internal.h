@@ -1,6 +1,7 @@
 /* vcpu_internal.h - what the vcpu files share. Owner of everything here: the vCPU's thread.
  *
  *   run.c        run loop, effects, idle, debug traps           interp.c   the IR interpreter
+ *   compiled.c     compiled blocks: entering, leaving, linking
  *   state.c      create, reset, state bytes                    string.c   MOVS..OUTS helpers
  *   mmu.c tlb.h  page walk, softmmu TLB, guest memory access   tbcache.c  TB table, invalidation
  *   io.c         ports and MMIO through bus map and link
@@ -14,6 +15,7 @@
 #include "clockcore/ticks.h"
 #include "translator/cc.h"
 #include "translator/tb.h"
+#include "translator/x64/x64.h"
 #include "vcpu/vcpu.h"
 
 enum exc_vector { EXC_DE = 0, EXC_DB = 1, EXC_NMI = 2, EXC_BP = 3, EXC_OF = 4, EXC_BR = 5, EXC_UD = 6,
@@ -71,6 +73,7 @@ struct vcpu {
     uint64_t rf_tick;              /* tick after the instruction that loaded EFLAGS.RF: see vcpu_rf */
     bool dr_active;                /* DR7 enables something: single-instruction TBs with checks */
     uint64_t tlb_generation;       /* 1..: in tags' high half */
+    uint64_t generation_tag;       /* tlb_generation << 32, for compiled code */
     uint64_t fetch_tag;            /* tlb.h: page and privilege of the last instruction fetch; 0: none */
     uint32_t fetch_phys_page;      /* its physical page, */
     const uint8_t *fetch_host;     /* and where the host has it */
@@ -80,6 +83,8 @@ struct vcpu {
     struct jump_entry jump[1u << JUMP_CACHE_BITS];
     struct tbcache *tbs;
     uint64_t tb_flushes;           /* bumped when blocks' memory is reused: older struct tb pointers are void */
+    struct x64 *native;            /* compiled code; NULL: interpreter only */
+    struct x64_jump native_jump[1u << X64_JUMP_BITS]; /* indirect jumps of compiled code */
     struct vcpu_stats stats;
     uint64_t tick_shown;           /* relaxed atomic copy for vcpu_tick_peek */
 };
@@ -126,6 +131,8 @@ void tlb_protect_phys_page(struct vcpu *v, uint32_t phys_page);
 
 /* --- blocks (tbcache.c) --- */
 bool tbcache_init(struct vcpu *v);
+/* Every block that has not been flushed, invalid ones too. */
+void tbcache_for_each(struct vcpu *v, void (*visit)(struct tb *tb));
 void tbcache_free(struct vcpu *v);
 void tbcache_flush(struct vcpu *v);
 /* Block for the current eip and mode; single: of one instruction. NULL: exception recorded (fetch fault). */
@@ -136,9 +143,28 @@ bool tbcache_overlaps(const struct vcpu *v, uint32_t phys_addr, unsigned bytes);
 void tbcache_invalidate(struct vcpu *v, uint32_t phys_addr, uint64_t bytes);
 
 /* --- engine --- */
-/* Runs v->tb and chained successors until a boundary that the run loop must look at. On return g->eip is exact and
+/* Runs the block and its successors until a boundary that the run loop must look at. On return g->eip is exact and
  * budget counts exactly the retired instructions. */
-void interp_run(struct vcpu *v, struct tb *tb);
+void engine_run(struct vcpu *v, struct tb *tb);
+/* The interpreter's part of it: until then (NULL), or until a block that has host code (returned, not entered). */
+struct tb *interp_run(struct vcpu *v, struct tb *tb);
+/* What both engines do at the end of a block that is not linked to its successor, and at a fault (interp.c). */
+enum { NO_SLOT = 2 };
+struct tb *find_successor(struct vcpu *v, struct tb *tb, uint32_t eip, unsigned slot);
+void leave_fault(struct vcpu *v, struct tb *tb, const struct ir_op *op);
+void leave_at_limit(struct vcpu *v, struct tb *tb);
+void raise_op(struct vcpu *v, const struct ir_op *op);
+
+/* --- compiled code (compiled.c) --- */
+bool compiled_init(struct vcpu *v);
+void compiled_free(struct vcpu *v);
+/* A new block: when does it count as hot? */
+void compiled_block_built(struct vcpu *v, struct tb *tb);
+/* It was entered so often in the interpreter that its code may be there, or should be. True: it has code. */
+bool compiled_block_hot(struct vcpu *v, struct tb *tb);
+/* The block was invalidated; all blocks are about to go. */
+void compiled_block_dropped(struct vcpu *v, struct tb *tb);
+void compiled_flush(struct vcpu *v);
 
 /* --- I/O (io.c); only from a TB's last instruction; the stamp is vcpu_insn_tick --- */
 static inline uint64_t vcpu_insn_tick(const struct vcpu *v) { return v->limit - (uint64_t)v->g.budget - 1; }

@@ -112,7 +112,7 @@ static void build_idt(void)
     put64(GDT_BASE + 0x20, UINT64_C(0x00cffb000000ffff)), put64(GDT_BASE + 0x28, UINT64_C(0x00cff3000000ffff));
 }
 
-bool emulated_init(bool single_tb)
+bool emulated_init(bool single_tb, bool compiled)
 {
     busmap_init(&bus);
     struct link_config lc = {.mode = LINK_INLINE, .ops = &ops, .quantum_ticks = 1 << 17};
@@ -120,6 +120,7 @@ bool emulated_init(bool single_tb)
     if (!lnk || ram_init(&ram, RAM_BYTES) != 0)
         return false;
     struct vcpu_config vc = {.ram = &ram, .link = lnk, .bus = &bus, .shift = 3, .single_tb = single_tb,
+                             .translator = compiled ? TRANSLATOR_EAGER : TRANSLATOR_INTERP,
                              .intc = {NULL, set_line, no_intr, no_ack, no_intr}, .tick_limit = UINT64_MAX};
     vcpu = vcpu_create(&vc);
     if (!vcpu)

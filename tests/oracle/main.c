@@ -1,6 +1,6 @@
 /* main.c - the hardware oracle: random instructions on the real CPU and in the emulator must agree.
  *
- *     oracle [--cases N] [--seed S] [--row TEXT] [--table] [--single-tb]
+ *     oracle [--cases N] [--seed S] [--row TEXT] [--table] [--single-tb] [--engine interp|eager]
  * Prints mismatches with their bytes and differences, then the coverage table (--table), then the counts. */
 #include <Zydis/Zydis.h>
 #include <getopt.h>
@@ -135,14 +135,15 @@ static void print_table(const struct gen *g)
 struct options {
     uint64_t cases, seed;
     const char *row;
-    bool table, single_tb;
+    bool table, single_tb, compiled;
 };
 
 static bool parse(int argc, char **argv, struct options *o)
 {
     static const struct option longs[] = {{"cases", required_argument, NULL, 'c'}, {"seed", required_argument, NULL, 's'},
                                           {"row", required_argument, NULL, 'r'},   {"table", no_argument, NULL, 't'},
-                                          {"single-tb", no_argument, NULL, '1'},   {NULL, 0, NULL, 0}};
+                                          {"single-tb", no_argument, NULL, '1'},
+                                          {"engine", required_argument, NULL, 'e'}, {NULL, 0, NULL, 0}};
     *o = (struct options){.cases = 100000, .seed = 1};
     for (int k; (k = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (k) {
@@ -151,6 +152,7 @@ static bool parse(int argc, char **argv, struct options *o)
         case 'r': o->row = optarg; break;
         case 't': o->table = true; break;
         case '1': o->single_tb = true; break;
+        case 'e': o->compiled = strcmp(optarg, "eager") == 0; break;
         default: return false;
         }
     }
@@ -182,7 +184,7 @@ int main(int argc, char **argv)
     struct gen g;
     struct undefined u;
     uint64_t passed = 0, failed = 0, skipped = 0;
-    if (!parse(argc, argv, &o) || !native_init() || !emulated_init(o.single_tb))
+    if (!parse(argc, argv, &o) || !native_init() || !emulated_init(o.single_tb, o.compiled))
         return 2;
     gen_init(&g, o.seed);
     for (uint64_t n = 0; n < o.cases; n++) {

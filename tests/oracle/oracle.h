@@ -52,7 +52,7 @@ bool native_init(void);
 void native_run(const struct test_case *c, struct test_result *r);
 
 /* The emulator. */
-bool emulated_init(bool single_tb);
+bool emulated_init(bool single_tb, bool compiled);
 void emulated_run(const struct test_case *c, struct test_result *r);
 void emulated_end(void);
 /* Is this one of the emulator's own supervisor pages, which the real CPU's side does not have? */

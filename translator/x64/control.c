@@ -1,0 +1,316 @@
+/* control.c - entering, chaining and leaving blocks; helpers.
+ *
+ * A chain slot is a jump that leads to its far exit until x64_link() patches it. Where the successor lies on another page,
+ * the jump comes behind a check that the fetch TLB maps the successor's page to where it was linked: then, and only then,
+ * the page becomes the current fetch page, as a fetch by tb_find() would make it (vcpu/tlb.h). */
+#include "translator/x64/control.h"
+
+#include <string.h>
+
+#include "clockcore/check.h"
+#include "translator/x64/flags.h"
+#include "translator/x64/mem.h"
+#include "translator/x64/ops.h"
+
+#define PAGE_MASK 0xfffu
+#define PHYS_UNLINKED 0x7fffffffu /* no page address */
+
+static uint32_t place_of(const struct compile *c, const uint8_t *at)
+{
+    return (uint32_t)(at - c->x->cache.write);
+}
+
+static bool is_user(const struct compile *c)
+{
+    return (c->tb->mode & TB_MODE_USER) != 0;
+}
+
+/* --- entry --- */
+
+static void far_limit(struct compile *c, const struct far_code *f)
+{
+    (void)f;
+    emit_exit(c, X64_EXIT_LIMIT, false);
+}
+
+void emit_entry(struct compile *c)
+{
+    x_alu_mem_imm(&c->b, ALU_SUB, SZ64, mem_budget(), c->tb->ninsns);
+    far_add(c, far_limit, x_jcc(&c->b, CC_S));
+}
+
+/* --- chain slots --- */
+
+static void far_chain(struct compile *c, const struct far_code *f)
+{
+    c->tb->native.exit[f->slot] = place_of(c, c->b.at);
+    emit_exit(c, X64_EXIT_CHAIN0 + f->slot, false);
+}
+
+static struct far_code *chain_jump(struct compile *c, unsigned slot, uint8_t *rel32)
+{
+    struct far_code *f = far_add(c, far_chain, rel32);
+    f->slot = (uint8_t)slot;
+    c->tb->native.jump[slot] = place_of(c, rel32);
+    return f;
+}
+
+/* The fetch page becomes that of lin_addr, if the fetch TLB agrees with the linked block; SCRATCH1, SCRATCH2. */
+static void emit_other_page(struct compile *c, unsigned slot, uint32_t lin_addr)
+{
+    const struct x64_env *env = &c->x->env;
+    uint32_t page = lin_addr & ~PAGE_MASK;
+    uint32_t entry = env->itlb[is_user(c)] + (lin_addr >> 12 & ((1u << env->tlb_bits) - 1)) * env->tlb_entry_bytes;
+    uint8_t *miss[3];
+    x_alu_mem_imm(&c->b, ALU_CMP, SZ64, mem_budget(), 0); /* at the limit an interrupt may come before the fetch */
+    miss[0] = x_jcc(&c->b, CC_LE);
+    x_mov_imm(&c->b, SCRATCH1, page);
+    x_alu_load(&c->b, ALU_OR, SZ64, SCRATCH1, mem_state(env->generation_tag));
+    x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_state(entry + env->tag));
+    miss[1] = x_jcc(&c->b, CC_NE);
+    x_load(&c->b, SZ32, SCRATCH2, mem_state(entry + env->phys_page));
+    x_alu_imm(&c->b, ALU_CMP, SZ32, SCRATCH2, PHYS_UNLINKED);
+    c->tb->native.phys[slot] = place_of(c, c->b.at - 4);
+    miss[2] = x_jcc(&c->b, CC_NE);
+    x_store(&c->b, SZ32, mem_state(env->fetch_phys_page), SCRATCH2);
+    x_load(&c->b, SZ64, SCRATCH2, mem_state(entry + env->addend));
+    if (is_user(c))
+        x_alu_imm(&c->b, ALU_OR, SZ64, SCRATCH1, 1);
+    x_store(&c->b, SZ64, mem_state(env->fetch_tag), SCRATCH1);
+    x_mov_imm(&c->b, SCRATCH1, page);
+    x_alu(&c->b, ALU_ADD, SZ64, SCRATCH2, SCRATCH1);
+    x_store(&c->b, SZ64, mem_state(env->fetch_host), SCRATCH2);
+    uint8_t *jump = x_jmp(&c->b);
+    struct far_code *f = chain_jump(c, slot, jump);
+    for (unsigned i = 0; i < 3; i++)
+        f->from[i + 1] = miss[i];
+}
+
+static bool stays_on_page(const struct compile *c, uint32_t eip)
+{
+    return ((c->tb->cs_base + eip) ^ c->tb->lin_addr) <= PAGE_MASK;
+}
+
+static void emit_goto(struct compile *c, unsigned slot, uint32_t eip)
+{
+    if (c->tb->mode & TB_MODE_SINGLE)
+        emit_exit(c, X64_EXIT_CHAIN0 + slot, false);
+    else if (stays_on_page(c, eip))
+        chain_jump(c, slot, x_jmp(&c->b));
+    else
+        emit_other_page(c, slot, c->tb->cs_base + eip);
+}
+
+void emit_JMP(struct compile *c, const struct ir_op *op)
+{
+    flags_flush(c);
+    emit_goto(c, op->aux, op->imm);
+}
+
+static void far_taken(struct compile *c, const struct far_code *f)
+{
+    emit_goto(c, 1, f->op->imm);
+}
+
+static void emit_branch(struct compile *c, const struct ir_op *op, unsigned cond)
+{
+    uint8_t *taken = x_jcc(&c->b, cond);
+    if (!(c->tb->mode & TB_MODE_SINGLE) && stays_on_page(c, op->imm))
+        chain_jump(c, 1, taken);
+    else
+        far_add(c, far_taken, taken);
+    emit_goto(c, 0, op->imm2);
+}
+
+void emit_JCC(struct compile *c, const struct ir_op *op)
+{
+    flags_flush(c);
+    emit_branch(c, op, flags_cond(c, op->aux));
+}
+
+void emit_JNZ(struct compile *c, const struct ir_op *op)
+{
+    unsigned a = reg_src(c, op->a);
+    flags_flush(c);
+    x_test(&c->b, SZ32, a, a);
+    emit_branch(c, op, CC_NE);
+}
+
+/* --- indirect jumps --- */
+
+static void far_jump_miss(struct compile *c, const struct far_code *f)
+{
+    (void)f;
+    x_mov(&c->b, SZ32, SCRATCH2, SCRATCH1);
+    emit_exit(c, X64_EXIT_JUMP, false);
+}
+
+static void far_jump_other_page(struct compile *c, const struct far_code *f)
+{
+    (void)f;
+    x_mov_imm64(&c->b, R12, (uint64_t)(uintptr_t)c->tb | X64_EXIT_JUMP);
+    x_jmp_to(&c->b, c->x->stubs.other_page[is_user(c)]);
+}
+
+/* SCRATCH2 = address of the entry for the linear address in SCRATCH1. MATCH x64_jump_index */
+static void emit_jump_entry(struct compile *c)
+{
+    x_mov(&c->b, SZ32, SCRATCH2, SCRATCH1);
+    x_shift_imm(&c->b, SH_SHR, SZ32, SCRATCH2, 12);
+    x_alu(&c->b, ALU_XOR, SZ32, SCRATCH2, SCRATCH1);
+    x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH2, (1u << X64_JUMP_BITS) - 1);
+    x_shift_imm(&c->b, SH_SHL, SZ32, SCRATCH2, 5);
+    x_lea(&c->b, SZ64, SCRATCH2, mem_indexed(HOST_STATE, SCRATCH2, 0, (int32_t)c->x->env.jumps - X64_STATE_BIAS));
+}
+
+/* Flat code: eip is the linear address. R8 is free: no temporary is live here but the target, now in SCRATCH1. */
+static void emit_jump_lookup(struct compile *c)
+{
+    const struct x64_env *env = &c->x->env;
+    emit_jump_entry(c);
+    x_mov_imm64(&c->b, R8, x64_jump_key(0, c->tb->mode));
+    x_alu(&c->b, ALU_OR, SZ64, R8, SCRATCH1);
+    x_alu_load(&c->b, ALU_CMP, SZ64, R8, mem_at(SCRATCH2, offsetof(struct x64_jump, key)));
+    struct far_code *miss = far_add(c, far_jump_miss, x_jcc(&c->b, CC_NE));
+    x_mov(&c->b, SZ32, R8, SCRATCH1);
+    x_alu_imm(&c->b, ALU_AND, SZ32, R8, ~PAGE_MASK);
+    if (is_user(c))
+        x_alu_imm(&c->b, ALU_OR, SZ32, R8, 1);
+    x_alu_load(&c->b, ALU_OR, SZ64, R8, mem_state(env->generation_tag));
+    x_alu_load(&c->b, ALU_CMP, SZ64, R8, mem_state(env->fetch_tag));
+    far_add(c, far_jump_other_page, x_jcc(&c->b, CC_NE));
+    x_load(&c->b, SZ32, R8, mem_at(SCRATCH2, offsetof(struct x64_jump, phys_page)));
+    x_alu_load(&c->b, ALU_CMP, SZ32, R8, mem_state(env->fetch_phys_page));
+    miss->from[1] = x_jcc(&c->b, CC_NE);
+    x_jmp_mem(&c->b, mem_at(SCRATCH2, offsetof(struct x64_jump, code)));
+}
+
+void emit_JMPIND(struct compile *c, const struct ir_op *op)
+{
+    unsigned a = reg_src(c, op->a);
+    flags_flush(c);
+    x_mov(&c->b, SZ32, SCRATCH1, a);
+    if ((c->tb->mode & (TB_MODE_FLAT | TB_MODE_SINGLE)) == TB_MODE_FLAT)
+        emit_jump_lookup(c);
+    else
+        far_jump_miss(c, NULL);
+}
+
+/* --- helpers and exits --- */
+
+static void far_helper_fault(struct compile *c, const struct far_code *f)
+{
+    emit_exit_op(c, X64_EXIT_FAULT, f->op, true);
+}
+
+static void set_running(struct compile *c)
+{
+    x_mov_imm64(&c->b, SCRATCH1, (uint64_t)(uintptr_t)c->tb);
+    x_store(&c->b, SZ64, mem_state(c->x->env.running_tb), SCRATCH1);
+}
+
+static void emit_call_c(struct compile *c, const struct ir_op *op, uintptr_t function)
+{
+    x_lea(&c->b, SZ64, RDI, mem_state(0));
+    x_mov_imm64(&c->b, RSI, (uint64_t)(uintptr_t)op);
+    x_mov_imm64(&c->b, RAX, function);
+    x_call_reg(&c->b, RAX);
+}
+
+void emit_HELPER(struct compile *c, const struct ir_op *op)
+{
+    flags_flush(c);
+    reg_spill_temps(c);
+    reg_store_guest(&c->b);
+    set_running(c);
+    emit_call_c(c, op, (uintptr_t)c->x->env.calls.helpers[op->imm]);
+    x_test(&c->b, SZ32, RAX, RAX);
+    far_add(c, far_helper_fault, x_jcc(&c->b, CC_NE));
+    if (ir_cc_after(CC_EFLAGS, op) < 0)
+        flags_unknown(c);
+    c->stored = op[1].op == IR_LEAVE_TB; /* an E op follows: the array goes on */
+    if (!c->stored)
+        reg_load_guest(&c->b);
+}
+
+void emit_in_c(struct compile *c, const struct ir_op *op)
+{
+    flags_flush(c);
+    reg_spill_temps(c);
+    reg_store_guest(&c->b);
+    emit_call_c(c, op, (uintptr_t)x64_eval);
+    reg_load_guest(&c->b);
+    if (op_wants_flags(op))
+        flags_unknown(c);
+}
+
+void emit_RAISE(struct compile *c, const struct ir_op *op)
+{
+    flags_flush(c);
+    emit_exit_op(c, X64_EXIT_RAISE, op, false);
+}
+
+void emit_LEAVE_TB(struct compile *c, const struct ir_op *op)
+{
+    (void)op;
+    flags_flush(c);
+    emit_exit(c, X64_EXIT_LEAVE, c->stored);
+}
+
+/* --- linking --- */
+
+static void patch_site(struct x64 *x, uint32_t site, uint32_t to)
+{
+    x_patch(x->cache.write + site, x->cache.write + to);
+}
+
+static void patch_phys(struct x64 *x, const struct tb *from, unsigned slot, uint32_t phys_page)
+{
+    if (from->native.phys[slot])
+        memcpy(x->cache.write + from->native.phys[slot], &phys_page, sizeof phys_page);
+}
+
+void x64_link(struct x64 *x, struct tb *from, unsigned slot, struct tb *to)
+{
+    struct tb_native *n = &from->native;
+    if (!n->jump[slot] || n->to[slot])
+        return;
+    patch_phys(x, from, slot, to->phys_addr & ~PAGE_MASK);
+    patch_site(x, n->jump[slot], (uint32_t)((const uint8_t *)to->native.code - x->cache.exec));
+    n->to[slot] = to;
+    n->in_next[slot] = to->native.in;
+    to->native.in = (uintptr_t)from | slot;
+}
+
+static void slot_unlink(struct x64 *x, struct tb *from, unsigned slot)
+{
+    patch_site(x, from->native.jump[slot], from->native.exit[slot]);
+    patch_phys(x, from, slot, PHYS_UNLINKED);
+    from->native.to[slot] = NULL;
+}
+
+static void remove_in(struct tb *to, uintptr_t which)
+{
+    uintptr_t *link = &to->native.in;
+    while (*link != which) {
+        CHECK(*link);
+        link = &((struct tb *)(*link & ~(uintptr_t)X64_KIND_MASK))->native.in_next[*link & 1];
+    }
+    *link = ((struct tb *)(which & ~(uintptr_t)X64_KIND_MASK))->native.in_next[which & 1];
+}
+
+void x64_unlink(struct x64 *x, struct tb *tb)
+{
+    for (uintptr_t in = tb->native.in; in;) {
+        struct tb *from = (struct tb *)(in & ~(uintptr_t)X64_KIND_MASK);
+        unsigned slot = in & 1;
+        in = from->native.in_next[slot];
+        slot_unlink(x, from, slot);
+    }
+    tb->native.in = 0;
+    for (unsigned slot = 0; slot < 2; slot++)
+        if (tb->native.to[slot]) {
+            remove_in(tb->native.to[slot], (uintptr_t)tb | slot);
+            slot_unlink(x, tb, slot);
+        }
+}

@@ -1,0 +1,290 @@
+/* flags.c - see flags.h. */
+#include "translator/x64/flags.h"
+
+#include "clockcore/check.h"
+
+enum { PAIR_O, PAIR_B, PAIR_Z, PAIR_BE, PAIR_S, PAIR_P, PAIR_L, PAIR_LE };
+
+static struct host_mem mem_cc(unsigned which)
+{
+    return mem_slot(IR_CC_A + which);
+}
+_Static_assert(IR_CC_B == IR_CC_A + CC_B_VALUE && IR_CC_R == IR_CC_A + CC_R_VALUE, "mem_cc");
+
+static unsigned kind_of(const struct cc_state *cc) { return (unsigned)cc->op / 3; }
+static unsigned size_of(const struct cc_state *cc) { return cc->op == CC_EFLAGS ? SZ32 : (unsigned)cc->op % 3; }
+
+/* --- state --- */
+
+void flags_unknown(struct compile *c)
+{
+    c->cc = (struct cc_state){.op = -1, .op_in_slot = true};
+}
+
+void flags_begin(struct compile *c)
+{
+    flags_unknown(c);
+    c->b.flags_for = 0;
+}
+
+void flags_kill(struct compile *c)
+{
+    flags_unknown(c);
+}
+
+void flags_set(struct compile *c, int op, struct cc_value a, struct cc_value b, struct cc_value r)
+{
+    c->cc = (struct cc_state){.op = op, .v = {a, b, r}};
+}
+
+/* --- into the slots --- */
+
+/* Host register = the value; no host flags written. A derived R is not for this. */
+static void load_value(struct compile *c, unsigned reg, unsigned which)
+{
+    const struct cc_value *v = &c->cc.v[which];
+    switch (v->where) {
+    case CC_IN_SLOT: x_load(&c->b, SZ32, reg, mem_cc(which)); break;
+    case CC_IN_REG: x_mov(&c->b, SZ32, reg, v->reg); break;
+    case CC_IS_IMM: x_mov_imm(&c->b, reg, v->imm); break;
+    default: {
+        const struct cc_value *r = &c->cc.v[CC_R_VALUE];
+        CHECK(which == CC_A_VALUE && r->where == CC_IN_REG);
+        x_lea(&c->b, SZ32, reg, mem_at(r->reg, (int32_t)v->imm));
+    }
+    }
+}
+
+static void save(struct compile *c, unsigned which)
+{
+    struct cc_value *v = &c->cc.v[which];
+    switch (v->where) {
+    case CC_IN_SLOT: return;
+    case CC_IN_REG: x_store(&c->b, SZ32, mem_cc(which), v->reg); break;
+    case CC_IS_IMM: x_store_imm(&c->b, SZ32, mem_cc(which), v->imm); break;
+    default:
+        load_value(c, SCRATCH1, which);
+        x_store(&c->b, SZ32, mem_cc(which), SCRATCH1);
+    }
+    *v = cc_in_slot();
+}
+
+void flags_before_write(struct compile *c, unsigned reg)
+{
+    struct cc_value *v = c->cc.v;
+    bool holds_r = v[CC_R_VALUE].where == CC_IN_REG && v[CC_R_VALUE].reg == reg;
+    if (holds_r && v[CC_A_VALUE].where == CC_DERIVED)
+        save(c, CC_A_VALUE);
+    for (unsigned which = 0; which < 3; which++)
+        if (v[which].where == CC_IN_REG && v[which].reg == reg)
+            save(c, which);
+}
+
+/* reg op= B of the flags' operation; host flags become the guest's. */
+static void alu_with_b(struct compile *c, enum host_alu alu, unsigned reg)
+{
+    const struct cc_value *b = &c->cc.v[CC_B_VALUE];
+    unsigned size = size_of(&c->cc);
+    switch (b->where) {
+    case CC_IN_REG: x_alu(&c->b, alu, size, reg, b->reg); break;
+    case CC_IS_IMM: x_alu_imm(&c->b, alu, size, reg, b->imm); break;
+    default: x_alu_load(&c->b, alu, size, reg, mem_cc(CC_B_VALUE));
+    }
+}
+
+static void compute_r(struct compile *c)
+{
+    load_value(c, SCRATCH1, CC_A_VALUE);
+    alu_with_b(c, kind_of(&c->cc) == CC_KIND_LOGIC ? ALU_AND : ALU_SUB, SCRATCH1);
+    x_store(&c->b, SZ32, mem_cc(CC_R_VALUE), SCRATCH1);
+    c->cc.v[CC_R_VALUE] = cc_in_slot();
+    c->b.flags_for = FLAGS_ALL;
+}
+
+void flags_flush(struct compile *c)
+{
+    if (c->cc.v[CC_R_VALUE].where == CC_DERIVED)
+        compute_r(c);
+    if (c->cc.op >= 0 && kind_of(&c->cc) == CC_KIND_LOGIC)
+        c->cc.v[CC_A_VALUE] = c->cc.v[CC_B_VALUE] = cc_in_slot(); /* nobody cares */
+    for (unsigned which = 0; which < 3; which++)
+        save(c, which);
+    if (!c->cc.op_in_slot)
+        x_store_imm(&c->b, SZ32, mem_slot(IR_CC_OP), (uint32_t)c->cc.op);
+    c->cc.op_in_slot = true;
+}
+
+void flags_flush_far(struct compile *c, const struct cc_state *cc)
+{
+    struct cc_state main_path = c->cc;
+    c->cc = *cc;
+    flags_flush(c);
+    c->cc = main_path;
+}
+
+/* --- conditions --- */
+
+/* Register that holds the value, loading it where it has none. */
+static unsigned value_reg(struct compile *c, unsigned which, unsigned scratch)
+{
+    if (c->cc.v[which].where == CC_IN_REG)
+        return c->cc.v[which].reg;
+    load_value(c, scratch, which);
+    return scratch;
+}
+
+/* Host flags of comparing A with B. */
+static void replay_compare(struct compile *c)
+{
+    alu_with_b(c, ALU_CMP, value_reg(c, CC_A_VALUE, SCRATCH1));
+    c->b.flags_for = FLAGS_ALL;
+}
+
+/* Host flags of A & B. */
+static void replay_test(struct compile *c)
+{
+    load_value(c, SCRATCH1, CC_A_VALUE);
+    alu_with_b(c, ALU_AND, SCRATCH1);
+    c->b.flags_for = FLAGS_ALL;
+}
+
+static void replay_add(struct compile *c)
+{
+    load_value(c, SCRATCH1, CC_A_VALUE);
+    alu_with_b(c, ALU_ADD, SCRATCH1);
+    c->b.flags_for = FLAGS_ALL;
+}
+
+static void replay_step(struct compile *c)
+{
+    load_value(c, SCRATCH1, CC_A_VALUE);
+    if (kind_of(&c->cc) == CC_KIND_INC)
+        x_inc(&c->b, size_of(&c->cc), SCRATCH1);
+    else
+        x_dec(&c->b, size_of(&c->cc), SCRATCH1);
+    c->b.flags_for = FLAGS_NO_CARRY;
+}
+
+/* ZF, SF, PF of R; CF and OF come out 0. */
+static void replay_result(struct compile *c)
+{
+    const struct cc_value *r = &c->cc.v[CC_R_VALUE];
+    if (r->where == CC_IN_REG) {
+        x_test(&c->b, size_of(&c->cc), r->reg, r->reg);
+    } else if (r->where == CC_IN_SLOT) {
+        x_alu_mem_imm(&c->b, ALU_CMP, size_of(&c->cc), mem_cc(CC_R_VALUE), 0);
+    } else {
+        x_mov_imm(&c->b, SCRATCH1, r->imm);
+        x_test(&c->b, size_of(&c->cc), SCRATCH1, SCRATCH1);
+    }
+    c->b.flags_for = kind_of(&c->cc) == CC_KIND_LOGIC ? FLAGS_ALL : FLAGS_RESULT;
+}
+
+/* Makes host flags answer the pair of conditions, when the kind allows it cheaply. */
+static bool replay(struct compile *c, unsigned pair)
+{
+    if (c->cc.op < 0 || c->cc.op == CC_EFLAGS)
+        return false;
+    unsigned kind = kind_of(&c->cc);
+    bool derived = c->cc.v[CC_R_VALUE].where == CC_DERIVED, of_result = FLAGS_RESULT >> pair & 1;
+    if (derived && kind == CC_KIND_LOGIC)
+        replay_test(c);
+    else if (kind == CC_KIND_SUB && (derived || !of_result))
+        replay_compare(c);
+    else if (kind == CC_KIND_LOGIC || of_result)
+        replay_result(c);
+    else if (kind == CC_KIND_ADD)
+        replay_add(c);
+    else if ((kind == CC_KIND_INC || kind == CC_KIND_DEC) && (FLAGS_NO_CARRY >> pair & 1))
+        replay_step(c);
+    else
+        return false;
+    return true;
+}
+
+/* Kinds whose carry is "B is not 0". */
+static bool carry_is_b(const struct cc_state *cc)
+{
+    return cc->op >= 0 && (kind_of(cc) == CC_KIND_INC || kind_of(cc) == CC_KIND_DEC || kind_of(cc) == CC_KIND_MUL);
+}
+
+static bool pair_is_b(const struct cc_state *cc, unsigned pair)
+{
+    return carry_is_b(cc) && (pair == PAIR_B || (pair == PAIR_O && kind_of(cc) == CC_KIND_MUL));
+}
+
+unsigned flags_cond(struct compile *c, unsigned cond)
+{
+    unsigned pair = cond >> 1;
+    if (c->b.flags_for >> pair & 1)
+        return cond;
+    if (pair_is_b(&c->cc, pair)) {
+        unsigned b = value_reg(c, CC_B_VALUE, SCRATCH1);
+        x_test(&c->b, SZ32, b, b);
+        return CC_NE ^ (cond & 1);
+    }
+    if (replay(c, pair))
+        return cond;
+    flags_flush(c);
+    x_mov_imm(&c->b, SCRATCH1, cond);
+    x_call_to(&c->b, c->x->stubs.cond);
+    x_test(&c->b, SZ32, SCRATCH1, SCRATCH1);
+    return CC_NE;
+}
+
+/* SCRATCH1 = carry, by the stub. */
+static void call_carry(struct compile *c)
+{
+    flags_flush(c);
+    x_call_to(&c->b, c->x->stubs.carry);
+}
+
+void flags_carry(struct compile *c)
+{
+    if (c->b.flags_for >> PAIR_B & 1)
+        return;
+    if (carry_is_b(&c->cc))
+        load_value(c, SCRATCH1, CC_B_VALUE);
+    else if (replay(c, PAIR_B))
+        return;
+    else
+        call_carry(c);
+    x_unary(&c->b, UN_NEG, SZ32, SCRATCH1); /* CF = (it was not 0) */
+}
+
+static void far_carry(struct compile *c, const struct far_code *f)
+{
+    x_call_to(&c->b, c->x->stubs.carry);
+    x_store(&c->b, SZ32, mem_cc(CC_B_VALUE), SCRATCH1);
+    x_jmp_to(&c->b, f->back);
+}
+
+/* Flags from before the block: in a loop most often INC's or DEC's own, whose B is the carry. */
+static void carry_unknown(struct compile *c)
+{
+    enum { FIRST = CC_OP(CC_KIND_INC, 0), COUNT = CC_OP(CC_KIND_DEC, 2) - CC_OP(CC_KIND_INC, 0) + 1 };
+    x_load(&c->b, SZ32, SCRATCH1, mem_slot(IR_CC_OP));
+    x_alu_imm(&c->b, ALU_SUB, SZ32, SCRATCH1, FIRST);
+    x_alu_imm(&c->b, ALU_CMP, SZ32, SCRATCH1, COUNT);
+    struct far_code *f = far_add(c, far_carry, x_jcc(&c->b, CC_AE));
+    f->back = c->b.at;
+}
+_Static_assert(CC_KIND_DEC == CC_KIND_INC + 1, "carry_unknown tests for both kinds at once");
+
+struct cc_value flags_carry_value(struct compile *c)
+{
+    const struct cc_state *cc = &c->cc;
+    if (cc->op >= 0 && kind_of(cc) == CC_KIND_LOGIC)
+        return cc_is_imm(0);
+    if (cc->op >= 0 && (kind_of(cc) == CC_KIND_INC || kind_of(cc) == CC_KIND_DEC))
+        return cc->v[CC_B_VALUE];
+    if (cc->op < 0 && !(c->b.flags_for >> PAIR_B & 1)) {
+        carry_unknown(c);
+        return cc_in_slot();
+    }
+    flags_carry(c);
+    x_setcc(&c->b, CC_B, SCRATCH1);
+    x_movzx(&c->b, SZ8, SCRATCH1, SCRATCH1);
+    x_store(&c->b, SZ32, mem_cc(CC_B_VALUE), SCRATCH1);
+    return cc_in_slot();
+}

@@ -1,0 +1,238 @@
+/* regs.c - see regs.h. */
+#include "translator/x64/regs.h"
+
+#include <string.h>
+
+#include "clockcore/check.h"
+#include "translator/x64/flags.h"
+
+static const uint8_t guest_regs[8] = {RAX, RCX, RDX, RBX, HOST_ESP, RBP, RSI, RDI};
+static const uint8_t pool[] = {R8, R9, R12, R13};
+enum { POOL = sizeof pool };
+
+unsigned reg_guest(unsigned slot)
+{
+    return guest_regs[slot];
+}
+
+static bool is_temp(unsigned slot)
+{
+    return slot >= IR_T0;
+}
+
+/* --- which temporaries are live --- */
+
+static uint16_t temp_bit(unsigned slot)
+{
+    return is_temp(slot) && slot < IR_NSLOTS ? (uint16_t)(1u << (slot - IR_T0)) : 0;
+}
+
+static bool uses(const struct ir_op *op, char what)
+{
+    return strchr(ir_op_uses[op->op], what) != NULL;
+}
+
+static uint16_t temps_read(const struct ir_op *op)
+{
+    uint16_t bits = 0;
+    bool imm_b = (op->flags & IRF_IMM) && !uses(op, 'x');
+    if (uses(op, 'a'))
+        bits |= temp_bit(op->a);
+    if (uses(op, 'b') && !imm_b)
+        bits |= temp_bit(op->b);
+    if (uses(op, 'x') && !(op->flags & IRF_IMM))
+        bits |= temp_bit(op->aux);
+    if (uses(op, 'D') || op->op == IR_HELPER)
+        bits |= temp_bit(op->dst);
+    return bits;
+}
+
+static uint16_t temps_written(const struct ir_op *op)
+{
+    uint16_t bits = 0;
+    if (uses(op, 'd') && op->op != IR_HELPER)
+        bits |= temp_bit(op->dst);
+    if (uses(op, 'X') && op->size != 0)
+        bits |= temp_bit(op->aux);
+    return bits;
+}
+
+static void find_live(struct compile *c)
+{
+    uint16_t live = 0;
+    for (unsigned i = c->tb->nops; i-- > 0;) {
+        const struct ir_op *op = &c->tb->ops[i];
+        c->live[i] = live;
+        live = (uint16_t)((live & ~temps_written(op)) | temps_read(op));
+    }
+}
+
+void reg_begin(struct compile *c)
+{
+    memset(c->temp_reg, NO_REG, sizeof c->temp_reg);
+    memset(c->reg_temp, NTEMPS, sizeof c->reg_temp);
+    c->pinned = 0;
+    find_live(c);
+}
+
+/* --- the pool --- */
+
+static void release(struct compile *c, unsigned temp)
+{
+    if (c->temp_reg[temp] == NO_REG)
+        return;
+    c->reg_temp[c->temp_reg[temp]] = NTEMPS;
+    c->temp_reg[temp] = NO_REG;
+}
+
+static void release_dead(struct compile *c, uint16_t live)
+{
+    for (unsigned i = 0; i < POOL; i++)
+        if (c->reg_temp[pool[i]] != NTEMPS && !(live >> c->reg_temp[pool[i]] & 1))
+            release(c, c->reg_temp[pool[i]]);
+}
+
+void reg_begin_op(struct compile *c, unsigned index)
+{
+    c->op = &c->tb->ops[index];
+    c->pinned = 0;
+    c->live_after = c->live[index];
+    release_dead(c, (uint16_t)(c->live_after | temps_read(c->op)));
+}
+
+static void spill(struct compile *c, unsigned reg)
+{
+    unsigned temp = c->reg_temp[reg];
+    x_store(&c->b, SZ32, mem_slot(IR_T0 + temp), reg);
+    release(c, temp);
+}
+
+static unsigned pool_choose(struct compile *c)
+{
+    for (unsigned i = 0; i < POOL; i++)
+        if (c->reg_temp[pool[i]] == NTEMPS && !(c->pinned >> pool[i] & 1))
+            return pool[i];
+    for (unsigned i = 0; i < POOL; i++)
+        if (!(c->pinned >> pool[i] & 1)) {
+            spill(c, pool[i]);
+            return pool[i];
+        }
+    CHECK(!"no register left for an IR operation");
+    return NO_REG;
+}
+
+static unsigned pool_take(struct compile *c)
+{
+    unsigned reg = pool_choose(c);
+    flags_before_write(c, reg);
+    c->pinned |= (uint16_t)(1u << reg);
+    return reg;
+}
+
+static unsigned pool_take_for(struct compile *c, unsigned slot)
+{
+    unsigned reg = pool_take(c);
+    c->temp_reg[slot - IR_T0] = (uint8_t)reg;
+    c->reg_temp[reg] = (uint8_t)(slot - IR_T0);
+    return reg;
+}
+
+unsigned reg_scratch(struct compile *c)
+{
+    return pool_take(c);
+}
+
+/* --- operands --- */
+
+unsigned reg_src(struct compile *c, unsigned slot)
+{
+    unsigned reg;
+    if (slot <= IR_EDI) {
+        reg = guest_regs[slot];
+    } else if (!is_temp(slot)) {
+        CHECK(slot == IR_ZERO);
+        reg = pool_take(c);
+        x_mov_imm(&c->b, reg, 0);
+    } else if (c->temp_reg[slot - IR_T0] != NO_REG) {
+        reg = c->temp_reg[slot - IR_T0];
+    } else {
+        reg = pool_take_for(c, slot);
+        x_load(&c->b, SZ32, reg, mem_slot(slot));
+    }
+    c->pinned |= (uint16_t)(1u << reg);
+    return reg;
+}
+
+static unsigned dst_in(struct compile *c, unsigned slot)
+{
+    unsigned reg;
+    if (slot <= IR_EDI) {
+        reg = guest_regs[slot];
+        flags_before_write(c, reg);
+        return reg;
+    }
+    if (!is_temp(slot))
+        return SCRATCH1;
+    reg = c->temp_reg[slot - IR_T0];
+    if (reg == NO_REG)
+        return pool_take_for(c, slot);
+    flags_before_write(c, reg);
+    c->pinned |= (uint16_t)(1u << reg);
+    return reg;
+}
+
+/* Operands that die here give up their registers to the result, but stay readable until it is written. */
+static void unpin_dying(struct compile *c)
+{
+    for (unsigned i = 0; i < POOL; i++) {
+        unsigned temp = c->reg_temp[pool[i]];
+        if (temp != NTEMPS && !(c->live_after >> temp & 1)) {
+            release(c, temp);
+            c->pinned &= (uint16_t)~(1u << pool[i]);
+        }
+    }
+}
+
+unsigned reg_dst(struct compile *c, unsigned slot)
+{
+    if (is_temp(slot) && c->temp_reg[slot - IR_T0] == NO_REG)
+        unpin_dying(c);
+    return dst_in(c, slot);
+}
+
+unsigned reg_dst_kept(struct compile *c, unsigned slot)
+{
+    if (slot == IR_NONE)
+        return SCRATCH1;
+    reg_src(c, slot);
+    return dst_in(c, slot);
+}
+
+/* --- to and from memory --- */
+
+void reg_spill_temps(struct compile *c)
+{
+    for (unsigned i = 0; i < POOL; i++)
+        if (c->reg_temp[pool[i]] != NTEMPS)
+            spill(c, pool[i]);
+}
+
+void reg_store_guest(struct x64_buf *b)
+{
+    for (unsigned slot = 0; slot < 8; slot++)
+        x_store(b, SZ32, mem_slot(slot), guest_regs[slot]);
+}
+
+void reg_load_guest(struct x64_buf *b)
+{
+    for (unsigned slot = 0; slot < 8; slot++)
+        x_load(b, SZ32, guest_regs[slot], mem_slot(slot));
+}
+
+struct far_code *far_add(struct compile *c, void (*emit)(struct compile *c, const struct far_code *f), uint8_t *from)
+{
+    CHECK(c->nfar < FAR_MAX);
+    struct far_code *f = &c->far[c->nfar++];
+    *f = (struct far_code){.emit = emit, .from = {from}, .op = c->op, .cc = c->cc};
+    return f;
+}

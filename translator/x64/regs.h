@@ -1,0 +1,110 @@
+/* regs.h - one block being compiled, and which host register holds what.
+ *
+ * Guest registers have fixed host registers. IR temporaries live in the pool (R8 R9 R12 R13) and spill to their
+ * slots. R10 and R11 are scratch inside one emitter. An emitter first asks for its operands (reg_src), then for its result
+ * (reg_dst), and only then uses scratch registers: asking may emit moves and stores. A result register may be
+ * that of an operand that dies at this op. No register function writes host flags. */
+#ifndef TANDEM_TRANSLATOR_X64_REGS_H
+#define TANDEM_TRANSLATOR_X64_REGS_H
+
+#include "translator/cc.h"
+#include "translator/x64/cache.h"
+#include "translator/x64/emit_x64.h"
+#include "translator/x64/x64.h"
+
+enum { HOST_ESP = R14, HOST_STATE = R15, SCRATCH1 = R10, SCRATCH2 = R11, NTEMPS = IR_NSLOTS - IR_T0 };
+
+/* Where one of the CC values A, B, R is. */
+enum cc_where {
+    CC_IN_SLOT, /* in its slot, or nobody cares */
+    CC_IN_REG,
+    CC_IS_IMM,
+    CC_DERIVED, /* computable from the other two (flags.h) */
+};
+struct cc_value {
+    uint8_t where; /* enum cc_where */
+    uint8_t reg;
+    uint32_t imm;
+};
+enum { CC_A_VALUE, CC_B_VALUE, CC_R_VALUE };
+
+struct cc_state {
+    int op;            /* enum cc_op; -1: not known here, everything is in the slots */
+    bool op_in_slot;
+    struct cc_value v[3];
+};
+
+struct compile;
+/* Code off the main path, emitted behind the block. */
+struct far_code {
+    void (*emit)(struct compile *c, const struct far_code *f);
+    uint8_t *from[4];         /* jumps that lead here (x_patch); NULL: none */
+    uint8_t *back;            /* where it goes on */
+    const struct ir_op *op;
+    struct cc_state cc;       /* as the jump finds it */
+    uint8_t reg, size, slot;
+    uint8_t cond;
+};
+enum { FAR_MAX = TB_OPS_MAX * 2 + 8 };
+
+/* Entry points shared by all blocks (stubs.c), in the writable view. */
+struct stubs {
+    uint8_t *enter, *exit, *exit_stored;
+    uint8_t *load[3], *load_rw[3], *store[3], *segment;
+    uint8_t *cond, *carry, *get_flags, *set_cf, *set_cf_of, *slow_op;
+    uint8_t *other_page[2];
+};
+
+struct x64 {
+    struct code_cache cache;
+    struct x64_env env;
+    struct stubs stubs;
+    struct x64_stats stats;
+    struct compile *compile;
+};
+
+struct compile {
+    struct x64_buf b;
+    struct x64 *x;
+    struct tb *tb;
+    const struct ir_op *op;         /* being emitted */
+    struct cc_state cc;
+    uint8_t temp_reg[NTEMPS];       /* NO_REG: in its slot */
+    uint8_t reg_temp[16];           /* temporary in a pool register; NTEMPS: none */
+    uint16_t pinned;                /* host registers that this op uses */
+    uint16_t live_after;            /* temporaries read after this op */
+    bool stored;                    /* guest registers are in their slots, not in host registers */
+    unsigned nfar;
+    struct far_code far[FAR_MAX];
+    uint16_t live[TB_OPS_MAX];
+};
+
+/* --- state in memory --- */
+
+static inline struct host_mem mem_state(uint32_t offset) { return mem_at(HOST_STATE, (int32_t)offset - X64_STATE_BIAS); }
+static inline struct host_mem mem_slot(unsigned slot) { return mem_state(slot * 4); }
+static inline struct host_mem mem_budget(void) { return mem_state(offsetof(struct guest_state, budget)); }
+
+/* --- registers --- */
+
+/* Host register of a guest register slot (0..7). */
+unsigned reg_guest(unsigned slot);
+/* Fills c->live and clears the allocation. */
+void reg_begin(struct compile *c);
+void reg_begin_op(struct compile *c, unsigned index);
+/* Register that holds the slot's value. */
+unsigned reg_src(struct compile *c, unsigned slot);
+/* Register to write the slot's new value to; IR_NONE: a scratch one (SCRATCH1). */
+unsigned reg_dst(struct compile *c, unsigned slot);
+/* The same where the op keeps part of the old value. */
+unsigned reg_dst_kept(struct compile *c, unsigned slot);
+/* A pool register for the rest of this op. */
+unsigned reg_scratch(struct compile *c);
+/* Temporaries to their slots, for C code that reads slots. */
+void reg_spill_temps(struct compile *c);
+void reg_store_guest(struct x64_buf *b);
+void reg_load_guest(struct x64_buf *b);
+
+struct far_code *far_add(struct compile *c, void (*emit)(struct compile *c, const struct far_code *f), uint8_t *from);
+
+#endif

@@ -1,0 +1,199 @@
+/* stubs.c - code shared by all blocks: the way in and out, and calls of C functions that keep every register.
+ *
+ * Arguments in SCRATCH1 and SCRATCH2, result in SCRATCH1 with host SF as its sign (bit 63). Stack: blocks run with RSP a
+ * multiple of 16. */
+#include "translator/x64/mem.h"
+#include "translator/x64/stubs.h"
+
+static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
+static const uint8_t kept[] = {RAX, RCX, RDX, RSI, RDI, R8, R9, SCRATCH2};
+enum { CALLEE_SAVED = sizeof callee_saved, KEPT = sizeof kept, ALIGN_BYTES = 8 };
+
+/* --- in and out --- */
+
+/* struct x64_exit enter(state + bias, code) */
+static void emit_enter(struct x64_buf *b)
+{
+    for (unsigned i = 0; i < CALLEE_SAVED; i++)
+        x_push(b, callee_saved[i]);
+    x_alu_imm(b, ALU_SUB, SZ64, RSP, ALIGN_BYTES);
+    x_mov(b, SZ64, HOST_STATE, RDI);
+    x_mov(b, SZ64, SCRATCH1, RSI);
+    reg_load_guest(b);
+    x_jmp_reg(b, SCRATCH1);
+}
+
+static void emit_leave(struct x64_buf *b)
+{
+    x_mov(b, SZ64, RAX, SCRATCH1);
+    x_mov(b, SZ64, RDX, SCRATCH2);
+    x_alu_imm(b, ALU_ADD, SZ64, RSP, ALIGN_BYTES);
+    for (unsigned i = CALLEE_SAVED; i-- > 0;)
+        x_pop(b, callee_saved[i]);
+    x_ret(b);
+}
+
+/* --- calls of C --- */
+
+static uint8_t *begin_call(struct x64_buf *b)
+{
+    uint8_t *start = b->at;
+    for (unsigned i = 0; i < KEPT; i++)
+        x_push(b, kept[i]);
+    x_alu_imm(b, ALU_SUB, SZ64, RSP, ALIGN_BYTES);
+    x_lea(b, SZ64, RDI, mem_state(0));
+    return start;
+}
+
+static void end_call(struct x64_buf *b, uintptr_t function)
+{
+    x_mov_imm64(b, RAX, function);
+    x_call_reg(b, RAX);
+    x_mov(b, SZ64, SCRATCH1, RAX);
+    x_alu_imm(b, ALU_ADD, SZ64, RSP, ALIGN_BYTES);
+    for (unsigned i = KEPT; i-- > 0;)
+        x_pop(b, kept[i]);
+    x_test(b, SZ64, SCRATCH1, SCRATCH1);
+    x_ret(b);
+}
+
+static uint8_t *emit_load_stub(struct x64_buf *b, const struct x64_env *env, unsigned bytes, bool for_write)
+{
+    uint8_t *start = begin_call(b);
+    x_mov(b, SZ32, RSI, SCRATCH1);
+    x_mov_imm(b, RDX, bytes);
+    x_mov_imm(b, RCX, for_write);
+    end_call(b, (uintptr_t)env->calls.load);
+    return start;
+}
+
+static uint8_t *emit_store_stub(struct x64_buf *b, const struct x64_env *env, unsigned size)
+{
+    uint8_t *start = begin_call(b);
+    x_mov(b, SZ32, RSI, SCRATCH1);
+    x_mov_imm(b, RDX, 1u << size);
+    if (size == SZ32)
+        x_mov(b, SZ32, RCX, SCRATCH2);
+    else
+        x_movzx(b, size, RCX, SCRATCH2);
+    end_call(b, (uintptr_t)env->calls.store);
+    return start;
+}
+
+/* function(state, SCRATCH1, SCRATCH2) */
+static uint8_t *emit_call_stub(struct x64_buf *b, uintptr_t function)
+{
+    uint8_t *start = begin_call(b);
+    x_mov(b, SZ32, RSI, SCRATCH1);
+    x_mov(b, SZ32, RDX, SCRATCH2);
+    end_call(b, function);
+    return start;
+}
+
+/* --- flags in C --- */
+
+static uint32_t flags_now(const struct guest_state *g)
+{
+    return cc_flags(g->slot[IR_CC_OP], g->slot[IR_CC_A], g->slot[IR_CC_B], g->slot[IR_CC_R]);
+}
+
+static int64_t call_cond(struct guest_state *g, uint32_t cond)
+{
+    return cc_cond(g->slot[IR_CC_OP], g->slot[IR_CC_A], g->slot[IR_CC_B], g->slot[IR_CC_R], cond);
+}
+
+static int64_t call_carry(struct guest_state *g)
+{
+    return cc_cf(g->slot[IR_CC_OP], g->slot[IR_CC_A], g->slot[IR_CC_B], g->slot[IR_CC_R]);
+}
+
+static int64_t call_get_flags(struct guest_state *g)
+{
+    return flags_now(g);
+}
+
+static int64_t set_eflags(struct guest_state *g, uint32_t flags)
+{
+    g->slot[IR_CC_R] = flags;
+    g->slot[IR_CC_OP] = CC_EFLAGS;
+    return 0;
+}
+
+static int64_t call_set_cf(struct guest_state *g, uint32_t cf)
+{
+    return set_eflags(g, (flags_now(g) & ~(uint32_t)FLAG_CF) | cf);
+}
+
+static int64_t call_set_cf_of(struct guest_state *g, uint32_t cf, uint32_t of)
+{
+    return set_eflags(g, (flags_now(g) & ~(uint32_t)(FLAG_CF | FLAG_OF)) | cf | (of ? FLAG_OF : 0));
+}
+
+/* --- indirect jumps to another page --- */
+
+/* SCRATCH1 = linear address, SCRATCH2 = struct x64_jump, R8 = wanted fetch tag, R12 = exit word. R9, R13: free. */
+static uint8_t *emit_other_page_stub(struct x64_buf *b, const struct x64 *x, bool user)
+{
+    const struct x64_env *env = &x->env;
+    uint8_t *start = b->at, *miss[3];
+    x_alu_mem_imm(b, ALU_CMP, SZ64, mem_budget(), 0); /* at the limit an interrupt may come before the fetch */
+    miss[0] = x_jcc(b, CC_LE);
+    emit_tlb_index(b, env, R9);
+    x_mov(b, SZ64, R13, R8);
+    if (user)
+        x_alu_imm(b, ALU_AND, SZ64, R13, ~1u);
+    x_alu_load(b, ALU_CMP, SZ64, R13, mem_tlb(env->itlb[user], env->tag, R9));
+    miss[1] = x_jcc(b, CC_NE);
+    x_load(b, SZ32, R13, mem_tlb(env->itlb[user], env->phys_page, R9));
+    x_alu_load(b, ALU_CMP, SZ32, R13, mem_at(SCRATCH2, offsetof(struct x64_jump, phys_page)));
+    miss[2] = x_jcc(b, CC_NE);
+    x_store(b, SZ32, mem_state(env->fetch_phys_page), R13);
+    x_store(b, SZ64, mem_state(env->fetch_tag), R8);
+    x_load(b, SZ64, R13, mem_tlb(env->itlb[user], env->addend, R9));
+    x_mov(b, SZ32, R8, SCRATCH1);
+    x_alu_imm(b, ALU_AND, SZ32, R8, ~0xfffu);
+    x_alu(b, ALU_ADD, SZ64, R13, R8);
+    x_store(b, SZ64, mem_state(env->fetch_host), R13);
+    x_jmp_mem(b, mem_at(SCRATCH2, offsetof(struct x64_jump, code)));
+    for (unsigned i = 0; i < 3; i++)
+        x_patch_here(b, miss[i]);
+    x_mov(b, SZ32, SCRATCH2, SCRATCH1);
+    x_mov(b, SZ64, SCRATCH1, R12);
+    x_jmp_to(b, x->stubs.exit);
+    return start;
+}
+
+static void emit_memory_stubs(struct x64_buf *b, struct x64 *x)
+{
+    for (unsigned size = 0; size < 3; size++) {
+        x->stubs.load[size] = emit_load_stub(b, &x->env, 1u << size, false);
+        x->stubs.load_rw[size] = emit_load_stub(b, &x->env, 1u << size, true);
+        x->stubs.store[size] = emit_store_stub(b, &x->env, size);
+    }
+    x->stubs.segment = emit_call_stub(b, (uintptr_t)x->env.calls.segment);
+}
+
+static void emit_flag_stubs(struct x64_buf *b, struct stubs *s)
+{
+    s->cond = emit_call_stub(b, (uintptr_t)call_cond);
+    s->carry = emit_call_stub(b, (uintptr_t)call_carry);
+    s->get_flags = emit_call_stub(b, (uintptr_t)call_get_flags);
+    s->set_cf = emit_call_stub(b, (uintptr_t)call_set_cf);
+    s->set_cf_of = emit_call_stub(b, (uintptr_t)call_set_cf_of);
+}
+
+void stubs_emit(struct x64 *x)
+{
+    struct x64_buf b = {.at = x->cache.write};
+    x->stubs.enter = b.at;
+    emit_enter(&b);
+    x->stubs.exit = b.at;
+    reg_store_guest(&b);
+    x->stubs.exit_stored = b.at;
+    emit_leave(&b);
+    emit_memory_stubs(&b, x);
+    emit_flag_stubs(&b, &x->stubs);
+    for (unsigned user = 0; user < 2; user++)
+        x->stubs.other_page[user] = emit_other_page_stub(&b, x, user);
+    x->cache.reserved = x->cache.used = (size_t)(b.at - x->cache.write);
+}

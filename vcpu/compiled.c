@@ -1,0 +1,213 @@
+/* compiled.c - compiled blocks in the vCPU: when they are made, entered, linked and forgotten.
+ *
+ * Both engines leave a block for the same reasons and through the same functions (interp.c), so that which of them
+ * ran a block cannot be told from the state. Compiled code is entered only here; whatever may invalidate or flush
+ * blocks other than through a slow path's store runs after it came back.
+ *
+ * A link between compiled blocks is made under the rules of tb_find(): on one page freely, since a translation cannot
+ * change within the engine; to another page behind an inline check of the fetch TLB. Blocks that cross a page
+ * end are never linked to. */
+#include <string.h>
+
+#include "vcpu/tlb.h"
+
+#define NATIVE_CACHE_BYTES ((size_t)64 << 20)
+#define HOT_DEFAULT 64
+
+/* --- what compiled code calls --- */
+
+static int64_t call_load(void *state, uint32_t lin_addr, unsigned bytes, unsigned for_write)
+{
+    uint32_t value;
+    return mem_read_slow(state, lin_addr, bytes, for_write, &value) ? (int64_t)value : -1;
+}
+
+static int64_t call_store(void *state, uint32_t lin_addr, unsigned bytes, uint32_t value)
+{
+    return mem_write_slow(state, lin_addr, bytes, value) ? 0 : -1;
+}
+
+static int64_t call_segment(void *state, uint32_t offset, unsigned what)
+{
+    uint32_t lin_addr;
+    return seg_linear(state, what & 0xff, offset, what >> 8 & 0xff, what >> 16 & 1, &lin_addr) ? (int64_t)lin_addr : -1;
+}
+
+static const struct x64_env env = {
+    .tlb = {offsetof(struct vcpu, tlb[0]), offsetof(struct vcpu, tlb[1])},
+    .itlb = {offsetof(struct vcpu, itlb[0]), offsetof(struct vcpu, itlb[1])},
+    .tlb_bits = TLB_BITS,
+    .tlb_entry_bytes = sizeof(struct tlb_entry),
+    .tag_r = offsetof(struct tlb_entry, tag_r),
+    .tag_w = offsetof(struct tlb_entry, tag_w),
+    .addend = offsetof(struct tlb_entry, addend),
+    .tag = offsetof(struct tlb_entry, tag),
+    .phys_page = offsetof(struct tlb_entry, phys_page),
+    .generation_tag = offsetof(struct vcpu, generation_tag),
+    .fetch_tag = offsetof(struct vcpu, fetch_tag),
+    .fetch_phys_page = offsetof(struct vcpu, fetch_phys_page),
+    .fetch_host = offsetof(struct vcpu, fetch_host),
+    .jumps = offsetof(struct vcpu, native_jump),
+    .running_tb = offsetof(struct vcpu, tb),
+    .calls = {call_load, call_store, call_segment, vcpu_helpers},
+};
+_Static_assert(offsetof(struct vcpu, g) == 0, "a state pointer is a struct vcpu pointer");
+_Static_assert(offsetof(struct guest_state, slot) == 0, "and a pointer to the slots");
+_Static_assert(sizeof(((struct vcpu *)0)->tb) == 8 && sizeof(((struct vcpu *)0)->fetch_host) == 8, "stored as 64 bits");
+_Static_assert(X64_JUMP_BITS == JUMP_CACHE_BITS, "one size of jump cache");
+
+/* --- life --- */
+
+bool compiled_init(struct vcpu *v)
+{
+    if (v->cfg.translator == TRANSLATOR_INTERP)
+        return true;
+    v->native = x64_create(&env, NATIVE_CACHE_BYTES);
+    return v->native != NULL;
+}
+
+void compiled_free(struct vcpu *v)
+{
+    x64_destroy(v->native);
+    v->native = NULL;
+}
+
+static void jumps_clear(struct vcpu *v)
+{
+    memset(v->native_jump, 0, sizeof v->native_jump);
+}
+
+void compiled_flush(struct vcpu *v)
+{
+    if (!v->native)
+        return;
+    jumps_clear(v);
+    x64_reset(v->native);
+}
+
+static void code_forget(struct tb *tb)
+{
+    memset(&tb->native, 0, sizeof tb->native);
+}
+
+static void code_reset(struct vcpu *v)
+{
+    tbcache_for_each(v, code_forget);
+    compiled_flush(v);
+}
+
+void compiled_block_dropped(struct vcpu *v, struct tb *tb)
+{
+    if (!tb->native.code)
+        return;
+    x64_unlink(v->native, tb);
+    struct x64_jump *j = &v->native_jump[x64_jump_index(tb->lin_addr)];
+    if (j->code == tb->native.code)
+        j->key = 0;
+}
+
+/* --- compiling --- */
+
+static void compile(struct vcpu *v, struct tb *tb)
+{
+    if (tb->native.code || !tb->valid)
+        return;
+    if (x64_compile(v->native, tb) == X64_FULL) {
+        code_reset(v);
+        CHECK(x64_compile(v->native, tb) == X64_OK);
+    }
+}
+
+void compiled_block_built(struct vcpu *v, struct tb *tb)
+{
+    unsigned hot = v->cfg.hot ? v->cfg.hot : HOT_DEFAULT;
+    tb->cold = v->cfg.translator == TRANSLATOR_BACKGROUND ? (int32_t)hot : INT32_MAX;
+}
+
+bool compiled_block_hot(struct vcpu *v, struct tb *tb)
+{
+    if (!v->native) {
+        tb->cold = INT32_MAX;
+        return false;
+    }
+    tb->cold = 0;
+    compile(v, tb);
+    return tb->native.code != NULL;
+}
+
+static bool is_compiled(struct vcpu *v, struct tb *tb)
+{
+    if (v->cfg.translator == TRANSLATOR_EAGER)
+        compile(v, tb);
+    return tb->native.code != NULL;
+}
+
+/* --- running --- */
+
+static bool may_link_to(const struct vcpu *v, const struct tb *to)
+{
+    return to->valid && to->phys_page2 == ~0u && !(to->mode & TB_MODE_SINGLE) && to->phys_addr < v->cfg.ram->bytes;
+}
+
+static uint32_t slot_target(const struct tb *tb, unsigned slot)
+{
+    const struct ir_op *last = &tb->ops[tb->nops - 1];
+    return slot == 0 && last->op != IR_JMP ? last->imm2 : last->imm;
+}
+
+static struct tb *after_chain(struct vcpu *v, struct tb *tb, unsigned slot)
+{
+    uint64_t flushes = v->tb_flushes;
+    struct tb *next = find_successor(v, tb, slot_target(tb, slot), slot);
+    if (!next || v->tb_flushes != flushes || !tb->valid || !may_link_to(v, next))
+        return next;
+    if (is_compiled(v, next) && tb->native.code) {
+        x64_link(v->native, tb, slot, next);
+        v->stats.native_links++;
+    }
+    return next;
+}
+
+static struct tb *after_jump(struct vcpu *v, struct tb *tb, uint32_t eip)
+{
+    struct tb *next = find_successor(v, tb, eip, NO_SLOT);
+    if (next && may_link_to(v, next) && (next->mode & TB_MODE_FLAT) && is_compiled(v, next))
+        v->native_jump[x64_jump_index(next->lin_addr)] = (struct x64_jump){
+            .key = x64_jump_key(next->lin_addr, next->mode), .code = next->native.code,
+            .phys_page = PAGE_OF(next->phys_addr)};
+    return next;
+}
+
+static struct tb *native_run(struct vcpu *v, struct tb *tb)
+{
+    struct x64_exit e = x64_run(v->native, v, tb);
+    v->stats.native_exits++;
+    tb = (struct tb *)(uintptr_t)(e.tb_kind & ~(uint64_t)X64_KIND_MASK);
+    unsigned kind = e.tb_kind & X64_KIND_MASK;
+    switch (kind) {
+    case X64_EXIT_CHAIN0:
+    case X64_EXIT_CHAIN1:
+        return after_chain(v, tb, kind - X64_EXIT_CHAIN0);
+    case X64_EXIT_JUMP:
+        return after_jump(v, tb, (uint32_t)e.arg);
+    case X64_EXIT_LIMIT:
+        leave_at_limit(v, tb);
+        return NULL;
+    case X64_EXIT_RAISE:
+        raise_op(v, (const struct ir_op *)(uintptr_t)e.arg);
+        leave_fault(v, tb, (const struct ir_op *)(uintptr_t)e.arg);
+        return NULL;
+    case X64_EXIT_FAULT:
+        leave_fault(v, tb, (const struct ir_op *)(uintptr_t)e.arg);
+        return NULL;
+    default:
+        v->tb = tb;
+        return NULL;
+    }
+}
+
+void engine_run(struct vcpu *v, struct tb *tb)
+{
+    while (tb)
+        tb = is_compiled(v, tb) ? native_run(v, tb) : interp_run(v, tb);
+}
