@@ -7,6 +7,7 @@
  * A link between compiled blocks is made under the rules of tb_find(): on one page freely, since a translation cannot
  * change within the engine; to another page behind an inline check of the fetch TLB. Blocks that cross a page
  * end are never linked to. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "vcpu/tlb.h"
@@ -66,8 +67,10 @@ bool compiled_init(struct vcpu *v)
     return v->native != NULL;
 }
 
+#include <stdio.h>
 void compiled_free(struct vcpu *v)
 {
+    if(v->native&&getenv("DUMPCODE")){FILE*f=fopen(getenv("DUMPCODE"),"w");fwrite(*(void**)v->native,1,64<<20,f);fclose(f);}
     x64_destroy(v->native);
     v->native = NULL;
 }
@@ -178,6 +181,20 @@ static struct tb *after_jump(struct vcpu *v, struct tb *tb, uint32_t eip)
     return next;
 }
 
+/* Has the run loop nothing to do at this boundary but to look for the next block? MATCH run_some (run.c) */
+static bool run_loop_is_idle(const struct vcpu *v)
+{
+    const struct guest_state *g = &v->g;
+    bool interrupted = v->intr && (g->eflags & FLAG_IF);
+    bool single = (g->eflags & FLAG_TF) || g->int_shadow || v->cfg.single_tb || v->db_pending || v->dr_active;
+    return g->budget > 0 && !v->exc.pending && !v->redo_single && !interrupted && !g->halted && !single && !v->exit_reason;
+}
+
+static struct tb *after_helper(struct vcpu *v)
+{
+    return !v->in_single && run_loop_is_idle(v) ? tb_find(v, false) : NULL;
+}
+
 static struct tb *native_run(struct vcpu *v, struct tb *tb)
 {
     struct x64_exit e = x64_run(v->native, v, tb);
@@ -202,7 +219,7 @@ static struct tb *native_run(struct vcpu *v, struct tb *tb)
         return NULL;
     default:
         v->tb = tb;
-        return NULL;
+        return after_helper(v);
     }
 }
 

@@ -38,7 +38,8 @@ struct pending_exc {
 #define TLB_BITS 10
 #define TLB_ENTRIES (1u << TLB_BITS)
 struct tlb_entry {
-    uint64_t tag_r, tag_w;   /* fast-path tags */
+    _Alignas(64) uint64_t tag_r; /* fast-path tags; an entry is one cache line, indexed without a multiply */
+    uint64_t tag_w;
     uintptr_t addend;        /* host pointer = addend + linear address */
     uint32_t phys_page;      /* physical page address */
     uint32_t perm;           /* TLB_* below: what the slow path may do without a new walk */

@@ -26,7 +26,7 @@ _Static_assert(X64_EXIT_CHAIN1 == X64_EXIT_CHAIN0 + 1, "chain exits are numbered
 
 struct x64 *x64_create(const struct x64_env *env, size_t cache_bytes)
 {
-    CHECK(env->tlb_entry_bytes == 40);
+    CHECK(env->tlb_entry_bytes == X64_TLB_ENTRY_BYTES);
     CHECK(cache_bytes > 2 * BLOCK_BYTES_MAX && cache_bytes < UINT32_MAX / 2);
     struct x64 *x = calloc(1, sizeof *x);
     if (!x)

@@ -8,7 +8,8 @@
 #include "translator/x64/flags.h"
 #include "translator/x64/ops.h"
 
-enum { PAGE_SHIFT = 12, PAGE_SIZE = 1 << PAGE_SHIFT };
+enum { PAGE_SHIFT = 12, PAGE_SIZE = 1 << PAGE_SHIFT, ENTRY_SHIFT = 6 };
+_Static_assert(1 << ENTRY_SHIFT == X64_TLB_ENTRY_BYTES, "emit_tlb_index");
 
 /* --- leaving --- */
 
@@ -29,14 +30,13 @@ void emit_exit_op(struct compile *c, enum x64_exit_kind kind, const struct ir_op
 void emit_tlb_index(struct x64_buf *b, const struct x64_env *env, unsigned reg)
 {
     x_mov(b, SZ32, reg, SCRATCH1);
-    x_shift_imm(b, SH_SHR, SZ32, reg, PAGE_SHIFT);
-    x_alu_imm(b, ALU_AND, SZ32, reg, (1u << env->tlb_bits) - 1);
-    x_lea(b, SZ32, reg, mem_indexed(reg, reg, 2, 0));
+    x_shift_imm(b, SH_SHR, SZ32, reg, PAGE_SHIFT - ENTRY_SHIFT);
+    x_alu_imm(b, ALU_AND, SZ32, reg, ((1u << env->tlb_bits) - 1) << ENTRY_SHIFT);
 }
 
 struct host_mem mem_tlb(uint32_t table, uint32_t field, unsigned index_reg)
 {
-    return mem_indexed(HOST_STATE, index_reg, 3, (int32_t)(table + field) - X64_STATE_BIAS);
+    return mem_indexed(HOST_STATE, index_reg, 0, (int32_t)(table + field) - X64_STATE_BIAS);
 }
 
 static uint32_t tlb_of(const struct compile *c)
@@ -55,24 +55,44 @@ static void emit_address(struct compile *c, const struct ir_op *op, unsigned a)
         x_lea(&c->b, SZ32, SCRATCH1, mem_at(a, (int32_t)op->imm));
 }
 
+/* Small displacements go into the host's operand: base + imm is then taken modulo 2^64, and where that is not
+ * the guest's modulo 2^32 the tag does not match. */
+static bool folds(const struct ir_op *op, unsigned a)
+{
+    return a != NO_REG && (uint32_t)(op->imm + 0x10000u) < 0x20000u;
+}
+
+/* SCRATCH1 = a + imm, modulo 2^64 where that may be */
+static void emit_lookup_address(struct compile *c, const struct ir_op *op, unsigned a)
+{
+    if (!folds(op, a))
+        emit_address(c, op, a);
+    else if (op->imm == 0)
+        x_mov(&c->b, SZ32, SCRATCH1, a);
+    else
+        x_lea(&c->b, SZ64, SCRATCH1, mem_at(a, (int32_t)op->imm));
+}
+
 static unsigned address_src(struct compile *c, const struct ir_op *op)
 {
     return op->a == IR_ZERO ? NO_REG : reg_src(c, op->a);
 }
 
-/* [SCRATCH1 + SCRATCH2] is the host's place, after a check against the tag field; the returned jump misses. */
-static uint8_t *emit_lookup(struct compile *c, const struct ir_op *op, unsigned a, uint32_t tag)
+/* The host's place, after a check against the tag field; the jump stored in *miss does not hit. */
+static struct host_mem emit_lookup(struct compile *c, const struct ir_op *op, unsigned a, uint32_t tag, uint8_t **miss)
 {
     const struct x64_env *env = &c->x->env;
-    emit_address(c, op, a);
+    emit_lookup_address(c, op, a);
     emit_tlb_index(&c->b, env, SCRATCH2);
     x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_tlb(tlb_of(c), tag, SCRATCH2));
     x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_state(env->generation_tag));
     x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, PAGE_SIZE - (1u << op->size));
-    uint8_t *miss = x_jcc(&c->b, CC_A);
-    emit_address(c, op, a);
+    *miss = x_jcc(&c->b, CC_A);
     x_load(&c->b, SZ64, SCRATCH2, mem_tlb(tlb_of(c), env->addend, SCRATCH2));
-    return miss;
+    if (folds(op, a))
+        return mem_indexed(SCRATCH2, a, 0, (int32_t)op->imm);
+    emit_address(c, op, a);
+    return mem_indexed(SCRATCH1, SCRATCH2, 0, 0);
 }
 
 /* --- slow paths --- */
@@ -123,8 +143,8 @@ static void emit_load_op(struct compile *c, const struct ir_op *op, uint32_t tag
 {
     unsigned a = address_src(c, op), dst = reg_dst(c, op->dst);
     struct far_code *f = far_add(c, far_load, NULL);
-    f->from[0] = emit_lookup(c, op, a, tag);
-    x_load(&c->b, op->size, dst, mem_indexed(SCRATCH1, SCRATCH2, 0, 0));
+    struct host_mem from = emit_lookup(c, op, a, tag, &f->from[0]);
+    x_load(&c->b, op->size, dst, from);
     f->back = c->b.at;
     f->slot = (uint8_t)a;
     f->reg = (uint8_t)dst;
@@ -145,8 +165,7 @@ void emit_ST(struct compile *c, const struct ir_op *op)
     bool is_imm = op_has_imm(op) || op->b == IR_ZERO;
     unsigned a = address_src(c, op), value = is_imm ? NO_REG : reg_src(c, op->b);
     struct far_code *f = far_add(c, far_store, NULL);
-    f->from[0] = emit_lookup(c, op, a, c->x->env.tag_w);
-    struct host_mem to = mem_indexed(SCRATCH1, SCRATCH2, 0, 0);
+    struct host_mem to = emit_lookup(c, op, a, c->x->env.tag_w, &f->from[0]);
     if (is_imm)
         x_store_imm(&c->b, op->size, to, op_has_imm(op) ? op->imm2 : 0);
     else

@@ -8,7 +8,7 @@
 void emit_exit(struct compile *c, enum x64_exit_kind kind, bool stored);
 /* Leaves with the op as the argument. */
 void emit_exit_op(struct compile *c, enum x64_exit_kind kind, const struct ir_op *op, bool stored);
-/* [lin_addr in SCRATCH1 >> page] * 5 in `reg`: entries are 40 bytes and indexed by 8. */
+/* reg = offset in the table of the entry for the address in SCRATCH1. */
 void emit_tlb_index(struct x64_buf *b, const struct x64_env *env, unsigned reg);
 struct host_mem mem_tlb(uint32_t table, uint32_t field, unsigned index_reg);
 
