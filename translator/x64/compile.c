@@ -86,6 +86,7 @@ enum x64_result x64_compile(struct x64 *x, struct tb *tb)
     c->tb = tb;
     c->nfar = 0;
     c->stored = false;
+    c->group.active = false;
     memset(&tb->native, 0, sizeof tb->native);
     reg_begin(c);
     flags_begin(c);

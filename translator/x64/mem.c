@@ -1,8 +1,14 @@
 /* mem.c - guest memory: the softmmu TLB looked up inline, slow paths in far code.
  *
  * A tag is generation << 32 | page. lin_addr ^ tag ^ (generation << 32) is below 4096 when the entry fits, and is then the
- * offset in the page: one comparison checks tag and page crossing. */
+ * offset in the page: one comparison checks tag and page crossing.
+ *
+ * Groups: accesses through one base register, which may move by constants, share one check that all bytes which the
+ * group touches lie in one page that hits; HOST_PAGE then holds that entry's addend, or -1. A fill of the TLB (any slow
+ * path) and helpers end it: what a lookup would have found is thus never assumed, only remembered. */
 #include "translator/x64/mem.h"
+
+#include <string.h>
 
 #include "clockcore/check.h"
 #include "translator/x64/flags.h"
@@ -103,6 +109,8 @@ static void far_finish(struct compile *c, const struct far_code *f, unsigned dst
     uint8_t *fault = x_jcc(&c->b, CC_S);
     if (dst != NO_REG)
         x_mov(&c->b, SZ32, dst, SCRATCH1);
+    if (f->in_group)
+        x_mov_imm64(&c->b, HOST_PAGE, UINT64_MAX);
     x_jmp_to(&c->b, f->back);
     x_patch_here(&c->b, fault);
     flags_flush_far(c, &f->cc);
@@ -137,42 +145,197 @@ static void far_segment(struct compile *c, const struct far_code *f)
     far_finish(c, f, f->reg);
 }
 
+/* --- groups --- */
+
+enum { GROUP_BYTES_MAX = 512, GROUP_ACCESSES_MIN = 2 };
+
+static bool is_access(const struct ir_op *op)
+{
+    return op->op == IR_LD || op->op == IR_LDRW || op->op == IR_ST;
+}
+
+static bool writes_slot(const struct ir_op *op, unsigned slot)
+{
+    const char *uses = ir_op_uses[op->op];
+    return (strchr(uses, 'd') && op->dst == slot) || (strchr(uses, 'X') && op->aux == slot);
+}
+
+/* base = base + constant? */
+static bool moves_by_constant(const struct ir_op *op, unsigned base, int32_t *by)
+{
+    if ((op->op != IR_ADD && op->op != IR_SUB) || op->size != SZ32 || !(op->flags & IRF_IMM) || op->a != base)
+        return false;
+    *by = op->op == IR_ADD ? (int32_t)op->imm : (int32_t)(0u - op->imm);
+    return true;
+}
+
+static bool is_near(int32_t v)
+{
+    return v > -0x10000 && v < 0x10000;
+}
+
+/* Takes the access in, if the group stays small. */
+static bool group_extend(struct page_group *g, const struct ir_op *op, int32_t moved)
+{
+    int32_t at = moved + (int32_t)op->imm, end = at + (1 << op->size);
+    int32_t low = at < g->low ? at : g->low, high = end > g->high ? end : g->high;
+    if (high - low > GROUP_BYTES_MAX)
+        return false;
+    g->low = low;
+    g->high = high;
+    g->writes |= op->op != IR_LD;
+    return true;
+}
+
+static void group_find(struct compile *c, unsigned first)
+{
+    const struct ir_op *ops = c->tb->ops;
+    struct page_group g = {.base = ops[first].a, .first = (uint16_t)first, .low = (int32_t)ops[first].imm,
+                           .high = (int32_t)ops[first].imm};
+    unsigned accesses = 0;
+    int32_t moved = 0, by;
+    for (unsigned i = first; i < c->tb->nops && ops[i].op != IR_HELPER; i++) {
+        if (is_access(&ops[i]) && ops[i].a == g.base && is_near((int32_t)ops[i].imm)) {
+            if (!group_extend(&g, &ops[i], moved))
+                break;
+            g.last = (uint16_t)i;
+            accesses++;
+        }
+        if (!writes_slot(&ops[i], g.base))
+            continue;
+        if (!moves_by_constant(&ops[i], g.base, &by) || !is_near(by) || !is_near(moved + by))
+            break;
+        moved += by;
+    }
+    g.active = accesses >= GROUP_ACCESSES_MIN;
+    c->group = g;
+}
+
+/* Is the access in a group? Starts one where it pays. */
+static bool group_has(struct compile *c, const struct ir_op *op)
+{
+    unsigned i = (unsigned)(op - c->tb->ops);
+    if (c->group.active && i > c->group.last)
+        c->group.active = false;
+    if (op->a == IR_ZERO || !is_near((int32_t)op->imm))
+        return false;
+    if (!c->group.active)
+        group_find(c, i);
+    return c->group.active && c->group.base == op->a;
+}
+
+/* HOST_PAGE = addend of the page that holds all of the group; the returned jump: there is none. */
+static uint8_t *emit_group_check(struct compile *c, unsigned a)
+{
+    const struct x64_env *env = &c->x->env;
+    const struct page_group *g = &c->group;
+    uint32_t tag = g->writes ? env->tag_w : env->tag_r;
+    x_lea(&c->b, SZ64, SCRATCH1, mem_at(a, g->low));
+    emit_tlb_index(&c->b, env, SCRATCH2);
+    x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_tlb(tlb_of(c), tag, SCRATCH2));
+    x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_state(env->generation_tag));
+    x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, (uint32_t)(PAGE_SIZE - (g->high - g->low)));
+    uint8_t *miss = x_jcc(&c->b, CC_A);
+    x_load(&c->b, SZ64, HOST_PAGE, mem_tlb(tlb_of(c), env->addend, SCRATCH2));
+    return miss;
+}
+
+static uint8_t *emit_group_test(struct compile *c)
+{
+    x_test(&c->b, SZ64, HOST_PAGE, HOST_PAGE);
+    return x_jcc(&c->b, CC_S);
+}
+
 /* --- operations --- */
 
-static void emit_load_op(struct compile *c, const struct ir_op *op, uint32_t tag)
+static void emit_access(struct compile *c, const struct far_code *f, struct host_mem at)
 {
-    unsigned a = address_src(c, op), dst = reg_dst(c, op->dst);
-    struct far_code *f = far_add(c, far_load, NULL);
-    struct host_mem from = emit_lookup(c, op, a, tag, &f->from[0]);
-    x_load(&c->b, op->size, dst, from);
-    f->back = c->b.at;
-    f->slot = (uint8_t)a;
-    f->reg = (uint8_t)dst;
+    const struct ir_op *op = f->op;
+    if (op->op != IR_ST)
+        x_load(&c->b, op->size, f->reg, at);
+    else if (f->reg == NO_REG)
+        x_store_imm(&c->b, op->size, at, op_has_imm(op) ? op->imm2 : 0);
+    else
+        x_store(&c->b, op->size, at, f->reg);
+}
+
+/* An access by itself; what misses goes to a slow path of its own. */
+static void emit_single_access(struct compile *c, struct far_code *f)
+{
+    const struct x64_env *env = &c->x->env;
+    uint32_t tag = f->op->op == IR_LD ? env->tag_r : env->tag_w;
+    emit_access(c, f, emit_lookup(c, f->op, f->slot, tag, &f->from[0]));
+}
+
+static struct far_code *slow_path(struct compile *c, const struct far_code *like)
+{
+    struct far_code *slow = far_add(c, like->op->op == IR_ST ? far_store : far_load, NULL);
+    slow->op = like->op;
+    slow->cc = like->cc;
+    slow->reg = like->reg;
+    slow->slot = like->slot;
+    slow->in_group = like->in_group;
+    return slow;
+}
+
+/* A grouped access that the group's check does not vouch for. */
+static void far_single_access(struct compile *c, const struct far_code *f)
+{
+    struct far_code *slow = slow_path(c, f);
+    slow->back = f->back;
+    emit_single_access(c, slow);
+    x_jmp_to(&c->b, f->back);
+}
+
+static void far_group_miss(struct compile *c, const struct far_code *f)
+{
+    x_mov_imm64(&c->b, HOST_PAGE, UINT64_MAX);
+    far_single_access(c, f);
+}
+
+static void emit_grouped_access(struct compile *c, struct far_code *f)
+{
+    bool first = c->op - c->tb->ops == c->group.first;
+    struct far_code *g = far_add(c, first ? far_group_miss : far_single_access, NULL);
+    g->reg = f->reg;
+    g->slot = f->slot;
+    g->in_group = true;
+    g->from[0] = first ? emit_group_check(c, f->slot) : emit_group_test(c);
+    emit_access(c, f, mem_indexed(HOST_PAGE, f->slot, 0, (int32_t)f->op->imm));
+    g->back = c->b.at;
+}
+
+/* `a`: register of the base or NO_REG; `reg`: register to load to or store, NO_REG: store the immediate. */
+static void emit_access_op(struct compile *c, const struct ir_op *op, unsigned a, unsigned reg)
+{
+    struct far_code f = {.op = op, .cc = c->cc, .slot = (uint8_t)a, .reg = (uint8_t)reg};
+    if (group_has(c, op)) {
+        emit_grouped_access(c, &f);
+        return;
+    }
+    f.in_group = c->group.active;
+    struct far_code *slow = slow_path(c, &f);
+    emit_single_access(c, slow);
+    slow->back = c->b.at;
 }
 
 void emit_LD(struct compile *c, const struct ir_op *op)
 {
-    emit_load_op(c, op, c->x->env.tag_r);
+    unsigned a = address_src(c, op);
+    emit_access_op(c, op, a, reg_dst(c, op->dst));
 }
 
 void emit_LDRW(struct compile *c, const struct ir_op *op)
 {
-    emit_load_op(c, op, c->x->env.tag_w);
+    unsigned a = address_src(c, op);
+    emit_access_op(c, op, a, reg_dst(c, op->dst));
 }
 
 void emit_ST(struct compile *c, const struct ir_op *op)
 {
     bool is_imm = op_has_imm(op) || op->b == IR_ZERO;
-    unsigned a = address_src(c, op), value = is_imm ? NO_REG : reg_src(c, op->b);
-    struct far_code *f = far_add(c, far_store, NULL);
-    struct host_mem to = emit_lookup(c, op, a, c->x->env.tag_w, &f->from[0]);
-    if (is_imm)
-        x_store_imm(&c->b, op->size, to, op_has_imm(op) ? op->imm2 : 0);
-    else
-        x_store(&c->b, op->size, to, value);
-    f->back = c->b.at;
-    f->slot = (uint8_t)a;
-    f->reg = (uint8_t)value;
+    unsigned a = address_src(c, op);
+    emit_access_op(c, op, a, is_imm ? NO_REG : reg_src(c, op->b));
 }
 
 static struct host_mem mem_segment(const struct ir_op *op, size_t field)

@@ -7,7 +7,7 @@
 #include "translator/x64/flags.h"
 
 static const uint8_t guest_regs[8] = {RAX, RCX, RDX, RBX, HOST_ESP, RBP, RSI, RDI};
-static const uint8_t pool[] = {R8, R9, R12, R13};
+static const uint8_t pool[] = {R8, R9, R12};
 enum { POOL = sizeof pool };
 
 unsigned reg_guest(unsigned slot)

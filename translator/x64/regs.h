@@ -1,7 +1,7 @@
 /* regs.h - one block being compiled, and which host register holds what.
  *
- * Guest registers have fixed host registers. IR temporaries live in the pool (R8 R9 R12 R13) and spill to their
- * slots. R10 and R11 are scratch inside one emitter. An emitter first asks for its operands (reg_src), then for its result
+ * Guest registers have fixed host registers. IR temporaries live in the pool (R8 R9 R12) and spill to their
+ * slots. R13 belongs to mem.c. R10 and R11 are scratch inside one emitter. An emitter first asks for its operands (reg_src), then for its result
  * (reg_dst), and only then uses scratch registers: asking may emit moves and stores. A result register may be
  * that of an operand that dies at this op. No register function writes host flags. */
 #ifndef TANDEM_TRANSLATOR_X64_REGS_H
@@ -12,7 +12,7 @@
 #include "translator/x64/emit_x64.h"
 #include "translator/x64/x64.h"
 
-enum { HOST_ESP = R14, HOST_STATE = R15, SCRATCH1 = R10, SCRATCH2 = R11, NTEMPS = IR_NSLOTS - IR_T0 };
+enum { HOST_ESP = R14, HOST_STATE = R15, SCRATCH1 = R10, SCRATCH2 = R11, HOST_PAGE = R13, NTEMPS = IR_NSLOTS - IR_T0 };
 
 /* Where one of the CC values A, B, R is. */
 enum cc_where {
@@ -34,6 +34,15 @@ struct cc_state {
     struct cc_value v[3];
 };
 
+/* Accesses through one base register that one check covers (mem.c). */
+struct page_group {
+    bool active;
+    uint8_t base;       /* slot */
+    bool writes;        /* one of them writes */
+    uint16_t first, last; /* ops */
+    int32_t low, high;  /* bytes that they touch, from the base's value at the first one */
+};
+
 struct compile;
 /* Code off the main path, emitted behind the block. */
 struct far_code {
@@ -42,8 +51,8 @@ struct far_code {
     uint8_t *back;            /* where it goes on */
     const struct ir_op *op;
     struct cc_state cc;       /* as the jump finds it */
-    uint8_t reg, size, slot;
-    uint8_t cond;
+    uint8_t reg, slot;
+    bool in_group;            /* a fill of the TLB ends what the group's check vouched for */
 };
 enum { FAR_MAX = TB_OPS_MAX * 2 + 8 };
 
@@ -73,6 +82,7 @@ struct compile {
     uint8_t reg_temp[16];           /* temporary in a pool register; NTEMPS: none */
     uint16_t pinned;                /* host registers that this op uses */
     uint16_t live_after;            /* temporaries read after this op */
+    struct page_group group;
     bool stored;                    /* guest registers are in their slots, not in host registers */
     unsigned nfar;
     struct far_code far[FAR_MAX];
