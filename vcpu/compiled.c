@@ -7,7 +7,6 @@
  * A link between compiled blocks is made under the rules of tb_find(): on one page freely, since a translation cannot
  * change within the engine; to another page behind an inline check of the fetch TLB. Blocks that cross a page
  * end are never linked to. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "vcpu/tlb.h"
@@ -67,10 +66,8 @@ bool compiled_init(struct vcpu *v)
     return v->native != NULL;
 }
 
-#include <stdio.h>
 void compiled_free(struct vcpu *v)
 {
-    if(v->native&&getenv("DUMPCODE")){FILE*f=fopen(getenv("DUMPCODE"),"w");fwrite(*(void**)v->native,1,64<<20,f);fclose(f);}
     x64_destroy(v->native);
     v->native = NULL;
 }

@@ -165,6 +165,21 @@ static void replay_step(struct compile *c)
     c->b.flags_for = FLAGS_NO_CARRY;
 }
 
+/* 32-bit shifts by a constant. */
+static bool replay_shift(struct compile *c)
+{
+    static const uint8_t shifts[CC_KIND_COUNT] = {
+        [CC_KIND_SHL] = SH_SHL, [CC_KIND_SHR] = SH_SHR, [CC_KIND_SAR] = SH_SAR};
+    unsigned kind = kind_of(&c->cc);
+    bool is_shift = kind == CC_KIND_SHL || kind == CC_KIND_SHR || kind == CC_KIND_SAR;
+    if (!is_shift || size_of(&c->cc) != SZ32 || c->cc.v[CC_B_VALUE].where != CC_IS_IMM)
+        return false;
+    load_value(c, SCRATCH1, CC_A_VALUE);
+    x_shift_imm(&c->b, shifts[kind], SZ32, SCRATCH1, c->cc.v[CC_B_VALUE].imm);
+    c->b.flags_for = FLAGS_NO_OVERFLOW;
+    return true;
+}
+
 /* ZF, SF, PF of R; CF and OF come out 0. */
 static void replay_result(struct compile *c)
 {
@@ -198,7 +213,7 @@ static bool replay(struct compile *c, unsigned pair)
     else if ((kind == CC_KIND_INC || kind == CC_KIND_DEC) && (FLAGS_NO_CARRY >> pair & 1))
         replay_step(c);
     else
-        return false;
+        return (FLAGS_NO_OVERFLOW >> pair & 1) && replay_shift(c);
     return true;
 }
 
@@ -213,11 +228,61 @@ static bool pair_is_b(const struct cc_state *cc, unsigned pair)
     return carry_is_b(cc) && (pair == PAIR_B || (pair == PAIR_O && kind_of(cc) == CC_KIND_MUL));
 }
 
+/* --- flags from before the block --- */
+
+enum { CC_COMPARE = CC_OP(CC_KIND_SUB, SZ32) };
+
+/* Host flags in which the pair's positive condition holds when SCRATCH1 is 1, not 0. */
+static void host_flags_of(struct compile *c, unsigned pair)
+{
+    switch (pair) {
+    case PAIR_O: x_alu_imm(&c->b, ALU_ADD, SZ8, SCRATCH1, 0x7f); break;
+    case PAIR_B:
+    case PAIR_S:
+    case PAIR_L: x_unary(&c->b, UN_NEG, SZ32, SCRATCH1); break;
+    default: x_alu_imm(&c->b, ALU_XOR, SZ32, SCRATCH1, 1); /* ZF and PF when it gets 0 */
+    }
+}
+
+static void far_pair(struct compile *c, const struct far_code *f)
+{
+    x_mov_imm(&c->b, SCRATCH1, f->slot * 2u);
+    x_call_to(&c->b, c->x->stubs.cond);
+    host_flags_of(c, f->slot);
+    x_jmp_to(&c->b, f->back);
+}
+
+/* Most often the last block ended in a 32-bit comparison. */
+static uint8_t *jump_unless_compare(struct compile *c)
+{
+    x_alu_mem_imm(&c->b, ALU_CMP, SZ32, mem_slot(IR_CC_OP), CC_COMPARE);
+    return x_jcc(&c->b, CC_NE);
+}
+
+static void compare_slots(struct compile *c)
+{
+    x_load(&c->b, SZ32, SCRATCH1, mem_cc(CC_A_VALUE));
+    x_alu_load(&c->b, ALU_CMP, SZ32, SCRATCH1, mem_cc(CC_B_VALUE));
+}
+
+/* Host flags answer the pair, whatever the kind turns out to be. */
+static void pair_unknown(struct compile *c, unsigned pair)
+{
+    struct far_code *f = far_add(c, far_pair, jump_unless_compare(c));
+    f->slot = (uint8_t)pair;
+    compare_slots(c);
+    f->back = c->b.at;
+}
+
 unsigned flags_cond(struct compile *c, unsigned cond)
 {
     unsigned pair = cond >> 1;
     if (c->b.flags_for >> pair & 1)
         return cond;
+    if (c->cc.op < 0) {
+        pair_unknown(c, pair);
+        return cond;
+    }
     if (pair_is_b(&c->cc, pair)) {
         unsigned b = value_reg(c, CC_B_VALUE, SCRATCH1);
         x_test(&c->b, SZ32, b, b);
@@ -243,6 +308,10 @@ void flags_carry(struct compile *c)
 {
     if (c->b.flags_for >> PAIR_B & 1)
         return;
+    if (c->cc.op < 0) {
+        pair_unknown(c, PAIR_B);
+        return;
+    }
     if (carry_is_b(&c->cc))
         load_value(c, SCRATCH1, CC_B_VALUE);
     else if (replay(c, PAIR_B))
@@ -254,6 +323,13 @@ void flags_carry(struct compile *c)
 
 static void far_carry(struct compile *c, const struct far_code *f)
 {
+    uint8_t *other = jump_unless_compare(c);
+    compare_slots(c);
+    x_setcc(&c->b, CC_B, SCRATCH1);
+    x_movzx(&c->b, SZ8, SCRATCH1, SCRATCH1);
+    x_store(&c->b, SZ32, mem_cc(CC_B_VALUE), SCRATCH1);
+    x_jmp_to(&c->b, f->back);
+    x_patch_here(&c->b, other);
     x_call_to(&c->b, c->x->stubs.carry);
     x_store(&c->b, SZ32, mem_cc(CC_B_VALUE), SCRATCH1);
     x_jmp_to(&c->b, f->back);
