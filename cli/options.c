@@ -132,22 +132,13 @@ static const struct list_key devthread_keys[] = {
 
 static bool set_translator_mode(void *target, const char *value, struct err *e)
 {
-    int i = value_choice(value, "interp|eager|background"); /* MATCH enum translator_mode */
+    int i = value_choice(value, "interp|eager|hot"); /* MATCH enum translator_mode */
     ((struct options *)target)->translator_mode = (unsigned)i;
     return i >= 0;
 }
-_Static_assert(TRANSLATOR_INTERP == 0 && TRANSLATOR_EAGER == 1 && TRANSLATOR_BACKGROUND == 2, "set_translator_mode");
+_Static_assert(TRANSLATOR_INTERP == 0 && TRANSLATOR_EAGER == 1 && TRANSLATOR_HOT == 2, "set_translator_mode");
 
-#define TRANSLATOR_THREADS_MAX 16
 #define HOT_MAX 1000000
-
-static bool set_translator_threads(void *target, const char *value, struct err *e)
-{
-    uint64_t v;
-    bool ok = value_number(value, 1, TRANSLATOR_THREADS_MAX, &v);
-    ((struct options *)target)->translator_threads = ok ? (unsigned)v : 0;
-    return ok;
-}
 
 static bool set_translator_hot(void *target, const char *value, struct err *e)
 {
@@ -158,9 +149,8 @@ static bool set_translator_hot(void *target, const char *value, struct err *e)
 }
 
 static const struct list_key translator_keys[] = {
-    {"threads", "1..16", set_translator_threads},
     {"hot", "COUNT (1..1000000)", set_translator_hot},
-    {"mode", "interp|eager|background", set_translator_mode},
+    {"mode", "interp|eager|hot", set_translator_mode},
 };
 
 static bool set_digest_file(void *target, const char *value, struct err *e)
@@ -350,9 +340,9 @@ static const struct option_def option_defs[] = {
     {"devthread", "mode=thread|inline|adaptive[,cpu=N][,vcpu-cpu=N]", parse_list,
      "where device models run (default adaptive) and on which host CPUs; never changes what the guest sees",
      KEYS(devthread_keys, "mode")},
-    {"translator", "[mode=interp|eager|background][,threads=N][,hot=COUNT]", parse_list,
-     "how guest code is run: interpreted, compiled at once, or compiled when entered COUNT times; never changes what the "
-     "guest sees", KEYS(translator_keys, "mode")},
+    {"translator", "mode=interp|eager|hot[,hot=COUNT]", parse_list,
+     "how guest code is run: interpreted (default), compiled at once, or compiled when entered COUNT times (default 64); "
+     "never changes what the guest sees", KEYS(translator_keys, "mode")},
     {"digest", "file=FILE[,every=N]", parse_list,
      "write the digest of the guest's state every N ticks (default 10000000); compare with tandem-digest-diff",
      KEYS(digest_keys, "file")},

@@ -43,7 +43,7 @@ struct options {
     int device_cpu, vcpu_cpu;  /* host CPU numbers; -1: placed by hwloc */
 
     unsigned translator_mode;  /* enum translator_mode (vcpu.h) */
-    unsigned translator_threads, hot; /* 0: the default */
+    unsigned hot;              /* entries until a block is compiled; 0: the default */
 
     char *digest_file;         /* NULL: none */
     uint64_t digest_every;     /* ticks */

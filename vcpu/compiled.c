@@ -114,14 +114,16 @@ static void compile(struct vcpu *v, struct tb *tb)
         return;
     if (x64_compile(v->native, tb) == X64_FULL) {
         code_reset(v);
+        v->stats.native_resets++;
         CHECK(x64_compile(v->native, tb) == X64_OK);
     }
+    v->stats.native_blocks++;
 }
 
 void compiled_block_built(struct vcpu *v, struct tb *tb)
 {
     unsigned hot = v->cfg.hot ? v->cfg.hot : HOT_DEFAULT;
-    tb->cold = v->cfg.translator == TRANSLATOR_BACKGROUND ? (int32_t)hot : INT32_MAX;
+    tb->cold = v->cfg.translator == TRANSLATOR_HOT ? (int32_t)hot : INT32_MAX;
 }
 
 bool compiled_block_hot(struct vcpu *v, struct tb *tb)

@@ -26,7 +26,7 @@ struct vcpu_intc {
 enum translator_mode {
     TRANSLATOR_INTERP,     /* interpreted */
     TRANSLATOR_EAGER,      /* compiled before their first run */
-    TRANSLATOR_BACKGROUND, /* interpreted until they are hot, then compiled */
+    TRANSLATOR_HOT,        /* interpreted until they are hot, then compiled, by the vCPU's thread */
 };
 
 struct vcpu_config {
@@ -64,7 +64,7 @@ struct vcpu_stats {
     uint64_t tb_built, tb_ops, tb_lookups, tb_invalidated;
     uint64_t tlb_fills, tlb_flushes;
     uint64_t exceptions, interrupts;
-    uint64_t native_blocks, native_bytes, native_resets, native_exits, native_links;
+    uint64_t native_blocks, native_resets, native_exits, native_links; /* compiled code */
 };
 
 /* NULL: no memory. */
