@@ -366,7 +366,7 @@ bool gen_single(struct gen *g, const struct oracle_row *row, struct test_case *c
     if (!prepare(g, row, c, &in, c->code))
         return false;
     memset(c->code + c->code_bytes, 0xcc, sizeof c->code - c->code_bytes);
-    *u = (struct undefined){.flags = row->undefined & U_ALL, .fault_writes = in.opcode == 0xc8};
+    *u = (struct undefined){.flags = row->undefined & U_ALL, .fault_writes = in.opcode == 0xc8 || in.opcode == 0x60};
     if (row->undefined)
         u->flags = shift_undefined(row, c, &in, row->undefined, &u->result) & U_ALL;
     return true;
@@ -382,7 +382,7 @@ bool gen_sequence(struct gen *g, struct test_case *c)
     while (n < want) {
         const struct oracle_row *row = &g->rows[below(g, g->nrows)];
         uint8_t *p = c->code + c->code_bytes;
-        if (row->excluded || row->undefined || (row->test != T_ALL && row->test != T_STACK) || !strcmp(row->mnemonic, "POPF") || !strcmp(row->mnemonic, "ENTER"))
+        if (row->excluded || row->undefined || (row->test != T_ALL && row->test != T_STACK) || !strcmp(row->mnemonic, "POPF") || !strcmp(row->mnemonic, "ENTER") || !strcmp(row->mnemonic, "PUSHA"))
             continue;
         unsigned bytes = encode(g, row, p, &in);
         if (!bytes)
