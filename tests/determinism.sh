@@ -53,6 +53,15 @@ for i in $(seq "$runs"); do
     load=''
 done
 
+pin=''
+for engine in eager hot hot,hot=1; do
+    for mode in inline thread; do
+        run_mix "$dir/run" "$mode" -translator "mode=$engine"
+        same "$dir/run"
+        verdict "-translator mode=$engine, devthread mode=$mode" $?
+    done
+done
+
 # A late fall of a line shows nowhere; a late rise moves the interrupt. Both modes must tell the same ones.
 pin=''
 caught() { # mode: the effects whose delay by one tick changes the digest

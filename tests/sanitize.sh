@@ -18,10 +18,12 @@ unit_tests() { # build
     [ "$bad" -eq 0 ] || { failed=$((failed + bad)) && printf '%s\n' "$out" | tail -n 60; }
 }
 
-guest() { # build mode guest
-    timeout 300 "$1/tandem" -kernel "$1/tests/guests/$3.elf" -append "rounds=${4:-60}" -m 16 -icount shift=3,sleep=off \
-        -devthread "mode=$2" -display none -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=4 \
-        -digest file=/dev/null,every=100000 -stats </dev/null
+guest() { # build mode guest [option...]
+    local build=$1 mode=$2 guest=$3
+    shift 3
+    timeout 300 "$build/tandem" -kernel "$build/tests/guests/$guest.elf" -append "rounds=60" -m 16 -icount shift=3,sleep=off \
+        -devthread "mode=$mode" -display none -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=4 \
+        -digest file=/dev/null,every=100000 -stats "$@" </dev/null
     [ $? -eq 1 ] # the guest's own success
 }
 
@@ -35,7 +37,9 @@ run_build() { # build sanitizers
     for mode in inline thread adaptive; do
         expect "$2: guest mix, mode $mode" guest "$1" "$mode" mix
         expect "$2: guest pit, mode $mode" guest "$1" "$mode" pit
+        expect "$2: guest mix, mode $mode, compiled" guest "$1" "$mode" mix -translator mode=eager
     done
+    expect "$2: guest smc, compiled" guest "$1" inline smc -translator mode=hot,hot=1
 }
 
 run_build build-asan address,undefined
