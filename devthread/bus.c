@@ -405,11 +405,6 @@ uint64_t bus_next_event(void *bus)
     return b->cfg.replay ? min_u64(b->earliest, inputlog_next_tick(b->cfg.replay)) : b->earliest;
 }
 
-void bus_chips_changed(struct bus *b)
-{
-    b->earliest_stale = true;
-}
-
 bool bus_input_waiting(void *bus)
 {
     struct bus *b = bus;

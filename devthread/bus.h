@@ -117,7 +117,5 @@ struct bus_chip {
     void *state;
 };
 bool bus_chip(struct bus *b, unsigned i, struct bus_chip *out);
-/* After their states were replaced (snapshot load). */
-void bus_chips_changed(struct bus *b);
 
 #endif

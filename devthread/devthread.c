@@ -339,11 +339,6 @@ bool devthread_chip(struct devthread *d, unsigned i, struct devthread_chip *out)
     return true;
 }
 
-void devthread_chips_changed(struct devthread *d)
-{
-    bus_chips_changed(&d->bus);
-}
-
 /* The vCPU left its loop at `tick`, perhaps with effects due there: lines are set, the rest is moot. */
 static void take_effects(struct devthread *d, uint64_t tick)
 {

@@ -85,7 +85,5 @@ struct devthread_chip {
 /* Chips and pseudo-chips (the board's own state, input queues) in a fixed order; false: i is past the
  * last. */
 bool devthread_chip(struct devthread *d, unsigned i, struct devthread_chip *out);
-/* After a snapshot has replaced their states (then link_load). */
-void devthread_chips_changed(struct devthread *d);
 
 #endif

@@ -438,33 +438,3 @@ uint64_t link_idle(struct link *l, uint64_t tick)
         l->ops->wake(l->cfg.ctx);
     return to;
 }
-
-/* --- snapshots --- */
-
-size_t link_save(struct link *l, struct link_state *st, struct effect *pending, size_t max)
-{
-    settle(l, l->limit);
-    *st = (struct link_state){.sched = l->sched, .seq = l->seq, .clamped = l->clamped};
-    struct pending copy;
-    CHECK(pending_init(&copy));
-    for (size_t i = 0; i < l->pending.count; i++)
-        pending_add(&copy, &l->pending.heap[i]);
-    for (size_t i = 0; i < max && copy.count > 0; i++)
-        pending_take(&copy, &pending[i]);
-    pending_destroy(&copy);
-    return l->pending.count;
-}
-
-void link_load(struct link *l, const struct link_state *st, const struct effect *pending, size_t n)
-{
-    settle(l, l->limit);
-    l->sched = st->sched;
-    l->seq = st->seq;
-    l->clamped = st->clamped;
-    l->started = true;
-    l->quantum_end = l->horizon = 0; /* the next call is link_arrive, at any tick */
-    l->pending.count = 0;
-    for (size_t i = 0; i < n; i++)
-        pending_add(&l->pending, &pending[i]);
-    horizon_take_in(l, 0);
-}

@@ -179,18 +179,6 @@ bool link_effect_take(struct link *l, uint64_t tick, struct effect *e);
  * `tick` itself after input or a stop (then link_poke); TICK_NEVER: nothing can end the halt. */
 uint64_t link_idle(struct link *l, uint64_t tick);
 
-/* Snapshot of the link, for the vCPU's thread between instructions. */
-struct link_state {
-    uint64_t sched; /* next tick at which events are handled */
-    uint32_t seq;   /* sequence number of the last effect */
-    bool clamped;   /* events may exist before `sched` (see above) */
-};
-/* Settles, then copies up to `max` pending effects in order; returns how many there are. */
-size_t link_save(struct link *l, struct link_state *st, struct effect *pending, size_t max);
-/* Replaces the state; the next call must be link_arrive at the restored tick, <= st->sched. The
- * devices must have been restored before. */
-void link_load(struct link *l, const struct link_state *st, const struct effect *pending, size_t n);
-
 /* --- holder of the baton, from inside ops --- */
 /* Emits an effect; e->seq is ignored. From access() stamped t: an e->tick before t + L(d) means
  * t + L(d); from step(tick): one before `tick` means `tick`. From no other op. */
