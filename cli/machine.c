@@ -176,7 +176,9 @@ static bool create_vcpu(struct machine *m, struct err *e)
         .intc = {devthread_pc(m->dev), pc_intc_set_line, pc_intc_intr, pc_intc_acknowledge, pc_intc_can_interrupt},
         .single_tb = o->single_tb, .digest_every = o->digest_file ? o->digest_every : 0, .digest = on_digest,
         .translator = (enum translator_mode)o->translator_mode,
-        .hot = o->hot,
+        .hot = o->hot, .code_cache_bytes = o->code_cache_bytes, .no_chain = !o->chain,
+        .translator_threads = o->translator_threads < 0 ? place_spare_cpus(&m->place) : (unsigned)o->translator_threads,
+        .translator_not_on_cpu = m->place.vcpu_cpu, .translator_jitter = o->jitter_seed,
         .digest_ctx = m, .progress = on_progress, .progress_ctx = m, .tick_limit = o->tick_limit,
     };
     m->vcpu = vcpu_create(&cfg);

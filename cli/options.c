@@ -3,6 +3,8 @@
 
 #include "cli/optvalue.h"
 #include "clockcore/ticks.h"
+#include "syncq/pool.h"
+#include "translator/x64/x64.h"
 #include "vcpu/ram.h"
 #include "vcpu/vcpu.h"
 
@@ -132,11 +134,11 @@ static const struct list_key devthread_keys[] = {
 
 static bool set_translator_mode(void *target, const char *value, struct err *e)
 {
-    int i = value_choice(value, "interp|eager|hot"); /* MATCH enum translator_mode */
+    int i = value_choice(value, "interp|eager|background"); /* MATCH enum translator_mode */
     ((struct options *)target)->translator_mode = (unsigned)i;
     return i >= 0;
 }
-_Static_assert(TRANSLATOR_INTERP == 0 && TRANSLATOR_EAGER == 1 && TRANSLATOR_HOT == 2, "set_translator_mode");
+_Static_assert(TRANSLATOR_INTERP == 0 && TRANSLATOR_EAGER == 1 && TRANSLATOR_BACKGROUND == 2, "set_translator_mode");
 
 #define HOT_MAX 1000000
 
@@ -148,9 +150,31 @@ static bool set_translator_hot(void *target, const char *value, struct err *e)
     return ok;
 }
 
+static bool set_translator_threads(void *target, const char *value, struct err *e)
+{
+    uint64_t v;
+    bool ok = value_number(value, 0, POOL_WORKERS_MAX, &v);
+    ((struct options *)target)->translator_threads = ok ? (int)v : -1;
+    return ok;
+}
+
+static bool set_code_cache(void *target, const char *value, struct err *e)
+{
+    uint64_t *bytes = &((struct options *)target)->code_cache_bytes;
+    return value_size(value, 1, bytes) && *bytes >= X64_CACHE_BYTES_MIN && *bytes <= X64_CACHE_BYTES_MAX;
+}
+
+static bool set_chain(void *target, const char *value, struct err *e)
+{
+    return value_switch(value, &((struct options *)target)->chain);
+}
+
 static const struct list_key translator_keys[] = {
+    {"mode", "interp|eager|background", set_translator_mode},
     {"hot", "COUNT (1..1000000)", set_translator_hot},
-    {"mode", "interp|eager|hot", set_translator_mode},
+    {"threads", "N (0..64)", set_translator_threads},
+    {"cache", "SIZE (64K..1G)", set_code_cache},
+    {"chain", "on|off", set_chain},
 };
 
 static bool set_digest_file(void *target, const char *value, struct err *e)
@@ -340,9 +364,10 @@ static const struct option_def option_defs[] = {
     {"devthread", "mode=thread|inline|adaptive[,cpu=N][,vcpu-cpu=N]", parse_list,
      "where device models run (default adaptive) and on which host CPUs; never changes what the guest sees",
      KEYS(devthread_keys, "mode")},
-    {"translator", "mode=interp|eager|hot[,hot=COUNT]", parse_list,
-     "how guest code is run: interpreted (default), compiled at once, or compiled when entered COUNT times (default 64); "
-     "never changes what the guest sees", KEYS(translator_keys, "mode")},
+    {"translator", "mode=interp|eager|background[,hot=COUNT][,threads=N][,cache=SIZE][,chain=on|off]", parse_list,
+     "how guest code is run: compiled by N worker threads once entered COUNT times (background, the default; threads=0: by "
+     "the vCPU's thread), compiled at once, or interpreted; never changes what the guest sees",
+     KEYS(translator_keys, "mode")},
     {"digest", "file=FILE[,every=N]", parse_list,
      "write the digest of the guest's state every N ticks (default 10000000); compare with tandem-digest-diff",
      KEYS(digest_keys, "file")},
@@ -470,7 +495,8 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
         .ram_bytes = (uint64_t)RAM_MIB_DEFAULT << 20, .shift = ICOUNT_SHIFT_DEFAULT, .sleep = true,
         .rtc = {RTC_BASE_DEFAULT, true}, .debug_exit_port = DEBUG_EXIT_PORT,
         .debug_exit_ports = DEBUG_EXIT_PORTS, .mode = LINK_ADAPTIVE,
-        .device_cpu = -1, .vcpu_cpu = -1, .digest_every = DIGEST_EVERY_DEFAULT, .tick_limit = TICK_NEVER,
+        .device_cpu = -1, .vcpu_cpu = -1, .translator_mode = TRANSLATOR_BACKGROUND, .translator_threads = -1,
+        .chain = true, .digest_every = DIGEST_EVERY_DEFAULT, .tick_limit = TICK_NEVER,
     };
     for (int i = 1; i < argc;) {
         if (!parse_one(o, argc, argv, &i, e))

@@ -44,6 +44,9 @@ struct options {
 
     unsigned translator_mode;  /* enum translator_mode (vcpu.h) */
     unsigned hot;              /* entries until a block is compiled; 0: the default */
+    int translator_threads;    /* -1: as many as there are spare CPUs */
+    uint64_t code_cache_bytes; /* 0: the default */
+    bool chain;
 
     char *digest_file;         /* NULL: none */
     uint64_t digest_every;     /* ticks */

@@ -57,7 +57,11 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
         {"vcpu", "native_blocks", "TBs compiled", UNIT_COUNT, (double)v->native_blocks},
         {"vcpu", "native_links", "links between them", UNIT_COUNT, (double)v->native_links},
         {"vcpu", "native_exits", "returns to the run loop", UNIT_COUNT, (double)v->native_exits},
-        {"vcpu", "native_resets", "code cache resets", UNIT_COUNT, (double)v->native_resets},
+        {"vcpu", "native_evicted", "compiled TBs evicted", UNIT_COUNT, (double)v->native_evicted},
+        {"vcpu", "native_discarded", "compiled too late", UNIT_COUNT, (double)v->native_discarded},
+        {"vcpu", "native_bytes", "host code bytes made", UNIT_COUNT, (double)v->native_bytes},
+        {"vcpu", "native_used_bytes", "in the code cache", UNIT_COUNT, (double)v->native_used_bytes},
+        {"vcpu", "native_cache_bytes", "of", UNIT_COUNT, (double)v->native_cache_bytes},
     };
     _Static_assert(sizeof all / sizeof *all <= FIGURES_MAX, "collect's table");
     memcpy(f, all, sizeof all);

@@ -110,6 +110,13 @@ bool place_choose(int want_vcpu, int want_dev, struct place *out, char *err, siz
     return true;
 }
 
+unsigned place_spare_cpus(const struct place *p)
+{
+    enum { WORKERS_ENOUGH = 4 };
+    unsigned spare = p->allowed_cpus ? p->allowed_cpus - 1 : 0;
+    return spare < WORKERS_ENOUGH ? spare : WORKERS_ENOUGH;
+}
+
 bool place_bind_self(int cpu)
 {
     if (cpu == PLACE_ANY)

@@ -54,7 +54,7 @@ for i in $(seq "$runs"); do
 done
 
 pin=''
-for engine in eager hot hot,hot=1; do
+for engine in interp eager background background,threads=0,hot=1; do
     for mode in inline thread; do
         run_mix "$dir/run" "$mode" -translator "mode=$engine"
         same "$dir/run"

@@ -39,7 +39,7 @@ run_build() { # build sanitizers
         expect "$2: guest pit, mode $mode" guest "$1" "$mode" pit
         expect "$2: guest mix, mode $mode, compiled" guest "$1" "$mode" mix -translator mode=eager
     done
-    expect "$2: guest smc, compiled" guest "$1" inline smc -translator mode=hot,hot=1
+    expect "$2: guest smc, compiled" guest "$1" inline smc -translator mode=background,hot=1,threads=2
 }
 
 run_build build-asan address,undefined

@@ -34,12 +34,19 @@ void gen_CLD(struct builder *b, const struct insn *in) { (void)in; emit_helper(b
 void gen_STD(struct builder *b, const struct insn *in) { (void)in; emit_helper(b, HELPER_STD); }
 void gen_CPUID(struct builder *b, const struct insn *in) { (void)in; emit_helper(b, HELPER_CPUID); }
 void gen_HLT(struct builder *b, const struct insn *in) { (void)in; gen_leaving(b, HELPER_HLT); }
-void gen_RDTSC(struct builder *b, const struct insn *in) { (void)in; gen_leaving(b, HELPER_RDTSC); }
 void gen_RDPMC(struct builder *b, const struct insn *in) { (void)in; gen_leaving(b, HELPER_RDPMC); }
 void gen_RDMSR(struct builder *b, const struct insn *in) { (void)in; gen_leaving(b, HELPER_RDMSR); }
 void gen_WRMSR(struct builder *b, const struct insn *in) { (void)in; gen_leaving(b, HELPER_WRMSR); }
 void gen_CLTS(struct builder *b, const struct insn *in) { (void)in; gen_leaving(b, HELPER_CLTS); }
 void gen_INVD(struct builder *b, const struct insn *in) { (void)in; gen_leaving(b, HELPER_INVD); }
+
+/* Ends the block for the sake of the tick; the run loop has nothing to do after it. */
+void gen_RDTSC(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    emit_helper(b, HELPER_RDTSC);
+    emit_jmp(b, b->next_eip);
+}
 
 /* SDM 2B, SYSENTER, SYSEXIT: #GP(0) outside protected mode. */
 static void gen_fast_system(struct builder *b, enum ir_helper helper)

@@ -30,9 +30,12 @@ enum {
     TB_MODE_SINGLE = 1 << 9, /* build key only: the block has one instruction */
 };
 
-/* The block's host code, if it has any; the numbers are offsets in the code cache. Owner: the back end. */
+/* The block's host code, if it has any; the numbers are offsets in the code cache. Owner: the back end, on the
+ * vCPU's thread. */
 struct tb_native {
     const void *code;          /* entry; NULL: none */
+    struct tb *newer;          /* the block whose code was installed next; also once this block has been invalidated */
+    uint32_t place, bytes;     /* what it occupies in the cache; bytes 0: nothing */
     uintptr_t in;              /* list of chain slots that continue here: struct tb * | slot; 0: end */
     uintptr_t in_next[2];      /* by this block's slots: the list that the slot is in */
     struct tb *to[2];          /* where this block's slots are linked to; NULL: not */
@@ -40,6 +43,8 @@ struct tb_native {
     uint32_t phys[2];          /* the physical page that the slot's check expects; 0: same page, no check */
 };
 
+/* A translation worker may read a block while the vCPU runs it: what is set when a block is built never changes, but for
+ * the fields that name an owner, `valid` and `requested`; those are the vCPU's thread's. */
 struct tb {
     uint32_t phys_addr; /* of the first byte */
     uint32_t lin_addr;  /* cs base + eip at entry */
@@ -51,6 +56,7 @@ struct tb {
     uint16_t nops;
     uint8_t ninsns;     /* ticks that the block takes when it runs to its end (REP: per iteration) */
     uint8_t valid;      /* 0: invalidated, never entered again */
+    uint8_t requested;  /* 1: a worker is asked for its code */
     struct tb *chain[2];   /* direct successors by chain slot, or NULL (owner: the engine) */
     struct tb *hash_next;  /* owner: the TB table */
     struct tb *page_next[2]; /* list of the blocks on a physical page (first page, second page) */

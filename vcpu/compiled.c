@@ -1,4 +1,4 @@
-/* compiled.c - compiled blocks in the vCPU: when they are made, entered, linked and forgotten.
+/* compiled.c - compiled blocks in the vCPU: entered, linked and forgotten. compiling.c makes them.
  *
  * Both engines leave a block for the same reasons and through the same functions (interp.c), so that which of them
  * ran a block cannot be told from the state. Compiled code is entered only here; whatever may invalidate or flush
@@ -11,8 +11,7 @@
 
 #include "vcpu/tlb.h"
 
-#define NATIVE_CACHE_BYTES ((size_t)64 << 20)
-#define HOT_DEFAULT 64
+#define CODE_CACHE_BYTES ((size_t)64 << 20) /* unless the configuration says otherwise */
 
 /* --- what compiled code calls --- */
 
@@ -62,14 +61,27 @@ bool compiled_init(struct vcpu *v)
 {
     if (v->cfg.translator == TRANSLATOR_INTERP)
         return true;
-    v->native = x64_create(&env, NATIVE_CACHE_BYTES);
-    return v->native != NULL;
+    v->native = x64_create(&env, v->cfg.code_cache_bytes ? v->cfg.code_cache_bytes : CODE_CACHE_BYTES);
+    return v->native && compiling_init(v);
 }
 
 void compiled_free(struct vcpu *v)
 {
+    compiling_free(v);
     x64_destroy(v->native);
     v->native = NULL;
+}
+
+void compiled_get_stats(const struct vcpu *v, struct vcpu_stats *out)
+{
+    struct x64_stats s = {0};
+    if (v->native)
+        x64_get_stats(v->native, &s);
+    out->native_blocks = s.blocks;
+    out->native_bytes = s.host_bytes;
+    out->native_evicted = s.evicted;
+    out->native_used_bytes = s.used_bytes;
+    out->native_cache_bytes = s.cache_bytes;
 }
 
 static void jumps_clear(struct vcpu *v)
@@ -81,19 +93,16 @@ void compiled_flush(struct vcpu *v)
 {
     if (!v->native)
         return;
+    compiling_recall(v);
     jumps_clear(v);
     x64_reset(v->native);
 }
 
-static void code_forget(struct tb *tb)
+void compiled_block_forget_jump(struct vcpu *v, const struct tb *tb)
 {
-    memset(&tb->native, 0, sizeof tb->native);
-}
-
-static void code_reset(struct vcpu *v)
-{
-    tbcache_for_each(v, code_forget);
-    compiled_flush(v);
+    struct x64_jump *j = &v->native_jump[x64_jump_index(tb->lin_addr)];
+    if (j->code == tb->native.code)
+        j->key = 0;
 }
 
 void compiled_block_dropped(struct vcpu *v, struct tb *tb)
@@ -101,46 +110,14 @@ void compiled_block_dropped(struct vcpu *v, struct tb *tb)
     if (!tb->native.code)
         return;
     x64_unlink(v->native, tb);
-    struct x64_jump *j = &v->native_jump[x64_jump_index(tb->lin_addr)];
-    if (j->code == tb->native.code)
-        j->key = 0;
-}
-
-/* --- compiling --- */
-
-static void compile(struct vcpu *v, struct tb *tb)
-{
-    if (tb->native.code || !tb->valid)
-        return;
-    if (x64_compile(v->native, tb) == X64_FULL) {
-        code_reset(v);
-        v->stats.native_resets++;
-        CHECK(x64_compile(v->native, tb) == X64_OK);
-    }
-    v->stats.native_blocks++;
-}
-
-void compiled_block_built(struct vcpu *v, struct tb *tb)
-{
-    unsigned hot = v->cfg.hot ? v->cfg.hot : HOT_DEFAULT;
-    tb->cold = v->cfg.translator == TRANSLATOR_HOT ? (int32_t)hot : INT32_MAX;
-}
-
-bool compiled_block_hot(struct vcpu *v, struct tb *tb)
-{
-    if (!v->native) {
-        tb->cold = INT32_MAX;
-        return false;
-    }
-    tb->cold = 0;
-    compile(v, tb);
-    return tb->native.code != NULL;
+    compiled_block_forget_jump(v, tb);
+    tb->native.code = NULL;
 }
 
 static bool is_compiled(struct vcpu *v, struct tb *tb)
 {
     if (v->cfg.translator == TRANSLATOR_EAGER)
-        compile(v, tb);
+        compiling_now(v, tb);
     return tb->native.code != NULL;
 }
 
@@ -148,7 +125,7 @@ static bool is_compiled(struct vcpu *v, struct tb *tb)
 
 static bool may_link_to(const struct vcpu *v, const struct tb *to)
 {
-    return to->valid && to->phys_page2 == ~0u && !(to->mode & TB_MODE_SINGLE) && to->phys_addr < v->cfg.ram->bytes;
+    return !v->cfg.no_chain && to->valid && to->phys_page2 == ~0u && !(to->mode & TB_MODE_SINGLE) && to->phys_addr < v->cfg.ram->bytes;
 }
 
 static uint32_t slot_target(const struct tb *tb, unsigned slot)

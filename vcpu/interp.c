@@ -265,7 +265,7 @@ struct tb *find_successor(struct vcpu *v, struct tb *tb, uint32_t eip, unsigned 
     if (!next)
         next = tb_find(v, false);
     /* A flush has reused the memory of tb. */
-    if (next && slot != NO_SLOT && v->tb_flushes == flushes && may_link(tb, next))
+    if (next && slot != NO_SLOT && v->tb_flushes == flushes && !v->cfg.no_chain && may_link(tb, next))
         tb->chain[slot] = next;
     return next;
 }

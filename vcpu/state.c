@@ -125,6 +125,7 @@ void vcpu_get_stats(const struct vcpu *v, struct vcpu_stats *out)
     *out = v->stats;
     out->idle_ticks = v->idle_ticks;
     out->icount = vcpu_tick(v) - v->idle_ticks;
+    compiled_get_stats(v, out);
 }
 
 void vcpu_ram_changed(struct vcpu *v, uint64_t phys_addr, uint64_t bytes)

@@ -250,7 +250,6 @@ enum helper_result helper_RDTSC(struct vcpu *v, const struct ir_op *op)
     if ((v->g.cr4 & CR4_TSD) && v->g.cpl != 0)
         return vcpu_raise_error(v, EXC_GP, 0);
     set_edx_eax(&v->g, virtual_ns(v) + v->g.tsc_offset);
-    v->g.eip = op->imm2;
     return HELPER_OK;
 }
 

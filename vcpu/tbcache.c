@@ -219,16 +219,6 @@ void tbcache_flush(struct vcpu *v)
     v->tb_flushes++;
 }
 
-void tbcache_for_each(struct vcpu *v, void (*visit)(struct tb *tb))
-{
-    struct tbcache *c = v->tbs;
-    for (size_t at = 0; at < c->arena_used;) {
-        struct tb *tb = (struct tb *)(c->arena + at);
-        at += tb->arena_bytes;
-        visit(tb);
-    }
-}
-
 /* --- changes of guest code --- */
 
 bool tbcache_page_has_code(const struct vcpu *v, uint32_t phys_page)

@@ -26,7 +26,7 @@ struct vcpu_intc {
 enum translator_mode {
     TRANSLATOR_INTERP,     /* interpreted */
     TRANSLATOR_EAGER,      /* compiled before their first run */
-    TRANSLATOR_HOT,        /* interpreted until they are hot, then compiled, by the vCPU's thread */
+    TRANSLATOR_BACKGROUND, /* interpreted until they are hot, then compiled by worker threads, if there are any */
 };
 
 struct vcpu_config {
@@ -39,6 +39,11 @@ struct vcpu_config {
     bool single_tb;        /* test: every TB has one instruction */
     enum translator_mode translator;
     unsigned hot;          /* interpreted entries before a block counts as hot; 0: the default */
+    unsigned translator_threads; /* 0: hot blocks are compiled by the vCPU's thread */
+    int translator_not_on_cpu;   /* host CPU that workers stay off; PLACE_ANY: none */
+    size_t code_cache_bytes;     /* X64_CACHE_BYTES_MIN..MAX (x64.h); 0: the default */
+    uint64_t translator_jitter;  /* test: seed of random delays of workers; 0: none */
+    bool no_chain;         /* test: blocks are never linked to one another */
     uint64_t digest_every; /* ticks between digest points; 0: none */
     /* Called at every multiple of digest_every, after all effects at that tick; vCPU's thread. */
     void (*digest)(void *ctx, uint64_t tick);
@@ -64,7 +69,9 @@ struct vcpu_stats {
     uint64_t tb_built, tb_ops, tb_lookups, tb_invalidated;
     uint64_t tlb_fills, tlb_flushes;
     uint64_t exceptions, interrupts;
-    uint64_t native_blocks, native_resets, native_exits, native_links; /* compiled code */
+    uint64_t native_exits, native_links; /* compiled code: returns from it, links made, */
+    uint64_t native_blocks, native_evicted, native_discarded; /* blocks installed, evicted, results that came too late */
+    uint64_t native_bytes, native_used_bytes, native_cache_bytes; /* host code made in all; what is there now; the bound */
 };
 
 /* NULL: no memory. */

@@ -1,7 +1,7 @@
 /* vcpu_internal.h - what the vcpu files share. Owner of everything here: the vCPU's thread.
  *
  *   run.c        run loop, effects, idle, debug traps           interp.c   the IR interpreter
- *   compiled.c     compiled blocks: entering, leaving, linking
+ *   compiled.c     compiled blocks: entering, leaving, linking; compiling.c  making them
  *   state.c      create, reset, state bytes                    string.c   MOVS..OUTS helpers
  *   mmu.c tlb.h  page walk, softmmu TLB, guest memory access   tbcache.c  TB table, invalidation
  *   io.c         ports and MMIO through bus map and link
@@ -53,7 +53,8 @@ enum { TLB_WRITABLE = 1, /* page tables allow writes and D is set */
  * be valid, and its page be mapped where it was. */
 struct jump_entry { uint64_t key; struct tb *tb; };
 
-struct tbcache; /* tbcache.c */
+struct tbcache;   /* tbcache.c */
+struct compiling; /* compiling.c */
 
 struct vcpu {
     struct guest_state g;          /* first: helpers and emitted code start from it */
@@ -85,6 +86,7 @@ struct vcpu {
     struct tbcache *tbs;
     uint64_t tb_flushes;           /* bumped when blocks' memory is reused: older struct tb pointers are void */
     struct x64 *native;            /* compiled code; NULL: interpreter only */
+    struct compiling *compiling;   /* how it is made */
     struct x64_jump native_jump[1u << X64_JUMP_BITS]; /* indirect jumps of compiled code */
     struct vcpu_stats stats;
     uint64_t tick_shown;           /* relaxed atomic copy for vcpu_tick_peek */
@@ -132,8 +134,6 @@ void tlb_protect_phys_page(struct vcpu *v, uint32_t phys_page);
 
 /* --- blocks (tbcache.c) --- */
 bool tbcache_init(struct vcpu *v);
-/* Every block that has not been flushed, invalid ones too. */
-void tbcache_for_each(struct vcpu *v, void (*visit)(struct tb *tb));
 void tbcache_free(struct vcpu *v);
 void tbcache_flush(struct vcpu *v);
 /* Block for the current eip and mode; single: of one instruction. NULL: exception recorded (fetch fault). */
@@ -159,6 +159,7 @@ void raise_op(struct vcpu *v, const struct ir_op *op);
 /* --- compiled code (compiled.c) --- */
 bool compiled_init(struct vcpu *v);
 void compiled_free(struct vcpu *v);
+void compiled_get_stats(const struct vcpu *v, struct vcpu_stats *out); /* its part */
 /* A new block: when does it count as hot? */
 void compiled_block_built(struct vcpu *v, struct tb *tb);
 /* It was entered so often in the interpreter that its code may be there, or should be. True: it has code. */
@@ -166,6 +167,18 @@ bool compiled_block_hot(struct vcpu *v, struct tb *tb);
 /* The block was invalidated; all blocks are about to go. */
 void compiled_block_dropped(struct vcpu *v, struct tb *tb);
 void compiled_flush(struct vcpu *v);
+/* The block's code is about to go: no indirect jump finds it any more. */
+void compiled_block_forget_jump(struct vcpu *v, const struct tb *tb);
+
+/* --- making it (compiling.c) --- */
+bool compiling_init(struct vcpu *v); /* false: no memory, no threads; compiling_free is still to be called */
+void compiling_free(struct vcpu *v);
+/* Gives the block host code, unless it is invalid or cannot have any. May evict other blocks' code. */
+void compiling_now(struct vcpu *v, struct tb *tb);
+/* Installs what workers have finished. May evict. */
+void compiling_collect(struct vcpu *v);
+/* Calls in all jobs and drops their results, before blocks' memory is reused. */
+void compiling_recall(struct vcpu *v);
 
 /* --- I/O (io.c); only from a TB's last instruction; the stamp is vcpu_insn_tick --- */
 static inline uint64_t vcpu_insn_tick(const struct vcpu *v) { return v->limit - (uint64_t)v->g.budget - 1; }

@@ -40,7 +40,7 @@ printf 'second' >"$modules/b"
 run_guest multiboot 3 adaptive -initrd "$modules/a arg one,$modules/b"
 for name in boundary smc except rep pit; do
     run_guest "$name" 3 inline -x-single-tb
-    for engine in eager hot,hot=1 hot; do
+    for engine in interp eager background,hot=1 background,threads=0; do
         run_guest "$name" 3 inline -translator "mode=$engine"
         run_guest "$name" 3 adaptive -translator "mode=$engine"
     done

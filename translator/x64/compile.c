@@ -1,4 +1,7 @@
-/* compile.c - a block's IR to host code: main path, then far code. */
+/* compile.c - a block's IR to host code: main path, then far code; and the place where code is kept.
+ *
+ * Compiling is a function of the block's IR alone, run by any thread, into a buffer of that thread. Only the thread that
+ * runs the code installs it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +18,7 @@ static emit_fn *const emitters[IR_OPCODE_COUNT] = {
 #undef IROP
 };
 
-enum { OP_BYTES_MAX = 512, BLOCK_BYTES_MAX = OP_BYTES_MAX * (TB_OPS_MAX + 2), CODE_ALIGN = 16 };
+enum { OP_BYTES_MAX = 512, BLOCK_BYTES_MAX = OP_BYTES_MAX * (TB_OPS_MAX + 2) };
 
 _Static_assert(offsetof(struct guest_state, slot) == 0, "mem_slot");
 _Static_assert(sizeof(((struct guest_state *)0)->slot) == X64_STATE_BIAS, "slots below the bias");
@@ -24,17 +27,25 @@ _Static_assert(sizeof(((struct guest_state *)0)->cpl) == 1 && sizeof(((struct se
 _Static_assert((int)X64_EXIT_RAISE <= (int)X64_KIND_MASK, "exit word");
 _Static_assert(X64_EXIT_CHAIN1 == X64_EXIT_CHAIN0 + 1, "chain exits are numbered by slot");
 
+/* What one thread needs to compile. */
+struct x64_compiler {
+    struct compile c;
+    struct x64_refs refs;
+    uint8_t code[BLOCK_BYTES_MAX];
+};
+
+/* --- the code's home --- */
+
 struct x64 *x64_create(const struct x64_env *env, size_t cache_bytes)
 {
     CHECK(env->tlb_entry_bytes == X64_TLB_ENTRY_BYTES);
-    CHECK(cache_bytes > 2 * BLOCK_BYTES_MAX && cache_bytes < UINT32_MAX / 2);
+    CHECK(cache_bytes >= X64_CACHE_BYTES_MIN && cache_bytes <= X64_CACHE_BYTES_MAX);
     struct x64 *x = calloc(1, sizeof *x);
     if (!x)
         return NULL;
     x->env = *env;
-    x->compile = malloc(sizeof *x->compile);
-    if (!x->compile || !code_cache_init(&x->cache, cache_bytes)) {
-        x64_destroy(x);
+    if (!code_cache_init(&x->cache, cache_bytes)) {
+        free(x);
         return NULL;
     }
     stubs_emit(x);
@@ -46,14 +57,94 @@ void x64_destroy(struct x64 *x)
     if (!x)
         return;
     code_cache_free(&x->cache);
-    free(x->compile);
     free(x);
 }
 
 void x64_reset(struct x64 *x)
 {
-    x->cache.used = x->cache.reserved;
-    x->stats.resets++;
+    code_cache_clear(&x->cache);
+}
+
+bool x64_fits(const struct x64 *x, const struct x64_code *code)
+{
+    return code->nbytes <= x->cache.bytes - x->cache.reserved;
+}
+
+struct tb *x64_in_the_way(struct x64 *x, const struct x64_code *code)
+{
+    return code_cache_in_the_way(&x->cache, code->nbytes);
+}
+
+void x64_evict_oldest(struct x64 *x)
+{
+    struct tb *tb = x->cache.oldest;
+    x64_unlink(x, tb);
+    code_cache_drop_oldest(&x->cache);
+    tb->native = (struct tb_native){0};
+    x->stats.evicted++;
+}
+
+static uint32_t moved(uint32_t offset, uint32_t by)
+{
+    return offset ? offset + by : 0;
+}
+
+void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code)
+{
+    struct tb_native *n = &tb->native;
+    CHECK(n->bytes == 0);
+    code_cache_take(&x->cache, tb, code->nbytes);
+    uint8_t *at = x->cache.write + n->place;
+    memcpy(at, code->bytes, code->nbytes);
+    for (unsigned i = 0; i < code->nrefs; i++) {
+        uint32_t target;
+        memcpy(&target, at + code->refs[i], sizeof target);
+        x_patch(at + code->refs[i], x->cache.write + target);
+    }
+    for (unsigned slot = 0; slot < 2; slot++) {
+        n->jump[slot] = moved(code->jump[slot], n->place);
+        n->exit[slot] = moved(code->exit[slot], n->place);
+        n->phys[slot] = moved(code->phys[slot], n->place);
+    }
+    n->code = x->cache.exec + n->place;
+    x->stats.blocks++;
+    x->stats.host_bytes += code->nbytes;
+}
+
+/* --- compiling --- */
+
+struct x64_compiler *x64_compiler_create(const struct x64 *x)
+{
+    struct x64_compiler *z = malloc(sizeof *z);
+    if (!z)
+        return NULL;
+    z->c.x = x;
+    z->refs.origin = x->cache.write;
+    return z;
+}
+
+void x64_compiler_destroy(struct x64_compiler *z)
+{
+    free(z);
+}
+
+bool x64_code_keep(struct x64_code *code)
+{
+    size_t refs = code->nrefs * sizeof *code->refs;
+    uint8_t *kept = malloc(refs + code->nbytes);
+    if (!kept)
+        return false;
+    memcpy(kept, code->refs, refs);
+    memcpy(kept + refs, code->bytes, code->nbytes);
+    code->refs = (const uint32_t *)(const void *)kept;
+    code->bytes = kept + refs;
+    return true;
+}
+
+void x64_code_free(struct x64_code *code)
+{
+    free((void *)(uintptr_t)code->refs);
+    *code = (struct x64_code){0};
 }
 
 static void emit_far(struct compile *c)
@@ -75,31 +166,28 @@ static void emit_ops(struct compile *c)
     }
 }
 
-enum x64_result x64_compile(struct x64 *x, struct tb *tb)
+void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *out)
 {
-    struct compile *c = x->compile;
-    size_t start = (x->cache.used + CODE_ALIGN - 1) & ~(size_t)(CODE_ALIGN - 1);
-    if (start + BLOCK_BYTES_MAX > x->cache.bytes)
-        return X64_FULL;
-    c->b = (struct x64_buf){.at = x->cache.write + start};
-    c->x = x;
+    struct compile *c = &z->c;
+    *out = (struct x64_code){.bytes = z->code, .refs = z->refs.at};
+    z->refs.n = 0;
+    c->b = (struct x64_buf){.at = z->code, .start = z->code, .refs = &z->refs};
     c->tb = tb;
+    c->out = out;
     c->nfar = 0;
     c->stored = false;
     c->group.active = false;
-    memset(&tb->native, 0, sizeof tb->native);
     reg_begin(c);
     flags_begin(c);
     emit_entry(c);
     emit_ops(c);
     emit_far(c);
-    x->cache.used = (size_t)(c->b.at - x->cache.write);
-    CHECK(x->cache.used <= start + BLOCK_BYTES_MAX);
-    x->stats.blocks++;
-    x->stats.host_bytes += x->cache.used - start;
-    tb->native.code = x->cache.exec + start;
-    return X64_OK;
+    out->nbytes = (uint32_t)(c->b.at - c->b.start);
+    out->nrefs = z->refs.n;
+    CHECK(out->nbytes <= BLOCK_BYTES_MAX);
 }
+
+/* --- running --- */
 
 struct x64_exit x64_run(struct x64 *x, void *state, const struct tb *tb)
 {
@@ -111,6 +199,6 @@ struct x64_exit x64_run(struct x64 *x, void *state, const struct tb *tb)
 void x64_get_stats(const struct x64 *x, struct x64_stats *out)
 {
     *out = x->stats;
-    out->used_bytes = x->cache.used;
+    out->used_bytes = x->cache.reserved + x->cache.used;
     out->cache_bytes = x->cache.bytes;
 }

@@ -5,19 +5,14 @@
  * the page becomes the current fetch page, as a fetch by tb_find() would make it (vcpu/tlb.h). */
 #include "translator/x64/control.h"
 
-#include <string.h>
-
-#include "clockcore/check.h"
 #include "translator/x64/flags.h"
 #include "translator/x64/mem.h"
 #include "translator/x64/ops.h"
 
-#define PAGE_MASK 0xfffu
-#define PHYS_UNLINKED 0x7fffffffu /* no page address */
-
+/* From the block's start; never 0: every block begins with its entry. */
 static uint32_t place_of(const struct compile *c, const uint8_t *at)
 {
-    return (uint32_t)(at - c->x->cache.write);
+    return (uint32_t)(at - c->b.start);
 }
 
 static bool is_user(const struct compile *c)
@@ -43,7 +38,7 @@ void emit_entry(struct compile *c)
 
 static void far_chain(struct compile *c, const struct far_code *f)
 {
-    c->tb->native.exit[f->slot] = place_of(c, c->b.at);
+    c->out->exit[f->slot] = place_of(c, c->b.at);
     emit_exit(c, X64_EXIT_CHAIN0 + f->slot, false);
 }
 
@@ -51,7 +46,7 @@ static struct far_code *chain_jump(struct compile *c, unsigned slot, uint8_t *re
 {
     struct far_code *f = far_add(c, far_chain, rel32);
     f->slot = (uint8_t)slot;
-    c->tb->native.jump[slot] = place_of(c, rel32);
+    c->out->jump[slot] = place_of(c, rel32);
     return f;
 }
 
@@ -59,7 +54,7 @@ static struct far_code *chain_jump(struct compile *c, unsigned slot, uint8_t *re
 static void emit_other_page(struct compile *c, unsigned slot, uint32_t lin_addr)
 {
     const struct x64_env *env = &c->x->env;
-    uint32_t page = lin_addr & ~PAGE_MASK;
+    uint32_t page = lin_addr & ~X64_PAGE_MASK;
     uint32_t entry = env->itlb[is_user(c)] + (lin_addr >> 12 & ((1u << env->tlb_bits) - 1)) * env->tlb_entry_bytes;
     uint8_t *miss[3];
     x_alu_mem_imm(&c->b, ALU_CMP, SZ64, mem_budget(), 0); /* at the limit an interrupt may come before the fetch */
@@ -69,8 +64,8 @@ static void emit_other_page(struct compile *c, unsigned slot, uint32_t lin_addr)
     x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_state(entry + env->tag));
     miss[1] = x_jcc(&c->b, CC_NE);
     x_load(&c->b, SZ32, SCRATCH2, mem_state(entry + env->phys_page));
-    x_alu_imm(&c->b, ALU_CMP, SZ32, SCRATCH2, PHYS_UNLINKED);
-    c->tb->native.phys[slot] = place_of(c, c->b.at - 4);
+    x_alu_imm(&c->b, ALU_CMP, SZ32, SCRATCH2, X64_PHYS_UNLINKED);
+    c->out->phys[slot] = place_of(c, c->b.at - 4);
     miss[2] = x_jcc(&c->b, CC_NE);
     x_store(&c->b, SZ32, mem_state(env->fetch_phys_page), SCRATCH2);
     x_load(&c->b, SZ64, SCRATCH2, mem_state(entry + env->addend));
@@ -88,7 +83,7 @@ static void emit_other_page(struct compile *c, unsigned slot, uint32_t lin_addr)
 
 static bool stays_on_page(const struct compile *c, uint32_t eip)
 {
-    return ((c->tb->cs_base + eip) ^ c->tb->lin_addr) <= PAGE_MASK;
+    return ((c->tb->cs_base + eip) ^ c->tb->lin_addr) <= X64_PAGE_MASK;
 }
 
 static void emit_goto(struct compile *c, unsigned slot, uint32_t eip)
@@ -173,7 +168,7 @@ static void emit_jump_lookup(struct compile *c)
     x_alu_load(&c->b, ALU_CMP, SZ64, R8, mem_at(SCRATCH2, offsetof(struct x64_jump, key)));
     struct far_code *miss = far_add(c, far_jump_miss, x_jcc(&c->b, CC_NE));
     x_mov(&c->b, SZ32, R8, SCRATCH1);
-    x_alu_imm(&c->b, ALU_AND, SZ32, R8, ~PAGE_MASK);
+    x_alu_imm(&c->b, ALU_AND, SZ32, R8, ~X64_PAGE_MASK);
     if (is_user(c))
         x_alu_imm(&c->b, ALU_OR, SZ32, R8, 1);
     x_alu_load(&c->b, ALU_OR, SZ64, R8, mem_state(env->generation_tag));
@@ -255,62 +250,4 @@ void emit_LEAVE_TB(struct compile *c, const struct ir_op *op)
     (void)op;
     flags_flush(c);
     emit_exit(c, X64_EXIT_LEAVE, c->stored);
-}
-
-/* --- linking --- */
-
-static void patch_site(struct x64 *x, uint32_t site, uint32_t to)
-{
-    x_patch(x->cache.write + site, x->cache.write + to);
-}
-
-static void patch_phys(struct x64 *x, const struct tb *from, unsigned slot, uint32_t phys_page)
-{
-    if (from->native.phys[slot])
-        memcpy(x->cache.write + from->native.phys[slot], &phys_page, sizeof phys_page);
-}
-
-void x64_link(struct x64 *x, struct tb *from, unsigned slot, struct tb *to)
-{
-    struct tb_native *n = &from->native;
-    if (!n->jump[slot] || n->to[slot])
-        return;
-    patch_phys(x, from, slot, to->phys_addr & ~PAGE_MASK);
-    patch_site(x, n->jump[slot], (uint32_t)((const uint8_t *)to->native.code - x->cache.exec));
-    n->to[slot] = to;
-    n->in_next[slot] = to->native.in;
-    to->native.in = (uintptr_t)from | slot;
-}
-
-static void slot_unlink(struct x64 *x, struct tb *from, unsigned slot)
-{
-    patch_site(x, from->native.jump[slot], from->native.exit[slot]);
-    patch_phys(x, from, slot, PHYS_UNLINKED);
-    from->native.to[slot] = NULL;
-}
-
-static void remove_in(struct tb *to, uintptr_t which)
-{
-    uintptr_t *link = &to->native.in;
-    while (*link != which) {
-        CHECK(*link);
-        link = &((struct tb *)(*link & ~(uintptr_t)X64_KIND_MASK))->native.in_next[*link & 1];
-    }
-    *link = ((struct tb *)(which & ~(uintptr_t)X64_KIND_MASK))->native.in_next[which & 1];
-}
-
-void x64_unlink(struct x64 *x, struct tb *tb)
-{
-    for (uintptr_t in = tb->native.in; in;) {
-        struct tb *from = (struct tb *)(in & ~(uintptr_t)X64_KIND_MASK);
-        unsigned slot = in & 1;
-        in = from->native.in_next[slot];
-        slot_unlink(x, from, slot);
-    }
-    tb->native.in = 0;
-    for (unsigned slot = 0; slot < 2; slot++)
-        if (tb->native.to[slot]) {
-            remove_in(tb->native.to[slot], (uintptr_t)tb | slot);
-            slot_unlink(x, tb, slot);
-        }
 }

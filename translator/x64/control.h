@@ -4,6 +4,10 @@
 
 #include "translator/x64/regs.h"
 
+#define X64_PAGE_MASK 0xfffu
+/* What the check of an unlinked slot compares a physical page with: no page address. MATCH control.c, link.c */
+#define X64_PHYS_UNLINKED 0x7fffffffu
+
 void emit_entry(struct compile *c);
 /* eval.c: one op without memory access, on the slots. */
 void x64_eval(struct guest_state *g, const struct ir_op *op);

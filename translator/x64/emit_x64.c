@@ -398,16 +398,29 @@ uint8_t *x_jmp(struct x64_buf *b)
     return put_rel32(b);
 }
 
+/* Fills a rel32 field with a target that may lie outside the buffer. */
+static void refer(struct x64_buf *b, uint8_t *rel32, const uint8_t *target)
+{
+    if (!b->refs || (target >= b->start && target <= b->at)) {
+        x_patch(rel32, target);
+        return;
+    }
+    CHECK(b->refs->n < X64_REFS_MAX);
+    b->refs->at[b->refs->n++] = (uint32_t)(rel32 - b->start);
+    uint32_t place = (uint32_t)(target - b->refs->origin);
+    memcpy(rel32, &place, 4);
+}
+
 void x_jmp_to(struct x64_buf *b, const uint8_t *target)
 {
-    x_patch(x_jmp(b), target);
+    refer(b, x_jmp(b), target);
 }
 
 void x_call_to(struct x64_buf *b, const uint8_t *target)
 {
     writes_flags(b);
     put8(b, 0xe8);
-    x_patch(put_rel32(b), target);
+    refer(b, put_rel32(b), target);
 }
 
 void x_jmp_mem(struct x64_buf *b, struct host_mem m)

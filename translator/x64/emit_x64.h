@@ -22,9 +22,20 @@ enum host_cond { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS
 /* Operand sizes; the first three are the IR's. */
 enum { SZ8, SZ16, SZ32, SZ64 };
 
+/* Jumps and calls out of a buffer that is not yet where its code will run: places of their rel32 fields, from
+ * the buffer's start. Until x64_install (x64.h) the fields hold the target's distance from `origin`. */
+enum { X64_REFS_MAX = 8192 };
+struct x64_refs {
+    const uint8_t *origin;
+    uint32_t n;
+    uint32_t at[X64_REFS_MAX];
+};
+
 struct x64_buf {
-    uint8_t *at;       /* next byte, in the writable view */
-    uint16_t flags_for;/* bit cond >> 1 */
+    uint8_t *at;           /* next byte */
+    const uint8_t *start;  /* with `refs`: the first byte */
+    struct x64_refs *refs; /* NULL: the code is written where it will run (in the writable view) */
+    uint16_t flags_for;    /* bit cond >> 1 */
 };
 
 struct host_mem {
@@ -84,6 +95,7 @@ void x_cmov(struct x64_buf *b, unsigned cond, unsigned dst, unsigned src);
 /* --- control; the returned place takes x_patch --- */
 uint8_t *x_jcc(struct x64_buf *b, unsigned cond);
 uint8_t *x_jmp(struct x64_buf *b);
+/* Targets outside a buffer with `refs` are noted there. */
 void x_jmp_to(struct x64_buf *b, const uint8_t *target);
 void x_call_to(struct x64_buf *b, const uint8_t *target);
 void x_jmp_mem(struct x64_buf *b, struct host_mem m);

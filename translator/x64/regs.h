@@ -65,17 +65,20 @@ struct stubs {
 };
 
 struct x64 {
-    struct code_cache cache;
+    /* --- constant after creation: any thread may compile --- */
     struct x64_env env;
     struct stubs stubs;
+    /* --- owned by the thread that runs the code --- */
+    struct code_cache cache;
     struct x64_stats stats;
-    struct compile *compile;
 };
 
+/* One block being compiled. */
 struct compile {
     struct x64_buf b;
-    struct x64 *x;
-    struct tb *tb;
+    const struct x64 *x;
+    const struct tb *tb;
+    struct x64_code *out;
     const struct ir_op *op;         /* being emitted */
     struct cc_state cc;
     uint8_t temp_reg[NTEMPS];       /* NO_REG: in its slot */

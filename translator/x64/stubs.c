@@ -7,7 +7,7 @@
 
 static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
 static const uint8_t kept[] = {RAX, RCX, RDX, RSI, RDI, R8, R9, SCRATCH2};
-enum { CALLEE_SAVED = sizeof callee_saved, KEPT = sizeof kept, ALIGN_BYTES = 8 };
+enum { CALLEE_SAVED = sizeof callee_saved, KEPT = sizeof kept, ALIGN_BYTES = 8, STUBS_ALIGN = 64 };
 
 /* --- in and out --- */
 
@@ -195,5 +195,6 @@ void stubs_emit(struct x64 *x)
     emit_flag_stubs(&b, &x->stubs);
     for (unsigned user = 0; user < 2; user++)
         x->stubs.other_page[user] = emit_other_page_stub(&b, x, user);
-    x->cache.reserved = x->cache.used = (size_t)(b.at - x->cache.write);
+    x->cache.reserved = ((size_t)(b.at - x->cache.write) + STUBS_ALIGN - 1) & ~(size_t)(STUBS_ALIGN - 1);
+    code_cache_clear(&x->cache);
 }

@@ -8,9 +8,9 @@
  * X64_STATE_BIAS bytes into the state. CC slots are exact at block ends, helpers and faults; between, flags are
  * where flags.h says.
  *
- * Threads: one, the vCPU's, unless a function says otherwise.
- * Errors: x64_compile says X64_FULL when the cache has no room; the owner calls x64_reset after forgetting all
- * compiled code. */
+ * Threads: x64_compile and the x64_compiler and x64_code functions: any, a compiler by one at a time. All else: the
+ * thread that runs the code (the vCPU's).
+ * Errors: where memory is short, NULL or false; then blocks are interpreted. */
 #ifndef TANDEM_TRANSLATOR_X64_X64_H
 #define TANDEM_TRANSLATOR_X64_X64_H
 
@@ -81,26 +81,52 @@ struct x64_exit {
 enum { X64_KIND_MASK = 63 }; /* blocks are 64-byte aligned */
 
 struct x64;
+#define X64_CACHE_BYTES_MIN ((size_t)64 << 10)
+#define X64_CACHE_BYTES_MAX ((size_t)1 << 30)
 /* NULL: no memory, or the host forbids executable mappings. */
 struct x64 *x64_create(const struct x64_env *env, size_t cache_bytes);
 void x64_destroy(struct x64 *x);
 
-enum x64_result { X64_OK, X64_FULL };
-/* Fills tb->native. */
-enum x64_result x64_compile(struct x64 *x, struct tb *tb);
+/* Scratch memory of a thread that compiles. NULL: no memory. */
+struct x64_compiler;
+struct x64_compiler *x64_compiler_create(const struct x64 *x);
+void x64_compiler_destroy(struct x64_compiler *z);
+
+/* A block's host code before it is installed. Offsets are from its first byte; 0: there is none. */
+struct x64_code {
+    const uint8_t *bytes;
+    const uint32_t *refs;                /* rel32 fields that point to stubs */
+    uint32_t nbytes, nrefs;
+    uint32_t jump[2], exit[2], phys[2];  /* see struct tb_native */
+};
+/* Reads of the block only what never changes (not valid, cold, native, links). The result lies in the compiler's
+ * memory until the next call. */
+void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *out);
+/* Moves the result to memory of its own; false: there is none. */
+bool x64_code_keep(struct x64_code *code);
+void x64_code_free(struct x64_code *code);
+
+/* Could an empty cache hold it? */
+bool x64_fits(const struct x64 *x, const struct x64_code *code);
+/* The block that has to be evicted before the code has room; NULL: it has. It is the oldest. It may be invalid. */
+struct tb *x64_in_the_way(struct x64 *x, const struct x64_code *code);
+/* Takes the oldest block's code away: nothing continues in it any more, its tb->native is cleared. */
+void x64_evict_oldest(struct x64 *x);
+/* Places the code, which has room, and fills tb->native. */
+void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code);
 /* Enters a compiled block. The budget, eip and so on are as the interpreter's caller leaves them. */
 struct x64_exit x64_run(struct x64 *x, void *state, const struct tb *tb);
 
 /* Makes slot `slot` of `from` continue in `to` directly; both compiled. The caller vouches that a control transfer
  * between them needs no check but that of the fetch TLB when they lie on different pages. */
 void x64_link(struct x64 *x, struct tb *from, unsigned slot, struct tb *to);
-/* Nothing continues in tb any more: it was invalidated. Its own code stays until the next reset. */
+/* Nothing continues in tb any more: it was invalidated. Its own code keeps its place until it is evicted. */
 void x64_unlink(struct x64 *x, struct tb *tb);
-/* Forgets all code; the owner has cleared every tb->native. */
+/* Forgets all code; the blocks themselves go, too. */
 void x64_reset(struct x64 *x);
 
 struct x64_stats {
-    uint64_t blocks, host_bytes, resets;
+    uint64_t blocks, host_bytes, evicted;
     size_t used_bytes, cache_bytes;
 };
 void x64_get_stats(const struct x64 *x, struct x64_stats *out);
