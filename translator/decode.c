@@ -1,11 +1,12 @@
 /* decode.c - prefixes, opcode, ModRM, SIB, displacement, immediates (SDM 2A, chapter 2).
  *
- * NOT MODELLED: VEX and EVEX prefixes, MMX and SSE opcodes: no rows, so #UD, as on a P6 without them. */
+ * NOT MODELLED: VEX and EVEX prefixes, SSE3 and later: no rows, so #UD. */
 #include "translator/decode.h"
 
 #include <string.h>
 
 #include "translator/gen.h"
+#include "translator/sse.h"
 
 /* --- tables from the .def files --- */
 
@@ -15,21 +16,33 @@ const struct opnd_info opnd_info[OP_COUNT] = {
 #undef OPND
 };
 
-/* 1 + index of each row, named by opcode and reg. The x87 rows come after those of insns.def. */
+/* 1 + index of each row, named by opcode and reg. The x87 and SSE rows come after those of insns.def. */
 enum {
     ROW_NONE,
 #define ROW(opcode, n, reg, mn, o1, o2, o3, attr, undef, test) ROW_##opcode##_##reg,
 #include "translator/insns.def"
     ROW_X87_MEM,
     ROW_X87_REG,
+#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class) ROW_##pfx##_##opcode##_##reg##_##form,
+#define SSE_OWN(pfx, opcode, reg, form, mn, o1, o2, o3, test) ROW_##pfx##_##opcode##_##reg##_##form,
+#include "translator/sse_rows.h"
 };
+
+/* Which ModRM.mod a row is for. */
+enum { FORM_RM = 0, FORM_R = A_REG, FORM_M = A_MEM };
 
 const struct insn_row insn_rows[] = {
 #define ROW(opcode, n, reg, mn, o1, o2, o3, attr, undef, test) \
-    { opcode, n, reg, #mn, gen_##mn, { OP_##o1, OP_##o2, OP_##o3 }, attr, undef, test },
+    { opcode, n, reg, #mn, gen_##mn, { OP_##o1, OP_##o2, OP_##o3 }, attr, undef, test, PFX_NP, SSE_NONE },
 #include "translator/insns.def"
-    { 0xd8, 8, ANY, "X87", gen_X87, { OP_M, OP_NONE, OP_NONE }, 0, U_NONE, T_X87 },
-    { 0xd8, 8, ANY, "X87", gen_X87, { OP_M, OP_NONE, OP_NONE }, 0, U_NONE, T_X87 },
+    { 0xd8, 8, ANY, "X87", gen_X87, { OP_M, OP_NONE, OP_NONE }, 0, U_NONE, T_X87, PFX_NP, SSE_NONE },
+    { 0xd8, 8, ANY, "X87", gen_X87, { OP_M, OP_NONE, OP_NONE }, 0, U_NONE, T_X87, PFX_NP, SSE_NONE },
+#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class) \
+    { opcode, 1, reg, #mn, gen_SSE, { OP_##o1, OP_##o2, OP_##o3 }, FORM_##form, U_NONE, T_SSE, PFX_##pfx, \
+      SSE_##pfx##_##opcode##_##reg##_##form },
+#define SSE_OWN(pfx, opcode, reg, form, mn, o1, o2, o3, test) \
+    { opcode, 1, reg, #mn, gen_##mn, { OP_##o1, OP_##o2, OP_##o3 }, FORM_##form, U_NONE, test, PFX_##pfx, SSE_NONE },
+#include "translator/sse_rows.h"
 };
 const unsigned insn_row_count = sizeof insn_rows / sizeof insn_rows[0];
 
@@ -42,6 +55,17 @@ static const uint16_t row_of[512][8] = {
     [OPCODE_INDEX(opcode) ... OPCODE_INDEX(opcode) + (n) - 1][REG_FIRST(reg) ... REG_LAST(reg)] = \
         ROW_##opcode##_##reg,
 #include "translator/insns.def"
+};
+
+/* The same by mandatory prefix for the rows of insns_sse.def; registers first, then memory. */
+#define FORM_FIRST(form) (FORM_##form == FORM_M ? 8 : 0)
+#define FORM_LAST(form) (FORM_##form == FORM_R ? 0 : 8)
+static const uint16_t sse_row_of[PFX_COUNT][256][16] = {
+#define SSE(pfx, opcode, reg, form, ...) \
+    [PFX_##pfx][(opcode) & 0xff][FORM_FIRST(form) + REG_FIRST(reg) ... FORM_LAST(form) + REG_LAST(reg)] = \
+        ROW_##pfx##_##opcode##_##reg##_##form,
+#define SSE_OWN(pfx, opcode, reg, form, ...) SSE(pfx, opcode, reg, form)
+#include "translator/sse_rows.h"
 };
 
 /* x87: which memory forms (by opcode and reg) and register forms (by opcode and low six ModRM bits) exist. */
@@ -88,7 +112,7 @@ static uint32_t sign_extend(uint32_t v, unsigned bytes)
 
 /* --- prefixes --- */
 
-enum { PFX_NONE, PFX_SEG_ES, PFX_SEG_CS, PFX_SEG_SS, PFX_SEG_DS, PFX_SEG_FS, PFX_SEG_GS,
+enum { NO_PREFIX, PFX_SEG_ES, PFX_SEG_CS, PFX_SEG_SS, PFX_SEG_DS, PFX_SEG_FS, PFX_SEG_GS,
        PFX_OPSIZE, PFX_ADDRSIZE, PFX_LOCK, PFX_REP };
 static const uint8_t prefix_of[256] = {
     [0x26] = PFX_SEG_ES, [0x2e] = PFX_SEG_CS, [0x36] = PFX_SEG_SS, [0x3e] = PFX_SEG_DS, [0x64] = PFX_SEG_FS,
@@ -99,7 +123,7 @@ static const uint8_t prefix_of[256] = {
 static void apply_prefix(struct insn *in, uint8_t byte, bool code32)
 {
     switch (prefix_of[byte]) {
-    case PFX_OPSIZE: in->opsize = code32 ? 1 : 2; break;
+    case PFX_OPSIZE: in->opsize = code32 ? 1 : 2; in->prefix66 = 1; break;
     case PFX_ADDRSIZE: in->addrsize = code32 ? 1 : 2; break;
     case PFX_LOCK: in->lock = 1; break;
     case PFX_REP: in->rep = byte; break;
@@ -114,7 +138,7 @@ static bool fetch_opcode(struct cursor *c, bool code32, struct insn *in)
     for (;;) {
         if (!fetch(c, 1, &byte))
             return false;
-        if (prefix_of[byte] == PFX_NONE)
+        if (prefix_of[byte] == NO_PREFIX)
             break;
         apply_prefix(in, (uint8_t)byte, code32);
     }
@@ -270,9 +294,9 @@ static bool fetch_imms(struct cursor *c, struct insn *in)
 
 static bool is_x87(uint16_t opcode) { return (opcode & 0xfff8) == 0xd8; }
 
-static bool is_group(const uint16_t *rows)
+static bool is_group(const uint16_t *rows, unsigned n)
 {
-    for (unsigned i = 1; i < 8; i++)
+    for (unsigned i = 1; i < n; i++)
         if (rows[i] != rows[0])
             return true;
     return false;
@@ -290,17 +314,36 @@ static uint16_t x87_row(const struct insn *in)
     return x87_mem[in->opcode & 7][in->reg] ? ROW_X87_MEM : ROW_NONE;
 }
 
+static enum simd_prefix simd_prefix(const struct insn *in)
+{
+    return in->rep == 0xf3 ? PFX_F3 : in->rep == 0xf2 ? PFX_F2 : in->prefix66 ? PFX_66 : PFX_NP;
+}
+
+/* The rows that an opcode may select: 8 by ModRM.reg, or 16 by ModRM.mod and reg. */
+struct row_set {
+    const uint16_t *rows;
+    unsigned count;
+};
+
+static struct row_set rows_of_opcode(const struct insn *in)
+{
+    const uint16_t *rows = row_of[OPCODE_INDEX(in->opcode)];
+    if (in->opcode > 0xff && rows[0] == ROW_NONE && !is_group(rows, 8))
+        return (struct row_set){ sse_row_of[simd_prefix(in)][in->opcode & 0xff], 16 };
+    return (struct row_set){ rows, 8 };
+}
+
 /* Finds the row, reading ModRM where the opcode has one. */
 static enum decode_result find_row(struct cursor *c, struct insn *in)
 {
-    const uint16_t *rows = row_of[OPCODE_INDEX(in->opcode)];
+    const struct row_set set = rows_of_opcode(in);
     const bool x87 = is_x87(in->opcode);
-    const bool group = x87 || is_group(rows);
-    uint16_t row = rows[0];
+    const bool group = x87 || is_group(set.rows, set.count);
+    uint16_t row = set.rows[0];
     if (group && !fetch_modrm(c, in))
         return DECODE_MORE;
     if (group)
-        row = x87 ? x87_row(in) : rows[in->reg];
+        row = x87 ? x87_row(in) : set.rows[in->reg + (set.count == 16 && in->mod != 3 ? 8 : 0)];
     if (row == ROW_NONE)
         return DECODE_UD;
     in->row = &insn_rows[row - 1];
@@ -330,6 +373,8 @@ static bool is_form_ok(const struct insn *in)
     const uint16_t attr = in->row->attr;
     if ((attr & A_MEM) && in->mod == 3)
         return false;
+    if ((attr & A_REG) && in->mod != 3)
+        return false;
     if (in->lock && (!(attr & A_LOCK) || !insn_opnd_is_mem(in, 0)))
         return false;
     return is_sreg_ok(in) && is_creg_ok(in);
@@ -352,7 +397,8 @@ static enum decode_result decode_all(struct cursor *c, bool code32, struct insn 
 bool insn_opnd_is_mem(const struct insn *in, unsigned i)
 {
     const uint8_t kind = opnd_info[in->row->opnd[i]].kind;
-    return (kind == OPND_RM && in->mod != 3) || kind == OPND_MOFFS;
+    const bool rm = kind == OPND_RM || kind == OPND_XMMRM || kind == OPND_MMXRM;
+    return (rm && in->mod != 3) || kind == OPND_MOFFS;
 }
 
 enum decode_result decode_insn(const uint8_t *bytes, unsigned count, bool code32, struct insn *in)

@@ -9,6 +9,7 @@
 enum {
     A_LOCK = 1 << 0, A_PRIV = 1 << 1, A_PE = 1 << 2, A_MEM = 1 << 3, A_END = 1 << 4,
     A_REP = 1 << 5, A_REPC = 1 << 6, A_NOREP = 1 << 7,
+    A_REG = 1 << 8,
 };
 
 /* Flags that the SDM leaves undefined, by their EFLAGS bits, and values that it does. */
@@ -27,6 +28,7 @@ enum insn_test {
     T_STACK,  /* yes; ESP must point into mapped memory */
     T_STRING, /* yes; ESI, EDI and with REP ECX must fit mapped memory */
     T_X87,    /* yes; x87 state must be set up and compared */
+    T_SSE,    /* yes; XMM, MMX and MXCSR must be set up and compared */
     T_JUMP,   /* control transfer: the test must provide the target */
     T_TRAP,   /* raises an exception, always or sometimes */
     T_SEG,    /* segment registers: selectors of the host's own tables */
@@ -40,8 +42,9 @@ enum opnd_kind {
     OPND_NONE, OPND_RM, OPND_REG, OPND_SREG, OPND_RMREG, OPND_CREG, OPND_DREG, OPND_OPREG, OPND_IMM, OPND_SIMM,
     OPND_REL, OPND_FAR, OPND_MOFFS, OPND_ONE, OPND_FIXED0, OPND_FIXED1, OPND_FIXED2,
     OPND_SREG0, OPND_SREG1, OPND_SREG2, OPND_SREG3, OPND_SREG4, OPND_SREG5, OPND_STRING,
+    OPND_XMM, OPND_XMMRM, OPND_MMX, OPND_MMXRM,
 };
-enum opnd_size { OPND_SIZE_B, OPND_SIZE_W, OPND_SIZE_D, OPND_SIZE_V, OPND_SIZE_P, OPND_SIZE_Q, OPND_SIZE_X };
+enum opnd_size { OPND_SIZE_B, OPND_SIZE_W, OPND_SIZE_D, OPND_SIZE_V, OPND_SIZE_P, OPND_SIZE_Q, OPND_SIZE_X, OPND_SIZE_DQ };
 
 /* The operand codes, and what each stands for. */
 enum opnd_code {
@@ -57,6 +60,9 @@ struct opnd_info {
 };
 extern const struct opnd_info opnd_info[OP_COUNT];
 
+/* Mandatory prefixes; F2 and F3 (the last one) go before 66. */
+enum simd_prefix { PFX_NP, PFX_66, PFX_F3, PFX_F2, PFX_COUNT };
+
 struct insn;
 struct builder;
 typedef void insn_gen_fn(struct builder *b, const struct insn *in);
@@ -71,6 +77,8 @@ struct insn_row {
     uint16_t attr;         /* A_* */
     uint32_t undefined;    /* U_* */
     uint8_t test;          /* enum insn_test */
+    uint8_t prefix;        /* rows of insns_sse.def: the mandatory prefix (enum simd_prefix) */
+    uint16_t sse;          /* ... and enum sse_id (sse.h); 0: none */
 };
 enum { ANY = -1 };
 
@@ -87,6 +95,7 @@ struct insn {
     uint8_t addrsize;     /* likewise */
     uint8_t lock;         /* 1: F0 prefix */
     uint8_t rep;          /* 0, 0xf2 or 0xf3: the last one */
+    uint8_t prefix66;     /* 1: 66 prefix */
     uint8_t seg_override; /* enum seg_reg or SEG_DEFAULT */
     uint8_t modrm, mod, reg, rm; /* 0 without a ModRM byte */
     /* Memory operand (mod != 3, or moffs): [base + (index << scale) + disp] in segment seg. */

@@ -57,10 +57,17 @@ struct x87_state {
     uint32_t fip, fdp;
 };
 
+/* SSE: the XMM registers and their control and status register. */
+struct sse_state {
+    _Alignas(16) uint8_t xmm[8][16];
+    uint32_t mxcsr; /* MXCSR_* (sse.h) */
+};
+
 enum { CR0_PE = 1u << 0, CR0_MP = 1u << 1, CR0_EM = 1u << 2, CR0_TS = 1u << 3, CR0_ET = 1u << 4,
        CR0_NE = 1u << 5, CR0_WP = 1u << 16, CR0_AM = 1u << 18, CR0_NW = 1u << 29, CR0_CD = 1u << 30 };
 #define CR0_PG (1u << 31)
-enum { CR4_TSD = 1u << 2, CR4_DE = 1u << 3, CR4_PSE = 1u << 4, CR4_PGE = 1u << 7 };
+enum { CR4_TSD = 1u << 2, CR4_DE = 1u << 3, CR4_PSE = 1u << 4, CR4_PGE = 1u << 7,
+       CR4_OSFXSR = 1u << 9, CR4_OSXMMEXCPT = 1u << 10 };
 enum { FLAG_CF = 1u << 0, FLAG_1 = 1u << 1, FLAG_PF = 1u << 2, FLAG_AF = 1u << 4, FLAG_ZF = 1u << 6,
        FLAG_SF = 1u << 7, FLAG_TF = 1u << 8, FLAG_IF = 1u << 9, FLAG_DF = 1u << 10, FLAG_OF = 1u << 11,
        FLAG_IOPL = 3u << 12, FLAG_NT = 1u << 14, FLAG_RF = 1u << 16, FLAG_VM = 1u << 17,
@@ -85,7 +92,8 @@ struct guest_state {
     uint32_t dr[8];           /* 4 and 5 unused (alias 6 and 7 unless CR4.DE) */
     uint32_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t tsc_offset;      /* added to virtual ns by RDTSC (1 GHz TSC) */
-    struct x87_state x87;
+    struct x87_state x87;     /* the MMX registers are its significands: MMi is r[i], bytes 0..7 */
+    struct sse_state sse;
 };
 
 #endif

@@ -66,7 +66,8 @@ void ir_print(FILE *out, const struct ir_op *op);
 /* Checks the contract; returns NULL or a static message. For tests and debug builds. */
 const char *ir_validate(const struct ir_op *ops, unsigned nops);
 
-/* Helper functions: the ids of HELPER ops (op.imm). */
+/* Helper functions: the ids of HELPER ops (op.imm). helpers.def says what the operands of each mean; SSE_REG and
+ * SSE_MEM carry a row of insns_sse.def and register numbers (sse.h), so that an engine may inline them. */
 enum ir_helper {
 #define HELPER(name, doc) HELPER_##name,
 #include "translator/helpers.def"

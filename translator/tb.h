@@ -28,6 +28,9 @@ enum {
     TB_MODE_WAIT_NM = 1 << 7,/* WAIT raises #NM (CR0.MP and CR0.TS) */
     TB_MODE_VM86 = 1 << 8,   /* reserved */
     TB_MODE_SINGLE = 1 << 9, /* build key only: the block has one instruction */
+    TB_MODE_SSE_UD = 1 << 10,/* XMM instructions raise #UD (CR0.EM, or CR4.OSFXSR clear) */
+    TB_MODE_MMX_UD = 1 << 11,/* MMX instructions raise #UD (CR0.EM) */
+    TB_MODE_TS_NM = 1 << 12, /* both raise #NM otherwise (CR0.TS) */
 };
 
 /* The block's host code, if it has any; the numbers are offsets in the code cache. Owner: the back end, on the

@@ -109,6 +109,9 @@ void vcpu_update_mode(struct vcpu *v)
     mode |= g->cr0 & CR0_PE ? TB_MODE_PE : 0;
     mode |= g->cr0 & (CR0_EM | CR0_TS) ? TB_MODE_FPU_NM : 0;
     mode |= (g->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS) ? TB_MODE_WAIT_NM : 0;
+    mode |= (g->cr0 & CR0_EM) || !(g->cr4 & CR4_OSFXSR) ? TB_MODE_SSE_UD : 0;
+    mode |= g->cr0 & CR0_EM ? TB_MODE_MMX_UD : 0;
+    mode |= g->cr0 & CR0_TS ? TB_MODE_TS_NM : 0;
     g->mode = mode;
 }
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "translator/sse.h"
+
 #define VCPU_ALIGN 64
 
 /* --- create and destroy --- */
@@ -67,6 +69,7 @@ static void state_reset(struct vcpu *v)
     g->dr[6] = DR6_FIXED;
     g->dr[7] = DR7_FIXED;
     g->x87.cw = 0x40;
+    g->sse.mxcsr = MXCSR_INIT;
     g->tsc_offset = 0u - vcpu_now_ns(v);
 }
 
@@ -177,6 +180,14 @@ static void put_x87(struct writer *w, const struct x87_state *x)
     put(w, x->fdp, 4);
 }
 
+static void put_sse(struct writer *w, const struct sse_state *s)
+{
+    for (unsigned i = 0; i < 8; i++)
+        for (unsigned j = 0; j < 16; j++)
+            put(w, s->xmm[i][j], 1);
+    put(w, s->mxcsr, 4);
+}
+
 static void put_segments(struct writer *w, const struct guest_state *g)
 {
     for (unsigned i = 0; i < SEG_COUNT; i++)
@@ -223,5 +234,6 @@ size_t vcpu_state_bytes(const struct vcpu *v, uint8_t *out, size_t max)
     put_segments(&w, g);
     put_system(&w, g);
     put_x87(&w, &g->x87);
+    put_sse(&w, &g->sse);
     return w.used;
 }

@@ -16,7 +16,7 @@
 
 #define CR0_KNOWN (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 #define CR0_TLB (CR0_PE | CR0_WP | CR0_PG) /* cached translations depend on these */
-#define CR4_KNOWN (CR4_TSD | CR4_DE | CR4_PSE | CR4_PGE)
+#define CR4_KNOWN (CR4_TSD | CR4_DE | CR4_PSE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 
 static void cr0_set(struct vcpu *v, uint32_t value)
 {
@@ -45,6 +45,7 @@ static bool cr4_write(struct vcpu *v, uint32_t value)
     v->g.cr4 = value;
     if (changed & (CR4_PSE | CR4_PGE))
         tlb_flush(v);
+    vcpu_update_mode(v);
     return true;
 }
 
