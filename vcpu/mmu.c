@@ -383,6 +383,12 @@ bool mem_probe_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool use
     return parts_get(v, lin_addr, bytes, (struct access_rights){.write = true, .user = user}, part) != 0;
 }
 
+bool mem_probe_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user)
+{
+    struct part part[2];
+    return parts_get(v, lin_addr, bytes, (struct access_rights){.user = user}, part) != 0;
+}
+
 bool mem_read_slow(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool for_write, uint32_t *value)
 {
     struct part part[2];

@@ -7,7 +7,7 @@
  *   io.c         ports and MMIO through bus map and link
  *   except.c     exceptions, interrupts, IRET, INT             segment.c  descriptors, far transfers
  *   system.c     CRn, DRn, MSRs, CPUID, LGDT, ...              integer.c  DIV, DAA, BOUND, ENTER, ...
- *   fpu.c        x87 */
+ *   fpu.c        x87                                           sse.c      MMX, SSE, SSE2 */
 #ifndef TANDEM_VCPU_INTERNAL_H
 #define TANDEM_VCPU_INTERNAL_H
 
@@ -20,7 +20,7 @@
 
 enum exc_vector { EXC_DE = 0, EXC_DB = 1, EXC_NMI = 2, EXC_BP = 3, EXC_OF = 4, EXC_BR = 5, EXC_UD = 6,
                   EXC_NM = 7, EXC_DF = 8, EXC_TS = 10, EXC_NP = 11, EXC_SS = 12, EXC_GP = 13, EXC_PF = 14,
-                  EXC_MF = 16, EXC_AC = 17 };
+                  EXC_MF = 16, EXC_AC = 17, EXC_XM = 19 };
 
 /* A raised, not yet delivered exception. */
 struct pending_exc {
@@ -116,6 +116,7 @@ bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint
 bool mem_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t value);
 /* Checks that [lin_addr, +bytes) could be written (faults as a write would), changing nothing but A/D bits. */
 bool mem_probe_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
+bool mem_probe_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user); /* likewise, as a read would */
 /* At the current CPL. */
 static inline bool mem_is_user(const struct vcpu *v) { return v->g.cpl == 3; }
 /* For the interpreter's slow path and read-modify-write (for_write: check write permission, then read). */
