@@ -33,16 +33,14 @@ static int64_t call_segment(void *state, uint32_t offset, unsigned what)
 }
 
 static const struct x64_env env = {
-    .tlb = {offsetof(struct vcpu, tlb[0]), offsetof(struct vcpu, tlb[1])},
-    .itlb = {offsetof(struct vcpu, itlb[0]), offsetof(struct vcpu, itlb[1])},
+    .tlb = {offsetof(struct vcpu, tlb[TLB_DATA]), offsetof(struct vcpu, tlb[TLB_DATA + 1])},
+    .itlb = {offsetof(struct vcpu, tlb[TLB_FETCH]), offsetof(struct vcpu, tlb[TLB_FETCH + 1])},
     .tlb_bits = TLB_BITS,
     .tlb_entry_bytes = sizeof(struct tlb_entry),
     .tag_r = offsetof(struct tlb_entry, tag_r),
     .tag_w = offsetof(struct tlb_entry, tag_w),
     .addend = offsetof(struct tlb_entry, addend),
-    .tag = offsetof(struct tlb_entry, tag),
     .phys_page = offsetof(struct tlb_entry, phys_page),
-    .generation_tag = offsetof(struct vcpu, generation_tag),
     .fetch_tag = offsetof(struct vcpu, fetch_tag),
     .fetch_phys_page = offsetof(struct vcpu, fetch_phys_page),
     .fetch_host = offsetof(struct vcpu, fetch_host),

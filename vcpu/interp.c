@@ -220,8 +220,8 @@ static bool same_page(uint32_t addr1, uint32_t addr2)
 /* Consults the fetch TLB for another page, without a fill. */
 static inline bool fetch_page_hits(struct vcpu *v, uint32_t lin_addr, uint32_t phys_page)
 {
-    const struct tlb_entry *e = &v->itlb[mem_is_user(v)][tlb_index(lin_addr)];
-    if (e->tag != tlb_tag(v, lin_addr) || e->phys_page != phys_page || (e->perm & TLB_MMIO))
+    const struct tlb_entry *e = tlb_slot(v, TLB_FETCH + mem_is_user(v), lin_addr);
+    if (e->tag_r != PAGE_OF(lin_addr) || e->phys_page != phys_page)
         return false;
     v->fetch_tag = tlb_fetch_tag(v, lin_addr);
     v->fetch_phys_page = phys_page;
@@ -310,8 +310,7 @@ THREADED struct tb *interp_run(struct vcpu *v, struct tb *tb)
 #undef HANDLER
     };
     uint32_t *const s = v->g.slot;
-    const struct tlb_entry *const tlb = v->tlb[mem_is_user(v)]; /* the privilege changes only outside */
-    uint64_t gen = v->tlb_generation << 32;
+    const struct tlb_entry *const tlb = v->tlb[TLB_DATA + mem_is_user(v)]; /* the privilege changes only outside */
     const struct ir_op *op;
     uint32_t eip;
     unsigned slot;

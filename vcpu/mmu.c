@@ -84,7 +84,7 @@ static bool walk_large(struct vcpu *v, uint32_t lin_addr, struct access_rights w
     table_set_bits(v, pde_addr, pde, bits);
     w->phys_page = (pde & 0xffc00000u) | (lin_addr & 0x003ff000u);
     w->writable = may_write(v, want.user, pde) && ((pde | bits) & PTE_D);
-    w->global = pde & PTE_G;
+    w->global = (pde & PTE_G) && (v->g.cr4 & CR4_PGE);
     return true;
 }
 
@@ -103,7 +103,7 @@ static bool walk_small(struct vcpu *v, uint32_t lin_addr, struct access_rights w
     table_set_bits(v, pte_addr, table_read(v, pte_addr), bits);
     w->phys_page = PAGE_OF(pte);
     w->writable = may_write(v, want.user, pde & pte) && ((pte | bits) & PTE_D);
-    w->global = pte & PTE_G;
+    w->global = (pte & PTE_G) && (v->g.cr4 & CR4_PGE);
     return true;
 }
 
@@ -166,72 +166,98 @@ static void watch_hit(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool wr
 /* The fast-path tags that follow from what the page is now. */
 static void tlb_retag(const struct vcpu *v, struct tlb_entry *e)
 {
-    e->perm &= ~(uint32_t)TLB_WATCHED;
-    if (page_watched(v, (uint32_t)e->tag))
-        e->perm |= TLB_WATCHED;
-    e->tag_r = e->perm & (TLB_MMIO | TLB_WATCHED) ? 0 : e->tag;
-    bool fast_write = e->tag_r && (e->perm & TLB_WRITABLE) && ram_is_dirty(v->cfg.ram, e->phys_page) &&
+    e->tag &= ~(uint32_t)TLB_WATCHED;
+    if (page_watched(v, PAGE_OF(e->tag)))
+        e->tag |= TLB_WATCHED;
+    bool fast = !(e->tag & (TLB_MMIO | TLB_WATCHED));
+    bool fast_write = fast && (e->tag & TLB_WRITABLE) && ram_is_dirty(v->cfg.ram, e->phys_page) &&
                       !tbcache_page_has_code(v, e->phys_page);
-    e->tag_w = fast_write ? e->tag : 0;
+    e->tag_r = fast ? PAGE_OF(e->tag) : TLB_NONE;
+    e->tag_w = fast_write ? PAGE_OF(e->tag) : TLB_NONE;
+}
+
+static void tlb_list(struct vcpu *v, struct tlb_entry *e)
+{
+    v->tlb_local[v->tlb_local_count++] = (uint16_t)(((uintptr_t)e - (uintptr_t)v->tlb) / sizeof *e);
 }
 
 static void tlb_set(struct vcpu *v, struct tlb_entry *e, uint32_t lin_addr, const struct walk *w)
 {
     bool ram = in_ram(v, w->phys_page);
-    e->tag = tlb_tag(v, lin_addr);
+    if (!w->global && !(e->tag & TLB_LISTED))
+        tlb_list(v, e);
+    e->tag = PAGE_OF(lin_addr) | TLB_VALID | (w->writable ? TLB_WRITABLE : 0) | (ram ? 0 : TLB_MMIO) |
+             (w->global ? TLB_GLOBAL | (e->tag & TLB_LISTED) : TLB_LISTED);
     e->phys_page = w->phys_page;
     e->addend = ram ? (uintptr_t)v->cfg.ram->host + w->phys_page - PAGE_OF(lin_addr) : 0;
-    e->perm = (w->writable ? TLB_WRITABLE : 0) | (w->global ? TLB_GLOBAL : 0) | (ram ? 0 : TLB_MMIO);
+    tlb_retag(v, e);
     v->stats.tlb_fills++;
 }
 
 static struct tlb_entry *tlb_get(struct vcpu *v, uint32_t lin_addr, struct access_rights want)
 {
-    struct tlb_entry *e = &v->tlb[want.user][tlb_index(lin_addr)];
-    if (e->tag == tlb_tag(v, lin_addr) && (!want.write || (e->perm & TLB_WRITABLE)))
+    struct tlb_entry *e = tlb_slot(v, TLB_DATA + want.user, lin_addr);
+    if (tlb_holds(e, lin_addr) && (!want.write || (e->tag & TLB_WRITABLE)))
         return e;
     struct walk w;
     if (!page_walk(v, lin_addr, want, &w))
         return NULL;
     tlb_set(v, e, lin_addr, &w);
-    tlb_retag(v, e);
     return e;
+}
+
+/* A listed entry stays listed. */
+static void tlb_clear(struct tlb_entry *e)
+{
+    e->tag_r = e->tag_w = TLB_NONE;
+    e->tag &= TLB_LISTED;
 }
 
 void tlb_flush(struct vcpu *v)
 {
+    static const struct tlb_entry empty = {.tag_r = TLB_NONE, .tag_w = TLB_NONE};
+    for (unsigned i = 0; i < TLB_COUNT * TLB_ENTRIES; i++)
+        v->tlb[i / TLB_ENTRIES][i % TLB_ENTRIES] = empty;
+    v->tlb_local_count = 0;
+    v->fetch_tag = TLB_NONE;
     v->stats.tlb_flushes++;
-    v->fetch_tag = 0;
-    v->generation_tag = ++v->tlb_generation << 32;
-    if (v->tlb_generation >> 32 == 0)
-        return;
-    /* The generation no longer fits a tag: start over with empty tables. */
-    memset(v->tlb, 0, sizeof v->tlb);
-    memset(v->itlb, 0, sizeof v->itlb);
-    v->tlb_generation = 1;
-    v->generation_tag = v->tlb_generation << 32;
+}
+
+static void tlb_flush_local(struct vcpu *v)
+{
+    for (unsigned i = 0; i < v->tlb_local_count; i++) {
+        struct tlb_entry *e = tlb_numbered(v, v->tlb_local[i]);
+        e->tag &= ~(uint32_t)TLB_LISTED;
+        if (!(e->tag & TLB_GLOBAL))
+            tlb_clear(e);
+    }
+    v->tlb_local_count = 0;
+}
+
+void tlb_switch(struct vcpu *v, uint32_t cr3)
+{
+    v->g.cr3 = cr3;
+    v->fetch_tag = TLB_NONE;
+    tlb_flush_local(v);
+    v->stats.tlb_flushes++;
 }
 
 void tlb_flush_page(struct vcpu *v, uint32_t lin_addr)
 {
-    uint64_t tag = tlb_tag(v, lin_addr);
-    for (unsigned user = 0; user < 2; user++) {
-        struct tlb_entry *e = &v->tlb[user][tlb_index(lin_addr)];
-        struct tlb_entry *i = &v->itlb[user][tlb_index(lin_addr)];
-        if (e->tag == tag)
-            e->tag = e->tag_r = e->tag_w = 0;
-        if (i->tag == tag)
-            i->tag = 0;
+    for (unsigned which = 0; which < TLB_COUNT; which++) {
+        struct tlb_entry *e = tlb_slot(v, which, lin_addr);
+        if (tlb_holds(e, lin_addr))
+            tlb_clear(e);
     }
-    v->fetch_tag = 0;
+    v->fetch_tag = TLB_NONE;
 }
 
 static void tlb_retag_where(struct vcpu *v, bool all, uint32_t phys_page)
 {
     for (unsigned user = 0; user < 2; user++)
         for (unsigned i = 0; i < TLB_ENTRIES; i++) {
-            struct tlb_entry *e = &v->tlb[user][i];
-            if (e->tag >> 32 == v->tlb_generation && (all || e->phys_page == phys_page))
+            struct tlb_entry *e = &v->tlb[TLB_DATA + user][i];
+            if ((e->tag & TLB_VALID) && (all || e->phys_page == phys_page))
                 tlb_retag(v, e);
         }
 }
@@ -256,7 +282,7 @@ struct part {
 
 static bool must_be_single(const struct vcpu *v, const struct part *p, bool write)
 {
-    if (p->e->perm & (TLB_MMIO | TLB_WATCHED))
+    if (p->e->tag & (TLB_MMIO | TLB_WATCHED))
         return true;
     return write && tbcache_page_has_code(v, p->e->phys_page) &&
            tbcache_overlaps(v, p->e->phys_page | (p->lin_addr & PAGE_OFFSET_MASK), p->bytes);
@@ -322,9 +348,9 @@ static uint32_t part_phys(const struct part *p)
 static uint64_t part_read(struct vcpu *v, const struct part *p)
 {
     uint64_t value = 0;
-    if (p->e->perm & TLB_WATCHED)
+    if (p->e->tag & TLB_WATCHED)
         watch_hit(v, p->lin_addr, p->bytes, false);
-    if (p->e->perm & TLB_MMIO)
+    if (p->e->tag & TLB_MMIO)
         return mmio_read_part(v, part_phys(p), p->bytes);
     memcpy(&value, tlb_host(p->e, p->lin_addr), p->bytes);
     return value;
@@ -333,7 +359,7 @@ static uint64_t part_read(struct vcpu *v, const struct part *p)
 /* Before the first store to a clean page, so that later ones may be fast. */
 static void part_make_dirty(struct vcpu *v, const struct part *p)
 {
-    if (p->e->perm & TLB_MMIO)
+    if (p->e->tag & TLB_MMIO)
         return;
     ram_set_dirty(v->cfg.ram, p->e->phys_page);
     tlb_retag(v, p->e);
@@ -341,9 +367,9 @@ static void part_make_dirty(struct vcpu *v, const struct part *p)
 
 static void part_write(struct vcpu *v, const struct part *p, uint64_t value)
 {
-    if (p->e->perm & TLB_WATCHED)
+    if (p->e->tag & TLB_WATCHED)
         watch_hit(v, p->lin_addr, p->bytes, true);
-    if (p->e->perm & TLB_MMIO) {
+    if (p->e->tag & TLB_MMIO) {
         mmio_write_part(v, part_phys(p), p->bytes, value);
         return;
     }
@@ -411,14 +437,14 @@ bool mem_write_slow(struct vcpu *v, uint32_t lin_addr, unsigned bytes, uint32_t 
 
 uint8_t *mem_fast_read(struct vcpu *v, uint32_t lin_addr)
 {
-    const struct tlb_entry *e = &v->tlb[mem_is_user(v)][tlb_index(lin_addr)];
-    return e->tag_r == tlb_tag(v, lin_addr) ? tlb_host(e, lin_addr) : NULL;
+    const struct tlb_entry *e = tlb_slot(v, TLB_DATA + mem_is_user(v), lin_addr);
+    return e->tag_r == PAGE_OF(lin_addr) ? tlb_host(e, lin_addr) : NULL;
 }
 
 uint8_t *mem_fast_write(struct vcpu *v, uint32_t lin_addr)
 {
-    const struct tlb_entry *e = &v->tlb[mem_is_user(v)][tlb_index(lin_addr)];
-    return e->tag_w == tlb_tag(v, lin_addr) ? tlb_host(e, lin_addr) : NULL;
+    const struct tlb_entry *e = tlb_slot(v, TLB_DATA + mem_is_user(v), lin_addr);
+    return e->tag_w == PAGE_OF(lin_addr) ? tlb_host(e, lin_addr) : NULL;
 }
 
 /* --- instruction fetch --- */
@@ -426,8 +452,8 @@ uint8_t *mem_fast_write(struct vcpu *v, uint32_t lin_addr)
 static const struct tlb_entry *itlb_get(struct vcpu *v, uint32_t lin_addr)
 {
     struct access_rights want = {.user = mem_is_user(v)};
-    struct tlb_entry *e = &v->itlb[want.user][tlb_index(lin_addr)];
-    if (e->tag == tlb_tag(v, lin_addr))
+    struct tlb_entry *e = tlb_slot(v, TLB_FETCH + want.user, lin_addr);
+    if (tlb_holds(e, lin_addr))
         return e;
     struct walk w;
     if (!page_walk(v, lin_addr, want, &w))
@@ -449,6 +475,6 @@ bool mem_fetch_page(struct vcpu *v, uint32_t lin_addr, const uint8_t **host_page
     if (!e)
         return false;
     *phys_page = e->phys_page;
-    *host_page = e->perm & TLB_MMIO ? unmapped_code() : tlb_host(e, PAGE_OF(lin_addr));
+    *host_page = e->tag & TLB_MMIO ? unmapped_code() : tlb_host(e, PAGE_OF(lin_addr));
     return true;
 }

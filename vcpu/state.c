@@ -19,8 +19,6 @@ struct vcpu *vcpu_create(const struct vcpu_config *cfg)
         return NULL;
     memset(v, 0, bytes);
     v->cfg = *cfg;
-    v->tlb_generation = 1;
-    v->generation_tag = v->tlb_generation << 32;
     v->digest_next = cfg->digest_every ? cfg->digest_every : TICK_NEVER;
     if (!tbcache_init(v) || !compiled_init(v)) {
         compiled_free(v);

@@ -54,7 +54,7 @@ static bool cr_write(struct vcpu *v, unsigned reg, uint32_t value)
     switch (reg) {
     case 0: return cr0_write(v, value);
     case 2: v->g.cr2 = value; return true;
-    case 3: v->g.cr3 = value; tlb_flush(v); return true;
+    case 3: tlb_switch(v, value); return true;
     case 4: return cr4_write(v, value);
     default: vcpu_raise(v, EXC_UD); return false;
     }

@@ -207,10 +207,8 @@ static void switch_commit(struct vcpu *v, const struct task_switch *t, const str
         g->dr[7] &= ~(uint32_t)DR7_LOCAL_ENABLES;
         debug_changed(v);
     }
-    if ((g->cr0 & CR0_PG) && n->layout == &tss32) {
-        g->cr3 = n->image.cr3;
-        tlb_flush(v);
-    }
+    if ((g->cr0 & CR0_PG) && n->layout == &tss32)
+        tlb_switch(v, n->image.cr3);
     vcpu_update_mode(v);
 }
 

@@ -325,7 +325,7 @@ static bool fetch_select(struct vcpu *v, uint32_t lin_addr)
     uint64_t tag = tlb_fetch_tag(v, lin_addr);
     if (v->fetch_tag == tag)
         return true;
-    v->fetch_tag = 0;
+    v->fetch_tag = TLB_NONE;
     if (!mem_fetch_page(v, lin_addr, &v->fetch_host, &v->fetch_phys_page))
         return false;
     v->fetch_tag = tag;

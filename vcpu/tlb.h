@@ -1,7 +1,6 @@
 /* tlb.h - softmmu TLB lookups, for the MMU's slow path and the engine's inlined fast path.
  *
- * A tag is generation << 32 | page address. Instruction fetches have their own TLB, and consult it
- * exactly when the page differs from the last fetch's page (fetch_tag) or an instruction crosses
+ * Instruction fetches have their own TLB, and consult it exactly when the page differs from the last fetch's page (fetch_tag) or an instruction crosses
  * into a second page. What the TLBs hold is therefore a function of the guest's instruction
  * stream alone, not of how it was cut into blocks: stale translations and accessed bits, which
  * a guest can see, are the same in every run. */
@@ -18,15 +17,26 @@ static inline unsigned tlb_index(uint32_t lin_addr)
     return lin_addr >> PAGE_BITS & (TLB_ENTRIES - 1);
 }
 
-static inline uint64_t tlb_tag(const struct vcpu *v, uint32_t lin_addr)
+/* Does the entry translate lin_addr, whatever the fast path may do? */
+static inline bool tlb_holds(const struct tlb_entry *e, uint32_t lin_addr)
 {
-    return v->tlb_generation << 32 | PAGE_OF(lin_addr);
+    return (e->tag & (~PAGE_OFFSET_MASK | TLB_VALID)) == (PAGE_OF(lin_addr) | TLB_VALID);
+}
+
+static inline struct tlb_entry *tlb_numbered(struct vcpu *v, unsigned number)
+{
+    return &v->tlb[number / TLB_ENTRIES][number % TLB_ENTRIES];
+}
+
+static inline struct tlb_entry *tlb_slot(struct vcpu *v, unsigned which, uint32_t lin_addr)
+{
+    return &v->tlb[which][tlb_index(lin_addr)];
 }
 
 /* The fetch tag says the privilege too: user rights are checked at the fetch. */
 static inline uint64_t tlb_fetch_tag(const struct vcpu *v, uint32_t lin_addr)
 {
-    return tlb_tag(v, lin_addr) | mem_is_user(v);
+    return PAGE_OF(lin_addr) | mem_is_user(v);
 }
 
 static inline bool ram_is_dirty(const struct ram *r, uint32_t phys_addr)

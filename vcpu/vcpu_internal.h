@@ -32,21 +32,23 @@ struct pending_exc {
     uint32_t next_eip;
 };
 
-/* Softmmu TLB, direct mapped, one set per privilege (user or supervisor access). An access hits when the
- * tag equals (generation << 32 | page address); `generation` bumps flush everything in O(1). A tag of 0
- * never hits. tag_w is absent for clean pages (dirty tracking), code pages and watched pages. */
+/* Softmmu TLB, direct mapped, one set per privilege (user or supervisor access), for data and for instruction fetch. A
+ * fast-path tag is the page's linear address, or TLB_NONE. tag_w is absent for clean pages (dirty tracking), code
+ * pages and watched pages. */
 #define TLB_BITS 10
 #define TLB_ENTRIES (1u << TLB_BITS)
+#define TLB_NONE (UINT64_C(1) << 63) /* nor the page of a sum that left 32 bits, below 0 or above (translator/x64/mem.c) */
 struct tlb_entry {
-    _Alignas(64) uint64_t tag_r; /* fast-path tags; an entry is one cache line, indexed without a multiply */
+    _Alignas(32) uint64_t tag_r; /* a power of two of bytes: indexed without a multiply */
     uint64_t tag_w;
     uintptr_t addend;        /* host pointer = addend + linear address */
     uint32_t phys_page;      /* physical page address */
-    uint32_t perm;           /* TLB_* below: what the slow path may do without a new walk */
-    uint64_t tag;            /* the page's tag whatever the fast path may do */
+    uint32_t tag;            /* linear page | TLB_* below: what the slow path may do without a new walk */
 };
-enum { TLB_WRITABLE = 1, /* page tables allow writes and D is set */
-       TLB_MMIO = 2, TLB_WATCHED = 4, TLB_GLOBAL = 8 };
+enum { TLB_VALID = 1, TLB_WRITABLE = 2, /* page tables allow writes and D is set */
+       TLB_MMIO = 4, TLB_WATCHED = 8, TLB_GLOBAL = 16,
+       TLB_LISTED = 32 /* the entry's number is in tlb_local: it may have to go at the next CR3 load */ };
+enum { TLB_DATA, TLB_FETCH = 2, TLB_COUNT = 4 }; /* + 1: user */
 
 #define JUMP_CACHE_BITS 12
 /* key 0: empty (tlb.h: jump_key); single blocks are not here. The hit must still match in cs base and limit,
@@ -74,14 +76,13 @@ struct vcpu {
     uint32_t db_pending;           /* DR6 bits of data/I/O breakpoints hit by the running instruction */
     uint64_t rf_tick;              /* tick after the instruction that loaded EFLAGS.RF: see vcpu_rf */
     bool dr_active;                /* DR7 enables something: single-instruction TBs with checks */
-    uint64_t tlb_generation;       /* 1..: in tags' high half */
-    uint64_t generation_tag;       /* tlb_generation << 32, for compiled code */
-    uint64_t fetch_tag;            /* tlb.h: page and privilege of the last instruction fetch; 0: none */
+    uint64_t fetch_tag;            /* tlb.h: page and privilege of the last instruction fetch; TLB_NONE: none */
     uint32_t fetch_phys_page;      /* its physical page, */
     const uint8_t *fetch_host;     /* and where the host has it */
     uint64_t digest_next, progress_next; /* ticks of the next digest point and progress call */
-    struct tlb_entry tlb[2][TLB_ENTRIES];   /* [0] supervisor, [1] user */
-    struct tlb_entry itlb[2][TLB_ENTRIES];  /* instruction fetch */
+    struct tlb_entry tlb[TLB_COUNT][TLB_ENTRIES];
+    unsigned tlb_local_count;
+    uint16_t tlb_local[TLB_COUNT * TLB_ENTRIES]; /* all entries that are not global, by number, and some others */
     struct jump_entry jump[1u << JUMP_CACHE_BITS];
     struct tbcache *tbs;
     uint64_t tb_flushes;           /* bumped when blocks' memory is reused: older struct tb pointers are void */
@@ -128,7 +129,8 @@ uint8_t *mem_fast_read(struct vcpu *v, uint32_t lin_addr);
 uint8_t *mem_fast_write(struct vcpu *v, uint32_t lin_addr);
 /* Instruction fetch: host pointer to the page that holds lin_addr and its physical page; false: #PF recorded. */
 bool mem_fetch_page(struct vcpu *v, uint32_t lin_addr, const uint8_t **host_page, uint32_t *phys_page);
-void tlb_flush(struct vcpu *v);                    /* all, globals too; also the jump cache */
+void tlb_flush(struct vcpu *v);                    /* all, globals too */
+void tlb_switch(struct vcpu *v, uint32_t cr3);     /* CR3 is loaded: all but globals */
 void tlb_flush_page(struct vcpu *v, uint32_t lin_addr);
 /* A page now holds (or no longer holds) translated code / a watchpoint: adjust fast-path tags. */
 void tlb_protect_phys_page(struct vcpu *v, uint32_t phys_page);

@@ -60,8 +60,7 @@ static void emit_other_page(struct compile *c, unsigned slot, uint32_t lin_addr)
     x_alu_mem_imm(&c->b, ALU_CMP, SZ64, mem_budget(), 0); /* at the limit an interrupt may come before the fetch */
     miss[0] = x_jcc(&c->b, CC_LE);
     x_mov_imm(&c->b, SCRATCH1, page);
-    x_alu_load(&c->b, ALU_OR, SZ64, SCRATCH1, mem_state(env->generation_tag));
-    x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_state(entry + env->tag));
+    x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_state(entry + env->tag_r));
     miss[1] = x_jcc(&c->b, CC_NE);
     x_load(&c->b, SZ32, SCRATCH2, mem_state(entry + env->phys_page));
     x_alu_imm(&c->b, ALU_CMP, SZ32, SCRATCH2, X64_PHYS_UNLINKED);
@@ -171,7 +170,6 @@ static void emit_jump_lookup(struct compile *c)
     x_alu_imm(&c->b, ALU_AND, SZ32, R8, ~X64_PAGE_MASK);
     if (is_user(c))
         x_alu_imm(&c->b, ALU_OR, SZ32, R8, 1);
-    x_alu_load(&c->b, ALU_OR, SZ64, R8, mem_state(env->generation_tag));
     x_alu_load(&c->b, ALU_CMP, SZ64, R8, mem_state(env->fetch_tag));
     far_add(c, far_jump_other_page, x_jcc(&c->b, CC_NE));
     x_load(&c->b, SZ32, R8, mem_at(SCRATCH2, offsetof(struct x64_jump, phys_page)));

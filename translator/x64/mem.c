@@ -1,7 +1,7 @@
 /* mem.c - guest memory: the softmmu TLB looked up inline, slow paths in far code.
  *
- * A tag is generation << 32 | page. lin_addr ^ tag ^ (generation << 32) is below 4096 when the entry fits, and is then the
- * offset in the page: one comparison checks tag and page crossing.
+ * lin_addr ^ tag is below 4096 when the entry fits, and is then the offset in the page: one comparison checks tag and page
+ * crossing.
  *
  * Groups: accesses through one base register, which may move by constants, share one check that all bytes which the
  * group touches lie in one page that hits; HOST_PAGE then holds that entry's addend, or -1. A fill of the TLB (any slow
@@ -14,7 +14,7 @@
 #include "translator/x64/flags.h"
 #include "translator/x64/ops.h"
 
-enum { PAGE_SHIFT = 12, PAGE_SIZE = 1 << PAGE_SHIFT, ENTRY_SHIFT = 6 };
+enum { PAGE_SHIFT = 12, PAGE_SIZE = 1 << PAGE_SHIFT, ENTRY_SHIFT = 5 };
 _Static_assert(1 << ENTRY_SHIFT == X64_TLB_ENTRY_BYTES, "emit_tlb_index");
 
 /* --- leaving --- */
@@ -91,7 +91,6 @@ static struct host_mem emit_lookup(struct compile *c, const struct ir_op *op, un
     emit_lookup_address(c, op, a);
     emit_tlb_index(&c->b, env, SCRATCH2);
     x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_tlb(tlb_of(c), tag, SCRATCH2));
-    x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_state(env->generation_tag));
     x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, PAGE_SIZE - (1u << op->size));
     *miss = x_jcc(&c->b, CC_A);
     x_load(&c->b, SZ64, SCRATCH2, mem_tlb(tlb_of(c), env->addend, SCRATCH2));
@@ -233,7 +232,6 @@ static uint8_t *emit_group_check(struct compile *c, unsigned a)
     x_lea(&c->b, SZ64, SCRATCH1, mem_at(a, g->low));
     emit_tlb_index(&c->b, env, SCRATCH2);
     x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_tlb(tlb_of(c), tag, SCRATCH2));
-    x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_state(env->generation_tag));
     x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, (uint32_t)(PAGE_SIZE - (g->high - g->low)));
     uint8_t *miss = x_jcc(&c->b, CC_A);
     x_load(&c->b, SZ64, HOST_PAGE, mem_tlb(tlb_of(c), env->addend, SCRATCH2));

@@ -142,7 +142,7 @@ static uint8_t *emit_other_page_stub(struct x64_buf *b, const struct x64 *x, boo
     x_mov(b, SZ64, R13, R8);
     if (user)
         x_alu_imm(b, ALU_AND, SZ64, R13, ~1u);
-    x_alu_load(b, ALU_CMP, SZ64, R13, mem_tlb(env->itlb[user], env->tag, R9));
+    x_alu_load(b, ALU_CMP, SZ64, R13, mem_tlb(env->itlb[user], env->tag_r, R9));
     miss[1] = x_jcc(b, CC_NE);
     x_load(b, SZ32, R13, mem_tlb(env->itlb[user], env->phys_page, R9));
     x_alu_load(b, ALU_CMP, SZ32, R13, mem_at(SCRATCH2, offsetof(struct x64_jump, phys_page)));

@@ -49,15 +49,14 @@ static inline uint64_t x64_jump_key(uint32_t lin_addr, uint32_t mode)
     return UINT64_C(1) << 63 | (uint64_t)mode << 32 | lin_addr;
 }
 
-#define X64_TLB_ENTRY_BYTES 64 /* emitted indexing: page << 6 */
+#define X64_TLB_ENTRY_BYTES 32 /* emitted indexing: page << 5 */
 
 /* Where things are: byte offsets from the start of the state. */
 struct x64_env {
     uint32_t tlb[2], itlb[2];     /* data and fetch TLB, supervisor and user */
     uint32_t tlb_bits;            /* log2 of entries */
     uint32_t tlb_entry_bytes;     /* X64_TLB_ENTRY_BYTES */
-    uint32_t tag_r, tag_w, addend, tag, phys_page; /* inside an entry */
-    uint32_t generation_tag;      /* uint64_t: what every valid tag holds above the page address */
+    uint32_t tag_r, tag_w, addend, phys_page; /* inside an entry; tags are 64 bits: the linear page, or bit 63 */
     uint32_t fetch_tag, fetch_phys_page, fetch_host;
     uint32_t jumps;               /* struct x64_jump[1 << X64_JUMP_BITS] */
     uint32_t running_tb;          /* struct tb *: stored before each helper */

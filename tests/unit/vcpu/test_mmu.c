@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-enum { P = 1, RW = 2, US = 4, A = 0x20, D = 0x40, PS = 0x80 };
+enum { P = 1, RW = 2, US = 4, A = 0x20, D = 0x40, PS = 0x80, G = 0x100 };
 
 static struct harness h;
 static struct vcpu *v;
@@ -208,14 +208,108 @@ Test(mmu, beyond_ram_reads_ones)
     harness_free(&h);
 }
 
-Test(mmu, generations_wrap)
+/* --- global pages: SDM 3A 4.10.2.4 --- */
+
+/* 0x5000 global, 0x6000 not; both read once, then mapped elsewhere behind the TLB's back. */
+static void start_globals(uint32_t cr4)
 {
     uint32_t value;
     start(P | RW);
-    v->tlb_generation = UINT32_MAX;
-    cr_assert(read32(0x5000, false, &value));
+    v->g.cr4 |= cr4;
+    for (uint32_t page = 0x5000; page <= 0x8000; page += 0x1000)
+        harness_poke32(&h, page, page);
+    set_pte(0x5000, 0x5000 | P | RW | G);
+    set_pte(0x6000, 0x6000 | P | RW);
+    cr_assert(read32(0x5000, false, &value) && read32(0x6000, false, &value));
+    harness_poke32(&h, harness_pte(0x5000), 0x7000 | P | RW | G);
+    harness_poke32(&h, harness_pte(0x6000), 0x8000 | P | RW);
+}
+
+static void expect_mapped(uint32_t lin_addr, uint32_t phys_page)
+{
+    uint32_t value = 0;
+    cr_assert(read32(lin_addr, false, &value));
+    cr_assert_eq(value, phys_page, "%x is at %x", lin_addr, value);
+}
+
+Test(mmu, cr3_loads_keep_global_pages)
+{
+    start_globals(CR4_PGE);
+    tlb_switch(v, v->g.cr3);
+    expect_mapped(0x5000, 0x5000);
+    expect_mapped(0x6000, 0x8000);
+    harness_free(&h);
+}
+
+Test(mmu, nothing_is_global_without_pge)
+{
+    start_globals(0);
+    tlb_switch(v, v->g.cr3);
+    expect_mapped(0x5000, 0x7000);
+    harness_free(&h);
+}
+
+Test(mmu, invlpg_takes_global_pages_too)
+{
+    start_globals(CR4_PGE);
+    tlb_flush_page(v, 0x5000);
+    expect_mapped(0x5000, 0x7000);
+    expect_mapped(0x6000, 0x6000);
+    harness_free(&h);
+}
+
+static void write_cr(unsigned reg, uint32_t value)
+{
+    struct ir_op op = {.aux = (uint8_t)reg, .a = IR_EAX};
+    v->g.slot[IR_EAX] = value;
+    cr_assert_eq(helper_MOV_TO_CR(v, &op), HELPER_OK);
+}
+
+Test(mmu, pge_and_pg_changes_flush_globals)
+{
+    start_globals(CR4_PGE);
+    write_cr(4, v->g.cr4 & ~(uint32_t)CR4_PGE);
+    write_cr(4, v->g.cr4 | CR4_PGE);
+    expect_mapped(0x5000, 0x7000);
+    harness_free(&h);
+    start_globals(CR4_PGE);
+    write_cr(0, v->g.cr0 & ~CR0_PG);
+    write_cr(0, v->g.cr0 | CR0_PG);
+    expect_mapped(0x5000, 0x7000);
+    harness_free(&h);
+}
+
+Test(mmu, global_large_pages_stay)
+{
+    start(P | RW);
+    v->g.cr4 |= CR4_PSE | CR4_PGE;
+    harness_poke32(&h, 0x800000, 0x800000);
+    harness_poke32(&h, 0xc00000, 0xc00000);
+    harness_poke32(&h, 0x80000 + 0x100 * 4, 0x800000 | PS | RW | P | G);
     tlb_flush(v);
-    cr_assert_eq(v->tlb_generation, 1);
-    cr_assert_null(mem_fast_read(v, 0x5000));
+    expect_mapped(0x40000000, 0x800000);
+    harness_poke32(&h, 0x80000 + 0x100 * 4, 0xc00000 | PS | RW | P | G);
+    tlb_switch(v, v->g.cr3);
+    expect_mapped(0x40000000, 0x800000);
+    harness_free(&h);
+}
+
+/* An entry's place may hold a global and a local page in turn. */
+Test(mmu, one_place_for_local_and_global_pages)
+{
+    enum { NEXT = TLB_ENTRIES * PAGE_BYTES };
+    start_globals(CR4_PGE);
+    if (NEXT < 0x800000) {
+        uint32_t other = 0x6000 + NEXT;
+        harness_poke32(&h, other, other);
+        harness_poke32(&h, harness_pte(other), other | P | RW | G);
+        expect_mapped(other, other);
+        tlb_switch(v, v->g.cr3);
+        expect_mapped(other, other);
+        expect_mapped(0x6000, 0x8000);
+        harness_poke32(&h, harness_pte(0x6000), 0x6000 | P | RW);
+        tlb_switch(v, v->g.cr3);
+        expect_mapped(0x6000, 0x6000);
+    }
     harness_free(&h);
 }

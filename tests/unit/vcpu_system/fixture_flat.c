@@ -84,6 +84,12 @@ void tlb_flush(struct vcpu *v)
     v->stats.tlb_flushes++;
 }
 
+void tlb_switch(struct vcpu *v, uint32_t cr3)
+{
+    v->g.cr3 = cr3;
+    v->stats.tlb_flushes++;
+}
+
 void tlb_flush_page(struct vcpu *v, uint32_t lin_addr)
 {
     v->stats.tlb_flushes++;

@@ -39,7 +39,7 @@ struct vcpu *fx_memory_create(void)
     struct vcpu *v = calloc(1, sizeof *v);
     cr_assert(v && ram_init(&ram, FX_RAM_BYTES) == 0);
     v->cfg.ram = &ram;
-    v->tlb_generation = 1;
+    tlb_flush(v);
     fx_poke(v, PAGE_DIRECTORY, 4, PAGE_TABLE | 7);
     for (uint32_t addr = 0; addr < FX_RAM_BYTES; addr += PAGE_BYTES)
         fx_poke(v, PAGE_TABLE + addr / PAGE_BYTES * 4, 4, addr | 7);
