@@ -36,6 +36,7 @@ struct machine {
     struct vcpu *vcpu;
     struct digest *digest;
     FILE *stats_file;          /* NULL: stderr */
+    FILE *log_file;            /* NULL: stderr */
     struct status status;
     uint8_t acpi[ACPI_BYTES_MAX];
     struct boot_acpi boot_acpi;
@@ -179,6 +180,7 @@ static bool create_vcpu(struct machine *m, struct err *e)
         .hot = o->hot, .code_cache_bytes = o->code_cache_bytes, .no_chain = !o->chain,
         .translator_threads = o->translator_threads < 0 ? place_spare_cpus(&m->place) : (unsigned)o->translator_threads,
         .translator_not_on_cpu = m->place.vcpu_cpu, .translator_jitter = o->jitter_seed,
+        .log_items = o->log_items, .log_file = m->log_file ? m->log_file : stderr,
         .digest_ctx = m, .progress = on_progress, .progress_ctx = m, .tick_limit = o->tick_limit,
     };
     m->vcpu = vcpu_create(&cfg);
@@ -219,6 +221,15 @@ static bool create_stats_file(struct machine *m, struct err *e)
                                    strerror(errno));
 }
 
+static bool create_log_file(struct machine *m, struct err *e)
+{
+    if (!m->o->log_file)
+        return true;
+    m->log_file = fopen(m->o->log_file, "we");
+    return m->log_file ? true
+                       : err_set(e, "-D %s: %s; a file that can be written is needed", m->o->log_file, strerror(errno));
+}
+
 /* RAM and CPU as the loader leaves them; the vCPU has just been created or reset. */
 static bool load_guest(struct machine *m, struct err *e)
 {
@@ -240,7 +251,7 @@ static bool create(struct machine *m, struct err *e)
     m->boot_acpi.tables = m->acpi;
     m->boot_acpi.bytes = acpi_build(m->acpi, sizeof m->acpi, BOOT_ACPI, &m->boot_acpi.rsdp_addr);
     return boot_source_read(&m->source, o->kernel, o->initrd, o->append, o->ram_bytes, e) && create_ram(m, e) &&
-           create_stats_file(m, e) && choose_place(m, e) && create_devices(m, e) && create_vcpu(m, e) &&
+           create_stats_file(m, e) && create_log_file(m, e) && choose_place(m, e) && create_devices(m, e) && create_vcpu(m, e) &&
            load_guest(m, e) && create_digest(m, e);
 }
 
@@ -348,6 +359,16 @@ static bool close_stats_file(struct machine *m, struct err *e)
                                   : err_set(e, "-stats: file=%s: could not be written: %s", m->o->stats_file, strerror(errno));
 }
 
+static bool close_log_file(struct machine *m, struct err *e)
+{
+    FILE *f = m->log_file;
+    m->log_file = NULL;
+    if (!f)
+        return true;
+    bool bad = ferror(f);
+    return fclose(f) == 0 && !bad ? true : err_set(e, "-D %s: could not be written: %s", m->o->log_file, strerror(errno));
+}
+
 /* Says how it ended and writes what was asked for. False: the host failed. */
 static bool report(struct machine *m, struct err *e)
 {
@@ -361,7 +382,8 @@ static bool report(struct machine *m, struct err *e)
         stats_print(m->stats_file ? m->stats_file : stderr, m->o, &m->stats);
     bool digest_ok = digest_close(m->digest, e);
     m->digest = NULL;
-    return digest_ok && close_stats_file(m, e) && (!why[0] || err_set(e, "%s", why));
+    bool log_ok = close_log_file(m, e);
+    return digest_ok && log_ok && close_stats_file(m, e) && (!why[0] || err_set(e, "%s", why));
 }
 
 static void destroy(struct machine *m)
@@ -375,6 +397,8 @@ static void destroy(struct machine *m)
     devthread_destroy(m->dev);
     if (m->stats_file)
         fclose(m->stats_file);
+    if (m->log_file)
+        fclose(m->log_file);
     if (m->ram.host)
         ram_free(&m->ram);
     boot_source_free(&m->source);

@@ -330,6 +330,31 @@ static bool parse_device(struct options *o, const struct option_def *d, const ch
     return parse_list(o, d, value, e);
 }
 
+/* Which bit of log_items each choice is. */
+#define LOG_ITEMS "in_asm|op|out_asm"
+_Static_assert(VCPU_LOG_IN_ASM == 1 << 0 && VCPU_LOG_OP == 1 << 1 && VCPU_LOG_OUT_ASM == 1 << 2, "LOG_ITEMS");
+
+static bool log_item(struct options *o, const char *item, size_t bytes)
+{
+    char name[16];
+    snprintf(name, sizeof name, "%.*s", (int)(bytes < sizeof name ? bytes : sizeof name - 1), item);
+    const int i = value_choice(name, LOG_ITEMS);
+    o->log_items |= i < 0 ? 0 : 1u << i;
+    return i >= 0;
+}
+
+static bool parse_log(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    for (const char *item = value;; item++) {
+        const size_t bytes = strcspn(item, ",");
+        if (!log_item(o, item, bytes))
+            return err_set(e, "-%s %s: no item \"%.*s\"; in_asm, op and out_asm are accepted", d->name, value, (int)bytes, item);
+        item += bytes;
+        if (!*item)
+            return true;
+    }
+}
+
 static bool parse_stats(struct options *o, const struct option_def *d, const char *value, struct err *e)
 {
     o->stats = true;
@@ -373,6 +398,10 @@ static const struct option_def option_defs[] = {
      KEYS(digest_keys, "file")},
     {"stats", "[file=FILE][,format=human|json]", parse_stats,
      "figures of the run at its end, on stderr or in FILE (JSON where it ends in .json)", KEYS(stats_keys, "file")},
+    {"d", "ITEM[,ITEM ...]", parse_log,
+     "log each translated block: in_asm (guest code), op (IR), out_asm (host code, where blocks are compiled)", 0, NULL,
+     NULL, 0},
+    {"D", "FILE", parse_text, "file of that log (default stderr)", FIELD(log_file), NULL, NULL, 0},
     {"name", "TEXT", parse_text, "name of the machine in the status line and the statistics", FIELD(name), NULL, NULL, 0},
     {"machine", "pc", parse_only, "the only machine", ONLY("pc|type=pc")},
     {"M", "pc", parse_only, NULL, ONLY("pc|type=pc")},
@@ -397,7 +426,7 @@ static const struct option_def option_defs[] = {
 /* Options of qemu-system-i386 that are not honoured, but for those above. */
 static const char *const unsupported[] = {
     "accel", "acpitable", "action", "add-fd", "audio", "audiodev", "bios", "blockdev", "boot", "bt", "cdrom", "chardev",
-    "chroot", "compat", "curses", "D", "d", "daemonize", "debugcon", "dfilter", "drive", "dtb", "dump-vmstate", "echr",
+    "chroot", "compat", "curses", "daemonize", "debugcon", "dfilter", "drive", "dtb", "dump-vmstate", "echr",
     "enable-fips", "enable-kvm", "fda", "fdb", "fsdev", "full-screen", "fw_cfg", "g", "gdb", "global", "hax", "hda",
     "hdb", "hdc", "hdd", "incoming", "iscsi", "k", "L", "loadvm", "mem-path", "mem-prealloc", "mon", "msg", "mtdblock",
     "netdev", "no-acpi", "no-fd-bootchk", "no-hpet", "no-kvm", "no-quit", "no-shutdown", "no-user-config", "numa",
@@ -481,6 +510,8 @@ static bool check_together(const struct options *o, struct err *e)
         return err_set(e, "-icount: rrfile=%s needs rr=record or rr=replay", o->rrfile);
     if (!o->digest_file && o->digest_every != DIGEST_EVERY_DEFAULT)
         return err_set(e, "-digest: every=N needs file=FILE");
+    if (o->log_file && !o->log_items)
+        return err_set(e, "-D %s: needs -d in_asm,op,out_asm (one of them at least)", o->log_file);
     if (!o->debug_exit && (o->debug_exit_port != DEBUG_EXIT_PORT || o->debug_exit_ports != DEBUG_EXIT_PORTS))
         return err_set(e, "-device: iobase and iosize need isa-debug-exit first");
     if (o->debug_exit && o->debug_exit_port + o->debug_exit_ports > 0x10000)
@@ -509,7 +540,7 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
 
 void options_free(struct options *o)
 {
-    char *owned[] = {o->name, o->kernel, o->initrd, o->append, o->rrfile, o->digest_file, o->stats_file};
+    char *owned[] = {o->name, o->kernel, o->initrd, o->append, o->rrfile, o->digest_file, o->stats_file, o->log_file};
     for (size_t i = 0; i < COUNT(owned); i++)
         free(owned[i]);
     for (unsigned i = 0; i < o->nserial; i++)

@@ -50,6 +50,8 @@ struct options {
 
     char *digest_file;         /* NULL: none */
     uint64_t digest_every;     /* ticks */
+    unsigned log_items;        /* -d: VCPU_LOG_* (vcpu.h) */
+    char *log_file;            /* -D; NULL: stderr */
     bool stats, stats_json;
     char *stats_file;          /* NULL: stderr */
 

@@ -124,6 +124,8 @@ static const char *const helper_name[HELPER_COUNT] = {
 
 static const char *slot(unsigned s) { return s < IR_NSLOTS ? slot_name[s] : "?"; }
 
+const char *ir_slot_name(unsigned s) { return slot(s); }
+
 static void print_lower(FILE *out, const char *s)
 {
     for (; *s; s++)

@@ -61,6 +61,8 @@ bool ir_kills_cc(const struct ir_op *op);
 /* Fills op->handler of every op; the last step of translate_block. The numbering is ir_handlers.h's. */
 void ir_finalize(struct ir_op *ops, unsigned nops);
 
+/* As ir_print names it. */
+const char *ir_slot_name(unsigned slot);
 /* Prints one op in readable form ("add32.f eax, eax, ebx"), for -d op and tests. */
 void ir_print(FILE *out, const struct ir_op *op);
 /* Checks the contract; returns NULL or a static message. For tests and debug builds. */

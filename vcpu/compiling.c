@@ -97,6 +97,8 @@ static void install(struct vcpu *v, struct tb *tb, const struct x64_code *code)
     }
     x64_install(v->native, tb, code);
     tb->cold = 0;
+    if (v->cfg.log_items)
+        blocklog_installed(v, tb);
 }
 
 static void job_finish(struct vcpu *v, struct compile_job *job, bool wanted)

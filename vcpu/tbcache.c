@@ -300,6 +300,8 @@ static struct tb *tb_store(struct vcpu *v, const struct tb_key *k, uint32_t phys
     tb_insert(v, tb);
     v->stats.tb_built++;
     v->stats.tb_ops += out->nops;
+    if (v->cfg.log_items)
+        blocklog_built(v, tb);
     return tb;
 }
 

@@ -5,6 +5,8 @@
 #ifndef TANDEM_VCPU_VCPU_H
 #define TANDEM_VCPU_VCPU_H
 
+#include <stdio.h>
+
 #include "syncq/busmap.h"
 #include "syncq/link.h"
 #include "translator/guest_state.h"
@@ -29,6 +31,9 @@ enum translator_mode {
     TRANSLATOR_BACKGROUND, /* interpreted until they are hot, then compiled by worker threads, if there are any */
 };
 
+/* What of each block goes to the log (QEMU's -d items). */
+enum { VCPU_LOG_IN_ASM = 1 << 0, VCPU_LOG_OP = 1 << 1, VCPU_LOG_OUT_ASM = 1 << 2 };
+
 struct vcpu_config {
     struct ram *ram;
     struct link *link;
@@ -52,6 +57,8 @@ struct vcpu_config {
     void (*progress)(void *ctx, uint64_t tick);
     void *progress_ctx;
     uint64_t tick_limit;   /* stop at this tick (tests); TICK_NEVER: none */
+    unsigned log_items;    /* VCPU_LOG_*; 0: no log */
+    FILE *log_file;        /* the caller's; written by the vCPU's thread */
 };
 
 enum vcpu_exit {

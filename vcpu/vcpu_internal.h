@@ -183,6 +183,11 @@ void compiling_collect(struct vcpu *v);
 /* Calls in all jobs and drops their results, before blocks' memory is reused. */
 void compiling_recall(struct vcpu *v);
 
+/* --- the log of blocks (blocklog.c); only with cfg.log_items --- */
+void blocklog_built(const struct vcpu *v, const struct tb *tb);
+/* Its host code has just become enterable. */
+void blocklog_installed(const struct vcpu *v, const struct tb *tb);
+
 /* --- I/O (io.c); only from a TB's last instruction; the stamp is vcpu_insn_tick --- */
 static inline uint64_t vcpu_insn_tick(const struct vcpu *v) { return v->limit - (uint64_t)v->g.budget - 1; }
 uint32_t io_port_read(struct vcpu *v, uint16_t port, unsigned bytes);

@@ -107,6 +107,10 @@ refuses 'align=on is refused' -kernel good -icount shift=3,align=on
 refuses '-icount: .*0..10' -kernel good -icount shift=99
 refuses '-rtc: .*clock=vm' -kernel good -rtc clock=host
 refuses '-rtc: ' -kernel good -rtc base=never
+refuses '-d in_asm,cpu: no item .cpu.; in_asm, op and out_asm are accepted' -kernel good -d in_asm,cpu
+refuses '-d : no item' -kernel good -d ''
+refuses '-D log: needs -d' -kernel good -D log
+refuses '/nonexistent/log' -kernel good -d op -D /nonexistent/log
 refuses '-device e1000' -kernel good -device e1000
 refuses '-devthread: .*thread\|inline\|adaptive' -kernel good -devthread mode=warp
 refuses 'cpu' -kernel good -devthread mode=thread,cpu=4000

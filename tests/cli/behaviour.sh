@@ -69,6 +69,17 @@ expect_text "another kernel is another machine" "$("$build/tandem-digest-diff" d
 "$build/tandem-digest-diff" d1 halt 2>stderr
 expect "no digest file: status 2" test $? -eq 2
 
+# --- the log of blocks ---
+ends 0 . -kernel hello -d in_asm,op -D log
+expect_text "guest code in the log" "$(cat log)" '^0x00100[0-9a-f]{3}:  out'
+expect_text "IR in the log" "$(cat log)" '^ *[0-9]+  helper OUT'
+expect_text "no host code from the interpreter" "$(grep -c '^OUT:' log)" '^0$'
+ends 0 . -kernel hello -translator mode=eager -d out_asm -D log
+expect_text "host code in the log" "$(cat log)" 'mov rax, <helper OUT>'
+expect_text "only what was asked for" "$(grep -c '^IN:' log)" '^0$'
+timeout 30 "$tandem" -m 8 -display none -kernel hello -d in_asm 2>stderr >/dev/null
+expect_text "the log is on stderr" "$(cat stderr)" '^IN:'
+
 # --- signals ---
 signalled() { # signal status mode
     "$tandem" -m 8 -display none -kernel loop -serial null -devthread "mode=$3" -stats 2>stderr &

@@ -2,6 +2,7 @@
 #include "cli/options.h"
 #include "cli/optvalue.h"
 #include "clockcore/ticks.h"
+#include "vcpu/vcpu.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -151,4 +152,17 @@ Test(optvalue, distance)
     cr_expect_eq(text_distance("kernel", "kernel"), 0);
     cr_expect_eq(text_distance("kernle", "kernel"), 2);
     cr_expect_eq(text_distance("", "abc"), 3);
+}
+
+Test(options, log_items)
+{
+    struct options o;
+    struct err e;
+    cr_assert(parse(&o, "-d in_asm,out_asm -D file", &e), "%s", e.text);
+    cr_expect_eq(o.log_items, VCPU_LOG_IN_ASM | VCPU_LOG_OUT_ASM);
+    cr_expect_str_eq(o.log_file, "file");
+    options_free(&o);
+    cr_assert_not(parse(&o, "-d op,", &e));
+    cr_expect(strstr(e.text, "in_asm, op and out_asm"), "%s", e.text);
+    options_free(&o);
 }

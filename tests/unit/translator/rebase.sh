@@ -1,5 +1,8 @@
 #!/bin/sh
-# rebase.sh BUILD_DIR - rewrites goldens/*.txt with what the translator emits now; review the diff.
+# rebase.sh BUILD_DIR - rewrites goldens/*.txt (IR) and codegen/*.txt (host code) with what comes out now; review the diff.
 set -e
 here=$(cd "$(dirname "$0")" && pwd)
-TANDEM_REBASE=1 TANDEM_GOLDENS="$here/goldens" "${1:?usage: rebase.sh BUILD_DIR}/tests/unit/translator/test_translator_goldens"
+build=${1:?usage: rebase.sh BUILD_DIR}
+for test in goldens codegen; do
+    TANDEM_REBASE=1 TANDEM_GOLDENS="$here" "$build/tests/unit/translator/test_translator_$test"
+done

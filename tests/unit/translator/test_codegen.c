@@ -1,0 +1,96 @@
+/* test_codegen.c - guest bytes to host instructions, as reviewed listings: codegen/<name>.txt (golden.h).
+ *
+ * The guest instructions first, then the block's host code: main path and far code (translator/x64/disas.h). The block runs
+ * nowhere, so the C functions that it names need not be the real ones. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "golden.h"
+#include "translator/disas.h"
+#include "translator/x64/disas.h"
+
+/* An owner's state: what struct x64_env names, somewhere. */
+struct tlb_line {
+    _Alignas(64) uint64_t tag_r;
+    uint64_t tag_w, addend;
+    uint32_t phys_page, perm;
+    uint64_t tag;
+};
+struct owner {
+    struct guest_state g;
+    uint64_t generation_tag, fetch_tag, fetch_host, running_tb;
+    uint32_t fetch_phys_page;
+    struct tlb_line tlb[2][1024], itlb[2][1024];
+    struct x64_jump jumps[1u << X64_JUMP_BITS];
+};
+
+static int64_t load(void *state, uint32_t lin_addr, unsigned bytes, unsigned for_write) { return -1; }
+static int64_t store(void *state, uint32_t lin_addr, unsigned bytes, uint32_t value) { return -1; }
+static int64_t segment(void *state, uint32_t offset, unsigned seg_bytes_write) { return -1; }
+
+/* Addresses that differ from one another; never called. */
+static ir_helper_fn const *helper_table(void)
+{
+    static ir_helper_fn table[HELPER_COUNT];
+    for (uintptr_t i = 0; i < HELPER_COUNT; i++)
+        table[i] = (ir_helper_fn)(UINT64_C(0x123456789000) + i * 16);
+    return table;
+}
+
+static struct x64 *back_end(void)
+{
+    static struct x64 *x;
+    const struct x64_env env = {
+        .tlb = {offsetof(struct owner, tlb[0]), offsetof(struct owner, tlb[1])},
+        .itlb = {offsetof(struct owner, itlb[0]), offsetof(struct owner, itlb[1])},
+        .tlb_bits = 10, .tlb_entry_bytes = sizeof(struct tlb_line), .tag_r = offsetof(struct tlb_line, tag_r),
+        .tag_w = offsetof(struct tlb_line, tag_w), .addend = offsetof(struct tlb_line, addend),
+        .tag = offsetof(struct tlb_line, tag), .phys_page = offsetof(struct tlb_line, phys_page),
+        .generation_tag = offsetof(struct owner, generation_tag), .fetch_tag = offsetof(struct owner, fetch_tag),
+        .fetch_phys_page = offsetof(struct owner, fetch_phys_page), .fetch_host = offsetof(struct owner, fetch_host),
+        .jumps = offsetof(struct owner, jumps), .running_tb = offsetof(struct owner, running_tb),
+        .calls = {load, store, segment, helper_table()},
+    };
+    if (!x)
+        x = x64_create(&env, (size_t)16 << 20);
+    cr_assert_not_null(x);
+    return x;
+}
+
+/* The compiler's input; blocks are 64-byte aligned (x64.h). */
+static struct tb *make_block(const struct translate_out *t, uint32_t mode)
+{
+    const size_t bytes = (sizeof(struct tb) + t->nops * sizeof t->ops[0] + 63) & ~(size_t)63;
+    struct tb *tb = aligned_alloc(64, bytes);
+    cr_assert_not_null(tb);
+    memset(tb, 0, bytes);
+    tb->lin_addr = tb->phys_addr = GOLDEN_EIP;
+    tb->cs_limit = mode & TB_MODE_CODE32 ? 0xffffffff : 0xffff;
+    tb->mode = mode;
+    tb->phys_page2 = ~0u;
+    tb->bytes = (uint16_t)t->bytes;
+    tb->nops = (uint16_t)t->nops;
+    tb->ninsns = (uint8_t)t->ninsns;
+    tb->valid = 1;
+    memcpy(tb->ops, t->ops, t->nops * sizeof t->ops[0]);
+    return tb;
+}
+
+static void print_code(FILE *out, uint32_t mode, const uint8_t *bytes, unsigned count)
+{
+    static struct translate_out t;
+    golden_translate(&t, mode, bytes, count);
+    for (unsigned i = 0; i < t.ninsns; i++) {
+        const unsigned at = t.insn_offset[i];
+        disas_guest(out, mode, GOLDEN_EIP + at, bytes + at, count - at);
+        fputc('\n', out);
+    }
+    struct tb *tb = make_block(&t, mode);
+    x64_reset(back_end());
+    cr_assert_eq(x64_compile(back_end(), tb), X64_OK);
+    x64_disas(out, back_end(), tb, X64_DISAS_LABELS);
+    free(tb);
+}
+
+Test(codegen, listings) { golden_check("codegen", print_code); }
