@@ -37,13 +37,29 @@ static unsigned checked_operand(struct builder *b, const struct insn *in, unsign
     return at.base;
 }
 
-static void gen_x87_mem(struct builder *b, const struct insn *in, uint32_t opcode)
+/* Flat: the offset is the linear address, as slot + displacement. */
+static struct ir_op *emit_flat(struct builder *b, const struct insn *in)
+{
+    const struct addr at = mem_addr(b, in, 0, 0, false);
+    struct ir_op *o = emit_helper(b, HELPER_X87_MEM);
+    o->a = o->b = at.base;
+    o->disp = at.disp;
+    return o;
+}
+
+static struct ir_op *emit_checked(struct builder *b, const struct insn *in)
 {
     const unsigned offset = mem_offset(b, in, 0);
     const unsigned at = checked_operand(b, in, offset);
     struct ir_op *o = emit_helper(b, HELPER_X87_MEM);
     o->a = (uint8_t)at;
     o->b = (uint8_t)offset;
+    return o;
+}
+
+static void gen_x87_mem(struct builder *b, const struct insn *in, uint32_t opcode)
+{
+    struct ir_op *o = seg_is_flat(b, in->seg) ? emit_flat(b, in) : emit_checked(b, in);
     o->aux = in->seg;
     o->size = in->opsize;
     o->imm2 = opcode;

@@ -62,6 +62,15 @@ struct sse_state {
     _Alignas(16) uint8_t xmm[8][16];
     uint32_t mxcsr; /* MXCSR_* (sse.h) */
 };
+/* The x87 while compiled code has it on the host's own unit (vcpu/fpu_host.c). */
+struct fpu_host {
+    _Alignas(16) uint8_t image[512]; /* FXSAVE format, on the way there and back */
+    uint32_t fip;     /* of the last instruction that sets FIP, stored by compiled code, */
+    uint16_t fop;     /* its opcode bits, */
+    uint8_t executed; /* 1: there was one; FCS is then the current CS */
+    uint8_t fds_seg;  /* enum seg_reg of the last memory operand; FPU_NO_SEG: none yet */
+};
+enum { FPU_NO_SEG = 0xff };
 
 enum { CR0_PE = 1u << 0, CR0_MP = 1u << 1, CR0_EM = 1u << 2, CR0_TS = 1u << 3, CR0_ET = 1u << 4,
        CR0_NE = 1u << 5, CR0_WP = 1u << 16, CR0_AM = 1u << 18, CR0_NW = 1u << 29, CR0_CD = 1u << 30 };
@@ -85,6 +94,8 @@ struct guest_state {
     uint8_t cpl;              /* 0..3 */
     uint8_t int_shadow;       /* 1: interrupts are held off until one more instruction retired */
     uint8_t halted;           /* 1: HLT retired, waiting for an interrupt */
+    uint8_t fpu_on_host;      /* 1: x87 registers, status and tags are in the host's unit, not in `x87`; only ever
+                                 while compiled code runs, never in C code but what it calls to keep going */
     struct segment seg[SEG_COUNT];
     struct segment ldtr, tr;
     struct desc_table gdtr, idtr;
@@ -94,6 +105,7 @@ struct guest_state {
     uint64_t tsc_offset;      /* added to virtual ns by RDTSC (1 GHz TSC) */
     struct x87_state x87;     /* the MMX registers are its significands: MMi is r[i], bytes 0..7 */
     struct sse_state sse;
+    struct fpu_host fpu_host;
 };
 
 #endif

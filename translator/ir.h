@@ -40,7 +40,8 @@ struct ir_op {
     uint8_t dst, a, b;
     uint8_t aux;
     uint8_t insn;     /* guest instruction index in the block */
-    uint8_t reserved[6];
+    uint8_t reserved[2];
+    uint32_t disp;    /* HELPER with a memory operand: added to slots a and b */
     uint32_t imm, imm2;
 };
 _Static_assert(sizeof(struct ir_op) == 24, "ir_op is compact; 8-byte aligned on purpose");

@@ -37,8 +37,7 @@ enum {
  * vCPU's thread. */
 struct tb_native {
     const void *code;          /* entry; NULL: none */
-    struct tb *newer;          /* the block whose code was installed next; also once this block has been invalidated */
-    uint32_t place, bytes;     /* what it occupies in the cache; bytes 0: nothing */
+    uint32_t place, bytes;     /* of the code, in the cache; bytes 0: none */
     uintptr_t in;              /* list of chain slots that continue here: struct tb * | slot; 0: end */
     uintptr_t in_next[2];      /* by this block's slots: the list that the slot is in */
     struct tb *to[2];          /* where this block's slots are linked to; NULL: not */
@@ -60,6 +59,8 @@ struct tb {
     uint8_t ninsns;     /* ticks that the block takes when it runs to its end (REP: per iteration) */
     uint8_t valid;      /* 0: invalidated, never entered again */
     uint8_t requested;  /* 1: a worker is asked for its code */
+    uint8_t fpu_in_c;   /* 1: x87 instructions are helper calls in its host code (owner: the engine; not changed while a worker
+                           is asked for its code) */
     struct tb *chain[2];   /* direct successors by chain slot, or NULL (owner: the engine) */
     struct tb *hash_next;  /* owner: the TB table */
     struct tb *page_next[2]; /* list of the blocks on a physical page (first page, second page) */

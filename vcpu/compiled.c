@@ -32,6 +32,17 @@ static int64_t call_segment(void *state, uint32_t offset, unsigned what)
     return seg_linear(state, what & 0xff, offset, what >> 8 & 0xff, what >> 16 & 1, &lin_addr) ? (int64_t)lin_addr : -1;
 }
 
+static int64_t call_touch(void *state, uint32_t lin_addr, unsigned bytes_write)
+{
+    struct vcpu *v = state;
+    const uint8_t *at = mem_touch(v, lin_addr, bytes_write & 0xff, bytes_write >> 8, v->touched);
+    return at ? (int64_t)(uintptr_t)at : -1;
+}
+
+static int64_t call_fpu_enter(void *state) { return fpu_enter_host(state); }
+static int64_t call_fpu_leave(void *state) { return fpu_leave_host(state); }
+static int64_t call_fpu_refuse(void *state) { return fpu_refuse_host(state); }
+
 static const struct x64_env env = {
     .tlb = {offsetof(struct vcpu, tlb[TLB_DATA]), offsetof(struct vcpu, tlb[TLB_DATA + 1])},
     .itlb = {offsetof(struct vcpu, tlb[TLB_FETCH]), offsetof(struct vcpu, tlb[TLB_FETCH + 1])},
@@ -46,7 +57,8 @@ static const struct x64_env env = {
     .fetch_host = offsetof(struct vcpu, fetch_host),
     .jumps = offsetof(struct vcpu, native_jump),
     .running_tb = offsetof(struct vcpu, tb),
-    .calls = {call_load, call_store, call_segment, vcpu_helpers},
+    .calls = {call_load, call_store, call_segment, call_touch, call_fpu_enter, call_fpu_leave, call_fpu_refuse,
+              vcpu_helpers},
 };
 _Static_assert(offsetof(struct vcpu, g) == 0, "a state pointer is a struct vcpu pointer");
 _Static_assert(offsetof(struct guest_state, slot) == 0, "and a pointer to the slots");
@@ -107,9 +119,8 @@ void compiled_block_dropped(struct vcpu *v, struct tb *tb)
 {
     if (!tb->native.code)
         return;
-    x64_unlink(v->native, tb);
     compiled_block_forget_jump(v, tb);
-    tb->native.code = NULL;
+    x64_drop(v->native, tb);
 }
 
 static bool is_compiled(struct vcpu *v, struct tb *tb)
@@ -169,10 +180,22 @@ static struct tb *after_helper(struct vcpu *v)
     return !v->in_single && run_loop_is_idle(v) ? tb_find(v, false) : NULL;
 }
 
+/* The guest works with unmasked exceptions here: from now on helpers do the block's x87 instructions, which is slower
+ * than inline and faster than to leave at each. */
+static void fpu_to_c(struct vcpu *v, struct tb *tb)
+{
+    v->fpu_refused = false;
+    if (tb->fpu_in_c || !tb->native.code)
+        return;
+    compiled_block_dropped(v, tb);
+    tb->fpu_in_c = true;
+}
+
 static struct tb *native_run(struct vcpu *v, struct tb *tb)
 {
     struct x64_exit e = x64_run(v->native, v, tb);
     v->stats.native_exits++;
+    CHECK(!v->g.fpu_on_host);
     tb = (struct tb *)(uintptr_t)(e.tb_kind & ~(uint64_t)X64_KIND_MASK);
     unsigned kind = e.tb_kind & X64_KIND_MASK;
     switch (kind) {
@@ -190,6 +213,8 @@ static struct tb *native_run(struct vcpu *v, struct tb *tb)
         return NULL;
     case X64_EXIT_FAULT:
         leave_fault(v, tb, (const struct ir_op *)(uintptr_t)e.arg);
+        if (v->fpu_refused)
+            fpu_to_c(v, tb);
         return NULL;
     default:
         v->tb = tb;

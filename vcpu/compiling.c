@@ -86,13 +86,14 @@ void compiling_free(struct vcpu *v)
 
 static void install(struct vcpu *v, struct tb *tb, const struct x64_code *code)
 {
-    struct tb *old;
-    if (!x64_fits(v->native, code)) {
+    if (!x64_could_hold(v->native, code)) {
         tb->cold = INT32_MAX;
         return;
     }
-    while ((old = x64_in_the_way(v->native, code))) {
-        compiled_block_forget_jump(v, old);
+    while (!x64_has_room(v->native, code)) {
+        const struct tb *old = x64_oldest(v->native);
+        if (old)
+            compiled_block_forget_jump(v, old);
         x64_evict_oldest(v->native);
     }
     x64_install(v->native, tb, code);

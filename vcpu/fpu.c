@@ -102,10 +102,10 @@ static bool operand(struct fpu_insn *c, unsigned bytes, bool write, uint32_t *li
 {
     struct vcpu *v = c->v;
     if ((v->g.mode & TB_MODE_FLAT) && c->op->aux < SEG_FS && c->op->aux != SEG_CS) {
-        *lin_addr = v->g.slot[c->op->a];
+        *lin_addr = v->g.slot[c->op->a] + c->op->disp;
         return true;
     }
-    return seg_linear(v, c->op->aux, v->g.slot[c->op->b], bytes, write, lin_addr);
+    return seg_linear(v, c->op->aux, v->g.slot[c->op->b] + c->op->disp, bytes, write, lin_addr);
 }
 
 static bool load(struct fpu_insn *c, unsigned bytes, uint64_t *value)
@@ -814,7 +814,7 @@ enum helper_result helper_X87_MEM(struct vcpu *v, const struct ir_op *op)
     if (run_row(&c, row) != HELPER_OK)
         return HELPER_FAULT;
     if (!(row->flags & NO_POINTERS)) {
-        v->g.x87.fdp = v->g.slot[op->b];
+        v->g.x87.fdp = v->g.slot[op->b] + op->disp;
         v->g.x87.fds = v->g.seg[op->aux].sel;
     }
     return HELPER_OK;

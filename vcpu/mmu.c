@@ -435,6 +435,32 @@ bool mem_write_slow(struct vcpu *v, uint32_t lin_addr, unsigned bytes, uint32_t 
     return mem_write(v, lin_addr, bytes, mem_is_user(v), value);
 }
 
+/* As the helper would access it: the same pages in the same order, and what redo_single is for stays so. */
+static const uint8_t *touch_crossing(struct vcpu *v, const struct part part[2], bool write, uint8_t *copy)
+{
+    if (write) {
+        v->redo_single = !v->in_single;
+        return NULL;
+    }
+    memcpy(copy, tlb_host(part[0].e, part[0].lin_addr), part[0].bytes);
+    memcpy(copy + part[0].bytes, tlb_host(part[1].e, part[1].lin_addr), part[1].bytes);
+    return copy;
+}
+
+const uint8_t *mem_touch(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool write, uint8_t *copy)
+{
+    struct part part[2];
+    CHECK(!v->in_single);
+    unsigned n = parts_get(v, lin_addr, bytes, (struct access_rights){.write = write, .user = mem_is_user(v)}, part);
+    if (n == 0)
+        return NULL;
+    if (n == 2)
+        return touch_crossing(v, part, write, copy);
+    if (write)
+        part_make_dirty(v, &part[0]);
+    return tlb_host(part[0].e, lin_addr);
+}
+
 uint8_t *mem_fast_read(struct vcpu *v, uint32_t lin_addr)
 {
     const struct tlb_entry *e = tlb_slot(v, TLB_DATA + mem_is_user(v), lin_addr);

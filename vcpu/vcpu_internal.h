@@ -7,7 +7,8 @@
  *   io.c         ports and MMIO through bus map and link
  *   except.c     exceptions, interrupts, IRET, INT             segment.c  descriptors, far transfers
  *   system.c     CRn, DRn, MSRs, CPUID, LGDT, ...              integer.c  DIV, DAA, BOUND, ENTER, ...
- *   fpu.c        x87                                           sse.c      MMX, SSE, SSE2 */
+ *   fpu.c        x87                                           fpu_host.c x87 while compiled code runs
+ *   sse.c        MMX, SSE, SSE2 */
 #ifndef TANDEM_VCPU_INTERNAL_H
 #define TANDEM_VCPU_INTERNAL_H
 
@@ -66,10 +67,12 @@ struct vcpu {
     uint64_t limit;
     uint64_t idle_ticks;           /* ticks that were warps; icount = tick - idle_ticks */
 
+    uint8_t touched[16];           /* mem_touch: copy of an operand that crosses pages */
     struct tb *tb;                 /* running block */
     struct pending_exc exc;
     bool in_single;                /* the running TB has one instruction: MMIO and own-code writes are allowed */
     bool redo_single;              /* set with HELPER_FAULT: no exception, run this instruction as a TB of its own */
+    bool fpu_refused;              /* compiled code left for redo_single since its x87 must run in C: see native_run */
     bool intr;                     /* cached INTR pin */
     uint8_t exit_reason;           /* enum vcpu_exit + 1, 0: none */
     uint32_t exit_value;
@@ -123,6 +126,8 @@ static inline bool mem_is_user(const struct vcpu *v) { return v->g.cpl == 3; }
 /* For the interpreter's slow path and read-modify-write (for_write: check write permission, then read). */
 bool mem_read_slow(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool for_write, uint32_t *value);
 bool mem_write_slow(struct vcpu *v, uint32_t lin_addr, unsigned bytes, uint32_t value);
+/* For an x87 operand of compiled code: see x64_calls.touch. `copy`: 16 bytes. NULL: fault or redo_single. */
+const uint8_t *mem_touch(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool write, uint8_t *copy);
 /* Host pointer for up to `bytes` readable/writable within one page, or NULL when MMIO, watched, code,
  * clean or not mapped fast: then use mem_read/mem_write. For bulk string operations. */
 uint8_t *mem_fast_read(struct vcpu *v, uint32_t lin_addr);
@@ -187,6 +192,11 @@ void compiling_recall(struct vcpu *v);
 void blocklog_built(const struct vcpu *v, const struct tb *tb);
 /* Its host code has just become enterable. */
 void blocklog_installed(const struct vcpu *v, const struct tb *tb);
+
+/* --- x87 on the host's unit (fpu_host.c); what struct x64_calls says --- */
+int64_t fpu_enter_host(struct vcpu *v);
+int64_t fpu_leave_host(struct vcpu *v);
+int64_t fpu_refuse_host(struct vcpu *v);
 
 /* --- I/O (io.c); only from a TB's last instruction; the stamp is vcpu_insn_tick --- */
 static inline uint64_t vcpu_insn_tick(const struct vcpu *v) { return v->limit - (uint64_t)v->g.budget - 1; }

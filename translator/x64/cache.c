@@ -38,48 +38,77 @@ void code_cache_free(struct code_cache *c)
 
 /* --- the ring --- */
 
-enum { CODE_ALIGN = 16 };
+struct code_header {
+    struct tb *tb;  /* NULL: given up */
+    uint64_t bytes; /* with the header, rounded up */
+};
+_Static_assert(sizeof(struct code_header) == CODE_HEADER_BYTES, "CODE_HEADER_BYTES");
+
+static struct code_header *header_at(const struct code_cache *c, size_t place)
+{
+    return (struct code_header *)(void *)(c->write + place);
+}
+
+static size_t with_header(size_t bytes)
+{
+    return (bytes + CODE_HEADER_BYTES + CODE_ALIGN - 1) & ~(size_t)(CODE_ALIGN - 1);
+}
 
 void code_cache_clear(struct code_cache *c)
 {
-    c->at = c->reserved;
-    c->used = 0;
-    c->oldest = c->newest = NULL;
+    c->head = c->tail = c->reserved;
+    c->lap_end = SIZE_MAX;
+    c->blocks = c->used = 0;
 }
 
-struct tb *code_cache_in_the_way(struct code_cache *c, size_t bytes)
+bool code_cache_could_hold(const struct code_cache *c, size_t bytes)
 {
-    for (;;) {
-        bool ahead = c->oldest && c->oldest->native.place >= c->at;
-        size_t end = ahead ? c->oldest->native.place : c->bytes;
-        if (end - c->at >= bytes)
-            return NULL;
-        if (ahead)
-            return c->oldest;
-        c->at = c->reserved;
-    }
+    return with_header(bytes) <= c->bytes - c->reserved;
+}
+
+bool code_cache_has_room(struct code_cache *c, size_t bytes)
+{
+    size_t need = with_header(bytes);
+    if (c->blocks == 0)
+        code_cache_clear(c);
+    bool ahead = c->blocks && c->tail >= c->head;
+    if ((ahead ? c->tail : c->bytes) - c->head >= need)
+        return true;
+    if (ahead)
+        return false;
+    c->lap_end = c->head;
+    c->head = c->reserved;
+    return c->tail - c->head >= need;
+}
+
+struct tb *code_cache_oldest(const struct code_cache *c)
+{
+    return header_at(c, c->tail)->tb;
 }
 
 void code_cache_drop_oldest(struct code_cache *c)
 {
-    struct tb *tb = c->oldest;
-    c->oldest = tb->native.newer;
-    if (!c->oldest)
-        c->newest = NULL;
-    c->used -= tb->native.bytes;
-    tb->native.newer = NULL;
-    tb->native.bytes = 0;
+    const struct code_header *h = header_at(c, c->tail);
+    c->tail += h->bytes;
+    c->used -= h->bytes;
+    c->blocks--;
+    if (c->tail == c->lap_end) {
+        c->tail = c->reserved;
+        c->lap_end = SIZE_MAX;
+    }
 }
 
-void code_cache_take(struct code_cache *c, struct tb *tb, size_t bytes)
+uint32_t code_cache_take(struct code_cache *c, struct tb *tb, size_t bytes)
 {
-    tb->native.place = (uint32_t)c->at;
-    tb->native.bytes = (uint32_t)bytes;
-    tb->native.newer = NULL;
-    *(c->newest ? &c->newest->native.newer : &c->oldest) = tb;
-    c->newest = tb;
-    c->used += bytes;
-    c->at = (c->at + bytes + CODE_ALIGN - 1) & ~(size_t)(CODE_ALIGN - 1);
-    if (c->at > c->bytes)
-        c->at = c->bytes;
+    struct code_header *h = header_at(c, c->head);
+    *h = (struct code_header){tb, with_header(bytes)};
+    c->head += h->bytes;
+    c->used += h->bytes;
+    c->blocks++;
+    return (uint32_t)(c->head - h->bytes + CODE_HEADER_BYTES);
+}
+
+void code_cache_give_up(struct code_cache *c, uint32_t place)
+{
+    header_at(c, place - CODE_HEADER_BYTES)->tb = NULL;
 }

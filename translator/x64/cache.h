@@ -1,7 +1,7 @@
 /* cache.h - memory for host code: one object, a writable view and an executable one.
  *
- * A ring: code is placed one block behind the other, and where there is no room the oldest goes first. The blocks in
- * it form a queue through tb->native.newer; one that was invalidated keeps its place until its turn comes.
+ * A ring: code is placed one block behind the other, each behind a header, and where there is no room the oldest goes
+ * first. Code that its block gives up keeps its place, without an owner, until its turn comes.
  *
  * Threads: one, that which runs the code. Bound: fixed at creation. */
 #ifndef TANDEM_TRANSLATOR_X64_CACHE_H
@@ -17,22 +17,29 @@ struct code_cache {
     uint8_t *write;  /* view to emit and patch through */
     uint8_t *exec;   /* the same bytes, executable */
     size_t bytes;
-    size_t reserved; /* at the start: stubs, kept for good */
-    size_t at;       /* where the next block goes */
-    size_t used;     /* bytes of the blocks in the queue, gaps left out */
-    struct tb *oldest, *newest; /* NULL: empty */
+    size_t reserved; /* at the start: stubs, kept for good; a multiple of CODE_ALIGN */
+    size_t head;     /* where the next block goes, */
+    size_t tail;     /* where the oldest is, */
+    size_t lap_end;  /* where the blocks end that lie before the ring's start; SIZE_MAX: tail is in head's lap */
+    size_t blocks, used; /* in the ring, and their bytes */
 };
+enum { CODE_ALIGN = 16, CODE_HEADER_BYTES = 16 };
 
 bool code_cache_init(struct code_cache *c, size_t bytes);
 void code_cache_free(struct code_cache *c);
 /* Forgets all blocks. */
 void code_cache_clear(struct code_cache *c);
-/* The block that must go before `bytes` more fit, or NULL: they fit at c->at. Needs bytes <= c->bytes - c->reserved. */
-struct tb *code_cache_in_the_way(struct code_cache *c, size_t bytes);
-/* Takes out the oldest block. */
+/* Could an empty cache hold it? */
+bool code_cache_could_hold(const struct code_cache *c, size_t bytes);
+/* Has a block of that size, which it could hold, room now? False: the oldest must go first. */
+bool code_cache_has_room(struct code_cache *c, size_t bytes);
+/* The owner of the oldest, or NULL: it was given up. There is one. */
+struct tb *code_cache_oldest(const struct code_cache *c);
 void code_cache_drop_oldest(struct code_cache *c);
-/* Takes the place at c->at for a block; it fits. */
-void code_cache_take(struct code_cache *c, struct tb *tb, size_t bytes);
+/* A place for the block's code; there is room. Offset in the cache. */
+uint32_t code_cache_take(struct code_cache *c, struct tb *tb, size_t bytes);
+/* The code at that place has no owner any more. */
+void code_cache_give_up(struct code_cache *c, uint32_t place);
 
 static inline const void *code_cache_exec(const struct code_cache *c, const uint8_t *write)
 {

@@ -65,23 +65,36 @@ void x64_reset(struct x64 *x)
     code_cache_clear(&x->cache);
 }
 
-bool x64_fits(const struct x64 *x, const struct x64_code *code)
+bool x64_could_hold(const struct x64 *x, const struct x64_code *code)
 {
-    return code->nbytes <= x->cache.bytes - x->cache.reserved;
+    return code_cache_could_hold(&x->cache, code->nbytes);
 }
 
-struct tb *x64_in_the_way(struct x64 *x, const struct x64_code *code)
+bool x64_has_room(struct x64 *x, const struct x64_code *code)
 {
-    return code_cache_in_the_way(&x->cache, code->nbytes);
+    return code_cache_has_room(&x->cache, code->nbytes);
+}
+
+struct tb *x64_oldest(const struct x64 *x)
+{
+    return code_cache_oldest(&x->cache);
 }
 
 void x64_evict_oldest(struct x64 *x)
 {
-    struct tb *tb = x->cache.oldest;
-    x64_unlink(x, tb);
+    struct tb *tb = code_cache_oldest(&x->cache);
+    if (tb) {
+        x64_drop(x, tb);
+        x->stats.evicted++;
+    }
     code_cache_drop_oldest(&x->cache);
+}
+
+void x64_drop(struct x64 *x, struct tb *tb)
+{
+    x64_unlink(x, tb);
+    code_cache_give_up(&x->cache, tb->native.place);
     tb->native = (struct tb_native){0};
-    x->stats.evicted++;
 }
 
 static uint32_t moved(uint32_t offset, uint32_t by)
@@ -93,7 +106,8 @@ void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code)
 {
     struct tb_native *n = &tb->native;
     CHECK(n->bytes == 0);
-    code_cache_take(&x->cache, tb, code->nbytes);
+    n->bytes = code->nbytes;
+    n->place = code_cache_take(&x->cache, tb, code->nbytes);
     uint8_t *at = x->cache.write + n->place;
     memcpy(at, code->bytes, code->nbytes);
     for (unsigned i = 0; i < code->nrefs; i++) {
@@ -177,6 +191,8 @@ void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *o
     c->nfar = 0;
     c->stored = false;
     c->group.active = false;
+    c->fpu_on_host = false;
+    c->fpu = (struct fpu_pending){0};
     reg_begin(c);
     flags_begin(c);
     emit_entry(c);

@@ -6,6 +6,7 @@
 #include "translator/x64/control.h"
 
 #include "translator/x64/flags.h"
+#include "translator/x64/fpu.h"
 #include "translator/x64/mem.h"
 #include "translator/x64/ops.h"
 
@@ -95,9 +96,16 @@ static void emit_goto(struct compile *c, unsigned slot, uint32_t eip)
         emit_other_page(c, slot, c->tb->cs_base + eip);
 }
 
-void emit_JMP(struct compile *c, const struct ir_op *op)
+/* What may be seen behind this block. */
+static void flush_all(struct compile *c)
 {
     flags_flush(c);
+    fpu_flush(c);
+}
+
+void emit_JMP(struct compile *c, const struct ir_op *op)
+{
+    flush_all(c);
     emit_goto(c, op->aux, op->imm);
 }
 
@@ -118,14 +126,14 @@ static void emit_branch(struct compile *c, const struct ir_op *op, unsigned cond
 
 void emit_JCC(struct compile *c, const struct ir_op *op)
 {
-    flags_flush(c);
+    flush_all(c);
     emit_branch(c, op, flags_cond(c, op->aux));
 }
 
 void emit_JNZ(struct compile *c, const struct ir_op *op)
 {
     unsigned a = reg_src(c, op->a);
-    flags_flush(c);
+    flush_all(c);
     x_test(&c->b, SZ32, a, a);
     emit_branch(c, op, CC_NE);
 }
@@ -181,7 +189,7 @@ static void emit_jump_lookup(struct compile *c)
 void emit_JMPIND(struct compile *c, const struct ir_op *op)
 {
     unsigned a = reg_src(c, op->a);
-    flags_flush(c);
+    flush_all(c);
     x_mov(&c->b, SZ32, SCRATCH1, a);
     if ((c->tb->mode & (TB_MODE_FLAT | TB_MODE_SINGLE)) == TB_MODE_FLAT)
         emit_jump_lookup(c);
@@ -212,7 +220,12 @@ static void emit_call_c(struct compile *c, const struct ir_op *op, uintptr_t fun
 
 void emit_HELPER(struct compile *c, const struct ir_op *op)
 {
-    flags_flush(c);
+    if (fpu_is_inline(c, op)) {
+        emit_fpu(c, op);
+        return;
+    }
+    flush_all(c);
+    fpu_leave(c);
     reg_spill_temps(c);
     reg_store_guest(&c->b);
     set_running(c);
@@ -239,13 +252,13 @@ void emit_in_c(struct compile *c, const struct ir_op *op)
 
 void emit_RAISE(struct compile *c, const struct ir_op *op)
 {
-    flags_flush(c);
+    flush_all(c);
     emit_exit_op(c, X64_EXIT_RAISE, op, false);
 }
 
 void emit_LEAVE_TB(struct compile *c, const struct ir_op *op)
 {
     (void)op;
-    flags_flush(c);
+    flush_all(c);
     emit_exit(c, X64_EXIT_LEAVE, c->stored);
 }

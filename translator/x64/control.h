@@ -9,6 +9,8 @@
 #define X64_PHYS_UNLINKED 0x7fffffffu
 
 void emit_entry(struct compile *c);
+/* link.c: nothing continues in tb any more, and it continues nowhere. */
+void x64_unlink(struct x64 *x, struct tb *tb);
 /* eval.c: one op without memory access, on the slots. */
 void x64_eval(struct guest_state *g, const struct ir_op *op);
 

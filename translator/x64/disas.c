@@ -30,6 +30,7 @@ static const struct stub_name {
     STUB(load[2], "load32"), STUB(load_rw[0], "load_rw8"), STUB(load_rw[1], "load_rw16"), STUB(load_rw[2], "load_rw32"),
     STUB(store[0], "store8"), STUB(store[1], "store16"), STUB(store[2], "store32"), STUB(segment, "segment"),
     STUB(cond, "cond"), STUB(carry, "carry"), STUB(get_flags, "get_flags"), STUB(set_cf, "set_cf"),
+    STUB(touch, "touch"), STUB(fpu_enter, "fpu_enter"), STUB(fpu_leave, "fpu_leave"), STUB(fpu_refuse, "fpu_refuse"),
     STUB(set_cf_of, "set_cf_of"), STUB(other_page[0], "other_page"), STUB(other_page[1], "other_page_user"),
 };
 
@@ -130,7 +131,7 @@ static bool tlb_field_name(const struct x64_env *env, uint32_t offset, char name
     const uint32_t tables[4] = {env->tlb[0], env->tlb[1], env->itlb[0], env->itlb[1]};
     static const char *const table_names[4] = {"tlb", "tlb_user", "itlb", "itlb_user"};
     const struct field_name fields[] = {{env->tag_r, "tag_r"}, {env->tag_w, "tag_w"}, {env->addend, "addend"},
-                                        {env->tag, "tag"}, {env->phys_page, "phys_page"}};
+                                        {env->phys_page, "phys_page"}};
     for (unsigned t = 0; t < 4; t++) {
         const uint32_t in_table = offset - tables[t], entry = in_table / env->tlb_entry_bytes;
         if (entry >= 1u << env->tlb_bits)
@@ -144,7 +145,7 @@ static bool tlb_field_name(const struct x64_env *env, uint32_t offset, char name
 
 static bool owner_field_name(const struct x64_env *env, uint32_t offset, char name[NAME_BYTES])
 {
-    const struct field_name fields[] = {{env->generation_tag, "generation_tag"}, {env->fetch_tag, "fetch_tag"},
+    const struct field_name fields[] = {{env->fetch_tag, "fetch_tag"},
         {env->fetch_phys_page, "fetch_phys_page"}, {env->fetch_host, "fetch_host"}, {env->jumps, "jumps"},
         {env->running_tb, "running_tb"}};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)

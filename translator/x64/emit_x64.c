@@ -371,6 +371,39 @@ void x_cmov(struct x64_buf *b, unsigned cond, unsigned dst, unsigned src)
     form_rr(b, SZ32, TWO_BYTE | 0x40 | cond, dst, src);
 }
 
+/* --- x87 and its state --- */
+
+void x_fpu_reg(struct x64_buf *b, unsigned opcode, unsigned modrm)
+{
+    put8(b, opcode);
+    put8(b, modrm);
+}
+
+void x_fpu_mem(struct x64_buf *b, unsigned opcode, unsigned digit, struct host_mem m)
+{
+    form_m(b, SZ32, opcode, digit, m);
+}
+
+void x_fxsave(struct x64_buf *b, struct host_mem m)
+{
+    form_m(b, SZ32, TWO_BYTE | 0xae, 0, m);
+}
+
+void x_fxrstor(struct x64_buf *b, struct host_mem m)
+{
+    form_m(b, SZ32, TWO_BYTE | 0xae, 1, m);
+}
+
+void x_fninit(struct x64_buf *b)
+{
+    x_fpu_reg(b, 0xdb, 0xe3);
+}
+
+void x_lahf(struct x64_buf *b)
+{
+    put8(b, 0x9f);
+}
+
 /* --- control --- */
 
 void x_patch(uint8_t *rel32, const uint8_t *target)

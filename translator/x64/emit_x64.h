@@ -92,6 +92,14 @@ void x_bit(struct x64_buf *b, enum host_bit op, unsigned dst, unsigned src);
 void x_setcc(struct x64_buf *b, unsigned cond, unsigned dst); /* low byte only */
 void x_cmov(struct x64_buf *b, unsigned cond, unsigned dst, unsigned src);
 
+/* --- x87 and its state --- */
+void x_fpu_reg(struct x64_buf *b, unsigned opcode, unsigned modrm);                      /* register form D8..DF */
+void x_fpu_mem(struct x64_buf *b, unsigned opcode, unsigned digit, struct host_mem m);   /* memory form */
+void x_fxsave(struct x64_buf *b, struct host_mem m);
+void x_fxrstor(struct x64_buf *b, struct host_mem m);
+void x_fninit(struct x64_buf *b);
+void x_lahf(struct x64_buf *b);
+
 /* --- control; the returned place takes x_patch --- */
 uint8_t *x_jcc(struct x64_buf *b, unsigned cond);
 uint8_t *x_jmp(struct x64_buf *b);

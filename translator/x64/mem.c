@@ -12,10 +12,28 @@
 
 #include "clockcore/check.h"
 #include "translator/x64/flags.h"
+#include "translator/x64/fpu.h"
 #include "translator/x64/ops.h"
 
 enum { PAGE_SHIFT = 12, PAGE_SIZE = 1 << PAGE_SHIFT, ENTRY_SHIFT = 5 };
 _Static_assert(1 << ENTRY_SHIFT == X64_TLB_ENTRY_BYTES, "emit_tlb_index");
+
+/* --- what an op accesses --- */
+
+static uint32_t access_disp(const struct ir_op *op)
+{
+    return op->op == IR_HELPER ? op->disp : op->imm;
+}
+
+static unsigned access_bytes(const struct ir_op *op)
+{
+    return op->op == IR_HELPER ? fpu_operand_bytes(op) : 1u << op->size;
+}
+
+static bool access_writes(const struct ir_op *op)
+{
+    return op->op == IR_HELPER ? fpu_operand_written(op) : op->op != IR_LD;
+}
 
 /* --- leaving --- */
 
@@ -29,6 +47,13 @@ void emit_exit_op(struct compile *c, enum x64_exit_kind kind, const struct ir_op
 {
     x_mov_imm64(&c->b, SCRATCH2, (uint64_t)(uintptr_t)op);
     emit_exit(c, kind, stored);
+}
+
+void emit_fault_far(struct compile *c, const struct far_code *f)
+{
+    flags_flush_far(c, &f->cc);
+    fpu_flush_pending(c, &f->fpu);
+    emit_exit_op(c, X64_EXIT_FAULT, f->op, false);
 }
 
 /* --- lookup --- */
@@ -50,22 +75,22 @@ static uint32_t tlb_of(const struct compile *c)
     return c->x->env.tlb[(c->tb->mode & TB_MODE_USER) != 0];
 }
 
-/* SCRATCH1 = a + imm */
-static void emit_address(struct compile *c, const struct ir_op *op, unsigned a)
+void emit_address(struct compile *c, const struct ir_op *op, unsigned a)
 {
+    uint32_t disp = access_disp(op);
     if (a == NO_REG)
-        x_mov_imm(&c->b, SCRATCH1, op->imm);
-    else if (op->imm == 0)
+        x_mov_imm(&c->b, SCRATCH1, disp);
+    else if (disp == 0)
         x_mov(&c->b, SZ32, SCRATCH1, a);
     else
-        x_lea(&c->b, SZ32, SCRATCH1, mem_at(a, (int32_t)op->imm));
+        x_lea(&c->b, SZ32, SCRATCH1, mem_at(a, (int32_t)disp));
 }
 
 /* Small displacements go into the host's operand: base + imm is then taken modulo 2^64, and where that is not
  * the guest's modulo 2^32 the tag does not match. */
 static bool folds(const struct ir_op *op, unsigned a)
 {
-    return a != NO_REG && (uint32_t)(op->imm + 0x10000u) < 0x20000u;
+    return a != NO_REG && (uint32_t)(access_disp(op) + 0x10000u) < 0x20000u;
 }
 
 /* SCRATCH1 = a + imm, modulo 2^64 where that may be */
@@ -73,10 +98,10 @@ static void emit_lookup_address(struct compile *c, const struct ir_op *op, unsig
 {
     if (!folds(op, a))
         emit_address(c, op, a);
-    else if (op->imm == 0)
+    else if (access_disp(op) == 0)
         x_mov(&c->b, SZ32, SCRATCH1, a);
     else
-        x_lea(&c->b, SZ64, SCRATCH1, mem_at(a, (int32_t)op->imm));
+        x_lea(&c->b, SZ64, SCRATCH1, mem_at(a, (int32_t)access_disp(op)));
 }
 
 static unsigned address_src(struct compile *c, const struct ir_op *op)
@@ -91,11 +116,11 @@ static struct host_mem emit_lookup(struct compile *c, const struct ir_op *op, un
     emit_lookup_address(c, op, a);
     emit_tlb_index(&c->b, env, SCRATCH2);
     x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_tlb(tlb_of(c), tag, SCRATCH2));
-    x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, PAGE_SIZE - (1u << op->size));
+    x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, PAGE_SIZE - access_bytes(op));
     *miss = x_jcc(&c->b, CC_A);
     x_load(&c->b, SZ64, SCRATCH2, mem_tlb(tlb_of(c), env->addend, SCRATCH2));
     if (folds(op, a))
-        return mem_indexed(SCRATCH2, a, 0, (int32_t)op->imm);
+        return mem_indexed(SCRATCH2, a, 0, (int32_t)access_disp(op));
     emit_address(c, op, a);
     return mem_indexed(SCRATCH1, SCRATCH2, 0, 0);
 }
@@ -112,8 +137,7 @@ static void far_finish(struct compile *c, const struct far_code *f, unsigned dst
         x_mov_imm64(&c->b, HOST_PAGE, UINT64_MAX);
     x_jmp_to(&c->b, f->back);
     x_patch_here(&c->b, fault);
-    flags_flush_far(c, &f->cc);
-    emit_exit_op(c, X64_EXIT_FAULT, f->op, false);
+    emit_fault_far(c, f);
 }
 
 static void far_load(struct compile *c, const struct far_code *f)
@@ -148,14 +172,22 @@ static void far_segment(struct compile *c, const struct far_code *f)
 
 enum { GROUP_BYTES_MAX = 512, GROUP_ACCESSES_MIN = 2 };
 
-static bool is_access(const struct ir_op *op)
+static bool is_access(const struct compile *c, const struct ir_op *op)
 {
-    return op->op == IR_LD || op->op == IR_LDRW || op->op == IR_ST;
+    return op->op == IR_LD || op->op == IR_LDRW || op->op == IR_ST ||
+           (op->op == IR_HELPER && op->imm == HELPER_X87_MEM && fpu_is_inline(c, op));
+}
+
+static bool is_c_helper(const struct compile *c, const struct ir_op *op)
+{
+    return op->op == IR_HELPER && !fpu_is_inline(c, op);
 }
 
 static bool writes_slot(const struct ir_op *op, unsigned slot)
 {
     const char *uses = ir_op_uses[op->op];
+    if (op->op == IR_HELPER) /* one that is inline */
+        return slot == IR_EAX && fpu_writes_eax(op);
     return (strchr(uses, 'd') && op->dst == slot) || (strchr(uses, 'X') && op->aux == slot);
 }
 
@@ -176,25 +208,25 @@ static bool is_near(int32_t v)
 /* Takes the access in, if the group stays small. */
 static bool group_extend(struct page_group *g, const struct ir_op *op, int32_t moved)
 {
-    int32_t at = moved + (int32_t)op->imm, end = at + (1 << op->size);
+    int32_t at = moved + (int32_t)access_disp(op), end = at + (int32_t)access_bytes(op);
     int32_t low = at < g->low ? at : g->low, high = end > g->high ? end : g->high;
     if (high - low > GROUP_BYTES_MAX)
         return false;
     g->low = low;
     g->high = high;
-    g->writes |= op->op != IR_LD;
+    g->writes |= access_writes(op);
     return true;
 }
 
 static void group_find(struct compile *c, unsigned first)
 {
     const struct ir_op *ops = c->tb->ops;
-    struct page_group g = {.base = ops[first].a, .first = (uint16_t)first, .low = (int32_t)ops[first].imm,
-                           .high = (int32_t)ops[first].imm};
+    int32_t disp = (int32_t)access_disp(&ops[first]);
+    struct page_group g = {.base = ops[first].a, .first = (uint16_t)first, .low = disp, .high = disp};
     unsigned accesses = 0;
     int32_t moved = 0, by;
-    for (unsigned i = first; i < c->tb->nops && ops[i].op != IR_HELPER; i++) {
-        if (is_access(&ops[i]) && ops[i].a == g.base && is_near((int32_t)ops[i].imm)) {
+    for (unsigned i = first; i < c->tb->nops && !is_c_helper(c, &ops[i]); i++) {
+        if (is_access(c, &ops[i]) && ops[i].a == g.base && is_near((int32_t)access_disp(&ops[i]))) {
             if (!group_extend(&g, &ops[i], moved))
                 break;
             g.last = (uint16_t)i;
@@ -216,7 +248,7 @@ static bool group_has(struct compile *c, const struct ir_op *op)
     unsigned i = (unsigned)(op - c->tb->ops);
     if (c->group.active && i > c->group.last)
         c->group.active = false;
-    if (op->a == IR_ZERO || !is_near((int32_t)op->imm))
+    if (op->a == IR_ZERO || !is_near((int32_t)access_disp(op)))
         return false;
     if (!c->group.active)
         group_find(c, i);
@@ -249,7 +281,9 @@ static uint8_t *emit_group_test(struct compile *c)
 static void emit_access(struct compile *c, const struct far_code *f, struct host_mem at)
 {
     const struct ir_op *op = f->op;
-    if (op->op != IR_ST)
+    if (op->op == IR_HELPER)
+        emit_fpu_access(c, op, f->reg, at);
+    else if (op->op != IR_ST)
         x_load(&c->b, op->size, f->reg, at);
     else if (f->reg == NO_REG)
         x_store_imm(&c->b, op->size, at, op_has_imm(op) ? op->imm2 : 0);
@@ -261,15 +295,32 @@ static void emit_access(struct compile *c, const struct far_code *f, struct host
 static void emit_single_access(struct compile *c, struct far_code *f)
 {
     const struct x64_env *env = &c->x->env;
-    uint32_t tag = f->op->op == IR_LD ? env->tag_r : env->tag_w;
+    uint32_t tag = access_writes(f->op) ? env->tag_w : env->tag_r;
     emit_access(c, f, emit_lookup(c, f->op, f->slot, tag, &f->from[0]));
+}
+
+/* x87: C makes the operand accessible, and says where it is. */
+static void far_touch(struct compile *c, const struct far_code *f)
+{
+    emit_address(c, f->op, f->slot);
+    x_mov_imm(&c->b, SCRATCH2, access_bytes(f->op) | (access_writes(f->op) ? 1u << 8 : 0));
+    x_call_to(&c->b, c->x->stubs.touch);
+    uint8_t *fault = x_jcc(&c->b, CC_S);
+    emit_access(c, f, mem_at(SCRATCH1, 0));
+    if (f->in_group)
+        x_mov_imm64(&c->b, HOST_PAGE, UINT64_MAX);
+    x_jmp_to(&c->b, f->back);
+    x_patch_here(&c->b, fault);
+    emit_fault_far(c, f);
 }
 
 static struct far_code *slow_path(struct compile *c, const struct far_code *like)
 {
-    struct far_code *slow = far_add(c, like->op->op == IR_ST ? far_store : far_load, NULL);
+    bool is_fpu = like->op->op == IR_HELPER;
+    struct far_code *slow = far_add(c, is_fpu ? far_touch : like->op->op == IR_ST ? far_store : far_load, NULL);
     slow->op = like->op;
     slow->cc = like->cc;
+    slow->fpu = like->fpu;
     slow->reg = like->reg;
     slow->slot = like->slot;
     slow->in_group = like->in_group;
@@ -299,14 +350,14 @@ static void emit_grouped_access(struct compile *c, struct far_code *f)
     g->slot = f->slot;
     g->in_group = true;
     g->from[0] = first ? emit_group_check(c, f->slot) : emit_group_test(c);
-    emit_access(c, f, mem_indexed(HOST_PAGE, f->slot, 0, (int32_t)f->op->imm));
+    emit_access(c, f, mem_indexed(HOST_PAGE, f->slot, 0, (int32_t)access_disp(f->op)));
     g->back = c->b.at;
 }
 
 /* `a`: register of the base or NO_REG; `reg`: register to load to or store, NO_REG: store the immediate. */
 static void emit_access_op(struct compile *c, const struct ir_op *op, unsigned a, unsigned reg)
 {
-    struct far_code f = {.op = op, .cc = c->cc, .slot = (uint8_t)a, .reg = (uint8_t)reg};
+    struct far_code f = {.op = op, .cc = c->cc, .fpu = c->fpu, .slot = (uint8_t)a, .reg = (uint8_t)reg};
     if (group_has(c, op)) {
         emit_grouped_access(c, &f);
         return;
@@ -315,6 +366,13 @@ static void emit_access_op(struct compile *c, const struct ir_op *op, unsigned a
     struct far_code *slow = slow_path(c, &f);
     emit_single_access(c, slow);
     slow->back = c->b.at;
+}
+
+unsigned emit_fpu_operand(struct compile *c, const struct ir_op *op, unsigned reg)
+{
+    unsigned a = address_src(c, op);
+    emit_access_op(c, op, a, reg);
+    return a;
 }
 
 void emit_LD(struct compile *c, const struct ir_op *op)

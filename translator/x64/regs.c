@@ -233,6 +233,6 @@ struct far_code *far_add(struct compile *c, void (*emit)(struct compile *c, cons
 {
     CHECK(c->nfar < FAR_MAX);
     struct far_code *f = &c->far[c->nfar++];
-    *f = (struct far_code){.emit = emit, .from = {from}, .op = c->op, .cc = c->cc};
+    *f = (struct far_code){.emit = emit, .from = {from}, .op = c->op, .cc = c->cc, .fpu = c->fpu};
     return f;
 }

@@ -43,6 +43,11 @@ struct page_group {
     int32_t low, high;  /* bytes that they touch, from the base's value at the first one */
 };
 
+/* x87 instructions whose FIP, FOP (and FDS) are not stored yet; NULL: none (fpu.h). */
+struct fpu_pending {
+    const struct ir_op *last, *last_mem;
+};
+
 struct compile;
 /* Code off the main path, emitted behind the block. */
 struct far_code {
@@ -51,15 +56,17 @@ struct far_code {
     uint8_t *back;            /* where it goes on */
     const struct ir_op *op;
     struct cc_state cc;       /* as the jump finds it */
+    struct fpu_pending fpu;   /* likewise */
     uint8_t reg, slot;
     bool in_group;            /* a fill of the TLB ends what the group's check vouched for */
 };
-enum { FAR_MAX = TB_OPS_MAX * 2 + 8 };
+enum { FAR_MAX = TB_OPS_MAX * 4 + 8 };
 
 /* Entry points shared by all blocks (stubs.c), in the writable view. */
 struct stubs {
     uint8_t *enter, *exit, *exit_stored;
     uint8_t *load[3], *load_rw[3], *store[3], *segment;
+    uint8_t *touch, *fpu_enter, *fpu_leave, *fpu_refuse; /* fpu_leave: only where the FPU is on the host */
     uint8_t *cond, *carry, *get_flags, *set_cf, *set_cf_of, *slow_op;
     uint8_t *other_page[2];
 };
@@ -81,6 +88,8 @@ struct compile {
     struct x64_code *out;
     const struct ir_op *op;         /* being emitted */
     struct cc_state cc;
+    bool fpu_on_host;               /* known here: the guest's FPU is on the host's */
+    struct fpu_pending fpu;
     uint8_t temp_reg[NTEMPS];       /* NO_REG: in its slot */
     uint8_t reg_temp[16];           /* temporary in a pool register; NTEMPS: none */
     uint16_t pinned;                /* host registers that this op uses */

@@ -9,6 +9,40 @@ static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
 static const uint8_t kept[] = {RAX, RCX, RDX, RSI, RDI, R8, R9, SCRATCH2};
 enum { CALLEE_SAVED = sizeof callee_saved, KEPT = sizeof kept, ALIGN_BYTES = 8, STUBS_ALIGN = 64 };
 
+/* --- the FPU --- */
+
+static struct host_mem mem_fpu_image(void)
+{
+    return mem_state(offsetof(struct guest_state, fpu_host.image));
+}
+_Static_assert(offsetof(struct guest_state, fpu_host.image) % 16 == 0, "FXSAVE");
+
+static struct host_mem mem_fpu_on_host(void)
+{
+    return mem_state(offsetof(struct guest_state, fpu_on_host));
+}
+
+static uint8_t *unless_fpu_on_host(struct x64_buf *b)
+{
+    x_alu_mem_imm(b, ALU_CMP, SZ8, mem_fpu_on_host(), 0);
+    return x_jcc(b, CC_E);
+}
+
+/* Around C code that neither looks at the guest's FPU nor uses the host's: it is kept aside, and put back. */
+static void fpu_set_aside(struct x64_buf *b)
+{
+    uint8_t *in_memory = unless_fpu_on_host(b);
+    x_fxsave(b, mem_fpu_image());
+    x_patch_here(b, in_memory);
+}
+
+static void fpu_put_back(struct x64_buf *b)
+{
+    uint8_t *in_memory = unless_fpu_on_host(b);
+    x_fxrstor(b, mem_fpu_image());
+    x_patch_here(b, in_memory);
+}
+
 /* --- in and out --- */
 
 /* struct x64_exit enter(state + bias, code) */
@@ -23,8 +57,11 @@ static void emit_enter(struct x64_buf *b)
     x_jmp_reg(b, SCRATCH1);
 }
 
-static void emit_leave(struct x64_buf *b)
+static void emit_leave(struct x64_buf *b, const uint8_t *fpu_leave)
 {
+    uint8_t *in_memory = unless_fpu_on_host(b);
+    x_call_to(b, fpu_leave);
+    x_patch_here(b, in_memory);
     x_mov(b, SZ64, RAX, SCRATCH1);
     x_mov(b, SZ64, RDX, SCRATCH2);
     x_alu_imm(b, ALU_ADD, SZ64, RSP, ALIGN_BYTES);
@@ -45,16 +82,36 @@ static uint8_t *begin_call(struct x64_buf *b)
     return start;
 }
 
-static void end_call(struct x64_buf *b, uintptr_t function)
+static void call_function(struct x64_buf *b, uintptr_t function)
 {
     x_mov_imm64(b, RAX, function);
     x_call_reg(b, RAX);
     x_mov(b, SZ64, SCRATCH1, RAX);
+}
+
+static void end_stub(struct x64_buf *b)
+{
     x_alu_imm(b, ALU_ADD, SZ64, RSP, ALIGN_BYTES);
     for (unsigned i = KEPT; i-- > 0;)
         x_pop(b, kept[i]);
     x_test(b, SZ64, SCRATCH1, SCRATCH1);
     x_ret(b);
+}
+
+/* A function that works on slots alone. */
+static void end_call(struct x64_buf *b, uintptr_t function)
+{
+    call_function(b, function);
+    end_stub(b);
+}
+
+/* The MMU and what is behind it. */
+static void end_mmu_call(struct x64_buf *b, uintptr_t function)
+{
+    fpu_set_aside(b);
+    call_function(b, function);
+    fpu_put_back(b);
+    end_stub(b);
 }
 
 static uint8_t *emit_load_stub(struct x64_buf *b, const struct x64_env *env, unsigned bytes, bool for_write)
@@ -63,7 +120,7 @@ static uint8_t *emit_load_stub(struct x64_buf *b, const struct x64_env *env, uns
     x_mov(b, SZ32, RSI, SCRATCH1);
     x_mov_imm(b, RDX, bytes);
     x_mov_imm(b, RCX, for_write);
-    end_call(b, (uintptr_t)env->calls.load);
+    end_mmu_call(b, (uintptr_t)env->calls.load);
     return start;
 }
 
@@ -76,7 +133,7 @@ static uint8_t *emit_store_stub(struct x64_buf *b, const struct x64_env *env, un
         x_mov(b, SZ32, RCX, SCRATCH2);
     else
         x_movzx(b, size, RCX, SCRATCH2);
-    end_call(b, (uintptr_t)env->calls.store);
+    end_mmu_call(b, (uintptr_t)env->calls.store);
     return start;
 }
 
@@ -87,6 +144,49 @@ static uint8_t *emit_call_stub(struct x64_buf *b, uintptr_t function)
     x_mov(b, SZ32, RSI, SCRATCH1);
     x_mov(b, SZ32, RDX, SCRATCH2);
     end_call(b, function);
+    return start;
+}
+
+static uint8_t *emit_mmu_stub(struct x64_buf *b, uintptr_t function)
+{
+    uint8_t *start = begin_call(b);
+    x_mov(b, SZ32, RSI, SCRATCH1);
+    x_mov(b, SZ32, RDX, SCRATCH2);
+    end_mmu_call(b, function);
+    return start;
+}
+
+/* The guest's FPU to the host's; host SF: refused. */
+static uint8_t *emit_fpu_enter_stub(struct x64_buf *b, uintptr_t function)
+{
+    uint8_t *start = begin_call(b);
+    call_function(b, function);
+    x_test(b, SZ64, SCRATCH1, SCRATCH1);
+    uint8_t *refused = x_jcc(b, CC_S);
+    x_fxrstor(b, mem_fpu_image());
+    x_store_imm(b, SZ8, mem_fpu_on_host(), 1);
+    x_patch_here(b, refused);
+    end_stub(b);
+    return start;
+}
+
+/* And back, leaving the host's as C code expects it; SCRATCH1 is kept, too. */
+static uint8_t *emit_fpu_leave_stub(struct x64_buf *b, uintptr_t function)
+{
+    uint8_t *start = b->at;
+    x_fxsave(b, mem_fpu_image());
+    x_fninit(b);
+    x_store_imm(b, SZ8, mem_fpu_on_host(), 0);
+    x_push(b, SCRATCH1);
+    for (unsigned i = 0; i < KEPT; i++)
+        x_push(b, kept[i]);
+    x_lea(b, SZ64, RDI, mem_state(0));
+    x_mov_imm64(b, RAX, function);
+    x_call_reg(b, RAX);
+    for (unsigned i = KEPT; i-- > 0;)
+        x_pop(b, kept[i]);
+    x_pop(b, SCRATCH1);
+    x_ret(b);
     return start;
 }
 
@@ -170,7 +270,10 @@ static void emit_memory_stubs(struct x64_buf *b, struct x64 *x)
         x->stubs.load_rw[size] = emit_load_stub(b, &x->env, 1u << size, true);
         x->stubs.store[size] = emit_store_stub(b, &x->env, size);
     }
-    x->stubs.segment = emit_call_stub(b, (uintptr_t)x->env.calls.segment);
+    x->stubs.segment = emit_mmu_stub(b, (uintptr_t)x->env.calls.segment);
+    x->stubs.touch = emit_mmu_stub(b, (uintptr_t)x->env.calls.touch);
+    x->stubs.fpu_enter = emit_fpu_enter_stub(b, (uintptr_t)x->env.calls.fpu_enter);
+    x->stubs.fpu_refuse = emit_call_stub(b, (uintptr_t)x->env.calls.fpu_refuse);
 }
 
 static void emit_flag_stubs(struct x64_buf *b, struct stubs *s)
@@ -185,12 +288,13 @@ static void emit_flag_stubs(struct x64_buf *b, struct stubs *s)
 void stubs_emit(struct x64 *x)
 {
     struct x64_buf b = {.at = x->cache.write};
+    x->stubs.fpu_leave = emit_fpu_leave_stub(&b, (uintptr_t)x->env.calls.fpu_leave);
     x->stubs.enter = b.at;
     emit_enter(&b);
     x->stubs.exit = b.at;
     reg_store_guest(&b);
     x->stubs.exit_stored = b.at;
-    emit_leave(&b);
+    emit_leave(&b, x->stubs.fpu_leave);
     emit_memory_stubs(&b, x);
     emit_flag_stubs(&b, &x->stubs);
     for (unsigned user = 0; user < 2; user++)

@@ -27,6 +27,13 @@ struct x64_calls {
     int64_t (*store)(void *state, uint32_t lin_addr, unsigned bytes, uint32_t value); /* 0, or -1: fault */
     /* Linear address, or -1: fault. `seg_bytes_write`: segment | bytes << 8 | write << 16. */
     int64_t (*segment)(void *state, uint32_t offset, unsigned seg_bytes_write);
+    /* Fills the TLB for an access; `bytes_write`: bytes | write << 8. The host's place of the operand (a copy, of one
+     * that crosses pages and is read), or -1: fault, or the instruction must run alone. */
+    int64_t (*touch)(void *state, uint32_t lin_addr, unsigned bytes_write);
+    /* guest_state.x87 to fpu_host.image and back. enter: -1: not now, the instruction runs alone, in C. */
+    int64_t (*fpu_enter)(void *state);
+    int64_t (*fpu_leave)(void *state);
+    int64_t (*fpu_refuse)(void *state); /* this instruction must run alone, in C; -1 */
     const ir_helper_fn *helpers;
 };
 
@@ -105,11 +112,11 @@ void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *o
 bool x64_code_keep(struct x64_code *code);
 void x64_code_free(struct x64_code *code);
 
-/* Could an empty cache hold it? */
-bool x64_fits(const struct x64 *x, const struct x64_code *code);
-/* The block that has to be evicted before the code has room; NULL: it has. It is the oldest. It may be invalid. */
-struct tb *x64_in_the_way(struct x64 *x, const struct x64_code *code);
-/* Takes the oldest block's code away: nothing continues in it any more, its tb->native is cleared. */
+/* Could an empty cache hold it? Has it room now? If not, the oldest must be evicted first. */
+bool x64_could_hold(const struct x64 *x, const struct x64_code *code);
+bool x64_has_room(struct x64 *x, const struct x64_code *code);
+/* The block whose code is the oldest in the cache, or NULL: it was dropped. Not to be asked while the cache is empty. */
+struct tb *x64_oldest(const struct x64 *x);
 void x64_evict_oldest(struct x64 *x);
 /* Places the code, which has room, and fills tb->native. */
 void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code);
@@ -119,8 +126,9 @@ struct x64_exit x64_run(struct x64 *x, void *state, const struct tb *tb);
 /* Makes slot `slot` of `from` continue in `to` directly; both compiled. The caller vouches that a control transfer
  * between them needs no check but that of the fetch TLB when they lie on different pages. */
 void x64_link(struct x64 *x, struct tb *from, unsigned slot, struct tb *to);
-/* Nothing continues in tb any more: it was invalidated. Its own code keeps its place until it is evicted. */
-void x64_unlink(struct x64 *x, struct tb *tb);
+/* The block has no host code any more, and nothing continues in it: it was invalidated, or is to be compiled anew. The code
+ * that may still be running keeps its place until its turn comes to be evicted. */
+void x64_drop(struct x64 *x, struct tb *tb);
 /* Forgets all code; the blocks themselves go, too. */
 void x64_reset(struct x64 *x);
 

@@ -12,14 +12,13 @@
 
 /* An owner's state: what struct x64_env names, somewhere. */
 struct tlb_line {
-    _Alignas(64) uint64_t tag_r;
+    _Alignas(X64_TLB_ENTRY_BYTES) uint64_t tag_r;
     uint64_t tag_w, addend;
-    uint32_t phys_page, perm;
-    uint64_t tag;
+    uint32_t phys_page, tag;
 };
 struct owner {
     struct guest_state g;
-    uint64_t generation_tag, fetch_tag, fetch_host, running_tb;
+    uint64_t fetch_tag, fetch_host, running_tb;
     uint32_t fetch_phys_page;
     struct tlb_line tlb[2][1024], itlb[2][1024];
     struct x64_jump jumps[1u << X64_JUMP_BITS];
@@ -28,6 +27,10 @@ struct owner {
 static int64_t load(void *state, uint32_t lin_addr, unsigned bytes, unsigned for_write) { return -1; }
 static int64_t store(void *state, uint32_t lin_addr, unsigned bytes, uint32_t value) { return -1; }
 static int64_t segment(void *state, uint32_t offset, unsigned seg_bytes_write) { return -1; }
+static int64_t touch(void *state, uint32_t lin_addr, unsigned bytes_write) { return -1; }
+static int64_t fpu_enter(void *state) { return -1; }
+static int64_t fpu_leave(void *state) { return -1; }
+static int64_t fpu_refuse(void *state) { return -1; }
 
 /* Addresses that differ from one another; never called. */
 static ir_helper_fn const *helper_table(void)
@@ -46,11 +49,10 @@ static struct x64 *back_end(void)
         .itlb = {offsetof(struct owner, itlb[0]), offsetof(struct owner, itlb[1])},
         .tlb_bits = 10, .tlb_entry_bytes = sizeof(struct tlb_line), .tag_r = offsetof(struct tlb_line, tag_r),
         .tag_w = offsetof(struct tlb_line, tag_w), .addend = offsetof(struct tlb_line, addend),
-        .tag = offsetof(struct tlb_line, tag), .phys_page = offsetof(struct tlb_line, phys_page),
-        .generation_tag = offsetof(struct owner, generation_tag), .fetch_tag = offsetof(struct owner, fetch_tag),
+        .phys_page = offsetof(struct tlb_line, phys_page), .fetch_tag = offsetof(struct owner, fetch_tag),
         .fetch_phys_page = offsetof(struct owner, fetch_phys_page), .fetch_host = offsetof(struct owner, fetch_host),
         .jumps = offsetof(struct owner, jumps), .running_tb = offsetof(struct owner, running_tb),
-        .calls = {load, store, segment, helper_table()},
+        .calls = {load, store, segment, touch, fpu_enter, fpu_leave, fpu_refuse, helper_table()},
     };
     if (!x)
         x = x64_create(&env, (size_t)16 << 20);
@@ -87,8 +89,14 @@ static void print_code(FILE *out, uint32_t mode, const uint8_t *bytes, unsigned 
         fputc('\n', out);
     }
     struct tb *tb = make_block(&t, mode);
+    static struct x64_compiler *compiler;
+    struct x64_code code;
+    if (!compiler)
+        compiler = x64_compiler_create(back_end());
     x64_reset(back_end());
-    cr_assert_eq(x64_compile(back_end(), tb), X64_OK);
+    x64_compile(compiler, tb, &code);
+    cr_assert(x64_has_room(back_end(), &code));
+    x64_install(back_end(), tb, &code);
     x64_disas(out, back_end(), tb, X64_DISAS_LABELS);
     free(tb);
 }

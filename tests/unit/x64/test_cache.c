@@ -1,10 +1,11 @@
 /* The ring of host code: places never overlap, the oldest goes first, and everything fits in the end. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "translator/x64/cache.h"
 
-enum { BLOCKS = 64, CACHE_BYTES = 1 << 16, RESERVED = 512, SIZE_MAX_BYTES = 9000 };
+enum { BLOCKS = 64, CACHE_BYTES = 1 << 16, RESERVED = 512, MOST = CACHE_BYTES - RESERVED - CODE_HEADER_BYTES };
 
 static struct code_cache cache;
 static struct tb blocks[BLOCKS];
@@ -23,72 +24,86 @@ static void end(void)
 
 TestSuite(code_cache, .init = start, .fini = end);
 
+/* What the cache should hold, oldest first. */
+struct expected {
+    struct tb *tb;
+    size_t place, bytes;
+};
+static struct expected queue[CACHE_BYTES / CODE_ALIGN];
+static unsigned first, last;
+
 static void check_places(void)
 {
-    size_t used = 0;
-    for (struct tb *a = cache.oldest; a; a = a->native.newer) {
-        cr_assert_geq(a->native.place, RESERVED);
-        cr_assert_leq(a->native.place + a->native.bytes, CACHE_BYTES);
-        used += a->native.bytes;
-        for (struct tb *b = a->native.newer; b; b = b->native.newer)
-            cr_assert(a->native.place + a->native.bytes <= b->native.place ||
-                      b->native.place + b->native.bytes <= a->native.place);
+    for (unsigned i = first; i < last; i++) {
+        const struct expected *a = &queue[i];
+        cr_assert_geq(a->place, RESERVED + CODE_HEADER_BYTES);
+        cr_assert_leq(a->place + a->bytes, CACHE_BYTES);
+        for (unsigned j = i + 1; j < last; j++)
+            cr_assert(a->place + a->bytes <= queue[j].place || queue[j].place + queue[j].bytes <= a->place);
     }
-    cr_assert_eq(used, cache.used);
+    cr_assert_eq(cache.blocks, last - first);
+}
+
+static void drop(void)
+{
+    cr_assert_lt(first, last, "no room in an empty cache");
+    cr_assert_eq(code_cache_oldest(&cache), queue[first].tb);
+    code_cache_drop_oldest(&cache);
+    first++;
 }
 
 static void place(struct tb *tb, size_t bytes)
 {
-    struct tb *old;
-    while ((old = code_cache_in_the_way(&cache, bytes))) {
-        cr_assert_eq(old, cache.oldest);
-        code_cache_drop_oldest(&cache);
-        cr_assert_eq(old->native.bytes, 0);
+    cr_assert(code_cache_could_hold(&cache, bytes));
+    while (!code_cache_has_room(&cache, bytes))
+        drop();
+    if (last == sizeof queue / sizeof *queue) {
+        memmove(queue, queue + first, (last - first) * sizeof *queue);
+        last -= first;
+        first = 0;
     }
-    code_cache_take(&cache, tb, bytes);
-}
-
-static struct tb *a_free_block(void)
-{
-    for (unsigned i = 0; i < BLOCKS; i++)
-        if (blocks[i].native.bytes == 0)
-            return &blocks[i];
-    code_cache_drop_oldest(&cache);
-    return a_free_block();
+    queue[last++] = (struct expected){tb, code_cache_take(&cache, tb, bytes), bytes};
 }
 
 Test(code_cache, random_sizes_for_many_rounds)
 {
     srand(1);
     for (unsigned i = 0; i < 20000; i++) {
-        place(a_free_block(), 1 + (unsigned)rand() % SIZE_MAX_BYTES);
+        place(&blocks[i % BLOCKS], 1 + (unsigned)rand() % (i % 100 ? 3000 : MOST));
         check_places();
+        if (i % 7 == 0) {
+            struct expected *given_up = &queue[first + (unsigned)rand() % (last - first)];
+            code_cache_give_up(&cache, (uint32_t)given_up->place);
+            given_up->tb = NULL;
+        }
     }
 }
 
 Test(code_cache, a_block_of_all_the_room)
 {
+    cr_assert_not(code_cache_could_hold(&cache, MOST + 1));
     place(&blocks[0], 100);
-    place(&blocks[1], CACHE_BYTES - RESERVED);
+    place(&blocks[1], MOST);
     check_places();
-    cr_assert_eq(cache.oldest, &blocks[1]);
+    cr_assert_eq(code_cache_oldest(&cache), &blocks[1]);
     place(&blocks[0], 100);
-    cr_assert_eq(cache.oldest, &blocks[0]);
+    cr_assert_eq(code_cache_oldest(&cache), &blocks[0]);
     check_places();
 }
 
 Test(code_cache, the_views_show_the_same_bytes)
 {
     place(&blocks[0], 64);
-    cache.write[blocks[0].native.place] = 0xc3;
-    cr_assert_eq(*(const uint8_t *)code_cache_exec(&cache, cache.write + blocks[0].native.place), 0xc3);
+    cache.write[queue[0].place] = 0xc3;
+    cr_assert_eq(*(const uint8_t *)code_cache_exec(&cache, cache.write + queue[0].place), 0xc3);
 }
 
 Test(code_cache, clearing_forgets_everything)
 {
     place(&blocks[0], 5000);
     code_cache_clear(&cache);
-    blocks[0].native.bytes = 0;
-    cr_assert_null(code_cache_in_the_way(&cache, CACHE_BYTES - RESERVED));
     cr_assert_eq(cache.used, 0);
+    first = last;
+    place(&blocks[0], MOST);
+    check_places();
 }

@@ -1,0 +1,281 @@
+/* fpu.c - see fpu.h.
+ *
+ * Inline: what IEEE 754 and the SDM fix. In C: transcendental instructions, FPREM, FXTRACT, decimal forms (computed in
+ * integers there), undocumented aliases, and what moves or resets the whole state. */
+#include "translator/x64/fpu.h"
+
+#include "translator/x64/flags.h"
+#include "translator/x64/mem.h"
+
+enum { ESC_D9 = 1, ESC_DA, ESC_DB, ESC_DC, ESC_DD, ESC_DE, ESC_DF }; /* escape opcode & 7 */
+enum { STORES = 0x80, CONTROL = 0x40, BYTES = 0x3f };
+enum { STACK_UP = 0xf7, STACK_DOWN = 0xf6 }; /* D9: FINCSTP, FDECSTP */
+
+/* Memory forms, by escape and ModRM.reg: bytes accessed | STORES | CONTROL (keeps FIP and its like); 0: in C. */
+static const uint8_t mem_rows[8][8] = {
+    {4, 4, 4, 4, 4, 4, 4, 4},
+    [ESC_D9] = {4, 0, 4 | STORES, 4 | STORES, 0, 2 | CONTROL, 0, 2 | STORES | CONTROL},
+    [ESC_DA] = {4, 4, 4, 4, 4, 4, 4, 4},
+    [ESC_DB] = {4, 0, 4 | STORES, 4 | STORES, 0, 10, 0, 10 | STORES},
+    [ESC_DC] = {8, 8, 8, 8, 8, 8, 8, 8},
+    [ESC_DD] = {8, 0, 8 | STORES, 8 | STORES, 0, 0, 0, 2 | STORES | CONTROL},
+    [ESC_DE] = {2, 2, 2, 2, 2, 2, 2, 2},
+    [ESC_DF] = {2, 0, 2 | STORES, 2 | STORES, 0, 8, 0, 8 | STORES},
+};
+
+/* Register forms: bit ModRM & 63. */
+#define ROW(modrm)         (UINT64_C(1) << ((modrm) & 63))
+#define ROWS(first, last)  ((ROW(last) << 1) - ROW(first))
+static const uint64_t reg_rows[8] = {
+    UINT64_MAX,
+    [ESC_D9] = ROWS(0xc0, 0xcf) | ROW(0xd0) | ROW(0xe0) | ROW(0xe1) | ROW(0xe4) | ROW(0xe5) | ROWS(0xe8, 0xee) |
+               ROW(STACK_DOWN) | ROW(STACK_UP) | ROW(0xfa) | ROW(0xfc) | ROW(0xfd),
+    [ESC_DA] = ROWS(0xc0, 0xdf) | ROW(0xe9),
+    [ESC_DB] = ROWS(0xc0, 0xdf) | ROWS(0xe8, 0xf7),
+    [ESC_DC] = ROWS(0xc0, 0xcf) | ROWS(0xe0, 0xff),
+    [ESC_DD] = ROWS(0xc0, 0xc7) | ROWS(0xd0, 0xdf) | ROWS(0xe0, 0xef),
+    [ESC_DE] = ROWS(0xc0, 0xcf) | ROW(0xd9) | ROWS(0xe0, 0xff),
+    [ESC_DF] = ROW(0xe0) | ROWS(0xe8, 0xf7),
+};
+
+static unsigned escape_of(const struct ir_op *op) { return op->imm2 >> 8 & 7; }
+static unsigned modrm_of(const struct ir_op *op) { return op->imm2 & 0xff; }
+static unsigned digit_of(const struct ir_op *op) { return op->imm2 >> 3 & 7; }
+static unsigned mem_row(const struct ir_op *op) { return mem_rows[escape_of(op)][digit_of(op)]; }
+
+static bool is_mem(const struct ir_op *op) { return op->imm == HELPER_X87_MEM; }
+static bool is_reg(const struct ir_op *op, unsigned escape, unsigned first, unsigned last)
+{
+    return !is_mem(op) && escape_of(op) == escape && modrm_of(op) >= first && modrm_of(op) <= last;
+}
+static bool is_fldcw(const struct ir_op *op) { return is_mem(op) && escape_of(op) == ESC_D9 && digit_of(op) == 5; }
+static bool is_fnop(const struct ir_op *op) { return is_reg(op, ESC_D9, 0xd0, 0xd0); }
+/* DA E9 is FUCOMPP. */
+static bool is_fcmov(const struct ir_op *op)
+{
+    return is_reg(op, ESC_DA, 0xc0, 0xdf) || is_reg(op, ESC_DB, 0xc0, 0xdf);
+}
+static bool is_compare_eflags(const struct ir_op *op)
+{
+    return is_reg(op, ESC_DB, 0xe8, 0xf7) || is_reg(op, ESC_DF, 0xe8, 0xf7);
+}
+
+/* --- what is inline --- */
+
+/* MATCH operand() in vcpu/fpu.c: where it takes slot a for the linear address. */
+static bool is_flat(const struct compile *c, unsigned seg)
+{
+    return (c->tb->mode & TB_MODE_FLAT) && seg < SEG_FS && seg != SEG_CS;
+}
+
+bool fpu_is_inline(const struct compile *c, const struct ir_op *op)
+{
+    if (op->op != IR_HELPER || c->tb->fpu_in_c || (c->tb->mode & TB_MODE_SINGLE))
+        return false;
+    switch (op->imm) {
+    case HELPER_X87_MEM: return mem_row(op) && is_flat(c, op->aux);
+    case HELPER_X87_REG: return reg_rows[escape_of(op)] & ROW(modrm_of(op));
+    default: return op->imm == HELPER_FWAIT;
+    }
+}
+
+unsigned fpu_operand_bytes(const struct ir_op *op) { return mem_row(op) & BYTES; }
+bool fpu_operand_written(const struct ir_op *op) { return mem_row(op) & STORES; }
+bool fpu_writes_eax(const struct ir_op *op) { return op->imm == HELPER_X87_REG && is_reg(op, ESC_DF, 0xe0, 0xe0); }
+
+/* --- FIP and its like --- */
+
+static struct host_mem mem_fpu(size_t field)
+{
+    return mem_state((uint32_t)(offsetof(struct guest_state, fpu_host) + field));
+}
+_Static_assert(offsetof(struct fpu_host, executed) == offsetof(struct fpu_host, fop) + 2 &&
+               offsetof(struct fpu_host, fds_seg) == offsetof(struct fpu_host, fop) + 3, "one store of 32 bits");
+
+void fpu_flush_pending(struct compile *c, const struct fpu_pending *p)
+{
+    if (!p->last)
+        return;
+    const struct tb *tb = c->tb;
+    uint32_t fop = p->last->imm2 & 0x7ff, fip = tb->lin_addr - tb->cs_base + tb->insn_offset[p->last->insn];
+    x_store_imm(&c->b, SZ32, mem_fpu(offsetof(struct fpu_host, fip)), fip);
+    if (p->last_mem) {
+        uint32_t all = fop | 1u << 16 | (uint32_t)p->last_mem->aux << 24;
+        x_store_imm(&c->b, SZ32, mem_fpu(offsetof(struct fpu_host, fop)), all);
+        return;
+    }
+    x_store_imm(&c->b, SZ16, mem_fpu(offsetof(struct fpu_host, fop)), fop);
+    x_store_imm(&c->b, SZ8, mem_fpu(offsetof(struct fpu_host, executed)), 1);
+}
+
+void fpu_flush(struct compile *c)
+{
+    fpu_flush_pending(c, &c->fpu);
+    c->fpu = (struct fpu_pending){0};
+}
+
+/* --- where the guest's x87 is --- */
+
+static uint8_t *jump_if(struct compile *c, unsigned cond)
+{
+    x_alu_mem_imm(&c->b, ALU_CMP, SZ8, mem_state(offsetof(struct guest_state, fpu_on_host)), 0);
+    return x_jcc(&c->b, cond);
+}
+
+static void far_leave(struct compile *c, const struct far_code *f)
+{
+    x_call_to(&c->b, c->x->stubs.fpu_leave);
+    x_jmp_to(&c->b, f->back);
+}
+
+void fpu_leave(struct compile *c)
+{
+    if (c->fpu_on_host) {
+        x_call_to(&c->b, c->x->stubs.fpu_leave);
+    } else {
+        struct far_code *f = far_add(c, far_leave, jump_if(c, CC_NE));
+        f->back = c->b.at;
+    }
+    c->fpu_on_host = false;
+}
+
+static void far_enter(struct compile *c, const struct far_code *f)
+{
+    x_call_to(&c->b, c->x->stubs.fpu_enter);
+    uint8_t *refused = x_jcc(&c->b, CC_S);
+    x_jmp_to(&c->b, f->back);
+    x_patch_here(&c->b, refused);
+    emit_fault_far(c, f);
+}
+
+static void fpu_enter(struct compile *c)
+{
+    if (c->fpu_on_host)
+        return;
+    struct far_code *f = far_add(c, far_enter, jump_if(c, CC_E));
+    f->back = c->b.at;
+    c->fpu_on_host = true;
+}
+
+static void far_refuse(struct compile *c, const struct far_code *f)
+{
+    x_call_to(&c->b, c->x->stubs.fpu_refuse);
+    emit_fault_far(c, f);
+}
+
+/* --- instructions --- */
+
+void emit_fpu_access(struct compile *c, const struct ir_op *op, unsigned reg, struct host_mem at)
+{
+    if (is_fldcw(op))
+        x_load(&c->b, SZ16, reg, at);
+    else
+        x_fpu_mem(&c->b, 0xd8 + escape_of(op), digit_of(op), at);
+}
+
+static struct host_mem mem_x87(size_t field)
+{
+    return mem_state((uint32_t)(offsetof(struct guest_state, x87) + field));
+}
+
+/* Inline when everything stays masked, and the precision is none that hosts may take differently (MATCH
+ * fpu_host.c). MATCH FLDCW in vcpu/fpu.c */
+static void emit_fldcw(struct compile *c, const struct ir_op *op)
+{
+    enum { KEPT = 0x1f3f, ONE = 0x40, MASKS = 0x3f, PC = 0x300, PC_RESERVED = 0x100 };
+    struct host_mem cw = mem_x87(offsetof(struct x87_state, cw));
+    unsigned reg = reg_scratch(c);
+    emit_fpu_operand(c, op, reg);
+    struct far_code *f = far_add(c, far_refuse, NULL);
+    x_mov(&c->b, SZ32, SCRATCH1, reg);
+    x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH1, MASKS);
+    x_alu_imm(&c->b, ALU_CMP, SZ32, SCRATCH1, MASKS);
+    f->from[0] = x_jcc(&c->b, CC_NE);
+    x_mov(&c->b, SZ32, SCRATCH1, reg);
+    x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH1, PC);
+    x_alu_imm(&c->b, ALU_CMP, SZ32, SCRATCH1, PC_RESERVED);
+    f->from[1] = x_jcc(&c->b, CC_E);
+    x_alu_imm(&c->b, ALU_AND, SZ32, reg, KEPT);
+    x_alu_imm(&c->b, ALU_OR, SZ32, reg, ONE);
+    x_store(&c->b, SZ16, cw, reg);
+    x_fpu_mem(&c->b, 0xd8 + ESC_D9, 5, cw);
+}
+
+static void emit_mem(struct compile *c, const struct ir_op *op)
+{
+    unsigned a = emit_fpu_operand(c, op, NO_REG);
+    if (mem_row(op) & CONTROL)
+        return;
+    emit_address(c, op, a);
+    x_store(&c->b, SZ32, mem_x87(offsetof(struct x87_state, fdp)), SCRATCH1);
+    c->fpu = (struct fpu_pending){op, op};
+}
+
+/* Comparison to EFLAGS: CF PF ZF, the others 0. C1 is cleared before, since AMD's leave it. */
+static void emit_compare_eflags(struct compile *c, const struct ir_op *op)
+{
+    flags_kill(c);
+    x_fpu_reg(&c->b, 0xd8 + ESC_D9, STACK_UP);
+    x_fpu_reg(&c->b, 0xd8 + ESC_D9, STACK_DOWN);
+    x_fpu_reg(&c->b, 0xd8 + escape_of(op), modrm_of(op));
+    x_mov(&c->b, SZ64, SCRATCH1, RAX);
+    x_lahf(&c->b);
+    x_movzx_high(&c->b, RAX, RAX);
+    x_lea(&c->b, SZ32, SCRATCH2, mem_at(RAX, -2)); /* bit 1 is always set there */
+    x_mov(&c->b, SZ64, RAX, SCRATCH1);
+    x_store(&c->b, SZ32, mem_slot(IR_CC_R), SCRATCH2);
+    flags_set(c, CC_EFLAGS, cc_in_slot(), cc_in_slot(), cc_in_slot());
+    c->b.flags_for = FLAGS_ALL;
+}
+
+/* The host's condition may be another: any of B, E, BE, P and their opposites. */
+static void emit_fcmov(struct compile *c, const struct ir_op *op)
+{
+    static const uint8_t conds[] = {CC_B, CC_E, CC_BE, CC_P}, group[] = {[CC_B >> 1] = 0, [CC_E >> 1] = 1,
+                                                                         [CC_BE >> 1] = 2, [CC_P >> 1] = 3};
+    unsigned cond = conds[modrm_of(op) >> 3 & 3] | (escape_of(op) == ESC_DB);
+    unsigned host = flags_cond(c, cond);
+    unsigned modrm = 0xc0u | (unsigned)group[host >> 1] << 3 | (modrm_of(op) & 7);
+    x_fpu_reg(&c->b, 0xd8u + (host & 1 ? ESC_DB : ESC_DA), modrm);
+}
+
+static void emit_reg(struct compile *c, const struct ir_op *op)
+{
+    if (fpu_writes_eax(op)) { /* FNSTSW AX, no pointers */
+        flags_before_write(c, RAX);
+        x_fpu_reg(&c->b, 0xd8 + ESC_DF, 0xe0);
+        return;
+    }
+    if (is_compare_eflags(op))
+        emit_compare_eflags(c, op);
+    else if (is_fcmov(op))
+        emit_fcmov(c, op);
+    else if (!is_fnop(op))
+        x_fpu_reg(&c->b, 0xd8 + escape_of(op), modrm_of(op));
+    c->fpu.last = op;
+}
+
+/* #MF is raised in C. While the x87 is on the host, nothing is pending, and the status in memory says so. */
+static void emit_fwait(struct compile *c)
+{
+    enum { ES = 0x80 };
+    x_load(&c->b, SZ8, SCRATCH1, mem_x87(offsetof(struct x87_state, sw)));
+    x_test_imm(&c->b, SZ32, SCRATCH1, ES);
+    far_add(c, far_refuse, x_jcc(&c->b, CC_NE));
+}
+
+void emit_fpu(struct compile *c, const struct ir_op *op)
+{
+    if (op->imm == HELPER_FWAIT) {
+        if (!c->fpu_on_host)
+            emit_fwait(c);
+        return;
+    }
+    fpu_enter(c);
+    if (!is_mem(op))
+        emit_reg(c, op);
+    else if (is_fldcw(op))
+        emit_fldcw(c, op);
+    else
+        emit_mem(c, op);
+}
