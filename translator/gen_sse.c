@@ -36,6 +36,13 @@ static unsigned gpr_slot(const struct insn *in, unsigned i)
     return code == OP_Gd ? in->reg : in->rm;
 }
 
+/* A pending x87 exception comes before what the segment forbids; the helper looks only later. */
+static void wait_first(struct builder *b, const struct insn *in, unsigned class)
+{
+    if ((class & SSE_IS_MMX) && in->row->sse != SSE_66_0x0f2a_ANY_RM && !seg_is_flat(b, in->seg))
+        emit_helper(b, HELPER_FWAIT);
+}
+
 static unsigned log2_bytes(unsigned bytes) { return (unsigned)__builtin_ctz(bytes); }
 
 void gen_SSE(struct builder *b, const struct insn *in)
@@ -44,8 +51,10 @@ void gen_SSE(struct builder *b, const struct insn *in)
     unsigned at = IR_ZERO;
     if (is_forbidden(b, row->class))
         return;
-    if (in->mod != 3)
+    if (in->mod != 3) {
+        wait_first(b, in, row->class);
         at = addr_slot(b, mem_addr(b, in, 0, log2_bytes(row->bytes), sse_row_stores(row)));
+    }
     struct ir_op *o = emit_helper(b, in->mod == 3 ? HELPER_SSE_REG : HELPER_SSE_MEM);
     o->imm2 = sse_op_make(in->row->sse, in->imm & 0xff);
     o->a = (uint8_t)at;

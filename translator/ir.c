@@ -71,7 +71,7 @@ int ir_cc_op(const struct ir_op *op)
 /* Helpers that change nothing but their dst. */
 static bool helper_is_pure(unsigned helper)
 {
-    return helper == HELPER_CHECK_IP || helper == HELPER_GET_SREG || helper == HELPER_SMSW || helper == HELPER_SLDT
+    return helper == HELPER_CHECK_IP || helper == HELPER_FWAIT || helper == HELPER_GET_SREG || helper == HELPER_SMSW || helper == HELPER_SLDT
            || helper == HELPER_STR;
 }
 

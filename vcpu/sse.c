@@ -22,6 +22,14 @@ static struct sse_insn insn_of(struct vcpu *v, const struct ir_op *op, bool is_m
     return (struct sse_insn){ v, op, id, &sse_rows[id], is_mem };
 }
 
+/* SDM 2 CVTPI2PD: with a memory operand it is no MMX instruction. */
+static bool is_mmx(const struct sse_insn *c)
+{
+    return (c->row->class & SSE_IS_MMX) && !(c->is_mem && c->id == SSE_66_0x0f2a_ANY_RM);
+}
+
+static bool mmx_pending(const struct sse_insn *c) { return is_mmx(c) && (c->v->g.x87.sw & FSW_ES); }
+
 /* --- registers --- */
 
 static uint8_t *xmm(const struct sse_insn *c, unsigned i) { return c->v->g.sse.xmm[i]; }
@@ -127,8 +135,6 @@ static void commit_flags(struct vcpu *v, uint32_t flags)
 
 static void commit(const struct sse_insn *c, const struct sse_io *io)
 {
-    if (c->row->class & SSE_IS_MMX)
-        mmx_enter(&c->v->g.x87);
     if (c->row->class & SSE_IS_FLAGS) {
         commit_flags(c->v, io->flags);
         return;
@@ -184,15 +190,12 @@ static bool run(const struct sse_insn *c, struct sse_io *io)
     return true;
 }
 
-static bool mmx_pending(const struct sse_insn *c)
-{
-    return (c->row->class & SSE_IS_MMX) && (c->v->g.x87.sw & FSW_ES);
-}
-
 static enum helper_result run_loaded(const struct sse_insn *c, struct sse_io *io)
 {
     load_opnd(c, io, 0);
     load_opnd(c, io, 1);
+    if (is_mmx(c)) /* an #XM comes after it */
+        mmx_enter(&c->v->g.x87);
     if (!run(c, io))
         return HELPER_FAULT;
     commit(c, io);
@@ -221,7 +224,7 @@ static enum helper_result store(const struct sse_insn *c, uint32_t lin_addr)
 {
     if (!write_operand(c->v, lin_addr, c->row->bytes, stored_bytes(c)))
         return HELPER_FAULT;
-    if (c->row->class & SSE_IS_MMX)
+    if (is_mmx(c))
         mmx_enter(&c->v->g.x87);
     return HELPER_OK;
 }
@@ -279,15 +282,15 @@ static bool masked_write(struct vcpu *v, const struct masked *m)
 
 enum helper_result helper_MASKMOV(struct vcpu *v, const struct ir_op *op)
 {
-    const bool is_mmx = op->size == 3;
+    const bool mm = op->size == 3;
     struct guest_state *g = &v->g;
-    struct masked m = { .data = is_mmx ? g->x87.r[reg_of(op)] : g->sse.xmm[reg_of(op)],
-                        .mask = is_mmx ? g->x87.r[rm_of(op)] : g->sse.xmm[rm_of(op)], .bytes = 1u << op->size };
-    if (is_mmx && (g->x87.sw & FSW_ES))
+    struct masked m = { .data = mm ? g->x87.r[reg_of(op)] : g->sse.xmm[reg_of(op)],
+                        .mask = mm ? g->x87.r[rm_of(op)] : g->sse.xmm[rm_of(op)], .bytes = 1u << op->size };
+    if (mm && (g->x87.sw & FSW_ES))
         return vcpu_raise(v, EXC_MF);
     if (!masked_check(v, op, &m) || !masked_write(v, &m))
         return HELPER_FAULT;
-    if (is_mmx)
+    if (mm)
         mmx_enter(&g->x87);
     return HELPER_OK;
 }

@@ -32,11 +32,10 @@ static void imm_PSHUFHW(struct sse_io *io, uint8_t imm)
 /* The low half from the destination, the high half from the source. */
 static void imm_SHUFPS(struct sse_io *io, uint8_t imm)
 {
-    shuffle(io->a, io->a, 2, 4, 2, imm);
-    uint8_t high[8], wide[16];
-    shuffle(wide, io->b, 4, 4, 2, imm);
-    memcpy(high, wide + 8, 8);
-    memcpy(io->a + 8, high, 8);
+    uint8_t from_b[16];
+    shuffle(io->a, io->a, 4, 4, 2, imm);
+    shuffle(from_b, io->b, 4, 4, 2, imm);
+    memcpy(io->a + 8, from_b + 8, 8);
 }
 
 static void imm_SHUFPD(struct sse_io *io, uint8_t imm)

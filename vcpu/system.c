@@ -1,8 +1,7 @@
 /* system.c - control and debug registers, MSRs, CPUID, SYSENTER and what else the kernel alone may use.
  *
- * The CPU that CPUID describes: GenuineIntel, family 6 model 5 stepping 2 (a P6 of the Pentium II kind). The
- * family's first model with an SEP bit that software trusts is 3; models from 7 on had SSE, which some software
- * infers from the model. Its feature bits say what is really there, no more: no MMX, no FXSR, no PAE, no APIC.
+ * The CPU that CPUID describes: GenuineIntel, family 6 model 13 stepping 8 (a P6 with SSE2, of the Pentium M kind, as
+ * far as the model says). Its feature bits say what is really there, no more: no PAE, no APIC, no SSE3.
  * Leaves 15H and 16H did not exist then; they tell the guest the TSC's frequency, 1 GHz of
  * virtual time, so that it need not measure it.
  *
@@ -355,11 +354,13 @@ enum helper_result helper_SYSEXIT(struct vcpu *v, const struct ir_op *op)
 #define CPUID_BASIC_MAX 0x16u
 #define CPUID_EXTENDED 0x80000000u
 #define CPUID_EXTENDED_MAX 0x80000004u
-#define CPUID_SIGNATURE 0x652u /* family 6, model 5, stepping 2 */
+#define CPUID_SIGNATURE 0x6d8u /* family 6, model 13, stepping 8 */
+#define CPUID_CLFLUSH_LINE (64u / 8 << 8) /* EBX of leaf 1: 64 bytes */
 enum { CPUID_FPU = 1u << 0, CPUID_DE = 1u << 2, CPUID_PSE = 1u << 3, CPUID_TSC = 1u << 4, CPUID_MSR = 1u << 5,
-       CPUID_CX8 = 1u << 8, CPUID_SEP = 1u << 11, CPUID_PGE = 1u << 13, CPUID_CMOV = 1u << 15 };
+       CPUID_CX8 = 1u << 8, CPUID_SEP = 1u << 11, CPUID_PGE = 1u << 13, CPUID_CMOV = 1u << 15, CPUID_CLFSH = 1u << 19,
+       CPUID_MMX = 1u << 23, CPUID_FXSR = 1u << 24, CPUID_SSE = 1u << 25, CPUID_SSE2 = 1u << 26 };
 #define CPUID_FEATURES (CPUID_FPU | CPUID_DE | CPUID_PSE | CPUID_TSC | CPUID_MSR | CPUID_CX8 | CPUID_SEP | CPUID_PGE \
-                        | CPUID_CMOV)
+                        | CPUID_CMOV | CPUID_CLFSH | CPUID_MMX | CPUID_FXSR | CPUID_SSE | CPUID_SSE2)
 
 struct cpuid_regs { uint32_t eax, ebx, ecx, edx; };
 
@@ -367,9 +368,9 @@ static struct cpuid_regs cpuid_basic(uint32_t leaf)
 {
     switch (leaf) {
     case 0: return (struct cpuid_regs){CPUID_BASIC_MAX, 0x756e6547, 0x6c65746e, 0x49656e69}; /* GenuineIntel */
-    case 1: return (struct cpuid_regs){CPUID_SIGNATURE, 0, 0, CPUID_FEATURES};
-    /* TLBs and caches of a Pentium II: 16 + 16 KB L1, 512 KB L2 (SDM 2 table 3-12). */
-    case 2: return (struct cpuid_regs){0x03020101, 0, 0, 0x0c040843};
+    case 1: return (struct cpuid_regs){CPUID_SIGNATURE, CPUID_CLFLUSH_LINE, 0, CPUID_FEATURES};
+    /* TLBs and caches: 32 + 32 KB L1, 2 MB L2, 64-byte lines (SDM 2 table 3-12). */
+    case 2: return (struct cpuid_regs){0x02b3b001, 0xf0, 0, 0x2c04307d};
     case 0x15: return (struct cpuid_regs){1, 1, 1000000000, 0}; /* TSC = crystal * 1 / 1, crystal 1 GHz */
     case 0x16: return (struct cpuid_regs){1000, 1000, 100, 0};  /* base, maximum, bus in MHz */
     default: return (struct cpuid_regs){0, 0, 0, 0};

@@ -154,11 +154,14 @@ static void set_state(const struct cpu_image *in)
     g->cr3 = TABLES;
     g->cr0 = CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP;
     g->cr2 = 0;
+    g->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
     g->cpl = 3, g->halted = 0, g->int_shadow = 0;
     for (unsigned i = 0; i < 8; i++)
         memcpy(g->x87.r[i], in->fpu.r[i], 10);
     g->x87.fip = g->x87.fdp = g->x87.fop = g->x87.fcs = g->x87.fds = 0;
     g->x87.cw = in->fpu.cw, g->x87.sw = in->fpu.sw, g->x87.empty = in->fpu.empty;
+    memcpy(g->sse.xmm, in->sse.xmm, sizeof in->sse.xmm);
+    g->sse.mxcsr = in->sse.mxcsr;
 }
 
 static void get_state(struct test_result *r)
@@ -176,6 +179,8 @@ static void get_state(struct test_result *r)
     for (unsigned i = 0; i < 8; i++)
         memcpy(r->out.fpu.r[i], g->x87.r[i], 10);
     r->out.fpu.cw = g->x87.cw, r->out.fpu.sw = g->x87.sw, r->out.fpu.empty = g->x87.empty;
+    memcpy(r->out.sse.xmm, g->sse.xmm, sizeof g->sse.xmm);
+    r->out.sse.mxcsr = g->sse.mxcsr;
 }
 
 void emulated_run(const struct test_case *c, struct test_result *r)

@@ -6,23 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/oracle/gen_float.h"
+#include "tests/oracle/gen_sse.h"
 #include "translator/decode.h"
+#include "translator/sse.h"
 
 enum x87_class { LOADSTORE, ARITH, COMPARE, STACK, TRANSCENDENTAL, CONTROL, NOWAIT, ENV, ENV_NOWAIT };
-
-uint64_t gen_random(struct gen *g)
-{
-    g->seed += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = g->seed;
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-static uint32_t below(struct gen *g, uint32_t n)
-{
-    return (uint32_t)(gen_random(g) % n);
-}
 
 static bool is_fs_gs(const struct insn_row *r)
 {
@@ -54,6 +43,8 @@ static const char *exclusion(const struct insn_row *r)
         if (!strcmp(r->mnemonic, "POP_SREG") && !is_fs_gs(r))
             return NULL;
         return "loads FS or GS (the test's own thread pointer), or a random far pointer";
+    case T_SSE:
+        return sse_exclusion(r);
     default:
         return NULL;
     }
@@ -88,8 +79,11 @@ void gen_init(struct gen *g, uint64_t seed)
     for (unsigned i = 0; i < insn_row_count; i++) {
         const struct insn_row *r = &insn_rows[i];
         struct oracle_row row = {.opcode = r->opcode, .reg = r->reg, .span = r->span, .modrm = -1, .test = r->test,
-                                 .undefined = r->undefined, .mnemonic = r->mnemonic, .excluded = exclusion(r)};
-        if (r->reg == ANY)
+                                 .undefined = r->undefined, .mnemonic = r->mnemonic, .excluded = exclusion(r),
+                                 .prefix = r->prefix, .form = r->attr & (A_MEM | A_REG), .sse = r->sse};
+        if (r->test == T_SSE)
+            sse_row_name(r, row.name, sizeof row.name);
+        else if (r->reg == ANY)
             snprintf(row.name, sizeof row.name, "%02x %s", r->opcode, r->mnemonic);
         else
             snprintf(row.name, sizeof row.name, "%02x/%d %s", r->opcode, r->reg, r->mnemonic);
@@ -111,66 +105,25 @@ void gen_end(struct gen *g)
 
 static uint32_t data_pointer(struct gen *g)
 {
-    uint32_t r = below(g, 16);
+    uint32_t r = gen_below(g, 16);
     if (r == 0) /* around a page boundary or an end */
-        return DATA_BASE + 4096 * below(g, DATA_PAGES + RO_PAGES + 1) - 16 + below(g, 32);
+        return DATA_BASE + 4096 * gen_below(g, DATA_PAGES + RO_PAGES + 1) - 16 + gen_below(g, 32);
     if (r == 1)
-        return DATA_BASE + DATA_PAGES * 4096 + below(g, 4000); /* read-only */
-    return DATA_BASE + 64 + below(g, DATA_PAGES * 4096 - 512);
+        return DATA_BASE + DATA_PAGES * 4096 + gen_below(g, 4000); /* read-only */
+    return DATA_BASE + 64 + gen_below(g, DATA_PAGES * 4096 - 512);
 }
 
 static uint32_t random_value(struct gen *g)
 {
     static const uint32_t corner[] = {0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffffe, 31, 32, 33};
-    switch (below(g, 4)) {
+    switch (gen_below(g, 4)) {
     case 0:
-        return corner[below(g, sizeof corner / sizeof *corner)];
+        return corner[gen_below(g, sizeof corner / sizeof *corner)];
     case 1:
-        return below(g, 256);
+        return gen_below(g, 256);
     default:
         return (uint32_t)gen_random(g);
     }
-}
-
-/* 80-bit values with every class of number represented. */
-static void random_float(struct gen *g, uint8_t *p)
-{
-    uint64_t m = gen_random(g) | UINT64_C(1) << 63;
-    uint16_t e = (uint16_t)(0x3fff - 40 + below(g, 80));
-    switch (below(g, 12)) {
-    case 0: m = 0, e = 0; break;
-    case 1: m = UINT64_C(1) << 63, e = 0x7fff; break;
-    case 2: e = 0x7fff; break;                            /* NaN */
-    case 3: m &= ~(UINT64_C(1) << 62), e = 0x7fff; break; /* SNaN mostly */
-    case 4: m &= ~(UINT64_C(1) << 63), e = 0; break;      /* denormal */
-    case 5: e = 0; break;                                 /* pseudo-denormal */
-    case 6: m &= ~(UINT64_C(1) << 63); break;             /* unnormal */
-    case 7: e = (uint16_t)below(g, 0x7fff); break;
-    case 8: m = UINT64_C(1) << 63; break;
-    case 9: m = (UINT64_C(1) << 63) | gen_random(g) << 40; e = 0x3fff + below(g, 64); break;
-    default: break;
-    }
-    e |= (uint16_t)(below(g, 2) << 15);
-    memcpy(p, &m, 8), memcpy(p + 8, &e, 2);
-}
-
-static void random_fpu(struct gen *g, struct fpu_image *f, bool x87)
-{
-    memset(f, 0, sizeof *f);
-    f->cw = 0x37f, f->empty = 0xff;
-    if (!x87)
-        return;
-    f->cw = (uint16_t)(0x40 | (below(g, 3) ? 0x3f : below(g, 64)) | below(g, 4) << 8 | below(g, 4) << 10);
-    if ((f->cw >> 8 & 3) == 1)
-        f->cw |= 0x300; /* reserved precision */
-    f->sw = (uint16_t)(below(g, 8) << 11 | below(g, 2) << 8 | below(g, 2) << 9 | below(g, 2) << 10 | below(g, 2) << 14);
-    if (below(g, 4) == 0)
-        f->sw |= (uint16_t)below(g, 128);
-    if (f->sw & ~f->cw & 0x3f)
-        f->sw |= 0x8080; /* ES and B follow from the rest */
-    f->empty = below(g, 3) ? 0 : (uint8_t)gen_random(g);
-    for (unsigned i = 0; i < 8; i++)
-        random_float(g, f->r[i]);
 }
 
 /* Random bytes, with floating-point numbers strewn in for x87 rows. */
@@ -182,50 +135,59 @@ static void random_data(struct gen *g, struct test_case *c, bool x87)
         memcpy(c->data + i, &v, 8);
     }
     for (unsigned i = 0; x87 && i < 200; i++)
-        random_float(g, c->data + below(g, DATA_BYTES - 16));
+        random_float(g, c->data + gen_below(g, DATA_BYTES - 16));
 }
 
-static void random_state(struct gen *g, struct test_case *c, bool x87)
+/* T_X87, T_SSE: with such operands; T_ALL: without. */
+static void random_state(struct gen *g, struct test_case *c, const struct oracle_row *row)
 {
+    const bool x87 = row && row->test == T_X87;
     memset(&c->in, 0, sizeof c->in);
     for (unsigned i = 0; i < 8; i++)
-        c->in.gpr[i] = below(g, 2) ? data_pointer(g) : random_value(g);
-    c->in.gpr[4] = DATA_BASE + 1024 + below(g, DATA_PAGES * 4096 - 2048);
-    if (below(g, 4))
+        c->in.gpr[i] = gen_below(g, 2) ? data_pointer(g) : random_value(g);
+    c->in.gpr[4] = DATA_BASE + 1024 + gen_below(g, DATA_PAGES * 4096 - 2048);
+    if (gen_below(g, 4))
         c->in.gpr[4] &= ~3u;
     c->in.eip = CODE_START;
     c->in.eflags = (uint32_t)gen_random(g) & FLAGS_ARITH; /* sigreturn keeps ID */
-    if (below(g, 8) == 0)
+    if (gen_below(g, 8) == 0)
         c->in.eflags |= FLAG_DF;
     random_fpu(g, &c->in.fpu, x87);
     random_data(g, c, x87);
+    c->in.sse.mxcsr = MXCSR_INIT;
+    if (!row || row->test == T_SSE)
+        sse_random_state(g, c, row);
 }
 
 /* Appends one encoding of the row at c->code[at]; returns its length, 0: not this draw. */
 static unsigned encode(struct gen *g, const struct oracle_row *row, uint8_t *p, struct insn *in)
 {
     unsigned n = 0;
-    bool string = row->test == T_STRING || row->test == T_IO;
-    if (row->test != T_SIZE32 && below(g, 4) == 0)
+    bool string = row->test == T_STRING || row->test == T_IO, sse = row->test == T_SSE;
+    if (sse)
+        n = sse_prefixes(g, row, p);
+    else if (row->test != T_SIZE32 && gen_below(g, 4) == 0)
         p[n++] = 0x66;
-    if (below(g, 40) == 0)
+    if (gen_below(g, 40) == 0)
         p[n++] = 0x67;
-    if (below(g, 30) == 0)
+    if (gen_below(g, 30) == 0)
         p[n++] = 0xf0;
-    if (row->test != T_NOREP && row->test != T_JUMP && below(g, string ? 2 : 40) == 0) /* LOOPcc: REP is undefined */
-        p[n++] = below(g, 2) ? 0xf2 : 0xf3;
-    if (below(g, 20) == 0)
-        p[n++] = (uint8_t[]){0x26, 0x2e, 0x36, 0x3e}[below(g, 4)];
+    if (row->test != T_NOREP && row->test != T_JUMP && !sse && gen_below(g, string ? 2 : 40) == 0) /* LOOPcc: REP is undefined */
+        p[n++] = gen_below(g, 2) ? 0xf2 : 0xf3;
+    if (gen_below(g, 20) == 0)
+        p[n++] = (uint8_t[]){0x26, 0x2e, 0x36, 0x3e}[gen_below(g, 4)];
     if (row->opcode > 0xff)
         p[n++] = 0x0f;
-    p[n++] = (uint8_t)(row->opcode + (row->x87 ? 0 : below(g, row->span)));
+    p[n++] = (uint8_t)(row->opcode + (row->x87 ? 0 : gen_below(g, row->span)));
     for (unsigned i = 0; i < 11; i++)
         p[n + i] = (uint8_t)gen_random(g);
     if (row->modrm >= 0)
-        p[n] = (uint8_t)(row->modrm + below(g, row->span));
+        p[n] = (uint8_t)(row->modrm + gen_below(g, row->span));
     else if (row->reg >= 0)
         p[n] = (uint8_t)((p[n] & 0xc7) | row->reg << 3);
-    if (row->x87 && row->modrm < 0 && p[n] >= 0xc0)
+    if (row->form == A_REG)
+        p[n] |= 0xc0;
+    if (((row->x87 && row->modrm < 0) || row->form == A_MEM) && p[n] >= 0xc0)
         p[n] = (uint8_t)(p[n] & 0x3f) | 0x80;
     memset(in, 0, sizeof *in);
     enum decode_result r = decode_insn(p, INSN_BYTES_MAX, true, in);
@@ -239,11 +201,13 @@ static bool has_memory(const struct insn *in)
 }
 
 /* Moves the base register (or the displacement's bytes) so that the operand lies in the data pages. */
-static void steer(struct gen *g, struct test_case *c, const struct insn *in, uint8_t *p)
+static void steer(struct gen *g, struct test_case *c, const struct insn *in, const struct oracle_row *row, uint8_t *p)
 {
-    if (!has_memory(in) || in->addrsize != 2 || below(g, 10) == 0)
+    if (!has_memory(in) || in->addrsize != 2 || gen_below(g, 10) == 0)
         return;
     uint32_t target = data_pointer(g);
+    if (row->test == T_SSE)
+        target = sse_place_operand(g, c, row, target);
     uint32_t index = in->index < 8 ? c->in.gpr[in->index] << in->scale : 0;
     if (in->base < 8 && in->base != 4 && in->base != in->index) {
         c->in.gpr[in->base] = target - index - in->disp;
@@ -291,7 +255,7 @@ static uint32_t shift_undefined(const struct oracle_row *row, const struct test_
 /* Selectors that mean the same to the host's tables and the emulator's. */
 static uint16_t selector(struct gen *g)
 {
-    return (uint16_t[]){0x2b, 0x23, 0, 3, 0xfff8, 0x2b, 0xeeeb, 0x2b}[below(g, 8)];
+    return (uint16_t[]){0x2b, 0x23, 0, 3, 0xfff8, 0x2b, 0xeeeb, 0x2b}[gen_below(g, 8)];
 }
 
 static void put_stack(struct test_case *c, uint32_t v)
@@ -317,17 +281,17 @@ static bool prepare(struct gen *g, const struct oracle_row *row, struct test_cas
     switch (row->test) {
     case T_STRING:
         c->in.gpr[6] = data_pointer(g), c->in.gpr[7] = data_pointer(g);
-        c->in.gpr[1] = in->addrsize == 2 ? below(g, 300) : c->in.gpr[1] & 0xff;
+        c->in.gpr[1] = in->addrsize == 2 ? gen_below(g, 300) : c->in.gpr[1] & 0xff;
         break;
     case T_JUMP:
         if (in->opsize == 2 && in->length >= 5 && (p[in->length - 5] == 0xe8 || p[in->length - 5] == 0xe9 || in->opcode >= 0xf80)) {
-            int32_t d = (int32_t)below(g, 1800) - 900;
+            int32_t d = (int32_t)gen_below(g, 1800) - 900;
             memcpy(p + in->length - 4, &d, 4);
         }
         if (in->opcode == 0xc3 || in->opcode == 0xc2)
-            put_stack(c, CODE_BASE + below(g, CODE_BYTES));
+            put_stack(c, CODE_BASE + gen_below(g, CODE_BYTES));
         if (in->opcode == 0xff && in->mod == 3 && in->rm != 4)
-            c->in.gpr[in->rm] = CODE_BASE + below(g, CODE_BYTES);
+            c->in.gpr[in->rm] = CODE_BASE + gen_below(g, CODE_BYTES);
         return decode_insn(p, INSN_BYTES_MAX, true, &again) == DECODE_OK && !jumps_to_itself(c, &again);
     case T_TRAP:
         if (in->opcode == 0xcd && (p[in->length - 1] == 0x80))
@@ -342,6 +306,8 @@ static bool prepare(struct gen *g, const struct oracle_row *row, struct test_cas
         if (!strcmp(row->mnemonic, "POP_SREG"))
             put_stack(c, selector(g));
         break;
+    case T_SSE:
+        return sse_prepare(g, row, c, in, p);
     default:
         break;
     }
@@ -350,23 +316,24 @@ static bool prepare(struct gen *g, const struct oracle_row *row, struct test_cas
         put_stack(c, v);
     }
     if (in->opcode == 0xc8)
-        c->in.gpr[5] = DATA_BASE + 1024 + below(g, 8192);
+        c->in.gpr[5] = DATA_BASE + 1024 + gen_below(g, 8192);
     return true;
 }
 
 bool gen_single(struct gen *g, const struct oracle_row *row, struct test_case *c, struct undefined *u)
 {
     struct insn in;
-    random_state(g, c, row->test == T_X87);
+    random_state(g, c, row);
     memset(c->code, 0xcc, sizeof c->code);
     c->code_bytes = encode(g, row, c->code, &in);
     if (!c->code_bytes)
         return false;
-    steer(g, c, &in, c->code);
+    steer(g, c, &in, row, c->code);
     if (!prepare(g, row, c, &in, c->code))
         return false;
     memset(c->code + c->code_bytes, 0xcc, sizeof c->code - c->code_bytes);
     *u = (struct undefined){.flags = row->undefined & U_ALL, .fault_writes = in.opcode == 0xc8 || in.opcode == 0x60};
+    u->mxcsr_mask = sse_mxcsr_mask(row, c);
     if (row->undefined)
         u->flags = shift_undefined(row, c, &in, row->undefined, &u->result) & U_ALL;
     return true;
@@ -375,19 +342,19 @@ bool gen_single(struct gen *g, const struct oracle_row *row, struct test_case *c
 bool gen_sequence(struct gen *g, struct test_case *c)
 {
     struct insn in;
-    unsigned want = 2 + below(g, 5), n = 0;
-    random_state(g, c, false);
+    unsigned want = 2 + gen_below(g, 5), n = 0;
+    random_state(g, c, NULL);
     c->code_bytes = 0;
     memset(c->code, 0xcc, sizeof c->code);
     while (n < want) {
-        const struct oracle_row *row = &g->rows[below(g, g->nrows)];
+        const struct oracle_row *row = &g->rows[gen_below(g, g->nrows)];
         uint8_t *p = c->code + c->code_bytes;
-        if (row->excluded || row->undefined || (row->test != T_ALL && row->test != T_STACK) || !strcmp(row->mnemonic, "POPF") || !strcmp(row->mnemonic, "ENTER") || !strcmp(row->mnemonic, "PUSHA"))
+        if (row->excluded || row->undefined || (row->test != T_ALL && row->test != T_STACK && row->test != T_SSE) || sse_is_alone(row) || !strcmp(row->mnemonic, "POPF") || !strcmp(row->mnemonic, "ENTER") || !strcmp(row->mnemonic, "PUSHA"))
             continue;
         unsigned bytes = encode(g, row, p, &in);
         if (!bytes)
             continue;
-        steer(g, c, &in, p);
+        steer(g, c, &in, row, p);
         c->code_bytes += bytes;
         n++;
     }

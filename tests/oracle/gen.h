@@ -1,4 +1,4 @@
-/* gen.h - random cases from the instruction tables (insns.def, insns_x87.def).
+/* gen.h - random cases from the instruction tables (insns.def, insns_x87.def, insns_sse.def).
  * Threads: one; deterministic for a seed. */
 #ifndef TANDEM_TESTS_ORACLE_GEN_H
 #define TANDEM_TESTS_ORACLE_GEN_H
@@ -15,6 +15,9 @@ struct oracle_row {
     int16_t modrm;          /* x87 register forms: first ModRM byte, else -1 */
     uint8_t test;           /* enum insn_test */
     bool x87, x87_compare, x87_env;
+    uint8_t prefix;         /* insns_sse.def: enum simd_prefix */
+    uint16_t form;          /* A_MEM, A_REG: which ModRM.mod */
+    uint16_t sse;           /* enum sse_id */
     uint32_t undefined;     /* U_* */
     const char *mnemonic;
     uint64_t cases, completed, faulted; /* filled by the driver */
@@ -32,6 +35,7 @@ struct undefined {
     bool result;      /* registers and memory too (shift counts beyond the operand) */
     bool fault_writes; /* ENTER, PUSHA: a CPU may have written part of the frame before the fault */
     uint16_t fsw;     /* x87 status word bits */
+    uint32_t mxcsr_mask; /* FXSAVE: address of MXCSR_MASK, 0: none */
 };
 
 void gen_init(struct gen *g, uint64_t seed);

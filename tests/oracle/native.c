@@ -47,6 +47,18 @@ static void fpu_from_fxsave(struct fpu_image *f, const struct _libc_fpstate *fx)
         memcpy(f->r[(top + i) & 7], &fx->_st[i], 10);
 }
 
+static void sse_to_fxsave(const struct sse_image *s, struct _libc_fpstate *fx)
+{
+    fx->mxcsr = s->mxcsr;
+    memcpy(fx->_xmm, s->xmm, sizeof s->xmm);
+}
+
+static void sse_from_fxsave(struct sse_image *s, const struct _libc_fpstate *fx)
+{
+    s->mxcsr = fx->mxcsr;
+    memcpy(s->xmm, fx->_xmm, sizeof s->xmm);
+}
+
 /* The XSAVE header behind the legacy area says which parts the kernel restores: force x87 and SSE. */
 static void mark_legacy_state(struct _libc_fpstate *fx)
 {
@@ -73,6 +85,7 @@ static void enter_case(int sig, siginfo_t *info, void *context)
     g[REG_EFL] = current->in.eflags | 0x202;
     g[REG_CSGSFS] = (g[REG_CSGSFS] & ~INT64_C(0xffff)) | USER32_CS;
     fpu_to_fxsave(&current->in.fpu, uc->uc_mcontext.fpregs);
+    sse_to_fxsave(&current->in.sse, uc->uc_mcontext.fpregs);
     mark_legacy_state(uc->uc_mcontext.fpregs);
 }
 
@@ -94,6 +107,7 @@ static void leave_case(int sig, siginfo_t *info, void *context)
     result->cr2 = result->vector == 14 ? (uint32_t)g[REG_CR2] : 0;
     result->fetch_fault = result->vector == 14 && (result->error & 0x10);
     fpu_from_fxsave(&result->out.fpu, uc->uc_mcontext.fpregs);
+    sse_from_fxsave(&result->out.sse, uc->uc_mcontext.fpregs);
     memcpy(g, saved_gregs, sizeof saved_gregs);
     uint8_t *fx = (uint8_t *)uc->uc_mcontext.fpregs;
     memcpy(fx, &saved_fpu, 464); /* not the software bytes behind it */

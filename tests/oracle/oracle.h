@@ -3,7 +3,7 @@
  * Both sides see the same linear addresses: a code page, data pages (the last one read-only), nothing
  * else below 4 GiB. A case starts with all registers given and ends with an exception: INT3 behind
  * the instructions when nothing faulted earlier. What is compared: vector, error code, CR2, eip, GPRs,
- * defined flags, the data pages, the x87 state.
+ * defined flags, the data pages, the x87, MMX and SSE state.
  * Threads: one. */
 #ifndef TANDEM_TESTS_ORACLE_H
 #define TANDEM_TESTS_ORACLE_H
@@ -26,10 +26,16 @@ struct fpu_image { /* FNSAVE-like, in TOP-independent order as struct x87_state 
     uint8_t empty;
 };
 
+struct sse_image {
+    uint8_t xmm[8][16];
+    uint32_t mxcsr;
+};
+
 struct cpu_image {
     uint32_t gpr[8]; /* EAX ECX EDX EBX ESP EBP ESI EDI */
     uint32_t eip, eflags;
-    struct fpu_image fpu;
+    struct fpu_image fpu; /* the MMX registers too */
+    struct sse_image sse;
 };
 
 struct test_case {

@@ -154,6 +154,20 @@ Test(blocks, privilege_and_mode)
     expect_raise(&out, 0, 7);
     translate(&out, FLAT32 | TB_MODE_WAIT_NM, ~0u, "\x9b", 1);
     expect_raise(&out, 0, 7);
+    translate(&out, FLAT32 | TB_MODE_SSE_UD, ~0u, "\x0f\x58\xc1", 3); /* addps xmm0, xmm1 */
+    expect_raise(&out, 0, 6);
+    translate(&out, FLAT32 | TB_MODE_TS_NM, ~0u, "\x0f\x58\xc1", 3);
+    expect_raise(&out, 0, 7);
+    translate(&out, FLAT32 | TB_MODE_SSE_UD, ~0u, "\x0f\xfc\xc1\x0f\x0b", 5); /* paddb mm0, mm1; ud2 */
+    expect_raise(&out, 1, 6);
+    translate(&out, FLAT32 | TB_MODE_MMX_UD | TB_MODE_TS_NM, ~0u, "\x0f\xfc\xc1", 3);
+    expect_raise(&out, 0, 6);
+    translate(&out, FLAT32 | TB_MODE_FPU_NM | TB_MODE_SSE_UD, ~0u, "\x0f\xae\x00", 3); /* fxsave [eax] */
+    expect_raise(&out, 0, 7);
+    translate(&out, FLAT32, ~0u, "\xf0\x0f\x58\x00", 4); /* lock addps */
+    expect_raise(&out, 0, 6);
+    translate(&out, FLAT32, ~0u, "\xf3\x0f\x54\xc1", 4); /* no such prefix for andps */
+    expect_raise(&out, 0, 6);
     translate(&out, FLAT32, ~0u, "\xf0\x01\xd8", 3); /* lock add eax, ebx */
     expect_raise(&out, 0, 6);
 }
@@ -177,12 +191,15 @@ Test(blocks, a_end_rows)
         const struct insn_row *row = &insn_rows[i];
         uint8_t code[32];
         unsigned n = 0;
+        static const uint8_t prefix[PFX_COUNT] = { 0, 0x66, 0xf3, 0xf2 };
         memset(code, 0x90, sizeof code);
+        if (row->prefix != PFX_NP)
+            code[n++] = prefix[row->prefix];
         if (row->opcode > 0xff)
             code[n++] = 0x0f;
         code[n++] = (uint8_t)row->opcode;
         code[n] = (uint8_t)((row->attr & A_MEM ? 0 : 0xc0) | (row->reg < 0 ? 0 : row->reg) << 3);
-        for (unsigned form = 0; form < 2; form++, code[n] &= 0x3f) {
+        for (unsigned form = 0; form < (row->attr & A_REG ? 1 : 2); form++, code[n] &= 0x3f) {
             const struct translate_request req = { .eip = 0x1000, .cs_limit = ~0u, .mode = FLAT32, .code = code,
                 .code_bytes = sizeof code, .insns_max = TB_INSNS_MAX };
             cr_assert_eq(translate_block(&req, &out), TRANSLATE_OK);

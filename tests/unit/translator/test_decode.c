@@ -107,19 +107,32 @@ static unsigned compare_random(bool code32, uint64_t seed, uint64_t count)
 Test(decode, agrees_with_zydis_32) { cr_assert_eq(compare_random(true, 0x1234567, test_scale(3000000)), 0); }
 Test(decode, agrees_with_zydis_16) { cr_assert_eq(compare_random(false, 0x7654321, test_scale(2000000)), 0); }
 
-/* Every opcode with every ModRM byte. */
-static unsigned compare_all(bool code32)
+/* Every opcode with every ModRM byte, behind the prefixes. */
+static unsigned compare_all_after(const char *prefixes, bool code32)
 {
+    const size_t n = strlen(prefixes);
     ZydisDecoder d;
     unsigned bad = 0;
     init(&d, code32);
     for (unsigned map = 0; map < 2; map++)
         for (unsigned i = 0; i < 0x10000; i++) {
-            uint8_t bytes[INSN_BYTES_MAX] = { 0x0f };
-            bytes[map] = (uint8_t)(i >> 8);
-            bytes[map + 1] = (uint8_t)i;
+            uint8_t bytes[INSN_BYTES_MAX] = { 0 };
+            memcpy(bytes, prefixes, n);
+            bytes[n] = 0x0f;
+            bytes[n + map] = (uint8_t)(i >> 8);
+            bytes[n + map + 1] = (uint8_t)i;
             bad += compare(&d, bytes, code32);
         }
+    return bad;
+}
+
+/* Mandatory prefixes: F2 and F3 win over 66, the last of them over the other. */
+static unsigned compare_all(bool code32)
+{
+    static const char *const prefixes[] = { "", "\x66", "\xf3", "\xf2", "\x66\xf3", "\xf2\x66", "\xf2\xf3", "\xf3\xf2" };
+    unsigned bad = 0;
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        bad += compare_all_after(prefixes[i], code32);
     return bad;
 }
 
