@@ -42,7 +42,7 @@ void vcpu_destroy(struct vcpu *v)
 /* --- reset: SDM 3A table 9-1 --- */
 
 #define RESET_CR0 (CR0_CD | CR0_NW | CR0_ET)
-#define RESET_EDX 0x6d8u    /* family, model, stepping; MATCH CPUID_SIGNATURE (system.c) */
+#define RESET_EDX 0x695u    /* family, model, stepping; MATCH CPUID_SIGNATURE (system.c) */
 #define SEG_RESET_DATA 0x93 /* present, writable, accessed */
 
 static void segments_reset(struct guest_state *g)

@@ -1,9 +1,9 @@
 /* system.c - control and debug registers, MSRs, CPUID, SYSENTER and what else the kernel alone may use.
  *
- * The CPU that CPUID describes: GenuineIntel, family 6 model 13 stepping 8 (a P6 with SSE2, of the Pentium M kind, as
- * far as the model says). Its feature bits say what is really there, no more: no PAE, no APIC, no SSE3.
- * Leaves 15H and 16H did not exist then; they tell the guest the TSC's frequency, 1 GHz of
- * virtual time, so that it need not measure it.
+ * The CPU that CPUID describes: GenuineIntel, family 6 model 9 stepping 5 (a P6 with SSE2 and without PAE, as the first
+ * Pentium M was). Its feature bits say what is really there, no more: no PAE, no APIC, no SSE3. From model
+ * 13 on, kernels read IA32_MISC_ENABLE, which is not here. Leaves 15H and 16H did not exist then; they tell the
+ * guest the frequency of the TSC, 1 GHz of virtual time, so that it need not measure it.
  *
  * NOT MODELLED: #AC (CR0.AM is stored only); CD and NW (no caches); performance counters; microcode updates;
  * VME and PVI (CR4 bits 0 and 1: #GP); MTRRs, APIC, machine checks (no MSR: #GP). */
@@ -354,7 +354,7 @@ enum helper_result helper_SYSEXIT(struct vcpu *v, const struct ir_op *op)
 #define CPUID_BASIC_MAX 0x16u
 #define CPUID_EXTENDED 0x80000000u
 #define CPUID_EXTENDED_MAX 0x80000004u
-#define CPUID_SIGNATURE 0x6d8u /* family 6, model 13, stepping 8 */
+#define CPUID_SIGNATURE 0x695u /* family 6, model 9, stepping 5 */
 #define CPUID_CLFLUSH_LINE (64u / 8 << 8) /* EBX of leaf 1: 64 bytes */
 enum { CPUID_FPU = 1u << 0, CPUID_DE = 1u << 2, CPUID_PSE = 1u << 3, CPUID_TSC = 1u << 4, CPUID_MSR = 1u << 5,
        CPUID_CX8 = 1u << 8, CPUID_SEP = 1u << 11, CPUID_PGE = 1u << 13, CPUID_CMOV = 1u << 15, CPUID_CLFSH = 1u << 19,
@@ -369,8 +369,8 @@ static struct cpuid_regs cpuid_basic(uint32_t leaf)
     switch (leaf) {
     case 0: return (struct cpuid_regs){CPUID_BASIC_MAX, 0x756e6547, 0x6c65746e, 0x49656e69}; /* GenuineIntel */
     case 1: return (struct cpuid_regs){CPUID_SIGNATURE, CPUID_CLFLUSH_LINE, 0, CPUID_FEATURES};
-    /* TLBs and caches: 32 + 32 KB L1, 2 MB L2, 64-byte lines (SDM 2 table 3-12). */
-    case 2: return (struct cpuid_regs){0x02b3b001, 0xf0, 0, 0x2c04307d};
+    /* TLBs and caches: 32 + 32 KB L1, 1 MB L2, 64-byte lines (SDM 2 table 3-12). */
+    case 2: return (struct cpuid_regs){0x02b3b001, 0xf0, 0, 0x2c04307c};
     case 0x15: return (struct cpuid_regs){1, 1, 1000000000, 0}; /* TSC = crystal * 1 / 1, crystal 1 GHz */
     case 0x16: return (struct cpuid_regs){1000, 1000, 100, 0};  /* base, maximum, bus in MHz */
     default: return (struct cpuid_regs){0, 0, 0, 0};
