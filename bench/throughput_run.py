@@ -39,12 +39,13 @@ Run = collections.namedtuple("Run", "seconds skipped rss_kib")
 class Listener:
     """Takes a run's console lines with the time of their arrival."""
 
-    def __init__(self, start):
-        self.start, self.begun = start, {}
+    def __init__(self, start, now, boots):
+        self.start, self.now, self.boots, self.begun = start, now, boots, {}
         self.seconds, self.skipped, self.tail = {}, [], collections.deque(maxlen=15)
         self.console_bytes, self.done, self.text = 0, False, b""
 
-    def take(self, data, now):
+    def take(self, data):
+        now = self.now()
         *lines, self.text = (self.text + data).split(b"\n")
         for line in lines:
             self.line(line.rstrip(b"\r").decode("latin-1"), now)
@@ -59,7 +60,7 @@ class Listener:
             self.words[words[0]](self, words, now)
 
     def on_begin(self, words, now):
-        if words[1] == "init":
+        if words[1] == "init" and self.boots:
             self.seconds["boot"] = now - self.start
         self.begun[words[1]] = now
 
@@ -69,7 +70,7 @@ class Listener:
             raise BenchError(f"phase {name}: wrong result {checksum} in pass {passes}")
         if name == "console" and self.console_bytes != int(passes) * CONSOLE_PASS_BYTES:
             raise BenchError(f"phase console: {self.console_bytes} bytes arrived, {int(passes) * CONSOLE_PASS_BYTES} were sent")
-        self.seconds[name] = now - self.begun[name]
+        self.seconds[name] = max(now - self.begun[name], READ_PAUSE_S)
 
     def on_skip(self, words, now):
         self.skipped.append(words[1])
@@ -83,8 +84,13 @@ class Listener:
     words = {"@begin": on_begin, "@end": on_end, "@skip": on_skip, "@done": on_done, "@error": on_error}
 
 
+def cpu_clock(pid):
+    """CPU time of all threads of a process; clock_getcpuclockid(3) in the kernel's encoding."""
+    return lambda: time.clock_gettime(~pid << 3 | 2)
+
+
 def listen(process, listener):
-    fd, end = process.stdout.fileno(), listener.start + RUN_LIMIT_S
+    fd, end = process.stdout.fileno(), time.monotonic() + RUN_LIMIT_S
     while True:
         ready, _, _ = select.select([fd], [], [], max(0, end - time.monotonic()))
         if not ready:
@@ -92,15 +98,15 @@ def listen(process, listener):
         data = os.read(fd, 65536)
         if not data:
             return
-        listener.take(data, time.monotonic())
+        listener.take(data)
         time.sleep(READ_PAUSE_S)
 
 
-def run_once(command, environment):
+def run_once(command, environment, boots, clock):
     """Runs one side once. The process is always gone when this returns."""
     start = time.monotonic()
-    listener = Listener(start)
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+    listener = Listener(*((start, time.monotonic) if clock == "wall" else (0, cpu_clock(process.pid))), boots)
     try:
         listen(process, listener)
     except BenchError as error:
@@ -111,7 +117,7 @@ def run_once(command, environment):
         process.returncode = os.waitstatus_to_exitcode(status)
     if not listener.done:
         raise BenchError(f"{shlex.join(command)}\nended early, status {process.returncode}\n" + "\n".join(listener.tail))
-    if "native" not in command and process.returncode != 0:
+    if process.returncode != 0:
         raise BenchError(f"{shlex.join(command)}\nstatus {process.returncode}\n" + "\n".join(listener.tail))
     return Run(listener.seconds, listener.skipped, usage.ru_maxrss)
 
@@ -178,7 +184,7 @@ def measure(options, sides):
         for name, command in sides.items():
             progress(options, f"round {number} of {options.runs}: {name} ...")
             environment = {**os.environ, **guest_settings(options)} if name == "native" else None
-            runs[name].append(run_once(command, environment))
+            runs[name].append(run_once(command, environment, name != "native", options.clock))
             progress(options, f"  {sum(runs[name][-1].seconds.values()):.1f} s")
     return runs
 
@@ -245,7 +251,7 @@ def report_of(options, runs):
     groups = [row for row in (group_row(rows, *group) for group in GROUPS) if row]
     return {
         "host": {"cpu": cpu_model(), "cores": len(os.sched_getaffinity(0)), "system": platform.release()},
-        "runs": options.runs, "tandem_args": options.tandem_args, "phases": rows, "groups": groups, "skipped": first.skipped,
+        "clock": options.clock, "runs": options.runs, "tandem_args": options.tandem_args, "phases": rows, "groups": groups, "skipped": first.skipped,
         "peak_memory_mib": {side: max(run.rss_kib for run in each) / 1024 for side, each in runs.items()},
         "total_s": {side: statistics.median(total_seconds(run) for run in each) for side, each in runs.items()},
         "met": all(row["met"] is not False for row in rows + groups),
@@ -303,6 +309,7 @@ def parse():
     for name in ("sides", "phases", "tandem", "tandem-args", "kernel", "guest", "json"):
         parser.add_argument("--" + name, default="")
     parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--smoke", action="store_true")
     return parser.parse_args()

@@ -37,17 +37,21 @@ static void schedule(uint32_t w[64], const uint8_t *block)
     }
 }
 
-/* v: a to h */
-static void sha256_round(uint32_t v[8], uint32_t constant_and_word)
+/* The variables a to h turn: in round t, letter i (0 is a) is v[(i - t) mod 8], so that none has to move. */
+static inline uint32_t *letter(uint32_t v[8], unsigned t, unsigned i)
 {
-    uint32_t a = v[0], e = v[4];
+    return &v[(i - t) & 7];
+}
+
+static void sha256_round(uint32_t v[8], unsigned t, uint32_t constant_and_word)
+{
+    uint32_t a = *letter(v, t, 0), b = *letter(v, t, 1), c = *letter(v, t, 2);
+    uint32_t e = *letter(v, t, 4), f = *letter(v, t, 5), g = *letter(v, t, 6);
     uint32_t sum1 = rotate_right(e, 6) ^ rotate_right(e, 11) ^ rotate_right(e, 25);
     uint32_t sum0 = rotate_right(a, 2) ^ rotate_right(a, 13) ^ rotate_right(a, 22);
-    uint32_t t1 = v[7] + sum1 + ((e & v[5]) ^ (~e & v[6])) + constant_and_word;
-    uint32_t t2 = sum0 + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
-    memmove(v + 1, v, 7 * sizeof *v);
-    v[4] += t1;
-    v[0] = t1 + t2;
+    uint32_t t1 = *letter(v, t, 7) + sum1 + ((e & f) ^ (~e & g)) + constant_and_word;
+    *letter(v, t, 3) += t1;
+    *letter(v, t, 7) = t1 + sum0 + ((a & b) ^ (a & c) ^ (b & c));
 }
 
 static void sha256_block(uint32_t hash[8], const uint8_t *block)
@@ -56,7 +60,7 @@ static void sha256_block(uint32_t hash[8], const uint8_t *block)
     schedule(w, block);
     memcpy(v, hash, sizeof v);
     for (unsigned t = 0; t < 64; t++)
-        sha256_round(v, round_constant[t] + w[t]);
+        sha256_round(v, t, round_constant[t] + w[t]);
     for (unsigned i = 0; i < 8; i++)
         hash[i] += v[i];
 }
