@@ -157,6 +157,7 @@ def sides_of(options):
         "qemu": qemu + ICOUNT,
         "noicount": qemu,
         "native": [f"{options.guest}/root/init"],
+        "twice": [options.twice, *tandem[1:], *shlex.split(options.tandem_args)],
         "one_core": ["taskset", "-c", cpus(1), *tandem, *BACKGROUND],
         "two_cores": ["taskset", "-c", cpus(2), *tandem, *BACKGROUND],
     }
@@ -223,6 +224,7 @@ def phase_row(runs, phase):
     for side in ("qemu", "noicount", "native"):
         row["to_" + side] = ratio(runs, "tandem", side, phase)
     row["two_cores_to_one"] = ratio(runs, "two_cores", "one_core", phase)
+    row["twice_to_once"] = ratio(runs, "twice", "tandem", phase)
     row["met"] = verdict(row)
     return row
 
@@ -283,12 +285,13 @@ def met_text(met):
 
 
 def print_report(report):
-    form = "{:<16} {:>9} {:>8} {:>8} {:>14} {:>5} {:>5}  {:>8} {:>8} {:>8}"
-    print(form.format("phase", "tandem s", "qemu s", "ratio", "rounds", "bar", "", "/noicnt", "/native", "2/1 core"))
+    form = "{:<16} {:>9} {:>8} {:>8} {:>14} {:>5} {:>5}  {:>8} {:>8} {:>8} {:>8}"
+    print(form.format("phase", "tandem s", "qemu s", "ratio", "rounds", "bar", "", "/noicnt", "/native", "2/1 core", "twice"))
     for row in report["phases"]:
         print(form.format(row["phase"], median_text(row, "tandem"), median_text(row, "qemu"), figure_text(row["to_qemu"]),
                           spread_text(row["to_qemu"]), row["bar"], met_text(row["met"]), figure_text(row["to_noicount"]),
-                          figure_text(row["to_native"]), figure_text(row["two_cores_to_one"])))
+                          figure_text(row["to_native"]), figure_text(row["two_cores_to_one"]),
+                          figure_text(row["twice_to_once"])))
     for row in report["groups"]:
         print(f"{row['group']} ({row['phases']} of {row['of']}): {row['ratio']:.3f}, bar {row['bar']} {met_text(row['met'])}")
     if report["skipped"]:
@@ -306,7 +309,7 @@ def smoke(runs):
 
 def parse():
     parser = argparse.ArgumentParser()
-    for name in ("sides", "phases", "tandem", "tandem-args", "kernel", "guest", "json"):
+    for name in ("sides", "phases", "tandem", "tandem-args", "twice", "kernel", "guest", "json"):
         parser.add_argument("--" + name, default="")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")

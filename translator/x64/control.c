@@ -31,6 +31,7 @@ static void far_limit(struct compile *c, const struct far_code *f)
 
 void emit_entry(struct compile *c)
 {
+    emit_account_again(c);
     x_alu_mem_imm(&c->b, ALU_SUB, SZ64, mem_budget(), c->tb->ninsns);
     far_add(c, far_limit, x_jcc(&c->b, CC_S));
 }

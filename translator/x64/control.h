@@ -11,6 +11,7 @@
 void emit_entry(struct compile *c);
 /* link.c: nothing continues in tb any more, and it continues nowhere. */
 void x64_unlink(struct x64 *x, struct tb *tb);
+void emit_account_again(struct compile *c); /* account_once.c or account_twice.c, as Meson chose */
 /* eval.c: one op without memory access, on the slots. */
 void x64_eval(struct guest_state *g, const struct ir_op *op);
 
