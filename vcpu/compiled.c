@@ -110,9 +110,10 @@ void compiled_flush(struct vcpu *v)
 
 void compiled_block_forget_jump(struct vcpu *v, const struct tb *tb)
 {
-    struct x64_jump *j = &v->native_jump[x64_jump_index(tb->lin_addr)];
-    if (j->code == tb->native.code)
-        j->key = 0;
+    struct x64_jump *j = &v->native_jump[x64_jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr)) & ~1u];
+    for (unsigned way = 0; way < 2; way++)
+        if (j[way].code == tb->native.code)
+            j[way].key = 0;
 }
 
 void compiled_block_dropped(struct vcpu *v, struct tb *tb)
@@ -156,13 +157,27 @@ static struct tb *after_chain(struct vcpu *v, struct tb *tb, unsigned slot)
     return next;
 }
 
+/* MATCH jump_at_home (tbcache.c) */
+static bool native_jump_at_home(const struct vcpu *v, unsigned index)
+{
+    const struct x64_jump *j = &v->native_jump[index];
+    return j->key && x64_jump_index((uint32_t)j->key, j->phys_page) == index;
+}
+
+static void native_jump_remember(struct vcpu *v, const struct tb *tb)
+{
+    unsigned index = x64_jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr));
+    if (!native_jump_at_home(v, index ^ 1))
+        v->native_jump[index ^ 1] = v->native_jump[index];
+    v->native_jump[index] = (struct x64_jump){.key = x64_jump_key(tb->lin_addr, tb->mode), .code = tb->native.code,
+                                              .phys_page = PAGE_OF(tb->phys_addr)};
+}
+
 static struct tb *after_jump(struct vcpu *v, struct tb *tb, uint32_t eip)
 {
     struct tb *next = find_successor(v, tb, eip, NO_SLOT);
     if (next && may_link_to(v, next) && (next->mode & TB_MODE_FLAT) && is_compiled(v, next))
-        v->native_jump[x64_jump_index(next->lin_addr)] = (struct x64_jump){
-            .key = x64_jump_key(next->lin_addr, next->mode), .code = next->native.code,
-            .phys_page = PAGE_OF(next->phys_addr)};
+        native_jump_remember(v, next);
     return next;
 }
 

@@ -217,31 +217,31 @@ static bool same_page(uint32_t addr1, uint32_t addr2)
     return PAGE_OF(addr1 ^ addr2) == 0;
 }
 
-/* Consults the fetch TLB for another page, without a fill. */
-static inline bool fetch_page_hits(struct vcpu *v, uint32_t lin_addr, uint32_t phys_page)
+/* Makes another page the current fetch page if the fetch TLB has it, without a fill. */
+static inline bool fetch_page_hits(struct vcpu *v, uint32_t lin_addr)
 {
     const struct tlb_entry *e = tlb_slot(v, TLB_FETCH + mem_is_user(v), lin_addr);
-    if (e->tag_r != PAGE_OF(lin_addr) || e->phys_page != phys_page)
+    if (e->tag_r != PAGE_OF(lin_addr))
         return false;
     v->fetch_tag = tlb_fetch_tag(v, lin_addr);
-    v->fetch_phys_page = phys_page;
+    v->fetch_phys_page = e->phys_page;
     v->fetch_host = tlb_host(e, PAGE_OF(lin_addr));
     return true;
 }
 
 static inline struct tb *jump_lookup(struct vcpu *v, const struct tb *tb, uint32_t eip)
 {
-    uint32_t lin_addr = tb->cs_base + eip;
-    const struct jump_entry *j = &v->jump[jump_index(lin_addr)];
-    struct tb *next = j->tb;
-    if (j->key != jump_key(lin_addr, tb->mode) || !next->valid)
+    uint32_t lin_addr = tb->cs_base + eip, phys_page = PAGE_OF(tb->phys_addr);
+    if (!same_page(lin_addr, tb->lin_addr)) {
+        /* At the limit an interrupt may come first: then this page is never fetched. */
+        if (v->g.budget <= 0 || !fetch_page_hits(v, lin_addr))
+            return NULL;
+        phys_page = v->fetch_phys_page;
+    }
+    struct tb *next = jump_get(v, jump_index(lin_addr, phys_page), jump_key(lin_addr, tb->mode), phys_page);
+    if (!next || !next->valid)
         return NULL;
     if (!(tb->mode & TB_MODE_FLAT) && (next->cs_base != tb->cs_base || next->cs_limit != tb->cs_limit))
-        return NULL;
-    if (same_page(lin_addr, tb->lin_addr))
-        return same_page(next->phys_addr, tb->phys_addr) ? next : NULL;
-    /* At the limit an interrupt may come first: then this page is never fetched. */
-    if (v->g.budget <= 0 || !fetch_page_hits(v, lin_addr, PAGE_OF(next->phys_addr)))
         return NULL;
     return next;
 }

@@ -373,10 +373,21 @@ static struct tb_key key_of_state(const struct vcpu *v, bool single)
                            .mode = g->mode | (single ? TB_MODE_SINGLE : 0)};
 }
 
+/* Does the block in the place have it as its own, so that the other one of the pair must not take it? */
+static bool jump_at_home(const struct vcpu *v, unsigned index)
+{
+    const struct jump_entry *j = &v->jump[index];
+    return j->key && j->tb->valid && jump_index(j->tb->lin_addr, PAGE_OF(j->tb->phys_addr)) == index;
+}
+
 static void jump_remember(struct vcpu *v, struct tb *tb)
 {
-    if (tb->phys_page2 == ~0u && !(tb->mode & TB_MODE_SINGLE))
-        v->jump[jump_index(tb->lin_addr)] = (struct jump_entry){jump_key(tb->lin_addr, tb->mode), tb};
+    if (tb->phys_page2 != ~0u || (tb->mode & TB_MODE_SINGLE))
+        return;
+    unsigned index = jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr));
+    if (!jump_at_home(v, index ^ 1))
+        v->jump[index ^ 1] = v->jump[index];
+    v->jump[index] = (struct jump_entry){jump_key(tb->lin_addr, tb->mode), tb};
 }
 
 struct tb *tb_find(struct vcpu *v, bool single)
@@ -385,11 +396,12 @@ struct tb *tb_find(struct vcpu *v, bool single)
     if (!fetch_select(v, lin_addr))
         return NULL;
     struct tb_key key = key_of_state(v, single);
-    const struct jump_entry *j = &v->jump[jump_index(lin_addr)];
-    if (j->key == jump_key(lin_addr, key.mode) && j->tb->valid && key_matches(j->tb, &key))
-        return j->tb;
+    unsigned index = jump_index(lin_addr, v->fetch_phys_page);
+    struct tb *tb = jump_get(v, index, jump_key(lin_addr, key.mode), v->fetch_phys_page);
+    if (tb && tb->valid && key_matches(tb, &key))
+        return tb;
     v->stats.tb_lookups++;
-    struct tb *tb = NULL;
+    tb = NULL;
     switch (tb_lookup(v, &key, &tb)) {
     case LOOKUP_FAULT:
         return NULL;

@@ -56,9 +56,22 @@ static inline uint8_t *tlb_host(const struct tlb_entry *e, uint32_t lin_addr)
     return (uint8_t *)(e->addend + lin_addr);
 }
 
-static inline unsigned jump_index(uint32_t lin_addr)
+/* By physical page: what several address spaces have at one linear address does not collide. An entry is at its index or
+ * in the other place of that pair, where a newer one put it. */
+static inline unsigned jump_index(uint32_t lin_addr, uint32_t phys_page)
 {
-    return (lin_addr ^ lin_addr >> JUMP_CACHE_BITS) & ((1u << JUMP_CACHE_BITS) - 1);
+    return (lin_addr ^ (phys_page >> PAGE_BITS) * X64_JUMP_MIX) & ((1u << JUMP_CACHE_BITS) - 1);
+}
+
+/* The block in one of the two places that key may be in, or NULL. It may be invalid, or of another code segment. */
+static inline struct tb *jump_get(const struct vcpu *v, unsigned index, uint64_t key, uint32_t phys_page)
+{
+    for (unsigned way = 0; way < 2; way++) {
+        const struct jump_entry *j = &v->jump[index ^ way];
+        if (j->key == key && PAGE_OF(j->tb->phys_addr) == phys_page)
+            return j->tb;
+    }
+    return NULL;
 }
 
 /* Bit 63 keeps the key of a mode 0 block from being that of an empty entry. */

@@ -91,7 +91,7 @@ struct vcpu {
     uint64_t tb_flushes;           /* bumped when blocks' memory is reused: older struct tb pointers are void */
     struct x64 *native;            /* compiled code; NULL: interpreter only */
     struct compiling *compiling;   /* how it is made */
-    struct x64_jump native_jump[1u << X64_JUMP_BITS]; /* indirect jumps of compiled code */
+    _Alignas(64) struct x64_jump native_jump[1u << X64_JUMP_BITS]; /* indirect jumps of compiled code */
     struct vcpu_stats stats;
     uint64_t tick_shown;           /* relaxed atomic copy for vcpu_tick_peek */
 };

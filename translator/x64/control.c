@@ -141,48 +141,56 @@ void emit_JNZ(struct compile *c, const struct ir_op *op)
 
 /* --- indirect jumps --- */
 
-static void far_jump_miss(struct compile *c, const struct far_code *f)
+/* MATCH emit_other_way_stub */
+static void set_exit_word(struct compile *c)
+{
+    x_mov_imm64(&c->b, HOST_PAGE, (uint64_t)(uintptr_t)c->tb | X64_EXIT_JUMP);
+}
+
+static void far_jump_other_way(struct compile *c, const struct far_code *f)
 {
     (void)f;
-    x_mov(&c->b, SZ32, SCRATCH2, SCRATCH1);
-    emit_exit(c, X64_EXIT_JUMP, false);
+    set_exit_word(c);
+    x_jmp_to(&c->b, c->x->stubs.other_way);
 }
 
 static void far_jump_other_page(struct compile *c, const struct far_code *f)
 {
     (void)f;
-    x_mov_imm64(&c->b, R12, (uint64_t)(uintptr_t)c->tb | X64_EXIT_JUMP);
+    x_mov_imm64(&c->b, R8, x64_jump_key(0, c->tb->mode));
+    set_exit_word(c);
     x_jmp_to(&c->b, c->x->stubs.other_page[is_user(c)]);
 }
 
-/* SCRATCH2 = address of the entry for the linear address in SCRATCH1. MATCH x64_jump_index */
-static void emit_jump_entry(struct compile *c)
+/* SCRATCH2 = address of the entry for the linear address in SCRATCH1 and the physical page in phys. MATCH x64_jump_index */
+void emit_jump_entry(struct x64_buf *b, const struct x64_env *env, unsigned phys)
 {
-    x_mov(&c->b, SZ32, SCRATCH2, SCRATCH1);
-    x_shift_imm(&c->b, SH_SHR, SZ32, SCRATCH2, 12);
-    x_alu(&c->b, ALU_XOR, SZ32, SCRATCH2, SCRATCH1);
-    x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH2, (1u << X64_JUMP_BITS) - 1);
-    x_shift_imm(&c->b, SH_SHL, SZ32, SCRATCH2, 5);
-    x_lea(&c->b, SZ64, SCRATCH2, mem_indexed(HOST_STATE, SCRATCH2, 0, (int32_t)c->x->env.jumps - X64_STATE_BIAS));
+    x_mov(b, SZ32, SCRATCH2, phys);
+    x_shift_imm(b, SH_SHR, SZ32, SCRATCH2, 12);
+    x_imul_imm(b, SZ32, SCRATCH2, SCRATCH2, X64_JUMP_MIX);
+    x_alu(b, ALU_XOR, SZ32, SCRATCH2, SCRATCH1);
+    x_alu_imm(b, ALU_AND, SZ32, SCRATCH2, (1u << X64_JUMP_BITS) - 1);
+    x_shift_imm(b, SH_SHL, SZ32, SCRATCH2, 5);
+    x_lea(b, SZ64, SCRATCH2, mem_indexed(HOST_STATE, SCRATCH2, 0, (int32_t)env->jumps - X64_STATE_BIAS));
 }
 
-/* Flat code: eip is the linear address. R8 is free: no temporary is live here but the target, now in SCRATCH1. */
+/* Flat code: eip is the linear address. R8, R9, R12 are free: no temporary is live here but the target, now in SCRATCH1. */
 static void emit_jump_lookup(struct compile *c)
 {
     const struct x64_env *env = &c->x->env;
-    emit_jump_entry(c);
+    x_mov(&c->b, SZ32, R12, SCRATCH1);
+    x_alu_imm(&c->b, ALU_AND, SZ32, R12, ~X64_PAGE_MASK);
+    if (is_user(c))
+        x_alu_imm(&c->b, ALU_OR, SZ32, R12, 1);
+    x_alu_load(&c->b, ALU_CMP, SZ64, R12, mem_state(env->fetch_tag));
+    far_add(c, far_jump_other_page, x_jcc(&c->b, CC_NE));
+    x_load(&c->b, SZ32, R9, mem_state(env->fetch_phys_page));
+    emit_jump_entry(&c->b, env, R9);
     x_mov_imm64(&c->b, R8, x64_jump_key(0, c->tb->mode));
     x_alu(&c->b, ALU_OR, SZ64, R8, SCRATCH1);
     x_alu_load(&c->b, ALU_CMP, SZ64, R8, mem_at(SCRATCH2, offsetof(struct x64_jump, key)));
-    struct far_code *miss = far_add(c, far_jump_miss, x_jcc(&c->b, CC_NE));
-    x_mov(&c->b, SZ32, R8, SCRATCH1);
-    x_alu_imm(&c->b, ALU_AND, SZ32, R8, ~X64_PAGE_MASK);
-    if (is_user(c))
-        x_alu_imm(&c->b, ALU_OR, SZ32, R8, 1);
-    x_alu_load(&c->b, ALU_CMP, SZ64, R8, mem_state(env->fetch_tag));
-    far_add(c, far_jump_other_page, x_jcc(&c->b, CC_NE));
-    x_load(&c->b, SZ32, R8, mem_at(SCRATCH2, offsetof(struct x64_jump, phys_page)));
-    x_alu_load(&c->b, ALU_CMP, SZ32, R8, mem_state(env->fetch_phys_page));
+    struct far_code *miss = far_add(c, far_jump_other_way, x_jcc(&c->b, CC_NE));
+    x_alu_load(&c->b, ALU_CMP, SZ32, R9, mem_at(SCRATCH2, offsetof(struct x64_jump, phys_page)));
     miss->from[1] = x_jcc(&c->b, CC_NE);
     x_jmp_mem(&c->b, mem_at(SCRATCH2, offsetof(struct x64_jump, code)));
 }
@@ -194,8 +202,10 @@ void emit_JMPIND(struct compile *c, const struct ir_op *op)
     x_mov(&c->b, SZ32, SCRATCH1, a);
     if ((c->tb->mode & (TB_MODE_FLAT | TB_MODE_SINGLE)) == TB_MODE_FLAT)
         emit_jump_lookup(c);
-    else
-        far_jump_miss(c, NULL);
+    else {
+        x_mov(&c->b, SZ32, SCRATCH2, SCRATCH1);
+        emit_exit(c, X64_EXIT_JUMP, false);
+    }
 }
 
 /* --- helpers and exits --- */

@@ -2,6 +2,7 @@
  *
  * Arguments in SCRATCH1 and SCRATCH2, result in SCRATCH1 with host SF as its sign (bit 63). Stack: blocks run with RSP a
  * multiple of 16. */
+#include "translator/x64/control.h"
 #include "translator/x64/mem.h"
 #include "translator/x64/stubs.h"
 
@@ -231,35 +232,68 @@ static int64_t call_set_cf_of(struct guest_state *g, uint32_t cf, uint32_t of)
 
 /* --- indirect jumps to another page --- */
 
-/* SCRATCH1 = linear address, SCRATCH2 = struct x64_jump, R8 = wanted fetch tag, R12 = exit word. R9, R13: free. */
+/* Indirect jumps that their entry does not serve: SCRATCH1 = linear address, HOST_PAGE = exit word. */
+static void emit_jump_exit(struct x64_buf *b, const struct stubs *s)
+{
+    x_mov(b, SZ32, SCRATCH2, SCRATCH1);
+    x_mov(b, SZ64, SCRATCH1, HOST_PAGE);
+    x_jmp_to(b, s->exit);
+}
+
+/* Jumps through the entry at SCRATCH2 if its key is R8 and its page R9. */
+static void emit_jump_try(struct x64_buf *b)
+{
+    x_alu_load(b, ALU_CMP, SZ64, R8, mem_at(SCRATCH2, offsetof(struct x64_jump, key)));
+    uint8_t *other_key = x_jcc(b, CC_NE);
+    x_alu_load(b, ALU_CMP, SZ32, R9, mem_at(SCRATCH2, offsetof(struct x64_jump, phys_page)));
+    uint8_t *other_page = x_jcc(b, CC_NE);
+    x_jmp_mem(b, mem_at(SCRATCH2, offsetof(struct x64_jump, code)));
+    x_patch_here(b, other_key);
+    x_patch_here(b, other_page);
+}
+
+/* R8 = key, R9 = physical page, SCRATCH2 = the entry that it is not. */
+static uint8_t *emit_other_way_stub(struct x64_buf *b, const struct stubs *s)
+{
+    uint8_t *start = b->at;
+    x_alu_imm(b, ALU_XOR, SZ64, SCRATCH2, sizeof(struct x64_jump));
+    emit_jump_try(b);
+    emit_jump_exit(b, s);
+    return start;
+}
+
+/* The page of SCRATCH1, in R12 with the privilege, becomes the fetch page; R9 = its physical page; the jump returned: the
+ * fetch TLB has it not. */
+static uint8_t *emit_fetch_select(struct x64_buf *b, const struct x64_env *env, bool user)
+{
+    emit_tlb_index(b, env, R9);
+    x_mov(b, SZ64, SCRATCH2, R12);
+    if (user)
+        x_alu_imm(b, ALU_AND, SZ64, SCRATCH2, ~1u);
+    x_alu_load(b, ALU_CMP, SZ64, SCRATCH2, mem_tlb(env->itlb[user], env->tag_r, R9));
+    uint8_t *miss = x_jcc(b, CC_NE);
+    x_store(b, SZ64, mem_state(env->fetch_tag), R12);
+    x_alu_load(b, ALU_ADD, SZ64, SCRATCH2, mem_tlb(env->itlb[user], env->addend, R9));
+    x_store(b, SZ64, mem_state(env->fetch_host), SCRATCH2);
+    x_load(b, SZ32, R9, mem_tlb(env->itlb[user], env->phys_page, R9));
+    x_store(b, SZ32, mem_state(env->fetch_phys_page), R9);
+    return miss;
+}
+
+/* R8 = key without the address, R12 = wanted fetch tag. R9: free. */
 static uint8_t *emit_other_page_stub(struct x64_buf *b, const struct x64 *x, bool user)
 {
-    const struct x64_env *env = &x->env;
-    uint8_t *start = b->at, *miss[3];
+    uint8_t *start = b->at, *miss[2];
     x_alu_mem_imm(b, ALU_CMP, SZ64, mem_budget(), 0); /* at the limit an interrupt may come before the fetch */
     miss[0] = x_jcc(b, CC_LE);
-    emit_tlb_index(b, env, R9);
-    x_mov(b, SZ64, R13, R8);
-    if (user)
-        x_alu_imm(b, ALU_AND, SZ64, R13, ~1u);
-    x_alu_load(b, ALU_CMP, SZ64, R13, mem_tlb(env->itlb[user], env->tag_r, R9));
-    miss[1] = x_jcc(b, CC_NE);
-    x_load(b, SZ32, R13, mem_tlb(env->itlb[user], env->phys_page, R9));
-    x_alu_load(b, ALU_CMP, SZ32, R13, mem_at(SCRATCH2, offsetof(struct x64_jump, phys_page)));
-    miss[2] = x_jcc(b, CC_NE);
-    x_store(b, SZ32, mem_state(env->fetch_phys_page), R13);
-    x_store(b, SZ64, mem_state(env->fetch_tag), R8);
-    x_load(b, SZ64, R13, mem_tlb(env->itlb[user], env->addend, R9));
-    x_mov(b, SZ32, R8, SCRATCH1);
-    x_alu_imm(b, ALU_AND, SZ32, R8, ~0xfffu);
-    x_alu(b, ALU_ADD, SZ64, R13, R8);
-    x_store(b, SZ64, mem_state(env->fetch_host), R13);
-    x_jmp_mem(b, mem_at(SCRATCH2, offsetof(struct x64_jump, code)));
-    for (unsigned i = 0; i < 3; i++)
-        x_patch_here(b, miss[i]);
-    x_mov(b, SZ32, SCRATCH2, SCRATCH1);
-    x_mov(b, SZ64, SCRATCH1, R12);
-    x_jmp_to(b, x->stubs.exit);
+    miss[1] = emit_fetch_select(b, &x->env, user);
+    emit_jump_entry(b, &x->env, R9);
+    x_alu(b, ALU_OR, SZ64, R8, SCRATCH1);
+    emit_jump_try(b);
+    x_jmp_to(b, x->stubs.other_way);
+    x_patch_here(b, miss[0]);
+    x_patch_here(b, miss[1]);
+    emit_jump_exit(b, &x->stubs);
     return start;
 }
 
@@ -297,6 +331,7 @@ void stubs_emit(struct x64 *x)
     emit_leave(&b, x->stubs.fpu_leave);
     emit_memory_stubs(&b, x);
     emit_flag_stubs(&b, &x->stubs);
+    x->stubs.other_way = emit_other_way_stub(&b, &x->stubs);
     for (unsigned user = 0; user < 2; user++)
         x->stubs.other_page[user] = emit_other_page_stub(&b, x, user);
     x->cache.reserved = ((size_t)(b.at - x->cache.write) + STUBS_ALIGN - 1) & ~(size_t)(STUBS_ALIGN - 1);

@@ -45,11 +45,14 @@ struct x64_jump {
     uint32_t reserved[3];
 };
 #define X64_JUMP_BITS 12
+#define X64_JUMP_MIX 0x9e5u /* odd: neighbouring pages land far apart */
 _Static_assert(sizeof(struct x64_jump) == 32, "MATCH emitted indexing in control.c");
 
-static inline unsigned x64_jump_index(uint32_t lin_addr)
+/* By physical page: what several address spaces have at one linear address does not collide. An entry is at its index or
+ * in the other place of that pair. */
+static inline unsigned x64_jump_index(uint32_t lin_addr, uint32_t phys_page)
 {
-    return (lin_addr ^ lin_addr >> 12) & ((1u << X64_JUMP_BITS) - 1);
+    return (lin_addr ^ (phys_page >> 12) * X64_JUMP_MIX) & ((1u << X64_JUMP_BITS) - 1);
 }
 static inline uint64_t x64_jump_key(uint32_t lin_addr, uint32_t mode)
 {
@@ -65,7 +68,7 @@ struct x64_env {
     uint32_t tlb_entry_bytes;     /* X64_TLB_ENTRY_BYTES */
     uint32_t tag_r, tag_w, addend, phys_page; /* inside an entry; tags are 64 bits: the linear page, or bit 63 */
     uint32_t fetch_tag, fetch_phys_page, fetch_host;
-    uint32_t jumps;               /* struct x64_jump[1 << X64_JUMP_BITS] */
+    uint32_t jumps;               /* struct x64_jump[1 << X64_JUMP_BITS], pairs aligned */
     uint32_t running_tb;          /* struct tb *: stored before each helper */
     struct x64_calls calls;
 };
