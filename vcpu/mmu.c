@@ -345,15 +345,37 @@ static uint32_t part_phys(const struct part *p)
     return p->e->phys_page | (p->lin_addr & PAGE_OFFSET_MASK);
 }
 
-static uint64_t part_read(struct vcpu *v, const struct part *p)
+/* Fixed sizes: a memcpy of any size is a call. */
+static inline uint64_t host_get(const uint8_t *p, unsigned bytes)
 {
     uint64_t value = 0;
+    switch (bytes) {
+    case 1: return *p;
+    case 2: memcpy(&value, p, 2); return value;
+    case 4: memcpy(&value, p, 4); return value;
+    case 8: memcpy(&value, p, 8); return value;
+    default: memcpy(&value, p, bytes); return value;
+    }
+}
+
+static inline void host_put(uint8_t *p, unsigned bytes, uint64_t value)
+{
+    switch (bytes) {
+    case 1: *p = (uint8_t)value; return;
+    case 2: memcpy(p, &value, 2); return;
+    case 4: memcpy(p, &value, 4); return;
+    case 8: memcpy(p, &value, 8); return;
+    default: memcpy(p, &value, bytes); return;
+    }
+}
+
+static uint64_t part_read(struct vcpu *v, const struct part *p)
+{
     if (p->e->tag & TLB_WATCHED)
         watch_hit(v, p->lin_addr, p->bytes, false);
     if (p->e->tag & TLB_MMIO)
         return mmio_read_part(v, part_phys(p), p->bytes);
-    memcpy(&value, tlb_host(p->e, p->lin_addr), p->bytes);
-    return value;
+    return host_get(tlb_host(p->e, p->lin_addr), p->bytes);
 }
 
 /* Before the first store to a clean page, so that later ones may be fast. */
@@ -373,7 +395,7 @@ static void part_write(struct vcpu *v, const struct part *p, uint64_t value)
         mmio_write_part(v, part_phys(p), p->bytes, value);
         return;
     }
-    memcpy(tlb_host(p->e, p->lin_addr), &value, p->bytes);
+    host_put(tlb_host(p->e, p->lin_addr), p->bytes, value);
     if (tbcache_page_has_code(v, p->e->phys_page))
         tbcache_invalidate(v, part_phys(p), p->bytes);
     part_make_dirty(v, p);
@@ -381,6 +403,11 @@ static void part_write(struct vcpu *v, const struct part *p, uint64_t value)
 
 bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value)
 {
+    const struct tlb_entry *e = tlb_slot(v, TLB_DATA + user, lin_addr);
+    if (e->tag_r == PAGE_OF(lin_addr + bytes - 1)) {
+        *value = host_get(tlb_host(e, lin_addr), bytes);
+        return true;
+    }
     struct part part[2];
     unsigned n = parts_get(v, lin_addr, bytes, (struct access_rights){.user = user}, part);
     if (n == 0)
@@ -393,6 +420,11 @@ bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint
 
 bool mem_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t value)
 {
+    const struct tlb_entry *e = tlb_slot(v, TLB_DATA + user, lin_addr);
+    if (e->tag_w == PAGE_OF(lin_addr + bytes - 1)) {
+        host_put(tlb_host(e, lin_addr), bytes, value);
+        return true;
+    }
     struct part part[2];
     unsigned n = parts_get(v, lin_addr, bytes, (struct access_rights){.write = true, .user = user}, part);
     if (n == 0)
