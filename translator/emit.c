@@ -137,13 +137,14 @@ void emit_store(struct builder *b, unsigned size, struct addr at, struct value s
     }
 }
 
-void emit_segaddr(struct builder *b, unsigned size, bool write, unsigned dst, unsigned seg, unsigned offset)
+void emit_segaddr(struct builder *b, unsigned size, bool write, unsigned dst, unsigned seg, struct addr at)
 {
     struct ir_op *o = emit_raw(b, IR_SEGADDR);
     o->size = (uint8_t)size;
     o->flags = write ? IRF_WRITE : 0;
     o->dst = (uint8_t)dst;
-    o->a = (uint8_t)offset;
+    o->a = at.base;
+    o->imm = at.disp;
     o->aux = (uint8_t)seg;
 }
 

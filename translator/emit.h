@@ -58,8 +58,8 @@ void emit_lea16(struct builder *b, unsigned dst, unsigned base, unsigned index, 
 /* IR_LD or IR_LDRW. */
 void emit_load(struct builder *b, enum ir_opcode op, unsigned size, unsigned dst, struct addr at);
 void emit_store(struct builder *b, unsigned size, struct addr at, struct value src);
-/* dst = seg:offset after the checks for 1 << size bytes. */
-void emit_segaddr(struct builder *b, unsigned size, bool write, unsigned dst, unsigned seg, unsigned offset);
+/* dst = seg:at after the checks for 1 << size bytes. */
+void emit_segaddr(struct builder *b, unsigned size, bool write, unsigned dst, unsigned seg, struct addr at);
 /* SETCC, CMOV: condition by SDM tttn; known flags are marked. */
 void emit_cond(struct builder *b, enum ir_opcode op, unsigned cond, unsigned dst, unsigned src);
 /* A helper with all operands absent; the caller fills what its row names. */

@@ -183,8 +183,9 @@ static void print_helper(FILE *out, const struct ir_op *op)
 
 static void print_segaddr(FILE *out, const struct ir_op *op)
 {
-    fprintf(out, "%u%s %s, %s:%s", 1u << (op->size & 7), op->flags & IRF_WRITE ? ".w" : "", slot(op->dst),
-            seg_name[op->aux & 7], slot(op->a));
+    fprintf(out, "%u%s %s, %s:", 1u << (op->size & 7), op->flags & IRF_WRITE ? ".w" : "", slot(op->dst),
+            seg_name[op->aux & 7]);
+    print_address(out, op);
 }
 
 static void print_raise(FILE *out, const struct ir_op *op)

@@ -117,21 +117,23 @@ unsigned addr_slot(struct builder *b, struct addr at)
     return t;
 }
 
-struct addr seg_addr(struct builder *b, unsigned seg, unsigned offset, unsigned size, bool write)
+static struct addr linear(struct builder *b, unsigned seg, struct addr offset, unsigned size, bool write)
 {
     if (seg_is_flat(b, seg))
-        return (struct addr){ (uint8_t)offset, 0 };
+        return offset;
     const unsigned t = emit_temp(b);
     emit_segaddr(b, size, write, t, seg, offset);
     return (struct addr){ (uint8_t)t, 0 };
 }
 
+struct addr seg_addr(struct builder *b, unsigned seg, unsigned offset, unsigned size, bool write)
+{
+    return linear(b, seg, (struct addr){ (uint8_t)offset, 0 }, size, write);
+}
+
 struct addr mem_addr(struct builder *b, const struct insn *in, uint32_t extra, unsigned size, bool write)
 {
-    const struct addr offset = effective(b, in, extra);
-    if (seg_is_flat(b, in->seg))
-        return offset;
-    return seg_addr(b, in->seg, addr_slot(b, offset), size, write);
+    return linear(b, in->seg, effective(b, in, extra), size, write);
 }
 
 unsigned mem_offset(struct builder *b, const struct insn *in, uint32_t extra)

@@ -179,7 +179,7 @@ static __attribute__((noinline)) void shift_double_right(uint32_t *s, const stru
 static inline bool segment_address(struct vcpu *v, const struct ir_op *op, uint32_t *lin_addr)
 {
     const struct segment *seg = &v->g.seg[op->aux];
-    uint32_t offset = v->g.slot[op->a], last = offset + (1u << op->size) - 1;
+    uint32_t offset = v->g.slot[op->a] + op->imm, last = offset + (1u << op->size) - 1;
     if (seg_is_plain_data(seg) && last >= offset && last <= seg->limit) {
         *lin_addr = seg->base + offset;
         return true;

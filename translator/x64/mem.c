@@ -162,7 +162,7 @@ static void far_store(struct compile *c, const struct far_code *f)
 static void far_segment(struct compile *c, const struct far_code *f)
 {
     const struct ir_op *op = f->op;
-    x_mov(&c->b, SZ32, SCRATCH1, f->slot);
+    emit_address(c, op, f->slot);
     x_mov_imm(&c->b, SCRATCH2, op->aux | 1u << op->size << 8 | (op->flags & IRF_WRITE ? 1u << 16 : 0));
     x_call_to(&c->b, c->x->stubs.segment);
     far_finish(c, f, f->reg);
@@ -399,26 +399,47 @@ static struct host_mem mem_segment(const struct ir_op *op, size_t field)
     return mem_state((uint32_t)(offsetof(struct guest_state, seg) + op->aux * sizeof(struct segment) + field));
 }
 
-/* Inline for present, writable, expand-up data segments. MATCH seg_is_plain_data (vcpu_internal.h). */
-void emit_SEGADDR(struct compile *c, const struct ir_op *op)
+/* Is it a present, writable, expand-up data segment? MATCH seg_is_plain_data (vcpu_internal.h). The returned jump: no. */
+static uint8_t *emit_plain_data_check(struct compile *c, const struct ir_op *op)
 {
     enum { CODE_OR_DOWN = 0xc, WRITABLE = 2 };
-    unsigned a = reg_src(c, op->a), dst = reg_dst(c, op->dst), last = (1u << op->size) - 1;
-    struct far_code *f = far_add(c, far_segment, NULL);
     x_load(&c->b, SZ16, SCRATCH1, mem_segment(op, offsetof(struct segment, access)));
     x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH1, SEG_ACC_P | SEG_ACC_S | CODE_OR_DOWN | WRITABLE);
     x_alu_imm(&c->b, ALU_CMP, SZ32, SCRATCH1, SEG_ACC_P | SEG_ACC_S | WRITABLE);
-    f->from[0] = x_jcc(&c->b, CC_NE);
-    x_mov(&c->b, SZ32, SCRATCH1, a);
+    return x_jcc(&c->b, CC_NE);
+}
+
+/* Jumps to far code where the last byte of a + imm is beyond the limit. An offset that is known wraps or not. */
+static void emit_limit_check(struct compile *c, const struct ir_op *op, struct far_code *f, unsigned a)
+{
+    const unsigned last = (1u << op->size) - 1;
+    const struct host_mem limit = mem_segment(op, offsetof(struct segment, limit));
+    if (a == NO_REG) {
+        x_alu_mem_imm(&c->b, ALU_CMP, SZ32, limit, op->imm + last);
+        f->from[1] = op->imm + last < op->imm ? x_jmp(&c->b) : x_jcc(&c->b, CC_B);
+        return;
+    }
+    emit_address(c, op, a);
     if (last) {
         x_alu_imm(&c->b, ALU_ADD, SZ32, SCRATCH1, last);
         f->from[1] = x_jcc(&c->b, CC_B);
     }
-    x_alu_load(&c->b, ALU_CMP, SZ32, SCRATCH1, mem_segment(op, offsetof(struct segment, limit)));
+    x_alu_load(&c->b, ALU_CMP, SZ32, SCRATCH1, limit);
     f->from[2] = x_jcc(&c->b, CC_A);
-    x_mov(&c->b, SZ32, SCRATCH1, a);
-    x_alu_load(&c->b, ALU_ADD, SZ32, SCRATCH1, mem_segment(op, offsetof(struct segment, base)));
-    x_mov(&c->b, SZ32, dst, SCRATCH1);
+}
+
+void emit_SEGADDR(struct compile *c, const struct ir_op *op)
+{
+    const struct host_mem base = mem_segment(op, offsetof(struct segment, base));
+    unsigned a = address_src(c, op), dst = reg_dst(c, op->dst);
+    struct far_code *f = far_add(c, far_segment, NULL);
+    f->from[0] = emit_plain_data_check(c, op);
+    emit_limit_check(c, op, f, a);
+    x_load(&c->b, SZ32, SCRATCH1, base);
+    if (a == NO_REG)
+        x_lea(&c->b, SZ32, dst, mem_at(SCRATCH1, (int32_t)op->imm));
+    else
+        x_lea(&c->b, SZ32, dst, mem_indexed(SCRATCH1, a, 0, (int32_t)op->imm));
     f->back = c->b.at;
     f->slot = (uint8_t)a;
     f->reg = (uint8_t)dst;
