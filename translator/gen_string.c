@@ -1,6 +1,7 @@
-/* gen_string.c - string instructions: all work is in the helpers (helpers.def, Strings).
+/* gen_string.c - string instructions. One element is loads, stores and sums of IR; its order of checks and accesses is that
+ * of the helpers (vcpu/string.c).
  *
- * A repeated one is alone in its block (translate.c) and leaves it after as many iterations as the budget
+ * A repeated one is a helper, alone in its block (translate.c) and leaves it after as many iterations as the budget
  * allows; the helper sets eip to the next instruction or to this one again. */
 #include "translator/gen.h"
 #include "translator/operand.h"
@@ -15,10 +16,14 @@ static unsigned repeat_bits(const struct insn *in)
     return in->rep == 0xf2 && (in->row->attr & A_REPC) ? STR_REPNE : STR_REPE;
 }
 
+static unsigned source_seg(const struct insn *in)
+{
+    return in->seg_override != SEG_DEFAULT ? in->seg_override : SEG_DS;
+}
+
 static unsigned string_aux(const struct insn *in)
 {
-    const unsigned seg = in->seg_override != SEG_DEFAULT ? in->seg_override : SEG_DS;
-    return repeat_bits(in) | (in->addrsize == 1 ? STR_ADDR16 : 0) | seg << STR_SEG_SHIFT;
+    return repeat_bits(in) | (in->addrsize == 1 ? STR_ADDR16 : 0) | source_seg(in) << STR_SEG_SHIFT;
 }
 
 static unsigned string_size(const struct insn *in)
@@ -29,20 +34,130 @@ static unsigned string_size(const struct insn *in)
     return 0;
 }
 
-static void gen_string(struct builder *b, const struct insn *in, enum ir_helper helper, bool leaves)
+/* --- repeated, or with a port --- */
+
+static void gen_helper(struct builder *b, const struct insn *in, enum ir_helper helper)
 {
     struct ir_op *o = emit_helper(b, helper);
     o->size = (uint8_t)string_size(in);
     o->aux = (uint8_t)string_aux(in);
     o->imm2 = b->next_eip;
-    if (leaves || in->rep != 0)
-        emit_leave(b);
+    emit_leave(b);
 }
 
-void gen_MOVS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_MOVS, false); }
-void gen_CMPS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_CMPS, false); }
-void gen_STOS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_STOS, false); }
-void gen_LODS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_LODS, false); }
-void gen_SCAS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_SCAS, false); }
-void gen_INS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_INS, true); }
-void gen_OUTS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_OUTS, true); }
+/* --- one element --- */
+
+/* ESI or EDI at the address size. */
+static unsigned pointer(struct builder *b, const struct insn *in, unsigned reg)
+{
+    if (in->addrsize == 2)
+        return reg;
+    const unsigned t = emit_temp(b);
+    emit_unary(b, IR_GETW, 0, 0, t, reg);
+    return t;
+}
+
+static unsigned load_element(struct builder *b, const struct insn *in, unsigned seg, unsigned reg, unsigned into)
+{
+    const unsigned size = string_size(in);
+    const struct addr at = seg_addr(b, seg, pointer(b, in, reg), size, false);
+    emit_load(b, IR_LD, size, into, at);
+    return into;
+}
+
+static unsigned load_source(struct builder *b, const struct insn *in)
+{
+    return load_element(b, in, source_seg(in), IR_ESI, emit_temp(b));
+}
+
+static void store_element(struct builder *b, const struct insn *in, unsigned slot)
+{
+    const unsigned size = string_size(in);
+    emit_store(b, size, seg_addr(b, SEG_ES, pointer(b, in, IR_EDI), size, true), value_slot(slot));
+}
+
+static unsigned step(struct builder *b, const struct insn *in)
+{
+    const unsigned t = emit_temp(b);
+    struct ir_op *o = emit_raw(b, IR_GETDF);
+    o->dst = (uint8_t)t;
+    o->aux = (uint8_t)string_size(in);
+    return t;
+}
+
+static void advance(struct builder *b, const struct insn *in, unsigned reg, unsigned by)
+{
+    if (in->addrsize == 2) {
+        emit_binary(b, IR_ADD, 2, 0, reg, reg, value_slot(by));
+        return;
+    }
+    const unsigned t = emit_temp(b);
+    emit_lea16(b, t, reg, by, 0);
+    emit_putw(b, reg, value_slot(t));
+}
+
+static void compare(struct builder *b, const struct insn *in, unsigned left, unsigned right)
+{
+    emit_binary(b, IR_SUB, string_size(in), IRF_FLAGS, IR_NONE, left, value_slot(right));
+}
+
+static void gen_movs(struct builder *b, const struct insn *in)
+{
+    store_element(b, in, load_source(b, in));
+    const unsigned by = step(b, in);
+    advance(b, in, IR_ESI, by);
+    advance(b, in, IR_EDI, by);
+}
+
+static void gen_cmps(struct builder *b, const struct insn *in)
+{
+    const unsigned left = load_source(b, in);
+    const unsigned right = load_element(b, in, SEG_ES, IR_EDI, emit_temp(b));
+    compare(b, in, left, right);
+    const unsigned by = step(b, in);
+    advance(b, in, IR_ESI, by);
+    advance(b, in, IR_EDI, by);
+}
+
+static void gen_stos(struct builder *b, const struct insn *in)
+{
+    store_element(b, in, IR_EAX);
+    advance(b, in, IR_EDI, step(b, in));
+}
+
+static void gen_lods(struct builder *b, const struct insn *in)
+{
+    const unsigned size = string_size(in);
+    const unsigned t = load_element(b, in, source_seg(in), IR_ESI, size == 2 ? (unsigned)IR_EAX : emit_temp(b));
+    if (size == 0)
+        emit_putb(b, IR_EAX, 0, value_slot(t));
+    else if (size == 1)
+        emit_putw(b, IR_EAX, value_slot(t));
+    advance(b, in, IR_ESI, step(b, in));
+}
+
+static void gen_scas(struct builder *b, const struct insn *in)
+{
+    const unsigned right = load_element(b, in, SEG_ES, IR_EDI, emit_temp(b));
+    const unsigned acc = reg_value(b, IR_EAX, string_size(in));
+    compare(b, in, acc, right);
+    advance(b, in, IR_EDI, step(b, in));
+}
+
+typedef void gen_element_fn(struct builder *b, const struct insn *in);
+
+static void gen_string(struct builder *b, const struct insn *in, enum ir_helper repeated, gen_element_fn *element)
+{
+    if (in->rep)
+        gen_helper(b, in, repeated);
+    else
+        element(b, in);
+}
+
+void gen_MOVS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_MOVS, gen_movs); }
+void gen_CMPS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_CMPS, gen_cmps); }
+void gen_STOS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_STOS, gen_stos); }
+void gen_LODS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_LODS, gen_lods); }
+void gen_SCAS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_SCAS, gen_scas); }
+void gen_INS(struct builder *b, const struct insn *in) { gen_helper(b, in, HELPER_INS); }
+void gen_OUTS(struct builder *b, const struct insn *in) { gen_helper(b, in, HELPER_OUTS); }

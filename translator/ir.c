@@ -28,7 +28,7 @@ const char *const ir_op_uses[IR_OPCODE_COUNT] = {
     [IR_MUL] = "dabX", [IR_IMUL] = "dabX", [IR_IMUL2] = "dab",
     [IR_BT] = "ab", [IR_BTS] = "dab", [IR_BTR] = "dab", [IR_BTC] = "dab",
     [IR_BSF] = "dDa", [IR_BSR] = "dDa", [IR_BSWAP] = "da",
-    [IR_SETCC] = "d", [IR_CMOV] = "dDb", [IR_GETFLAGS] = "d", [IR_SETFLAGS] = "a", [IR_SETCF] = "",
+    [IR_SETCC] = "d", [IR_CMOV] = "dDb", [IR_GETFLAGS] = "d", [IR_SETFLAGS] = "a", [IR_SETCF] = "", [IR_GETDF] = "d",
     [IR_LD] = "da", [IR_LDRW] = "da", [IR_ST] = "ab", [IR_SEGADDR] = "da", [IR_HELPER] = "dab",
     [IR_RAISE] = "", [IR_JMP] = "", [IR_JCC] = "", [IR_JNZ] = "a", [IR_JMPIND] = "a", [IR_LEAVE_TB] = "",
 };
@@ -75,10 +75,15 @@ static bool helper_is_pure(unsigned helper)
            || helper == HELPER_STR;
 }
 
+static bool helper_keeps_cc(unsigned helper)
+{
+    return helper_is_pure(helper) || helper == HELPER_DIV || helper == HELPER_IDIV;
+}
+
 int ir_cc_after(int cc, const struct ir_op *op)
 {
     if (op->op == IR_HELPER)
-        return helper_is_pure(op->imm) ? cc : -1;
+        return helper_keeps_cc(op->imm) ? cc : -1;
     return op->flags & IRF_FLAGS ? ir_cc_op(op) : cc;
 }
 
@@ -245,6 +250,8 @@ static void print_plain(FILE *out, const struct ir_op *op)
         fputs(op->aux ? " high" : " low", out);
     if (op->op == IR_SETCF)
         fprintf(out, " %u", op->imm);
+    if (op->op == IR_GETDF)
+        fprintf(out, " << %u", op->aux);
     if (op->op == IR_LEA16)
         fprintf(out, ", 0x%x", op->imm);
 }

@@ -762,6 +762,15 @@ void emit_SETFLAGS(struct compile *c, const struct ir_op *op)
     flags_set(c, CC_EFLAGS, cc_in_slot(), cc_in_slot(), cc_in_slot());
 }
 
+/* Host flags stay. */
+void emit_GETDF(struct compile *c, const struct ir_op *op)
+{
+    unsigned dst = reg_dst(c, op->dst);
+    x_load(&c->b, SZ32, dst, mem_state(offsetof(struct guest_state, df)));
+    if (op->aux)
+        x_lea(&c->b, SZ32, dst, mem_indexed(NO_REG, dst, op->aux, 0));
+}
+
 void emit_SETCF(struct compile *c, const struct ir_op *op)
 {
     flags_flush(c);
