@@ -229,8 +229,19 @@ static void emit_call_c(struct compile *c, const struct ir_op *op, uintptr_t fun
     x_call_reg(&c->b, RAX);
 }
 
+void emit_helper_call(struct compile *c, const struct ir_op *op)
+{
+    reg_store_guest(&c->b);
+    set_running(c);
+    emit_call_c(c, op, (uintptr_t)c->x->env.calls.helpers[op->imm]);
+}
+
 void emit_HELPER(struct compile *c, const struct ir_op *op)
 {
+    if (op->imm == HELPER_DIV || op->imm == HELPER_IDIV) {
+        emit_divide(c, op);
+        return;
+    }
     if (fpu_is_inline(c, op)) {
         emit_fpu(c, op);
         return;
@@ -238,9 +249,7 @@ void emit_HELPER(struct compile *c, const struct ir_op *op)
     flush_all(c);
     fpu_leave(c);
     reg_spill_temps(c);
-    reg_store_guest(&c->b);
-    set_running(c);
-    emit_call_c(c, op, (uintptr_t)c->x->env.calls.helpers[op->imm]);
+    emit_helper_call(c, op);
     x_test(&c->b, SZ32, RAX, RAX);
     far_add(c, far_helper_fault, x_jcc(&c->b, CC_NE));
     if (ir_cc_after(CC_EFLAGS, op) < 0)

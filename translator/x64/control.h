@@ -14,6 +14,10 @@ void x64_unlink(struct x64 *x, struct tb *tb);
 void emit_account_again(struct compile *c); /* account_once.c or account_twice.c, as Meson chose */
 /* SCRATCH2 = address of the indirect jump's entry for the linear address in SCRATCH1 and the physical page in phys. */
 void emit_jump_entry(struct x64_buf *b, const struct x64_env *env, unsigned phys);
+/* Guest registers to their slots, then the helper: its result is in EAX, caller-saved registers are lost. */
+void emit_helper_call(struct compile *c, const struct ir_op *op);
+/* HELPER DIV and IDIV (divide.c). */
+void emit_divide(struct compile *c, const struct ir_op *op);
 /* eval.c: one op without memory access, on the slots. */
 void x64_eval(struct guest_state *g, const struct ir_op *op);
 

@@ -16,7 +16,7 @@ enum host_reg { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R
 /* /digit of the immediate forms, opcode row of the register forms. */
 enum host_alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
 enum host_shift { SH_ROL, SH_ROR, SH_RCL, SH_RCR, SH_SHL, SH_SHR, SH_SAR = 7 };
-enum host_unary { UN_NOT = 2, UN_NEG = 3 };
+enum host_unary { UN_NOT = 2, UN_NEG = 3, UN_DIV = 6, UN_IDIV = 7 };
 /* SDM tttn codes. */
 enum host_cond { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE, CC_LE, CC_G };
 /* Operand sizes; the first three are the IR's. */
