@@ -5,24 +5,28 @@
 #include "tests/oracle/oracle.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "syncq/link.h"
+#include "syncq/place.h"
 #include "translator/cc.h"
 #include "vcpu/vcpu.h"
 
 #define RAM_BYTES (16u << 20)
-#define TABLES 0x00d40000u  /* page directory, then tables */
 #define IDT_BASE 0x00d50000u
 #define HANDLERS 0x00d51000u /* one HLT a vector, 16 bytes apart */
 #define TSS_BASE 0x00d53000u
 #define STACK0_TOP 0x00d56000u
 #define GDT_BASE 0x00d57000u
 
-static struct ram ram;
-static struct busmap bus;
-static struct vcpu *vcpu;
-static struct link *lnk;
+struct emulated {
+    struct ram ram;
+    struct busmap bus;
+    struct vcpu *vcpu;
+    struct link *link;
+    uint64_t started, ran_away_ticks; /* a case that runs on beyond so many ticks is stopped; 0: never */
+};
 
 static uint32_t no_access(void *ctx, const struct access *a)
 {
@@ -69,65 +73,84 @@ static uint8_t no_ack(void *ctx)
     return 0;
 }
 
-static void put32(uint32_t at, uint32_t v)
+static void put32(struct emulated *m, uint32_t at, uint32_t v)
 {
-    memcpy(ram.host + at, &v, 4);
+    memcpy(m->ram.host + at, &v, 4);
 }
 
-static void put64(uint32_t at, uint64_t v)
+static void put64(struct emulated *m, uint32_t at, uint64_t v)
 {
-    memcpy(ram.host + at, &v, 8);
+    memcpy(m->ram.host + at, &v, 8);
 }
 
-static void map_page(uint32_t lin, uint32_t flags)
+void emulated_map(struct emulated *m, uint32_t lin_addr, uint32_t phys_addr, uint32_t flags)
 {
-    put32(TABLES + 4096 * (1 + (lin >> 22)) + (lin >> 12 & 1023) * 4, lin | flags);
+    put32(m, EMULATED_TABLES + 4096 * (1 + (lin_addr >> 22)) + (lin_addr >> 12 & 1023) * 4, phys_addr | flags);
+}
+
+static void map_page(struct emulated *m, uint32_t lin, uint32_t flags)
+{
+    emulated_map(m, lin, lin, flags);
 }
 
 /* Supervisor pages for the emulator's own tables, user pages where native.c has them. */
-static void build_tables(void)
+static void build_tables(struct emulated *m)
 {
     for (uint32_t i = 0; i < 4; i++)
-        put32(TABLES + 4 * i, (TABLES + 4096 * (1 + i)) | 7);
+        put32(m, EMULATED_TABLES + 4 * i, (EMULATED_TABLES + 4096 * (1 + i)) | 7);
     for (uint32_t p = IDT_BASE; p < GDT_BASE + 4096; p += 4096)
-        map_page(p, 3);
+        map_page(m, p, 3);
     for (uint32_t i = 0; i < DATA_PAGES; i++)
-        map_page(DATA_BASE + 4096 * i, 7);
+        map_page(m, DATA_BASE + 4096 * i, 7);
     for (uint32_t i = 0; i < RO_PAGES; i++)
-        map_page(DATA_BASE + 4096 * (DATA_PAGES + i), 5);
-    map_page(CODE_BASE, 7);
+        map_page(m, DATA_BASE + 4096 * (DATA_PAGES + i), 5);
+    map_page(m, CODE_BASE, 7);
 }
 
-static void build_idt(void)
+static void build_idt(struct emulated *m)
 {
     for (uint32_t v = 0; v < 256; v++) {
         uint32_t entry = HANDLERS + 16 * v, dpl = v == 3 || v == 4 ? 3 : 0;
-        put64(IDT_BASE + 8 * v, (entry & 0xffff) | UINT64_C(0x08) << 16 | (uint64_t)(0x8e | dpl << 5) << 40 |
+        put64(m, IDT_BASE + 8 * v, (entry & 0xffff) | UINT64_C(0x08) << 16 | (uint64_t)(0x8e | dpl << 5) << 40 |
                                     (uint64_t)(entry >> 16) << 48);
-        ram.host[entry] = 0xf4;
+        m->ram.host[entry] = 0xf4;
     }
-    put32(TSS_BASE + 100, 0xffff0000); /* no I/O bitmap */
-    put32(TSS_BASE + 4, STACK0_TOP), put32(TSS_BASE + 8, 0x10);
-    put64(GDT_BASE + 8, UINT64_C(0x00cf9b000000ffff)), put64(GDT_BASE + 16, UINT64_C(0x00cf93000000ffff));
-    put64(GDT_BASE + 0x20, UINT64_C(0x00cffb000000ffff)), put64(GDT_BASE + 0x28, UINT64_C(0x00cff3000000ffff));
+    put32(m, TSS_BASE + 100, 0xffff0000); /* no I/O bitmap */
+    put32(m, TSS_BASE + 4, STACK0_TOP), put32(m, TSS_BASE + 8, 0x10);
+    put64(m, GDT_BASE + 8, UINT64_C(0x00cf9b000000ffff)), put64(m, GDT_BASE + 16, UINT64_C(0x00cf93000000ffff));
+    put64(m, GDT_BASE + 0x20, UINT64_C(0x00cffb000000ffff)), put64(m, GDT_BASE + 0x28, UINT64_C(0x00cff3000000ffff));
 }
 
-bool emulated_init(bool single_tb, bool compiled)
+/* The emulator's own bug: a case that would not end. */
+static void stop_runaway(void *ctx, uint64_t tick)
 {
-    busmap_init(&bus);
-    struct link_config lc = {.mode = LINK_INLINE, .ops = &ops, .quantum_ticks = 1 << 17};
-    lnk = link_create(&lc);
-    if (!lnk || ram_init(&ram, RAM_BYTES) != 0)
-        return false;
-    struct vcpu_config vc = {.ram = &ram, .link = lnk, .bus = &bus, .shift = 3, .single_tb = single_tb,
-                             .translator = compiled ? TRANSLATOR_EAGER : TRANSLATOR_INTERP,
+    struct emulated *m = ctx;
+    if (m->ran_away_ticks && tick - m->started > m->ran_away_ticks)
+        link_stop(m->link);
+}
+
+struct emulated *emulated_create(const struct emulated_config *cfg)
+{
+    struct emulated *m = calloc(1, sizeof *m);
+    if (!m)
+        return NULL;
+    busmap_init(&m->bus);
+    struct link_config lc = {.mode = LINK_INLINE, .ops = &ops, .quantum_ticks = cfg->quantum_ticks ? cfg->quantum_ticks : 1 << 17};
+    m->link = link_create(&lc);
+    m->ran_away_ticks = cfg->ran_away_ticks;
+    if (!m->link || ram_init(&m->ram, RAM_BYTES) != 0)
+        return NULL;
+    struct vcpu_config vc = {.ram = &m->ram, .link = m->link, .bus = &m->bus, .shift = 3, .single_tb = cfg->single_tb,
+                             .translator = cfg->mode, .hot = cfg->hot, .translator_threads = cfg->threads,
+                             .translator_not_on_cpu = PLACE_ANY, .code_cache_bytes = cfg->code_cache_bytes,
+                             .translator_jitter = cfg->jitter, .no_chain = cfg->no_chain, .progress = stop_runaway, .progress_ctx = m,
                              .intc = {NULL, set_line, no_intr, no_ack, no_intr}, .tick_limit = UINT64_MAX};
-    vcpu = vcpu_create(&vc);
-    if (!vcpu)
-        return false;
-    build_tables();
-    build_idt();
-    return true;
+    m->vcpu = vcpu_create(&vc);
+    if (!m->vcpu)
+        return NULL;
+    build_tables(m);
+    build_idt(m);
+    return m;
 }
 
 static struct segment flat(uint16_t sel, uint16_t access)
@@ -135,9 +158,9 @@ static struct segment flat(uint16_t sel, uint16_t access)
     return (struct segment){.sel = sel, .access = access, .base = 0, .limit = 0xffffffff};
 }
 
-static void set_state(const struct cpu_image *in)
+static void set_state(struct emulated *m, const struct cpu_image *in)
 {
-    struct guest_state *g = vcpu_state(vcpu);
+    struct guest_state *g = vcpu_state(m->vcpu);
     memcpy(g->slot, in->gpr, sizeof in->gpr);
     g->eip = in->eip;
     g->slot[IR_CC_OP] = CC_EFLAGS;
@@ -151,7 +174,7 @@ static void set_state(const struct cpu_image *in)
     g->gdtr = (struct desc_table){GDT_BASE, 0x2f}, g->idtr = (struct desc_table){IDT_BASE, 2047};
     g->tr = (struct segment){.sel = 0x30, .access = 0x008b, .base = TSS_BASE, .limit = 0x67};
     g->ldtr = (struct segment){0};
-    g->cr3 = TABLES;
+    g->cr3 = EMULATED_TABLES;
     g->cr0 = CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP;
     g->cr2 = 0;
     g->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
@@ -164,11 +187,11 @@ static void set_state(const struct cpu_image *in)
     g->sse.mxcsr = in->sse.mxcsr;
 }
 
-static void get_state(struct test_result *r)
+static void get_state(struct emulated *m, struct test_result *r)
 {
-    struct guest_state *g = vcpu_state(vcpu);
+    struct guest_state *g = vcpu_state(m->vcpu);
     static const uint32_t with_error = 1u << 8 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 17;
-    const uint32_t *frame = (const uint32_t *)(ram.host + g->slot[IR_ESP]);
+    const uint32_t *frame = (const uint32_t *)(m->ram.host + g->slot[IR_ESP]);
     memcpy(r->out.gpr, g->slot, sizeof r->out.gpr);
     r->vector = (g->eip - 1 - HANDLERS) / 16;
     r->error = r->vector < 32 && (with_error >> r->vector & 1) ? *frame++ : 0;
@@ -183,20 +206,42 @@ static void get_state(struct test_result *r)
     r->out.sse.mxcsr = g->sse.mxcsr;
 }
 
-void emulated_run(const struct test_case *c, struct test_result *r)
+bool emulated_enter(struct emulated *m, const struct cpu_image *in, struct test_result *r)
 {
-    memset(ram.host + CODE_BASE, 0xcc, CODE_BYTES);
-    memcpy(ram.host + c->in.eip, c->code, c->code_bytes);
-    memcpy(ram.host + DATA_BASE, c->data, DATA_BYTES);
-    vcpu_ram_changed(vcpu, CODE_BASE, CODE_BYTES);
-    vcpu_ram_changed(vcpu, DATA_BASE, DATA_BYTES);
-    set_state(&c->in);
-    vcpu_state_changed(vcpu);
-    enum vcpu_exit e = vcpu_run(vcpu);
+    set_state(m, in);
+    vcpu_state_changed(m->vcpu);
+    m->started = vcpu_tick(m->vcpu);
+    enum vcpu_exit e = vcpu_run(m->vcpu);
     if (e != VCPU_EXIT_HALTED)
         fprintf(stderr, "oracle: the emulator left with %d\n", (int)e);
-    get_state(r);
-    memcpy(r->data, ram.host + DATA_BASE, DATA_BYTES);
+    get_state(m, r);
+    return e == VCPU_EXIT_HALTED;
+}
+
+void emulated_run(struct emulated *m, const struct test_case *c, struct test_result *r)
+{
+    memset(m->ram.host + CODE_BASE, 0xcc, CODE_BYTES);
+    memcpy(m->ram.host + c->in.eip, c->code, c->code_bytes);
+    memcpy(m->ram.host + DATA_BASE, c->data, DATA_BYTES);
+    vcpu_ram_changed(m->vcpu, CODE_BASE, CODE_BYTES);
+    vcpu_ram_changed(m->vcpu, DATA_BASE, DATA_BYTES);
+    emulated_enter(m, &c->in, r);
+    memcpy(r->data, m->ram.host + DATA_BASE, DATA_BYTES);
+}
+
+uint8_t *emulated_ram(struct emulated *m)
+{
+    return m->ram.host;
+}
+
+void emulated_ram_changed(struct emulated *m, uint32_t phys_addr, uint32_t bytes)
+{
+    vcpu_ram_changed(m->vcpu, phys_addr, bytes);
+}
+
+uint64_t emulated_ticks(const struct emulated *m)
+{
+    return vcpu_tick(m->vcpu) - m->started;
 }
 
 bool emulated_owns(uint32_t lin_addr)
@@ -204,9 +249,12 @@ bool emulated_owns(uint32_t lin_addr)
     return lin_addr >= IDT_BASE && lin_addr < GDT_BASE + 4096;
 }
 
-void emulated_end(void)
+void emulated_destroy(struct emulated *m)
 {
-    vcpu_destroy(vcpu);
-    link_destroy(lnk);
-    ram_free(&ram);
+    if (!m)
+        return;
+    vcpu_destroy(m->vcpu);
+    link_destroy(m->link);
+    ram_free(&m->ram);
+    free(m);
 }

@@ -361,3 +361,13 @@ bool gen_sequence(struct gen *g, struct test_case *c)
     memset(c->code + c->code_bytes, 0xcc, sizeof c->code - c->code_bytes);
     return true;
 }
+
+unsigned gen_encode(struct gen *g, const struct oracle_row *row, uint8_t *p, struct insn *in)
+{
+    return encode(g, row, p, in);
+}
+
+void gen_fpu(struct gen *g, struct fpu_image *f)
+{
+    random_fpu(g, f, true);
+}

@@ -4,6 +4,7 @@
 #define TANDEM_TESTS_ORACLE_GEN_H
 
 #include "tests/oracle/oracle.h"
+#include "translator/decode.h"
 
 /* One row of either table, as the coverage count sees it. */
 struct oracle_row {
@@ -45,5 +46,8 @@ bool gen_single(struct gen *g, const struct oracle_row *row, struct test_case *c
 /* A sequence of 2..6 instructions without undefined flags. */
 bool gen_sequence(struct gen *g, struct test_case *c);
 uint64_t gen_random(struct gen *g);
+/* One encoding of the row at p (room for 16 bytes); its length, or 0: not this draw. */
+unsigned gen_encode(struct gen *g, const struct oracle_row *row, uint8_t *p, struct insn *in);
+void gen_fpu(struct gen *g, struct fpu_image *f);
 
 #endif

@@ -1,6 +1,6 @@
 /* main.c - the hardware oracle: random instructions on the real CPU and in the emulator must agree.
  *
- *     oracle [--cases N] [--seed S] [--row TEXT] [--table] [--single-tb] [--engine interp|eager]
+ *     oracle [--cases N] [--sequences N] [--seed S] [--row TEXT] [--table] [--single-tb] [--engine interp|eager]
  * Prints mismatches with their bytes and differences, then the coverage table (--table), then the counts. */
 #include <Zydis/Zydis.h>
 #include <getopt.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/oracle/gen.h"
+#include "tests/oracle/sequence.h"
 #include "translator/guest_state.h"
 
 #define SHOWN_MAX 20
@@ -172,7 +172,7 @@ static void print_table(const struct gen *g)
 }
 
 struct options {
-    uint64_t cases, seed;
+    uint64_t cases, sequences, seed;
     const char *row;
     bool table, single_tb, compiled;
 };
@@ -182,11 +182,13 @@ static bool parse(int argc, char **argv, struct options *o)
     static const struct option longs[] = {{"cases", required_argument, NULL, 'c'}, {"seed", required_argument, NULL, 's'},
                                           {"row", required_argument, NULL, 'r'},   {"table", no_argument, NULL, 't'},
                                           {"single-tb", no_argument, NULL, '1'},
+                                          {"sequences", required_argument, NULL, 'q'},
                                           {"engine", required_argument, NULL, 'e'}, {NULL, 0, NULL, 0}};
     *o = (struct options){.cases = 100000, .seed = 1};
     for (int k; (k = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (k) {
         case 'c': o->cases = strtoull(optarg, NULL, 0); break;
+        case 'q': o->sequences = strtoull(optarg, NULL, 0); break;
         case 's': o->seed = strtoull(optarg, NULL, 0); break;
         case 'r': o->row = optarg; break;
         case 't': o->table = true; break;
@@ -215,6 +217,24 @@ static struct oracle_row *draw(struct gen *g, const struct options *o, uint64_t 
     }
 }
 
+/* Adds the sequences' counts; false: they could not run. */
+static bool run_sequences(struct gen *g, const struct options *o, uint64_t *passed, uint64_t *failed)
+{
+    struct sequence_counts c;
+    if (o->sequences == 0)
+        return true;
+    if (!sequences_run(g, o->seed, o->sequences, &c))
+        return false;
+    printf("sequences: %lu instructions, %lu skipped, %lu with code changes (%lu through an alias); ended by:", c.insns, c.skipped,
+           c.changed_code, c.by_alias);
+    for (unsigned i = 0; i < 32; i++)
+        if (c.vector[i])
+            printf(" %u: %lu", i, c.vector[i]);
+    putchar('\n');
+    *passed += c.passed, *failed += c.failed;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     static struct test_case c;
@@ -223,17 +243,21 @@ int main(int argc, char **argv)
     struct gen g;
     struct undefined u;
     uint64_t passed = 0, failed = 0, skipped = 0;
-    if (!parse(argc, argv, &o) || !native_init() || !emulated_init(o.single_tb, o.compiled))
+    if (!parse(argc, argv, &o) || !native_init())
+        return 2;
+    struct emulated *machine = emulated_create(&(struct emulated_config){
+        .single_tb = o.single_tb, .mode = o.compiled ? TRANSLATOR_EAGER : TRANSLATOR_INTERP});
+    if (!machine)
         return 2;
     gen_init(&g, o.seed);
     for (uint64_t n = 0; n < o.cases; n++) {
         struct oracle_row *row = draw(&g, &o, n, &c, &u);
         native_run(&c, &native);
-        if (!comparable(&native)) {
+        if (!comparable(&native) || native.vector == NATIVE_STOPPED) {
             skipped++;
             continue;
         }
-        emulated_run(&c, &emulated);
+        emulated_run(machine, &c, &emulated);
         allow_x87(row, &native, &u);
         allow_sse(row, &c, &u, &native, &emulated);
         if (row) {
@@ -251,8 +275,10 @@ int main(int argc, char **argv)
     }
     if (o.table)
         print_table(&g);
+    if (!run_sequences(&g, &o, &passed, &failed))
+        return 2;
     printf("oracle: seed %lu, %lu cases skipped (fetch from data)\n%lu passed, %lu failed\n", o.seed, skipped, passed, failed);
     gen_end(&g);
-    emulated_end();
+    emulated_destroy(machine);
     return failed ? 1 : 0;
 }

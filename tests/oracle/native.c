@@ -7,11 +7,17 @@
  * but through its own instructions (which the generator excludes). */
 #include "tests/oracle/oracle.h"
 
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/time.h>
 #include <sys/ucontext.h>
 #include <unistd.h>
 
@@ -94,15 +100,16 @@ static void leave_case(int sig, siginfo_t *info, void *context)
     (void)info;
     ucontext_t *uc = context;
     greg_t *g = uc->uc_mcontext.gregs;
-    if ((g[REG_CSGSFS] & 0xffff) != USER32_CS) { /* our own bug */
-        signal(sig, SIG_DFL);
+    if ((g[REG_CSGSFS] & 0xffff) != USER32_CS) { /* our own bug, or a timer that found no case running */
+        if (sig != SIGALRM)
+            signal(sig, SIG_DFL);
         return;
     }
     for (unsigned i = 0; i < 8; i++)
         result->out.gpr[i] = (uint32_t)g[gpr_index[i]];
     result->out.eip = (uint32_t)g[REG_RIP];
     result->out.eflags = (uint32_t)g[REG_EFL];
-    result->vector = (unsigned)g[REG_TRAPNO];
+    result->vector = sig == SIGALRM || sig == SIGSYS ? NATIVE_STOPPED : (unsigned)g[REG_TRAPNO];
     result->error = (uint32_t)g[REG_ERR];
     result->cr2 = result->vector == 14 ? (uint32_t)g[REG_CR2] : 0;
     result->fetch_fault = result->vector == 14 && (result->error & 0x10);
@@ -127,6 +134,29 @@ static void load_data_segments(void)
     __asm__ volatile("movw %0, %%ds\n\tmovw %0, %%es" : : "r"((uint16_t)USER_DS));
 }
 
+/* A case that went astray must not call the host's kernel: every system call of 32-bit code ends it by SIGSYS. */
+static bool forbid_32bit_calls(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_I386, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
+        return true;
+    perror("oracle: seccomp");
+    return false;
+}
+
+/* A case has a second at most. */
+static bool watch(void)
+{
+    struct itimerval period = {{1, 0}, {1, 0}};
+    return setitimer(ITIMER_REAL, &period, NULL) == 0;
+}
+
 bool native_init(void)
 {
     stack_t stack = {.ss_sp = malloc(65536), .ss_size = 65536};
@@ -140,7 +170,15 @@ bool native_init(void)
         return false;
     }
     return install(SIGUSR1, enter_case) && install(SIGSEGV, leave_case) && install(SIGTRAP, leave_case) &&
-           install(SIGFPE, leave_case) && install(SIGILL, leave_case) && install(SIGBUS, leave_case);
+           install(SIGFPE, leave_case) && install(SIGILL, leave_case) && install(SIGBUS, leave_case) &&
+           install(SIGALRM, leave_case) && install(SIGSYS, leave_case) && forbid_32bit_calls() && watch();
+}
+
+void native_enter(const struct test_case *c, struct test_result *r)
+{
+    current = c, result = r;
+    load_data_segments();
+    raise(SIGUSR1);
 }
 
 void native_run(const struct test_case *c, struct test_result *r)
@@ -150,8 +188,6 @@ void native_run(const struct test_case *c, struct test_result *r)
     mprotect(data_pages + DATA_PAGES * 4096, RO_PAGES * 4096, PROT_READ | PROT_WRITE);
     memcpy(data_pages, c->data, DATA_BYTES);
     mprotect(data_pages + DATA_PAGES * 4096, RO_PAGES * 4096, PROT_READ);
-    current = c, result = r;
-    load_data_segments();
-    raise(SIGUSR1);
+    native_enter(c, r);
     memcpy(r->data, data_pages, DATA_BYTES);
 }

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vcpu/vcpu.h"
+
 #define CODE_BASE 0x00600000u
 #define CODE_BYTES 4096u
 #define DATA_BASE 0x00400000u
@@ -57,10 +59,34 @@ struct test_result {
 bool native_init(void);
 void native_run(const struct test_case *c, struct test_result *r);
 
-/* The emulator. */
-bool emulated_init(bool single_tb, bool compiled);
-void emulated_run(const struct test_case *c, struct test_result *r);
-void emulated_end(void);
+/* Enters the case at in->eip with whatever memory holds now; r->data is not filled. */
+void native_enter(const struct test_case *c, struct test_result *r);
+enum { NATIVE_STOPPED = 255 }; /* result->vector: a system call or no end in sight; the case cannot be compared */
+
+/* The emulator: one machine of 16 MiB. */
+#define EMULATED_TABLES 0x00d40000u /* page directory, then the tables of its first 16 MiB */
+#define EMULATED_TABLES_BYTES (5 * 4096u)
+struct emulated;
+struct emulated_config {
+    bool single_tb;
+    enum translator_mode mode;
+    unsigned hot, threads;   /* as in struct vcpu_config; 0: the default */
+    size_t code_cache_bytes;
+    uint64_t jitter;
+    bool no_chain;
+    uint64_t quantum_ticks;  /* the run is cut at least so often; 0: seldom */
+    uint64_t ran_away_ticks; /* a case that goes on for longer is stopped, roughly; 0: never */
+};
+/* NULL: no memory. */
+struct emulated *emulated_create(const struct emulated_config *cfg);
+void emulated_destroy(struct emulated *m);
+void emulated_run(struct emulated *m, const struct test_case *c, struct test_result *r);
+/* The steps of emulated_run: memory, then a run from `in`; false: it would not end, or not as cases do. */
+uint8_t *emulated_ram(struct emulated *m);
+void emulated_ram_changed(struct emulated *m, uint32_t phys_addr, uint32_t bytes);
+void emulated_map(struct emulated *m, uint32_t lin_addr, uint32_t phys_addr, uint32_t flags);
+bool emulated_enter(struct emulated *m, const struct cpu_image *in, struct test_result *r);
+uint64_t emulated_ticks(const struct emulated *m); /* that the last run took */
 /* Is this one of the emulator's own supervisor pages, which the real CPU's side does not have? */
 bool emulated_owns(uint32_t lin_addr);
 

@@ -14,6 +14,7 @@ static void far_helper(struct compile *c, const struct far_code *f)
 {
     flags_flush_far(c, &f->cc);
     fpu_flush_pending(c, &f->fpu);
+    c->fpu_on_host = false; /* not known here */
     fpu_leave(c);
     if (f->op->a >= IR_T0)
         x_store(&c->b, SZ32, mem_slot(f->op->a), f->reg);

@@ -1,0 +1,345 @@
+/* sequence_run.c - runs the sequences on the real CPU and in every engine, and compares.
+ *
+ * The machines live as long as the test, and a case's memory is put in place byte by byte where it differs, so that
+ * compiled code of earlier runs and cases is there to be stale. A case runs several times in each: its blocks get hot,
+ * compiled and linked. Between engines, ticks and page tables (accessed and dirty bits) must agree as well. */
+#include <Zydis/Zydis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tests/oracle/sequence.h"
+
+enum { SHOWN_MAX = 10, CHUNK = 64, RAN_AWAY_TICKS = 1 << 22 };
+
+static const char *const gpr_name[8] = {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"};
+
+/* The engines; the first is what the others' ticks and page tables are compared with. */
+static const struct engine {
+    const char *name;
+    struct emulated_config cfg;
+    unsigned runs;
+} engines[] = {
+    {"interp", {.mode = TRANSLATOR_INTERP}, 1},
+    {"eager", {.mode = TRANSLATOR_EAGER}, 2},
+    {"background, threads=0, hot=3", {.mode = TRANSLATOR_BACKGROUND, .hot = 3}, 2},
+    {"background, threads=1, hot=2", {.mode = TRANSLATOR_BACKGROUND, .hot = 2, .threads = 1}, 2},
+    {"eager, 64K cache, cut every 61 ticks", {.mode = TRANSLATOR_EAGER, .code_cache_bytes = 64 << 10, .quantum_ticks = 61}, 1},
+};
+
+/* Memory that a case can write, at the same linear addresses on both sides. */
+static const struct area {
+    uint32_t lin_addr, bytes;
+} areas[] = {{SEQ_CODE, SEQ_CODE_BYTES}, {DATA_BASE, DATA_PAGES * 4096}, {SEQ_FUEL, SEQ_FUEL_BYTES}};
+enum { MACHINES = sizeof engines / sizeof engines[0] };
+enum { AREAS = sizeof areas / sizeof areas[0], AREA_CODE = 0, AREA_DATA = 1, AREA_FUEL = 2 };
+
+struct sequence_runner {
+    struct emulated *machine[MACHINES];
+    uint8_t data[SEQ_DATA_BYTES], fuel[SEQ_FUEL_BYTES]; /* what every case starts from */
+    const uint8_t *image[AREAS];
+    struct test_case enter;      /* only its registers count */
+    uint64_t ticks;              /* of the first engine's run, */
+    uint8_t tables[EMULATED_TABLES_BYTES]; /* and its page tables behind it */
+};
+
+static uint8_t *native_at(uint32_t lin_addr)
+{
+    return (uint8_t *)(uintptr_t)lin_addr;
+}
+
+/* --- start --- */
+
+static bool map_native(int fd, uint32_t lin_addr, uint32_t bytes, int prot)
+{
+    int flags = (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED) | MAP_FIXED_NOREPLACE;
+    return mmap(native_at(lin_addr), bytes, prot, flags, fd, 0) == native_at(lin_addr);
+}
+
+static bool native_pages(void)
+{
+    int rwx = PROT_READ | PROT_WRITE | PROT_EXEC, fd = memfd_create("oracle code", MFD_CLOEXEC);
+    bool ok = fd >= 0 && ftruncate(fd, SEQ_CODE_BYTES) == 0 && map_native(fd, SEQ_CODE, SEQ_CODE_BYTES, rwx) &&
+              map_native(fd, SEQ_ALIAS, SEQ_CODE_BYTES, rwx) && map_native(-1, SEQ_FUEL, SEQ_FUEL_BYTES, PROT_READ | PROT_WRITE);
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+/* The read-only page is the same for all cases. */
+static void fill_read_only(const struct sequence_runner *r)
+{
+    uint32_t at = DATA_BASE + DATA_PAGES * 4096, bytes = RO_PAGES * 4096;
+    const uint8_t *from = r->data + DATA_PAGES * 4096;
+    mprotect(native_at(at), bytes, PROT_READ | PROT_WRITE);
+    memcpy(native_at(at), from, bytes);
+    mprotect(native_at(at), bytes, PROT_READ);
+    for (unsigned i = 0; i < MACHINES; i++)
+        memcpy(emulated_ram(r->machine[i]) + at, from, bytes);
+}
+
+static bool machine_start(struct sequence_runner *r, unsigned i)
+{
+    struct emulated_config cfg = engines[i].cfg;
+    cfg.ran_away_ticks = RAN_AWAY_TICKS;
+    r->machine[i] = emulated_create(&cfg);
+    for (uint32_t at = 0; r->machine[i] && at < SEQ_CODE_BYTES; at += 4096) {
+        emulated_map(r->machine[i], SEQ_CODE + at, SEQ_CODE + at, 7);
+        emulated_map(r->machine[i], SEQ_ALIAS + at, SEQ_CODE + at, 7);
+    }
+    if (r->machine[i])
+        emulated_map(r->machine[i], SEQ_FUEL, SEQ_FUEL, 7);
+    return r->machine[i] != NULL;
+}
+
+/* Random bytes, with floating-point numbers strewn in. */
+static void fill_data(struct gen *g, uint8_t *data)
+{
+    struct fpu_image f;
+    for (unsigned i = 0; i < SEQ_DATA_BYTES; i += 8) {
+        uint64_t v = gen_random(g);
+        memcpy(data + i, &v, 8);
+    }
+    for (unsigned i = 0; i + 80 < SEQ_DATA_BYTES; i += 240) {
+        gen_fpu(g, &f);
+        memcpy(data + i, f.r, sizeof f.r);
+    }
+}
+
+static void runner_free(struct sequence_runner *r)
+{
+    for (unsigned i = 0; r && i < MACHINES; i++)
+        emulated_destroy(r->machine[i]);
+    free(r);
+}
+
+static struct sequence_runner *runner_create(struct gen *g)
+{
+    struct sequence_runner *r = calloc(1, sizeof *r);
+    bool ok = r && native_pages();
+    for (unsigned i = 0; ok && i < MACHINES; i++)
+        ok = machine_start(r, i);
+    if (!ok) {
+        fprintf(stderr, "oracle: cannot set up the machines for sequences\n");
+        runner_free(r);
+        return NULL;
+    }
+    g->seed = 1; /* one set of data for all seeds */
+    fill_data(g, r->data);
+    fill_read_only(r);
+    return r;
+}
+
+/* --- memory --- */
+
+/* Puts the case's memory in place; m: the machine to tell of changes, NULL for the real CPU's side. */
+static void put_memory(const struct sequence_runner *r, uint8_t *base, struct emulated *m)
+{
+    for (unsigned a = 0; a < AREAS; a++)
+        for (uint32_t at = 0; at < areas[a].bytes; at += CHUNK) {
+            uint8_t *to = base + areas[a].lin_addr + at;
+            if (memcmp(to, r->image[a] + at, CHUNK) == 0)
+                continue;
+            memcpy(to, r->image[a] + at, CHUNK);
+            if (m)
+                emulated_ram_changed(m, areas[a].lin_addr + at, CHUNK);
+        }
+}
+
+/* Accessed and dirty bits off, so that each run shows which it sets. */
+static void clear_page_bits(struct emulated *m)
+{
+    uint32_t *entry = (uint32_t *)(emulated_ram(m) + EMULATED_TABLES);
+    for (unsigned i = 0; i < EMULATED_TABLES_BYTES / 4; i++)
+        entry[i] &= ~0x60u;
+}
+
+/* --- comparing --- */
+
+#define DIFFER(...) (show ? (void)printf(__VA_ARGS__) : (void)0, differ++)
+
+static unsigned compare_fpu(const struct fpu_image *n, const struct fpu_image *e, bool show)
+{
+    unsigned differ = 0;
+    if (n->cw != e->cw || n->sw != e->sw || n->empty != e->empty)
+        DIFFER("    x87 cw sw empty: cpu %04x %04x %02x, emulator %04x %04x %02x\n", n->cw, n->sw, n->empty, e->cw, e->sw, e->empty);
+    for (unsigned i = 0; i < 8; i++)
+        if (memcmp(n->r[i], e->r[i], 10) != 0)
+            DIFFER("    R%u differs\n", i);
+    return differ;
+}
+
+static unsigned compare_memory(const uint8_t *ram, bool show)
+{
+    unsigned differ = 0;
+    for (unsigned a = 0; a < AREAS; a++) {
+        const uint8_t *n = native_at(areas[a].lin_addr), *e = ram + areas[a].lin_addr;
+        if (memcmp(n, e, areas[a].bytes) == 0)
+            continue;
+        for (uint32_t i = 0; i < areas[a].bytes && differ < 8; i++)
+            if (n[i] != e[i])
+                DIFFER("    [%08x]: cpu %02x, emulator %02x\n", areas[a].lin_addr + i, n[i], e[i]);
+    }
+    return differ;
+}
+
+static unsigned compare_state(const struct sequence *s, const struct test_result *n, const struct test_result *e, bool show)
+{
+    unsigned differ = 0;
+    uint32_t at = n->out.eip - (n->vector == 3 || n->vector == 4); /* traps report the next instruction */
+    uint32_t mask = (FLAGS_ARITH | FLAG_DF | FLAG_TF | FLAG_NT | FLAG_RF | FLAG_AC) & ~sequence_undefined(s, at);
+    if (n->vector != e->vector || n->out.eip != e->out.eip)
+        DIFFER("    end: cpu vector %u at %08x, emulator %u at %08x\n", n->vector, n->out.eip, e->vector, e->out.eip);
+    if ((n->vector == 14 ? n->error & ~0x10u : n->error) != e->error) /* no NX in the guest */
+        DIFFER("    error code: cpu %x, emulator %x\n", n->error, e->error);
+    if (n->cr2 != e->cr2)
+        DIFFER("    cr2: cpu %08x, emulator %08x\n", n->cr2, e->cr2);
+    if ((n->out.eflags ^ e->out.eflags) & mask)
+        DIFFER("    eflags: cpu %08x, emulator %08x (mask %08x)\n", n->out.eflags, e->out.eflags, mask);
+    for (unsigned i = 0; i < 8; i++)
+        if (n->out.gpr[i] != e->out.gpr[i])
+            DIFFER("    %s: cpu %08x, emulator %08x\n", gpr_name[i], n->out.gpr[i], e->out.gpr[i]);
+    return differ + compare_fpu(&n->out.fpu, &e->out.fpu, show);
+}
+
+static bool wraps(const struct test_result *segment, const struct test_result *page)
+{
+    return (segment->vector == 13 || segment->vector == 12) && segment->error == 0 && page->vector == 14 &&
+           (page->cr2 >= 0xffffffe0u || page->cr2 < 32);
+}
+
+/* As main.c's allowed_fault: the 4 GiB wrap, pages that only the emulator has, the operand of CMPS that faults first. */
+static bool allowed_fault(const struct test_result *n, const struct test_result *e)
+{
+    if (n->out.eip != e->out.eip)
+        return false;
+    if (wraps(n, e) || wraps(e, n))
+        return true;
+    if (n->vector != 14 || e->vector != 14)
+        return false;
+    if (n->cr2 == e->cr2 && emulated_owns(e->cr2))
+        return true;
+    struct insn in;
+    uint32_t at = n->out.eip;
+    bool cmps = (at - SEQ_CODE < SEQ_CODE_BYTES - 16 || at - SEQ_ALIAS < SEQ_CODE_BYTES - 16) &&
+                decode_insn(native_at(at), INSN_BYTES_MAX, true, &in) == DECODE_OK && !strcmp(in.row->mnemonic, "CMPS");
+    return cmps && n->cr2 != e->cr2;
+}
+
+/* The engines among themselves. */
+static unsigned compare_engines(const struct sequence_runner *r, struct emulated *m, bool show)
+{
+    unsigned differ = 0;
+    const uint8_t *tables = emulated_ram(m) + EMULATED_TABLES;
+    if (emulated_ticks(m) != r->ticks)
+        DIFFER("    ticks: %s %lu, here %lu\n", engines[0].name, r->ticks, emulated_ticks(m));
+    for (unsigned i = 0; i < EMULATED_TABLES_BYTES; i++)
+        if (tables[i] != r->tables[i])
+            DIFFER("    page tables: byte %05x: %s %02x, here %02x\n", i, engines[0].name, r->tables[i], tables[i]);
+    return differ;
+}
+
+/* --- showing --- */
+
+static void show_sequence(const struct sequence *s, uint64_t seed)
+{
+    ZydisDisassembledInstruction di;
+    printf("MISMATCH sequence, --seed %lu --sequences 1; fuel %u%s\n    in:", seed, s->fuel, s->alias ? ", with alias" : "");
+    for (unsigned i = 0; i < 8; i++)
+        printf(" %s=%08x", gpr_name[i], s->in.gpr[i]);
+    printf(" eip=%08x eflags=%08x fcw=%04x fsw=%04x\n", s->in.eip, s->in.eflags, s->in.fpu.cw, s->in.fpu.sw);
+    for (unsigned i = 0; i < s->ninsns; i++) {
+        uint32_t at = s->insn[i].at - SEQ_CODE, room = at < SEQ_CODE_BYTES ? SEQ_CODE_BYTES - at : 0;
+        unsigned n = s->insn[i].length < room ? s->insn[i].length : room;
+        bool ok = n && ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LEGACY_32, SEQ_CODE + at, s->code + at, n, &di));
+        printf("    %08x %-44s", SEQ_CODE + at, ok ? di.text : "(over the end)");
+        for (unsigned b = 0; b < n; b++)
+            printf(" %02x", s->code[at + b]);
+        putchar('\n');
+    }
+}
+
+/* --- running --- */
+
+static bool comparable(const struct test_result *n)
+{
+    bool in_data = n->fetch_fault && (n->cr2 - DATA_BASE < SEQ_DATA_BYTES || n->cr2 - SEQ_FUEL < SEQ_FUEL_BYTES);
+    return !in_data && n->vector != NATIVE_STOPPED; /* data is not executable there */
+}
+
+static void emulated_turn(struct sequence_runner *r, unsigned i, struct test_result *e)
+{
+    struct emulated *m = r->machine[i];
+    put_memory(r, emulated_ram(m), m);
+    clear_page_bits(m);
+    if (!emulated_enter(m, &r->enter.in, e)) {
+        printf("oracle: a sequence does not end in %s\n", engines[i].name);
+        exit(1); /* the machine was stopped for good */
+    }
+    if (i == 0) {
+        r->ticks = emulated_ticks(m);
+        memcpy(r->tables, emulated_ram(m) + EMULATED_TABLES, EMULATED_TABLES_BYTES);
+    }
+}
+
+static unsigned compare_all(struct sequence_runner *r, const struct sequence *s, unsigned i, const struct test_result *n,
+                            const struct test_result *e, bool show)
+{
+    unsigned differ = allowed_fault(n, e) ? 0 : compare_state(s, n, e, show) + compare_memory(emulated_ram(r->machine[i]), show);
+    return differ + compare_engines(r, r->machine[i], show);
+}
+
+/* Every engine against the real CPU's result; false: differs (shown with `show`). */
+static bool run_engines(struct sequence_runner *r, const struct sequence *s, uint64_t seed, const struct test_result *n, bool show)
+{
+    struct test_result e;
+    for (unsigned i = 0; i < MACHINES; i++)
+        for (unsigned turn = 0; turn < engines[i].runs; turn++) {
+            emulated_turn(r, i, &e);
+            if (compare_all(r, s, i, n, &e, false) == 0)
+                continue;
+            if (show) {
+                show_sequence(s, seed);
+                printf("    %s, run %u (cpu ended by vector %u at %08x):\n", engines[i].name, turn + 1, n->vector, n->out.eip);
+                compare_all(r, s, i, n, &e, true);
+            }
+            return false;
+        }
+    return true;
+}
+
+static void run_case(struct sequence_runner *r, struct gen *g, uint64_t seed, struct sequence_counts *out)
+{
+    static struct sequence s;
+    static struct test_result n;
+    g->seed = seed;
+    sequence_draw(g, &s);
+    memcpy(r->fuel, &s.fuel, sizeof s.fuel);
+    r->image[AREA_CODE] = s.code, r->image[AREA_DATA] = r->data, r->image[AREA_FUEL] = r->fuel;
+    r->enter.in = s.in;
+    put_memory(r, native_at(0), NULL);
+    native_enter(&r->enter, &n);
+    if (!comparable(&n)) {
+        out->skipped++;
+        return;
+    }
+    bool same = run_engines(r, &s, seed, &n, out->failed < SHOWN_MAX);
+    *(same ? &out->passed : &out->failed) += 1;
+    out->vector[n.vector & 31]++;
+    out->changed_code += s.changes_code, out->by_alias += s.alias;
+    out->insns += r->ticks;
+}
+
+bool sequences_run(struct gen *g, uint64_t seed, uint64_t count, struct sequence_counts *out)
+{
+    struct sequence_runner *r = runner_create(g);
+    *out = (struct sequence_counts){0};
+    if (!r)
+        return false;
+    for (uint64_t i = 0; i < count; i++)
+        run_case(r, g, seed + i, out);
+    runner_free(r);
+    return true;
+}
