@@ -152,7 +152,8 @@ static void check_cpuid(void)
     EXPECT(b == 0x756e6547 && d == 0x49656e69 && c == 0x6c65746e); /* GenuineIntel: SYSENTER for MINIX */
     __asm__ volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(1), "c"(0));
     EXPECT((d & 1u << 3) && (d & 1u << 4) && (d & 1u << 8) && (d & 1u << 11) && (d & 1u << 13) && (d & 1u << 15));
-    EXPECT(!(d & 1u << 6) && !(d & 1u << 9) && !(d & 1u << 23) && !(d & 1u << 25)); /* no PAE, APIC, MMX, SSE */
+    EXPECT(!(d & 1u << 6) && !(d & 1u << 9)); /* no PAE, APIC */
+    EXPECT((d & 1u << 19) && (d & 1u << 23) && (d & 1u << 24) && (d & 1u << 25) && (d & 1u << 26)); /* to SSE2 */
     EXPECT((a >> 8 & 15) == 6 && (a >> 4 & 15) >= 3);
     uint16_t sw = 0x5a5a, cw = 0;
     __asm__ volatile("fninit\n\tfnstsw %0\n\tfnstcw %1" : "=m"(sw), "=m"(cw));

@@ -197,7 +197,7 @@ Test(segment, linear)
 
 Test(segment, mode)
 {
-    uint32_t base = TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_PE;
+    uint32_t base = TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_PE | TB_MODE_SSE_UD;
     cr_assert_eq(v->g.mode, base | TB_MODE_FLAT | TB_MODE_CPL0);
     fx_user(v);
     cr_assert_eq(v->g.mode, base | TB_MODE_FLAT | TB_MODE_USER);
@@ -207,11 +207,11 @@ Test(segment, mode)
     cr_assert_eq(v->g.mode, base | TB_MODE_USER);
     v->g.cr0 |= CR0_TS | CR0_MP;
     vcpu_set_cpl(v, 1);
-    cr_assert_eq(v->g.mode, base | TB_MODE_FPU_NM | TB_MODE_WAIT_NM);
+    cr_assert_eq(v->g.mode, base | TB_MODE_FPU_NM | TB_MODE_WAIT_NM | TB_MODE_TS_NM);
     fx_real(v);
     v->g.cr0 &= ~(uint32_t)(CR0_TS | CR0_MP);
     vcpu_update_mode(v);
-    cr_assert_eq(v->g.mode, (uint32_t)TB_MODE_CPL0);
+    cr_assert_eq(v->g.mode, (uint32_t)(TB_MODE_CPL0 | TB_MODE_SSE_UD));
 }
 
 /* --- LLDT, LTR, SLDT, STR --- */

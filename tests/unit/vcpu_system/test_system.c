@@ -55,7 +55,7 @@ Test(system, clearing_pe_keeps_hidden_parts)
 {
     cr_assert_eq(with_reg(helper_MOV_TO_CR, 0, v->g.cr0 & ~(uint32_t)CR0_PG), HELPER_OK);
     cr_assert_eq(with_reg(helper_MOV_TO_CR, 0, v->g.cr0 & ~(uint32_t)CR0_PE), HELPER_OK);
-    cr_assert_eq(v->g.mode, (uint32_t)(TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_CPL0));
+    cr_assert_eq(v->g.mode, (uint32_t)(TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_CPL0 | TB_MODE_SSE_UD));
     cr_assert_eq(v->g.seg[SEG_DS].limit, UINT32_MAX);
 }
 
@@ -63,14 +63,30 @@ Test(system, cr4)
 {
     fx_expect_fault(v, with_reg(helper_MOV_TO_CR, 4, 1 << 5), EXC_GP, 0, "PAE");
     fx_expect_fault(v, with_reg(helper_MOV_TO_CR, 4, 1 << 0), EXC_GP, 0, "VME");
-    fx_expect_fault(v, with_reg(helper_MOV_TO_CR, 4, 1 << 9), EXC_GP, 0, "OSFXSR");
-    uint32_t all = CR4_TSD | CR4_DE | CR4_PSE | CR4_PGE;
+    fx_expect_fault(v, with_reg(helper_MOV_TO_CR, 4, 1 << 6), EXC_GP, 0, "MCE");
+    fx_expect_fault(v, with_reg(helper_MOV_TO_CR, 4, 1 << 18), EXC_GP, 0, "OSXSAVE");
+    uint32_t all = CR4_TSD | CR4_DE | CR4_PSE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
     cr_assert_eq(with_reg(helper_MOV_TO_CR, 4, all), HELPER_OK);
     cr_assert_eq(with_reg(helper_MOV_FROM_CR, 4, 0), HELPER_OK);
     cr_assert_eq(v->g.slot[IR_T0 + 2], all);
     fx_mark(v);
     fx_expect_fault(v, with_reg(helper_MOV_TO_CR, 5, 0), EXC_UD, 0, "CR5");
     fx_expect_fault(v, with_reg(helper_MOV_FROM_CR, 1, 0), EXC_UD, 0, "CR1");
+}
+
+/* What decides between #UD and #NM for XMM and MMX instructions is in the blocks' key. */
+Test(system, sse_mode)
+{
+    const uint32_t bits = TB_MODE_SSE_UD | TB_MODE_MMX_UD | TB_MODE_TS_NM;
+    cr_assert_eq(v->g.mode & bits, (uint32_t)TB_MODE_SSE_UD);
+    cr_assert_eq(with_reg(helper_MOV_TO_CR, 4, CR4_OSFXSR), HELPER_OK);
+    cr_assert_eq(v->g.mode & bits, 0);
+    cr_assert_eq(with_reg(helper_MOV_TO_CR, 0, v->g.cr0 | CR0_TS), HELPER_OK);
+    cr_assert_eq(v->g.mode & bits, (uint32_t)TB_MODE_TS_NM);
+    cr_assert_eq(with_reg(helper_CLTS, 0, 0), HELPER_OK);
+    cr_assert_eq(v->g.mode & bits, 0);
+    cr_assert_eq(with_reg(helper_MOV_TO_CR, 0, v->g.cr0 | CR0_EM), HELPER_OK);
+    cr_assert_eq(v->g.mode & bits, (uint32_t)(TB_MODE_SSE_UD | TB_MODE_MMX_UD));
 }
 
 Test(system, lmsw)
@@ -208,7 +224,8 @@ Test(system, cpuid)
     cr_assert_str_eq(vendor, "GenuineIntel");
     cr_assert_eq(r[IR_EAX], 0x16u);
     r = cpuid(1);
-    cr_assert_eq(r[IR_EDX], 0x0000a93du, "FPU DE PSE TSC MSR CX8 SEP PGE CMOV: %x", r[IR_EDX]);
+    cr_assert_eq(r[IR_EDX], 0x0788a93du, "FPU DE PSE TSC MSR CX8 SEP PGE CMOV CLFSH MMX FXSR SSE SSE2: %x", r[IR_EDX]);
+    cr_assert_eq(r[IR_EBX], 0x800, "CLFLUSH: 64 bytes");
     cr_assert_eq(r[IR_ECX], 0);
     cr_assert_eq(r[IR_EAX] >> 8 & 0xf, 6u);
     cr_assert_geq(r[IR_EAX] >> 4 & 0xf, 3u, "SEP is trusted");
