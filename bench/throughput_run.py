@@ -109,8 +109,10 @@ def run_once(command, environment, boots, clock):
     listener = Listener(*((start, time.monotonic) if clock == "wall" else (0, cpu_clock(process.pid))), boots)
     try:
         listen(process, listener)
-    except BenchError as error:
+    except BaseException as error:
         process.kill()
+        if not isinstance(error, BenchError):
+            raise
         raise BenchError(f"{shlex.join(command)}\n{error}\n" + "\n".join(listener.tail)) from None
     finally:
         _, status, usage = os.wait4(process.pid, 0)
@@ -325,6 +327,8 @@ def main():
     except (BenchError, OSError) as error:
         print(f"throughput: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     if options.smoke:
         return smoke(runs)
     report = report_of(options, runs)
