@@ -7,7 +7,8 @@
  *
  * step() does one iteration by the general way. bulk() does as many as lie within one page on each side
  * of plain memory that the TLB has at hand; its result is what so many steps would have left,
- * overlapping copies included.
+ * overlapping copies included. A REP that writes over itself is fetched anew with its next iteration (processors do
+ * that after an interrupt only, so that what they do depends on its time).
  *
  * Flags of an interrupted REP CMPS or SCAS are those of its last iteration (SDM 2B REP leaves
  * the value before the instruction in some cases: it is not visible how far a REP came in one go). */
@@ -404,6 +405,12 @@ static uint32_t own_eip(const struct vcpu *v, const struct ir_op *op)
     return v->tb->lin_addr - v->tb->cs_base + v->tb->insn_offset[op->insn];
 }
 
+/* It may have overwritten itself: what runs next must not depend on where a run is cut. */
+static bool must_fetch_again(const struct vcpu *v)
+{
+    return !v->tb->valid;
+}
+
 static enum helper_result repeat(struct vcpu *v, const struct string_insn *x, const struct string_kind *k)
 {
     uint32_t count = reg_get(v, x, IR_ECX);
@@ -415,7 +422,7 @@ static enum helper_result repeat(struct vcpu *v, const struct string_insn *x, co
         count -= n;
         if (count == 0 || k->stop(v, x))
             break;
-        if (!may_repeat(v)) {
+        if (!may_repeat(v) || must_fetch_again(v)) {
             v->g.eip = own_eip(v, x->op);
             return HELPER_OK;
         }

@@ -314,3 +314,19 @@ Test(run, cutting_a_run_changes_nothing, .timeout = 60)
                      "quantum %lu", (unsigned long)quantum);
     cr_assert_eq(run_mixed(&(struct harness_options){.timer_ticks = 997, .digest_every = 53}), expect, "digest points");
 }
+
+/* REP STOSB at 0x1000c writes a NOP over its own prefix. The next iteration would be fetched anew wherever a run is cut, so
+ * it is everywhere: NOP, and one STOSB. */
+GUEST_CODE(overwrites_itself, "mov $0x90, %al\n mov $0x1000c, %edi\n mov $20, %ecx\n rep stosb\n .fill 30, 1, 0x90\n"
+                              " mov %edi, %eax\n" LEAVE);
+
+Test(run, a_repeated_store_over_itself_ends_with_its_iteration)
+{
+    static const uint64_t quanta[] = {1000000, 1, 2, 3, 5, 8, 13};
+    for (unsigned i = 0; i < sizeof quanta / sizeof quanta[0]; i++) {
+        START(overwrites_itself, .quantum_ticks = quanta[i]);
+        cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+        cr_assert_eq(vcpu_exit_value(h.cpu), 0x1000e, "quantum %lu: edi %x", quanta[i], vcpu_exit_value(h.cpu));
+        harness_free(&h);
+    }
+}
