@@ -374,7 +374,8 @@ static void emit_head(struct draft *d)
     before_transfer(d);
     if (d->nheads < HEADS)
         d->head[d->nheads++] = d->at;
-    EMIT(d, 0xff, 0x0d, LE32(SEQ_FUEL)); /* dec dword [fuel] */
+    d->undefined = FLAGS_ARITH & ~FLAG_CF; /* over all that may come here; it may fault where DS is not usable */
+    EMIT(d, 0xff, 0x0d, LE32(SEQ_FUEL));   /* dec dword [fuel] */
     EMIT(d, 0x0f, 0x88, LE32(0));        /* js out */
     label_jump(d, &d->out, FIX_REL32);
     d->known_mask = 0;
@@ -505,10 +506,11 @@ static void emit_return(struct draft *d)
 
 /* --- code changes --- */
 
-/* SDM 3A 8.3: IRET and CPUID are serializing instructions. */
+/* SDM 3A 8.3: IRET and CPUID are serializing instructions. What CPUID says must not be left when the code ends. */
 static void serialize(struct draft *d)
 {
-    if (chance(d, 10)) {
+    bool room = d->at + 64 < SEQ_CODE + SEQ_CODE_BYTES;
+    if (room && chance(d, 10)) {
         EMIT(d, 0x0f, 0xa2);
         for (unsigned r = EAX; r <= EBX; r++)
             emit_mov(d, r, (uint32_t)gen_random(d->g));
@@ -743,7 +745,7 @@ static bool steer(struct draft *d, uint8_t *p, const struct insn *in, const stru
 /* Registers that the instruction addresses memory by without naming them. */
 static void steer_implicit(struct draft *d, const struct oracle_row *row, const struct insn *in)
 {
-    if (row->test == T_STRING && chance(d, 98)) {
+    if (row->test == T_STRING && (in->rep || chance(d, 98))) { /* a REP must not write over itself (vcpu/string.c) */
         emit_mov(d, ESI, DATA_BASE + 2048 + below(d, 12000));
         emit_mov(d, EDI, DATA_BASE + 2048 + below(d, 12000));
         if (in->rep)
