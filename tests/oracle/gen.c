@@ -366,8 +366,3 @@ unsigned gen_encode(struct gen *g, const struct oracle_row *row, uint8_t *p, str
 {
     return encode(g, row, p, in);
 }
-
-void gen_fpu(struct gen *g, struct fpu_image *f)
-{
-    random_fpu(g, f, true);
-}

@@ -48,6 +48,5 @@ bool gen_sequence(struct gen *g, struct test_case *c);
 uint64_t gen_random(struct gen *g);
 /* One encoding of the row at p (room for 16 bytes); its length, or 0: not this draw. */
 unsigned gen_encode(struct gen *g, const struct oracle_row *row, uint8_t *p, struct insn *in);
-void gen_fpu(struct gen *g, struct fpu_image *f);
 
 #endif

@@ -4,6 +4,10 @@
 #include <Zydis/Zydis.h>
 #include <string.h>
 
+#include "tests/oracle/gen_float.h"
+#include "tests/oracle/gen_sse.h"
+#include "translator/sse.h"
+
 enum { LABELS = 24, FIXUPS = 24, HEADS = 16, SLOTS = 12, FUNCTIONS = 3 };
 enum { EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI };
 
@@ -688,6 +692,8 @@ static bool row_usable(struct draft *d, const struct oracle_row *row)
         return chance(d, 60);
     case T_X87:
         return !row->x87_compare && !row->x87_env && chance(d, 12);
+    case T_SSE:
+        return !sse_is_alone(row) && chance(d, 12);
     default:
         return false;
     }
@@ -721,6 +727,9 @@ static bool has_memory(const struct insn *in)
 static bool steer(struct draft *d, uint8_t *p, const struct insn *in, const struct facts *f)
 {
     uint32_t target = data_target(d, f->writes_memory), index = 0;
+    bool aligned = in->row->test == T_SSE && !chance(d, 3);
+    if (aligned)
+        target &= ~15u;
     if (in->index < 8) {
         if (!(d->known_mask >> in->index & 1))
             emit_mov(d, in->index, below(d, 64));
@@ -737,7 +746,8 @@ static bool steer(struct draft *d, uint8_t *p, const struct insn *in, const stru
     }
     if (in->base == in->index)
         return false;
-    if (!(d->known_mask >> in->base & 1) || !in_data(d->known[in->base] + index + in->disp) || chance(d, 25))
+    uint32_t now = d->known[in->base] + index + in->disp;
+    if (!(d->known_mask >> in->base & 1) || !in_data(now) || (aligned && now % 16) || chance(d, 25))
         emit_mov(d, in->base, target - index - in->disp);
     return true;
 }
@@ -763,6 +773,8 @@ static bool wanted(struct draft *d, const struct oracle_row *row, const struct i
         return false;
     if (f->names_esp && !chance(d, 1))
         return false;
+    if (row->test == T_SSE && (in->row->prefix != row->prefix || strcmp(in->row->mnemonic, row->mnemonic)))
+        return false; /* the ModRM byte made another row of it */
     if (ROW_IS(row, "SHLD", "SHRD") && in->opsize == 1) /* a count above the operand's bits */
         return false;
     return true;
@@ -947,7 +959,10 @@ static void random_state(struct draft *d)
     in->gpr[ESP] = stack_top(d);
     in->eip = d->at;
     in->eflags = (uint32_t)gen_random(d->g) & FLAGS_ARITH;
-    gen_fpu(d->g, &in->fpu);
+    random_fpu(d->g, &in->fpu, true);
+    random_sse(d->g, &in->sse, (enum lanes)below(d, LANES_COUNT));
+    if (chance(d, 90))
+        in->sse.mxcsr = MXCSR_INIT;
     in->fpu.cw = (uint16_t)(chance(d, 90) ? in->fpu.cw | 0x3f : in->fpu.cw), in->fpu.sw &= 0x7f00;
 }
 

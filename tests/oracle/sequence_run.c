@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/oracle/gen_float.h"
 #include "tests/oracle/sequence.h"
 
 enum { SHOWN_MAX = 10, CHUNK = 64, RAN_AWAY_TICKS = 1 << 22 };
@@ -98,12 +99,10 @@ static bool machine_start(struct sequence_runner *r, unsigned i)
 static void fill_data(struct gen *g, uint8_t *data)
 {
     struct fpu_image f;
-    for (unsigned i = 0; i < SEQ_DATA_BYTES; i += 8) {
-        uint64_t v = gen_random(g);
-        memcpy(data + i, &v, 8);
-    }
+    for (unsigned i = 0; i < SEQ_DATA_BYTES; i += 16)
+        random_lanes(g, (enum lanes)gen_below(g, LANES_COUNT), data + i);
     for (unsigned i = 0; i + 80 < SEQ_DATA_BYTES; i += 240) {
-        gen_fpu(g, &f);
+        random_fpu(g, &f, true);
         memcpy(data + i, f.r, sizeof f.r);
     }
 }
@@ -171,6 +170,17 @@ static unsigned compare_fpu(const struct fpu_image *n, const struct fpu_image *e
     return differ;
 }
 
+static unsigned compare_sse(const struct sse_image *n, const struct sse_image *e, bool show)
+{
+    unsigned differ = 0;
+    if (n->mxcsr != e->mxcsr)
+        DIFFER("    mxcsr: cpu %04x, emulator %04x\n", n->mxcsr, e->mxcsr);
+    for (unsigned i = 0; i < 8; i++)
+        if (memcmp(n->xmm[i], e->xmm[i], 16) != 0)
+            DIFFER("    xmm%u differs\n", i);
+    return differ;
+}
+
 static unsigned compare_memory(const uint8_t *ram, bool show)
 {
     unsigned differ = 0;
@@ -201,7 +211,7 @@ static unsigned compare_state(const struct sequence *s, const struct test_result
     for (unsigned i = 0; i < 8; i++)
         if (n->out.gpr[i] != e->out.gpr[i])
             DIFFER("    %s: cpu %08x, emulator %08x\n", gpr_name[i], n->out.gpr[i], e->out.gpr[i]);
-    return differ + compare_fpu(&n->out.fpu, &e->out.fpu, show);
+    return differ + compare_fpu(&n->out.fpu, &e->out.fpu, show) + compare_sse(&n->out.sse, &e->out.sse, show);
 }
 
 static bool wraps(const struct test_result *segment, const struct test_result *page)
@@ -249,7 +259,8 @@ static void show_sequence(const struct sequence *s, uint64_t seed)
     printf("MISMATCH sequence, --seed %lu --sequences 1; fuel %u%s\n    in:", seed, s->fuel, s->alias ? ", with alias" : "");
     for (unsigned i = 0; i < 8; i++)
         printf(" %s=%08x", gpr_name[i], s->in.gpr[i]);
-    printf(" eip=%08x eflags=%08x fcw=%04x fsw=%04x\n", s->in.eip, s->in.eflags, s->in.fpu.cw, s->in.fpu.sw);
+    printf(" eip=%08x eflags=%08x fcw=%04x fsw=%04x mxcsr=%04x\n", s->in.eip, s->in.eflags, s->in.fpu.cw, s->in.fpu.sw,
+           s->in.sse.mxcsr);
     for (unsigned i = 0; i < s->ninsns; i++) {
         uint32_t at = s->insn[i].at - SEQ_CODE, room = at < SEQ_CODE_BYTES ? SEQ_CODE_BYTES - at : 0;
         unsigned n = s->insn[i].length < room ? s->insn[i].length : room;
