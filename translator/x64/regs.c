@@ -5,14 +5,14 @@
 
 #include "clockcore/check.h"
 #include "translator/x64/flags.h"
+#include "translator/x64/reg_order.h"
 
-static const uint8_t guest_regs[8] = {RAX, RCX, RDX, RBX, HOST_ESP, RBP, RSI, RDI};
 static const uint8_t pool[] = {R8, R9, R12};
 enum { POOL = sizeof pool };
 
 unsigned reg_guest(unsigned slot)
 {
-    return guest_regs[slot];
+    return reg_order.guest[slot];
 }
 
 static bool is_temp(unsigned slot)
@@ -107,16 +107,28 @@ static void spill(struct compile *c, unsigned reg)
     release(c, temp);
 }
 
+/* Where a search of the pool begins: a function of the block, the op and the seed, so that a build's code repeats. */
+static unsigned pool_first(const struct compile *c)
+{
+    uint32_t at = (uint32_t)(c->op - c->tb->ops) + c->tb->lin_addr;
+    return reg_order.seed ? ((at + reg_order.seed) * 0x9e3779b1u >> 16) % POOL : 0;
+}
+
 static unsigned pool_choose(struct compile *c)
 {
-    for (unsigned i = 0; i < POOL; i++)
-        if (c->reg_temp[pool[i]] == NTEMPS && !(c->pinned >> pool[i] & 1))
-            return pool[i];
-    for (unsigned i = 0; i < POOL; i++)
-        if (!(c->pinned >> pool[i] & 1)) {
-            spill(c, pool[i]);
-            return pool[i];
+    unsigned first = pool_first(c);
+    for (unsigned i = 0; i < POOL; i++) {
+        unsigned reg = pool[(first + i) % POOL];
+        if (c->reg_temp[reg] == NTEMPS && !(c->pinned >> reg & 1))
+            return reg;
+    }
+    for (unsigned i = 0; i < POOL; i++) {
+        unsigned reg = pool[(first + i) % POOL];
+        if (!(c->pinned >> reg & 1)) {
+            spill(c, reg);
+            return reg;
         }
+    }
     CHECK(!"no register left for an IR operation");
     return NO_REG;
 }
@@ -148,7 +160,7 @@ unsigned reg_src(struct compile *c, unsigned slot)
 {
     unsigned reg;
     if (slot <= IR_EDI) {
-        reg = guest_regs[slot];
+        reg = reg_order.guest[slot];
     } else if (!is_temp(slot)) {
         CHECK(slot == IR_ZERO);
         reg = pool_take(c);
@@ -167,7 +179,7 @@ static unsigned dst_in(struct compile *c, unsigned slot)
 {
     unsigned reg;
     if (slot <= IR_EDI) {
-        reg = guest_regs[slot];
+        reg = reg_order.guest[slot];
         flags_before_write(c, reg);
         return reg;
     }
@@ -220,13 +232,13 @@ void reg_spill_temps(struct compile *c)
 void reg_store_guest(struct x64_buf *b)
 {
     for (unsigned slot = 0; slot < 8; slot++)
-        x_store(b, SZ32, mem_slot(slot), guest_regs[slot]);
+        x_store(b, SZ32, mem_slot(slot), reg_order.guest[slot]);
 }
 
 void reg_load_guest(struct x64_buf *b)
 {
     for (unsigned slot = 0; slot < 8; slot++)
-        x_load(b, SZ32, guest_regs[slot], mem_slot(slot));
+        x_load(b, SZ32, reg_order.guest[slot], mem_slot(slot));
 }
 
 struct far_code *far_add(struct compile *c, void (*emit)(struct compile *c, const struct far_code *f), uint8_t *from)
