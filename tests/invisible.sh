@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# invisible.sh [BUILD [BOOTS]] - the translator cannot be seen by the guest: one digest file for every way to run its code.
+# Small guests in every way and device mode; with BOOTS (at most 10) that many full boots of Debian's kernel instead, each
+# in another way. SEED: of the build with shuffled registers (default 7) and of the delays.
+# Each way must also have done what it is there for (figures in -stats), so that no comparison is empty.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+. tests/lib.sh
+build=${1:-build}
+boots=${2:-0}
+seed=${SEED:-7}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+# Another build: guest registers in other host registers, temporaries chosen at random.
+shuffled="build-regs"
+shuffled_ensure() {
+    [ -f $shuffled/build.ninja ] || meson setup $shuffled --buildtype=release || return
+    meson configure $shuffled -Drandom_regs="$seed" && meson compile -C $shuffled tandem
+}
+
+# name: build, figure of -stats that must be over, or with = exactly, a number; options. PB: the build under test, SB: shuffled.
+ways=(
+    "interp:                       PB native_blocks=0     -translator mode=interp"
+    "eager:                        PB native_links>0      -translator mode=eager"
+    "background:                   PB tb_built>0"
+    "background, threads=0:        PB native_blocks>0     -translator mode=background,threads=0"
+    "background, threads=1:        PB tb_built>0          -translator mode=background,threads=1"
+    "background, threads=2:        PB tb_built>0          -translator mode=background,threads=2"
+    "background, threads=4, hot=1: PB tb_built>0          -translator mode=background,threads=4,hot=1"
+    "hot=1:                        PB native_blocks>0     -translator mode=background,threads=0,hot=1"
+    "chaining off:                 PB native_links=0      -translator mode=eager,chain=off"
+    "chaining off, background:     PB native_links=0      -translator mode=background,hot=1,threads=2,chain=off"
+    "TB length 1:                  PB native_blocks=0     -translator mode=interp -x-single-tb"
+    "TB length 1, compiled:        PB native_blocks>0     -translator mode=eager -x-single-tb"
+    "worker delays:                PB tb_built>0          -translator mode=background,hot=2,threads=2 -x-jitter seed=$seed"
+    "worker delays, 4 workers:     PB tb_built>0          -translator mode=background,hot=1,threads=4 -x-jitter seed=$((seed + 1))"
+    "tiny cache:                   PB native_evicted>EV   -translator mode=eager,cache=64K"
+    "tiny cache, background:       PB native_evicted>0    -translator mode=background,hot=1,threads=0,cache=64K"
+    "tiny cache, worker delays:    PB tb_built>0          -translator mode=background,hot=1,threads=2,cache=64K -x-jitter seed=$seed"
+    "shuffled registers:           SB native_links>0      -translator mode=eager"
+    "shuffled registers, hot=1:    SB tb_built>0          -translator mode=background,hot=1,threads=2"
+)
+
+# figure NAME: its number in the last run's statistics
+figure() {
+    awk -F '[:,]' -v name="\"$1\"" '$1 ~ name { print $2 + 0; exit }' "$dir/stats.json"
+}
+
+# did FIGURE[=>]N
+did() {
+    local name=${1%%[=>]*} n=${1##*[=>]}
+    [[ $1 == *'>'* ]] && [ "$(figure "$name")" -gt "$n" ] || { [[ $1 == *=* ]] && [ "$(figure "$name")" -eq "$n" ]; }
+}
+
+# split_way LINE: into name, binary, must, opts
+split_way() {
+    local fields
+    name=${1%%:*}
+    read -r -a fields <<<"${1#*:}"
+    binary=$build/tandem
+    [ "${fields[0]}" = SB ] && binary=$shuffled/tandem
+    must=${fields[1]/EV/$evicted_min}
+    opts=("${fields[@]:2}")
+}
+
+run() { # output-name device-mode [option...]; the guest is in the array guest
+    local out=$1 mode=$2
+    shift 2
+    timeout 1200 "$binary" "${guest[@]}" -icount shift=3,sleep=off -display none -devthread "mode=$mode" \
+        -serial "file:$dir/$out.out" -digest "file=$dir/$out,every=$every" -stats "file=$dir/stats.json" "$@" \
+        >/dev/null 2>"$dir/err" </dev/null
+    [ $? -eq "$success" ] || { cat "$dir/err"; return 1; }
+}
+
+# one WAY device-mode: runs it and compares
+one() {
+    split_way "$1"
+    local what="$label, $name, devthread mode=$2"
+    rm -f "$dir/run" "$dir/run.out" "$dir/stats.json"
+    expect "$what: ends" run run "$2" "${opts[@]}"
+    expect "$what: $must" did "$must"
+    expect "$what: same digests" "$build/tandem-digest-diff" "$dir/ref" "$dir/run"
+    expect "$what: same output" cmp "$dir/ref.out" "$dir/run.out"
+}
+
+reference() {
+    split_way "${ways[0]}"
+    expect "$label: the reference ends" run ref inline "${opts[@]}"
+    expect "$label: the reference has intervals" test "$(wc -l <"$dir/ref")" -gt 20
+}
+
+small_guest() { # name every append device-mode...
+    local way mode
+    label=$1 every=$2 success=1 evicted_min=10
+    guest=(-kernel "$build/tests/guests/$1.elf" -append "$3" -m 16 -device "isa-debug-exit,iobase=0xf4,iosize=4")
+    shift 3
+    reference
+    for way in "${ways[@]}"; do
+        for mode in "$@"; do one "$way" "$mode"; done
+    done
+}
+
+# Every way of the list above is in one of ten boots.
+boot_ways=(
+    "eager:                           PB native_links>0    -translator mode=eager"
+    "background:                      PB native_blocks>0"
+    "background, threads=1, delays:   PB native_blocks>0   -translator mode=background,threads=1,hot=1 -x-jitter seed=$seed"
+    "background, threads=4:           PB native_blocks>0   -translator mode=background,threads=4"
+    "chaining off, threads=2:         PB native_links=0    -translator mode=background,threads=2,chain=off"
+    "TB length 1:                     PB native_blocks>0   -translator mode=eager -x-single-tb"
+    "tiny cache, delays:              PB native_evicted>EV -translator mode=background,hot=1,threads=2,cache=256K -x-jitter seed=$seed"
+    "tiny cache, eager:               PB native_evicted>EV -translator mode=eager,cache=256K"
+    "shuffled registers:              SB native_blocks>0   -translator mode=background,hot=1,threads=2"
+)
+
+boot_guest() {
+    local i modes=(thread adaptive inline)
+    debian_args "mount -t proc proc /proc; cat /proc/interrupts; sha256sum /$debian_library; sleep 2; poweroff -f" quiet
+    label=Debian every=5000000 success=0 evicted_min=100000 guest=("${boot_args[@]}")
+    reference
+    for ((i = 0; i < boots - 1 && i < ${#boot_ways[@]}; i++)); do
+        one "${boot_ways[i]}" "${modes[i % 3]}"
+    done
+}
+
+expect "build with shuffled registers" shuffled_ensure
+if [ "$boots" -gt 0 ]; then
+    boot_guest
+else
+    small_guest mix 50000 rounds=120 inline thread adaptive
+    small_guest smc 1000 '' adaptive
+    small_guest except 1000 '' adaptive
+fi
+summary invisible
