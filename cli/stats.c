@@ -50,6 +50,7 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
         {"vcpu", "interrupts", "interrupts", UNIT_COUNT, (double)v->interrupts},
         {"vcpu", "tlb_fills", "TLB fills", UNIT_COUNT, (double)v->tlb_fills},
         {"vcpu", "tlb_flushes", "TLB flushes", UNIT_COUNT, (double)v->tlb_flushes},
+        {"vcpu", "tlb_restored", "TLB entries put back", UNIT_COUNT, (double)v->tlb_restored},
         {"vcpu", "tb_built", "TBs built", UNIT_COUNT, (double)v->tb_built},
         {"vcpu", "tb_ops", "IR operations in them", UNIT_COUNT, (double)v->tb_ops},
         {"vcpu", "tb_lookups", "TB lookups", UNIT_COUNT, (double)v->tb_lookups},

@@ -25,6 +25,7 @@ struct access_rights {
 
 struct walk {
     uint32_t phys_page;
+    uint32_t pde_addr, pte_addr; /* where it came from; ~0u: nowhere */
     bool writable; /* at this privilege, with D already set */
     bool global;
 };
@@ -84,6 +85,8 @@ static bool walk_large(struct vcpu *v, uint32_t lin_addr, struct access_rights w
     table_set_bits(v, pde_addr, pde, bits);
     w->phys_page = (pde & 0xffc00000u) | (lin_addr & 0x003ff000u);
     w->writable = may_write(v, want.user, pde) && ((pde | bits) & PTE_D);
+    w->pde_addr = pde_addr;
+    w->pte_addr = ~0u;
     w->global = (pde & PTE_G) && (v->g.cr4 & CR4_PGE);
     return true;
 }
@@ -103,6 +106,8 @@ static bool walk_small(struct vcpu *v, uint32_t lin_addr, struct access_rights w
     table_set_bits(v, pte_addr, table_read(v, pte_addr), bits);
     w->phys_page = PAGE_OF(pte);
     w->writable = may_write(v, want.user, pde & pte) && ((pte | bits) & PTE_D);
+    w->pde_addr = pde_addr;
+    w->pte_addr = pte_addr;
     w->global = (pte & PTE_G) && (v->g.cr4 & CR4_PGE);
     return true;
 }
@@ -110,7 +115,7 @@ static bool walk_small(struct vcpu *v, uint32_t lin_addr, struct access_rights w
 static bool page_walk(struct vcpu *v, uint32_t lin_addr, struct access_rights want, struct walk *w)
 {
     if (!(v->g.cr0 & CR0_PG)) {
-        *w = (struct walk){.phys_page = PAGE_OF(lin_addr), .writable = true};
+        *w = (struct walk){.phys_page = PAGE_OF(lin_addr), .pde_addr = ~0u, .pte_addr = ~0u, .writable = true};
         return true;
     }
     uint32_t pde_addr = PAGE_OF(v->g.cr3) + (lin_addr >> 22) * 4;
@@ -171,7 +176,7 @@ static void tlb_retag(const struct vcpu *v, struct tlb_entry *e)
         e->tag |= TLB_WATCHED;
     bool fast = !(e->tag & (TLB_MMIO | TLB_WATCHED));
     bool fast_write = fast && (e->tag & TLB_WRITABLE) && ram_is_dirty(v->cfg.ram, e->phys_page) &&
-                      !tbcache_page_has_code(v, e->phys_page);
+                      !tbcache_page_has_code(v, e->phys_page) && !spaces_is_table(v, e->phys_page);
     e->tag_r = fast ? PAGE_OF(e->tag) : TLB_NONE;
     e->tag_w = fast_write ? PAGE_OF(e->tag) : TLB_NONE;
 }
@@ -181,16 +186,33 @@ static void tlb_list(struct vcpu *v, struct tlb_entry *e)
     v->tlb_local[v->tlb_local_count++] = (uint16_t)(((uintptr_t)e - (uintptr_t)v->tlb) / sizeof *e);
 }
 
+static void tlb_put(struct vcpu *v, struct tlb_entry *e, uint32_t tag, uint32_t phys_page)
+{
+    e->tag = tag;
+    e->phys_page = phys_page;
+    e->addend = tag & TLB_MMIO ? 0 : (uintptr_t)v->cfg.ram->host + phys_page - PAGE_OF(tag);
+    tlb_retag(v, e);
+}
+
+/* What CR3 loads put back must come from watched tables. */
+static void local_walk(struct vcpu *v, struct tlb_entry *e, const struct walk *w)
+{
+    if (!(e->tag & TLB_LISTED))
+        tlb_list(v, e);
+    if (w->pde_addr != ~0u)
+        spaces_walked(v, w->pde_addr);
+    if (w->pte_addr != ~0u)
+        spaces_walked(v, w->pte_addr);
+}
+
 static void tlb_set(struct vcpu *v, struct tlb_entry *e, uint32_t lin_addr, const struct walk *w)
 {
     bool ram = in_ram(v, w->phys_page);
-    if (!w->global && !(e->tag & TLB_LISTED))
-        tlb_list(v, e);
-    e->tag = PAGE_OF(lin_addr) | TLB_VALID | (w->writable ? TLB_WRITABLE : 0) | (ram ? 0 : TLB_MMIO) |
-             (w->global ? TLB_GLOBAL | (e->tag & TLB_LISTED) : TLB_LISTED);
-    e->phys_page = w->phys_page;
-    e->addend = ram ? (uintptr_t)v->cfg.ram->host + w->phys_page - PAGE_OF(lin_addr) : 0;
-    tlb_retag(v, e);
+    if (!w->global)
+        local_walk(v, e, w);
+    uint32_t tag = PAGE_OF(lin_addr) | TLB_VALID | (w->writable ? TLB_WRITABLE : 0) | (ram ? 0 : TLB_MMIO) |
+                   (w->global ? TLB_GLOBAL | (e->tag & TLB_LISTED) : TLB_LISTED);
+    tlb_put(v, e, tag, w->phys_page);
     v->stats.tlb_fills++;
 }
 
@@ -221,9 +243,10 @@ void tlb_flush(struct vcpu *v)
     v->tlb_local_count = 0;
     v->fetch_tag = TLB_NONE;
     v->stats.tlb_flushes++;
+    spaces_forget(v);
 }
 
-static void tlb_flush_local(struct vcpu *v)
+void tlb_flush_local(struct vcpu *v)
 {
     for (unsigned i = 0; i < v->tlb_local_count; i++) {
         struct tlb_entry *e = tlb_numbered(v, v->tlb_local[i]);
@@ -238,8 +261,16 @@ void tlb_switch(struct vcpu *v, uint32_t cr3)
 {
     v->g.cr3 = cr3;
     v->fetch_tag = TLB_NONE;
-    tlb_flush_local(v);
+    spaces_switch(v, cr3);
     v->stats.tlb_flushes++;
+}
+
+void tlb_restore(struct vcpu *v, unsigned number, uint32_t tag, uint32_t phys_page)
+{
+    struct tlb_entry *e = tlb_numbered(v, number);
+    if (!(e->tag & TLB_LISTED))
+        tlb_list(v, e);
+    tlb_put(v, e, tag | TLB_LISTED, phys_page);
 }
 
 void tlb_flush_page(struct vcpu *v, uint32_t lin_addr)
@@ -395,6 +426,8 @@ static void part_write(struct vcpu *v, const struct part *p, uint64_t value)
         mmio_write_part(v, part_phys(p), p->bytes, value);
         return;
     }
+    if (spaces_is_table(v, p->e->phys_page))
+        spaces_table_written(v, part_phys(p), p->bytes);
     host_put(tlb_host(p->e, p->lin_addr), p->bytes, value);
     if (tbcache_page_has_code(v, p->e->phys_page))
         tbcache_invalidate(v, part_phys(p), p->bytes);

@@ -20,8 +20,9 @@ struct vcpu *vcpu_create(const struct vcpu_config *cfg)
     memset(v, 0, bytes);
     v->cfg = *cfg;
     v->digest_next = cfg->digest_every ? cfg->digest_every : TICK_NEVER;
-    if (!tbcache_init(v) || !compiled_init(v)) {
+    if (!spaces_init(v) || !tbcache_init(v) || !compiled_init(v)) {
         compiled_free(v);
+        spaces_free(v);
         tbcache_free(v);
         free(v);
         return NULL;
@@ -36,6 +37,7 @@ void vcpu_destroy(struct vcpu *v)
         return;
     compiled_free(v);
     tbcache_free(v);
+    spaces_free(v);
     free(v);
 }
 
@@ -131,8 +133,10 @@ void vcpu_get_stats(const struct vcpu *v, struct vcpu_stats *out)
 
 void vcpu_ram_changed(struct vcpu *v, uint64_t phys_addr, uint64_t bytes)
 {
-    if (phys_addr < v->cfg.ram->bytes)
-        tbcache_invalidate(v, (uint32_t)phys_addr, bytes);
+    if (phys_addr >= v->cfg.ram->bytes)
+        return;
+    tbcache_invalidate(v, (uint32_t)phys_addr, bytes);
+    spaces_ram_changed(v, phys_addr, bytes);
 }
 
 /* --- canonical bytes: little-endian, no padding, nothing but architecture --- */

@@ -74,7 +74,7 @@ enum vcpu_exit {
 struct vcpu_stats {
     uint64_t icount, idle_ticks;
     uint64_t tb_built, tb_ops, tb_lookups, tb_invalidated;
-    uint64_t tlb_fills, tlb_flushes;
+    uint64_t tlb_fills, tlb_flushes, tlb_restored;
     uint64_t exceptions, interrupts;
     uint64_t native_exits, native_links; /* compiled code: returns from it, links made, */
     uint64_t native_blocks, native_evicted, native_discarded; /* blocks installed, evicted, results that came too late */
@@ -101,7 +101,8 @@ uint64_t vcpu_tick_peek(const struct vcpu *v);
 void vcpu_get_stats(const struct vcpu *v, struct vcpu_stats *out);
 /* Makes every clean page trap its first store again; called with the dirty bits cleared. */
 void vcpu_dirty_rearm(struct vcpu *v);
-/* Guest memory changed by somebody else than this vCPU (DMA, loader) while it stands: drops code there. */
+/* Guest memory changed by somebody else than this vCPU (DMA, loader) while it stands: drops code there,
+ * and translations that page tables there gave. */
 void vcpu_ram_changed(struct vcpu *v, uint64_t phys_addr, uint64_t bytes);
 /* Digest of the CPU state alone goes through these: canonical bytes of the architectural state. */
 size_t vcpu_state_bytes(const struct vcpu *v, uint8_t *out, size_t max);

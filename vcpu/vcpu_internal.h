@@ -3,7 +3,8 @@
  *   run.c        run loop, effects, idle, debug traps           interp.c   the IR interpreter
  *   compiled.c     compiled blocks: entering, leaving, linking; compiling.c  making them
  *   state.c      create, reset, state bytes                    string.c   MOVS..OUTS helpers
- *   mmu.c tlb.h  page walk, softmmu TLB, guest memory access   tbcache.c  TB table, invalidation
+ *   mmu.c tlb.h  page walk, softmmu TLB, guest memory access    tbcache.c  TB table, invalidation
+ *   spaces.c     what the TLB held of other address spaces
  *   io.c         ports and MMIO through bus map and link
  *   except.c     exceptions, interrupts, IRET, INT             segment.c  descriptors, far transfers
  *   system.c     CRn, DRn, MSRs, CPUID, LGDT, ...              integer.c  DIV, DAA, BOUND, ENTER, ...
@@ -86,6 +87,7 @@ struct vcpu {
     struct tlb_entry tlb[TLB_COUNT][TLB_ENTRIES];
     unsigned tlb_local_count;
     uint16_t tlb_local[TLB_COUNT * TLB_ENTRIES]; /* all entries that are not global, by number, and some others */
+    struct spaces *spaces;
     struct jump_entry jump[1u << JUMP_CACHE_BITS];
     struct tbcache *tbs;
     uint64_t tb_flushes;           /* bumped when blocks' memory is reused: older struct tb pointers are void */
@@ -137,8 +139,27 @@ bool mem_fetch_page(struct vcpu *v, uint32_t lin_addr, const uint8_t **host_page
 void tlb_flush(struct vcpu *v);                    /* all, globals too */
 void tlb_switch(struct vcpu *v, uint32_t cr3);     /* CR3 is loaded: all but globals */
 void tlb_flush_page(struct vcpu *v, uint32_t lin_addr);
+void tlb_flush_local(struct vcpu *v);              /* all entries but those of global pages */
+/* Entry `number` gets a tag and physical page that it has had before. */
+void tlb_restore(struct vcpu *v, unsigned number, uint32_t tag, uint32_t phys_page);
 /* A page now holds (or no longer holds) translated code / a watchpoint: adjust fast-path tags. */
 void tlb_protect_phys_page(struct vcpu *v, uint32_t phys_page);
+
+/* --- address spaces (spaces.c) --- */
+bool spaces_init(struct vcpu *v);
+void spaces_free(struct vcpu *v);
+/* The TLB is empty; paging or CR3 may have changed in any way. */
+void spaces_forget(struct vcpu *v);
+/* CR3 is loaded: changes what the TLB holds. */
+void spaces_switch(struct vcpu *v, uint32_t cr3);
+/* A walk that fills the TLB read the table entry at phys_addr. */
+void spaces_walked(struct vcpu *v, uint32_t phys_addr);
+/* Must each store to the page be told of? In RAM. */
+bool spaces_is_table(const struct vcpu *v, uint32_t phys_page);
+/* [phys_addr, +bytes) in such a page is about to be written by the guest. */
+void spaces_table_written(struct vcpu *v, uint32_t phys_addr, unsigned bytes);
+/* Memory was changed by somebody else. */
+void spaces_ram_changed(struct vcpu *v, uint64_t phys_addr, uint64_t bytes);
 
 /* --- blocks (tbcache.c) --- */
 bool tbcache_init(struct vcpu *v);

@@ -221,8 +221,8 @@ static void start_globals(uint32_t cr4)
     set_pte(0x5000, 0x5000 | P | RW | G);
     set_pte(0x6000, 0x6000 | P | RW);
     cr_assert(read32(0x5000, false, &value) && read32(0x6000, false, &value));
-    harness_poke32(&h, harness_pte(0x5000), 0x7000 | P | RW | G);
-    harness_poke32(&h, harness_pte(0x6000), 0x8000 | P | RW);
+    cr_assert(write32(harness_pte(0x5000), false, 0x7000 | P | RW | G));
+    cr_assert(write32(harness_pte(0x6000), false, 0x8000 | P | RW));
 }
 
 static void expect_mapped(uint32_t lin_addr, uint32_t phys_page)
@@ -307,9 +307,160 @@ Test(mmu, one_place_for_local_and_global_pages)
         tlb_switch(v, v->g.cr3);
         expect_mapped(other, other);
         expect_mapped(0x6000, 0x8000);
-        harness_poke32(&h, harness_pte(0x6000), 0x6000 | P | RW);
+        cr_assert(write32(harness_pte(0x6000), false, 0x6000 | P | RW));
         tlb_switch(v, v->g.cr3);
         expect_mapped(0x6000, 0x6000);
     }
+    harness_free(&h);
+}
+
+/* --- what CR3 loads put back (spaces.c) --- */
+
+enum { OTHER_SPACE = 0x90000, TABLE_OF_CODE = 0x81000 };
+
+/* 0x5000 and 0x6000 were read in the first space, then the second one, with the same tables, became current. */
+static void start_two_spaces(void)
+{
+    uint32_t value;
+    start(P | RW);
+    for (uint32_t page = 0x5000; page <= 0x8000; page += 0x1000)
+        harness_poke32(&h, page, page);
+    for (uint32_t i = 0; i < 4096; i += 4)
+        harness_poke32(&h, OTHER_SPACE + i, harness_peek32(&h, 0x80000 + i));
+    tlb_flush(v);
+    cr_assert(read32(0x5000, false, &value) && read32(0x6000, false, &value));
+    tlb_switch(v, OTHER_SPACE);
+}
+
+static uint64_t fills_of_read(uint32_t lin_addr)
+{
+    uint32_t value;
+    uint64_t before = v->stats.tlb_fills;
+    cr_assert(read32(lin_addr, false, &value));
+    return v->stats.tlb_fills - before;
+}
+
+Test(spaces, a_switch_back_needs_no_walks)
+{
+    start_two_spaces();
+    cr_assert_eq(fills_of_read(0x5000), 1);
+    tlb_switch(v, 0x80000);
+    cr_assert_eq(fills_of_read(0x5000) + fills_of_read(0x6000), 0);
+    tlb_switch(v, OTHER_SPACE);
+    cr_assert_eq(fills_of_read(0x5000), 0);
+    cr_assert_eq(fills_of_read(0x6000), 1);
+    harness_free(&h);
+}
+
+Test(spaces, a_changed_table_entry_is_seen_after_the_switch)
+{
+    start_two_spaces();
+    cr_assert(write32(harness_pte(0x6000), false, 0x8000 | P | RW));
+    tlb_switch(v, 0x80000);
+    expect_mapped(0x6000, 0x8000);
+    expect_mapped(0x5000, 0x5000);
+    harness_free(&h);
+}
+
+Test(spaces, one_byte_of_an_entry_is_a_change)
+{
+    start_two_spaces();
+    v->exc.pending = false;
+    cr_assert(mem_write(v, harness_pte(0x6000) + 1, 1, false, 0x80));
+    tlb_switch(v, 0x80000);
+    expect_mapped(0x6000, 0x8000);
+    harness_free(&h);
+}
+
+Test(spaces, a_changed_directory_entry_is_seen_after_the_switch)
+{
+    start_two_spaces();
+    for (uint32_t i = 0; i < 4096; i += 4)
+        harness_poke32(&h, 0xa0000 + i, harness_peek32(&h, TABLE_OF_CODE + i));
+    harness_poke32(&h, 0xa0000 + 6 * 4, 0x7000 | P | RW);
+    cr_assert(write32(0x80000, false, 0xa0000 | P | RW));
+    tlb_switch(v, 0x80000);
+    expect_mapped(0x6000, 0x7000);
+    harness_free(&h);
+}
+
+/* A cleared A bit would otherwise never be set again. */
+Test(spaces, accessed_and_dirty_bits_are_set_again)
+{
+    start_two_spaces();
+    cr_assert(write32(0x5000, false, 0x5000));
+    tlb_switch(v, 0x80000);
+    cr_assert(write32(0x5000, false, 0x5000));
+    cr_assert(write32(harness_pte(0x5000), false, 0x5000 | P | RW));
+    tlb_switch(v, 0x80000);
+    cr_assert_eq(pte_bits(0x5000), P | RW);
+    cr_assert(write32(0x5000, false, 0x5000));
+    cr_assert_eq(pte_bits(0x5000), P | RW | A | D);
+    harness_free(&h);
+}
+
+/* As on hardware: what the current space has in the TLB stays until it is flushed, ... */
+Test(spaces, the_current_space_stays_stale_until_flushed)
+{
+    start_two_spaces();
+    tlb_switch(v, 0x80000);
+    cr_assert(write32(harness_pte(0x6000), false, 0x8000 | P | RW));
+    expect_mapped(0x6000, 0x6000);
+    tlb_switch(v, 0x80000);
+    expect_mapped(0x6000, 0x8000);
+    harness_free(&h);
+}
+
+/* ... and is then not put back either. */
+Test(spaces, stale_translations_are_not_kept)
+{
+    start_two_spaces();
+    tlb_switch(v, 0x80000);
+    cr_assert(write32(harness_pte(0x6000), false, 0x8000 | P | RW));
+    tlb_switch(v, OTHER_SPACE);
+    tlb_switch(v, 0x80000);
+    expect_mapped(0x6000, 0x8000);
+    harness_free(&h);
+}
+
+Test(spaces, dma_into_a_table_counts)
+{
+    start_two_spaces();
+    harness_poke32(&h, harness_pte(0x6000), 0x8000 | P | RW);
+    vcpu_ram_changed(v, harness_pte(0x6000), 4);
+    tlb_switch(v, 0x80000);
+    expect_mapped(0x6000, 0x8000);
+    harness_free(&h);
+}
+
+/* Stores to a table page are slow until it has been written often without a walk. */
+Test(spaces, a_page_that_is_no_table_any_more_gets_fast_stores)
+{
+    start_two_spaces();
+    cr_assert(write32(TABLE_OF_CODE + 4000, false, 0));
+    cr_assert_null(mem_fast_write(v, TABLE_OF_CODE));
+    cr_assert_null(mem_fast_write(v, 0x80000));
+    for (unsigned i = 0; i < 40; i++)
+        cr_assert(write32(TABLE_OF_CODE + 4000, false, 0));
+    cr_assert_not_null(mem_fast_write(v, TABLE_OF_CODE));
+    tlb_switch(v, 0x80000);
+    cr_assert_eq(fills_of_read(0x6000), 1);
+    cr_assert_null(mem_fast_write(v, TABLE_OF_CODE));
+    harness_free(&h);
+}
+
+Test(spaces, many_spaces_and_paging_changes)
+{
+    start_two_spaces();
+    for (uint32_t i = 0; i < 100; i++)
+        tlb_switch(v, 0x200000 + i * 4096); /* none of them has been used */
+    tlb_switch(v, 0x80000);
+    cr_assert_eq(fills_of_read(0x6000), 1);
+    tlb_switch(v, OTHER_SPACE);
+    write_cr(0, v->g.cr0 & ~CR0_PG);
+    cr_assert_eq(fills_of_read(0x7000), 1);
+    tlb_switch(v, 0x80000);
+    write_cr(0, v->g.cr0 | CR0_PG);
+    cr_assert_eq(fills_of_read(0x7000) + fills_of_read(0x6000), 2);
     harness_free(&h);
 }
