@@ -110,6 +110,11 @@ bool ir_kills_cc(const struct ir_op *op)
     return (op->flags & IRF_FLAGS) && is_kind(op, 'F') && !ir_reads_cc(op);
 }
 
+bool ir_observes_cc(const struct ir_op *op)
+{
+    return ir_reads_cc(op) || is_kind(op, 'M') || is_kind(op, 'X') || is_kind(op, 'E');
+}
+
 /* --- printer --- */
 
 static const char *const slot_name[IR_NSLOTS] = {

@@ -6,12 +6,6 @@
 
 static bool is_kind(const struct ir_op *op, char c) { return strchr(ir_op_kinds[op->op], c) != NULL; }
 
-/* Can the flags before this op be seen at it? */
-static bool observes_flags(const struct ir_op *op)
-{
-    return ir_reads_cc(op) || is_kind(op, 'M') || is_kind(op, 'X') || is_kind(op, 'E');
-}
-
 /* Only its flags were wanted, and now they are not. */
 static bool has_no_effect(const struct ir_op *op)
 {
@@ -26,7 +20,7 @@ static void strip_dead_flags(struct ir_op *ops, unsigned nops)
             ops[i].flags &= (uint8_t)~IRF_FLAGS;
         else if (ir_kills_cc(&ops[i]))
             live = false;
-        if (observes_flags(&ops[i]))
+        if (ir_observes_cc(&ops[i]))
             live = true;
     }
 }

@@ -120,6 +120,10 @@ void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code)
         n->exit[slot] = moved(code->exit[slot], n->place);
         n->phys[slot] = moved(code->phys[slot], n->place);
     }
+    n->loop = moved(code->loop, n->place);
+    n->loop_jump = moved(code->loop_jump, n->place);
+    n->loop_exit = moved(code->loop_exit, n->place);
+    n->loop_next = moved(code->loop_next, n->place);
     n->code = x->cache.exec + n->place;
     x->stats.blocks++;
     x->stats.host_bytes += code->nbytes;
@@ -193,10 +197,13 @@ void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *o
     c->group.active = false;
     c->fpu_on_host = false;
     c->fpu = (struct fpu_pending){0};
+    c->loop = (struct loop_state){0};
     reg_begin(c);
     flags_begin(c);
     emit_entry(c);
     emit_ops(c);
+    if (emit_loop_begin(c))
+        emit_ops(c);
     emit_far(c);
     out->nbytes = (uint32_t)(c->b.at - c->b.start);
     out->nrefs = z->refs.n;

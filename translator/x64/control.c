@@ -2,7 +2,12 @@
  *
  * A chain slot is a jump that leads to its far exit until x64_link() patches it. Where the successor lies on another page,
  * the jump comes behind a check that the fetch TLB maps the successor's page to where it was linked: then, and only then,
- * the page becomes the current fetch page, as a fetch by tb_find() would make it (vcpu/tlb.h). */
+ * the page becomes the current fetch page, as a fetch by tb_find() would make it (vcpu/tlb.h).
+ *
+ * Loops: a successor expects the flags in their slots, which costs stores at each block's end. A small block that branches
+ * to itself is emitted twice: the second copy starts with the flags where the branch left them, mostly in registers, so
+ * that they are stored only on the ways out (limit, faults, the other successor). The branch at its end leads to its
+ * own start if the flags are in the same places there, else to the first copy with the flags stored. */
 #include "translator/x64/control.h"
 
 #include "translator/x64/flags.h"
@@ -25,7 +30,7 @@ static bool is_user(const struct compile *c)
 
 static void far_limit(struct compile *c, const struct far_code *f)
 {
-    (void)f;
+    flags_flush_far(c, &f->cc);
     emit_exit(c, X64_EXIT_LIMIT, false);
 }
 
@@ -125,16 +130,104 @@ static void emit_branch(struct compile *c, const struct ir_op *op, unsigned cond
     emit_goto(c, 0, op->imm2);
 }
 
+/* --- loops --- */
+
+enum { LOOP_OPS_MAX = 64 };
+
+/* Is the branch's target the block itself, and worth a second copy? */
+static bool is_loop(const struct compile *c, const struct ir_op *op)
+{
+    const struct tb *tb = c->tb;
+    return op->imm == tb->lin_addr - tb->cs_base && !(tb->mode & TB_MODE_SINGLE) && tb->phys_page2 == ~0u &&
+           tb->nops <= LOOP_OPS_MAX;
+}
+
+static void far_loop(struct compile *c, const struct far_code *f)
+{
+    c->out->exit[1] = place_of(c, c->b.at);
+    flags_flush_far(c, &f->cc);
+    emit_exit(c, X64_EXIT_CHAIN1, false);
+}
+
+static void far_loop_copy(struct compile *c, const struct far_code *f)
+{
+    c->out->loop_exit = place_of(c, c->b.at);
+    flags_flush_far(c, &f->cc);
+    emit_exit(c, X64_EXIT_CHAIN1, false);
+}
+
+static void emit_loop_first(struct compile *c, const struct ir_op *op, unsigned cond)
+{
+    uint8_t *taken = x_jcc(&c->b, cond);
+    far_add(c, far_loop, taken);
+    c->out->jump[1] = place_of(c, taken);
+    c->loop.wanted = true;
+    c->loop.cc = c->cc;
+    flags_flush(c);
+    c->loop.other = c->b.at;
+    emit_goto(c, 0, op->imm2);
+}
+
+static void emit_loop_copy(struct compile *c, unsigned cond)
+{
+    struct x64_code *n = c->out;
+    bool same = flags_same(&c->cc, &c->loop.cc);
+    if (!same)
+        flags_flush(c); /* keeps the condition */
+    uint8_t *taken = x_jcc(&c->b, cond);
+    far_add(c, far_loop_copy, taken);
+    n->loop_jump = place_of(c, taken);
+    n->loop_next = same ? n->loop : 0;
+    flags_flush(c);
+    x_jmp_to(&c->b, c->loop.other);
+}
+
+static void emit_loop_branch(struct compile *c, const struct ir_op *op, unsigned cond)
+{
+    if (c->loop.copying)
+        emit_loop_copy(c, cond);
+    else if (!flags_in_slots(&c->cc))
+        emit_loop_first(c, op, cond);
+    else
+        emit_branch(c, op, cond);
+}
+
+bool emit_loop_begin(struct compile *c)
+{
+    if (!c->loop.wanted)
+        return false;
+    c->out->loop = place_of(c, c->b.at);
+    c->loop.copying = true;
+    c->group.active = false;
+    c->fpu_on_host = false;
+    c->cc = c->loop.cc;
+    c->b.flags_for = 0;
+    reg_begin(c);
+    emit_entry(c);
+    return true;
+}
+
 void emit_JCC(struct compile *c, const struct ir_op *op)
 {
-    flush_all(c);
+    fpu_flush(c);
+    if (is_loop(c, op)) {
+        emit_loop_branch(c, op, flags_cond(c, op->aux));
+        return;
+    }
+    flags_flush(c);
     emit_branch(c, op, flags_cond(c, op->aux));
 }
 
 void emit_JNZ(struct compile *c, const struct ir_op *op)
 {
     unsigned a = reg_src(c, op->a);
-    flush_all(c);
+    fpu_flush(c);
+    if (is_loop(c, op)) {
+        x_test(&c->b, SZ32, a, a);
+        emit_loop_branch(c, op, CC_NE);
+        return;
+    }
+    flags_flush(c);
     x_test(&c->b, SZ32, a, a);
     emit_branch(c, op, CC_NE);
 }

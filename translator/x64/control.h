@@ -14,6 +14,8 @@ void x64_unlink(struct x64 *x, struct tb *tb);
 void emit_account_again(struct compile *c); /* account_once.c or account_twice.c, as Meson chose */
 /* SCRATCH2 = address of the indirect jump's entry for the linear address in SCRATCH1 and the physical page in phys. */
 void emit_jump_entry(struct x64_buf *b, const struct x64_env *env, unsigned phys);
+/* Behind the block's ops: must they be emitted once more (control.c)? Then everything is as its second copy finds it. */
+bool emit_loop_begin(struct compile *c);
 /* Guest registers to their slots, then the helper: its result is in EAX, caller-saved registers are lost. */
 void emit_helper_call(struct compile *c, const struct ir_op *op);
 /* HELPER DIV and IDIV (divide.c). */

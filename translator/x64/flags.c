@@ -114,6 +114,26 @@ void flags_flush(struct compile *c)
     c->cc.op_in_slot = true;
 }
 
+bool flags_in_slots(const struct cc_state *cc)
+{
+    return cc->op_in_slot && cc->v[CC_A_VALUE].where == CC_IN_SLOT && cc->v[CC_B_VALUE].where == CC_IN_SLOT &&
+           cc->v[CC_R_VALUE].where == CC_IN_SLOT;
+}
+
+static bool same_value(const struct cc_value *x, const struct cc_value *y)
+{
+    return x->where == y->where && (x->where != CC_IN_REG || x->reg == y->reg) &&
+           (x->where == CC_IN_SLOT || x->where == CC_IN_REG || x->imm == y->imm);
+}
+
+bool flags_same(const struct cc_state *x, const struct cc_state *y)
+{
+    bool same = x->op == y->op && x->op_in_slot == y->op_in_slot;
+    for (unsigned which = 0; which < 3; which++)
+        same = same && same_value(&x->v[which], &y->v[which]);
+    return same;
+}
+
 void flags_flush_far(struct compile *c, const struct cc_state *cc)
 {
     struct cc_state main_path = c->cc;

@@ -31,6 +31,9 @@ void flags_unknown(struct compile *c);
 void flags_set(struct compile *c, int op, struct cc_value a, struct cc_value b, struct cc_value r);
 void flags_before_write(struct compile *c, unsigned reg);
 void flags_flush(struct compile *c);
+/* Is there nothing to flush? Do both say the same of where everything is? */
+bool flags_in_slots(const struct cc_state *cc);
+bool flags_same(const struct cc_state *x, const struct cc_state *y);
 /* In far code: stores what `cc` says is not in the slots. */
 void flags_flush_far(struct compile *c, const struct cc_state *cc);
 /* Host condition that says whether guest condition `cond` holds. Uses SCRATCH1, SCRATCH2. */

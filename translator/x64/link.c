@@ -20,10 +20,13 @@ static void patch_phys(struct x64 *x, const struct tb *from, unsigned slot, uint
 void x64_link(struct x64 *x, struct tb *from, unsigned slot, struct tb *to)
 {
     struct tb_native *n = &from->native;
-    if (!n->jump[slot] || n->to[slot])
+    bool loops = slot == 1 && n->loop;
+    if (!n->jump[slot] || n->to[slot] || (loops && to != from))
         return;
     patch_phys(x, from, slot, to->phys_addr & ~X64_PAGE_MASK);
-    patch_site(x, n->jump[slot], to->native.place);
+    patch_site(x, n->jump[slot], loops ? n->loop : to->native.place);
+    if (loops)
+        patch_site(x, n->loop_jump, n->loop_next ? n->loop_next : to->native.place);
     n->to[slot] = to;
     n->in_next[slot] = to->native.in;
     to->native.in = (uintptr_t)from | slot;
@@ -32,6 +35,8 @@ void x64_link(struct x64 *x, struct tb *from, unsigned slot, struct tb *to)
 static void slot_unlink(struct x64 *x, struct tb *from, unsigned slot)
 {
     patch_site(x, from->native.jump[slot], from->native.exit[slot]);
+    if (slot == 1 && from->native.loop)
+        patch_site(x, from->native.loop_jump, from->native.loop_exit);
     patch_phys(x, from, slot, X64_PHYS_UNLINKED);
     from->native.to[slot] = NULL;
 }

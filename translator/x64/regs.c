@@ -67,12 +67,26 @@ static void find_live(struct compile *c)
     }
 }
 
+static void find_live_flags(struct compile *c)
+{
+    bool live = true;
+    for (unsigned i = c->tb->nops; i-- > 0;) {
+        const struct ir_op *op = &c->tb->ops[i];
+        if (ir_kills_cc(op))
+            live = false;
+        if (ir_observes_cc(op))
+            live = true;
+        c->cc_live[i] = live;
+    }
+}
+
 void reg_begin(struct compile *c)
 {
     memset(c->temp_reg, NO_REG, sizeof c->temp_reg);
     memset(c->reg_temp, NTEMPS, sizeof c->reg_temp);
     c->pinned = 0;
     find_live(c);
+    find_live_flags(c);
 }
 
 /* --- the pool --- */
@@ -98,6 +112,8 @@ void reg_begin_op(struct compile *c, unsigned index)
     c->pinned = 0;
     c->live_after = c->live[index];
     release_dead(c, (uint16_t)(c->live_after | temps_read(c->op)));
+    if (!c->cc_live[index])
+        flags_kill(c); /* else a value that nobody sees would be saved before its register is written */
 }
 
 static void spill(struct compile *c, unsigned reg)

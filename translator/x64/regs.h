@@ -48,6 +48,14 @@ struct fpu_pending {
     const struct ir_op *last, *last_mem;
 };
 
+/* A block that branches to itself (control.c): its second copy, which is entered with the flags as the branch leaves them. */
+struct loop_state {
+    bool wanted;        /* a copy is to be made, */
+    bool copying;       /* is being made */
+    struct cc_state cc; /* flags at the branch */
+    uint8_t *other;     /* code that leaves the loop, all flags in their slots */
+};
+
 struct compile;
 /* Code off the main path, emitted behind the block. */
 struct far_code {
@@ -95,10 +103,12 @@ struct compile {
     uint16_t pinned;                /* host registers that this op uses */
     uint16_t live_after;            /* temporaries read after this op */
     struct page_group group;
+    struct loop_state loop;
     bool stored;                    /* guest registers are in their slots, not in host registers */
     unsigned nfar;
     struct far_code far[FAR_MAX];
-    uint16_t live[TB_OPS_MAX];
+    uint16_t live[TB_OPS_MAX];      /* temporaries read after the op */
+    bool cc_live[TB_OPS_MAX];       /* the flags before the op are seen at it or later */
 };
 
 /* --- state in memory --- */

@@ -107,6 +107,7 @@ struct x64_code {
     const uint32_t *refs;                /* rel32 fields that point to stubs */
     uint32_t nbytes, nrefs;
     uint32_t jump[2], exit[2], phys[2];  /* see struct tb_native */
+    uint32_t loop, loop_jump, loop_exit, loop_next;
 };
 /* Reads of the block only what never changes (not valid, cold, native, links). The result lies in the compiler's
  * memory until the next call. */
