@@ -32,6 +32,7 @@ static const struct stub_name {
     STUB(cond, "cond"), STUB(carry, "carry"), STUB(get_flags, "get_flags"), STUB(set_cf, "set_cf"),
     STUB(touch, "touch"), STUB(fpu_enter, "fpu_enter"), STUB(fpu_leave, "fpu_leave"), STUB(fpu_refuse, "fpu_refuse"),
     STUB(set_cf_of, "set_cf_of"), STUB(other_page[0], "other_page"), STUB(other_page[1], "other_page_user"),
+    STUB(other_way, "other_way"),
 };
 
 static const char *stub_at(const struct x64 *x, uint64_t address)
