@@ -405,7 +405,7 @@ static const struct option_def option_defs[] = {
     {"name", "TEXT", parse_text, "name of the machine in the status line and the statistics", FIELD(name), NULL, NULL, 0},
     {"machine", "pc", parse_only, "the only machine", ONLY("pc|type=pc")},
     {"M", "pc", parse_only, NULL, ONLY("pc|type=pc")},
-    {"cpu", "i686", parse_only, "the only CPU: P6 class without MMX, SSE, PAE and APIC", ONLY("i686")},
+    {"cpu", "i686", parse_only, "the only CPU: P6 class with MMX, SSE and SSE2, without PAE and APIC", ONLY("i686")},
     {"smp", "1", parse_only, "the only number of CPUs", ONLY("1|cpus=1")},
     {"display", "none", parse_only, "no screen yet", ONLY("none")},
     {"monitor", "none", parse_only, "no monitor yet", ONLY("none|null")},

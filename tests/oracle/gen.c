@@ -344,12 +344,15 @@ bool gen_sequence(struct gen *g, struct test_case *c)
     struct insn in;
     unsigned want = 2 + gen_below(g, 5), n = 0;
     random_state(g, c, NULL);
+    if (gen_below(g, 2))
+        random_fpu(g, &c->in.fpu, true);
     c->code_bytes = 0;
     memset(c->code, 0xcc, sizeof c->code);
     while (n < want) {
         const struct oracle_row *row = &g->rows[gen_below(g, g->nrows)];
         uint8_t *p = c->code + c->code_bytes;
-        if (row->excluded || row->undefined || (row->test != T_ALL && row->test != T_STACK && row->test != T_SSE) || sse_is_alone(row) || !strcmp(row->mnemonic, "POPF") || !strcmp(row->mnemonic, "ENTER") || !strcmp(row->mnemonic, "PUSHA"))
+        if (row->excluded || row->undefined || (row->test != T_ALL && row->test != T_STACK && row->test != T_SSE && row->test != T_X87) ||
+            sse_is_alone(row) || row->x87_env || row->x87_compare || !strcmp(row->mnemonic, "POPF") || !strcmp(row->mnemonic, "ENTER") || !strcmp(row->mnemonic, "PUSHA"))
             continue;
         unsigned bytes = encode(g, row, p, &in);
         if (!bytes)
