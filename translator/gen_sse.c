@@ -48,16 +48,17 @@ static unsigned log2_bytes(unsigned bytes) { return (unsigned)__builtin_ctz(byte
 void gen_SSE(struct builder *b, const struct insn *in)
 {
     const struct sse_row *row = &sse_rows[in->row->sse];
-    unsigned at = IR_ZERO;
+    struct addr at = { .base = IR_ZERO };
     if (is_forbidden(b, row->class))
         return;
     if (in->mod != 3) {
         wait_first(b, in, row->class);
-        at = addr_slot(b, mem_addr(b, in, 0, log2_bytes(row->bytes), sse_row_stores(row)));
+        at = mem_addr(b, in, 0, log2_bytes(row->bytes), sse_row_stores(row));
     }
     struct ir_op *o = emit_helper(b, in->mod == 3 ? HELPER_SSE_REG : HELPER_SSE_MEM);
     o->imm2 = sse_op_make(in->row->sse, in->imm & 0xff);
-    o->a = (uint8_t)at;
+    o->a = at.base;
+    o->disp = at.disp;
     o->b = (uint8_t)gpr_slot(in, 1);
     o->dst = (uint8_t)gpr_slot(in, 0);
     o->aux = (uint8_t)(in->reg | in->rm << 4);

@@ -62,7 +62,8 @@ struct sse_state {
     _Alignas(16) uint8_t xmm[8][16];
     uint32_t mxcsr; /* MXCSR_* (sse.h) */
 };
-/* The x87 while compiled code has it on the host's own unit (vcpu/fpu_host.c). */
+
+/* The x87 and SSE state while compiled code has it on the host's own units (vcpu/fpu_host.c). */
 struct fpu_host {
     _Alignas(16) uint8_t image[512]; /* FXSAVE format, on the way there and back */
     uint32_t fip;     /* of the last instruction that sets FIP, stored by compiled code, */
@@ -94,7 +95,7 @@ struct guest_state {
     uint8_t cpl;              /* 0..3 */
     uint8_t int_shadow;       /* 1: interrupts are held off until one more instruction retired */
     uint8_t halted;           /* 1: HLT retired, waiting for an interrupt */
-    uint8_t fpu_on_host;      /* 1: x87 registers, status and tags are in the host's unit, not in `x87`; only ever
+    uint8_t fpu_on_host;      /* 1: x87 and SSE state (but the x87's control word) is in the host's units; only ever
                                  while compiled code runs, never in C code but what it calls to keep going */
     struct segment seg[SEG_COUNT];
     struct segment ldtr, tr;

@@ -32,10 +32,14 @@ static int64_t call_segment(void *state, uint32_t offset, unsigned what)
     return seg_linear(state, what & 0xff, offset, what >> 8 & 0xff, what >> 16 & 1, &lin_addr) ? (int64_t)lin_addr : -1;
 }
 
-static int64_t call_touch(void *state, uint32_t lin_addr, unsigned bytes_write)
+static int64_t call_touch(void *state, uint32_t lin_addr, unsigned what)
 {
     struct vcpu *v = state;
-    const uint8_t *at = mem_touch(v, lin_addr, bytes_write & 0xff, bytes_write >> 8, v->touched);
+    if ((what & X64_TOUCH_ALIGNED) && (lin_addr & 15)) {
+        v->redo_single = true;
+        return -1;
+    }
+    const uint8_t *at = mem_touch(v, lin_addr, what & X64_TOUCH_BYTES, what & X64_TOUCH_WRITE, v->touched);
     return at ? (int64_t)(uintptr_t)at : -1;
 }
 

@@ -239,7 +239,7 @@ static enum helper_result load_csr(const struct sse_insn *c, const struct sse_io
 enum helper_result helper_SSE_MEM(struct vcpu *v, const struct ir_op *op)
 {
     const struct sse_insn c = insn_of(v, op, true);
-    const uint32_t lin_addr = v->g.slot[op->a];
+    const uint32_t lin_addr = v->g.slot[op->a] + op->disp;
     struct sse_io io = { .gpr = 0 };
     if (mmx_pending(&c))
         return vcpu_raise(v, EXC_MF);

@@ -371,7 +371,7 @@ void x_cmov(struct x64_buf *b, unsigned cond, unsigned dst, unsigned src)
     form_rr(b, SZ32, TWO_BYTE | 0x40 | cond, dst, src);
 }
 
-/* --- x87 and its state --- */
+/* --- x87, MMX, SSE --- */
 
 void x_fpu_reg(struct x64_buf *b, unsigned opcode, unsigned modrm)
 {
@@ -392,6 +392,47 @@ void x_fxsave(struct x64_buf *b, struct host_mem m)
 void x_fxrstor(struct x64_buf *b, struct host_mem m)
 {
     form_m(b, SZ32, TWO_BYTE | 0xae, 1, m);
+}
+
+static void put_simd_opcode(struct x64_buf *b, unsigned prefix, unsigned rex, unsigned opcode)
+{
+    static const uint8_t bytes[] = {0, OPERAND16, 0xf3, 0xf2}; /* MATCH enum simd_prefix */
+    if (prefix)
+        put8(b, bytes[prefix]);
+    put_opcode(b, SZ32, rex, TWO_BYTE | opcode);
+}
+
+void x_simd_reg(struct x64_buf *b, unsigned prefix, unsigned opcode, unsigned reg, unsigned rm)
+{
+    put_simd_opcode(b, prefix, (reg >= 8 ? REX_R : 0) | (rm >= 8 ? REX_B : 0), opcode);
+    put8(b, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+
+void x_simd_mem(struct x64_buf *b, unsigned prefix, unsigned opcode, unsigned reg, struct host_mem m)
+{
+    put_simd_opcode(b, prefix, (reg >= 8 ? REX_R : 0) | mem_rex(m), opcode);
+    put_mem(b, reg & 7, m);
+}
+
+void x_imm8(struct x64_buf *b, uint8_t imm)
+{
+    put8(b, imm);
+}
+
+void x_ldmxcsr(struct x64_buf *b, struct host_mem m)
+{
+    form_m(b, SZ32, TWO_BYTE | 0xae, 2, m);
+}
+
+void x_emms(struct x64_buf *b)
+{
+    put_opcode(b, SZ32, 0, TWO_BYTE | 0x77);
+}
+
+void x_push_imm(struct x64_buf *b, uint32_t imm)
+{
+    put8(b, 0x68);
+    put32(b, imm);
 }
 
 void x_fninit(struct x64_buf *b)

@@ -92,11 +92,18 @@ void x_bit(struct x64_buf *b, enum host_bit op, unsigned dst, unsigned src);
 void x_setcc(struct x64_buf *b, unsigned cond, unsigned dst); /* low byte only */
 void x_cmov(struct x64_buf *b, unsigned cond, unsigned dst, unsigned src);
 
-/* --- x87 and its state --- */
+/* --- x87, MMX, SSE --- */
 void x_fpu_reg(struct x64_buf *b, unsigned opcode, unsigned modrm);                      /* register form D8..DF */
 void x_fpu_mem(struct x64_buf *b, unsigned opcode, unsigned digit, struct host_mem m);   /* memory form */
 void x_fxsave(struct x64_buf *b, struct host_mem m);
 void x_fxrstor(struct x64_buf *b, struct host_mem m);
+/* MMX and SSE: mandatory prefix (enum simd_prefix), second opcode byte; registers of any file. */
+void x_simd_reg(struct x64_buf *b, unsigned prefix, unsigned opcode, unsigned reg, unsigned rm);
+void x_simd_mem(struct x64_buf *b, unsigned prefix, unsigned opcode, unsigned reg, struct host_mem m);
+void x_imm8(struct x64_buf *b, uint8_t imm);                                             /* of the instruction before */
+void x_ldmxcsr(struct x64_buf *b, struct host_mem m);
+void x_emms(struct x64_buf *b);
+void x_push_imm(struct x64_buf *b, uint32_t imm);
 void x_fninit(struct x64_buf *b);
 void x_lahf(struct x64_buf *b);
 

@@ -6,6 +6,7 @@
 
 #include "translator/x64/flags.h"
 #include "translator/x64/mem.h"
+#include "translator/x64/sse.h"
 
 enum { ESC_D9 = 1, ESC_DA, ESC_DB, ESC_DC, ESC_DD, ESC_DE, ESC_DF }; /* escape opcode & 7 */
 enum { STORES = 0x80, CONTROL = 0x40, BYTES = 0x3f };
@@ -73,15 +74,40 @@ bool fpu_is_inline(const struct compile *c, const struct ir_op *op)
     if (op->op != IR_HELPER || c->tb->fpu_in_c || (c->tb->mode & TB_MODE_SINGLE))
         return false;
     switch (op->imm) {
+    case HELPER_SSE_REG:
+    case HELPER_SSE_MEM:
+    case HELPER_EMMS: return sse_is_inline(op);
     case HELPER_X87_MEM: return mem_row(op) && is_flat(c, op->aux);
     case HELPER_X87_REG: return reg_rows[escape_of(op)] & ROW(modrm_of(op));
     default: return op->imm == HELPER_FWAIT;
     }
 }
 
-unsigned fpu_operand_bytes(const struct ir_op *op) { return mem_row(op) & BYTES; }
-bool fpu_operand_written(const struct ir_op *op) { return mem_row(op) & STORES; }
-bool fpu_writes_eax(const struct ir_op *op) { return op->imm == HELPER_X87_REG && is_reg(op, ESC_DF, 0xe0, 0xe0); }
+static bool is_sse_mem(const struct ir_op *op) { return op->imm == HELPER_SSE_MEM; }
+static bool is_sse(const struct ir_op *op) { return op->imm == HELPER_SSE_REG || is_sse_mem(op) || op->imm == HELPER_EMMS; }
+
+bool fpu_is_mem(const struct ir_op *op) { return is_mem(op) || is_sse_mem(op); }
+
+unsigned fpu_operand_bytes(const struct ir_op *op)
+{
+    return is_sse_mem(op) ? sse_operand_bytes(op) : mem_row(op) & BYTES;
+}
+
+unsigned fpu_operand_align(const struct ir_op *op) { return is_sse_mem(op) ? sse_operand_align(op) : 1; }
+
+bool fpu_operand_written(const struct ir_op *op)
+{
+    return is_sse_mem(op) ? sse_operand_written(op) : mem_row(op) & STORES;
+}
+
+static bool is_fnstsw_ax(const struct ir_op *op) { return is_reg(op, ESC_DF, 0xe0, 0xe0); }
+
+bool fpu_writes_slot(const struct ir_op *op, unsigned slot)
+{
+    if (is_sse(op))
+        return op->imm != HELPER_EMMS && op->dst == slot;
+    return op->imm == HELPER_X87_REG && is_fnstsw_ax(op) && slot == IR_EAX;
+}
 
 /* --- FIP and its like --- */
 
@@ -163,11 +189,18 @@ static void far_refuse(struct compile *c, const struct far_code *f)
     emit_fault_far(c, f);
 }
 
+void fpu_refuse_if(struct compile *c, unsigned cond)
+{
+    far_add(c, far_refuse, x_jcc(&c->b, cond));
+}
+
 /* --- instructions --- */
 
 void emit_fpu_access(struct compile *c, const struct ir_op *op, unsigned reg, struct host_mem at)
 {
-    if (is_fldcw(op))
+    if (is_sse_mem(op))
+        emit_sse_access(c, op, reg, at);
+    else if (is_fldcw(op))
         x_load(&c->b, SZ16, reg, at);
     else
         x_fpu_mem(&c->b, 0xd8 + escape_of(op), digit_of(op), at);
@@ -186,15 +219,14 @@ static void emit_fldcw(struct compile *c, const struct ir_op *op)
     struct host_mem cw = mem_x87(offsetof(struct x87_state, cw));
     unsigned reg = reg_scratch(c);
     emit_fpu_operand(c, op, reg);
-    struct far_code *f = far_add(c, far_refuse, NULL);
     x_mov(&c->b, SZ32, SCRATCH1, reg);
     x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH1, MASKS);
     x_alu_imm(&c->b, ALU_CMP, SZ32, SCRATCH1, MASKS);
-    f->from[0] = x_jcc(&c->b, CC_NE);
+    fpu_refuse_if(c, CC_NE);
     x_mov(&c->b, SZ32, SCRATCH1, reg);
     x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH1, PC);
     x_alu_imm(&c->b, ALU_CMP, SZ32, SCRATCH1, PC_RESERVED);
-    f->from[1] = x_jcc(&c->b, CC_E);
+    fpu_refuse_if(c, CC_E);
     x_alu_imm(&c->b, ALU_AND, SZ32, reg, KEPT);
     x_alu_imm(&c->b, ALU_OR, SZ32, reg, ONE);
     x_store(&c->b, SZ16, cw, reg);
@@ -211,13 +243,9 @@ static void emit_mem(struct compile *c, const struct ir_op *op)
     c->fpu = (struct fpu_pending){op, op};
 }
 
-/* Comparison to EFLAGS: CF PF ZF, the others 0. C1 is cleared before, since AMD's leave it. */
-static void emit_compare_eflags(struct compile *c, const struct ir_op *op)
+void fpu_flags_from_host(struct compile *c)
 {
     flags_kill(c);
-    x_fpu_reg(&c->b, 0xd8 + ESC_D9, STACK_UP);
-    x_fpu_reg(&c->b, 0xd8 + ESC_D9, STACK_DOWN);
-    x_fpu_reg(&c->b, 0xd8 + escape_of(op), modrm_of(op));
     x_mov(&c->b, SZ64, SCRATCH1, RAX);
     x_lahf(&c->b);
     x_movzx_high(&c->b, RAX, RAX);
@@ -226,6 +254,15 @@ static void emit_compare_eflags(struct compile *c, const struct ir_op *op)
     x_store(&c->b, SZ32, mem_slot(IR_CC_R), SCRATCH2);
     flags_set(c, CC_EFLAGS, cc_in_slot(), cc_in_slot(), cc_in_slot());
     c->b.flags_for = FLAGS_ALL;
+}
+
+/* Comparison to EFLAGS. C1 is cleared before, since AMD's leave it. */
+static void emit_compare_eflags(struct compile *c, const struct ir_op *op)
+{
+    x_fpu_reg(&c->b, 0xd8 + ESC_D9, STACK_UP);
+    x_fpu_reg(&c->b, 0xd8 + ESC_D9, STACK_DOWN);
+    x_fpu_reg(&c->b, 0xd8 + escape_of(op), modrm_of(op));
+    fpu_flags_from_host(c);
 }
 
 /* The host's condition may be another: any of B, E, BE, P and their opposites. */
@@ -241,7 +278,7 @@ static void emit_fcmov(struct compile *c, const struct ir_op *op)
 
 static void emit_reg(struct compile *c, const struct ir_op *op)
 {
-    if (fpu_writes_eax(op)) { /* FNSTSW AX, no pointers */
+    if (is_fnstsw_ax(op)) { /* no pointers */
         flags_before_write(c, RAX);
         x_fpu_reg(&c->b, 0xd8 + ESC_DF, 0xe0);
         return;
@@ -261,7 +298,7 @@ static void emit_fwait(struct compile *c)
     enum { ES = 0x80 };
     x_load(&c->b, SZ8, SCRATCH1, mem_x87(offsetof(struct x87_state, sw)));
     x_test_imm(&c->b, SZ32, SCRATCH1, ES);
-    far_add(c, far_refuse, x_jcc(&c->b, CC_NE));
+    fpu_refuse_if(c, CC_NE);
 }
 
 void emit_fpu(struct compile *c, const struct ir_op *op)
@@ -272,7 +309,9 @@ void emit_fpu(struct compile *c, const struct ir_op *op)
         return;
     }
     fpu_enter(c);
-    if (!is_mem(op))
+    if (is_sse(op))
+        emit_sse(c, op);
+    else if (!is_mem(op))
         emit_reg(c, op);
     else if (is_fldcw(op))
         emit_fldcw(c, op);

@@ -30,6 +30,11 @@ static unsigned access_bytes(const struct ir_op *op)
     return op->op == IR_HELPER ? fpu_operand_bytes(op) : 1u << op->size;
 }
 
+static bool access_is_aligned(const struct ir_op *op)
+{
+    return op->op == IR_HELPER && fpu_operand_align(op) != 1;
+}
+
 static bool access_writes(const struct ir_op *op)
 {
     return op->op == IR_HELPER ? fpu_operand_written(op) : op->op != IR_LD;
@@ -109,15 +114,20 @@ static unsigned address_src(struct compile *c, const struct ir_op *op)
     return op->a == IR_ZERO ? NO_REG : reg_src(c, op->a);
 }
 
-/* The host's place, after a check against the tag field; the jump stored in *miss does not hit. */
+/* The host's place, after a check against the tag field; the jumps stored in miss[0] and [1] do not hit. */
 static struct host_mem emit_lookup(struct compile *c, const struct ir_op *op, unsigned a, uint32_t tag, uint8_t **miss)
 {
+    enum { ALIGN_MASK = 15 };
     const struct x64_env *env = &c->x->env;
     emit_lookup_address(c, op, a);
     emit_tlb_index(&c->b, env, SCRATCH2);
     x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_tlb(tlb_of(c), tag, SCRATCH2));
     x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, PAGE_SIZE - access_bytes(op));
-    *miss = x_jcc(&c->b, CC_A);
+    miss[0] = x_jcc(&c->b, CC_A);
+    if (access_is_aligned(op)) {
+        x_test_imm(&c->b, SZ8, SCRATCH1, ALIGN_MASK);
+        miss[1] = x_jcc(&c->b, CC_NE);
+    }
     x_load(&c->b, SZ64, SCRATCH2, mem_tlb(tlb_of(c), env->addend, SCRATCH2));
     if (folds(op, a))
         return mem_indexed(SCRATCH2, a, 0, (int32_t)access_disp(op));
@@ -175,7 +185,7 @@ enum { GROUP_BYTES_MAX = 512, GROUP_ACCESSES_MIN = 2 };
 static bool is_access(const struct compile *c, const struct ir_op *op)
 {
     return op->op == IR_LD || op->op == IR_LDRW || op->op == IR_ST ||
-           (op->op == IR_HELPER && op->imm == HELPER_X87_MEM && fpu_is_inline(c, op));
+           (op->op == IR_HELPER && fpu_is_mem(op) && fpu_is_inline(c, op));
 }
 
 static bool is_c_helper(const struct compile *c, const struct ir_op *op)
@@ -187,7 +197,7 @@ static bool writes_slot(const struct ir_op *op, unsigned slot)
 {
     const char *uses = ir_op_uses[op->op];
     if (op->op == IR_HELPER) /* one that is inline */
-        return slot == IR_EAX && fpu_writes_eax(op);
+        return fpu_writes_slot(op, slot);
     return (strchr(uses, 'd') && op->dst == slot) || (strchr(uses, 'X') && op->aux == slot);
 }
 
@@ -205,9 +215,24 @@ static bool is_near(int32_t v)
     return v > -0x10000 && v < 0x10000;
 }
 
+/* Accesses that must be aligned share a check, too. */
+static bool group_align(struct page_group *g, const struct ir_op *op, int32_t moved)
+{
+    uint8_t at = (uint32_t)(moved + (int32_t)access_disp(op)) & 15;
+    if (!access_is_aligned(op))
+        return true;
+    if (g->aligned && g->align_at != at)
+        return false;
+    g->aligned = true;
+    g->align_at = at;
+    return true;
+}
+
 /* Takes the access in, if the group stays small. */
 static bool group_extend(struct page_group *g, const struct ir_op *op, int32_t moved)
 {
+    if (!group_align(g, op, moved))
+        return false;
     int32_t at = moved + (int32_t)access_disp(op), end = at + (int32_t)access_bytes(op);
     int32_t low = at < g->low ? at : g->low, high = end > g->high ? end : g->high;
     if (high - low > GROUP_BYTES_MAX)
@@ -255,8 +280,8 @@ static bool group_has(struct compile *c, const struct ir_op *op)
     return c->group.active && c->group.base == op->a;
 }
 
-/* HOST_PAGE = addend of the page that holds all of the group; the returned jump: there is none. */
-static uint8_t *emit_group_check(struct compile *c, unsigned a)
+/* HOST_PAGE = addend of the page that holds all of the group; the jumps stored in miss[0] and [1]: there is none. */
+static void emit_group_check(struct compile *c, unsigned a, uint8_t **miss)
 {
     const struct x64_env *env = &c->x->env;
     const struct page_group *g = &c->group;
@@ -265,9 +290,13 @@ static uint8_t *emit_group_check(struct compile *c, unsigned a)
     emit_tlb_index(&c->b, env, SCRATCH2);
     x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_tlb(tlb_of(c), tag, SCRATCH2));
     x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, (uint32_t)(PAGE_SIZE - (g->high - g->low)));
-    uint8_t *miss = x_jcc(&c->b, CC_A);
+    miss[0] = x_jcc(&c->b, CC_A);
+    if (g->aligned) { /* SCRATCH1: offset in the page of the lowest byte */
+        x_alu_imm(&c->b, ALU_ADD, SZ32, SCRATCH1, (uint32_t)(g->align_at - g->low));
+        x_test_imm(&c->b, SZ8, SCRATCH1, 15);
+        miss[1] = x_jcc(&c->b, CC_NE);
+    }
     x_load(&c->b, SZ64, HOST_PAGE, mem_tlb(tlb_of(c), env->addend, SCRATCH2));
-    return miss;
 }
 
 static uint8_t *emit_group_test(struct compile *c)
@@ -296,14 +325,15 @@ static void emit_single_access(struct compile *c, struct far_code *f)
 {
     const struct x64_env *env = &c->x->env;
     uint32_t tag = access_writes(f->op) ? env->tag_w : env->tag_r;
-    emit_access(c, f, emit_lookup(c, f->op, f->slot, tag, &f->from[0]));
+    emit_access(c, f, emit_lookup(c, f->op, f->slot, tag, f->from));
 }
 
-/* x87: C makes the operand accessible, and says where it is. */
+/* x87, SSE: C makes the operand accessible, and says where it is. */
 static void far_touch(struct compile *c, const struct far_code *f)
 {
     emit_address(c, f->op, f->slot);
-    x_mov_imm(&c->b, SCRATCH2, access_bytes(f->op) | (access_writes(f->op) ? 1u << 8 : 0));
+    x_mov_imm(&c->b, SCRATCH2, access_bytes(f->op) | (access_writes(f->op) ? X64_TOUCH_WRITE : 0) |
+                                     (access_is_aligned(f->op) ? X64_TOUCH_ALIGNED : 0));
     x_call_to(&c->b, c->x->stubs.touch);
     uint8_t *fault = x_jcc(&c->b, CC_S);
     emit_access(c, f, mem_at(SCRATCH1, 0));
@@ -349,7 +379,10 @@ static void emit_grouped_access(struct compile *c, struct far_code *f)
     g->reg = f->reg;
     g->slot = f->slot;
     g->in_group = true;
-    g->from[0] = first ? emit_group_check(c, f->slot) : emit_group_test(c);
+    if (first)
+        emit_group_check(c, f->slot, g->from);
+    else
+        g->from[0] = emit_group_test(c);
     emit_access(c, f, mem_indexed(HOST_PAGE, f->slot, 0, (int32_t)access_disp(f->op)));
     g->back = c->b.at;
 }

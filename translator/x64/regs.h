@@ -39,6 +39,8 @@ struct page_group {
     bool active;
     uint8_t base;       /* slot */
     bool writes;        /* one of them writes */
+    bool aligned;       /* one of them must be aligned to 16: base + align_at, modulo 16 */
+    uint8_t align_at;
     uint16_t first, last; /* ops */
     int32_t low, high;  /* bytes that they touch, from the base's value at the first one */
 };

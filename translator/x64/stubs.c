@@ -6,6 +6,8 @@
 #include "translator/x64/mem.h"
 #include "translator/x64/stubs.h"
 
+#include "translator/sse.h"
+
 static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
 static const uint8_t kept[] = {RAX, RCX, RDX, RSI, RDI, R8, R9, SCRATCH2};
 enum { CALLEE_SAVED = sizeof callee_saved, KEPT = sizeof kept, ALIGN_BYTES = 8, STUBS_ALIGN = 64 };
@@ -177,6 +179,9 @@ static uint8_t *emit_fpu_leave_stub(struct x64_buf *b, uintptr_t function)
     uint8_t *start = b->at;
     x_fxsave(b, mem_fpu_image());
     x_fninit(b);
+    x_push_imm(b, MXCSR_INIT);
+    x_ldmxcsr(b, mem_at(RSP, 0));
+    x_lea(b, SZ64, RSP, mem_at(RSP, 8));
     x_store_imm(b, SZ8, mem_fpu_on_host(), 0);
     x_push(b, SCRATCH1);
     for (unsigned i = 0; i < KEPT; i++)
@@ -307,7 +312,7 @@ static void emit_memory_stubs(struct x64_buf *b, struct x64 *x)
     x->stubs.segment = emit_mmu_stub(b, (uintptr_t)x->env.calls.segment);
     x->stubs.touch = emit_mmu_stub(b, (uintptr_t)x->env.calls.touch);
     x->stubs.fpu_enter = emit_fpu_enter_stub(b, (uintptr_t)x->env.calls.fpu_enter);
-    x->stubs.fpu_refuse = emit_call_stub(b, (uintptr_t)x->env.calls.fpu_refuse);
+    x->stubs.fpu_refuse = emit_mmu_stub(b, (uintptr_t)x->env.calls.fpu_refuse);
 }
 
 static void emit_flag_stubs(struct x64_buf *b, struct stubs *s)

@@ -20,6 +20,8 @@
 
 #define X64_STATE_BIAS 128 /* slots get one-byte displacements */
 
+enum { X64_TOUCH_BYTES = 0xff, X64_TOUCH_WRITE = 1 << 8, X64_TOUCH_ALIGNED = 1 << 9 }; /* to 16 bytes, or run alone */
+
 /* What emitted code calls. A state pointer is the owner's. */
 struct x64_calls {
     /* Slow path of a load: the value, or -1: fault. write: for read-modify-write. */
@@ -27,9 +29,9 @@ struct x64_calls {
     int64_t (*store)(void *state, uint32_t lin_addr, unsigned bytes, uint32_t value); /* 0, or -1: fault */
     /* Linear address, or -1: fault. `seg_bytes_write`: segment | bytes << 8 | write << 16. */
     int64_t (*segment)(void *state, uint32_t offset, unsigned seg_bytes_write);
-    /* Fills the TLB for an access; `bytes_write`: bytes | write << 8. The host's place of the operand (a copy, of one
+    /* Fills the TLB for an access; `what`: bytes | X64_TOUCH_*. The host's place of the operand (a copy, of one
      * that crosses pages and is read), or -1: fault, or the instruction must run alone. */
-    int64_t (*touch)(void *state, uint32_t lin_addr, unsigned bytes_write);
+    int64_t (*touch)(void *state, uint32_t lin_addr, unsigned what);
     /* guest_state.x87 to fpu_host.image and back. enter: -1: not now, the instruction runs alone, in C. */
     int64_t (*fpu_enter)(void *state);
     int64_t (*fpu_leave)(void *state);
