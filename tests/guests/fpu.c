@@ -1,8 +1,10 @@
-/* fpu.c - x87 code that is disturbed in every way: interrupts whose handler uses the x87, page faults and page ends at its
- * operands, #MF out of the middle, lazy switches by CR0.TS, the environment looked at, its page holding code.
+/* fpu.c - x87, MMX and SSE2 code that is disturbed in every way: interrupts whose handler uses the same registers, page
+ * faults and page ends at its operands, #MF and #XM out of the middle, operands that are not aligned, lazy switches by
+ * CR0.TS, the environment looked at, its page holding code.
  *
  * What is computed undisturbed is the reference for what is computed then. rounds=N (default 30). */
 #include "rt.h"
+#include "simd.h"
 
 #define PAGE      4096u
 #define FAULTING  0x300000u /* pages that page_fault() maps: 256 of them */
@@ -10,7 +12,8 @@
 
 static uint32_t dir[1024] __attribute__((aligned(4096))), table[1024] __attribute__((aligned(4096)));
 static volatile unsigned ticks, faults, math_faults, switches;
-static volatile uint32_t math_fip, math_fop;
+static volatile unsigned simd_faults, protection_faults;
+static volatile uint32_t math_fip, math_fop, simd_eip, simd_flags, protection_eip;
 
 struct env { uint32_t cw, sw, tag, fip, fcs_fop, fdp, fds; };
 struct image { struct env env; uint8_t reg[80]; };
@@ -19,16 +22,25 @@ static unsigned owner;
 
 /* --- disturbances --- */
 
+/* FXSAVE and FNSAVE in turn; SSE registers are used in both cases. */
 static void irq0(struct frame *f)
 {
     (void)f;
+    static uint8_t all[512] __attribute__((aligned(16)));
     struct image saved;
     long double x = 1;
-    __asm__ volatile("fnsave %0\n\tfwait" : "=m"(saved) : : "memory");
+    __asm__ volatile("fxsave %0" : "=m"(all) : : "memory");
+    if (ticks & 1)
+        __asm__ volatile("fnsave %0\n\tfwait" : "=m"(saved) : : "memory");
+    else
+        __asm__ volatile("fninit");
     for (unsigned i = 1; i < 20; i++)
         x = x / 3 + i;
+    __asm__ volatile("pcmpeqb %%xmm0, %%xmm0\n\tpaddb %%xmm0, %%xmm7\n\tpxor %%xmm3, %%xmm3" : : : "memory");
     ticks += x > 0;
-    __asm__ volatile("frstor %0" : : "m"(saved) : "memory");
+    if (ticks & 1)
+        __asm__ volatile("frstor %0" : : "m"(saved) : "memory");
+    __asm__ volatile("fxrstor %0" : : "m"(all) : "memory");
     irq_eoi(0);
 }
 
@@ -52,6 +64,25 @@ static void math_fault(struct frame *f)
     e.cw |= 0x3f, e.sw &= ~0x80ffu;
     __asm__ volatile("fldenv %0" : : "m"(e));
     math_faults++;
+}
+
+/* #XM: masks everything and goes back to the same instruction. */
+static void simd_fault(struct frame *f)
+{
+    uint32_t mxcsr;
+    __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+    simd_eip = f->eip, simd_flags = mxcsr & 0x3f;
+    mxcsr = 0x1f80;
+    __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
+    simd_faults++;
+}
+
+/* #GP: the four bytes of the instruction are skipped. */
+static void protection_fault(struct frame *f)
+{
+    protection_eip = f->eip;
+    protection_faults++;
+    f->eip += 4;
 }
 
 /* #NM: the other context's turn. */
@@ -159,9 +190,36 @@ static uint32_t modes(uint32_t hash)
     return hash;
 }
 
+/* Aligned and not, across page ends now and then; sums, conversions, comparisons, MMX. Not SSE2, so that the compiler has
+ * no use for the registers that go from one asm to the next. */
+static uint32_t simd(uint32_t hash, uint8_t *at)
+{
+    static const double step[2] __attribute__((aligned(16))) = {1.25, -3};
+    uint32_t general[3] = {0}, flags;
+    __asm__ volatile("xorps %%xmm1, %%xmm1\n\txorps %%xmm2, %%xmm2" : : : "memory");
+    for (unsigned i = 0; i < 300; i++, at += 1363) {
+        uint8_t *aligned = (uint8_t *)(((uint32_t)at & ~15u) + 64);
+        __asm__ volatile("cvtsi2sd %3, %%xmm0\n\taddsd %%xmm0, %%xmm1\n\taddpd %4, %%xmm1\n\tsqrtsd %%xmm0, %%xmm2\n\t"
+                         "movups %%xmm1, (%1)\n\tmovups 8(%1), %%xmm3\n\tmovaps %%xmm3, (%2)\n\tmovhps %%xmm2, 16(%2)\n\t"
+                         "paddd (%2), %%xmm3\n\tpshufd $0x1b, %%xmm3, %%xmm4\n\tmovapd %%xmm4, 32(%2)\n\tmulps 32(%2), %%xmm4\n\t"
+                         "comisd %%xmm1, %%xmm2\n\tpushfl\n\tpopl %0\n\tmovq (%1), %%mm0\n\tpaddw 8(%1), %%mm0\n\t"
+                         "punpcklbw %%mm0, %%mm1\n\tmovq %%mm1, 48(%2)\n\temms\n\tcvttsd2si %%xmm1, %%eax\n\tmovl %%eax, %5\n\t"
+                         "pmovmskb %%xmm4, %%eax\n\tmovl %%eax, %6\n\tpextrw $3, %%xmm3, %%eax\n\tmovl %%eax, %7"
+                         : "=&r"(flags) : "r"(at), "r"(aligned), "r"(i), "m"(step), "m"(general[0]), "m"(general[1]), "m"(general[2])
+                         : "eax", "memory", "cc");
+        flags &= 0x8d5;
+        hash = hash_bytes(hash, at, 16);
+        hash = hash_bytes(hash, aligned, 56);
+        hash = hash_bytes(hash, general, sizeof general);
+        hash = hash_bytes(hash, &flags, sizeof flags);
+    }
+    return hash;
+}
+
 static uint32_t everything(uint8_t *at)
 {
-    return modes(conditions(memory_forms(series(2166136261u), at)));
+    __asm__ volatile("pxor %%mm1, %%mm1\n\temms" : : : "memory");
+    return simd(modes(conditions(memory_forms(series(2166136261u), at))), at + 32);
 }
 
 /* --- FIP, FDP, FOP --- */
@@ -195,6 +253,31 @@ static void check_math_fault(void)
     EXPECT_EQ(math_fop >> 8, 0x4); /* DC /6 */
     EXPECT_EQ(out == 2, true);     /* the operand stayed */
     __asm__ volatile("fninit");
+}
+
+static void check_simd_fault(void)
+{
+    static const uint32_t division_unmasked = 0x1d80, masked = 0x1f80;
+    uint32_t at, before = simd_faults, mxcsr;
+    __asm__ volatile("ldmxcsr %2\n\txorps %%xmm0, %%xmm0\n\tcvtsi2sd %3, %%xmm1\n\tmovl $1f, %0\n1:\tdivsd %%xmm0, %%xmm1\n\t"
+                     "stmxcsr %1\n\tldmxcsr %4"
+                     : "=&r"(at), "=m"(mxcsr) : "m"(division_unmasked), "r"(5), "m"(masked) : "memory");
+    EXPECT_EQ(simd_faults, before + 1);
+    EXPECT_EQ(simd_eip, at);
+    EXPECT_EQ(simd_flags, 4);
+    EXPECT_EQ(mxcsr, 0x1f84); /* done again, masked */
+}
+
+static void check_alignment(void)
+{
+    static uint8_t data[64] __attribute__((aligned(16)));
+    uint32_t at, before = protection_faults;
+    for (unsigned i = 0; i < 3; i++) {
+        __asm__ volatile("movl $1f, %0\n\tmovaps %%xmm5, (%1)\n\tmovaps 16(%1), %%xmm5\n1:\tmovaps 24(%1), %%xmm5"
+                         : "=&r"(at) : "r"(data) : "memory");
+        EXPECT_EQ(protection_eip, at);
+    }
+    EXPECT_EQ(protection_faults, before + 3);
 }
 
 /* --- lazy switching --- */
@@ -259,8 +342,9 @@ static void check_code_page(void)
 int guest_main(void)
 {
     set_isr(IRQ_BASE, irq0), set_isr(14, page_fault), set_isr(16, math_fault), set_isr(7, device_not_available);
+    set_isr(19, simd_fault), set_isr(13, protection_fault);
     paging_on();
-    __asm__ volatile("fninit");
+    sse_on();
     uint32_t reference = everything((uint8_t *)0x280000);
     outb(0x43, 0x34), outb(0x40, 0x40), outb(0x40, 1);
     irq_unmask(0);
@@ -269,6 +353,7 @@ int guest_main(void)
         forget_pages();
         EXPECT_EQ(everything((uint8_t *)FAULTING), reference);
         check_pointers(), check_math_fault(), check_lazy_switches(), check_code_page();
+        check_simd_fault(), check_alignment();
     }
     cli();
     irq_mask_all();
