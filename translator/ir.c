@@ -77,7 +77,8 @@ static bool helper_is_pure(unsigned helper)
 
 static bool helper_keeps_cc(unsigned helper)
 {
-    return helper_is_pure(helper) || helper == HELPER_DIV || helper == HELPER_IDIV;
+    return helper_is_pure(helper) || helper == HELPER_DIV || helper == HELPER_IDIV || helper == HELPER_CLD
+           || helper == HELPER_STD;
 }
 
 int ir_cc_after(int cc, const struct ir_op *op)

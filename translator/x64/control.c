@@ -329,12 +329,34 @@ void emit_helper_call(struct compile *c, const struct ir_op *op)
     emit_call_c(c, op, (uintptr_t)c->x->env.calls.helpers[op->imm]);
 }
 
+static void emit_get_sreg(struct compile *c, const struct ir_op *op)
+{
+    size_t sel = offsetof(struct guest_state, seg) + op->aux * sizeof(struct segment) + offsetof(struct segment, sel);
+    x_load(&c->b, SZ16, reg_dst(c, op->dst), mem_state((uint32_t)sel));
+}
+
+static void emit_set_df(struct compile *c, int32_t df)
+{
+    x_store_imm(&c->b, SZ32, mem_state(offsetof(struct guest_state, df)), (uint32_t)df);
+}
+
+/* Helpers that are host instructions, too; they keep the guest's flags (ir_cc_after). */
+static bool emit_inline(struct compile *c, const struct ir_op *op)
+{
+    switch (op->imm) {
+    case HELPER_DIV:
+    case HELPER_IDIV: emit_divide(c, op); return true;
+    case HELPER_GET_SREG: emit_get_sreg(c, op); return true;
+    case HELPER_CLD: emit_set_df(c, 1); return true;
+    case HELPER_STD: emit_set_df(c, -1); return true;
+    default: return false;
+    }
+}
+
 void emit_HELPER(struct compile *c, const struct ir_op *op)
 {
-    if (op->imm == HELPER_DIV || op->imm == HELPER_IDIV) {
-        emit_divide(c, op);
+    if (emit_inline(c, op))
         return;
-    }
     if (fpu_is_inline(c, op)) {
         emit_fpu(c, op);
         return;
