@@ -20,6 +20,7 @@ enum ir_slot {
     IR_CC_R,  /* result, zero-extended to 32 bits; CC_EFLAGS: the flags themselves */
     IR_ZERO,  /* always 0: base of absolute addresses, never written */
     IR_NONE,  /* written by ops whose result nobody wants, never read */
+    IR_ROTATED, /* the x86-64 back end's own (flags.h), within a block; no op names it */
     IR_T0 = 16, /* temporaries: dead at guest instruction boundaries */
     IR_T_LAST = 31,
     IR_NSLOTS = 32

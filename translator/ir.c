@@ -119,7 +119,7 @@ bool ir_observes_cc(const struct ir_op *op)
 /* --- printer --- */
 
 static const char *const slot_name[IR_NSLOTS] = {
-    "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "cc_op", "cc_a", "cc_b", "cc_r", "zero", "-", "?14", "?15",
+    "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "cc_op", "cc_a", "cc_b", "cc_r", "zero", "-", "rotated", "?15",
     "t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8", "t9", "t10", "t11", "t12", "t13", "t14", "t15",
 };
 static const char *const cond_name[16] = { "o", "no", "b", "ae", "e", "ne", "be", "a",

@@ -173,7 +173,7 @@ static void emit_loop_copy(struct compile *c, unsigned cond)
     struct x64_code *n = c->out;
     bool same = flags_same(&c->cc, &c->loop.cc);
     if (!same)
-        flags_flush(c); /* keeps the condition */
+        flags_flush(c); /* keeps the condition: what it may leave in the host's flags is what a JCC tests */
     uint8_t *taken = x_jcc(&c->b, cond);
     far_add(c, far_loop_copy, taken);
     n->loop_jump = place_of(c, taken);
@@ -223,6 +223,8 @@ void emit_JNZ(struct compile *c, const struct ir_op *op)
     unsigned a = reg_src(c, op->a);
     fpu_flush(c);
     if (is_loop(c, op)) {
+        if (c->loop.copying && !flags_same(&c->cc, &c->loop.cc))
+            flags_flush(c); /* not behind the test, whose flags it would replace */
         x_test(&c->b, SZ32, a, a);
         emit_loop_branch(c, op, CC_NE);
         return;

@@ -69,9 +69,24 @@ static void save(struct compile *c, unsigned which)
     *v = cc_in_slot();
 }
 
+void flags_set_rotate(struct compile *c, bool left, unsigned size, unsigned reg)
+{
+    c->cc.rotate = (struct cc_rotate){left ? CC_ROTATE_LEFT : CC_ROTATE_RIGHT, (uint8_t)size, (uint8_t)reg};
+}
+
+static bool is_rotated(const struct cc_state *cc) { return cc->rotate.kind != CC_ROTATE_NONE; }
+
+static void save_rotated(struct compile *c)
+{
+    x_store(&c->b, SZ32, mem_slot(IR_ROTATED), c->cc.rotate.reg);
+    c->cc.rotate.reg = NO_REG;
+}
+
 void flags_before_write(struct compile *c, unsigned reg)
 {
     struct cc_value *v = c->cc.v;
+    if (is_rotated(&c->cc) && c->cc.rotate.reg == reg)
+        save_rotated(c);
     bool holds_r = v[CC_R_VALUE].where == CC_IN_REG && v[CC_R_VALUE].reg == reg;
     if (holds_r && v[CC_A_VALUE].where == CC_DERIVED)
         save(c, CC_A_VALUE);
@@ -101,6 +116,33 @@ static void compute_r(struct compile *c)
     c->b.flags_for = FLAGS_ALL;
 }
 
+/* SCRATCH1 = CF, SCRATCH2 = OF of a rotated value. */
+static void rotate_bits(struct compile *c, unsigned size, bool left)
+{
+    unsigned top = (8u << size) - 1;
+    x_mov(&c->b, SZ32, SCRATCH2, SCRATCH1);
+    x_shift_imm(&c->b, SH_SHR, SZ32, SCRATCH2, left ? top : top - 1);
+    if (left)
+        x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH1, 1);
+    else
+        x_shift_imm(&c->b, SH_SHR, SZ32, SCRATCH1, top);
+    x_alu(&c->b, ALU_XOR, SZ32, SCRATCH2, SCRATCH1);
+    x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH2, 1);
+}
+
+/* Behind a flush of the rest. */
+static void flush_rotate(struct compile *c)
+{
+    struct cc_rotate rotate = c->cc.rotate;
+    if (rotate.reg == NO_REG)
+        x_load(&c->b, SZ32, SCRATCH1, mem_slot(IR_ROTATED));
+    else
+        x_mov(&c->b, SZ32, SCRATCH1, rotate.reg);
+    rotate_bits(c, rotate.size, rotate.kind == CC_ROTATE_LEFT);
+    x_call_to(&c->b, c->x->stubs.set_cf_of);
+    c->cc = (struct cc_state){.op = CC_EFLAGS, .op_in_slot = true};
+}
+
 void flags_flush(struct compile *c)
 {
     if (c->cc.v[CC_R_VALUE].where == CC_DERIVED)
@@ -112,11 +154,20 @@ void flags_flush(struct compile *c)
     if (!c->cc.op_in_slot)
         x_store_imm(&c->b, SZ32, mem_slot(IR_CC_OP), (uint32_t)c->cc.op);
     c->cc.op_in_slot = true;
+    if (is_rotated(&c->cc))
+        flush_rotate(c);
+}
+
+/* For whoever reads flags other than through the slots. */
+static void settle_rotate(struct compile *c)
+{
+    if (is_rotated(&c->cc))
+        flags_flush(c);
 }
 
 bool flags_in_slots(const struct cc_state *cc)
 {
-    return cc->op_in_slot && cc->v[CC_A_VALUE].where == CC_IN_SLOT && cc->v[CC_B_VALUE].where == CC_IN_SLOT &&
+    return !is_rotated(cc) && cc->op_in_slot && cc->v[CC_A_VALUE].where == CC_IN_SLOT && cc->v[CC_B_VALUE].where == CC_IN_SLOT &&
            cc->v[CC_R_VALUE].where == CC_IN_SLOT;
 }
 
@@ -128,7 +179,7 @@ static bool same_value(const struct cc_value *x, const struct cc_value *y)
 
 bool flags_same(const struct cc_state *x, const struct cc_state *y)
 {
-    bool same = x->op == y->op && x->op_in_slot == y->op_in_slot;
+    bool same = x->op == y->op && x->op_in_slot == y->op_in_slot && !is_rotated(x) && !is_rotated(y);
     for (unsigned which = 0; which < 3; which++)
         same = same && same_value(&x->v[which], &y->v[which]);
     return same;
@@ -297,6 +348,7 @@ static void pair_unknown(struct compile *c, unsigned pair)
 unsigned flags_cond(struct compile *c, unsigned cond)
 {
     unsigned pair = cond >> 1;
+    settle_rotate(c);
     if (c->b.flags_for >> pair & 1)
         return cond;
     if (c->cc.op < 0) {
@@ -326,6 +378,7 @@ static void call_carry(struct compile *c)
 
 void flags_carry(struct compile *c)
 {
+    settle_rotate(c);
     if (c->b.flags_for >> PAIR_B & 1)
         return;
     if (c->cc.op < 0) {
@@ -370,6 +423,7 @@ _Static_assert(CC_KIND_DEC == CC_KIND_INC + 1, "carry_unknown tests for both kin
 struct cc_value flags_carry_value(struct compile *c)
 {
     const struct cc_state *cc = &c->cc;
+    settle_rotate(c);
     if (cc->op >= 0 && kind_of(cc) == CC_KIND_LOGIC)
         return cc_is_imm(0);
     if (cc->op >= 0 && (kind_of(cc) == CC_KIND_INC || kind_of(cc) == CC_KIND_DEC))

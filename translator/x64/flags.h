@@ -5,10 +5,12 @@
  *   A of ADD, SUB, INC, DEC with an immediate is R minus or plus it.
  * A value goes to its CC slot when its register is about to be overwritten (flags_before_write), all of them at
  * flags_flush, and in far code at a fault. Flags that die before that cost nothing.
+ * A rotate by a constant changes CF and OF alone: it is remembered beside the flags that it changes, until they are flushed
+ * or replaced.
  * c->b.flags_for says which conditions the host's own flags still answer.
  *
- * flags_flush and flags_before_write use SCRATCH1; flags_before_write writes no host flags, flags_flush only
- * where it leaves the guest's in them. */
+ * flags_flush uses SCRATCH1 and SCRATCH2, flags_before_write SCRATCH1; flags_before_write writes no host flags, flags_flush only
+ * where it leaves the guest's in them, or behind a rotate. */
 #ifndef TANDEM_TRANSLATOR_X64_FLAGS_H
 #define TANDEM_TRANSLATOR_X64_FLAGS_H
 
@@ -29,6 +31,8 @@ void flags_kill(struct compile *c);
 /* The flags are in the slots and of unknown kind. */
 void flags_unknown(struct compile *c);
 void flags_set(struct compile *c, int op, struct cc_value a, struct cc_value b, struct cc_value r);
+/* CF and OF are those of a rotate with the result in `reg`. */
+void flags_set_rotate(struct compile *c, bool left, unsigned size, unsigned reg);
 void flags_before_write(struct compile *c, unsigned reg);
 void flags_flush(struct compile *c);
 /* Is there nothing to flush? Do both say the same of where everything is? */

@@ -480,61 +480,43 @@ SHIFT(SAR)
 
 /* --- rotates --- */
 
-/* SCRATCH1 = CF, SCRATCH2 = OF of a rotated value. */
-static void rotate_bits(struct compile *c, unsigned size, bool left, unsigned value)
-{
-    unsigned top = bits_of(size) - 1;
-    x_mov(&c->b, SZ32, SCRATCH2, value);
-    x_shift_imm(&c->b, SH_SHR, SZ32, SCRATCH2, left ? top : top - 1);
-    move(c, SCRATCH1, value);
-    if (left)
-        x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH1, 1);
-    else
-        x_shift_imm(&c->b, SH_SHR, SZ32, SCRATCH1, top);
-    x_alu(&c->b, ALU_XOR, SZ32, SCRATCH2, SCRATCH1);
-    x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH2, 1);
-}
-
 static void flags_are_eflags(struct compile *c)
 {
     c->cc = (struct cc_state){.op = CC_EFLAGS, .op_in_slot = true};
 }
 
-static void rotate_flags(struct compile *c, const struct ir_op *op, bool left, unsigned value)
+/* By CL: a count of 0 keeps the flags, which are in their slots. */
+static void rotate_flags_by_cl(struct compile *c, const struct ir_op *op, bool left, unsigned value)
 {
-    uint8_t *none = NULL;
-    if (!op_has_imm(op)) {
-        x_test_imm(&c->b, SZ8, RCX, 31);
-        none = x_jcc(&c->b, CC_E);
-    }
-    rotate_bits(c, op->size, left, value);
-    x_call_to(&c->b, c->x->stubs.set_cf_of);
-    if (none)
-        x_patch_here(&c->b, none);
-    if (none)
-        flags_unknown(c);
-    else
-        flags_are_eflags(c);
+    x_test_imm(&c->b, SZ8, RCX, 31);
+    uint8_t *none = x_jcc(&c->b, CC_E);
+    flags_set_rotate(c, left, op->size, value);
+    flags_flush(c);
+    x_patch_here(&c->b, none);
+    flags_unknown(c);
 }
 
 static void emit_rotate(struct compile *c, const struct ir_op *op, enum host_shift host)
 {
-    bool flags = op_wants_flags(op) && !(op_has_imm(op) && (op->imm & 31) == 0);
-    if (!op_has_imm(op) && (op->b != IR_ECX || op->dst == IR_ECX || op->dst == IR_NONE)) {
+    bool left = host == SH_ROL, by_cl = !op_has_imm(op);
+    bool flags = op_wants_flags(op) && (by_cl || (op->imm & 31) != 0);
+    if ((by_cl && (op->b != IR_ECX || op->dst == IR_ECX)) || op->dst == IR_NONE) {
         emit_in_c(c, op);
         return;
     }
     unsigned a = reg_src(c, op->a);
-    if (flags)
+    if (flags && by_cl)
         flags_flush(c);
     unsigned dst = reg_dst(c, op->dst);
     move(c, dst, a);
-    if (op_has_imm(op))
-        x_shift_imm(&c->b, host, op->size, dst, op->imm & 31);
-    else
+    if (by_cl)
         x_shift_cl(&c->b, host, op->size, dst);
-    if (flags)
-        rotate_flags(c, op, host == SH_ROL, dst);
+    else
+        x_shift_imm(&c->b, host, op->size, dst, op->imm & 31);
+    if (flags && by_cl)
+        rotate_flags_by_cl(c, op, left, dst);
+    else if (flags)
+        flags_set_rotate(c, left, op->size, dst);
 }
 
 void emit_ROL(struct compile *c, const struct ir_op *op) { emit_rotate(c, op, SH_ROL); }

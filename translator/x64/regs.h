@@ -28,10 +28,19 @@ struct cc_value {
 };
 enum { CC_A_VALUE, CC_B_VALUE, CC_R_VALUE };
 
+/* A rotate whose CF and OF are not in the flags yet. */
+struct cc_rotate {
+    uint8_t kind;      /* enum cc_rotate_kind */
+    uint8_t size;
+    uint8_t reg;       /* that holds its result; NO_REG: slot IR_ROTATED */
+};
+enum cc_rotate_kind { CC_ROTATE_NONE, CC_ROTATE_LEFT, CC_ROTATE_RIGHT };
+
 struct cc_state {
     int op;            /* enum cc_op; -1: not known here, everything is in the slots */
     bool op_in_slot;
     struct cc_value v[3];
+    struct cc_rotate rotate; /* over the rest */
 };
 
 /* Accesses through one base register that one check covers (mem.c). */

@@ -1,0 +1,71 @@
+/* test_compiled.c - compiled code against the interpreter, stopped at every tick: loops whose flags stay in registers
+ * over the back edge, rotates whose flags are put off, helpers behind which the run loop is not asked. */
+#include "tests/unit/vcpu/harness.h"
+
+#include <criterion/criterion.h>
+
+#define LEAVE " mov $0xf4, %dx\n out %eax, %dx\n 99: jmp 99b\n"
+
+/* Compares, tests and sums before the branch; values in registers, constants and memory. */
+GUEST_CODE(loop_compare, "mov $3, %ecx\n 1: movb $1, 0x9000(%ecx)\n add $5, %ecx\n cmp $40, %ecx\n jb 1b\n" LEAVE);
+GUEST_CODE(loop_step, "mov $9, %ecx\n 1: inc %eax\n dec %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(loop_test, "mov $0x155, %ecx\n 1: shr %ecx\n test $0xff, %cl\n jnz 1b\n" LEAVE);
+GUEST_CODE(loop_memory, "movl $7, 0x9000\n 1: push %eax\n subl $1, 0x9000\n jns 1b\n" LEAVE);
+GUEST_CODE(loop_carry, "mov $6, %ecx\n 1: adc %ecx, %eax\n rcl %edx\n dec %ecx\n jnz 1b\n" LEAVE);
+/* LOOP tests the count, not the flags, which are in other places at the end of each copy. */
+GUEST_CODE(loop_count, "mov $8, %ecx\n mov $3, %ebx\n 1: cmp %ebx, %ecx\n loop 1b\n" LEAVE);
+GUEST_CODE(loop_mixed, "mov $8, %ecx\n 1: setc %al\n inc %ebx\n cmp %ecx, %ebx\n loop 1b\n" LEAVE);
+GUEST_CODE(loop_rotate, "mov $8, %ecx\n mov $0x81, %eax\n 1: cmp $4, %ecx\n rol $3, %eax\n loop 1b\n" LEAVE);
+GUEST_CODE(loop_rotate_carry, "mov $8, %ecx\n mov $0x81, %eax\n 1: adc %eax, %ebx\n ror $1, %eax\n loop 1b\n" LEAVE);
+GUEST_CODE(loop_overwritten, "mov $8, %ecx\n 1: rol $5, %ecx\n mov %ecx, %edx\n mov 0x10000, %ecx\n and $3, %ecx\n"
+                             " sub $1, %dl\n jo 1b\n" LEAVE);
+/* The loop changes its own code. */
+GUEST_CODE(loop_smc, "mov $4, %ecx\n mov %esi, %eax\n 1: add $1, %eax\n incb 0x10009\n dec %ecx\n jnz 1b\n" LEAVE);
+/* Helpers that leave, and divisions. */
+GUEST_CODE(helpers, "mov $3, %ecx\n 1: sti\n cli\n cld\n lodsb\n std\n stosb\n push %ds\n pop %ds\n in $0x20, %eax\n dec %ecx\n"
+                    " jnz 1b\n rdtsc\n" LEAVE);
+GUEST_CODE(repeated, "cld\n mov $5, %ecx\n mov $0x9000, %edi\n rep stosb\n mov $3, %ecx\n mov $0x9000, %esi\n rep movsl\n" LEAVE);
+GUEST_CODE(divide, "mov $1000, %eax\n cmp $3, %eax\n mov $7, %ecx\n div %ecx\n cltd\n idiv %ecx\n mov $-9, %eax\n cltd\n"
+                   " idivl %ecx\n mov $1, %edx\n mov $5, %ecx\n idivl %ecx\n sbb %ebx, %ebx\n" LEAVE);
+
+static uint64_t run(const uint8_t *code, const uint8_t *end, uint64_t ticks, enum translator_mode mode)
+{
+    static struct harness h;
+    harness_init(&h, &(struct harness_options){.tick_limit = ticks, .translator = mode});
+    harness_load32(&h, code, end);
+    harness_tables(&h);
+    vcpu_run(h.cpu);
+    uint64_t result = harness_fingerprint(&h);
+    harness_free(&h);
+    return result;
+}
+
+static void compare(const char *name, const uint8_t *code, const uint8_t *end)
+{
+    for (uint64_t ticks = 1; ticks < 90; ticks++)
+        cr_assert_eq(run(code, end, ticks, TRANSLATOR_EAGER), run(code, end, ticks, TRANSLATOR_INTERP), "%s, tick %u", name,
+                     (unsigned)ticks);
+}
+#define COMPARE(name) compare(#name, name, name##_end)
+
+Test(compiled, loops)
+{
+    COMPARE(loop_compare);
+    COMPARE(loop_step);
+    COMPARE(loop_test);
+    COMPARE(loop_memory);
+    COMPARE(loop_carry);
+    COMPARE(loop_count);
+    COMPARE(loop_mixed);
+    COMPARE(loop_rotate);
+    COMPARE(loop_rotate_carry);
+    COMPARE(loop_overwritten);
+    COMPARE(loop_smc);
+}
+
+Test(compiled, helpers)
+{
+    COMPARE(helpers);
+    COMPARE(repeated);
+    COMPARE(divide);
+}
