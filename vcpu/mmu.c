@@ -181,9 +181,22 @@ static void tlb_retag(const struct vcpu *v, struct tlb_entry *e)
     e->tag_w = fast_write ? PAGE_OF(e->tag) : TLB_NONE;
 }
 
-static void tlb_list(struct vcpu *v, struct tlb_entry *e)
+static uint16_t tlb_number(const struct vcpu *v, const struct tlb_entry *e)
 {
-    v->tlb_local[v->tlb_local_count++] = (uint16_t)(((uintptr_t)e - (uintptr_t)v->tlb) / sizeof *e);
+    return (uint16_t)(((uintptr_t)e - (uintptr_t)v->tlb) / sizeof *e);
+}
+
+/* What the entry's tag says about the lists that it is in, now that it gets a local or a global page. */
+static uint32_t tlb_list(struct vcpu *v, const struct tlb_entry *e, bool global)
+{
+    uint32_t bit = global ? TLB_LISTED_GLOBAL : TLB_LISTED;
+    if (e->tag & bit)
+        ;
+    else if (global)
+        v->tlb_global[v->tlb_global_count++] = tlb_number(v, e);
+    else
+        v->tlb_local[v->tlb_local_count++] = tlb_number(v, e);
+    return (e->tag & (TLB_LISTED | TLB_LISTED_GLOBAL)) | bit;
 }
 
 static void tlb_put(struct vcpu *v, struct tlb_entry *e, uint32_t tag, uint32_t phys_page)
@@ -195,10 +208,8 @@ static void tlb_put(struct vcpu *v, struct tlb_entry *e, uint32_t tag, uint32_t 
 }
 
 /* What CR3 loads put back must come from watched tables. */
-static void local_walk(struct vcpu *v, struct tlb_entry *e, const struct walk *w)
+static void local_walk(struct vcpu *v, const struct walk *w)
 {
-    if (!(e->tag & TLB_LISTED))
-        tlb_list(v, e);
     if (w->pde_addr != ~0u)
         spaces_walked(v, w->pde_addr);
     if (w->pte_addr != ~0u)
@@ -209,10 +220,10 @@ static void tlb_set(struct vcpu *v, struct tlb_entry *e, uint32_t lin_addr, cons
 {
     bool ram = in_ram(v, w->phys_page);
     if (!w->global)
-        local_walk(v, e, w);
+        local_walk(v, w);
     uint32_t tag = PAGE_OF(lin_addr) | TLB_VALID | (w->writable ? TLB_WRITABLE : 0) | (ram ? 0 : TLB_MMIO) |
-                   (w->global ? TLB_GLOBAL | (e->tag & TLB_LISTED) : TLB_LISTED);
-    tlb_put(v, e, tag, w->phys_page);
+                   (w->global ? TLB_GLOBAL : 0);
+    tlb_put(v, e, tag | tlb_list(v, e, w->global), w->phys_page);
     v->stats.tlb_fills++;
 }
 
@@ -232,15 +243,30 @@ static struct tlb_entry *tlb_get(struct vcpu *v, uint32_t lin_addr, struct acces
 static void tlb_clear(struct tlb_entry *e)
 {
     e->tag_r = e->tag_w = TLB_NONE;
-    e->tag &= TLB_LISTED;
+    e->tag &= TLB_LISTED | TLB_LISTED_GLOBAL;
 }
 
+void tlb_init(struct vcpu *v)
+{
+    for (unsigned i = 0; i < TLB_COUNT * TLB_ENTRIES; i++)
+        tlb_clear(tlb_numbered(v, i));
+}
+
+static void tlb_flush_global(struct vcpu *v)
+{
+    for (unsigned i = 0; i < v->tlb_global_count; i++) {
+        struct tlb_entry *e = tlb_numbered(v, v->tlb_global[i]);
+        tlb_clear(e);
+        e->tag = 0;
+    }
+    v->tlb_global_count = 0;
+}
+
+/* Cost: by what it holds, not by its size. */
 void tlb_flush(struct vcpu *v)
 {
-    static const struct tlb_entry empty = {.tag_r = TLB_NONE, .tag_w = TLB_NONE};
-    for (unsigned i = 0; i < TLB_COUNT * TLB_ENTRIES; i++)
-        v->tlb[i / TLB_ENTRIES][i % TLB_ENTRIES] = empty;
-    v->tlb_local_count = 0;
+    tlb_flush_local(v);
+    tlb_flush_global(v);
     v->fetch_tag = TLB_NONE;
     v->stats.tlb_flushes++;
     spaces_forget(v);
@@ -268,9 +294,7 @@ void tlb_switch(struct vcpu *v, uint32_t cr3)
 void tlb_restore(struct vcpu *v, unsigned number, uint32_t tag, uint32_t phys_page)
 {
     struct tlb_entry *e = tlb_numbered(v, number);
-    if (!(e->tag & TLB_LISTED))
-        tlb_list(v, e);
-    tlb_put(v, e, tag | TLB_LISTED, phys_page);
+    tlb_put(v, e, (tag & ~(uint32_t)TLB_LISTED_GLOBAL) | tlb_list(v, e, false), phys_page);
 }
 
 void tlb_flush_page(struct vcpu *v, uint32_t lin_addr)
@@ -283,24 +307,25 @@ void tlb_flush_page(struct vcpu *v, uint32_t lin_addr)
     v->fetch_tag = TLB_NONE;
 }
 
-static void tlb_retag_where(struct vcpu *v, bool all, uint32_t phys_page)
+#define ANY_PAGE 1u /* no page address */
+static void tlb_retag_where(struct vcpu *v, const uint16_t *numbers, unsigned n, uint32_t phys_page)
 {
-    for (unsigned user = 0; user < 2; user++)
-        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
-            struct tlb_entry *e = &v->tlb[TLB_DATA + user][i];
-            if ((e->tag & TLB_VALID) && (all || e->phys_page == phys_page))
-                tlb_retag(v, e);
-        }
+    for (unsigned i = 0; i < n; i++) {
+        struct tlb_entry *e = tlb_numbered(v, numbers[i]);
+        if ((e->tag & TLB_VALID) && (phys_page == ANY_PAGE || e->phys_page == phys_page))
+            tlb_retag(v, e);
+    }
 }
 
 void tlb_protect_phys_page(struct vcpu *v, uint32_t phys_page)
 {
-    tlb_retag_where(v, false, phys_page);
+    tlb_retag_where(v, v->tlb_local, v->tlb_local_count, phys_page);
+    tlb_retag_where(v, v->tlb_global, v->tlb_global_count, phys_page);
 }
 
 void vcpu_dirty_rearm(struct vcpu *v)
 {
-    tlb_retag_where(v, true, 0);
+    tlb_protect_phys_page(v, ANY_PAGE);
 }
 
 /* --- access in one or two pages --- */

@@ -19,6 +19,7 @@ struct vcpu *vcpu_create(const struct vcpu_config *cfg)
         return NULL;
     memset(v, 0, bytes);
     v->cfg = *cfg;
+    tlb_init(v);
     v->digest_next = cfg->digest_every ? cfg->digest_every : TICK_NEVER;
     if (!spaces_init(v) || !tbcache_init(v) || !compiled_init(v)) {
         compiled_free(v);

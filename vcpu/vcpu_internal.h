@@ -37,7 +37,7 @@ struct pending_exc {
 /* Softmmu TLB, direct mapped, one set per privilege (user or supervisor access), for data and for instruction fetch. A
  * fast-path tag is the page's linear address, or TLB_NONE. tag_w is absent for clean pages (dirty tracking), code
  * pages and watched pages. */
-#define TLB_BITS 10
+#define TLB_BITS 12
 #define TLB_ENTRIES (1u << TLB_BITS)
 #define TLB_NONE (UINT64_C(1) << 63) /* nor the page of a sum that left 32 bits, below 0 or above (translator/x64/mem.c) */
 struct tlb_entry {
@@ -49,7 +49,8 @@ struct tlb_entry {
 };
 enum { TLB_VALID = 1, TLB_WRITABLE = 2, /* page tables allow writes and D is set */
        TLB_MMIO = 4, TLB_WATCHED = 8, TLB_GLOBAL = 16,
-       TLB_LISTED = 32 /* the entry's number is in tlb_local: it may have to go at the next CR3 load */ };
+       TLB_LISTED = 32 /* the entry's number is in tlb_local: it may have to go at the next CR3 load */,
+       TLB_LISTED_GLOBAL = 64 /* in tlb_global */ };
 enum { TLB_DATA, TLB_FETCH = 2, TLB_COUNT = 4 }; /* + 1: user */
 
 #define JUMP_CACHE_BITS 12
@@ -85,8 +86,9 @@ struct vcpu {
     const uint8_t *fetch_host;     /* and where the host has it */
     uint64_t digest_next, progress_next; /* ticks of the next digest point and progress call */
     struct tlb_entry tlb[TLB_COUNT][TLB_ENTRIES];
-    unsigned tlb_local_count;
-    uint16_t tlb_local[TLB_COUNT * TLB_ENTRIES]; /* all entries that are not global, by number, and some others */
+    unsigned tlb_local_count, tlb_global_count;
+    uint16_t tlb_local[TLB_COUNT * TLB_ENTRIES];  /* all entries that are not global, by number, and some others */
+    uint16_t tlb_global[TLB_COUNT * TLB_ENTRIES]; /* all global ones, and some others */
     struct spaces *spaces;
     struct jump_entry jump[1u << JUMP_CACHE_BITS];
     struct tbcache *tbs;
@@ -136,6 +138,7 @@ uint8_t *mem_fast_read(struct vcpu *v, uint32_t lin_addr);
 uint8_t *mem_fast_write(struct vcpu *v, uint32_t lin_addr);
 /* Instruction fetch: host pointer to the page that holds lin_addr and its physical page; false: #PF recorded. */
 bool mem_fetch_page(struct vcpu *v, uint32_t lin_addr, const uint8_t **host_page, uint32_t *phys_page);
+void tlb_init(struct vcpu *v);                     /* of memory that is all zero: nothing hits */
 void tlb_flush(struct vcpu *v);                    /* all, globals too */
 void tlb_switch(struct vcpu *v, uint32_t cr3);     /* CR3 is loaded: all but globals */
 void tlb_flush_page(struct vcpu *v, uint32_t lin_addr);

@@ -297,20 +297,21 @@ Test(mmu, global_large_pages_stay)
 /* An entry's place may hold a global and a local page in turn. */
 Test(mmu, one_place_for_local_and_global_pages)
 {
-    enum { NEXT = TLB_ENTRIES * PAGE_BYTES };
+    const uint32_t other = 0x6000 + TLB_ENTRIES * PAGE_BYTES, table = 0xa0000;
+    cr_assert_geq(TLB_ENTRIES, 1024, "other is in the region of another page table");
     start_globals(CR4_PGE);
-    if (NEXT < 0x800000) {
-        uint32_t other = 0x6000 + NEXT;
-        harness_poke32(&h, other, other);
-        harness_poke32(&h, harness_pte(other), other | P | RW | G);
-        expect_mapped(other, other);
-        tlb_switch(v, v->g.cr3);
-        expect_mapped(other, other);
-        expect_mapped(0x6000, 0x8000);
-        cr_assert(write32(harness_pte(0x6000), false, 0x6000 | P | RW));
-        tlb_switch(v, v->g.cr3);
-        expect_mapped(0x6000, 0x6000);
-    }
+    harness_poke32(&h, 0x80000 + (other >> 22) * 4, table | P | RW);
+    harness_poke32(&h, table + 6 * 4, 0x7000 | P | RW | G);
+    expect_mapped(other, 0x7000);
+    tlb_switch(v, v->g.cr3);
+    expect_mapped(other, 0x7000);
+    expect_mapped(0x6000, 0x8000);
+    cr_assert(write32(harness_pte(0x6000), false, 0x6000 | P | RW));
+    tlb_switch(v, v->g.cr3);
+    expect_mapped(0x6000, 0x6000);
+    cr_assert(write32(table + 6 * 4, false, 0x5000 | P | RW | G));
+    write_cr(4, v->g.cr4 & ~(uint32_t)CR4_PGE);
+    expect_mapped(other, 0x5000);
     harness_free(&h);
 }
 

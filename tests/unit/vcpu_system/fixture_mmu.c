@@ -40,6 +40,7 @@ struct vcpu *fx_memory_create(void)
     cr_assert(v && ram_init(&ram, FX_RAM_BYTES) == 0);
     v->cfg.ram = &ram;
     cr_assert(spaces_init(v));
+    tlb_init(v);
     tlb_flush(v);
     fx_poke(v, PAGE_DIRECTORY, 4, PAGE_TABLE | 7);
     for (uint32_t addr = 0; addr < FX_RAM_BYTES; addr += PAGE_BYTES)
