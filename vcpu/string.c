@@ -229,7 +229,7 @@ static uint32_t run_of(struct vcpu *v, const struct string_insn *x, unsigned seg
     return *host ? n : 0;
 }
 
-static uint32_t load(const uint8_t *p, unsigned bytes)
+static inline __attribute__((always_inline)) uint32_t load(const uint8_t *p, unsigned bytes)
 {
     uint32_t value = 0;
     memcpy(&value, p, bytes);
@@ -288,15 +288,27 @@ static uint32_t bulk_movs(struct vcpu *v, const struct string_insn *x, uint32_t 
     return n;
 }
 
+/* One size a loop: the compiler makes wide stores of it. */
+static inline __attribute__((always_inline)) void fill_elements(uint8_t *low, uint32_t value, uint32_t n, unsigned bytes)
+{
+    for (uint32_t i = 0; i < n; i++)
+        memcpy(low + (size_t)i * bytes, &value, bytes);
+}
+
+static bool is_one_byte(uint32_t value, unsigned bytes)
+{
+    return (value & 0xffffffffu >> (32 - 8 * bytes)) == (value & 0xff) * (0x01010101u >> (32 - 8 * bytes));
+}
+
 static void fill_run(const struct string_insn *x, uint8_t *dst, uint32_t value, uint32_t n)
 {
     uint8_t *low = x->step > 0 ? dst : dst - (n - 1) * x->bytes;
-    if (x->bytes == 1) {
-        memset(low, (int)value, n);
-        return;
-    }
-    for (uint32_t i = 0; i < n; i++)
-        memcpy(low + i * x->bytes, &value, x->bytes);
+    if (is_one_byte(value, x->bytes)) /* a page of zeroes, above all */
+        memset(low, (int)(value & 0xff), (size_t)n * x->bytes);
+    else if (x->bytes == 2)
+        fill_elements(low, value, n, 2);
+    else
+        fill_elements(low, value, n, 4);
 }
 
 static uint32_t bulk_stos(struct vcpu *v, const struct string_insn *x, uint32_t max)
@@ -321,39 +333,62 @@ static uint32_t bulk_lods(struct vcpu *v, const struct string_insn *x, uint32_t 
     return n;
 }
 
+/* The element that ended a run of comparisons, or its last one. */
+struct compared {
+    uint32_t done, a, b;
+};
+
+/* src NULL: all are compared with `acc`. */
+static inline __attribute__((always_inline)) struct compared compare_elements(const struct string_insn *x, const uint8_t *src,
+                                                                              uint32_t acc, const uint8_t *dst, uint32_t n,
+                                                                              unsigned bytes)
+{
+    struct compared r = {.a = acc};
+    do {
+        if (src) {
+            r.a = load(src, bytes);
+            src += x->step;
+        }
+        r.b = load(dst, bytes);
+        dst += x->step;
+    } while (++r.done < n && (r.a == r.b) == x->repe);
+    return r;
+}
+
+static struct compared compare_run(const struct string_insn *x, const uint8_t *src, uint32_t acc, const uint8_t *dst, uint32_t n)
+{
+    switch (x->bytes) {
+    case 1: return compare_elements(x, src, acc, dst, n, 1);
+    case 2: return compare_elements(x, src, acc, dst, n, 2);
+    default: return compare_elements(x, src, acc, dst, n, 4);
+    }
+}
+
 static uint32_t bulk_cmps(struct vcpu *v, const struct string_insn *x, uint32_t max)
 {
     uint8_t *src, *dst;
-    uint32_t n = run_of(v, x, x->seg, IR_ESI, false, max, &src), done = 0, a, b;
+    uint32_t n = run_of(v, x, x->seg, IR_ESI, false, max, &src);
     if (n)
         n = run_of(v, x, SEG_ES, IR_EDI, false, n, &dst);
     if (n == 0)
         return 0;
-    do {
-        a = load(src, x->bytes);
-        b = load(dst, x->bytes);
-        src += x->step;
-        dst += x->step;
-    } while (++done < n && (a == b) == x->repe);
-    compare(v, x, a, b);
-    reg_add(v, x, IR_ESI, done * (uint32_t)x->step);
-    reg_add(v, x, IR_EDI, done * (uint32_t)x->step);
-    return done;
+    struct compared r = compare_run(x, src, 0, dst, n);
+    compare(v, x, r.a, r.b);
+    reg_add(v, x, IR_ESI, r.done * (uint32_t)x->step);
+    reg_add(v, x, IR_EDI, r.done * (uint32_t)x->step);
+    return r.done;
 }
 
 static uint32_t bulk_scas(struct vcpu *v, const struct string_insn *x, uint32_t max)
 {
     uint8_t *dst;
-    uint32_t n = run_of(v, x, SEG_ES, IR_EDI, false, max, &dst), done = 0, acc = acc_get(v, x), value;
+    uint32_t n = run_of(v, x, SEG_ES, IR_EDI, false, max, &dst);
     if (n == 0)
         return 0;
-    do {
-        value = load(dst, x->bytes);
-        dst += x->step;
-    } while (++done < n && (acc == value) == x->repe);
-    compare(v, x, acc, value);
-    reg_add(v, x, IR_EDI, done * (uint32_t)x->step);
-    return done;
+    struct compared r = compare_run(x, NULL, acc_get(v, x), dst, n);
+    compare(v, x, r.a, r.b);
+    reg_add(v, x, IR_EDI, r.done * (uint32_t)x->step);
+    return r.done;
 }
 
 static uint32_t bulk_none(struct vcpu *v, const struct string_insn *x, uint32_t max)

@@ -80,6 +80,17 @@ static void model_run(struct model *m, const struct string_case *c)
     }
 }
 
+/* Zero, what other elements hold, one byte over and over, four different ones: fills differ. */
+static uint32_t draw_accumulator(void)
+{
+    switch (draw(8)) {
+    case 0: return draw(0x10000) * 0x10001u;
+    case 1: return draw(0x100) * 0x01010101u;
+    case 2: return draw(0x10000) << 16 | draw(0x10000);
+    default: return 0;
+    }
+}
+
 static struct string_case draw_case(void)
 {
     static const uint8_t opcodes[] = {0xa4, 0xa6, 0xaa, 0xac, 0xae};
@@ -92,7 +103,7 @@ static struct string_case draw_case(void)
     uint32_t low = DATA + (c.down ? room : 8), high = DATA + DATA_BYTES - (c.down ? 8 : room);
     c.esi = c.esi < low ? low : c.esi > high ? high : c.esi;
     c.edi = c.edi < low ? low : c.edi > high ? high : c.edi;
-    c.eax = draw(4) ? 0 : draw(0x10000) * 0x10001u;
+    c.eax = draw_accumulator();
     return c;
 }
 
