@@ -222,6 +222,6 @@ void emit_jmpind(struct builder *b, unsigned slot)
 
 void emit_leave(struct builder *b)
 {
-    emit_raw(b, IR_LEAVE_TB)->imm = b->next_eip;
+    emit_raw(b, IR_LEAVE_TB);
     b->ended = true;
 }

@@ -46,7 +46,6 @@ static int64_t call_touch(void *state, uint32_t lin_addr, unsigned what)
 static int64_t call_fpu_enter(void *state) { return fpu_enter_host(state); }
 static int64_t call_fpu_leave(void *state) { return fpu_leave_host(state); }
 static int64_t call_fpu_refuse(void *state) { return fpu_refuse_host(state); }
-static bool call_resume(void *state, const struct ir_op *leave);
 
 static const struct x64_env env = {
     .tlb = {offsetof(struct vcpu, tlb[TLB_DATA]), offsetof(struct vcpu, tlb[TLB_DATA + 1])},
@@ -63,7 +62,7 @@ static const struct x64_env env = {
     .jumps = offsetof(struct vcpu, native_jump),
     .running_tb = offsetof(struct vcpu, tb),
     .calls = {call_load, call_store, call_segment, call_touch, call_fpu_enter, call_fpu_leave, call_fpu_refuse,
-              vcpu_helpers, call_resume},
+              vcpu_helpers},
 };
 _Static_assert(offsetof(struct vcpu, g) == 0, "a state pointer is a struct vcpu pointer");
 _Static_assert(offsetof(struct guest_state, slot) == 0, "and a pointer to the slots");
@@ -195,35 +194,9 @@ static bool run_loop_is_idle(const struct vcpu *v)
     return g->budget > 0 && !v->exc.pending && !v->redo_single && !interrupted && !g->halted && !single && !v->exit_reason;
 }
 
-/* Are code segment, mode and the fetch page still those of the block? */
-static bool code_is_same(const struct vcpu *v, const struct tb *tb)
+static struct tb *after_helper(struct vcpu *v)
 {
-    const struct segment *cs = &v->g.seg[SEG_CS];
-    bool flat = tb->mode & TB_MODE_FLAT;
-    return v->g.mode == tb->mode && cs->base == tb->cs_base && (flat || cs->limit == tb->cs_limit) &&
-           v->fetch_tag == tlb_fetch_tag(v, tb->lin_addr) && v->fetch_phys_page == PAGE_OF(tb->phys_addr);
-}
-
-/* Then tb_find() would find the block that follows on the same page, and change nothing. */
-static bool call_resume(void *state, const struct ir_op *leave)
-{
-    const struct vcpu *v = state;
-    return v->g.eip == leave->imm && v->tb->valid && run_loop_is_idle(v) && code_is_same(v, v->tb);
-}
-
-static struct tb *after_helper(struct vcpu *v, struct tb *tb)
-{
-    uint64_t flushes = v->tb_flushes;
-    if (v->in_single || !run_loop_is_idle(v))
-        return NULL;
-    bool follows = v->g.eip == tb->ops[tb->nops - 1].imm && code_is_same(v, tb);
-    struct tb *next = tb_find(v, false);
-    if (follows && next && v->tb_flushes == flushes && tb->valid && may_link_to(v, next) && is_compiled(v, next) &&
-        tb->native.code) {
-        x64_link(v->native, tb, 0, next);
-        v->stats.native_links++;
-    }
-    return next;
+    return !v->in_single && run_loop_is_idle(v) ? tb_find(v, false) : NULL;
 }
 
 /* The guest works with unmasked exceptions here: from now on helpers do the block's x87 instructions, which is slower
@@ -264,7 +237,7 @@ static struct tb *native_run(struct vcpu *v, struct tb *tb)
         return NULL;
     default:
         v->tb = tb;
-        return after_helper(v, tb);
+        return after_helper(v);
     }
 }
 

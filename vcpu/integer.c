@@ -378,19 +378,12 @@ enum helper_result helper_CLI(struct vcpu *v, const struct ir_op *op)
     return HELPER_OK;
 }
 
-/* Can anything tell at the next boundary that interrupts are held off? With ticks left the run stops behind it at the
- * earliest, and only what an instruction does can raise INTR before. */
-static bool shadow_shows(const struct vcpu *v)
-{
-    return v->intr || v->g.budget <= 0 || v->in_single;
-}
-
 enum helper_result helper_STI(struct vcpu *v, const struct ir_op *op)
 {
     struct guest_state *g = &v->g;
     if (!io_privileged(v))
         return HELPER_FAULT;
-    if (!(g->eflags & FLAG_IF) && shadow_shows(v))
+    if (!(g->eflags & FLAG_IF))
         g->int_shadow = 1; /* SDM 2 STI: from the end of the next instruction on */
     g->eflags |= FLAG_IF;
     g->eip = op->imm2;

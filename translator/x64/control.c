@@ -393,49 +393,9 @@ void emit_RAISE(struct compile *c, const struct ir_op *op)
     emit_exit_op(c, X64_EXIT_RAISE, op, false);
 }
 
-/* Helpers behind which the guest most often goes on with the next instruction. */
-static bool goes_on(const struct ir_op *op)
-{
-    static const uint8_t helpers[] = {HELPER_CLI, HELPER_STI, HELPER_POPF, HELPER_IN, HELPER_OUT, HELPER_MOVS, HELPER_CMPS,
-        HELPER_STOS, HELPER_LODS, HELPER_SCAS, HELPER_INS, HELPER_OUTS, HELPER_LOAD_SEG, HELPER_INVLPG, HELPER_CLTS};
-    for (unsigned i = 0; i < sizeof helpers; i++)
-        if (op->op == IR_HELPER && op->imm == helpers[i])
-            return true;
-    return false;
-}
-
-static void far_leave_stored(struct compile *c, const struct far_code *f)
-{
-    (void)f;
-    emit_exit(c, X64_EXIT_LEAVE, true);
-}
-
-static void far_leave(struct compile *c, const struct far_code *f)
-{
-    (void)f;
-    c->out->exit[0] = place_of(c, c->b.at);
-    emit_exit(c, X64_EXIT_LEAVE, false);
-}
-
-/* The run loop has nothing to do, mostly: ask, and go on in the linked block. */
-static void emit_resume(struct compile *c, const struct ir_op *op)
-{
-    emit_call_c(c, op, (uintptr_t)c->x->env.calls.resume);
-    x_test(&c->b, SZ8, RAX, RAX);
-    far_add(c, far_leave_stored, x_jcc(&c->b, CC_E));
-    reg_load_guest(&c->b);
-    c->stored = false;
-    uint8_t *jump = x_jmp(&c->b);
-    far_add(c, far_leave, jump);
-    c->out->jump[0] = place_of(c, jump);
-}
-
 void emit_LEAVE_TB(struct compile *c, const struct ir_op *op)
 {
-    bool may_go_on = !(c->tb->mode & TB_MODE_SINGLE) && c->tb->phys_page2 == ~0u && stays_on_page(c, op->imm);
+    (void)op;
     flush_all(c);
-    if (c->stored && may_go_on && goes_on(op - 1))
-        emit_resume(c, op);
-    else
-        emit_exit(c, X64_EXIT_LEAVE, c->stored);
+    emit_exit(c, X64_EXIT_LEAVE, c->stored);
 }

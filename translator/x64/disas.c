@@ -95,8 +95,6 @@ static bool pointer_name(const struct disas *d, uint64_t value, char name[NAME_B
         snprintf(name, NAME_BYTES, "<op %u>", (unsigned)((value - ops) / sizeof d->tb->ops[0]));
     else if (helper)
         snprintf(name, NAME_BYTES, "<helper %s>", helper);
-    else if (value == (uint64_t)(uintptr_t)d->x->env.calls.resume)
-        snprintf(name, NAME_BYTES, "<resume>");
     else if (value == (uint64_t)(uintptr_t)x64_eval)
         snprintf(name, NAME_BYTES, "<x64_eval>");
     else

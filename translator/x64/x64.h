@@ -37,9 +37,6 @@ struct x64_calls {
     int64_t (*fpu_leave)(void *state);
     int64_t (*fpu_refuse)(void *state); /* this instruction must run alone, in C; -1 */
     const ir_helper_fn *helpers;
-    /* After the helper before `leave` (IR_LEAVE_TB), all registers in their slots: may the running block go on at
-     * leave->imm without the run loop, in the block that is linked to its slot 0? */
-    bool (*resume)(void *state, const struct ir_op *leave);
 };
 
 /* One entry of the table that indirect jumps look up; see x64_env.jumps. */
@@ -84,7 +81,7 @@ enum x64_exit_kind {
     X64_EXIT_CHAIN1, /* 1 */
     X64_EXIT_JUMP,   /* wants the block at eip `arg` */
     X64_EXIT_LIMIT,  /* not entered: the budget is below zero by its ticks */
-    X64_EXIT_LEAVE,  /* IR_LEAVE_TB; may be linked in slot 0 to a block on the same page */
+    X64_EXIT_LEAVE,  /* IR_LEAVE_TB */
     X64_EXIT_FAULT,  /* `arg` is the op: exception recorded, or single-instruction block wanted */
     X64_EXIT_RAISE,  /* `arg` is an IR_RAISE op */
 };

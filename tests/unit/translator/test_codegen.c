@@ -32,8 +32,6 @@ static int64_t fpu_enter(void *state) { return -1; }
 static int64_t fpu_leave(void *state) { return -1; }
 static int64_t fpu_refuse(void *state) { return -1; }
 
-static bool resume(void *state, const struct ir_op *leave) { return false; }
-
 /* Addresses that differ from one another; never called. */
 static ir_helper_fn const *helper_table(void)
 {
@@ -54,7 +52,7 @@ static struct x64 *back_end(void)
         .phys_page = offsetof(struct tlb_line, phys_page), .fetch_tag = offsetof(struct owner, fetch_tag),
         .fetch_phys_page = offsetof(struct owner, fetch_phys_page), .fetch_host = offsetof(struct owner, fetch_host),
         .jumps = offsetof(struct owner, jumps), .running_tb = offsetof(struct owner, running_tb),
-        .calls = {load, store, segment, touch, fpu_enter, fpu_leave, fpu_refuse, helper_table(), resume},
+        .calls = {load, store, segment, touch, fpu_enter, fpu_leave, fpu_refuse, helper_table()},
     };
     if (!x)
         x = x64_create(&env, (size_t)16 << 20);

@@ -240,33 +240,9 @@ Test(integer, pushf)
     cr_assert_eq(fx_peek(v, FX_KSTACK - 4, 4), (uint32_t)(FLAG_1 | FLAG_ID | FLAG_IF));
 }
 
-/* IF was clear; the next boundary can tell only with INTR pending, at the limit, or behind a block of one instruction. */
-static void sti_shadow_is_recorded_where_it_shows(void)
-{
-    static const struct {
-        bool intr, in_single, no_ticks, shadow;
-    } cases[] = {{false, false, false, false}, {true, false, false, true}, {false, true, false, true}, {false, false, true, true}};
-    struct ir_op op = fx_op(v, 2, 0, 0);
-    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        int64_t budget = v->g.budget;
-        v->g.eflags &= ~(uint32_t)FLAG_IF;
-        v->g.int_shadow = 0;
-        v->intr = cases[i].intr;
-        v->in_single = cases[i].in_single;
-        v->g.budget = cases[i].no_ticks ? 0 : budget;
-        cr_assert_eq(helper_STI(v, &op), HELPER_OK);
-        cr_assert_eq(v->g.int_shadow, cases[i].shadow, "case %u", i);
-        v->g.budget = budget;
-    }
-    v->intr = v->in_single = false;
-    v->g.int_shadow = 0;
-    v->g.eflags &= ~(uint32_t)FLAG_IF;
-}
-
 Test(integer, cli_sti)
 {
     struct ir_op op = fx_op(v, 2, 0, 0);
-    v->intr = true;
     cr_assert_eq(helper_STI(v, &op), HELPER_OK);
     cr_assert(v->g.int_shadow && v->g.eflags & FLAG_IF);
     v->g.int_shadow = 0;
@@ -274,7 +250,6 @@ Test(integer, cli_sti)
     cr_assert_not(v->g.int_shadow, "IF was set already");
     cr_assert_eq(helper_CLI(v, &op), HELPER_OK);
     cr_assert_not(v->g.eflags & FLAG_IF);
-    sti_shadow_is_recorded_where_it_shows();
     fx_user(v);
     fx_expect_fault(v, helper_CLI(v, &op), EXC_GP, 0, "CLI");
     fx_expect_fault(v, helper_STI(v, &op), EXC_GP, 0, "STI");
