@@ -43,6 +43,8 @@ static int64_t call_touch(void *state, uint32_t lin_addr, unsigned what)
     return at ? (int64_t)(uintptr_t)at : -1;
 }
 
+static const void *call_next(void *state);
+
 static int64_t call_fpu_enter(void *state) { return fpu_enter_host(state); }
 static int64_t call_fpu_leave(void *state) { return fpu_leave_host(state); }
 static int64_t call_fpu_refuse(void *state) { return fpu_refuse_host(state); }
@@ -62,7 +64,7 @@ static const struct x64_env env = {
     .jumps = offsetof(struct vcpu, native_jump),
     .running_tb = offsetof(struct vcpu, tb),
     .calls = {call_load, call_store, call_segment, call_touch, call_fpu_enter, call_fpu_leave, call_fpu_refuse,
-              vcpu_helpers},
+              call_next, vcpu_helpers},
 };
 _Static_assert(offsetof(struct vcpu, g) == 0, "a state pointer is a struct vcpu pointer");
 _Static_assert(offsetof(struct guest_state, slot) == 0, "and a pointer to the slots");
@@ -190,13 +192,45 @@ static bool run_loop_is_idle(const struct vcpu *v)
 {
     const struct guest_state *g = &v->g;
     bool interrupted = v->intr && (g->eflags & FLAG_IF);
-    bool single = (g->eflags & FLAG_TF) || g->int_shadow || v->cfg.single_tb || v->db_pending || v->dr_active;
+    bool single = (g->eflags & FLAG_TF) || v->cfg.single_tb || v->db_pending || v->dr_active;
     return g->budget > 0 && !v->exc.pending && !v->redo_single && !interrupted && !g->halted && !single && !v->exit_reason;
+}
+
+/* The same, and a shadow of STI or MOV SS has had its effect: no interrupt can be accepted before the next instruction, for
+ * one comes up only at the limit or after an access to a device. */
+static bool run_loop_is_passed(struct vcpu *v)
+{
+    if (v->in_single || !run_loop_is_idle(v))
+        return false;
+    v->g.int_shadow = 0;
+    return true;
 }
 
 static struct tb *after_helper(struct vcpu *v)
 {
-    return !v->in_single && run_loop_is_idle(v) ? tb_find(v, false) : NULL;
+    struct tb *next = run_loop_is_passed(v) ? tb_find(v, false) : NULL;
+    if (next && may_link_to(v, next) && (next->mode & TB_MODE_FLAT) && is_compiled(v, next))
+        native_jump_remember(v, next);
+    return next;
+}
+
+/* What after_helper() would find, if that is remembered: as compiled code looks up an indirect jump. */
+static const void *call_next(void *state)
+{
+    struct vcpu *v = state;
+    uint32_t lin_addr = v->g.eip; /* in flat code, where alone blocks are remembered */
+    if (!(v->g.mode & TB_MODE_FLAT) || !run_loop_is_passed(v))
+        return NULL;
+    if (v->fetch_tag != tlb_fetch_tag(v, lin_addr) && !fetch_page_hits(v, lin_addr))
+        return NULL;
+    unsigned index = x64_jump_index(lin_addr, v->fetch_phys_page);
+    uint64_t key = x64_jump_key(lin_addr, v->g.mode);
+    for (unsigned way = 0; way < 2; way++) {
+        const struct x64_jump *j = &v->native_jump[index ^ way];
+        if (j->key == key && j->phys_page == v->fetch_phys_page)
+            return j->code;
+    }
+    return NULL;
 }
 
 /* The guest works with unmasked exceptions here: from now on helpers do the block's x87 instructions, which is slower

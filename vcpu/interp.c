@@ -217,18 +217,6 @@ static bool same_page(uint32_t addr1, uint32_t addr2)
     return PAGE_OF(addr1 ^ addr2) == 0;
 }
 
-/* Makes another page the current fetch page if the fetch TLB has it, without a fill. */
-static inline bool fetch_page_hits(struct vcpu *v, uint32_t lin_addr)
-{
-    const struct tlb_entry *e = tlb_slot(v, TLB_FETCH + mem_is_user(v), lin_addr);
-    if (e->tag_r != PAGE_OF(lin_addr))
-        return false;
-    v->fetch_tag = tlb_fetch_tag(v, lin_addr);
-    v->fetch_phys_page = e->phys_page;
-    v->fetch_host = tlb_host(e, PAGE_OF(lin_addr));
-    return true;
-}
-
 static inline struct tb *jump_lookup(struct vcpu *v, const struct tb *tb, uint32_t eip)
 {
     uint32_t lin_addr = tb->cs_base + eip, phys_page = PAGE_OF(tb->phys_addr);

@@ -56,6 +56,18 @@ static inline uint8_t *tlb_host(const struct tlb_entry *e, uint32_t lin_addr)
     return (uint8_t *)(e->addend + lin_addr);
 }
 
+/* Makes another page the current fetch page if the fetch TLB has it, without a fill. */
+static inline bool fetch_page_hits(struct vcpu *v, uint32_t lin_addr)
+{
+    const struct tlb_entry *e = tlb_slot(v, TLB_FETCH + mem_is_user(v), lin_addr);
+    if (e->tag_r != PAGE_OF(lin_addr))
+        return false;
+    v->fetch_tag = tlb_fetch_tag(v, lin_addr);
+    v->fetch_phys_page = e->phys_page;
+    v->fetch_host = tlb_host(e, PAGE_OF(lin_addr));
+    return true;
+}
+
 /* By physical page: what several address spaces have at one linear address does not collide. An entry is at its index or
  * in the other place of that pair, where a newer one put it. */
 static inline unsigned jump_index(uint32_t lin_addr, uint32_t phys_page)

@@ -397,5 +397,10 @@ void emit_LEAVE_TB(struct compile *c, const struct ir_op *op)
 {
     (void)op;
     flush_all(c);
-    emit_exit(c, X64_EXIT_LEAVE, c->stored);
+    if ((c->tb->mode & TB_MODE_SINGLE) || !c->stored) {
+        emit_exit(c, X64_EXIT_LEAVE, c->stored);
+        return;
+    }
+    x_mov_imm64(&c->b, RBX, (uint64_t)(uintptr_t)c->tb | X64_EXIT_LEAVE);
+    x_jmp_to(&c->b, c->x->stubs.leave);
 }

@@ -26,7 +26,7 @@ static const struct stub_name {
     size_t offset; /* in struct stubs */
     const char *name;
 } stub_names[] = {
-    STUB(exit, "exit"), STUB(exit_stored, "exit_stored"), STUB(load[0], "load8"), STUB(load[1], "load16"),
+    STUB(exit, "exit"), STUB(exit_stored, "exit_stored"), STUB(leave, "leave"), STUB(load[0], "load8"), STUB(load[1], "load16"),
     STUB(load[2], "load32"), STUB(load_rw[0], "load_rw8"), STUB(load_rw[1], "load_rw16"), STUB(load_rw[2], "load_rw32"),
     STUB(store[0], "store8"), STUB(store[1], "store16"), STUB(store[2], "store32"), STUB(segment, "segment"),
     STUB(cond, "cond"), STUB(carry, "carry"), STUB(get_flags, "get_flags"), STUB(set_cf, "set_cf"),

@@ -73,6 +73,24 @@ static void emit_leave(struct x64_buf *b, const uint8_t *fpu_leave)
     x_ret(b);
 }
 
+/* Guest registers are in their slots; RBX = exit word, where a call keeps it. */
+static uint8_t *emit_leave_stub(struct x64_buf *b, const struct x64 *x)
+{
+    uint8_t *start = b->at;
+    x_lea(b, SZ64, RDI, mem_state(0));
+    x_mov_imm64(b, RAX, (uintptr_t)x->env.calls.next);
+    x_call_reg(b, RAX);
+    x_mov(b, SZ64, SCRATCH1, RAX);
+    x_test(b, SZ64, RAX, RAX);
+    uint8_t *none = x_jcc(b, CC_E);
+    reg_load_guest(b);
+    x_jmp_reg(b, SCRATCH1);
+    x_patch_here(b, none);
+    x_mov(b, SZ64, SCRATCH1, RBX);
+    x_jmp_to(b, x->stubs.exit_stored);
+    return start;
+}
+
 /* --- calls of C --- */
 
 static uint8_t *begin_call(struct x64_buf *b)
@@ -334,6 +352,7 @@ void stubs_emit(struct x64 *x)
     reg_store_guest(&b);
     x->stubs.exit_stored = b.at;
     emit_leave(&b, x->stubs.fpu_leave);
+    x->stubs.leave = emit_leave_stub(&b, x);
     emit_memory_stubs(&b, x);
     emit_flag_stubs(&b, &x->stubs);
     x->stubs.other_way = emit_other_way_stub(&b, &x->stubs);

@@ -36,6 +36,8 @@ struct x64_calls {
     int64_t (*fpu_enter)(void *state);
     int64_t (*fpu_leave)(void *state);
     int64_t (*fpu_refuse)(void *state); /* this instruction must run alone, in C; -1 */
+    /* Behind IR_LEAVE_TB: the code of the block to go on with at once; NULL: leave, X64_EXIT_LEAVE. */
+    const void *(*next)(void *state);
     const ir_helper_fn *helpers;
 };
 

@@ -31,6 +31,7 @@ static int64_t touch(void *state, uint32_t lin_addr, unsigned bytes_write) { ret
 static int64_t fpu_enter(void *state) { return -1; }
 static int64_t fpu_leave(void *state) { return -1; }
 static int64_t fpu_refuse(void *state) { return -1; }
+static const void *next(void *state) { return NULL; }
 
 /* Addresses that differ from one another; never called. */
 static ir_helper_fn const *helper_table(void)
@@ -52,7 +53,7 @@ static struct x64 *back_end(void)
         .phys_page = offsetof(struct tlb_line, phys_page), .fetch_tag = offsetof(struct owner, fetch_tag),
         .fetch_phys_page = offsetof(struct owner, fetch_phys_page), .fetch_host = offsetof(struct owner, fetch_host),
         .jumps = offsetof(struct owner, jumps), .running_tb = offsetof(struct owner, running_tb),
-        .calls = {load, store, segment, touch, fpu_enter, fpu_leave, fpu_refuse, helper_table()},
+        .calls = {load, store, segment, touch, fpu_enter, fpu_leave, fpu_refuse, next, helper_table()},
     };
     if (!x)
         x = x64_create(&env, (size_t)16 << 20);
