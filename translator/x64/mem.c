@@ -15,7 +15,7 @@
 #include "translator/x64/fpu.h"
 #include "translator/x64/ops.h"
 
-enum { PAGE_SHIFT = 12, PAGE_SIZE = 1 << PAGE_SHIFT, ENTRY_SHIFT = 5 };
+enum { PAGE_SHIFT = 12, PAGE_SIZE = 1 << PAGE_SHIFT, ENTRY_SHIFT = 5, ALIGN = 16 };
 _Static_assert(1 << ENTRY_SHIFT == X64_TLB_ENTRY_BYTES, "emit_tlb_index");
 
 /* --- what an op accesses --- */
@@ -114,18 +114,42 @@ static unsigned address_src(struct compile *c, const struct ir_op *op)
     return op->a == IR_ZERO ? NO_REG : reg_src(c, op->a);
 }
 
+/* Is the entry known, and whether the operand fits its page, too? */
+static bool is_constant(const struct ir_op *op, unsigned a)
+{
+    uint32_t disp = access_disp(op), offset = disp % PAGE_SIZE;
+    return a == NO_REG && offset <= PAGE_SIZE - access_bytes(op) && !(access_is_aligned(op) && disp % ALIGN);
+}
+
+/* emit_lookup for an address that is the displacement. */
+static struct host_mem emit_constant_lookup(struct compile *c, const struct ir_op *op, uint32_t tag, uint8_t **miss)
+{
+    const struct x64_env *env = &c->x->env;
+    uint32_t disp = access_disp(op), index = disp >> PAGE_SHIFT & ((1u << env->tlb_bits) - 1);
+    uint32_t entry = tlb_of(c) + (index << ENTRY_SHIFT);
+    x_mov_imm(&c->b, SCRATCH1, disp & ~(PAGE_SIZE - 1u));
+    x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_state(entry + tag));
+    miss[0] = x_jcc(&c->b, CC_NE);
+    x_load(&c->b, SZ64, SCRATCH2, mem_state(entry + env->addend));
+    if (disp <= INT32_MAX)
+        return mem_at(SCRATCH2, (int32_t)disp);
+    x_mov_imm(&c->b, SCRATCH1, disp);
+    return mem_indexed(SCRATCH1, SCRATCH2, 0, 0);
+}
+
 /* The host's place, after a check against the tag field; the jumps stored in miss[0] and [1] do not hit. */
 static struct host_mem emit_lookup(struct compile *c, const struct ir_op *op, unsigned a, uint32_t tag, uint8_t **miss)
 {
-    enum { ALIGN_MASK = 15 };
     const struct x64_env *env = &c->x->env;
+    if (is_constant(op, a))
+        return emit_constant_lookup(c, op, tag, miss);
     emit_lookup_address(c, op, a);
     emit_tlb_index(&c->b, env, SCRATCH2);
     x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_tlb(tlb_of(c), tag, SCRATCH2));
     x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, PAGE_SIZE - access_bytes(op));
     miss[0] = x_jcc(&c->b, CC_A);
     if (access_is_aligned(op)) {
-        x_test_imm(&c->b, SZ8, SCRATCH1, ALIGN_MASK);
+        x_test_imm(&c->b, SZ8, SCRATCH1, ALIGN - 1);
         miss[1] = x_jcc(&c->b, CC_NE);
     }
     x_load(&c->b, SZ64, SCRATCH2, mem_tlb(tlb_of(c), env->addend, SCRATCH2));
@@ -293,7 +317,7 @@ static void emit_group_check(struct compile *c, unsigned a, uint8_t **miss)
     miss[0] = x_jcc(&c->b, CC_A);
     if (g->aligned) { /* SCRATCH1: offset in the page of the lowest byte */
         x_alu_imm(&c->b, ALU_ADD, SZ32, SCRATCH1, (uint32_t)(g->align_at - g->low));
-        x_test_imm(&c->b, SZ8, SCRATCH1, 15);
+        x_test_imm(&c->b, SZ8, SCRATCH1, ALIGN - 1);
         miss[1] = x_jcc(&c->b, CC_NE);
     }
     x_load(&c->b, SZ64, HOST_PAGE, mem_tlb(tlb_of(c), env->addend, SCRATCH2));
