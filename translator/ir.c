@@ -190,6 +190,8 @@ static void print_helper(FILE *out, const struct ir_op *op)
 {
     fprintf(out, " %s size=%u aux=%u dst=%s a=%s b=%s imm2=0x%x", op->imm < HELPER_COUNT ? helper_name[op->imm] : "?",
             op->size, op->aux, slot(op->dst), slot(op->a), slot(op->b), op->imm2);
+    if (op->disp)
+        fprintf(out, " disp=0x%x", op->disp);
 }
 
 static void print_segaddr(FILE *out, const struct ir_op *op)

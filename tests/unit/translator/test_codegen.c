@@ -76,6 +76,7 @@ static struct tb *make_block(const struct translate_out *t, uint32_t mode)
     tb->nops = (uint16_t)t->nops;
     tb->ninsns = (uint8_t)t->ninsns;
     tb->valid = 1;
+    memcpy(tb->insn_offset, t->insn_offset, sizeof tb->insn_offset);
     memcpy(tb->ops, t->ops, t->nops * sizeof t->ops[0]);
     return tb;
 }
