@@ -7,6 +7,7 @@
 
 #include "cli/boot.h"
 #include "cli/digest.h"
+#include "cli/sampler.h"
 #include "cli/signals.h"
 #include "cli/stats.h"
 #include "cli/status.h"
@@ -42,6 +43,7 @@ struct machine {
     struct boot_acpi boot_acpi;
     struct boot_entry entry;
     uint64_t start_ns;
+    struct sampler *sampler;   /* NULL: no -stats */
     struct run_stats stats;
     bool triple_fault_told;
 };
@@ -263,6 +265,23 @@ static bool start(struct machine *m, struct err *e)
     return devthread_start(m->dev, why, sizeof why) || err_set(e, "%s", why);
 }
 
+static void sample(struct machine *m)
+{
+    struct link *link = devthread_link(m->dev);
+    char name[SAMPLER_NAME_BYTES];
+    m->sampler = m->o->stats ? sampler_create() : NULL;
+    if (!m->sampler)
+        return;
+    sampler_add(m->sampler, "vCPU", link_activity(link, 0));
+    if (m->o->mode != LINK_INLINE)
+        sampler_add(m->sampler, "devices", link_activity(link, 1));
+    for (unsigned i = 0; i < vcpu_workers(m->vcpu); i++) {
+        snprintf(name, sizeof name, "translator %u", i);
+        sampler_add(m->sampler, name, vcpu_worker_activity(m->vcpu, i));
+    }
+    sampler_start(m->sampler);
+}
+
 /* --- run --- */
 
 static bool reset(struct machine *m, enum vcpu_exit why, struct err *e)
@@ -285,6 +304,7 @@ static bool is_reset(const struct machine *m, enum vcpu_exit why)
 
 static bool run(struct machine *m, enum vcpu_exit *why, struct err *e)
 {
+    sample(m);
     m->start_ns = clock_realtime_ns();
     *why = vcpu_run(m->vcpu);
     while (is_reset(m, *why) && !link_stopping(devthread_link(m->dev))) {
@@ -340,6 +360,9 @@ static void collect_stats(struct machine *m)
 static void stop(struct machine *m, enum vcpu_exit why)
 {
     m->stats.wall_ns = clock_realtime_ns() - m->start_ns;
+    if (m->sampler)
+        sampler_stop(m->sampler);
+    m->stats.sampler = m->sampler;
     if (why != VCPU_EXIT_STOPPED)
         link_settle(devthread_link(m->dev));
     devthread_stop(m->dev);
@@ -390,6 +413,7 @@ static void destroy(struct machine *m)
 {
     struct err ignored;
     signals_aim(NULL);
+    sampler_destroy(m->sampler);
     if (m->digest)
         digest_close(m->digest, &ignored);
     if (m->vcpu)

@@ -1,6 +1,8 @@
 /* stats.c - one table of figures, printed in two ways. See stats.h. */
 #include "cli/stats.h"
 
+#include "cli/sampler.h"
+
 #include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
@@ -13,11 +15,16 @@ struct figure {
     enum unit unit;
     double value;
 };
-#define FIGURES_MAX 40
+#define FIGURES_MAX 64
 
 static double per_second(uint64_t count, uint64_t ns)
 {
     return ns ? (double)count * 1e9 / (double)ns : 0;
+}
+
+static double per_million(uint64_t count, uint64_t icount)
+{
+    return icount ? (double)count * 1e6 / (double)icount : 0;
 }
 
 static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
@@ -49,15 +56,18 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
         {"vcpu", "exceptions", "exceptions", UNIT_COUNT, (double)v->exceptions},
         {"vcpu", "interrupts", "interrupts", UNIT_COUNT, (double)v->interrupts},
         {"vcpu", "tlb_fills", "TLB fills", UNIT_COUNT, (double)v->tlb_fills},
+        {"vcpu", "tlb_fills_per_million", "of 1,000,000 instructions", UNIT_RATE, per_million(v->tlb_fills, v->icount)},
         {"vcpu", "tlb_flushes", "TLB flushes", UNIT_COUNT, (double)v->tlb_flushes},
         {"vcpu", "tlb_restored", "TLB entries put back", UNIT_COUNT, (double)v->tlb_restored},
         {"vcpu", "tb_built", "TBs built", UNIT_COUNT, (double)v->tb_built},
+        {"vcpu", "tb_bytes", "guest code bytes in them", UNIT_COUNT, (double)v->tb_bytes},
         {"vcpu", "tb_ops", "IR operations in them", UNIT_COUNT, (double)v->tb_ops},
         {"vcpu", "tb_lookups", "TB lookups", UNIT_COUNT, (double)v->tb_lookups},
         {"vcpu", "tb_invalidated", "TBs invalidated", UNIT_COUNT, (double)v->tb_invalidated},
         {"vcpu", "native_blocks", "TBs compiled", UNIT_COUNT, (double)v->native_blocks},
         {"vcpu", "native_links", "links between them", UNIT_COUNT, (double)v->native_links},
         {"vcpu", "native_exits", "returns to the run loop", UNIT_COUNT, (double)v->native_exits},
+        {"vcpu", "native_exits_per_million", "of 1,000,000 instructions", UNIT_RATE, per_million(v->native_exits, v->icount)},
         {"vcpu", "native_evicted", "compiled TBs evicted", UNIT_COUNT, (double)v->native_evicted},
         {"vcpu", "native_discarded", "compiled too late", UNIT_COUNT, (double)v->native_discarded},
         {"vcpu", "native_bytes", "host code bytes made", UNIT_COUNT, (double)v->native_bytes},
@@ -67,6 +77,22 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
     _Static_assert(sizeof all / sizeof *all <= FIGURES_MAX, "collect's table");
     memcpy(f, all, sizeof all);
     return sizeof all / sizeof *all;
+}
+
+/* One line a thread, one column an activity. */
+static void print_host_time(FILE *out, const struct sampler *s)
+{
+    fprintf(out, "host time, s%4s", "");
+    for (unsigned k = 0; k < ACTIVITY_KINDS; k++)
+        fprintf(out, "%13s", activity_names[k]);
+    fputc('\n', out);
+    for (unsigned i = 0; i < sampler_count(s); i++) {
+        const struct sampled_thread *t = sampler_thread(s, i);
+        fprintf(out, "  %-14s", t->name);
+        for (unsigned k = 0; k < ACTIVITY_KINDS; k++)
+            fprintf(out, "%13.3f", (double)t->ns[k] / 1e9);
+        fputc('\n', out);
+    }
 }
 
 static void print_text(FILE *out, const struct options *o, const struct run_stats *s)
@@ -84,12 +110,27 @@ static void print_text(FILE *out, const struct options *o, const struct run_stat
             fprintf(out, "  %-28s %20.3f%s\n", f[i].text, f[i].unit == UNIT_NS ? f[i].value / 1e9 : f[i].value,
                     f[i].unit == UNIT_NS ? " s" : "");
     }
+    if (s->sampler)
+        print_host_time(out, s->sampler);
     fprintf(out, "guest resets %" PRIu64 "\ndigest %s at tick %" PRIu64 "\n", s->resets, s->state_hex, s->tick);
 }
 
 static json_t *figure_json(const struct figure *f)
 {
     return f->unit == UNIT_RATE ? json_real(f->value) : json_integer((json_int_t)f->value);
+}
+
+static json_t *host_time_json(const struct sampler *s)
+{
+    json_t *threads = json_object();
+    for (unsigned i = 0; i < sampler_count(s); i++) {
+        const struct sampled_thread *t = sampler_thread(s, i);
+        json_t *times = json_object();
+        for (unsigned k = 0; k < ACTIVITY_KINDS; k++)
+            json_object_set_new(times, activity_keys[k], json_integer((json_int_t)t->ns[k]));
+        json_object_set_new(threads, t->name, times);
+    }
+    return threads;
 }
 
 static json_t *build_json(const struct options *o, const struct run_stats *s)
@@ -108,6 +149,8 @@ static json_t *build_json(const struct options *o, const struct run_stats *s)
         }
         json_object_set_new(group, f[i].key, figure_json(&f[i]));
     }
+    if (root && s->sampler)
+        json_object_set_new(root, "host_time", host_time_json(s->sampler));
     return root;
 }
 

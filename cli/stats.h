@@ -6,6 +6,8 @@
 #include "cli/options.h"
 #include "vcpu/vcpu.h"
 
+struct sampler;
+
 struct run_stats {
     const char *reason;            /* why the run ended, one line */
     int status;                    /* exit status */
@@ -13,6 +15,7 @@ struct run_stats {
     uint64_t resets;
     struct vcpu_stats vcpu;
     struct link_stats link;
+    const struct sampler *sampler; /* what the threads were doing; NULL: not known */
     char state_hex[DIGEST_HEX];    /* digest of the final state */
 };
 

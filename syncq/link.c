@@ -100,6 +100,11 @@ uint32_t link_default_spin(void)
     return SPIN_DEFAULT;
 }
 
+struct activity *link_activity(struct link *l, unsigned thread)
+{
+    return &l->activity[thread];
+}
+
 void link_get_stats(const struct link *l, struct link_stats *out)
 {
     *out = (struct link_stats){
@@ -260,12 +265,14 @@ static void wait_slow(struct link *l)
 /* Waits until nothing is out; the host time that takes goes to *ns. */
 static void wait_served(struct link *l, uint64_t *ns, uint64_t lowest)
 {
+    uint8_t before = activity_begin(&l->activity[0], ACTIVITY_WAIT);
     l->stats.rendezvous++;
     if (!spin_until_caught_up(l, l->cfg.spin_iterations ? SPIN_UNTIMED : 1)) {
         uint64_t start_ns = clock_realtime_ns();
         wait_slow(l);
         *ns += clock_realtime_ns() - start_ns;
     }
+    activity_begin(&l->activity[0], before);
     horizon_take_in(l, lowest);
 }
 

@@ -121,6 +121,8 @@ struct link_stats {
     uint64_t idle_ns;                   /* host time in ops->idle, at the resolution of the coarse clock */
 };
 
+struct activity;
+
 struct link_config {
     enum link_mode mode;
     const struct link_ops *ops;
@@ -147,6 +149,9 @@ bool link_stopping(const struct link *l);
 void link_get_stats(const struct link *l, struct link_stats *out);
 /* Spin count that suits the CPUs this process may run on: 0 when there is only one. */
 uint32_t link_default_spin(void);
+
+/* What the vCPU's thread (0) and the device thread (1) are doing (activity.h); the vCPU itself says so on its thread. */
+struct activity *link_activity(struct link *l, unsigned thread);
 
 /* --- vCPU's thread --- */
 /* First tick at which the vCPU must call link_arrive: min(horizon, bound of posted writes, next

@@ -6,6 +6,7 @@
 #ifndef TANDEM_SYNCQ_LINK_INTERNAL_H
 #define TANDEM_SYNCQ_LINK_INTERNAL_H
 
+#include "syncq/activity.h"
 #include "syncq/baton.h"
 #include "syncq/effects.h"
 #include "syncq/link.h"
@@ -67,11 +68,19 @@ struct link {
     struct msgq msgq;
     struct effect_ring ring;
 
+    struct activity activity[2]; /* of the vCPU's thread, of the device thread; each its own */
+
     /* --- owned by the device thread --- */
     alignas(CACHE_LINE_BYTES) struct io_poll dev_poll;
     uint64_t dev_rng;
     _Atomic uint64_t dev_parks, dev_parked_ns; /* relaxed: statistics */
 };
+
+/* Of the thread that holds the baton. */
+static inline struct activity *holder_activity(struct link *l)
+{
+    return &l->activity[l->holder == BATON_DEVICE];
+}
 
 /* link_serve.c: caller holds the baton and has called serve_begin since it took it. */
 void serve_begin(struct link *l, enum baton_holder me);

@@ -55,7 +55,9 @@ uint32_t serve_access(struct link *l, const struct access *a, uint64_t latency_t
 {
     uint64_t answer_tick = add_ticks(a->tick, latency_ticks);
     l->effect_floor = answer_tick;
+    uint8_t before = activity_begin(holder_activity(l), ACTIVITY_DEVICE);
     uint32_t value = l->ops->access(l->cfg.ctx, a);
+    activity_begin(holder_activity(l), before);
     sched_after_access(l, answer_tick);
     return value;
 }
@@ -70,12 +72,22 @@ void serve_step(struct link *l, uint64_t tick)
         return;
     }
     l->effect_floor = tick;
+    uint8_t before = activity_begin(holder_activity(l), ACTIVITY_DEVICE);
     l->ops->step(l->cfg.ctx, tick);
+    activity_begin(holder_activity(l), before);
     l->sched = l->ops->next_event(l->cfg.ctx);
     CHECK(l->sched > tick);
     l->clamped = false;
     l->started = true;
     horizon_update(l);
+}
+
+static uint64_t idle(struct link *l, uint64_t tick, uint64_t max_tick)
+{
+    uint8_t before = activity_begin(holder_activity(l), ACTIVITY_WAIT);
+    uint64_t to = l->ops->idle(l->cfg.ctx, tick, max_tick);
+    activity_begin(holder_activity(l), before);
+    return to;
 }
 
 uint64_t serve_idle(struct link *l, uint64_t tick, uint64_t effect_tick)
@@ -85,7 +97,7 @@ uint64_t serve_idle(struct link *l, uint64_t tick, uint64_t effect_tick)
     if (l->clamped)
         to = max_tick; /* no step() is possible before, so there is nothing that idle() could end for */
     else if (!atomic_load_explicit(&l->stop, memory_order_acquire)) /* pairs with link_stop */
-        to = l->ops->idle(l->cfg.ctx, tick, max_tick);
+        to = idle(l, tick, max_tick);
     if (to == TICK_NEVER)
         return to;
     CHECK(to >= tick && to <= max_tick);
@@ -166,6 +178,13 @@ void link_effect(struct link *l, const struct effect *e)
         effect_send(l, &sent);
 }
 
+static void poll_host_now(struct link *l)
+{
+    uint8_t before = activity_begin(holder_activity(l), ACTIVITY_DEVICE);
+    l->ops->host_io(l->cfg.ctx, 0);
+    activity_begin(holder_activity(l), before);
+}
+
 /* Doubles or halves the number of chances between two looks at the clock, so that looks come
  * about every HOST_IO_PERIOD_NS however often the chances come. */
 void link_poll_host(struct link *l, struct io_poll *p)
@@ -176,7 +195,7 @@ void link_poll_host(struct link *l, struct io_poll *p)
     if (now - p->last_ns >= HOST_IO_PERIOD_NS) {
         p->interval /= 2;
         p->last_ns = now;
-        l->ops->host_io(l->cfg.ctx, 0);
+        poll_host_now(l);
     } else if (p->interval < HOST_IO_CHECKS_MAX) {
         p->interval = p->interval ? p->interval * 2 : 1;
     }

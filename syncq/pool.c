@@ -10,11 +10,13 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "syncq/activity.h"
 #include "syncq/msgq.h"
 #include "syncq/park.h"
 #include "syncq/place.h"
 
 struct worker {
+    struct activity activity;
     alignas(CACHE_LINE_BYTES) struct parker parker;
     struct pool *pool;
     unsigned index;
@@ -106,7 +108,9 @@ static void *worker_main(void *arg)
             sleep_until_work(w);
             continue;
         }
+        uint8_t before = activity_begin(&w->activity, ACTIVITY_TRANSLATE);
         p->cfg.run(p->cfg.ctx, w->index, job);
+        activity_begin(&w->activity, before);
         delay(w);
         hand_out(p, job);
     }
@@ -161,6 +165,11 @@ void pool_destroy(struct pool *p)
         pthread_join(p->worker[i].thread, NULL);
     cds_wfcq_destroy(&p->todo_head, &p->todo_tail);
     free(p);
+}
+
+struct activity *pool_activity(struct pool *p, unsigned worker)
+{
+    return &p->worker[worker].activity;
 }
 
 void pool_submit(struct pool *p, struct pool_job *job)

@@ -16,6 +16,8 @@
 
 #define POOL_WORKERS_MAX 64
 
+struct activity;
+
 struct pool_job {
     struct cds_wfcq_node node; /* first */
 };
@@ -36,6 +38,8 @@ void pool_destroy(struct pool *p);
 void pool_submit(struct pool *p, struct pool_job *job);
 /* A finished job, or NULL. */
 struct pool_job *pool_take(struct pool *p);
+/* What the worker is doing: translating, as it is the only work yet, or waiting. */
+struct activity *pool_activity(struct pool *p, unsigned worker);
 /* Calls in all jobs, to be called until it returns NULL: those not yet begun come back without having been run, for
  * the others it waits. */
 struct pool_job *pool_recall(struct pool *p);

@@ -246,7 +246,9 @@ static void fpu_to_c(struct vcpu *v, struct tb *tb)
 
 static struct tb *native_run(struct vcpu *v, struct tb *tb)
 {
+    activity_begin(v->activity, ACTIVITY_EXECUTE);
     struct x64_exit e = x64_run(v->native, v, tb);
+    activity_begin(v->activity, ACTIVITY_RUN_LOOP);
     v->stats.native_exits++;
     CHECK(!v->g.fpu_on_host);
     tb = (struct tb *)(uintptr_t)(e.tb_kind & ~(uint64_t)X64_KIND_MASK);
@@ -275,8 +277,16 @@ static struct tb *native_run(struct vcpu *v, struct tb *tb)
     }
 }
 
+static struct tb *interpret(struct vcpu *v, struct tb *tb)
+{
+    activity_begin(v->activity, ACTIVITY_INTERPRET);
+    tb = interp_run(v, tb);
+    activity_begin(v->activity, ACTIVITY_RUN_LOOP);
+    return tb;
+}
+
 void engine_run(struct vcpu *v, struct tb *tb)
 {
     while (tb)
-        tb = is_compiled(v, tb) ? native_run(v, tb) : interp_run(v, tb);
+        tb = is_compiled(v, tb) ? native_run(v, tb) : interpret(v, tb);
 }

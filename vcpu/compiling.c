@@ -96,7 +96,9 @@ static void install(struct vcpu *v, struct tb *tb, const struct x64_code *code)
             compiled_block_forget_jump(v, old);
         x64_evict_oldest(v->native);
     }
+    uint8_t before = activity_begin(v->activity, ACTIVITY_TRANSLATE);
     x64_install(v->native, tb, code);
+    activity_begin(v->activity, before);
     tb->cold = 0;
     if (v->cfg.log_items)
         blocklog_installed(v, tb);
@@ -137,7 +139,9 @@ void compiling_now(struct vcpu *v, struct tb *tb)
     struct x64_code code;
     if (tb->native.code || !tb->valid)
         return;
+    uint8_t before = activity_begin(v->activity, ACTIVITY_TRANSLATE);
     x64_compile(v->compiling->own, tb, &code);
+    activity_begin(v->activity, before);
     install(v, tb, &code);
 }
 
@@ -175,4 +179,16 @@ bool compiled_block_hot(struct vcpu *v, struct tb *tb)
     else
         compiling_now(v, tb);
     return tb->native.code != NULL;
+}
+
+/* --- figures --- */
+
+unsigned vcpu_workers(const struct vcpu *v)
+{
+    return v->compiling && v->compiling->pool ? v->cfg.translator_threads : 0;
+}
+
+struct activity *vcpu_worker_activity(const struct vcpu *v, unsigned worker)
+{
+    return pool_activity(v->compiling->pool, worker);
 }

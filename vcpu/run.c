@@ -317,10 +317,17 @@ static void deliver_interrupt(struct vcpu *v)
     vcpu_deliver_interrupt(v, vector);
 }
 
+static void account(struct vcpu *v)
+{
+    activity_begin(v->activity, ACTIVITY_ACCOUNT);
+    at_limit(v);
+    activity_begin(v->activity, ACTIVITY_RUN_LOOP);
+}
+
 static void run_some(struct vcpu *v)
 {
     if (v->g.budget <= 0)
-        at_limit(v);
+        account(v);
     else if (v->exc.pending)
         deliver_exception(v);
     else if (v->intr && (v->g.eflags & FLAG_IF) && !v->g.int_shadow)
@@ -339,8 +346,10 @@ enum vcpu_exit vcpu_run(struct vcpu *v)
     v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
     v->limit = vcpu_tick(v); /* whatever changed outside: look at everything due first */
     v->g.budget = 0;
+    activity_begin(v->activity, ACTIVITY_RUN_LOOP);
     while (!v->exit_reason)
         run_some(v);
+    activity_begin(v->activity, ACTIVITY_WAIT);
     show_tick(v);
     return (enum vcpu_exit)(v->exit_reason - 1);
 }

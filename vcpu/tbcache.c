@@ -299,14 +299,14 @@ static struct tb *tb_store(struct vcpu *v, const struct tb_key *k, uint32_t phys
     compiled_block_built(v, tb);
     tb_insert(v, tb);
     v->stats.tb_built++;
+    v->stats.tb_bytes += out->bytes;
     v->stats.tb_ops += out->nops;
     if (v->cfg.log_items)
         blocklog_built(v, tb);
     return tb;
 }
 
-/* NULL: the second page's fetch faulted. */
-static struct tb *tb_build(struct vcpu *v, const struct tb_key *k)
+static struct tb *translate(struct vcpu *v, const struct tb_key *k)
 {
     uint32_t offset = k->lin_addr & PAGE_OFFSET_MASK, phys_page2 = ~0u;
     struct translate_request req = {
@@ -319,6 +319,15 @@ static struct tb *tb_build(struct vcpu *v, const struct tb_key *k)
         CHECK(translate_block(&req, &v->tbs->out) == TRANSLATE_OK);
     }
     return tb_store(v, k, phys_page2);
+}
+
+/* NULL: the second page's fetch faulted. */
+static struct tb *tb_build(struct vcpu *v, const struct tb_key *k)
+{
+    uint8_t before = activity_begin(v->activity, ACTIVITY_TRANSLATE);
+    struct tb *tb = translate(v, k);
+    activity_begin(v->activity, before);
+    return tb;
 }
 
 /* Makes the page of lin_addr the current fetch page; false: #PF recorded. */

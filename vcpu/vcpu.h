@@ -13,6 +13,7 @@
 #include "vcpu/ram.h"
 
 struct vcpu;
+struct activity;
 
 /* The interrupt controller on the vCPU's side (8259 pair), wired by the board. Called on the
  * vCPU's thread only. */
@@ -73,7 +74,7 @@ enum vcpu_exit {
 
 struct vcpu_stats {
     uint64_t icount, idle_ticks;
-    uint64_t tb_built, tb_ops, tb_lookups, tb_invalidated;
+    uint64_t tb_built, tb_bytes, tb_ops, tb_lookups, tb_invalidated;
     uint64_t tlb_fills, tlb_flushes, tlb_restored;
     uint64_t exceptions, interrupts;
     uint64_t native_exits, native_links; /* compiled code: returns from it, links made, */
@@ -99,6 +100,9 @@ uint64_t vcpu_now_ns(const struct vcpu *v);
 /* Approximate, from any thread (relaxed): for status lines. */
 uint64_t vcpu_tick_peek(const struct vcpu *v);
 void vcpu_get_stats(const struct vcpu *v, struct vcpu_stats *out);
+/* Translation workers that it has, and what one of them is doing (syncq/activity.h). */
+unsigned vcpu_workers(const struct vcpu *v);
+struct activity *vcpu_worker_activity(const struct vcpu *v, unsigned worker);
 /* Makes every clean page trap its first store again; called with the dirty bits cleared. */
 void vcpu_dirty_rearm(struct vcpu *v);
 /* Guest memory changed by somebody else than this vCPU (DMA, loader) while it stands: drops code there,

@@ -15,6 +15,7 @@
 
 #include "clockcore/check.h"
 #include "clockcore/ticks.h"
+#include "syncq/activity.h"
 #include "translator/cc.h"
 #include "translator/tb.h"
 #include "translator/x64/x64.h"
@@ -70,6 +71,7 @@ struct vcpu {
     uint64_t idle_ticks;           /* ticks that were warps; icount = tick - idle_ticks */
 
     uint8_t touched[16];           /* mem_touch: copy of an operand that crosses pages */
+    struct activity *activity;     /* the link's, of this thread */
     struct tb *tb;                 /* running block */
     struct pending_exc exc;
     bool in_single;                /* the running TB has one instruction: MMIO and own-code writes are allowed */

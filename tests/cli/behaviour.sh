@@ -46,8 +46,9 @@ done 2>/dev/null
 ends 0 . -kernel halt -stats
 expect_text "statistics for people" "$(cat stderr)" 'rendezvous per second'
 expect_text "state digest" "$(cat stderr)" '^digest [0-9a-f]{32} at tick'
+expect_text "what the threads did" "$(cat stderr)" '^  vCPU +[0-9.]+ +[0-9.]+'
 ends 0 . -kernel halt -stats file=s.json
-for key in ticks icount idle_ticks mips virtual_ns wall_ns posted synchronous pure rendezvous_per_second wait_ns \
+for key in ticks icount idle_ticks mips host_time vCPU execute_ns translate_ns account_ns virtual_ns wall_ns posted synchronous pure rendezvous_per_second wait_ns \
     vcpu_parked_ns handovers digest mode; do
     expect "statistics in JSON have $key" grep -q "\"$key\"" s.json
 done
