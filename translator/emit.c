@@ -225,3 +225,11 @@ void emit_leave(struct builder *b)
     emit_raw(b, IR_LEAVE_TB);
     b->ended = true;
 }
+
+void emit_leave_if_mode_changed(struct builder *b)
+{
+    struct ir_op *o = emit_raw(b, IR_LEAVE_TB);
+    o->aux = 1;
+    o->imm2 = b->next_eip;
+    b->ended = true;
+}

@@ -73,6 +73,8 @@ void emit_jcc(struct builder *b, unsigned cond, uint32_t taken_eip, uint32_t els
 void emit_jnz(struct builder *b, unsigned slot, uint32_t taken_eip, uint32_t else_eip);
 void emit_jmpind(struct builder *b, unsigned slot);
 void emit_leave(struct builder *b);
+/* To the next instruction, unless the helper before it changed the mode. */
+void emit_leave_if_mode_changed(struct builder *b);
 
 enum { VECTOR_UD = 6, VECTOR_NM = 7, VECTOR_GP = 13 };
 

@@ -28,7 +28,7 @@ void gen_POPF(struct builder *b, const struct insn *in)
     emit_leave(b);
 }
 
-void gen_CLI(struct builder *b, const struct insn *in) { (void)in; gen_leaving(b, HELPER_CLI); }
+void gen_CLI(struct builder *b, const struct insn *in) { (void)in; emit_helper(b, HELPER_CLI); }
 void gen_STI(struct builder *b, const struct insn *in) { (void)in; gen_leaving(b, HELPER_STI); }
 void gen_CLD(struct builder *b, const struct insn *in) { (void)in; emit_helper(b, HELPER_CLD); }
 void gen_STD(struct builder *b, const struct insn *in) { (void)in; emit_helper(b, HELPER_STD); }
@@ -103,13 +103,17 @@ void gen_PUSH_SREG(struct builder *b, const struct insn *in)
     builder_push(b, in->opsize, value_slot(get_sreg(b, sreg_of(in, 0))));
 }
 
+/* Only SS holds off interrupts and traps. */
 static void gen_load_seg(struct builder *b, unsigned seg, unsigned selector, unsigned new_esp)
 {
     struct ir_op *o = leaving_helper(b, HELPER_LOAD_SEG);
     o->aux = (uint8_t)seg;
     o->a = (uint8_t)selector;
     o->b = (uint8_t)new_esp;
-    emit_leave(b);
+    if (seg == SEG_SS)
+        emit_leave(b);
+    else
+        emit_leave_if_mode_changed(b);
 }
 
 void gen_MOV_TO_SREG(struct builder *b, const struct insn *in)

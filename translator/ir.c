@@ -234,6 +234,12 @@ static void print_branch(FILE *out, const struct ir_op *op)
     fprintf(out, " 0x%x else 0x%x", op->imm, op->imm2);
 }
 
+static void print_leave(FILE *out, const struct ir_op *op)
+{
+    if (op->aux)
+        fprintf(out, " unless in this mode 0x%x", op->imm2);
+}
+
 static void print_plain(FILE *out, const struct ir_op *op)
 {
     const char *uses = ir_op_uses[op->op];
@@ -269,6 +275,7 @@ static print_fn *const printer[IR_OPCODE_COUNT] = {
     [IR_LEA] = print_lea, [IR_LD] = print_load, [IR_LDRW] = print_load, [IR_ST] = print_store,
     [IR_SEGADDR] = print_segaddr, [IR_HELPER] = print_helper, [IR_RAISE] = print_raise,
     [IR_JMP] = print_jmp, [IR_JCC] = print_branch, [IR_JNZ] = print_branch,
+    [IR_LEAVE_TB] = print_leave,
 };
 
 void ir_print(FILE *out, const struct ir_op *op)

@@ -3,7 +3,7 @@
  * A TB is a straight run of guest instructions from one entry, within one page (only its first
  * instruction may cross into the next). It ends at a control transfer, before an instruction
  * that would cross the page, after TB_INSNS_MAX instructions, and after every instruction whose
- * effect is not confined to slots and memory: IN/OUT/INS/OUTS, RDTSC, HLT, STI/CLI, POPF, MOV to
+ * effect is not confined to slots and memory and may matter to the next one: IN/OUT/INS/OUTS, RDTSC, HLT, STI, POPF, MOV to
  * CRn/DRn/Sreg (SS always; DS/ES/FS/GS too, since mode may change), LGDT..., INT, IRET, far
  * transfers, SYSENTER/SYSEXIT, INVLPG, WRMSR, REP string instructions (which also start their
  * own TB: their tick count is dynamic). So a helper that needs the tick is always in the TB's last

@@ -374,7 +374,6 @@ enum helper_result helper_CLI(struct vcpu *v, const struct ir_op *op)
     if (!io_privileged(v))
         return HELPER_FAULT;
     v->g.eflags &= ~(uint32_t)FLAG_IF;
-    v->g.eip = op->imm2;
     return HELPER_OK;
 }
 

@@ -331,38 +331,18 @@ void emit_helper_call(struct compile *c, const struct ir_op *op)
     emit_call_c(c, op, (uintptr_t)c->x->env.calls.helpers[op->imm]);
 }
 
-static void emit_get_sreg(struct compile *c, const struct ir_op *op)
-{
-    size_t sel = offsetof(struct guest_state, seg) + op->aux * sizeof(struct segment) + offsetof(struct segment, sel);
-    x_load(&c->b, SZ16, reg_dst(c, op->dst), mem_state((uint32_t)sel));
-}
-
-static void emit_set_df(struct compile *c, int32_t df)
-{
-    x_store_imm(&c->b, SZ32, mem_state(offsetof(struct guest_state, df)), (uint32_t)df);
-}
-
-/* Helpers that are host instructions, too; they keep the guest's flags (ir_cc_after). */
-static bool emit_inline(struct compile *c, const struct ir_op *op)
-{
-    switch (op->imm) {
-    case HELPER_DIV:
-    case HELPER_IDIV: emit_divide(c, op); return true;
-    case HELPER_GET_SREG: emit_get_sreg(c, op); return true;
-    case HELPER_CLD: emit_set_df(c, 1); return true;
-    case HELPER_STD: emit_set_df(c, -1); return true;
-    default: return false;
-    }
-}
-
 void emit_HELPER(struct compile *c, const struct ir_op *op)
 {
-    if (emit_inline(c, op))
+    if (op->imm == HELPER_DIV || op->imm == HELPER_IDIV) {
+        emit_divide(c, op);
         return;
+    }
     if (fpu_is_inline(c, op)) {
         emit_fpu(c, op);
         return;
     }
+    if (emit_state_helper(c, op))
+        return;
     flush_all(c);
     fpu_leave(c);
     reg_spill_temps(c);
@@ -393,14 +373,33 @@ void emit_RAISE(struct compile *c, const struct ir_op *op)
     emit_exit_op(c, X64_EXIT_RAISE, op, false);
 }
 
-void emit_LEAVE_TB(struct compile *c, const struct ir_op *op)
+static void leave_by_stub(struct compile *c)
 {
-    (void)op;
-    flush_all(c);
-    if ((c->tb->mode & TB_MODE_SINGLE) || !c->stored) {
-        emit_exit(c, X64_EXIT_LEAVE, c->stored);
-        return;
-    }
     x_mov_imm64(&c->b, RBX, (uint64_t)(uintptr_t)c->tb | X64_EXIT_LEAVE);
     x_jmp_to(&c->b, c->x->stubs.leave);
+}
+
+static void far_mode_changed(struct compile *c, const struct far_code *f)
+{
+    (void)f;
+    leave_by_stub(c);
+}
+
+static void unless_mode_changed(struct compile *c, const struct ir_op *op)
+{
+    x_alu_mem_imm(&c->b, ALU_CMP, SZ32, mem_state(offsetof(struct guest_state, mode)), c->tb->mode);
+    far_add(c, far_mode_changed, x_jcc(&c->b, CC_NE));
+    reg_load_guest(&c->b);
+    emit_goto(c, 0, op->imm2);
+}
+
+void emit_LEAVE_TB(struct compile *c, const struct ir_op *op)
+{
+    flush_all(c);
+    if ((c->tb->mode & TB_MODE_SINGLE) || !c->stored)
+        emit_exit(c, X64_EXIT_LEAVE, c->stored);
+    else if (op->aux)
+        unless_mode_changed(c, op);
+    else
+        leave_by_stub(c);
 }

@@ -42,7 +42,7 @@ struct harness {
 struct harness_options {
     uint64_t timer_ticks, quantum_ticks, digest_every, tick_limit; /* 0: none (quantum: 1 million) */
     bool single_tb;
-    enum translator_mode translator;
+    enum translator_mode translator; /* default: interpreted */
 };
 
 void harness_init(struct harness *h, const struct harness_options *o);

@@ -330,3 +330,65 @@ Test(run, a_repeated_store_over_itself_ends_with_its_iteration)
         harness_free(&h);
     }
 }
+
+/* What a kernel does at each entry and exit: segment registers saved, loaded and restored (flat, another base, null), IF off
+ * and on, software interrupts. Where a helper leaves compiled code, the next block follows at once unless the
+ * timer's interrupt is due. */
+GUEST_CODE(entries,
+    "mov $300, %ebp\n"
+    "1: push %ds\n push %es\n push %fs\n cld\n"
+    " mov $0x18, %eax\n mov %eax, %ds\n mov %eax, %es\n xor %eax, %eax\n mov %eax, %fs\n"
+    " cmp %ebp, %ecx\n cli\n adc $3, %ebx\n sti\n adc $5, %ebx\n sti\n nop\n pushf\n cli\n popf\n inc %ebx\n"
+    " mov $0x38, %eax\n mov %eax, %es\n mov %ebx, %es:8\n addl %ebx, %es:12\n"
+    " mov %ss, %eax\n mov %eax, %ss\n lea (%ebx,%ebp), %edx\n"
+    " std\n mov $0x20, %edi\n stosl\n cld\n"
+    " int $0x40\n add %esi, %ebx\n"
+    " pop %fs\n pop %es\n pop %ds\n"
+    " cli\n sti\n dec %ebp\n jnz 1b\n"
+    LEAVE);
+GUEST_CODE(entries_call, "push %ds\n push %es\n mov $0x18, %edx\n mov %edx, %ds\n lea 7(%esi,%ebx), %esi\n sti\n nop\n"
+                         " pop %es\n pop %ds\n iret\n");
+/* Where it came, and with which segments and flags. */
+GUEST_CODE(entries_irq, "push %ds\n push %es\n push %eax\n mov $0x18, %eax\n mov %eax, %ds\n mov %eax, %es\n"
+                        " in $0x20, %eax\n add %eax, 0x3000\n incl 0x3004\n roll $5, 0x3008\n mov 12(%esp), %eax\n xor %eax, 0x3008\n"
+                        " mov 4(%esp), %eax\n add %eax, 0x300c\n mov 20(%esp), %eax\n add %eax, 0x3010\n"
+                        " pop %eax\n pop %es\n pop %ds\n iret\n");
+
+static uint64_t run_entries(const struct harness_options *o)
+{
+    start(o, entries, entries_end);
+    harness_put(&h, 0x12000, entries_call, (size_t)(entries_call_end - entries_call));
+    harness_put(&h, 0x12800, entries_irq, (size_t)(entries_irq_end - entries_irq));
+    harness_poke32(&h, 0x1038, 0x40000fff); /* 0x38: data, base 0x4000 */
+    harness_poke32(&h, 0x103c, 0x00409200); /* not accessed yet */
+    vcpu_state(h.cpu)->gdtr.limit += 8;
+    harness_gate(&h, 0x40, 0x12000, 0);
+    harness_gate(&h, 0x20, 0x12800, 0);
+    vcpu_state(h.cpu)->eflags |= FLAG_IF;
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    cr_assert_gt(harness_peek32(&h, 0x3004), 50);
+    uint64_t fingerprint = harness_fingerprint(&h) + vcpu_tick(h.cpu);
+    harness_free(&h);
+    return fingerprint;
+}
+
+Test(run, entries_are_the_same_in_both_engines, .timeout = 60)
+{
+    for (uint64_t timer = 127; timer < 140; timer++) {
+        uint64_t expect = run_entries(&(struct harness_options){.timer_ticks = timer, .single_tb = true});
+        cr_assert_eq(run_entries(&(struct harness_options){.timer_ticks = timer}), expect, "interpreted");
+        cr_assert_eq(run_entries(&(struct harness_options){.timer_ticks = timer, .translator = TRANSLATOR_EAGER}), expect,
+                     "compiled");
+        cr_assert_eq(run_entries(&(struct harness_options){.timer_ticks = timer, .translator = TRANSLATOR_EAGER,
+                                                           .quantum_ticks = timer % 7 + 1}), expect, "compiled, cut");
+    }
+}
+
+Test(run, cutting_a_compiled_run_changes_nothing, .timeout = 60)
+{
+    uint64_t expect = run_mixed(&(struct harness_options){.timer_ticks = 997});
+    for (uint64_t quantum = 0; quantum < 40; quantum += 13)
+        cr_assert_eq(run_mixed(&(struct harness_options){.timer_ticks = 997, .quantum_ticks = quantum,
+                                                         .translator = TRANSLATOR_EAGER}), expect,
+                     "quantum %lu", (unsigned long)quantum);
+}

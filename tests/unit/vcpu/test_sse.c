@@ -109,11 +109,11 @@ Test(sse, sixteen_bytes_over_two_pages)
     set_pte(0x6000, 0x7000 | P | RW);
     fill(v->g.sse.xmm[1], 16, 1);
     cr_assert_eq(run_mem(SSE_NP_0x0f11_ANY_RM, 0x5ffb), HELPER_OK);
-    cr_assert_arr_eq(h.ram.host + 0x9ffb, v->g.sse.xmm[1], 5);
-    cr_assert_arr_eq(h.ram.host + 0x7000, v->g.sse.xmm[1] + 5, 11);
+    cr_assert_eq(memcmp(h.ram.host + 0x9ffb, v->g.sse.xmm[1], 5), 0);
+    cr_assert_eq(memcmp(h.ram.host + 0x7000, v->g.sse.xmm[1] + 5, 11), 0);
     memset(v->g.sse.xmm[1], 0, 16);
     cr_assert_eq(run_mem(SSE_NP_0x0f10_ANY_RM, 0x5ffb), HELPER_OK);
-    cr_assert_arr_eq(v->g.sse.xmm[1] + 5, h.ram.host + 0x7000, 11);
+    cr_assert_eq(memcmp(v->g.sse.xmm[1] + 5, h.ram.host + 0x7000, 11), 0);
     harness_free(&h);
 }
 
@@ -130,7 +130,7 @@ Test(sse, nothing_happens_when_the_second_page_faults)
     cr_assert_eq(v->g.cr2, 0x6000);
     cr_assert_eq(harness_peek32(&h, 0x5ffc), 0);
     cr_assert_eq(run_mem(SSE_NP_0x0f10_ANY_RM, 0x5ff9), HELPER_FAULT);
-    cr_assert_arr_eq(v->g.sse.xmm[1], before, 16);
+    cr_assert_eq(memcmp(v->g.sse.xmm[1], before, 16), 0);
     cr_assert_eq(run_mem(SSE_NP_0x0f7f_ANY_RM, 0x5ffc), HELPER_FAULT); /* MOVQ from MM1 */
     cr_assert_eq(v->g.x87.sw, 3 << 11);
     cr_assert_eq(harness_peek32(&h, 0x5ffc), 0);
@@ -274,8 +274,8 @@ Test(sse, image_round_trip)
     v->g.x87 = (struct x87_state){ .cw = 0 };
     v->g.sse = (struct sse_state){ .mxcsr = 0 };
     cr_assert_eq(image_op(false, 0x5000), HELPER_OK);
-    cr_assert_arr_eq(&v->g.x87, &before.x87, sizeof before.x87);
-    cr_assert_arr_eq(v->g.sse.xmm, before.sse.xmm, sizeof before.sse.xmm);
+    cr_assert_eq(memcmp(&v->g.x87, &before.x87, sizeof before.x87), 0);
+    cr_assert_eq(memcmp(v->g.sse.xmm, before.sse.xmm, sizeof before.sse.xmm), 0);
     cr_assert_eq(v->g.sse.mxcsr, before.sse.mxcsr);
     harness_free(&h);
 }
