@@ -137,7 +137,8 @@ static bool handler_code(struct vcpu *v, uint16_t sel, struct desc *d)
 static void handler_frame(const struct vcpu *v, const struct event *e, unsigned width, bool inner, struct frame *f)
 {
     const struct guest_state *g = &v->g;
-    *f = (struct frame){.width = width};
+    f->width = width;
+    f->count = 0; /* the values need no zeroes */
     if (inner) {
         frame_add(f, g->seg[SEG_SS].sel);
         frame_add(f, g->slot[IR_ESP]);

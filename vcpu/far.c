@@ -1,6 +1,8 @@
 /* far.c - far JMP, CALL and RET, and the stacks that they and events push on.
  *
  * Model: SDM 2 JMP, CALL, RET, IRET (operation sections) and SDM 3A 5.8. */
+#include <string.h>
+
 #include "vcpu/protect.h"
 
 /* --- stacks --- */
@@ -58,6 +60,13 @@ static uint32_t frame_offset(const struct stack *st, const struct frame *f, unsi
     return (st->esp - (i + 1) * f->width) & stack_mask(&st->ss);
 }
 
+/* A flat 32-bit stack that has room for the frame: every slot fits, none wraps. */
+static bool stack_is_ample(const struct stack *st, const struct frame *f)
+{
+    return seg_is_plain_data(&st->ss) && (st->ss.access & SEG_ACC_DB) && st->ss.limit == UINT32_MAX &&
+           st->esp >= f->count * f->width;
+}
+
 static bool stack_writable(const struct segment *ss)
 {
     return (ss->access & (SEG_ACC_P | 8 | 2)) == (SEG_ACC_P | 2);
@@ -65,6 +74,8 @@ static bool stack_writable(const struct segment *ss)
 
 bool stack_fits(struct vcpu *v, const struct stack *st, const struct frame *f)
 {
+    if (stack_is_ample(st, f))
+        return true;
     bool ok = stack_writable(&st->ss);
     for (unsigned i = 0; ok && i < f->count; i++)
         ok = seg_offset_ok(&st->ss, frame_offset(st, f, i), f->width);
@@ -90,8 +101,25 @@ static bool frame_probe(struct vcpu *v, const struct stack *st, const struct fra
     return true;
 }
 
+/* A frame of 32-bit slots in one page that may be written without further ado, as one run of stores. */
+static bool push_fast(struct vcpu *v, struct stack *st, const struct frame *f)
+{
+    uint32_t bytes = f->count * 4, low = st->ss.base + st->esp - bytes;
+    if (f->width != 4 || !stack_is_ample(st, f))
+        return false;
+    uint8_t *host = mem_fast_run(v, low, bytes, st->user);
+    if (!host)
+        return false;
+    for (unsigned i = f->count; i-- > 0; host += 4)
+        memcpy(host, &f->value[i], 4);
+    st->esp -= bytes;
+    return true;
+}
+
 bool stack_push(struct vcpu *v, struct stack *st, const struct frame *f)
 {
+    if (push_fast(v, st, f))
+        return true;
     if (!stack_fits(v, st, f) || !frame_probe(v, st, f))
         return false;
     for (unsigned i = 0; i < f->count; i++) {
@@ -121,11 +149,17 @@ bool cs_eip_ok(struct vcpu *v, uint32_t limit, uint32_t eip)
     return eip <= limit || raise_zero(v, EXC_GP);
 }
 
+static void cs_set(struct guest_state *g, uint16_t sel, struct desc d, unsigned cpl, uint32_t eip)
+{
+    seg_set_hidden(&g->seg[SEG_CS], (uint16_t)((sel & ~3u) | cpl), d.lo, d.hi);
+    g->eip = eip;
+    g->cpl = (uint8_t)cpl;
+}
+
 void cs_commit(struct vcpu *v, uint16_t sel, struct desc d, unsigned cpl, uint32_t eip)
 {
-    seg_set_hidden(&v->g.seg[SEG_CS], (uint16_t)((sel & ~3u) | cpl), d.lo, d.hi);
-    v->g.eip = eip;
-    vcpu_set_cpl(v, cpl);
+    cs_set(&v->g, sel, d, cpl, eip);
+    vcpu_update_mode(v);
 }
 
 /* Real mode keeps CS.limit, also across loads (see seg_load_real). */
@@ -390,7 +424,7 @@ static bool return_outer(struct vcpu *v, unsigned width, uint32_t depth, uint32_
     g->seg[SEG_SS] = ss;
     /* A 16-bit stack gets SP only: the upper half keeps what it was, as on the chip. */
     stack_set_esp(g, r->esp + release);
-    cs_commit(v, r->cs, d, rpl, r->eip);
+    cs_set(g, r->cs, d, rpl, r->eip);
     seg_drop_inner(g);
     vcpu_update_mode(v);
     return true;

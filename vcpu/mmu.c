@@ -563,6 +563,13 @@ uint8_t *mem_fast_write(struct vcpu *v, uint32_t lin_addr)
     return e->tag_w == PAGE_OF(lin_addr) ? tlb_host(e, lin_addr) : NULL;
 }
 
+uint8_t *mem_fast_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user)
+{
+    const struct tlb_entry *e = tlb_slot(v, TLB_DATA + user, lin_addr);
+    bool fast = e->tag_w == PAGE_OF(lin_addr) && e->tag_w == PAGE_OF(lin_addr + bytes - 1);
+    return fast ? tlb_host(e, lin_addr) : NULL;
+}
+
 /* --- instruction fetch --- */
 
 static const struct tlb_entry *itlb_get(struct vcpu *v, uint32_t lin_addr)

@@ -201,6 +201,11 @@ static bool seg_check_data(struct vcpu *v, uint16_t sel, struct segment *out)
     return true;
 }
 
+static bool seg_same_hidden(const struct segment *a, const struct segment *b)
+{
+    return a->access == b->access && a->base == b->base && a->limit == b->limit;
+}
+
 bool seg_load(struct vcpu *v, unsigned seg, uint16_t sel)
 {
     struct guest_state *g = &v->g;
@@ -214,8 +219,10 @@ bool seg_load(struct vcpu *v, unsigned seg, uint16_t sel)
         ok = seg_check_data(v, sel, &s);
     if (!ok)
         return false;
+    bool same = seg_same_hidden(&s, &g->seg[seg]);
     g->seg[seg] = s;
-    vcpu_update_mode(v);
+    if (!same)
+        vcpu_update_mode(v);
     return true;
 }
 

@@ -6,8 +6,8 @@
  * next flush.
  *
  * Invariants: every valid block is in the hash table and in the list of each page that it covers;
- * a page's chunk bitmap has a bit for every 64 bytes that a valid block covers; pages with blocks have no
- * fast write tag. A block that crosses a page end is never chained to and never in the jump
+ * a page's chunk bitmap has a bit for every 64 bytes that a valid block covers, and may have more; pages with blocks
+ * have no fast write tag. A block that crosses a page end is never chained to and never in the jump
  * cache: its second page is looked up each time. */
 #include "vcpu/tlb.h"
 
@@ -23,6 +23,7 @@
 struct code_page {
     struct tb *list;   /* through page_next */
     uint64_t chunks;
+    bool stale;        /* chunks has bits of blocks that went */
 };
 
 struct tbcache {
@@ -152,6 +153,13 @@ static void page_remove(struct vcpu *v, struct tb *tb, uint32_t phys_page)
     while (*link != tb)
         link = page_link(*link, phys_page);
     *link = *page_link(tb, phys_page);
+    p->stale = true;
+}
+
+/* Bits of blocks that went stay until they have sent somebody here in vain: so that to drop n blocks takes n steps. */
+static void page_recount(struct code_page *p, uint32_t phys_page)
+{
+    p->stale = false;
     p->chunks = 0;
     for (struct tb *t = p->list; t; t = *page_link(t, phys_page))
         p->chunks |= tb_chunks_in(t, phys_page);
@@ -230,12 +238,14 @@ bool tbcache_page_has_code(const struct vcpu *v, uint32_t phys_page)
 static struct tb *first_overlap(const struct vcpu *v, uint64_t phys_addr, uint64_t bytes)
 {
     uint32_t phys_page = PAGE_OF((uint32_t)phys_addr);
-    const struct code_page *p = code_page_at(v, phys_page);
+    struct code_page *p = code_page_at(v, phys_page);
     if (!p || !(p->chunks & chunk_bits((uint32_t)phys_addr & PAGE_OFFSET_MASK, (uint32_t)bytes)))
         return NULL;
     struct tb *tb = p->list;
     while (tb && !tb_covers(tb, phys_addr, bytes))
         tb = *page_link(tb, phys_page);
+    if (!tb && p->stale)
+        page_recount(p, phys_page);
     return tb;
 }
 

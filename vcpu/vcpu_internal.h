@@ -138,6 +138,8 @@ const uint8_t *mem_touch(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool
  * clean or not mapped fast: then use mem_read/mem_write. For bulk string operations. */
 uint8_t *mem_fast_read(struct vcpu *v, uint32_t lin_addr);
 uint8_t *mem_fast_write(struct vcpu *v, uint32_t lin_addr);
+/* The same for a write of `bytes` with these rights; NULL also where it crosses pages. */
+uint8_t *mem_fast_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
 /* Instruction fetch: host pointer to the page that holds lin_addr and its physical page; false: #PF recorded. */
 bool mem_fetch_page(struct vcpu *v, uint32_t lin_addr, const uint8_t **host_page, uint32_t *phys_page);
 void tlb_init(struct vcpu *v);                     /* of memory that is all zero: nothing hits */

@@ -79,6 +79,12 @@ bool mem_probe_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool use
     return range_ok(v, lin_addr, bytes, user, true);
 }
 
+/* No TLB: pushes go the general way. */
+uint8_t *mem_fast_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user)
+{
+    return NULL;
+}
+
 void tlb_flush(struct vcpu *v)
 {
     v->stats.tlb_flushes++;
