@@ -119,7 +119,7 @@ void compiled_block_forget_jump(struct vcpu *v, const struct tb *tb)
     struct x64_jump *j = &v->native_jump[x64_jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr)) & ~1u];
     for (unsigned way = 0; way < 2; way++)
         if (j[way].code == tb->native.code)
-            j[way].key = 0;
+            j[way] = (struct x64_jump){0};
 }
 
 void compiled_block_dropped(struct vcpu *v, struct tb *tb)
@@ -163,18 +163,18 @@ static struct tb *after_chain(struct vcpu *v, struct tb *tb, unsigned slot)
     return next;
 }
 
-/* MATCH jump_at_home (tbcache.c) */
-static bool native_jump_at_home(const struct vcpu *v, unsigned index)
+static bool native_jump_remembers(const struct vcpu *v, unsigned index, const struct tb *tb)
 {
-    const struct x64_jump *j = &v->native_jump[index];
-    return j->key && x64_jump_index((uint32_t)j->key, j->phys_page) == index;
+    return v->native_jump[index].code == tb->native.code || v->native_jump[index ^ 1].code == tb->native.code;
 }
 
+/* The newer two of a pair stay. MATCH jump_remember (tbcache.c) */
 static void native_jump_remember(struct vcpu *v, const struct tb *tb)
 {
     unsigned index = x64_jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr));
-    if (!native_jump_at_home(v, index ^ 1))
-        v->native_jump[index ^ 1] = v->native_jump[index];
+    if (native_jump_remembers(v, index, tb))
+        return;
+    v->native_jump[index ^ 1] = v->native_jump[index];
     v->native_jump[index] = (struct x64_jump){.key = x64_jump_key(tb->lin_addr, tb->mode), .code = tb->native.code,
                                               .phys_page = PAGE_OF(tb->phys_addr)};
 }

@@ -392,20 +392,13 @@ static struct tb_key key_of_state(const struct vcpu *v, bool single)
                            .mode = g->mode | (single ? TB_MODE_SINGLE : 0)};
 }
 
-/* Does the block in the place have it as its own, so that the other one of the pair must not take it? */
-static bool jump_at_home(const struct vcpu *v, unsigned index)
-{
-    const struct jump_entry *j = &v->jump[index];
-    return j->key && j->tb->valid && jump_index(j->tb->lin_addr, PAGE_OF(j->tb->phys_addr)) == index;
-}
-
+/* The newer two of a pair stay, whoever's place it is: a block that nobody asks for any more keeps no place. */
 static void jump_remember(struct vcpu *v, struct tb *tb)
 {
     if (tb->phys_page2 != ~0u || (tb->mode & TB_MODE_SINGLE))
         return;
     unsigned index = jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr));
-    if (!jump_at_home(v, index ^ 1))
-        v->jump[index ^ 1] = v->jump[index];
+    v->jump[index ^ 1] = v->jump[index];
     v->jump[index] = (struct jump_entry){jump_key(tb->lin_addr, tb->mode), tb};
 }
 
