@@ -36,7 +36,8 @@ enum {
 /* The block's host code, if it has any; the numbers are offsets in the code cache. Owner: the back end, on the
  * vCPU's thread. */
 struct tb_native {
-    const void *code;          /* entry; NULL: none */
+    const void *code;          /* entry for jumps; NULL: none */
+    uint32_t enter;            /* from there to where the owner enters, who has looked up the second page */
     uint32_t place, bytes;     /* of the code, in the cache; bytes 0: none */
     uintptr_t in;              /* list of chain slots that continue here: struct tb * | slot; 0: end */
     uintptr_t in_next[2];      /* by this block's slots: the list that the slot is in */

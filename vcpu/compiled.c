@@ -5,8 +5,8 @@
  * blocks other than through a slow path's store runs after it came back.
  *
  * A link between compiled blocks is made under the rules of tb_find(): on one page freely, since a translation cannot
- * change within the engine; to another page behind an inline check of the fetch TLB. Blocks that cross a page
- * end are never linked to. */
+ * change within the engine; to another page behind an inline check of the fetch TLB. A block that crosses a page
+ * end checks its second page itself, where it is jumped to. */
 #include <string.h>
 
 #include "vcpu/tlb.h"
@@ -141,7 +141,7 @@ static bool is_compiled(struct vcpu *v, struct tb *tb)
 
 static bool may_link_to(const struct vcpu *v, const struct tb *to)
 {
-    return !v->cfg.no_chain && to->valid && to->phys_page2 == ~0u && !(to->mode & TB_MODE_SINGLE) && to->phys_addr < v->cfg.ram->bytes;
+    return !v->cfg.no_chain && to->valid && !(to->mode & TB_MODE_SINGLE) && to->phys_addr < v->cfg.ram->bytes;
 }
 
 static uint32_t slot_target(const struct tb *tb, unsigned slot)
@@ -185,6 +185,14 @@ static struct tb *after_jump(struct vcpu *v, struct tb *tb, uint32_t eip)
     if (next && may_link_to(v, next) && (next->mode & TB_MODE_FLAT) && is_compiled(v, next))
         native_jump_remember(v, next);
     return next;
+}
+
+/* A jump came to a block that crosses into a page which may have moved. As find_successor() goes on. */
+static struct tb *after_page2(struct vcpu *v, struct tb *tb)
+{
+    v->tb = tb;
+    v->g.eip = tb->lin_addr - tb->cs_base;
+    return v->g.budget > 0 ? tb_find(v, false) : NULL;
 }
 
 /* Has the run loop nothing to do at this boundary but to look for the next block? MATCH run_some (run.c) */
@@ -259,6 +267,8 @@ static struct tb *native_run(struct vcpu *v, struct tb *tb)
         return after_chain(v, tb, kind - X64_EXIT_CHAIN0);
     case X64_EXIT_JUMP:
         return after_jump(v, tb, (uint32_t)e.arg);
+    case X64_EXIT_PAGE2:
+        return after_page2(v, tb);
     case X64_EXIT_LIMIT:
         leave_at_limit(v, tb);
         return NULL;

@@ -7,8 +7,8 @@
  *
  * Invariants: every valid block is in the hash table and in the list of each page that it covers;
  * a page's chunk bitmap has a bit for every 64 bytes that a valid block covers, and may have more; pages with blocks
- * have no fast write tag. A block that crosses a page end is never chained to and never in the jump
- * cache: its second page is looked up each time. */
+ * have no fast write tag. The interpreter never chains to a block that crosses a page end, nor is it in
+ * the jump cache: its second page is looked up each time. */
 #include "vcpu/tlb.h"
 
 #include "translator/translate.h"

@@ -125,6 +125,7 @@ void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code)
     n->loop_exit = moved(code->loop_exit, n->place);
     n->loop_next = moved(code->loop_next, n->place);
     n->code = x->cache.exec + n->place;
+    n->enter = code->enter;
     x->stats.blocks++;
     x->stats.host_bytes += code->nbytes;
 }
@@ -216,7 +217,7 @@ struct x64_exit x64_run(struct x64 *x, void *state, const struct tb *tb)
 {
     typedef struct x64_exit enter_fn(void *biased_state, const void *code);
     enter_fn *enter = (enter_fn *)(uintptr_t)code_cache_exec(&x->cache, x->stubs.enter);
-    return enter((uint8_t *)state + X64_STATE_BIAS, tb->native.code);
+    return enter((uint8_t *)state + X64_STATE_BIAS, (const uint8_t *)tb->native.code + tb->native.enter);
 }
 
 void x64_get_stats(const struct x64 *x, struct x64_stats *out)

@@ -34,8 +34,38 @@ static void far_limit(struct compile *c, const struct far_code *f)
     emit_exit(c, X64_EXIT_LIMIT, false);
 }
 
+static void far_page2(struct compile *c, const struct far_code *f)
+{
+    (void)f;
+    emit_exit(c, X64_EXIT_PAGE2, false);
+}
+
+static struct host_mem mem_itlb(const struct compile *c, uint32_t lin_addr, uint32_t field)
+{
+    const struct x64_env *env = &c->x->env;
+    uint32_t number = lin_addr >> 12 & ((1u << env->tlb_bits) - 1);
+    return mem_state(env->itlb[is_user(c)] + number * env->tlb_entry_bytes + field);
+}
+
+/* Only the block's first instruction crosses into the page behind its own, whose translation may change at any time; a look
+ * that finds it in the fetch TLB changes nothing (vcpu/tlb.h). */
+static void emit_page2_check(struct compile *c)
+{
+    const struct x64_env *env = &c->x->env;
+    uint32_t page2 = (c->tb->lin_addr & ~X64_PAGE_MASK) + X64_PAGE_MASK + 1;
+    if (c->tb->phys_page2 == ~0u)
+        return;
+    x_mov_imm(&c->b, SCRATCH1, page2);
+    x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_itlb(c, page2, env->tag_r));
+    struct far_code *f = far_add(c, far_page2, x_jcc(&c->b, CC_NE));
+    x_alu_mem_imm(&c->b, ALU_CMP, SZ32, mem_itlb(c, page2, env->phys_page), c->tb->phys_page2);
+    f->from[1] = x_jcc(&c->b, CC_NE);
+    c->out->enter = place_of(c, c->b.at);
+}
+
 void emit_entry(struct compile *c)
 {
+    emit_page2_check(c);
     emit_account_again(c);
     x_alu_mem_imm(&c->b, ALU_SUB, SZ64, mem_budget(), c->tb->ninsns);
     far_add(c, far_limit, x_jcc(&c->b, CC_S));

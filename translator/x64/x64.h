@@ -86,6 +86,7 @@ enum x64_exit_kind {
     X64_EXIT_LEAVE,  /* IR_LEAVE_TB */
     X64_EXIT_FAULT,  /* `arg` is the op: exception recorded, or single-instruction block wanted */
     X64_EXIT_RAISE,  /* `arg` is an IR_RAISE op */
+    X64_EXIT_PAGE2,  /* jumped to and not entered: the fetch TLB does not have the block's second page where the block expects it */
 };
 struct x64_exit {
     uint64_t tb_kind; /* struct tb * | enum x64_exit_kind */
@@ -110,7 +111,7 @@ struct x64_code {
     const uint8_t *bytes;
     const uint32_t *refs;                /* rel32 fields that point to stubs */
     uint32_t nbytes, nrefs;
-    uint32_t jump[2], exit[2], phys[2];  /* see struct tb_native */
+    uint32_t jump[2], exit[2], phys[2], enter; /* see struct tb_native */
     uint32_t loop, loop_jump, loop_exit, loop_next;
 };
 /* Reads of the block only what never changes (not valid, cold, native, links). The result lies in the compiler's

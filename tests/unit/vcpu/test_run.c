@@ -392,3 +392,37 @@ Test(run, cutting_a_compiled_run_changes_nothing, .timeout = 60)
                                                          .translator = TRANSLATOR_EAGER}), expect,
                      "quantum %lu", (unsigned long)quantum);
 }
+
+/* An instruction at 0x20fff has its operand on the page behind it, whose translation changes under it: at once, and without
+ * INVLPG only when the fetch TLB forgets the old one. */
+GUEST_CODE(moving, "mov $60, %ebp\n mov $0x20fff, %esi\n mov $0x31003, %ecx\n"
+                   "1: mov $3, %edi\n"
+                   "2: call *%esi\n add %eax, %ebx\n rol $3, %ebx\n push $3f - 1b + 0x1000f\n jmp *%esi\n"
+                   "3: xor %eax, %ebx\n dec %edi\n jnz 2b\n"
+                   " xor $0x1000, %ecx\n mov %ecx, 0x81084\n test $4, %ebp\n jz 4f\n invlpg 0x21000\n"
+                   "4: test $31, %ebp\n jnz 5f\n mov %cr3, %eax\n mov %eax, %cr3\n"
+                   "5: dec %ebp\n jnz 1b\n mov %ebx, 0x3000\n" LEAVE);
+
+static uint64_t run_moving(const struct harness_options *o)
+{
+    static const uint8_t mov_eax = 0xb8, first[] = {0x11, 0x22, 0x33, 0x44, 0xc3}, second[] = {0x55, 0x66, 0x77, 0x08, 0xc3};
+    start(o, moving, moving_end);
+    harness_put(&h, 0x20fff, &mov_eax, 1);
+    harness_put(&h, 0x30000, first, sizeof first);
+    harness_put(&h, 0x31000, second, sizeof second);
+    harness_paging(&h, 3);
+    harness_poke32(&h, harness_pte(0x21000), 0x30003);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    uint64_t fingerprint = harness_fingerprint(&h) + vcpu_tick(h.cpu);
+    harness_free(&h);
+    return fingerprint;
+}
+
+Test(run, second_pages_move_in_both_engines, .timeout = 60)
+{
+    uint64_t expect = run_moving(&(struct harness_options){.single_tb = true});
+    cr_assert_eq(run_moving(&(struct harness_options){0}), expect, "interpreted");
+    for (uint64_t quantum = 0; quantum < 30; quantum += 7)
+        cr_assert_eq(run_moving(&(struct harness_options){.translator = TRANSLATOR_EAGER, .quantum_ticks = quantum}), expect,
+                     "compiled, quantum %lu", (unsigned long)quantum);
+}
