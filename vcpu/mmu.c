@@ -401,17 +401,32 @@ static uint32_t part_phys(const struct part *p)
     return p->e->phys_page | (p->lin_addr & PAGE_OFFSET_MASK);
 }
 
-/* Fixed sizes: a memcpy of any size is a call. */
+#define HOST_LOAD(BITS)                                                                            \
+    static inline uint64_t host_load##BITS(const uint8_t *p)                                       \
+    {                                                                                              \
+        uint##BITS##_t x;                                                                          \
+        memcpy(&x, p, sizeof x);                                                                   \
+        return x;                                                                                  \
+    }
+HOST_LOAD(16)
+HOST_LOAD(32)
+HOST_LOAD(64)
+
+/* Fixed sizes, words first: a memcpy of any size is a call, a switch a jump that the host must predict, and a narrow value
+ * put into a wide variable by memcpy goes through memory, where it stalls. */
 static inline uint64_t host_get(const uint8_t *p, unsigned bytes)
 {
     uint64_t value = 0;
-    switch (bytes) {
-    case 1: return *p;
-    case 2: memcpy(&value, p, 2); return value;
-    case 4: memcpy(&value, p, 4); return value;
-    case 8: memcpy(&value, p, 8); return value;
-    default: memcpy(&value, p, bytes); return value;
-    }
+    if (bytes == 4)
+        return host_load32(p);
+    if (bytes == 8)
+        return host_load64(p);
+    if (bytes == 1)
+        return *p;
+    if (bytes == 2)
+        return host_load16(p);
+    memcpy(&value, p, bytes);
+    return value;
 }
 
 static inline void host_put(uint8_t *p, unsigned bytes, uint64_t value)

@@ -206,24 +206,23 @@ static bool seg_same_hidden(const struct segment *a, const struct segment *b)
     return a->access == b->access && a->base == b->base && a->limit == b->limit;
 }
 
+/* Checks come before the first store into the register, so it needs no copy on the way: that would read in one piece what was
+ * just written in four. */
 bool seg_load(struct vcpu *v, unsigned seg, uint16_t sel)
 {
     struct guest_state *g = &v->g;
-    struct segment s = g->seg[seg];
+    struct segment *s = &g->seg[seg];
+    const struct segment old = *s;
     bool ok = true;
     if (!(g->cr0 & CR0_PE))
-        seg_load_real(&s, sel);
+        seg_load_real(s, sel);
     else if (seg == SEG_SS)
-        ok = seg_check_stack(v, sel, g->cpl, EXC_GP, &s);
+        ok = seg_check_stack(v, sel, g->cpl, EXC_GP, s);
     else
-        ok = seg_check_data(v, sel, &s);
-    if (!ok)
-        return false;
-    bool same = seg_same_hidden(&s, &g->seg[seg]);
-    g->seg[seg] = s;
-    if (!same)
+        ok = seg_check_data(v, sel, s);
+    if (ok && !seg_same_hidden(s, &old))
         vcpu_update_mode(v);
-    return true;
+    return ok;
 }
 
 static bool seg_is_inner(const struct segment *s, unsigned cpl)

@@ -231,9 +231,16 @@ static uint32_t run_of(struct vcpu *v, const struct string_insn *x, unsigned seg
 
 static inline __attribute__((always_inline)) uint32_t load(const uint8_t *p, unsigned bytes)
 {
-    uint32_t value = 0;
-    memcpy(&value, p, bytes);
-    return value;
+    uint16_t half;
+    uint32_t word;
+    if (bytes == 1)
+        return *p;
+    if (bytes == 2) {
+        memcpy(&half, p, 2);
+        return half;
+    }
+    memcpy(&word, p, 4);
+    return word;
 }
 
 /* Element by element: what overlapping copies are defined by. */
@@ -423,8 +430,9 @@ struct string_kind {
     stop_fn *stop;
 };
 
-/* Some iterations: 0: fault. */
-static uint32_t iterate(struct vcpu *v, const struct string_insn *x, const struct string_kind *k, uint32_t count)
+/* Some iterations: 0: fault. Inline, as repeat() is: each instruction has its own, without calls through pointers, for
+ * kernels copy a few words more often than pages. */
+static inline __attribute__((always_inline)) uint32_t iterate(struct vcpu *v, const struct string_insn *x, const struct string_kind *k, uint32_t count)
 {
     uint64_t ticks = may_repeat(v) ? (uint64_t)v->g.budget + 1 : 1;
     uint32_t max = ticks < count ? (uint32_t)ticks : count;
@@ -446,7 +454,7 @@ static bool must_fetch_again(const struct vcpu *v)
     return !v->tb->valid;
 }
 
-static enum helper_result repeat(struct vcpu *v, const struct string_insn *x, const struct string_kind *k)
+static inline __attribute__((always_inline)) enum helper_result repeat(struct vcpu *v, const struct string_insn *x, const struct string_kind *k)
 {
     uint32_t count = reg_get(v, x, IR_ECX);
     while (count) {
@@ -467,7 +475,7 @@ static enum helper_result repeat(struct vcpu *v, const struct string_insn *x, co
     return HELPER_OK;
 }
 
-static enum helper_result string_run(struct vcpu *v, const struct ir_op *op, const struct string_kind *k)
+static inline __attribute__((always_inline)) enum helper_result string_run(struct vcpu *v, const struct ir_op *op, const struct string_kind *k)
 {
     struct string_insn x = string_insn(v, op);
     if (x.repe || x.repne)
@@ -501,7 +509,7 @@ enum helper_result helper_SCAS(struct vcpu *v, const struct ir_op *op)
 }
 
 /* Port instructions end their block even without REP, and check their permission even when ECX is 0. */
-static enum helper_result io_string_run(struct vcpu *v, const struct ir_op *op, step_fn *step)
+static inline __attribute__((always_inline)) enum helper_result io_string_run(struct vcpu *v, const struct ir_op *op, step_fn *step)
 {
     if (!io_allowed(v, (uint16_t)v->g.slot[IR_EDX], 1u << op->size))
         return HELPER_FAULT;
