@@ -8,6 +8,7 @@
 #include "clockcore/check.h"
 #include "translator/x64/control.h"
 #include "translator/x64/flags.h"
+#include "translator/x64/mem.h"
 #include "translator/x64/ops.h"
 #include "translator/x64/stubs.h"
 
@@ -195,7 +196,8 @@ void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *o
     c->out = out;
     c->nfar = 0;
     c->stored = false;
-    c->group.active = false;
+    mem_begin(c);
+    c->places_used = 0;
     c->fpu_on_host = false;
     c->fpu = (struct fpu_pending){0};
     c->loop = (struct loop_state){0};

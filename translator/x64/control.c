@@ -207,7 +207,7 @@ static void emit_loop_copy(struct compile *c, unsigned cond)
     uint8_t *taken = x_jcc(&c->b, cond);
     far_add(c, far_loop_copy, taken);
     n->loop_jump = place_of(c, taken);
-    n->loop_next = same ? n->loop : 0;
+    n->loop_next = same ? c->loop.head : 0;
     flags_flush(c);
     x_jmp_to(&c->b, c->loop.other);
 }
@@ -228,7 +228,9 @@ bool emit_loop_begin(struct compile *c)
         return false;
     c->out->loop = place_of(c, c->b.at);
     c->loop.copying = true;
-    c->group.active = false;
+    mem_begin(c);
+    mem_begin_loop(c);
+    c->loop.head = place_of(c, c->b.at);
     c->fpu_on_host = false;
     c->cc = c->loop.cc;
     c->b.flags_for = 0;

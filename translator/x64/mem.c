@@ -4,8 +4,11 @@
  * crossing.
  *
  * Groups: accesses through one base register, which may move by constants, share one check that all bytes which the
- * group touches lie in one page that hits; HOST_PAGE then holds that entry's addend, or -1. A fill of the TLB (any slow
- * path) and helpers end it: what a lookup would have found is thus never assumed, only remembered. */
+ * group touches lie in one page that hits; the group's place (regs.h) then holds that entry's addend, or -1. A fill of the
+ * TLB (any slow path) and helpers end it: what a lookup would have found is thus never assumed, only remembered.
+ *
+ * A loop's second copy (control.c) remembers pages from one iteration to the next, for addresses that move in small steps:
+ * the check is then that the page is the same. Entering the copy and slow paths forget all pages. */
 #include "translator/x64/mem.h"
 
 #include <string.h>
@@ -159,6 +162,47 @@ static struct host_mem emit_lookup(struct compile *c, const struct ir_op *op, un
     return mem_indexed(SCRATCH1, SCRATCH2, 0, 0);
 }
 
+/* --- places of groups --- */
+
+static unsigned place_reg(const struct compile *c, unsigned place)
+{
+    if (place == 0)
+        return HOST_PAGE;
+    return place == 1 && c->reserved ? HOST_PAGE2 : NO_REG;
+}
+
+static struct host_mem mem_place(unsigned place, unsigned field)
+{
+    return mem_at(RSP, (int32_t)(place * PLACE_BYTES + field));
+}
+
+static void forget_addend(struct compile *c, unsigned place)
+{
+    unsigned reg = place_reg(c, place);
+    if (reg == NO_REG)
+        x_store_imm(&c->b, SZ64, mem_place(place, PLACE_ADDEND), UINT32_MAX);
+    else
+        x_mov_imm64(&c->b, reg, UINT64_MAX);
+}
+
+/* Behind a stub that forgot what is in the frame (stubs.c). */
+static void forget_addends(struct compile *c)
+{
+    for (unsigned place = 0; place < PAGE_PLACES; place++)
+        if (c->places_used >> place & 1 && place_reg(c, place) != NO_REG)
+            forget_addend(c, place);
+}
+
+/* Register with the addend. */
+static unsigned place_addend(struct compile *c, unsigned place)
+{
+    unsigned reg = place_reg(c, place);
+    if (reg != NO_REG)
+        return reg;
+    x_load(&c->b, SZ64, SCRATCH2, mem_place(place, PLACE_ADDEND));
+    return SCRATCH2;
+}
+
 /* --- slow paths --- */
 
 /* Behind a stub's call: host SF says that it faulted. */
@@ -167,8 +211,7 @@ static void far_finish(struct compile *c, const struct far_code *f, unsigned dst
     uint8_t *fault = x_jcc(&c->b, CC_S);
     if (dst != NO_REG)
         x_mov(&c->b, SZ32, dst, SCRATCH1);
-    if (f->in_group)
-        x_mov_imm64(&c->b, HOST_PAGE, UINT64_MAX);
+    forget_addends(c);
     x_jmp_to(&c->b, f->back);
     x_patch_here(&c->b, fault);
     emit_fault_far(c, f);
@@ -225,13 +268,23 @@ static bool writes_slot(const struct ir_op *op, unsigned slot)
     return (strchr(uses, 'd') && op->dst == slot) || (strchr(uses, 'X') && op->aux == slot);
 }
 
+static bool constant_of(const struct ir_op *op, int32_t *by)
+{
+    bool imm = op->flags & IRF_IMM;
+    switch (op->op) {
+    case IR_ADD: *by = (int32_t)op->imm; return imm;
+    case IR_SUB: *by = (int32_t)(0u - op->imm); return imm;
+    case IR_LEA: *by = (int32_t)op->imm; return op->b == IR_ZERO;
+    case IR_INC: *by = 1; return true;
+    case IR_DEC: *by = -1; return true;
+    default: return false;
+    }
+}
+
 /* base = base + constant? */
 static bool moves_by_constant(const struct ir_op *op, unsigned base, int32_t *by)
 {
-    if ((op->op != IR_ADD && op->op != IR_SUB) || op->size != SZ32 || !(op->flags & IRF_IMM) || op->a != base)
-        return false;
-    *by = op->op == IR_ADD ? (int32_t)op->imm : (int32_t)(0u - op->imm);
-    return true;
+    return constant_of(op, by) && (op->size == SZ32 || op->op == IR_LEA) && op->a == base;
 }
 
 static bool is_near(int32_t v)
@@ -267,11 +320,12 @@ static bool group_extend(struct page_group *g, const struct ir_op *op, int32_t m
     return true;
 }
 
-static void group_find(struct compile *c, unsigned first)
+/* The group of accesses that begins with this one; returns how many. */
+static unsigned group_find(const struct compile *c, unsigned first, struct page_group *out)
 {
     const struct ir_op *ops = c->tb->ops;
     int32_t disp = (int32_t)access_disp(&ops[first]);
-    struct page_group g = {.base = ops[first].a, .first = (uint16_t)first, .low = disp, .high = disp};
+    struct page_group g = {.active = true, .base = ops[first].a, .first = (uint16_t)first, .low = disp, .high = disp};
     unsigned accesses = 0;
     int32_t moved = 0, by;
     for (unsigned i = first; i < c->tb->nops && !is_c_helper(c, &ops[i]); i++) {
@@ -287,45 +341,205 @@ static void group_find(struct compile *c, unsigned first)
             break;
         moved += by;
     }
-    g.active = accesses >= GROUP_ACCESSES_MIN;
-    c->group = g;
+    *out = g;
+    return accesses;
 }
 
-/* Is the access in a group? Starts one where it pays. */
-static bool group_has(struct compile *c, const struct ir_op *op)
+/* --- groups of loops --- */
+
+enum { STEP_MAX = 256, STEP_DEPTH = 3, NO_STEP = -1 };
+
+static int step_of(const struct compile *c, unsigned slot, unsigned before, unsigned depth);
+
+static int sum_step(int a, int b)
+{
+    return a < 0 || b < 0 || a + b > STEP_MAX ? NO_STEP : a + b;
+}
+
+static int step_of_result(const struct compile *c, unsigned index, unsigned depth)
+{
+    const struct ir_op *op = &c->tb->ops[index];
+    if (op->op != IR_LEA || depth == 0)
+        return NO_STEP;
+    int a = step_of(c, op->a, index, depth - 1), b = step_of(c, op->b, index, depth - 1);
+    return sum_step(a, b < 0 ? b : b << op->aux);
+}
+
+/* Temporaries do not live from one iteration to the next: the last op that wrote it counts. */
+static int step_of_temp(const struct compile *c, unsigned slot, unsigned before, unsigned depth)
+{
+    for (unsigned i = before; i-- > 0;)
+        if (writes_slot(&c->tb->ops[i], slot))
+            return step_of_result(c, i, depth);
+    return NO_STEP;
+}
+
+static int step_of_guest(const struct compile *c, unsigned slot, unsigned depth)
+{
+    int step = 0, results = 0;
+    int32_t by;
+    for (unsigned i = 0; i < c->tb->nops && step >= 0; i++) {
+        const struct ir_op *op = &c->tb->ops[i];
+        if (!writes_slot(op, slot))
+            continue;
+        if (moves_by_constant(op, slot, &by))
+            step = is_near(by) ? sum_step(step, by < 0 ? -by : by) : NO_STEP;
+        else if (results++ == 0)
+            step = sum_step(step, step_of_result(c, i, depth));
+        else
+            step = NO_STEP;
+    }
+    return step;
+}
+
+/* By how much the slot moves in an iteration, at most; NO_STEP: more, or who knows. Only a guess of what pays. */
+static int step_of(const struct compile *c, unsigned slot, unsigned before, unsigned depth)
+{
+    if (slot == IR_ZERO)
+        return 0;
+    return slot >= IR_T0 ? step_of_temp(c, slot, before, depth) : step_of_guest(c, slot, depth);
+}
+
+static bool may_loop(const struct compile *c)
+{
+    const struct ir_op *last = &c->tb->ops[c->tb->nops - 1];
+    return (last->op == IR_JCC || last->op == IR_JNZ) && last->imm == c->tb->lin_addr - c->tb->cs_base;
+}
+
+/* Helpers may fill the TLB. */
+static bool calls_c(const struct compile *c)
+{
+    for (unsigned i = 0; i < c->tb->nops; i++)
+        if (is_c_helper(c, &c->tb->ops[i]))
+            return true;
+    return false;
+}
+
+static bool is_steady(const struct compile *c, const struct page_group *g)
+{
+    return may_loop(c) && !calls_c(c) && step_of(c, g->base, g->first, STEP_DEPTH) >= 0;
+}
+
+/* Is the group's page to be kept? The first copy counts how many the second may keep. */
+static bool loop_keeps(struct compile *c, const struct page_group *g)
+{
+    if (!is_steady(c, g))
+        return false;
+    if (c->loop.copying)
+        return c->loop.kept < c->loop.pages && ++c->loop.kept;
+    if (c->loop.pages < PAGE_PLACES)
+        c->loop.pages++;
+    return false;
+}
+
+void mem_begin_loop(struct compile *c)
+{
+    for (unsigned place = 0; place < PAGE_PLACES; place++)
+        if (place < c->loop.pages)
+            x_store_imm(&c->b, SZ64, mem_place(place, PLACE_PAGE), PLACE_NO_PAGE);
+}
+
+/* --- which group an access is in --- */
+
+void mem_begin(struct compile *c)
+{
+    for (unsigned place = 0; place < PAGE_PLACES; place++)
+        c->group[place].active = false;
+}
+
+static bool group_is_open(const struct page_group *g, unsigned i)
+{
+    return g->active && i <= g->last;
+}
+
+static struct page_group *group_of(struct compile *c, unsigned base, unsigned i)
+{
+    for (unsigned place = 0; place < PAGE_PLACES; place++)
+        if (group_is_open(&c->group[place], i) && c->group[place].base == base)
+            return &c->group[place];
+    return NULL;
+}
+
+/* Pages that are kept have the first places. */
+static struct page_group *place_for(struct compile *c, unsigned i, bool kept)
+{
+    for (unsigned place = kept ? c->loop.kept - 1u : c->loop.copying ? c->loop.pages : 0; place < PAGE_PLACES; place++)
+        if (kept || !group_is_open(&c->group[place], i)) {
+            c->places_used |= 1u << place;
+            c->group[place].place = (uint8_t)place;
+            return &c->group[place];
+        }
+    return NULL;
+}
+
+static struct page_group *group_begin(struct compile *c, unsigned i)
+{
+    struct page_group g;
+    unsigned accesses = group_find(c, i, &g);
+    g.kept = loop_keeps(c, &g);
+    if (accesses < GROUP_ACCESSES_MIN && !g.kept)
+        return NULL;
+    struct page_group *at = place_for(c, i, g.kept);
+    if (!at)
+        return NULL;
+    g.place = at->place;
+    *at = g;
+    return at;
+}
+
+/* The group that the access is in, or NULL. Starts one where it pays. */
+static struct page_group *group_for(struct compile *c, const struct ir_op *op)
 {
     unsigned i = (unsigned)(op - c->tb->ops);
-    if (c->group.active && i > c->group.last)
-        c->group.active = false;
     if (op->a == IR_ZERO || !is_near((int32_t)access_disp(op)))
-        return false;
-    if (!c->group.active)
-        group_find(c, i);
-    return c->group.active && c->group.base == op->a;
+        return NULL;
+    struct page_group *g = group_of(c, op->a, i);
+    return g ? g : group_begin(c, i);
 }
 
-/* HOST_PAGE = addend of the page that holds all of the group; the jumps stored in miss[0] and [1]: there is none. */
-static void emit_group_check(struct compile *c, unsigned a, uint8_t **miss)
+/* --- checks of groups --- */
+
+/* SCRATCH1: offset in its page of the group's lowest byte, or what is none. The jumps stored in miss[0] and [1]: not all of
+ * the group lies in the page, aligned. */
+static void emit_group_fits(struct compile *c, const struct page_group *g, uint8_t **miss)
 {
-    const struct x64_env *env = &c->x->env;
-    const struct page_group *g = &c->group;
-    uint32_t tag = g->writes ? env->tag_w : env->tag_r;
-    x_lea(&c->b, SZ64, SCRATCH1, mem_at(a, g->low));
-    emit_tlb_index(&c->b, env, SCRATCH2);
-    x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_tlb(tlb_of(c), tag, SCRATCH2));
     x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, (uint32_t)(PAGE_SIZE - (g->high - g->low)));
     miss[0] = x_jcc(&c->b, CC_A);
-    if (g->aligned) { /* SCRATCH1: offset in the page of the lowest byte */
-        x_alu_imm(&c->b, ALU_ADD, SZ32, SCRATCH1, (uint32_t)(g->align_at - g->low));
-        x_test_imm(&c->b, SZ8, SCRATCH1, ALIGN - 1);
-        miss[1] = x_jcc(&c->b, CC_NE);
-    }
-    x_load(&c->b, SZ64, HOST_PAGE, mem_tlb(tlb_of(c), env->addend, SCRATCH2));
+    if (!g->aligned)
+        return;
+    x_alu_imm(&c->b, ALU_ADD, SZ32, SCRATCH1, (uint32_t)(g->align_at - g->low));
+    x_test_imm(&c->b, SZ8, SCRATCH1, ALIGN - 1);
+    miss[1] = x_jcc(&c->b, CC_NE);
 }
 
-static uint8_t *emit_group_test(struct compile *c)
+/* The place's addend = that of the page that holds all of the group; the jumps stored in miss[0] and [1]: there is none. The
+ * register returned holds the addend. */
+static unsigned emit_group_check(struct compile *c, const struct page_group *g, unsigned a, uint8_t **miss)
 {
-    x_test(&c->b, SZ64, HOST_PAGE, HOST_PAGE);
+    const struct x64_env *env = &c->x->env;
+    unsigned reg = place_reg(c, g->place);
+    x_lea(&c->b, SZ64, SCRATCH1, mem_at(a, g->low));
+    emit_tlb_index(&c->b, env, SCRATCH2);
+    x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_tlb(tlb_of(c), g->writes ? env->tag_w : env->tag_r, SCRATCH2));
+    emit_group_fits(c, g, miss);
+    x_load(&c->b, SZ64, reg == NO_REG ? SCRATCH2 : reg, mem_tlb(tlb_of(c), env->addend, SCRATCH2));
+    if (reg != NO_REG)
+        return reg;
+    x_store(&c->b, SZ64, mem_place(g->place, PLACE_ADDEND), SCRATCH2);
+    return SCRATCH2;
+}
+
+/* The same where the last iteration's page may do. */
+static void emit_page_check(struct compile *c, const struct page_group *g, unsigned a, uint8_t **miss)
+{
+    x_lea(&c->b, SZ64, SCRATCH1, mem_at(a, g->low));
+    x_alu_load(&c->b, ALU_SUB, SZ64, SCRATCH1, mem_place(g->place, PLACE_PAGE));
+    emit_group_fits(c, g, miss);
+}
+
+static uint8_t *emit_group_test(struct compile *c, unsigned addend)
+{
+    x_test(&c->b, SZ64, addend, addend);
     return x_jcc(&c->b, CC_S);
 }
 
@@ -361,8 +575,7 @@ static void far_touch(struct compile *c, const struct far_code *f)
     x_call_to(&c->b, c->x->stubs.touch);
     uint8_t *fault = x_jcc(&c->b, CC_S);
     emit_access(c, f, mem_at(SCRATCH1, 0));
-    if (f->in_group)
-        x_mov_imm64(&c->b, HOST_PAGE, UINT64_MAX);
+    forget_addends(c);
     x_jmp_to(&c->b, f->back);
     x_patch_here(&c->b, fault);
     emit_fault_far(c, f);
@@ -377,7 +590,6 @@ static struct far_code *slow_path(struct compile *c, const struct far_code *like
     slow->fpu = like->fpu;
     slow->reg = like->reg;
     slow->slot = like->slot;
-    slow->in_group = like->in_group;
     return slow;
 }
 
@@ -392,34 +604,68 @@ static void far_single_access(struct compile *c, const struct far_code *f)
 
 static void far_group_miss(struct compile *c, const struct far_code *f)
 {
-    x_mov_imm64(&c->b, HOST_PAGE, UINT64_MAX);
+    forget_addend(c, f->group.place);
+    if (f->group.kept)
+        x_store_imm(&c->b, SZ64, mem_place(f->group.place, PLACE_PAGE), PLACE_NO_PAGE);
     far_single_access(c, f);
 }
 
-static void emit_grouped_access(struct compile *c, struct far_code *f)
+/* A loop came to another page. */
+static void far_page_miss(struct compile *c, const struct far_code *f)
 {
-    bool first = c->op - c->tb->ops == c->group.first;
-    struct far_code *g = far_add(c, first ? far_group_miss : far_single_access, NULL);
-    g->reg = f->reg;
-    g->slot = f->slot;
-    g->in_group = true;
-    if (first)
-        emit_group_check(c, f->slot, g->from);
-    else
-        g->from[0] = emit_group_test(c);
-    emit_access(c, f, mem_indexed(HOST_PAGE, f->slot, 0, (int32_t)access_disp(f->op)));
-    g->back = c->b.at;
+    const struct page_group *g = &f->group;
+    uint8_t *miss[2] = {NULL, NULL};
+    emit_group_check(c, g, f->slot, miss);
+    x_lea(&c->b, SZ64, SCRATCH1, mem_at(f->slot, g->low));
+    x_alu_imm(&c->b, ALU_AND, SZ64, SCRATCH1, ~(uint32_t)(PAGE_SIZE - 1));
+    x_store(&c->b, SZ64, mem_place(g->place, PLACE_PAGE), SCRATCH1);
+    x_jmp_to(&c->b, f->hit);
+    for (unsigned i = 0; i < 2; i++)
+        if (miss[i])
+            x_patch_here(&c->b, miss[i]);
+    far_group_miss(c, f);
+}
+
+static struct far_code *far_grouped(struct compile *c, void (*emit)(struct compile *c, const struct far_code *f),
+                                    const struct far_code *f, const struct page_group *g)
+{
+    struct far_code *far = far_add(c, emit, NULL);
+    far->reg = f->reg;
+    far->slot = f->slot;
+    far->group = *g;
+    return far;
+}
+
+static void emit_grouped_access(struct compile *c, const struct far_code *f, const struct page_group *g)
+{
+    struct far_code *far;
+    unsigned addend;
+    if (c->op - c->tb->ops != g->first) {
+        far = far_grouped(c, far_single_access, f, g);
+        addend = place_addend(c, g->place);
+        far->from[0] = emit_group_test(c, addend);
+    } else if (g->kept) {
+        far = far_grouped(c, far_page_miss, f, g);
+        emit_page_check(c, g, f->slot, far->from);
+        far->hit = c->b.at;
+        addend = place_addend(c, g->place);
+    } else {
+        far = far_grouped(c, far_group_miss, f, g);
+        addend = emit_group_check(c, g, f->slot, far->from);
+    }
+    emit_access(c, f, mem_indexed(addend, f->slot, 0, (int32_t)access_disp(f->op)));
+    far->back = c->b.at;
 }
 
 /* `a`: register of the base or NO_REG; `reg`: register to load to or store, NO_REG: store the immediate. */
 static void emit_access_op(struct compile *c, const struct ir_op *op, unsigned a, unsigned reg)
 {
     struct far_code f = {.op = op, .cc = c->cc, .fpu = c->fpu, .slot = (uint8_t)a, .reg = (uint8_t)reg};
-    if (group_has(c, op)) {
-        emit_grouped_access(c, &f);
+    const struct page_group *g = group_for(c, op);
+    if (g) {
+        emit_grouped_access(c, &f, g);
         return;
     }
-    f.in_group = c->group.active;
     struct far_code *slow = slow_path(c, &f);
     emit_single_access(c, slow);
     slow->back = c->b.at;

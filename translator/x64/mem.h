@@ -18,5 +18,9 @@ unsigned emit_fpu_operand(struct compile *c, const struct ir_op *op, unsigned re
 /* reg = offset in the table of the entry for the address in SCRATCH1. */
 void emit_tlb_index(struct x64_buf *b, const struct x64_env *env, unsigned reg);
 struct host_mem mem_tlb(uint32_t table, uint32_t field, unsigned index_reg);
+/* Before a copy of the block: no page is known. */
+void mem_begin(struct compile *c);
+/* What entering a loop's second copy takes: its pages are forgotten. */
+void mem_begin_loop(struct compile *c);
 
 #endif

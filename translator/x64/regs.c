@@ -80,13 +80,30 @@ static void find_live_flags(struct compile *c)
     }
 }
 
+/* How many registers of the pool the op may hold at once, at most. */
+static unsigned pool_needed(const struct compile *c, unsigned index)
+{
+    const struct ir_op *op = &c->tb->ops[index];
+    unsigned temps = c->live[index] | temps_read(op) | temps_written(op);
+    return (unsigned)__builtin_popcount(temps) + (op->a == IR_ZERO) + (op->b == IR_ZERO) + (op->op == IR_HELPER);
+}
+
+static uint16_t find_reserved(const struct compile *c)
+{
+    for (unsigned i = 0; i < c->tb->nops; i++)
+        if (pool_needed(c, i) >= POOL)
+            return 0;
+    return 1u << HOST_PAGE2;
+}
+
 void reg_begin(struct compile *c)
 {
     memset(c->temp_reg, NO_REG, sizeof c->temp_reg);
     memset(c->reg_temp, NTEMPS, sizeof c->reg_temp);
-    c->pinned = 0;
     find_live(c);
     find_live_flags(c);
+    c->reserved = find_reserved(c);
+    c->pinned = c->reserved;
 }
 
 /* --- the pool --- */
@@ -109,7 +126,7 @@ static void release_dead(struct compile *c, uint16_t live)
 void reg_begin_op(struct compile *c, unsigned index)
 {
     c->op = &c->tb->ops[index];
-    c->pinned = 0;
+    c->pinned = c->reserved;
     c->live_after = c->live[index];
     release_dead(c, (uint16_t)(c->live_after | temps_read(c->op)));
     if (!c->cc_live[index])

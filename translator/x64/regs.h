@@ -1,9 +1,10 @@
 /* regs.h - one block being compiled, and which host register holds what.
  *
  * Guest registers have fixed host registers. IR temporaries live in the pool (R8 R9 R12) and spill to their
- * slots. R13 belongs to mem.c. R10 and R11 are scratch inside one emitter. An emitter first asks for its operands (reg_src), then for its result
- * (reg_dst), and only then uses scratch registers: asking may emit moves and stores. A result register may be
- * that of an operand that dies at this op. No register function writes host flags. */
+ * slots. R13 belongs to mem.c, and R12, too, in blocks that do well without it. R10 and R11 are scratch inside
+ * one emitter. An emitter first asks for its operands (reg_src), then for its result (reg_dst), and only then uses
+ * scratch registers: asking may emit moves and stores. A result register may be that of an operand that dies at this
+ * op. No register function writes host flags. */
 #ifndef TANDEM_TRANSLATOR_X64_REGS_H
 #define TANDEM_TRANSLATOR_X64_REGS_H
 
@@ -12,7 +13,8 @@
 #include "translator/x64/emit_x64.h"
 #include "translator/x64/x64.h"
 
-enum { HOST_ESP = R14, HOST_STATE = R15, SCRATCH1 = R10, SCRATCH2 = R11, HOST_PAGE = R13, NTEMPS = IR_NSLOTS - IR_T0 };
+enum { HOST_ESP = R14, HOST_STATE = R15, SCRATCH1 = R10, SCRATCH2 = R11, HOST_PAGE = R13, HOST_PAGE2 = R12 };
+enum { NTEMPS = IR_NSLOTS - IR_T0 };
 
 /* Where one of the CC values A, B, R is. */
 enum cc_where {
@@ -43,9 +45,17 @@ struct cc_state {
     struct cc_rotate rotate; /* over the rest */
 };
 
-/* Accesses through one base register that one check covers (mem.c). */
+/* Places of page groups (mem.c): an addend, and the page it is of, which only loops keep. On the stack, at RSP + 16 * place,
+ * between stubs and blocks; the first addends have registers. */
+enum { PAGE_PLACES = 4, PLACE_BYTES = 16, PLACE_PAGE = 0, PLACE_ADDEND = 8, FRAME_BYTES = PAGE_PLACES * PLACE_BYTES + 8 };
+/* Sign-extended; all that is 32 bits or near lies far from it. */
+#define PLACE_NO_PAGE 0x80000000u
+
+/* Accesses through one base register that one check covers (mem.c). Its place is its number. */
 struct page_group {
     bool active;
+    bool kept;          /* a loop's: its page stays known from one iteration to the next */
+    uint8_t place;
     uint8_t base;       /* slot */
     bool writes;        /* one of them writes */
     bool aligned;       /* one of them must be aligned to 16: base + align_at, modulo 16 */
@@ -65,6 +75,9 @@ struct loop_state {
     bool copying;       /* is being made */
     struct cc_state cc; /* flags at the branch */
     uint8_t *other;     /* code that leaves the loop, all flags in their slots */
+    uint32_t head;      /* where an iteration of the copy begins, behind what entering it takes */
+    uint8_t pages;      /* groups whose pages the copy may keep: counted in the first, */
+    uint8_t kept;       /* kept so far */
 };
 
 struct compile;
@@ -73,11 +86,12 @@ struct far_code {
     void (*emit)(struct compile *c, const struct far_code *f);
     uint8_t *from[4];         /* jumps that lead here (x_patch); NULL: none */
     uint8_t *back;            /* where it goes on */
+    uint8_t *hit;             /* a group's check: where it goes on when all is well */
     const struct ir_op *op;
     struct cc_state cc;       /* as the jump finds it */
     struct fpu_pending fpu;   /* likewise */
     uint8_t reg, slot;
-    bool in_group;            /* a fill of the TLB ends what the group's check vouched for */
+    struct page_group group;
 };
 enum { FAR_MAX = TB_OPS_MAX * 4 + 8 };
 
@@ -113,7 +127,9 @@ struct compile {
     uint8_t reg_temp[16];           /* temporary in a pool register; NTEMPS: none */
     uint16_t pinned;                /* host registers that this op uses */
     uint16_t live_after;            /* temporaries read after this op */
-    struct page_group group;
+    struct page_group group[PAGE_PLACES];
+    unsigned places_used;           /* bit: place */
+    uint16_t reserved;              /* pool registers that belong to mem.c in this block */
     struct loop_state loop;
     bool stored;                    /* guest registers are in their slots, not in host registers */
     unsigned nfar;

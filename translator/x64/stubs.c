@@ -11,6 +11,7 @@
 static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
 static const uint8_t kept[] = {RAX, RCX, RDX, RSI, RDI, R8, R9, SCRATCH2};
 enum { CALLEE_SAVED = sizeof callee_saved, KEPT = sizeof kept, ALIGN_BYTES = 8, STUBS_ALIGN = 64 };
+_Static_assert((FRAME_BYTES + 8 * (CALLEE_SAVED + 1)) % 16 == 0, "RSP in blocks");
 
 /* --- the FPU --- */
 
@@ -53,7 +54,7 @@ static void emit_enter(struct x64_buf *b)
 {
     for (unsigned i = 0; i < CALLEE_SAVED; i++)
         x_push(b, callee_saved[i]);
-    x_alu_imm(b, ALU_SUB, SZ64, RSP, ALIGN_BYTES);
+    x_alu_imm(b, ALU_SUB, SZ64, RSP, FRAME_BYTES);
     x_mov(b, SZ64, HOST_STATE, RDI);
     x_mov(b, SZ64, SCRATCH1, RSI);
     reg_load_guest(b);
@@ -67,7 +68,7 @@ static void emit_leave(struct x64_buf *b, const uint8_t *fpu_leave)
     x_patch_here(b, in_memory);
     x_mov(b, SZ64, RAX, SCRATCH1);
     x_mov(b, SZ64, RDX, SCRATCH2);
-    x_alu_imm(b, ALU_ADD, SZ64, RSP, ALIGN_BYTES);
+    x_alu_imm(b, ALU_ADD, SZ64, RSP, FRAME_BYTES);
     for (unsigned i = CALLEE_SAVED; i-- > 0;)
         x_pop(b, callee_saved[i]);
     x_ret(b);
@@ -126,9 +127,20 @@ static void end_call(struct x64_buf *b, uintptr_t function)
     end_stub(b);
 }
 
+/* What page groups remember of the TLB, in the block's frame. */
+static void forget_pages(struct x64_buf *b)
+{
+    enum { BELOW = ALIGN_BYTES + 8 * (KEPT + 1) }; /* of the stub, and its return address */
+    for (int place = 0; place < PAGE_PLACES; place++) {
+        x_store_imm(b, SZ64, mem_at(RSP, BELOW + place * PLACE_BYTES + PLACE_PAGE), PLACE_NO_PAGE);
+        x_store_imm(b, SZ64, mem_at(RSP, BELOW + place * PLACE_BYTES + PLACE_ADDEND), UINT32_MAX);
+    }
+}
+
 /* The MMU and what is behind it. */
 static void end_mmu_call(struct x64_buf *b, uintptr_t function)
 {
+    forget_pages(b);
     fpu_set_aside(b);
     call_function(b, function);
     fpu_put_back(b);

@@ -21,6 +21,17 @@ GUEST_CODE(loop_overwritten, "mov $8, %ecx\n 1: rol $5, %ecx\n mov %ecx, %edx\n 
                              " sub $1, %dl\n jo 1b\n" LEAVE);
 /* The loop changes its own code. */
 GUEST_CODE(loop_smc, "mov $4, %ecx\n mov %esi, %eax\n 1: add $1, %eax\n incb 0x10009\n dec %ecx\n jnz 1b\n" LEAVE);
+/* Pages that the loop remembers: it comes to others, stores into its own code, and reads what has the same place in the TLB. */
+#define COPY(from, to) "mov $" from ", %esi\n mov $" to ", %edi\n mov $9, %ecx\n 1: mov (%esi), %al\n mov %al, (%edi)\n" \
+                       " inc %esi\n lea 1(%edi), %edi\n dec %ecx\n jnz 1b\n"
+GUEST_CODE(loop_pages, COPY("0x8ffb", "0x9ffd") LEAVE);
+GUEST_CODE(loop_pages_down, "mov $0x9004, %esp\n mov $7, %ecx\n 1: push %ecx\n mov 4(%esp), %eax\n cmp %eax, 0x8ffc(,%ecx,4)\n"
+                            " dec %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(loop_into_code, COPY("0x9000", "0xfffb") LEAVE);
+GUEST_CODE(loop_evicts, COPY("0x9000", "0x1009000") LEAVE);
+GUEST_CODE(loop_many, "mov $5, %ecx\n mov $0x8ff8, %ebx\n mov $0x9ff4, %edx\n mov $0xaff0, %esi\n 1: mov (%ebx), %eax\n"
+                      " add %eax, (%edx)\n mov %edx, (%esi)\n add %ecx, 4(%esi)\n push 4(%ebx)\n incl 4(%edx)\n pop 8(%ebx)\n"
+                      " add $4, %ebx\n add $4, %edx\n add $4, %esi\n dec %ecx\n jnz 1b\n" LEAVE);
 /* Helpers that leave, and divisions. */
 GUEST_CODE(helpers, "mov $3, %ecx\n 1: sti\n cli\n cld\n lodsb\n std\n stosb\n push %ds\n pop %ds\n in $0x20, %eax\n dec %ecx\n"
                     " jnz 1b\n rdtsc\n" LEAVE);
@@ -61,6 +72,15 @@ Test(compiled, loops)
     COMPARE(loop_rotate_carry);
     COMPARE(loop_overwritten);
     COMPARE(loop_smc);
+}
+
+Test(compiled, loop_pages)
+{
+    COMPARE(loop_pages);
+    COMPARE(loop_pages_down);
+    COMPARE(loop_into_code);
+    COMPARE(loop_evicts);
+    COMPARE(loop_many);
 }
 
 Test(compiled, helpers)
