@@ -186,7 +186,8 @@ static bool create_vcpu(struct machine *m, struct err *e)
         .digest_ctx = m, .progress = on_progress, .progress_ctx = m, .tick_limit = o->tick_limit,
     };
     m->vcpu = vcpu_create(&cfg);
-    return m->vcpu ? true : err_set(e, "no host memory for the vCPU");
+    return m->vcpu ? true : err_set(e, "no host memory for the vCPU and its translator; -translator cache=SIZE makes it smaller, mode=interp needs "
+                                         "none");
 }
 
 static uint64_t image_hash(const struct image *img)

@@ -128,6 +128,11 @@ refuses '/nonexistent/s' -kernel good -serial unix:/nonexistent/s
 refuses 'tcp' -kernel good -serial tcp:127.0.0.1:1
 refuses 'tcp' -kernel good -serial tcp:127.0.0.1:notaport
 
+refuses 'interp.eager.background' -kernel good -translator mode=hot
+refuses 'threads.*0..64' -kernel good -translator threads=65
+refuses 'cache.*64K..1G' -kernel good -translator cache=1K
+refuses 'chain.*on.off' -kernel good -translator chain=maybe
+
 # --- the host runs out of something ---
 refuses_limited() { # pattern limit argument...
     local pattern=$1 limit=$2 out status
@@ -137,6 +142,7 @@ refuses_limited() { # pattern limit argument...
     check_refusal "ulimit -v $limit: tandem $*" "$pattern" "$status" "$(cat stderr)" "$out"
 }
 refuses_limited '-m: ' 2000000 -kernel good -m 3G
+refuses_limited 'translator cache=SIZE' 500000 -kernel good -m 8 -translator cache=1G
 # A full disk shows at the end, behind the line that says how the run ended.
 fails_at_end() { # pattern argument...
     local pattern=$1 status

@@ -10,7 +10,7 @@ passed=0 failed=0
 run_guest() { # name shift mode extra-options...
     local name=$1 shift=$2 mode=$3 out status
     shift 3
-    out=$(timeout 120 "$tandem" -kernel "$build/tests/guests/$name.elf" -append "shift=$shift" -m 16 \
+    out=$(timeout 300 "$tandem" -kernel "$build/tests/guests/$name.elf" -append "shift=$shift" -m 16 \
         -icount "shift=$shift,sleep=off" -devthread "mode=$mode" -display none -serial stdio \
         -device isa-debug-exit,iobase=0xf4,iosize=4 "$@" 2>&1 </dev/null)
     status=$?

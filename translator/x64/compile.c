@@ -25,7 +25,7 @@ _Static_assert(offsetof(struct guest_state, slot) == 0, "mem_slot");
 _Static_assert(sizeof(((struct guest_state *)0)->slot) == X64_STATE_BIAS, "slots below the bias");
 _Static_assert(sizeof(((struct guest_state *)0)->budget) == 8, "budget is subtracted as 64 bits");
 _Static_assert(sizeof(((struct guest_state *)0)->cpl) == 1 && sizeof(((struct segment *)0)->access) == 2, "SEGADDR");
-_Static_assert((int)X64_EXIT_RAISE <= (int)X64_KIND_MASK, "exit word");
+_Static_assert((int)X64_EXIT_PAGE2 <= (int)X64_KIND_MASK, "exit word");
 _Static_assert(X64_EXIT_CHAIN1 == X64_EXIT_CHAIN0 + 1, "chain exits are numbered by slot");
 
 /* What one thread needs to compile. */
