@@ -541,11 +541,13 @@ static void emit_double_shift(struct compile *c, const struct ir_op *op, bool ri
     unsigned dst = reg_dst(c, op->dst);
     x_mov(&c->b, SZ32, SCRATCH1, a);
     x_shift_double(&c->b, right, SCRATCH1, b, (int)n);
-    if (op_wants_flags(op))
+    if (op_wants_flags(op)) {
         old = operand_value(c, CC_A_VALUE, a, dst);
+        x_store_imm(&c->b, SZ32, mem_slot(IR_CC_B), n); /* not an immediate: a SHL done again would not have this result */
+    }
     move(c, dst, SCRATCH1);
     if (op_wants_flags(op)) /* SHLD's flags are SHL's */
-        flags_set(c, CC_OP(CC_KIND_SHL, SZ32), old, cc_is_imm(n), result_value(c, dst));
+        flags_set(c, CC_OP(CC_KIND_SHL, SZ32), old, cc_in_slot(), result_value(c, dst));
 }
 
 void emit_SHLD(struct compile *c, const struct ir_op *op) { emit_double_shift(c, op, false); }

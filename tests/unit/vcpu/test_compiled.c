@@ -38,6 +38,9 @@ GUEST_CODE(helpers, "mov $3, %ecx\n 1: sti\n cli\n cld\n lodsb\n std\n stosb\n p
 GUEST_CODE(repeated, "cld\n mov $5, %ecx\n mov $0x9000, %edi\n rep stosb\n mov $3, %ecx\n mov $0x9000, %esi\n rep movsl\n" LEAVE);
 GUEST_CODE(divide, "mov $1000, %eax\n cmp $3, %eax\n mov $7, %ecx\n div %ecx\n cltd\n idiv %ecx\n mov $-9, %eax\n cltd\n"
                    " idivl %ecx\n mov $1, %edx\n mov $5, %ecx\n idivl %ecx\n sbb %ebx, %ebx\n" LEAVE);
+/* CF is that of a shift of the destination, ZF that of a result into which other bits came. */
+GUEST_CODE(double_shift, "xor %eax, %eax\n mov $0x80000001, %ebx\n shld $17, %ebx, %eax\n seta %cl\n setbe %ch\n"
+                         " mov $1, %eax\n shld $31, %ebx, %eax\n setbe %dl\n seta %dh\n shld $1, %ebx, %eax\n adc %ecx, %edx\n" LEAVE);
 
 static uint64_t run(const uint8_t *code, const uint8_t *end, uint64_t ticks, enum translator_mode mode)
 {
@@ -88,4 +91,5 @@ Test(compiled, helpers)
     COMPARE(helpers);
     COMPARE(repeated);
     COMPARE(divide);
+    COMPARE(double_shift);
 }
