@@ -246,8 +246,7 @@ void emit_JCC(struct compile *c, const struct ir_op *op)
         emit_loop_branch(c, op, flags_cond(c, op->aux));
         return;
     }
-    flags_flush(c);
-    emit_branch(c, op, flags_cond(c, op->aux));
+    emit_branch(c, op, flags_cond_flush(c, op->aux));
 }
 
 void emit_JNZ(struct compile *c, const struct ir_op *op)

@@ -369,6 +369,16 @@ unsigned flags_cond(struct compile *c, unsigned cond)
     return CC_NE;
 }
 
+/* Stores leave host flags alone; a result that is not computed yet sets those that are wanted. */
+unsigned flags_cond_flush(struct compile *c, unsigned cond)
+{
+    if (c->cc.v[CC_R_VALUE].where == CC_DERIVED)
+        flags_flush(c);
+    unsigned host = flags_cond(c, cond);
+    flags_flush(c);
+    return host;
+}
+
 /* SCRATCH1 = carry, by the stub. */
 static void call_carry(struct compile *c)
 {
@@ -394,6 +404,7 @@ void flags_carry(struct compile *c)
     x_unary(&c->b, UN_NEG, SZ32, SCRATCH1); /* CF = (it was not 0) */
 }
 
+/* Slot B = carry of the comparison, or of TEST and its like: none; as the kind in its slot says. */
 static void far_carry(struct compile *c, const struct far_code *f)
 {
     uint8_t *other = jump_unless_compare(c);
@@ -403,6 +414,11 @@ static void far_carry(struct compile *c, const struct far_code *f)
     x_store(&c->b, SZ32, mem_cc(CC_B_VALUE), SCRATCH1);
     x_jmp_to(&c->b, f->back);
     x_patch_here(&c->b, other);
+    x_alu_mem_imm(&c->b, ALU_CMP, SZ32, mem_slot(IR_CC_OP), CC_OP(CC_KIND_LOGIC, SZ32));
+    uint8_t *neither = x_jcc(&c->b, CC_NE);
+    x_store_imm(&c->b, SZ32, mem_cc(CC_B_VALUE), 0);
+    x_jmp_to(&c->b, f->back);
+    x_patch_here(&c->b, neither);
     x_call_to(&c->b, c->x->stubs.carry);
     x_store(&c->b, SZ32, mem_cc(CC_B_VALUE), SCRATCH1);
     x_jmp_to(&c->b, f->back);

@@ -42,6 +42,8 @@ bool flags_same(const struct cc_state *x, const struct cc_state *y);
 void flags_flush_far(struct compile *c, const struct cc_state *cc);
 /* Host condition that says whether guest condition `cond` holds. Uses SCRATCH1, SCRATCH2. */
 unsigned flags_cond(struct compile *c, unsigned cond);
+/* The same, and then all flags are in their slots. */
+unsigned flags_cond_flush(struct compile *c, unsigned cond);
 /* Host CF = guest CF. Uses SCRATCH1, SCRATCH2. */
 void flags_carry(struct compile *c);
 /* CF as 0 or 1, to be the B of INC and DEC. */
