@@ -3,8 +3,6 @@
 
 #include "cli/optvalue.h"
 #include "clockcore/ticks.h"
-#include "syncq/pool.h"
-#include "translator/x64/x64.h"
 #include "vcpu/ram.h"
 #include "vcpu/vcpu.h"
 
@@ -153,7 +151,7 @@ static bool set_translator_hot(void *target, const char *value, struct err *e)
 static bool set_translator_threads(void *target, const char *value, struct err *e)
 {
     uint64_t v;
-    bool ok = value_number(value, 0, POOL_WORKERS_MAX, &v);
+    bool ok = value_number(value, 0, VCPU_TRANSLATORS_MAX, &v);
     ((struct options *)target)->translator_threads = ok ? (int)v : -1;
     return ok;
 }
@@ -161,7 +159,7 @@ static bool set_translator_threads(void *target, const char *value, struct err *
 static bool set_code_cache(void *target, const char *value, struct err *e)
 {
     uint64_t *bytes = &((struct options *)target)->code_cache_bytes;
-    return value_size(value, 1, bytes) && *bytes >= X64_CACHE_BYTES_MIN && *bytes <= X64_CACHE_BYTES_MAX;
+    return value_size(value, 1, bytes) && *bytes >= VCPU_CODE_CACHE_MIN && *bytes <= VCPU_CODE_CACHE_MAX;
 }
 
 static bool set_chain(void *target, const char *value, struct err *e)

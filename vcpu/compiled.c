@@ -69,7 +69,6 @@ static const struct x64_env env = {
 _Static_assert(offsetof(struct vcpu, g) == 0, "a state pointer is a struct vcpu pointer");
 _Static_assert(offsetof(struct guest_state, slot) == 0, "and a pointer to the slots");
 _Static_assert(sizeof(((struct vcpu *)0)->tb) == 8 && sizeof(((struct vcpu *)0)->fetch_host) == 8, "stored as 64 bits");
-_Static_assert(X64_JUMP_BITS == JUMP_CACHE_BITS, "one size of jump cache");
 
 /* --- life --- */
 

@@ -17,6 +17,9 @@ enum { JOBS_MAX = 256 };
 /* Entries until a block whose code is being made, or could not be asked for, asks again. */
 #define HOT_AGAIN 16
 
+_Static_assert(VCPU_TRANSLATORS_MAX <= POOL_WORKERS_MAX, "as many as the pool takes");
+_Static_assert(VCPU_CODE_CACHE_MIN >= X64_CACHE_BYTES_MIN && VCPU_CODE_CACHE_MAX <= X64_CACHE_BYTES_MAX, "as x64_create takes");
+
 struct compile_job {
     struct pool_job job; /* first */
     struct compile_job *next_free;

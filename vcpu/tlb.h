@@ -68,13 +68,6 @@ static inline bool fetch_page_hits(struct vcpu *v, uint32_t lin_addr)
     return true;
 }
 
-/* By physical page: what several address spaces have at one linear address does not collide. An entry is at its index or
- * in the other place of that pair, where a newer one put it. */
-static inline unsigned jump_index(uint32_t lin_addr, uint32_t phys_page)
-{
-    return (lin_addr ^ (phys_page >> PAGE_BITS) * X64_JUMP_MIX) & ((1u << JUMP_CACHE_BITS) - 1);
-}
-
 /* The block in one of the two places that key may be in, or NULL. It may be invalid, or of another code segment. */
 static inline struct tb *jump_get(const struct vcpu *v, unsigned index, uint64_t key, uint32_t phys_page)
 {
@@ -84,12 +77,6 @@ static inline struct tb *jump_get(const struct vcpu *v, unsigned index, uint64_t
             return j->tb;
     }
     return NULL;
-}
-
-/* Bit 63 keeps the key of a mode 0 block from being that of an empty entry. */
-static inline uint64_t jump_key(uint32_t lin_addr, uint32_t mode)
-{
-    return UINT64_C(1) << 63 | (uint64_t)mode << 32 | lin_addr;
 }
 
 #endif

@@ -35,6 +35,10 @@ enum translator_mode {
 /* What of each block goes to the log (QEMU's -d items). */
 enum { VCPU_LOG_IN_ASM = 1 << 0, VCPU_LOG_OP = 1 << 1, VCPU_LOG_OUT_ASM = 1 << 2 };
 
+#define VCPU_CODE_CACHE_MIN (UINT64_C(64) << 10) /* bytes */
+#define VCPU_CODE_CACHE_MAX (UINT64_C(1) << 30)
+#define VCPU_TRANSLATORS_MAX 64
+
 struct vcpu_config {
     struct ram *ram;
     struct link *link;
@@ -45,9 +49,9 @@ struct vcpu_config {
     bool single_tb;        /* test: every TB has one instruction */
     enum translator_mode translator;
     unsigned hot;          /* interpreted entries before a block counts as hot; 0: the default */
-    unsigned translator_threads; /* 0: hot blocks are compiled by the vCPU's thread */
+    unsigned translator_threads; /* 0..VCPU_TRANSLATORS_MAX; 0: hot blocks are compiled by the vCPU's thread */
     int translator_not_on_cpu;   /* host CPU that workers stay off; PLACE_ANY: none */
-    size_t code_cache_bytes;     /* X64_CACHE_BYTES_MIN..MAX (x64.h); 0: the default */
+    size_t code_cache_bytes;     /* VCPU_CODE_CACHE_MIN..MAX; 0: the default */
     uint64_t translator_jitter;  /* test: seed of random delays of workers; 0: none */
     bool no_chain;         /* test: blocks are never linked to one another */
     uint64_t digest_every; /* ticks between digest points; 0: none */

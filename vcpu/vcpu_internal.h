@@ -54,8 +54,7 @@ enum { TLB_VALID = 1, TLB_WRITABLE = 2, /* page tables allow writes and D is set
        TLB_LISTED_GLOBAL = 64 /* in tlb_global */ };
 enum { TLB_DATA, TLB_FETCH = 2, TLB_COUNT = 4 }; /* + 1: user */
 
-#define JUMP_CACHE_BITS 12
-/* key 0: empty (tlb.h: jump_key); single blocks are not here. The hit must still match in cs base and limit,
+/* Placed and keyed as struct x64_jump (x64.h). key 0: empty; single blocks are not here. The hit must still match in cs base and limit,
  * be valid, and its page be mapped where it was. */
 struct jump_entry { uint64_t key; struct tb *tb; };
 
@@ -92,7 +91,7 @@ struct vcpu {
     uint16_t tlb_local[TLB_COUNT * TLB_ENTRIES];  /* all entries that are not global, by number, and some others */
     uint16_t tlb_global[TLB_COUNT * TLB_ENTRIES]; /* all global ones, and some others */
     struct spaces *spaces;
-    struct jump_entry jump[1u << JUMP_CACHE_BITS];
+    struct jump_entry jump[1u << X64_JUMP_BITS];
     struct tbcache *tbs;
     uint64_t tb_flushes;           /* bumped when blocks' memory is reused: older struct tb pointers are void */
     struct x64 *native;            /* compiled code; NULL: interpreter only */

@@ -152,8 +152,10 @@ bool x64_code_keep(struct x64_code *code)
 {
     size_t refs = code->nrefs * sizeof *code->refs;
     uint8_t *kept = malloc(refs + code->nbytes);
-    if (!kept)
+    if (!kept) {
+        *code = (struct x64_code){0}; /* the compiler's memory is not the code's to free */
         return false;
+    }
     memcpy(kept, code->refs, refs);
     memcpy(kept + refs, code->bytes, code->nbytes);
     code->refs = (const uint32_t *)(const void *)kept;

@@ -170,24 +170,18 @@ static uint8_t *emit_store_stub(struct x64_buf *b, const struct x64_env *env, un
     return start;
 }
 
-/* function(state, SCRATCH1, SCRATCH2) */
-static uint8_t *emit_call_stub(struct x64_buf *b, uintptr_t function)
+/* function(state, SCRATCH1, SCRATCH2), ended by end_call or end_mmu_call. */
+static uint8_t *emit_stub(struct x64_buf *b, uintptr_t function, void (*end)(struct x64_buf *b, uintptr_t function))
 {
     uint8_t *start = begin_call(b);
     x_mov(b, SZ32, RSI, SCRATCH1);
     x_mov(b, SZ32, RDX, SCRATCH2);
-    end_call(b, function);
+    end(b, function);
     return start;
 }
 
-static uint8_t *emit_mmu_stub(struct x64_buf *b, uintptr_t function)
-{
-    uint8_t *start = begin_call(b);
-    x_mov(b, SZ32, RSI, SCRATCH1);
-    x_mov(b, SZ32, RDX, SCRATCH2);
-    end_mmu_call(b, function);
-    return start;
-}
+static uint8_t *emit_call_stub(struct x64_buf *b, uintptr_t function) { return emit_stub(b, function, end_call); }
+static uint8_t *emit_mmu_stub(struct x64_buf *b, uintptr_t function) { return emit_stub(b, function, end_mmu_call); }
 
 /* The guest's FPU to the host's; host SF: refused. */
 static uint8_t *emit_fpu_enter_stub(struct x64_buf *b, uintptr_t function)

@@ -58,6 +58,7 @@ static inline unsigned x64_jump_index(uint32_t lin_addr, uint32_t phys_page)
 {
     return (lin_addr ^ (phys_page >> 12) * X64_JUMP_MIX) & ((1u << X64_JUMP_BITS) - 1);
 }
+/* Bit 63 keeps the key of a mode 0 block from being that of an empty entry. */
 static inline uint64_t x64_jump_key(uint32_t lin_addr, uint32_t mode)
 {
     return UINT64_C(1) << 63 | (uint64_t)mode << 32 | lin_addr;
@@ -117,7 +118,7 @@ struct x64_code {
 /* Reads of the block only what never changes (not valid, cold, native, links). The result lies in the compiler's
  * memory until the next call. */
 void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *out);
-/* Moves the result to memory of its own; false: there is none. */
+/* Moves the result to memory of its own; false: there is none, and the code is empty. */
 bool x64_code_keep(struct x64_code *code);
 void x64_code_free(struct x64_code *code);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "golden.h"
+#include "random_code.h"
 #include "translator/disas.h"
 #include "translator/x64/disas.h"
 
@@ -61,6 +62,15 @@ static struct x64 *back_end(void)
     return x;
 }
 
+static struct x64_compiler *compiler(void)
+{
+    static struct x64_compiler *z;
+    if (!z)
+        z = x64_compiler_create(back_end());
+    cr_assert_not_null(z);
+    return z;
+}
+
 /* The compiler's input; blocks are 64-byte aligned (x64.h). */
 static struct tb *make_block(const struct translate_out *t, uint32_t mode)
 {
@@ -91,12 +101,9 @@ static void print_code(FILE *out, uint32_t mode, const uint8_t *bytes, unsigned 
         fputc('\n', out);
     }
     struct tb *tb = make_block(&t, mode);
-    static struct x64_compiler *compiler;
     struct x64_code code;
-    if (!compiler)
-        compiler = x64_compiler_create(back_end());
     x64_reset(back_end());
-    x64_compile(compiler, tb, &code);
+    x64_compile(compiler(), tb, &code);
     cr_assert(x64_has_room(back_end(), &code));
     x64_install(back_end(), tb, &code);
     x64_disas(out, back_end(), tb, X64_DISAS_LABELS);
@@ -104,3 +111,37 @@ static void print_code(FILE *out, uint32_t mode, const uint8_t *bytes, unsigned 
 }
 
 Test(codegen, listings) { golden_check("codegen", print_code); }
+
+/* Whatever the guest's bytes are, the block's code keeps to the compiler's bounds: registers, far code, bytes. */
+static void compile_random(uint64_t *state, uint32_t mode)
+{
+    static struct translate_out t;
+    uint8_t bytes[256];
+    struct x64_code code;
+    random_code(state, bytes, sizeof bytes);
+    const bool code32 = mode & TB_MODE_CODE32;
+    const struct translate_request req = {.eip = GOLDEN_EIP, .cs_limit = code32 ? 0xffffffff : 0xffff, .mode = mode, .code = bytes,
+                                          .code_bytes = sizeof bytes, .insns_max = TB_INSNS_MAX};
+    cr_assert_eq(translate_block(&req, &t), TRANSLATE_OK);
+    struct tb *tb = make_block(&t, mode);
+    memcpy(tb->insn_offset, t.insn_offset, sizeof tb->insn_offset);
+    for (unsigned in_c = 0; in_c < 2; in_c++) {
+        tb->fpu_in_c = (uint8_t)in_c;
+        x64_compile(compiler(), tb, &code);
+        cr_assert_gt(code.nbytes, 0);
+    }
+    free(tb);
+}
+
+Test(codegen, any_bytes_compile, .timeout = 120)
+{
+    static const uint32_t modes[] = {
+        TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_PE | TB_MODE_CPL0,
+        TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_PE | TB_MODE_USER,
+        TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_PE | TB_MODE_CPL0, TB_MODE_PE | TB_MODE_CPL0, TB_MODE_CPL0,
+        TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_PE | TB_MODE_CPL0 | TB_MODE_SINGLE};
+    uint64_t state = 20;
+    const uint64_t n = test_scale(60000);
+    for (uint64_t i = 0; i < n; i++)
+        compile_random(&state, modes[i % (sizeof modes / sizeof modes[0])]);
+}
