@@ -305,13 +305,27 @@ static bool group_align(struct page_group *g, const struct ir_op *op, int32_t mo
     return true;
 }
 
-/* Takes the access in, if the group stays small. */
+static int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
+static int32_t greatest(int32_t a, int32_t b) { return a > b ? a : b; }
+
+/* May the moved base have passed 0 or 2^32, though the group's first one and all that is accessed have not? */
+static bool may_wrap(int32_t moved, int32_t disp)
+{
+    return (moved < 0 && disp > 0) || (moved > 0 && disp < 0);
+}
+
+/* Takes the access in, if the group stays small. The host adds the displacement to a base modulo 2^32: if that may wrap, the
+ * place that the base points to must lie in the page, too. */
 static bool group_extend(struct page_group *g, const struct ir_op *op, int32_t moved)
 {
+    int32_t disp = (int32_t)access_disp(op), at = moved + disp, end = at + (int32_t)access_bytes(op);
     if (!group_align(g, op, moved))
         return false;
-    int32_t at = moved + (int32_t)access_disp(op), end = at + (int32_t)access_bytes(op);
-    int32_t low = at < g->low ? at : g->low, high = end > g->high ? end : g->high;
+    if (may_wrap(moved, disp)) {
+        at = least(at, moved);
+        end = greatest(end, moved + 1);
+    }
+    int32_t low = least(at, g->low), high = greatest(end, g->high);
     if (high - low > GROUP_BYTES_MAX)
         return false;
     g->low = low;

@@ -32,6 +32,9 @@ GUEST_CODE(loop_evicts, COPY("0x9000", "0x1009000") LEAVE);
 GUEST_CODE(loop_many, "mov $5, %ecx\n mov $0x8ff8, %ebx\n mov $0x9ff4, %edx\n mov $0xaff0, %esi\n 1: mov (%ebx), %eax\n"
                       " add %eax, (%edx)\n mov %edx, (%esi)\n add %ecx, 4(%esi)\n push 4(%ebx)\n incl 4(%edx)\n pop 8(%ebx)\n"
                       " add $4, %ebx\n add $4, %edx\n add $4, %esi\n dec %ecx\n jnz 1b\n" LEAVE);
+/* The base passes 0 between two accesses to one page. */
+GUEST_CODE(group_wraps_down, "mov $3, %ecx\n 1: xor %eax, %eax\n mov %ecx, (%eax)\n sub $8, %eax\n add %ecx, 12(%eax)\n dec %ecx\n"
+                             " jnz 1b\n" LEAVE);
 /* Helpers that leave, and divisions. */
 GUEST_CODE(helpers, "mov $3, %ecx\n 1: sti\n cli\n cld\n lodsb\n std\n stosb\n push %ds\n pop %ds\n in $0x20, %eax\n dec %ecx\n"
                     " jnz 1b\n rdtsc\n" LEAVE);
@@ -84,6 +87,7 @@ Test(compiled, loop_pages)
     COMPARE(loop_into_code);
     COMPARE(loop_evicts);
     COMPARE(loop_many);
+    COMPARE(group_wraps_down);
 }
 
 Test(compiled, helpers)
