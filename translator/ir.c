@@ -111,9 +111,9 @@ bool ir_kills_cc(const struct ir_op *op)
     return (op->flags & IRF_FLAGS) && is_kind(op, 'F') && !ir_reads_cc(op);
 }
 
-bool ir_observes_cc(const struct ir_op *op)
+bool ir_observes_cc(const struct ir_op *op, bool faults)
 {
-    return ir_reads_cc(op) || is_kind(op, 'M') || is_kind(op, 'X') || is_kind(op, 'E');
+    return ir_reads_cc(op) || (faults && is_kind(op, 'M')) || is_kind(op, 'X') || is_kind(op, 'E');
 }
 
 /* --- printer --- */

@@ -58,8 +58,8 @@ int ir_cc_after(int cc, const struct ir_op *op);
 /* Does the op read the CC slots (its F result aside)? Does it replace them whatever its operands are? */
 bool ir_reads_cc(const struct ir_op *op);
 bool ir_kills_cc(const struct ir_op *op);
-/* Can the flags before the op be seen at it? (Contract 3.) */
-bool ir_observes_cc(const struct ir_op *op);
+/* Can the flags before the op be seen at it? (Contract 3.) `faults`: may an access fault? */
+bool ir_observes_cc(const struct ir_op *op, bool faults);
 
 /* Fills op->handler of every op; the last step of translate_block. The numbering is ir_handlers.h's. */
 void ir_finalize(struct ir_op *ops, unsigned nops);

@@ -12,7 +12,7 @@ static bool has_no_effect(const struct ir_op *op)
     return is_kind(op, 'F') && !(op->flags & IRF_FLAGS) && op->dst == IR_NONE && op->op != IR_MUL && op->op != IR_IMUL;
 }
 
-static void strip_dead_flags(struct ir_op *ops, unsigned nops)
+static void drop_dead_flags(struct ir_op *ops, unsigned nops, bool faults)
 {
     bool live = true;
     for (unsigned i = nops; i-- > 0;) {
@@ -20,15 +20,15 @@ static void strip_dead_flags(struct ir_op *ops, unsigned nops)
             ops[i].flags &= (uint8_t)~IRF_FLAGS;
         else if (ir_kills_cc(&ops[i]))
             live = false;
-        if (ir_observes_cc(&ops[i]))
+        if (ir_observes_cc(&ops[i], faults))
             live = true;
     }
 }
 
-unsigned opt_flags(struct ir_op *ops, unsigned nops)
+unsigned opt_flags(struct ir_op *ops, unsigned nops, bool faults)
 {
     unsigned kept = 0;
-    strip_dead_flags(ops, nops);
+    drop_dead_flags(ops, nops, faults);
     for (unsigned i = 0; i < nops; i++)
         if (!has_no_effect(&ops[i]))
             ops[kept++] = ops[i];

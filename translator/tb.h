@@ -44,7 +44,7 @@ struct tb_native {
     struct tb *to[2];          /* where this block's slots are linked to; NULL: not */
     uint32_t jump[2], exit[2]; /* the slot's jump and its way out; 0: the slot cannot be linked */
     uint32_t loop;             /* where slot 1 continues in this same block, flags in registers; 0: at code */
-    uint32_t loop_jump, loop_exit, loop_next; /* the same jump at the end of that copy; where it is linked to */
+    uint32_t loop_jump, loop_exit, loop_next; /* the same jump at the end of that copy, where it is linked to; 0: a strip */
     uint32_t phys[2];          /* the physical page that the slot's check expects; 0: same page, no check */
 };
 

@@ -137,7 +137,7 @@ static void finish(struct builder *b, unsigned offset)
         emit_jmp(b, b->req->eip + offset);
     out->insn_offset[out->ninsns] = (uint16_t)offset;
     out->bytes = offset;
-    out->nops = opt_flags(out->ops, out->nops);
+    out->nops = opt_flags(out->ops, out->nops, true);
     ir_finalize(out->ops, out->nops);
 }
 

@@ -10,3 +10,9 @@ void emit_account_again(struct compile *c)
     x_alu_mem_imm(&c->b, ALU_SUB, SZ64, mem_budget(), 0);
     x_patch_here(&c->b, x_jcc(&c->b, CC_S));
 }
+
+void emit_account_again_in(struct compile *c, unsigned reg)
+{
+    x_alu_imm(&c->b, ALU_SUB, SZ64, reg, 0);
+    x_patch_here(&c->b, x_jcc(&c->b, CC_S));
+}

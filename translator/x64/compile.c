@@ -10,6 +10,7 @@
 #include "translator/x64/flags.h"
 #include "translator/x64/mem.h"
 #include "translator/x64/ops.h"
+#include "translator/x64/strip.h"
 #include "translator/x64/stubs.h"
 
 /* An op without an emitter does not link. */
@@ -182,10 +183,35 @@ static void emit_far(struct compile *c)
 
 static void emit_ops(struct compile *c)
 {
-    for (unsigned i = 0; i < c->tb->nops; i++) {
+    for (unsigned i = 0; i < c->nops; i++) {
         reg_begin_op(c, i);
         emitters[c->op->op](c, c->op);
     }
+}
+
+/* The block's second copy as a strip, where that can be. */
+static bool emit_strip(struct compile *c)
+{
+    uint8_t *at = c->b.at;
+    uint32_t nrefs = c->b.refs->n;
+    unsigned nfar = c->nfar;
+    uint16_t reserved = c->reserved;
+    if (!strip_possible(c))
+        return false;
+    c->out->loop = (uint32_t)(at - c->b.start);
+    c->loop.strip = true;
+    emit_strip_begin(c);
+    emit_ops(c);
+    c->loop.strip = false; /* the far code to come is the first copy's */
+    c->ops = c->tb->ops;
+    c->nops = c->tb->nops;
+    c->reserved = reserved;
+    if (c->loop.strip_fits)
+        return true;
+    c->b.at = at;
+    c->b.refs->n = nrefs;
+    c->nfar = nfar;
+    return false;
 }
 
 void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *out)
@@ -195,6 +221,8 @@ void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *o
     z->refs.n = 0;
     c->b = (struct x64_buf){.at = z->code, .start = z->code, .refs = &z->refs};
     c->tb = tb;
+    c->ops = tb->ops;
+    c->nops = tb->nops;
     c->out = out;
     c->nfar = 0;
     c->stored = false;
@@ -207,8 +235,10 @@ void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *o
     flags_begin(c);
     emit_entry(c);
     emit_ops(c);
-    if (emit_loop_begin(c))
+    if (c->loop.wanted && !emit_strip(c)) {
+        emit_loop_begin(c);
         emit_ops(c);
+    }
     emit_far(c);
     out->nbytes = (uint32_t)(c->b.at - c->b.start);
     out->nrefs = z->refs.n;

@@ -14,6 +14,7 @@
 #include "translator/x64/fpu.h"
 #include "translator/x64/mem.h"
 #include "translator/x64/ops.h"
+#include "translator/x64/strip.h"
 
 /* From the block's start; never 0: every block begins with its entry. */
 static uint32_t place_of(const struct compile *c, const uint8_t *at)
@@ -63,12 +64,17 @@ static void emit_page2_check(struct compile *c)
     c->out->enter = place_of(c, c->b.at);
 }
 
+void emit_account(struct compile *c, void (*limit)(struct compile *c, const struct far_code *f))
+{
+    emit_account_again(c);
+    x_alu_mem_imm(&c->b, ALU_SUB, SZ64, mem_budget(), c->tb->ninsns);
+    far_add(c, limit, x_jcc(&c->b, CC_S));
+}
+
 void emit_entry(struct compile *c)
 {
     emit_page2_check(c);
-    emit_account_again(c);
-    x_alu_mem_imm(&c->b, ALU_SUB, SZ64, mem_budget(), c->tb->ninsns);
-    far_add(c, far_limit, x_jcc(&c->b, CC_S));
+    emit_account(c, far_limit);
 }
 
 /* --- chain slots --- */
@@ -162,8 +168,6 @@ static void emit_branch(struct compile *c, const struct ir_op *op, unsigned cond
 
 /* --- loops --- */
 
-enum { LOOP_OPS_MAX = 64 };
-
 /* Is the branch's target the block itself, and worth a second copy? */
 static bool is_loop(const struct compile *c, const struct ir_op *op)
 {
@@ -214,18 +218,18 @@ static void emit_loop_copy(struct compile *c, unsigned cond)
 
 static void emit_loop_branch(struct compile *c, const struct ir_op *op, unsigned cond)
 {
-    if (c->loop.copying)
+    if (c->loop.strip)
+        c->loop.strip_fits = emit_strip_branch(c, cond);
+    else if (c->loop.copying)
         emit_loop_copy(c, cond);
-    else if (!flags_in_slots(&c->cc))
+    else if (!flags_in_slots(&c->cc) || strip_possible(c))
         emit_loop_first(c, op, cond);
     else
         emit_branch(c, op, cond);
 }
 
-bool emit_loop_begin(struct compile *c)
+void emit_loop_begin(struct compile *c)
 {
-    if (!c->loop.wanted)
-        return false;
     c->out->loop = place_of(c, c->b.at);
     c->loop.copying = true;
     mem_begin(c);
@@ -236,7 +240,6 @@ bool emit_loop_begin(struct compile *c)
     c->b.flags_for = 0;
     reg_begin(c);
     emit_entry(c);
-    return true;
 }
 
 void emit_JCC(struct compile *c, const struct ir_op *op)
@@ -394,6 +397,7 @@ void emit_in_c(struct compile *c, const struct ir_op *op)
     reg_store_guest(&c->b);
     emit_call_c(c, op, (uintptr_t)x64_eval);
     reg_load_guest(&c->b);
+    emit_strip_restore(c);
     if (op_wants_flags(op))
         flags_unknown(c);
 }

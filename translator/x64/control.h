@@ -9,13 +9,17 @@
 #define X64_PHYS_UNLINKED 0x7fffffffu
 
 void emit_entry(struct compile *c);
+/* Takes an iteration's ticks from the budget; `limit` is the far code for when there are not as many. */
+void emit_account(struct compile *c, void (*limit)(struct compile *c, const struct far_code *f));
 /* link.c: nothing continues in tb any more, and it continues nowhere. */
 void x64_unlink(struct x64 *x, struct tb *tb);
-void emit_account_again(struct compile *c); /* account_once.c or account_twice.c, as Meson chose */
+/* account_once.c or account_twice.c, as Meson chose; _in: ticks that are in a register. */
+void emit_account_again(struct compile *c);
+void emit_account_again_in(struct compile *c, unsigned reg);
 /* SCRATCH2 = address of the indirect jump's entry for the linear address in SCRATCH1 and the physical page in phys. */
 void emit_jump_entry(struct x64_buf *b, const struct x64_env *env, unsigned phys);
-/* Behind the block's ops: must they be emitted once more (control.c)? Then everything is as its second copy finds it. */
-bool emit_loop_begin(struct compile *c);
+/* Before the block's ops are emitted once more (control.c): everything is as that copy finds it. */
+void emit_loop_begin(struct compile *c);
 /* Guest registers to their slots, then the helper: its result is in EAX, caller-saved registers are lost. */
 void emit_helper_call(struct compile *c, const struct ir_op *op);
 /* HELPER DIV and IDIV (divide.c). */

@@ -25,7 +25,7 @@ void x64_link(struct x64 *x, struct tb *from, unsigned slot, struct tb *to)
         return;
     patch_phys(x, from, slot, to->phys_addr & ~X64_PAGE_MASK);
     patch_site(x, n->jump[slot], loops ? n->loop : to->native.place);
-    if (loops)
+    if (loops && n->loop_jump)
         patch_site(x, n->loop_jump, n->loop_next ? n->loop_next : to->native.place);
     n->to[slot] = to;
     n->in_next[slot] = to->native.in;
@@ -35,7 +35,7 @@ void x64_link(struct x64 *x, struct tb *from, unsigned slot, struct tb *to)
 static void slot_unlink(struct x64 *x, struct tb *from, unsigned slot)
 {
     patch_site(x, from->native.jump[slot], from->native.exit[slot]);
-    if (slot == 1 && from->native.loop)
+    if (slot == 1 && from->native.loop_jump)
         patch_site(x, from->native.loop_jump, from->native.loop_exit);
     patch_phys(x, from, slot, X64_PHYS_UNLINKED);
     from->native.to[slot] = NULL;

@@ -11,37 +11,14 @@
  * the check is then that the page is the same. Entering the copy and slow paths forget all pages. */
 #include "translator/x64/mem.h"
 
-#include <string.h>
-
 #include "clockcore/check.h"
 #include "translator/x64/flags.h"
 #include "translator/x64/fpu.h"
+#include "translator/x64/group.h"
 #include "translator/x64/ops.h"
 
-enum { PAGE_SHIFT = 12, PAGE_SIZE = 1 << PAGE_SHIFT, ENTRY_SHIFT = 5, ALIGN = 16 };
+enum { ENTRY_SHIFT = 5, GROUP_ACCESSES_MIN = 2 };
 _Static_assert(1 << ENTRY_SHIFT == X64_TLB_ENTRY_BYTES, "emit_tlb_index");
-
-/* --- what an op accesses --- */
-
-static uint32_t access_disp(const struct ir_op *op)
-{
-    return op->op == IR_HELPER ? op->disp : op->imm;
-}
-
-static unsigned access_bytes(const struct ir_op *op)
-{
-    return op->op == IR_HELPER ? fpu_operand_bytes(op) : 1u << op->size;
-}
-
-static bool access_is_aligned(const struct ir_op *op)
-{
-    return op->op == IR_HELPER && fpu_operand_align(op) != 1;
-}
-
-static bool access_writes(const struct ir_op *op)
-{
-    return op->op == IR_HELPER ? fpu_operand_written(op) : op->op != IR_LD;
-}
 
 /* --- leaving --- */
 
@@ -69,7 +46,7 @@ void emit_fault_far(struct compile *c, const struct far_code *f)
 void emit_tlb_index(struct x64_buf *b, const struct x64_env *env, unsigned reg)
 {
     x_mov(b, SZ32, reg, SCRATCH1);
-    x_shift_imm(b, SH_SHR, SZ32, reg, PAGE_SHIFT - ENTRY_SHIFT);
+    x_shift_imm(b, SH_SHR, SZ32, reg, PAGE_BITS - ENTRY_SHIFT);
     x_alu_imm(b, ALU_AND, SZ32, reg, ((1u << env->tlb_bits) - 1) << ENTRY_SHIFT);
 }
 
@@ -120,17 +97,17 @@ static unsigned address_src(struct compile *c, const struct ir_op *op)
 /* Is the entry known, and whether the operand fits its page, too? */
 static bool is_constant(const struct ir_op *op, unsigned a)
 {
-    uint32_t disp = access_disp(op), offset = disp % PAGE_SIZE;
-    return a == NO_REG && offset <= PAGE_SIZE - access_bytes(op) && !(access_is_aligned(op) && disp % ALIGN);
+    uint32_t disp = access_disp(op), offset = disp % PAGE_BYTES;
+    return a == NO_REG && offset <= PAGE_BYTES - access_bytes(op) && !(access_is_aligned(op) && disp % ALIGN);
 }
 
 /* emit_lookup for an address that is the displacement. */
 static struct host_mem emit_constant_lookup(struct compile *c, const struct ir_op *op, uint32_t tag, uint8_t **miss)
 {
     const struct x64_env *env = &c->x->env;
-    uint32_t disp = access_disp(op), index = disp >> PAGE_SHIFT & ((1u << env->tlb_bits) - 1);
+    uint32_t disp = access_disp(op), index = disp >> PAGE_BITS & ((1u << env->tlb_bits) - 1);
     uint32_t entry = tlb_of(c) + (index << ENTRY_SHIFT);
-    x_mov_imm(&c->b, SCRATCH1, disp & ~(PAGE_SIZE - 1u));
+    x_mov_imm(&c->b, SCRATCH1, disp & ~(PAGE_BYTES - 1u));
     x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_state(entry + tag));
     miss[0] = x_jcc(&c->b, CC_NE);
     x_load(&c->b, SZ64, SCRATCH2, mem_state(entry + env->addend));
@@ -149,7 +126,7 @@ static struct host_mem emit_lookup(struct compile *c, const struct ir_op *op, un
     emit_lookup_address(c, op, a);
     emit_tlb_index(&c->b, env, SCRATCH2);
     x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_tlb(tlb_of(c), tag, SCRATCH2));
-    x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, PAGE_SIZE - access_bytes(op));
+    x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, PAGE_BYTES - access_bytes(op));
     miss[0] = x_jcc(&c->b, CC_A);
     if (access_is_aligned(op)) {
         x_test_imm(&c->b, SZ8, SCRATCH1, ALIGN - 1);
@@ -168,7 +145,9 @@ static unsigned place_reg(const struct compile *c, unsigned place)
 {
     if (place == 0)
         return HOST_PAGE;
-    return place == 1 && c->reserved ? HOST_PAGE2 : NO_REG;
+    if (place > 1)
+        return NO_REG;
+    return c->loop.strip ? c->loop.strip_page2 : c->reserved ? HOST_PAGE2 : NO_REG;
 }
 
 static struct host_mem mem_place(unsigned place, unsigned field)
@@ -247,197 +226,10 @@ static void far_segment(struct compile *c, const struct far_code *f)
 
 /* --- groups --- */
 
-enum { GROUP_BYTES_MAX = 512, GROUP_ACCESSES_MIN = 2 };
-
-static bool is_access(const struct compile *c, const struct ir_op *op)
-{
-    return op->op == IR_LD || op->op == IR_LDRW || op->op == IR_ST ||
-           (op->op == IR_HELPER && fpu_is_mem(op) && fpu_is_inline(c, op));
-}
-
-static bool is_c_helper(const struct compile *c, const struct ir_op *op)
-{
-    return op->op == IR_HELPER && !fpu_is_inline(c, op);
-}
-
-static bool writes_slot(const struct ir_op *op, unsigned slot)
-{
-    const char *uses = ir_op_uses[op->op];
-    if (op->op == IR_HELPER) /* one that is inline */
-        return fpu_writes_slot(op, slot);
-    return (strchr(uses, 'd') && op->dst == slot) || (strchr(uses, 'X') && op->aux == slot);
-}
-
-static bool constant_of(const struct ir_op *op, int32_t *by)
-{
-    bool imm = op->flags & IRF_IMM;
-    switch (op->op) {
-    case IR_ADD: *by = (int32_t)op->imm; return imm;
-    case IR_SUB: *by = (int32_t)(0u - op->imm); return imm;
-    case IR_LEA: *by = (int32_t)op->imm; return op->b == IR_ZERO;
-    case IR_INC: *by = 1; return true;
-    case IR_DEC: *by = -1; return true;
-    default: return false;
-    }
-}
-
-/* base = base + constant? */
-static bool moves_by_constant(const struct ir_op *op, unsigned base, int32_t *by)
-{
-    return constant_of(op, by) && (op->size == SZ32 || op->op == IR_LEA) && op->a == base;
-}
-
-static bool is_near(int32_t v)
-{
-    return v > -0x10000 && v < 0x10000;
-}
-
-/* Accesses that must be aligned share a check, too. */
-static bool group_align(struct page_group *g, const struct ir_op *op, int32_t moved)
-{
-    uint8_t at = (uint32_t)(moved + (int32_t)access_disp(op)) & 15;
-    if (!access_is_aligned(op))
-        return true;
-    if (g->aligned && g->align_at != at)
-        return false;
-    g->aligned = true;
-    g->align_at = at;
-    return true;
-}
-
-static int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
-static int32_t greatest(int32_t a, int32_t b) { return a > b ? a : b; }
-
-/* May the moved base have passed 0 or 2^32, though the group's first one and all that is accessed have not? */
-static bool may_wrap(int32_t moved, int32_t disp)
-{
-    return (moved < 0 && disp > 0) || (moved > 0 && disp < 0);
-}
-
-/* Takes the access in, if the group stays small. The host adds the displacement to a base modulo 2^32: if that may wrap, the
- * place that the base points to must lie in the page, too. */
-static bool group_extend(struct page_group *g, const struct ir_op *op, int32_t moved)
-{
-    int32_t disp = (int32_t)access_disp(op), at = moved + disp, end = at + (int32_t)access_bytes(op);
-    if (!group_align(g, op, moved))
-        return false;
-    if (may_wrap(moved, disp)) {
-        at = least(at, moved);
-        end = greatest(end, moved + 1);
-    }
-    int32_t low = least(at, g->low), high = greatest(end, g->high);
-    if (high - low > GROUP_BYTES_MAX)
-        return false;
-    g->low = low;
-    g->high = high;
-    g->writes |= access_writes(op);
-    return true;
-}
-
-/* The group of accesses that begins with this one; returns how many. */
-static unsigned group_find(const struct compile *c, unsigned first, struct page_group *out)
-{
-    const struct ir_op *ops = c->tb->ops;
-    int32_t disp = (int32_t)access_disp(&ops[first]);
-    struct page_group g = {.active = true, .base = ops[first].a, .first = (uint16_t)first, .low = disp, .high = disp};
-    unsigned accesses = 0;
-    int32_t moved = 0, by;
-    for (unsigned i = first; i < c->tb->nops && !is_c_helper(c, &ops[i]); i++) {
-        if (is_access(c, &ops[i]) && ops[i].a == g.base && is_near((int32_t)access_disp(&ops[i]))) {
-            if (!group_extend(&g, &ops[i], moved))
-                break;
-            g.last = (uint16_t)i;
-            accesses++;
-        }
-        if (!writes_slot(&ops[i], g.base))
-            continue;
-        if (!moves_by_constant(&ops[i], g.base, &by) || !is_near(by) || !is_near(moved + by))
-            break;
-        moved += by;
-    }
-    *out = g;
-    return accesses;
-}
-
-/* --- groups of loops --- */
-
-enum { STEP_MAX = 256, STEP_DEPTH = 3, NO_STEP = -1 };
-
-static int step_of(const struct compile *c, unsigned slot, unsigned before, unsigned depth);
-
-static int sum_step(int a, int b)
-{
-    return a < 0 || b < 0 || a + b > STEP_MAX ? NO_STEP : a + b;
-}
-
-static int step_of_result(const struct compile *c, unsigned index, unsigned depth)
-{
-    const struct ir_op *op = &c->tb->ops[index];
-    if (op->op != IR_LEA || depth == 0)
-        return NO_STEP;
-    int a = step_of(c, op->a, index, depth - 1), b = step_of(c, op->b, index, depth - 1);
-    return sum_step(a, b < 0 ? b : b << op->aux);
-}
-
-/* Temporaries do not live from one iteration to the next: the last op that wrote it counts. */
-static int step_of_temp(const struct compile *c, unsigned slot, unsigned before, unsigned depth)
-{
-    for (unsigned i = before; i-- > 0;)
-        if (writes_slot(&c->tb->ops[i], slot))
-            return step_of_result(c, i, depth);
-    return NO_STEP;
-}
-
-static int step_of_guest(const struct compile *c, unsigned slot, unsigned depth)
-{
-    int step = 0, results = 0;
-    int32_t by;
-    for (unsigned i = 0; i < c->tb->nops && step >= 0; i++) {
-        const struct ir_op *op = &c->tb->ops[i];
-        if (!writes_slot(op, slot))
-            continue;
-        if (moves_by_constant(op, slot, &by))
-            step = is_near(by) ? sum_step(step, by < 0 ? -by : by) : NO_STEP;
-        else if (results++ == 0)
-            step = sum_step(step, step_of_result(c, i, depth));
-        else
-            step = NO_STEP;
-    }
-    return step;
-}
-
-/* By how much the slot moves in an iteration, at most; NO_STEP: more, or who knows. Only a guess of what pays. */
-static int step_of(const struct compile *c, unsigned slot, unsigned before, unsigned depth)
-{
-    if (slot == IR_ZERO)
-        return 0;
-    return slot >= IR_T0 ? step_of_temp(c, slot, before, depth) : step_of_guest(c, slot, depth);
-}
-
-static bool may_loop(const struct compile *c)
-{
-    const struct ir_op *last = &c->tb->ops[c->tb->nops - 1];
-    return (last->op == IR_JCC || last->op == IR_JNZ) && last->imm == c->tb->lin_addr - c->tb->cs_base;
-}
-
-/* Helpers may fill the TLB. */
-static bool calls_c(const struct compile *c)
-{
-    for (unsigned i = 0; i < c->tb->nops; i++)
-        if (is_c_helper(c, &c->tb->ops[i]))
-            return true;
-    return false;
-}
-
-static bool is_steady(const struct compile *c, const struct page_group *g)
-{
-    return may_loop(c) && !calls_c(c) && step_of(c, g->base, g->first, STEP_DEPTH) >= 0;
-}
-
 /* Is the group's page to be kept? The first copy counts how many the second may keep. */
 static bool loop_keeps(struct compile *c, const struct page_group *g)
 {
-    if (!is_steady(c, g))
+    if (!group_is_steady(c, g))
         return false;
     if (c->loop.copying)
         return c->loop.kept < c->loop.pages && ++c->loop.kept;
@@ -504,7 +296,7 @@ static struct page_group *group_begin(struct compile *c, unsigned i)
 /* The group that the access is in, or NULL. Starts one where it pays. */
 static struct page_group *group_for(struct compile *c, const struct ir_op *op)
 {
-    unsigned i = (unsigned)(op - c->tb->ops);
+    unsigned i = (unsigned)(op - c->ops);
     if (op->a == IR_ZERO || !is_near((int32_t)access_disp(op)))
         return NULL;
     struct page_group *g = group_of(c, op->a, i);
@@ -517,7 +309,7 @@ static struct page_group *group_for(struct compile *c, const struct ir_op *op)
  * the group lies in the page, aligned. */
 static void emit_group_fits(struct compile *c, const struct page_group *g, uint8_t **miss)
 {
-    x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, (uint32_t)(PAGE_SIZE - (g->high - g->low)));
+    x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, (uint32_t)(PAGE_BYTES - (g->high - g->low)));
     miss[0] = x_jcc(&c->b, CC_A);
     if (!g->aligned)
         return;
@@ -526,13 +318,10 @@ static void emit_group_fits(struct compile *c, const struct page_group *g, uint8
     miss[1] = x_jcc(&c->b, CC_NE);
 }
 
-/* The place's addend = that of the page that holds all of the group; the jumps stored in miss[0] and [1]: there is none. The
- * register returned holds the addend. */
-static unsigned emit_group_check(struct compile *c, const struct page_group *g, unsigned a, uint8_t **miss)
+unsigned emit_group_lookup(struct compile *c, const struct page_group *g, uint8_t **miss)
 {
     const struct x64_env *env = &c->x->env;
     unsigned reg = place_reg(c, g->place);
-    x_lea(&c->b, SZ64, SCRATCH1, mem_at(a, g->low));
     emit_tlb_index(&c->b, env, SCRATCH2);
     x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_tlb(tlb_of(c), g->writes ? env->tag_w : env->tag_r, SCRATCH2));
     emit_group_fits(c, g, miss);
@@ -541,6 +330,14 @@ static unsigned emit_group_check(struct compile *c, const struct page_group *g, 
         return reg;
     x_store(&c->b, SZ64, mem_place(g->place, PLACE_ADDEND), SCRATCH2);
     return SCRATCH2;
+}
+
+/* The place's addend = that of the page that holds all of the group; the jumps stored in miss[0] and [1]: there is none. The
+ * register returned holds the addend. */
+static unsigned emit_group_check(struct compile *c, const struct page_group *g, unsigned a, uint8_t **miss)
+{
+    x_lea(&c->b, SZ64, SCRATCH1, mem_at(a, g->low));
+    return emit_group_lookup(c, g, miss);
 }
 
 /* The same where the last iteration's page may do. */
@@ -631,7 +428,7 @@ static void far_page_miss(struct compile *c, const struct far_code *f)
     uint8_t *miss[2] = {NULL, NULL};
     emit_group_check(c, g, f->slot, miss);
     x_lea(&c->b, SZ64, SCRATCH1, mem_at(f->slot, g->low));
-    x_alu_imm(&c->b, ALU_AND, SZ64, SCRATCH1, ~(uint32_t)(PAGE_SIZE - 1));
+    x_alu_imm(&c->b, ALU_AND, SZ64, SCRATCH1, ~(uint32_t)(PAGE_BYTES - 1));
     x_store(&c->b, SZ64, mem_place(g->place, PLACE_PAGE), SCRATCH1);
     x_jmp_to(&c->b, f->hit);
     for (unsigned i = 0; i < 2; i++)
@@ -654,7 +451,11 @@ static void emit_grouped_access(struct compile *c, const struct far_code *f, con
 {
     struct far_code *far;
     unsigned addend;
-    if (c->op - c->tb->ops != g->first) {
+    if (c->loop.strip) {
+        emit_access(c, f, mem_indexed(place_addend(c, g->place), f->slot, 0, (int32_t)access_disp(f->op)));
+        return;
+    }
+    if (c->op - c->ops != g->first) {
         far = far_grouped(c, far_single_access, f, g);
         addend = place_addend(c, g->place);
         far->from[0] = emit_group_test(c, addend);

@@ -20,6 +20,9 @@ void emit_tlb_index(struct x64_buf *b, const struct x64_env *env, unsigned reg);
 struct host_mem mem_tlb(uint32_t table, uint32_t field, unsigned index_reg);
 /* Before a copy of the block: no page is known. */
 void mem_begin(struct compile *c);
+/* The place's addend = that of the page which holds all of the group, whose lowest byte is at SCRATCH1; the jumps stored in
+ * miss[0] and [1]: there is none. The register returned holds the addend. */
+unsigned emit_group_lookup(struct compile *c, const struct page_group *g, uint8_t **miss);
 /* What entering a loop's second copy takes: its pages are forgotten. */
 void mem_begin_loop(struct compile *c);
 

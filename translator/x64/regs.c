@@ -60,8 +60,8 @@ static uint16_t temps_written(const struct ir_op *op)
 static void find_live(struct compile *c)
 {
     uint16_t live = 0;
-    for (unsigned i = c->tb->nops; i-- > 0;) {
-        const struct ir_op *op = &c->tb->ops[i];
+    for (unsigned i = c->nops; i-- > 0;) {
+        const struct ir_op *op = &c->ops[i];
         c->live[i] = live;
         live = (uint16_t)((live & ~temps_written(op)) | temps_read(op));
     }
@@ -70,11 +70,11 @@ static void find_live(struct compile *c)
 static void find_live_flags(struct compile *c)
 {
     bool live = true;
-    for (unsigned i = c->tb->nops; i-- > 0;) {
-        const struct ir_op *op = &c->tb->ops[i];
+    for (unsigned i = c->nops; i-- > 0;) {
+        const struct ir_op *op = &c->ops[i];
         if (ir_kills_cc(op))
             live = false;
-        if (ir_observes_cc(op))
+        if (ir_observes_cc(op, !c->loop.strip))
             live = true;
         c->cc_live[i] = live;
     }
@@ -83,17 +83,35 @@ static void find_live_flags(struct compile *c)
 /* How many registers of the pool the op may hold at once, at most. */
 static unsigned pool_needed(const struct compile *c, unsigned index)
 {
-    const struct ir_op *op = &c->tb->ops[index];
+    const struct ir_op *op = &c->ops[index];
     unsigned temps = c->live[index] | temps_read(op) | temps_written(op);
-    return (unsigned)__builtin_popcount(temps) + (op->a == IR_ZERO) + (op->b == IR_ZERO) + (op->op == IR_HELPER);
+    bool zero_a = uses(op, 'a') && op->a == IR_ZERO, zero_b = uses(op, 'b') && op->b == IR_ZERO;
+    return (unsigned)__builtin_popcount(temps) + zero_a + zero_b + (op->op == IR_HELPER);
 }
 
-static uint16_t find_reserved(const struct compile *c)
+static unsigned find_pool_most(const struct compile *c)
 {
-    for (unsigned i = 0; i < c->tb->nops; i++)
-        if (pool_needed(c, i) >= POOL)
-            return 0;
-    return 1u << HOST_PAGE2;
+    unsigned most = 0;
+    for (unsigned i = 0; i < c->nops; i++)
+        most = pool_needed(c, i) > most ? pool_needed(c, i) : most;
+    return most;
+}
+
+static bool flags_are_in(const struct cc_state *cc, unsigned reg)
+{
+    bool in = cc->rotate.kind != CC_ROTATE_NONE && cc->rotate.reg == reg;
+    for (unsigned which = 0; which < 3; which++)
+        in |= cc->v[which].where == CC_IN_REG && cc->v[which].reg == reg;
+    return in;
+}
+
+bool reg_reserve(struct compile *c, unsigned reg)
+{
+    if (c->pool_most + (unsigned)__builtin_popcount(c->reserved) >= POOL || flags_are_in(&c->cc, reg))
+        return false;
+    c->reserved |= (uint16_t)(1u << reg);
+    c->pinned |= c->reserved;
+    return true;
 }
 
 void reg_begin(struct compile *c)
@@ -102,7 +120,8 @@ void reg_begin(struct compile *c)
     memset(c->reg_temp, NTEMPS, sizeof c->reg_temp);
     find_live(c);
     find_live_flags(c);
-    c->reserved = find_reserved(c);
+    c->pool_most = find_pool_most(c);
+    c->reserved = c->pool_most < POOL ? 1u << HOST_PAGE2 : 0;
     c->pinned = c->reserved;
 }
 
@@ -125,7 +144,7 @@ static void release_dead(struct compile *c, uint16_t live)
 
 void reg_begin_op(struct compile *c, unsigned index)
 {
-    c->op = &c->tb->ops[index];
+    c->op = &c->ops[index];
     c->pinned = c->reserved;
     c->live_after = c->live[index];
     release_dead(c, (uint16_t)(c->live_after | temps_read(c->op)));
@@ -143,7 +162,7 @@ static void spill(struct compile *c, unsigned reg)
 /* Where a search of the pool begins: a function of the block, the op and the seed, so that a build's code repeats. */
 static unsigned pool_first(const struct compile *c)
 {
-    uint32_t at = (uint32_t)(c->op - c->tb->ops) + c->tb->lin_addr;
+    uint32_t at = (uint32_t)(c->op - c->ops) + c->tb->lin_addr;
     return reg_order.seed ? ((at + reg_order.seed) * 0x9e3779b1u >> 16) % POOL : 0;
 }
 

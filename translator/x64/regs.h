@@ -69,6 +69,9 @@ struct fpu_pending {
     const struct ir_op *last, *last_mem;
 };
 
+/* Longer blocks that branch to themselves are emitted once. */
+enum { LOOP_OPS_MAX = 64 };
+
 /* A block that branches to itself (control.c): its second copy, which is entered with the flags as the branch leaves them. */
 struct loop_state {
     bool wanted;        /* a copy is to be made, */
@@ -78,6 +81,10 @@ struct loop_state {
     uint32_t head;      /* where an iteration of the copy begins, behind what entering it takes */
     uint8_t pages;      /* groups whose pages the copy may keep: counted in the first, */
     uint8_t kept;       /* kept so far */
+    bool strip;         /* the copy is a strip (strip.c), */
+    bool strip_fits;    /* whose next iteration finds the flags where it wants them */
+    uint8_t *strip_head; /* where its iteration begins */
+    uint8_t strip_page2; /* register of the second place; NO_REG: the frame */
 };
 
 struct compile;
@@ -118,6 +125,8 @@ struct compile {
     struct x64_buf b;
     const struct x64 *x;
     const struct tb *tb;
+    const struct ir_op *ops;        /* the block's, or strip_ops */
+    unsigned nops;
     struct x64_code *out;
     const struct ir_op *op;         /* being emitted */
     struct cc_state cc;
@@ -129,9 +138,11 @@ struct compile {
     uint16_t live_after;            /* temporaries read after this op */
     struct page_group group[PAGE_PLACES];
     unsigned places_used;           /* bit: place */
+    unsigned pool_most;             /* registers of the pool that an op of the block holds at once */
     uint16_t reserved;              /* pool registers that belong to mem.c in this block */
     struct loop_state loop;
     bool stored;                    /* guest registers are in their slots, not in host registers */
+    struct ir_op strip_ops[LOOP_OPS_MAX];
     unsigned nfar;
     struct far_code far[FAR_MAX];
     uint16_t live[TB_OPS_MAX];      /* temporaries read after the op */
@@ -148,7 +159,7 @@ static inline struct host_mem mem_budget(void) { return mem_state(offsetof(struc
 
 /* Host register of a guest register slot (0..7). */
 unsigned reg_guest(unsigned slot);
-/* Fills c->live and clears the allocation. */
+/* Fills c->live and clears the allocation; reserves R12 where the block does without it. */
 void reg_begin(struct compile *c);
 void reg_begin_op(struct compile *c, unsigned index);
 /* Register that holds the slot's value. */
@@ -157,6 +168,8 @@ unsigned reg_src(struct compile *c, unsigned slot);
 unsigned reg_dst(struct compile *c, unsigned slot);
 /* The same where the op keeps part of the old value. */
 unsigned reg_dst_kept(struct compile *c, unsigned slot);
+/* Takes a register from a pool that the block does not use up: false: it does, or the flags are in it. */
+bool reg_reserve(struct compile *c, unsigned reg);
 /* A pool register for the rest of this op. */
 unsigned reg_scratch(struct compile *c);
 /* Temporaries to their slots, for C code that reads slots. */

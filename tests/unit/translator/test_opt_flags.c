@@ -25,7 +25,7 @@ static struct ir_op end(unsigned insn) { return (struct ir_op){ .op = IR_JMP, .i
 static void expect(struct ir_op *ops, unsigned nops, const char *want)
 {
     char text[2048] = "";
-    listing(text, sizeof text, ops, opt_flags(ops, nops));
+    listing(text, sizeof text, ops, opt_flags(ops, nops, true));
     cr_assert_str_eq(text, want);
 }
 
@@ -138,7 +138,7 @@ Test(opt_flags, random_blocks)
         struct ir_op before[12], after[12];
         random_block(&seed, before, 12);
         memcpy(after, before, sizeof before);
-        lost += check_block(before, after, 12, opt_flags(after, 12));
+        lost += check_block(before, after, 12, opt_flags(after, 12, true));
     }
     cr_assert_gt(lost, 1000);
 }

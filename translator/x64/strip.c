@@ -1,0 +1,285 @@
+/* strip.c - strips: a loop's iterations up to the next page end, without checks of pages.
+ *
+ * In a loop whose pointers all move by constants the number of iterations can be computed that stay in the pages which the
+ * pointers are in now. So the way in looks up one translation for each group of accesses, takes the least of those numbers, and
+ * moves the ticks of so many iterations from the budget to a register. When they are used up, the first copy goes on, which
+ * checks everything; whoever leaves before gives back the rest.
+ *
+ * No op of a strip can leave, fault, fill the TLB or look at the budget, and no slow path is needed. At the limit, a
+ * miss, or an address near 0 or 2^32 (where a base and its displacement might wrap) there is no strip: first copy. */
+#include "translator/x64/strip.h"
+
+#include <string.h>
+
+#include "clockcore/check.h"
+#include "translator/opt_flags.h"
+#include "translator/x64/control.h"
+#include "translator/x64/flags.h"
+#include "translator/x64/group.h"
+#include "translator/x64/mem.h"
+
+/* One shift must do for the division by the stride. An odd stride counts as the next power of two. */
+enum { STRIDE_MAX = 1024, ITERATIONS_MAX = 4096, MARGIN = 0x20000, DEPTH_MAX = 3 };
+/* The second addend gives up its register for the ticks: loads cost less than stores. It gets another where one is free. */
+enum { STRIP_TICKS = HOST_PAGE2, STRIP_PAGE2 = R9 };
+_Static_assert((int64_t)ITERATIONS_MAX * TB_INSNS_MAX < INT32_MAX, "emit_take_ticks");
+
+/* Address of a group's lowest byte when an iteration begins: a + (b << scale) + constant. */
+struct stream {
+    uint8_t a, b, scale; /* guest registers as they are then, or IR_ZERO */
+    uint32_t constant;
+    int32_t stride;      /* bytes an iteration */
+};
+struct strip {
+    unsigned n;
+    struct page_group group[PAGE_PLACES];
+    struct stream stream[PAGE_PLACES];
+};
+
+/* --- may it be one? --- */
+
+/* By how much the ops before `end` move a guest register, if by constants alone. */
+static bool moved_before(const struct compile *c, unsigned slot, unsigned end, int32_t *moved)
+{
+    int32_t by;
+    *moved = 0;
+    for (unsigned i = 0; i < end; i++) {
+        if (!op_writes_slot(&c->ops[i], slot))
+            continue;
+        if (!op_moves_slot(&c->ops[i], slot, &by) || !is_near(by) || !is_near(*moved + by))
+            return false;
+        *moved += by;
+    }
+    return true;
+}
+
+static bool stream_add(const struct compile *c, struct stream *s, unsigned slot, unsigned scale, unsigned at, unsigned depth);
+
+/* A guest register's value from the start of the iteration. */
+static bool stream_add_register(const struct compile *c, struct stream *s, unsigned slot, unsigned scale)
+{
+    int32_t stride;
+    uint8_t *place = scale == 0 && s->a == IR_ZERO ? &s->a : &s->b;
+    if (slot > IR_EDI || scale > 3 || *place != IR_ZERO || !moved_before(c, slot, c->nops, &stride))
+        return false;
+    *place = (uint8_t)slot;
+    s->scale = place == &s->b ? (uint8_t)scale : s->scale;
+    s->stride += stride * (1 << scale);
+    return true;
+}
+
+/* What op `at`, which is no constant move, gave the slot. */
+static bool stream_add_result(const struct compile *c, struct stream *s, unsigned scale, unsigned at, unsigned depth)
+{
+    const struct ir_op *op = &c->ops[at];
+    if (op->op != IR_LEA || depth == 0)
+        return false;
+    s->constant += op->imm << scale;
+    return stream_add(c, s, op->a, scale, at, depth - 1) && stream_add(c, s, op->b, scale + op->aux, at, depth - 1);
+}
+
+/* Adds slot << scale, as op `at` reads it; false: more than a stream can say. */
+static bool stream_add(const struct compile *c, struct stream *s, unsigned slot, unsigned scale, unsigned at, unsigned depth)
+{
+    int32_t by;
+    if (slot == IR_ZERO)
+        return true;
+    for (unsigned i = at; i-- > 0;) {
+        if (!op_writes_slot(&c->ops[i], slot))
+            continue;
+        if (!op_moves_slot(&c->ops[i], slot, &by))
+            return stream_add_result(c, s, scale, i, depth);
+        s->constant += (uint32_t)by << scale;
+    }
+    return stream_add_register(c, s, slot, scale);
+}
+
+static bool stream_of(const struct compile *c, const struct page_group *g, struct stream *s)
+{
+    *s = (struct stream){.a = IR_ZERO, .b = IR_ZERO, .constant = (uint32_t)g->low};
+    return stream_add(c, s, g->base, 0, g->first, DEPTH_MAX) && s->stride >= -STRIDE_MAX && s->stride <= STRIDE_MAX;
+}
+
+/* What neither leaves nor faults, accesses that hit apart. */
+static bool op_stays(const struct ir_op *op)
+{
+    return op->op != IR_HELPER && op->op != IR_SEGADDR && op->op != IR_RAISE;
+}
+
+static bool is_covered(const struct strip *s, const struct ir_op *op, unsigned i)
+{
+    for (unsigned k = 0; k < s->n; k++)
+        if (s->group[k].base == op->a && s->group[k].first <= i && i <= s->group[k].last)
+            return true;
+    return false;
+}
+
+static bool strip_take(const struct compile *c, struct strip *s, unsigned i)
+{
+    const struct ir_op *op = &c->ops[i];
+    if (is_covered(s, op, i))
+        return true;
+    if (s->n == PAGE_PLACES || op->a == IR_ZERO || !is_near((int32_t)access_disp(op)))
+        return false;
+    group_find(c, i, &s->group[s->n]);
+    s->group[s->n].place = (uint8_t)s->n;
+    return stream_of(c, &s->group[s->n], &s->stream[s->n]) && ++s->n;
+}
+
+static bool strip_find(const struct compile *c, struct strip *s)
+{
+    s->n = 0;
+    for (unsigned i = 0; i < c->nops; i++) {
+        const struct ir_op *op = &c->ops[i];
+        if (!op_stays(op) || (op_accesses(c, op) && !strip_take(c, s, i)))
+            return false;
+    }
+    return s->n > 0 && (c->reserved >> STRIP_TICKS & 1);
+}
+
+bool strip_possible(const struct compile *c)
+{
+    struct strip s;
+    return strip_find(c, &s);
+}
+
+/* --- the way in --- */
+
+static unsigned stream_reg(unsigned slot)
+{
+    return slot == IR_ZERO ? NO_REG : reg_guest(slot);
+}
+
+/* SCRATCH1 = where the group's lowest byte is as the strip begins, modulo 2^32. */
+static void emit_stream_address(struct compile *c, const struct stream *s)
+{
+    unsigned a = stream_reg(s->a), b = stream_reg(s->b);
+    if (b != NO_REG)
+        x_lea(&c->b, SZ32, SCRATCH1, mem_indexed(a, b, s->scale, (int32_t)s->constant));
+    else if (a != NO_REG)
+        x_lea(&c->b, SZ32, SCRATCH1, mem_at(a, (int32_t)s->constant));
+    else
+        x_mov_imm(&c->b, SCRATCH1, s->constant);
+}
+
+static uint8_t *emit_near_end_check(struct compile *c)
+{
+    x_lea(&c->b, SZ32, SCRATCH2, mem_at(SCRATCH1, MARGIN));
+    x_alu_imm(&c->b, ALU_CMP, SZ32, SCRATCH2, 2 * MARGIN);
+    return x_jcc(&c->b, CC_B);
+}
+
+static unsigned log2_ceil(uint32_t n)
+{
+    return n <= 1 ? 0 : 32 - (unsigned)__builtin_clz(n - 1);
+}
+
+/* SCRATCH2 = the lesser of itself and the iterations, but one, that stay in the page. */
+static void emit_iterations(struct compile *c, const struct page_group *g, const struct stream *s)
+{
+    unsigned shift = log2_ceil((uint32_t)(s->stride < 0 ? -s->stride : s->stride));
+    if (s->stride == 0)
+        return;
+    emit_stream_address(c, s);
+    x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH1, PAGE_BYTES - 1);
+    if (s->stride > 0) {
+        x_unary(&c->b, UN_NEG, SZ32, SCRATCH1);
+        x_alu_imm(&c->b, ALU_ADD, SZ32, SCRATCH1, (uint32_t)(PAGE_BYTES - (g->high - g->low)));
+    }
+    if (shift)
+        x_shift_imm(&c->b, SH_SHR, SZ32, SCRATCH1, shift);
+    x_alu(&c->b, ALU_CMP, SZ32, SCRATCH2, SCRATCH1);
+    x_cmov(&c->b, CC_A, SCRATCH2, SCRATCH1);
+}
+
+/* STRIP_TICKS = those of SCRATCH2 + 1 iterations, taken from the budget. The jump: it has not as many. */
+static uint8_t *emit_take_ticks(struct compile *c)
+{
+    x_inc(&c->b, SZ32, SCRATCH2);
+    x_imul_imm(&c->b, SZ32, SCRATCH2, SCRATCH2, c->tb->ninsns);
+    x_load(&c->b, SZ64, SCRATCH1, mem_budget());
+    x_alu(&c->b, ALU_SUB, SZ64, SCRATCH1, SCRATCH2);
+    uint8_t *limit = x_jcc(&c->b, CC_S);
+    x_store(&c->b, SZ64, mem_budget(), SCRATCH1);
+    x_mov(&c->b, SZ32, STRIP_TICKS, SCRATCH2);
+    return limit;
+}
+
+static void far_first_copy(struct compile *c, const struct far_code *f)
+{
+    flags_flush_far(c, &f->cc);
+    x_jmp_to(&c->b, c->b.start);
+}
+
+static void emit_lookups(struct compile *c, const struct strip *s)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        struct far_code *f = far_add(c, far_first_copy, NULL);
+        emit_stream_address(c, &s->stream[i]);
+        f->from[2] = emit_near_end_check(c);
+        emit_group_lookup(c, &s->group[i], f->from);
+    }
+    if (s->n > 1 && c->loop.strip_page2 != NO_REG)
+        x_store(&c->b, SZ64, mem_at(RSP, PLACE_BYTES + PLACE_ADDEND), c->loop.strip_page2);
+}
+
+static void emit_way_in(struct compile *c, const struct strip *s)
+{
+    emit_lookups(c, s);
+    x_mov_imm(&c->b, SCRATCH2, ITERATIONS_MAX - 1);
+    for (unsigned i = 0; i < s->n; i++)
+        emit_iterations(c, &s->group[i], &s->stream[i]);
+    far_add(c, far_first_copy, emit_take_ticks(c));
+}
+
+void emit_strip_restore(struct compile *c)
+{
+    if (c->loop.strip && c->loop.strip_page2 != NO_REG)
+        x_load(&c->b, SZ64, c->loop.strip_page2, mem_at(RSP, PLACE_BYTES + PLACE_ADDEND));
+}
+
+/* Before an iteration. */
+static void emit_strip_account(struct compile *c)
+{
+    emit_account_again_in(c, STRIP_TICKS);
+    x_alu_imm(&c->b, ALU_SUB, SZ64, STRIP_TICKS, c->tb->ninsns);
+    far_add(c, far_first_copy, x_jcc(&c->b, CC_S));
+}
+
+/* Accesses that do not fault show no flags. */
+static void take_ops(struct compile *c)
+{
+    memcpy(c->strip_ops, c->ops, c->nops * sizeof *c->ops);
+    c->nops = opt_flags(c->strip_ops, c->nops, false);
+    c->ops = c->strip_ops;
+}
+
+void emit_strip_begin(struct compile *c)
+{
+    struct strip s;
+    take_ops(c);
+    CHECK(strip_find(c, &s));
+    c->cc = c->loop.cc;
+    c->b.flags_for = 0;
+    reg_begin(c);
+    c->loop.strip_page2 = reg_reserve(c, STRIP_PAGE2) ? STRIP_PAGE2 : NO_REG;
+    memcpy(c->group, s.group, sizeof c->group);
+    for (unsigned i = s.n; i < PAGE_PLACES; i++)
+        c->group[i].active = false;
+    emit_way_in(c, &s);
+    c->loop.strip_head = c->b.at;
+    emit_strip_account(c);
+}
+
+/* --- the way out --- */
+
+bool emit_strip_branch(struct compile *c, unsigned cond)
+{
+    bool same = flags_same(&c->cc, &c->loop.cc);
+    x_patch(x_jcc(&c->b, cond), c->loop.strip_head);
+    x_alu_load(&c->b, ALU_ADD, SZ64, STRIP_TICKS, mem_budget());
+    x_store(&c->b, SZ64, mem_budget(), STRIP_TICKS);
+    flags_flush(c);
+    x_jmp_to(&c->b, c->loop.other);
+    return same;
+}
