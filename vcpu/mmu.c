@@ -27,7 +27,7 @@ struct walk {
     uint32_t phys_page;
     uint32_t pde_addr, pte_addr; /* where it came from; ~0u: nowhere */
     bool writable; /* at this privilege, with D already set */
-    bool global;
+    bool global, large;
 };
 
 static bool in_ram(const struct vcpu *v, uint32_t phys_page)
@@ -88,6 +88,7 @@ static bool walk_large(struct vcpu *v, uint32_t lin_addr, struct access_rights w
     w->pde_addr = pde_addr;
     w->pte_addr = ~0u;
     w->global = (pde & PTE_G) && (v->g.cr4 & CR4_PGE);
+    w->large = true;
     return true;
 }
 
@@ -109,6 +110,7 @@ static bool walk_small(struct vcpu *v, uint32_t lin_addr, struct access_rights w
     w->pde_addr = pde_addr;
     w->pte_addr = pte_addr;
     w->global = (pte & PTE_G) && (v->g.cr4 & CR4_PGE);
+    w->large = false;
     return true;
 }
 
@@ -222,7 +224,9 @@ static void tlb_set(struct vcpu *v, struct tlb_entry *e, uint32_t lin_addr, cons
     if (!w->global)
         local_walk(v, w);
     uint32_t tag = PAGE_OF(lin_addr) | TLB_VALID | (w->writable ? TLB_WRITABLE : 0) | (ram ? 0 : TLB_MMIO) |
-                   (w->global ? TLB_GLOBAL : 0);
+                   (w->global ? TLB_GLOBAL : 0) | (w->large ? TLB_LARGE : 0);
+    if (w->large)
+        v->tlb_large[lin_addr >> 27] |= 1u << (lin_addr >> 22 & 31);
     tlb_put(v, e, tag | tlb_list(v, e, w->global), w->phys_page);
     v->stats.tlb_fills++;
 }
@@ -267,6 +271,7 @@ void tlb_flush(struct vcpu *v)
 {
     tlb_flush_local(v);
     tlb_flush_global(v);
+    memset(v->tlb_large, 0, sizeof v->tlb_large);
     v->fetch_tag = TLB_NONE;
     v->stats.tlb_flushes++;
     spaces_forget(v);
@@ -297,8 +302,22 @@ void tlb_restore(struct vcpu *v, unsigned number, uint32_t tag, uint32_t phys_pa
     tlb_put(v, e, (tag & ~(uint32_t)TLB_LISTED_GLOBAL) | tlb_list(v, e, false), phys_page);
 }
 
+static void flush_large(struct vcpu *v, const uint16_t *numbers, unsigned n, uint32_t lin_addr)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct tlb_entry *e = tlb_numbered(v, numbers[i]);
+        if ((e->tag & TLB_LARGE) && (e->tag ^ lin_addr) >> 22 == 0)
+            tlb_clear(e);
+    }
+}
+
+/* SDM 3A 4.10.4.1: all of a 4 MiB page goes. */
 void tlb_flush_page(struct vcpu *v, uint32_t lin_addr)
 {
+    if (v->tlb_large[lin_addr >> 27] >> (lin_addr >> 22 & 31) & 1) {
+        flush_large(v, v->tlb_local, v->tlb_local_count, lin_addr);
+        flush_large(v, v->tlb_global, v->tlb_global_count, lin_addr);
+    }
     for (unsigned which = 0; which < TLB_COUNT; which++) {
         struct tlb_entry *e = tlb_slot(v, which, lin_addr);
         if (tlb_holds(e, lin_addr))

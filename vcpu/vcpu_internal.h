@@ -51,7 +51,7 @@ struct tlb_entry {
 enum { TLB_VALID = 1, TLB_WRITABLE = 2, /* page tables allow writes and D is set */
        TLB_MMIO = 4, TLB_WATCHED = 8, TLB_GLOBAL = 16,
        TLB_LISTED = 32 /* the entry's number is in tlb_local: it may have to go at the next CR3 load */,
-       TLB_LISTED_GLOBAL = 64 /* in tlb_global */ };
+       TLB_LISTED_GLOBAL = 64 /* in tlb_global */, TLB_LARGE = 128 /* of a 4 MiB page */ };
 enum { TLB_DATA, TLB_FETCH = 2, TLB_COUNT = 4 }; /* + 1: user */
 
 /* Placed and keyed as struct x64_jump (x64.h). key 0: empty; single blocks are not here. The hit must still match in cs base and limit,
@@ -60,6 +60,11 @@ struct jump_entry { uint64_t key; struct tb *tb; };
 
 struct tbcache;   /* tbcache.c */
 struct compiling; /* compiling.c */
+
+struct survey {
+    bool on;
+    uint64_t calls, ticks, blocks, accesses;
+};
 
 struct vcpu {
     struct guest_state g;          /* first: helpers and emitted code start from it */
@@ -90,6 +95,7 @@ struct vcpu {
     unsigned tlb_local_count, tlb_global_count;
     uint16_t tlb_local[TLB_COUNT * TLB_ENTRIES];  /* all entries that are not global, by number, and some others */
     uint16_t tlb_global[TLB_COUNT * TLB_ENTRIES]; /* all global ones, and some others */
+    uint32_t tlb_large[32];        /* bit n: since the last full flush there was a 4 MiB page at n << 22 */
     struct spaces *spaces;
     struct jump_entry jump[1u << X64_JUMP_BITS];
     struct tbcache *tbs;
@@ -98,6 +104,7 @@ struct vcpu {
     struct compiling *compiling;   /* how it is made */
     _Alignas(64) struct x64_jump native_jump[1u << X64_JUMP_BITS]; /* indirect jumps of compiled code */
     struct vcpu_stats stats;
+    struct survey survey;
     uint64_t tick_shown;           /* relaxed atomic copy for vcpu_tick_peek */
 };
 
@@ -182,6 +189,8 @@ void tbcache_invalidate(struct vcpu *v, uint32_t phys_addr, uint64_t bytes);
 /* Runs the block and its successors until a boundary that the run loop must look at. On return g->eip is exact and
  * budget counts exactly the retired instructions. */
 void engine_run(struct vcpu *v, struct tb *tb);
+/* Interprets from tb on. The block to go on with in compiled code, or NULL. */
+struct tb *engine_interpret(struct vcpu *v, struct tb *tb);
 /* The interpreter's part of it: until then (NULL), or until a block that has host code (returned, not entered). */
 struct tb *interp_run(struct vcpu *v, struct tb *tb);
 /* What both engines do at the end of a block that is not linked to its successor, and at a fault (interp.c). */
@@ -194,6 +203,10 @@ void raise_op(struct vcpu *v, const struct ir_op *op);
 /* --- compiled code (compiled.c) --- */
 bool compiled_init(struct vcpu *v);
 void compiled_free(struct vcpu *v);
+/* An interpreted stretch that counts (survey.c). survey_run: as engine_run, and counts; survey_block: a compiled block is entered. */
+bool survey_is_due(struct vcpu *v);
+void survey_run(struct vcpu *v, struct tb *tb);
+void survey_block(struct vcpu *v, struct tb *tb);
 void compiled_get_stats(const struct vcpu *v, struct vcpu_stats *out); /* its part */
 /* A new block: when does it count as hot? */
 void compiled_block_built(struct vcpu *v, struct tb *tb);

@@ -110,6 +110,34 @@ Test(mmu, directory_rights_count)
     harness_free(&h);
 }
 
+/* SDM 3A 4.10.4.1: INVLPG drops all of the page that holds the address, of whatever size; and of other pages nothing. */
+static void invlpg_of_large_page(uint32_t flags)
+{
+    uint32_t value;
+    start(P | RW);
+    v->g.cr4 |= CR4_PSE | CR4_PGE;
+    harness_poke32(&h, 0x805000, 1);
+    harness_poke32(&h, 0xc05000, 2);
+    for (unsigned i = 0x100; i < 0x102; i++)
+        harness_poke32(&h, 0x80000 + i * 4, 0x800000 | PS | RW | P | flags);
+    tlb_flush(v);
+    cr_assert(read32(0x40000000, false, &value) && read32(0x40005000, false, &value) && read32(0x40405000, false, &value));
+    for (unsigned i = 0x100; i < 0x102; i++)
+        harness_poke32(&h, 0x80000 + i * 4, 0xc00000 | PS | RW | P | flags);
+    tlb_flush_page(v, 0x403ff000);
+    cr_assert(read32(0x40005000, false, &value));
+    cr_assert_eq(value, 2);
+    cr_assert(read32(0x40405000, false, &value));
+    cr_assert_eq(value, 1);
+    harness_free(&h);
+}
+
+Test(mmu, invlpg_of_large_pages)
+{
+    invlpg_of_large_page(0);
+    invlpg_of_large_page(G);
+}
+
 Test(mmu, large_pages)
 {
     uint32_t value;
