@@ -182,7 +182,7 @@ static bool create_vcpu(struct machine *m, struct err *e)
         .hot = o->hot, .code_cache_bytes = o->code_cache_bytes, .no_chain = !o->chain,
         .translator_threads = o->translator_threads < 0 ? place_spare_cpus(&m->place) : (unsigned)o->translator_threads,
         .translator_not_on_cpu = m->place.vcpu_cpu, .translator_jitter = o->jitter_seed,
-        .log_items = o->log_items, .log_file = m->log_file ? m->log_file : stderr,
+        .survey = o->stats, .log_items = o->log_items, .log_file = m->log_file ? m->log_file : stderr,
         .digest_ctx = m, .progress = on_progress, .progress_ctx = m, .tick_limit = o->tick_limit,
     };
     m->vcpu = vcpu_create(&cfg);

@@ -27,6 +27,14 @@ static double per_million(uint64_t count, uint64_t icount)
     return icount ? (double)count * 1e6 / (double)icount : 0;
 }
 
+/* Misses were counted over the whole run, chances only in a survey. 0: nothing was surveyed. */
+static double hit_percent(uint64_t misses, uint64_t surveyed, const struct vcpu_stats *v)
+{
+    double chances = v->survey_ticks ? (double)surveyed * (double)v->icount / (double)v->survey_ticks : 0;
+    double percent = chances > 0 ? 100 - 100 * (double)misses / chances : 0;
+    return percent > 0 ? percent : 0;
+}
+
 static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
 {
     const struct link_stats *l = &s->link;
@@ -68,6 +76,9 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
         {"vcpu", "native_links", "links between them", UNIT_COUNT, (double)v->native_links},
         {"vcpu", "native_exits", "returns to the run loop", UNIT_COUNT, (double)v->native_exits},
         {"vcpu", "native_exits_per_million", "of 1,000,000 instructions", UNIT_RATE, per_million(v->native_exits, v->icount)},
+        {"vcpu", "chain_hit_percent", "block ends that need none, %", UNIT_RATE, hit_percent(v->native_misses, v->survey_blocks, v)},
+        {"vcpu", "tlb_hit_percent", "accesses that hit the TLB, %", UNIT_RATE, hit_percent(v->native_slow, v->survey_accesses, v)},
+        {"vcpu", "survey_ticks", "surveyed for these, ticks", UNIT_COUNT, (double)v->survey_ticks},
         {"vcpu", "native_evicted", "compiled TBs evicted", UNIT_COUNT, (double)v->native_evicted},
         {"vcpu", "native_discarded", "compiled too late", UNIT_COUNT, (double)v->native_discarded},
         {"vcpu", "native_bytes", "host code bytes made", UNIT_COUNT, (double)v->native_bytes},

@@ -18,11 +18,13 @@
 static int64_t call_load(void *state, uint32_t lin_addr, unsigned bytes, unsigned for_write)
 {
     uint32_t value;
+    ((struct vcpu *)state)->stats.native_slow++;
     return mem_read_slow(state, lin_addr, bytes, for_write, &value) ? (int64_t)value : -1;
 }
 
 static int64_t call_store(void *state, uint32_t lin_addr, unsigned bytes, uint32_t value)
 {
+    ((struct vcpu *)state)->stats.native_slow++;
     return mem_write_slow(state, lin_addr, bytes, value) ? 0 : -1;
 }
 
@@ -92,6 +94,9 @@ void compiled_get_stats(const struct vcpu *v, struct vcpu_stats *out)
     struct x64_stats s = {0};
     if (v->native)
         x64_get_stats(v->native, &s);
+    out->survey_ticks = v->survey.ticks;
+    out->survey_blocks = v->survey.blocks;
+    out->survey_accesses = v->survey.accesses;
     out->native_blocks = s.blocks;
     out->native_bytes = s.host_bytes;
     out->native_evicted = s.evicted;
@@ -251,14 +256,9 @@ static void fpu_to_c(struct vcpu *v, struct tb *tb)
     tb->fpu_in_c = true;
 }
 
-static struct tb *native_run(struct vcpu *v, struct tb *tb)
+static struct tb *native_leave(struct vcpu *v, struct x64_exit e)
 {
-    activity_begin(v->activity, ACTIVITY_EXECUTE);
-    struct x64_exit e = x64_run(v->native, v, tb);
-    activity_begin(v->activity, ACTIVITY_RUN_LOOP);
-    v->stats.native_exits++;
-    CHECK(!v->g.fpu_on_host);
-    tb = (struct tb *)(uintptr_t)(e.tb_kind & ~(uint64_t)X64_KIND_MASK);
+    struct tb *tb = (struct tb *)(uintptr_t)(e.tb_kind & ~(uint64_t)X64_KIND_MASK);
     unsigned kind = e.tb_kind & X64_KIND_MASK;
     switch (kind) {
     case X64_EXIT_CHAIN0:
@@ -286,7 +286,19 @@ static struct tb *native_run(struct vcpu *v, struct tb *tb)
     }
 }
 
-static struct tb *interpret(struct vcpu *v, struct tb *tb)
+static struct tb *native_run(struct vcpu *v, struct tb *tb)
+{
+    activity_begin(v->activity, ACTIVITY_EXECUTE);
+    struct x64_exit e = x64_run(v->native, v, tb);
+    activity_begin(v->activity, ACTIVITY_RUN_LOOP);
+    CHECK(!v->g.fpu_on_host);
+    tb = native_leave(v, e);
+    v->stats.native_exits++;
+    v->stats.native_misses += tb != NULL;
+    return tb;
+}
+
+struct tb *engine_interpret(struct vcpu *v, struct tb *tb)
 {
     activity_begin(v->activity, ACTIVITY_INTERPRET);
     tb = interp_run(v, tb);
@@ -296,6 +308,10 @@ static struct tb *interpret(struct vcpu *v, struct tb *tb)
 
 void engine_run(struct vcpu *v, struct tb *tb)
 {
+    if (survey_is_due(v)) {
+        survey_run(v, tb);
+        return;
+    }
     while (tb)
-        tb = is_compiled(v, tb) ? native_run(v, tb) : interpret(v, tb);
+        tb = is_compiled(v, tb) ? native_run(v, tb) : engine_interpret(v, tb);
 }

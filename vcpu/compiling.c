@@ -175,6 +175,10 @@ bool compiled_block_hot(struct vcpu *v, struct tb *tb)
         return false;
     }
     compiling_collect(v);
+    if (tb->native.code && v->survey.on) {
+        survey_block(v, tb);
+        return false;
+    }
     if (tb->native.code)
         tb->cold = 0;
     else if (v->compiling->pool)

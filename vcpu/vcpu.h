@@ -62,6 +62,7 @@ struct vcpu_config {
     void (*progress)(void *ctx, uint64_t tick);
     void *progress_ctx;
     uint64_t tick_limit;   /* stop at this tick (tests); TICK_NEVER: none */
+    bool survey;           /* count for the hit rates of vcpu_stats (survey.c): host time only */
     unsigned log_items;    /* VCPU_LOG_*; 0: no log */
     FILE *log_file;        /* the caller's; written by the vCPU's thread */
 };
@@ -82,6 +83,8 @@ struct vcpu_stats {
     uint64_t tlb_fills, tlb_flushes, tlb_restored;
     uint64_t exceptions, interrupts;
     uint64_t native_exits, native_links; /* compiled code: returns from it, links made, */
+    uint64_t native_misses, native_slow; /* of the returns, those that went on in another block; its loads and stores that took a slow path */
+    uint64_t survey_ticks, survey_blocks, survey_accesses; /* counted of how many ticks: compiled blocks, their loads and stores */
     uint64_t native_blocks, native_evicted, native_discarded; /* blocks installed, evicted, results that came too late */
     uint64_t native_bytes, native_used_bytes, native_cache_bytes; /* host code made in all; what is there now; the bound */
 };

@@ -132,7 +132,7 @@ static struct vcpu_config vcpu_config(struct harness *h, const struct harness_op
 {
     return (struct vcpu_config){
         .ram = &h->ram, .link = h->link, .bus = &h->bus, .shift = 3, .single_tb = o->single_tb, .translator = o->translator,
-        .digest_every = o->digest_every, .digest = digest, .digest_ctx = h,
+        .digest_every = o->digest_every, .digest = digest, .digest_ctx = h, .survey = o->survey,
         .tick_limit = o->tick_limit ? o->tick_limit : TICK_NEVER,
         .intc = {h, intc_set_line, intc_intr, intc_acknowledge, intc_can_interrupt}};
 }

@@ -41,7 +41,7 @@ struct harness {
 
 struct harness_options {
     uint64_t timer_ticks, quantum_ticks, digest_every, tick_limit; /* 0: none (quantum: 1 million) */
-    bool single_tb;
+    bool single_tb, survey;
     enum translator_mode translator; /* default: interpreted */
 };
 

@@ -96,6 +96,35 @@ static void compare(const char *name, const uint8_t *code, const uint8_t *end)
 }
 #define COMPARE(name) compare(#name, name, name##_end)
 
+/* Two accesses in three instructions; the horizon comes often. */
+GUEST_CODE(endless, "1: add %eax, 0x9000\n inc %eax\n jmp 1b\n");
+
+static struct harness surveyed;
+
+static uint64_t run_endless(bool survey)
+{
+    const struct harness_options o = {.tick_limit = 3000000, .quantum_ticks = 600, .translator = TRANSLATOR_EAGER, .survey = survey};
+    harness_init(&surveyed, &o);
+    harness_load32(&surveyed, endless, endless_end);
+    vcpu_run(surveyed.cpu);
+    return harness_fingerprint(&surveyed);
+}
+
+Test(compiled, survey)
+{
+    struct vcpu_stats s;
+    uint64_t without = run_endless(false);
+    harness_free(&surveyed);
+    cr_assert_eq(run_endless(true), without);
+    vcpu_get_stats(surveyed.cpu, &s);
+    cr_assert_geq(s.survey_ticks, 600);
+    cr_assert_leq(s.survey_ticks, 3000000 / 1024 + 600, "a survey costs little");
+    cr_assert_eq(s.survey_accesses, 2 * s.survey_blocks);
+    /* A block more for each survey: that which does not begin any more, at the limit. */
+    cr_assert_eq(s.survey_blocks * 600, s.survey_ticks / 3 * 600 + s.survey_ticks);
+    harness_free(&surveyed);
+}
+
 Test(compiled, loops)
 {
     COMPARE(loop_compare);
