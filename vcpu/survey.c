@@ -5,11 +5,9 @@
  * a block cannot be seen by the guest, so nor can a survey.
  *
  * Every CALLS_BETWEENth call is a survey, whatever it runs, so that rates are not biased; SHARE bounds the cost. */
-#include <string.h>
-
 #include "vcpu/vcpu_internal.h"
 
-enum { CALLS_BETWEEN = 512, SHARE = 1024 };
+enum { CALLS_BETWEEN = 512, SHARE = 8192 };
 
 bool survey_is_due(struct vcpu *v)
 {
@@ -23,7 +21,7 @@ static unsigned count_accesses(const struct tb *tb)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < tb->nops; i++)
-        n += strchr(ir_op_kinds[tb->ops[i].op], 'M') != NULL;
+        n += tb->ops[i].op == IR_LD || tb->ops[i].op == IR_LDRW || tb->ops[i].op == IR_ST;
     return n;
 }
 

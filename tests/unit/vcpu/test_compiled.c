@@ -118,7 +118,7 @@ Test(compiled, survey)
     cr_assert_eq(run_endless(true), without);
     vcpu_get_stats(surveyed.cpu, &s);
     cr_assert_geq(s.survey_ticks, 600);
-    cr_assert_leq(s.survey_ticks, 3000000 / 1024 + 600, "a survey costs little");
+    cr_assert_leq(s.survey_ticks, 3000000 / 8192 + 600, "a survey costs little");
     cr_assert_eq(s.survey_accesses, 2 * s.survey_blocks);
     /* A block more for each survey: that which does not begin any more, at the limit. */
     cr_assert_eq(s.survey_blocks * 600, s.survey_ticks / 3 * 600 + s.survey_ticks);
