@@ -200,6 +200,7 @@ static bool emit_strip(struct compile *c)
         return false;
     c->out->loop = (uint32_t)(at - c->b.start);
     c->loop.strip = true;
+    c->loop.strip_in_c = false;
     emit_strip_begin(c);
     emit_ops(c);
     c->loop.strip = false; /* the far code to come is the first copy's */

@@ -395,9 +395,9 @@ void emit_in_c(struct compile *c, const struct ir_op *op)
     flags_flush(c);
     reg_spill_temps(c);
     reg_store_guest(&c->b);
+    c->loop.strip_in_c = true;
     emit_call_c(c, op, (uintptr_t)x64_eval);
     reg_load_guest(&c->b);
-    emit_strip_restore(c);
     if (op_wants_flags(op))
         flags_unknown(c);
 }

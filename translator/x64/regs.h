@@ -82,7 +82,8 @@ struct loop_state {
     uint8_t pages;      /* groups whose pages the copy may keep: counted in the first, */
     uint8_t kept;       /* kept so far */
     bool strip;         /* the copy is a strip (strip.c), */
-    bool strip_fits;    /* whose next iteration finds the flags where it wants them */
+    bool strip_fits;    /* and can be used */
+    bool strip_in_c;    /* an op calls C with its address */
     uint8_t *strip_head; /* where its iteration begins */
     uint8_t strip_page2; /* register of the second place; NO_REG: the frame */
 };

@@ -5,8 +5,9 @@
  * moves the ticks of so many iterations from the budget to a register. When they are used up, the first copy goes on, which
  * checks everything; whoever leaves before gives back the rest.
  *
- * No op of a strip can leave, fault, fill the TLB or look at the budget, and no slow path is needed. At the limit, a
- * miss, or an address near 0 or 2^32 (where a base and its displacement might wrap) there is no strip: first copy. */
+ * No op of a strip can leave, fault, fill the TLB or look at the budget, and no slow path is needed; none is done in C, which
+ * reads ops that outlive the compiler. At the limit, a miss, or an address near 0 or 2^32 (where a base and its displacement
+ * might wrap) there is no strip: first copy. */
 #include "translator/x64/strip.h"
 
 #include <string.h>
@@ -219,8 +220,6 @@ static void emit_lookups(struct compile *c, const struct strip *s)
         f->from[2] = emit_near_end_check(c);
         emit_group_lookup(c, &s->group[i], f->from);
     }
-    if (s->n > 1 && c->loop.strip_page2 != NO_REG)
-        x_store(&c->b, SZ64, mem_at(RSP, PLACE_BYTES + PLACE_ADDEND), c->loop.strip_page2);
 }
 
 static void emit_way_in(struct compile *c, const struct strip *s)
@@ -230,12 +229,6 @@ static void emit_way_in(struct compile *c, const struct strip *s)
     for (unsigned i = 0; i < s->n; i++)
         emit_iterations(c, &s->group[i], &s->stream[i]);
     far_add(c, far_first_copy, emit_take_ticks(c));
-}
-
-void emit_strip_restore(struct compile *c)
-{
-    if (c->loop.strip && c->loop.strip_page2 != NO_REG)
-        x_load(&c->b, SZ64, c->loop.strip_page2, mem_at(RSP, PLACE_BYTES + PLACE_ADDEND));
 }
 
 /* Before an iteration. */
@@ -275,11 +268,11 @@ void emit_strip_begin(struct compile *c)
 
 bool emit_strip_branch(struct compile *c, unsigned cond)
 {
-    bool same = flags_same(&c->cc, &c->loop.cc);
+    bool fits = flags_same(&c->cc, &c->loop.cc) && !c->loop.strip_in_c;
     x_patch(x_jcc(&c->b, cond), c->loop.strip_head);
     x_alu_load(&c->b, ALU_ADD, SZ64, STRIP_TICKS, mem_budget());
     x_store(&c->b, SZ64, mem_budget(), STRIP_TICKS);
     flags_flush(c);
     x_jmp_to(&c->b, c->loop.other);
-    return same;
+    return fits;
 }

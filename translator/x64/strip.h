@@ -8,9 +8,8 @@
 bool strip_possible(const struct compile *c);
 /* The way into the strip: c->ops are its ops, c->group its groups, and everything is as its first op finds it. */
 void emit_strip_begin(struct compile *c);
-/* Behind C code: what it does not keep. */
-void emit_strip_restore(struct compile *c);
-/* The branch at its end. false: the flags are not where the strip's next iteration wants them; it cannot be used. */
+/* The branch at its end. false: the strip cannot be used; the flags are not where its next iteration wants them, or an op is done in
+ * C. */
 bool emit_strip_branch(struct compile *c, unsigned cond);
 
 #endif
