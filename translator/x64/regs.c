@@ -32,13 +32,18 @@ static bool uses(const struct ir_op *op, char what)
     return strchr(ir_op_uses[op->op], what) != NULL;
 }
 
+/* The slot, not an immediate in its place. */
+static bool reads_b(const struct ir_op *op)
+{
+    return uses(op, 'b') && (!(op->flags & IRF_IMM) || uses(op, 'x'));
+}
+
 static uint16_t temps_read(const struct ir_op *op)
 {
     uint16_t bits = 0;
-    bool imm_b = (op->flags & IRF_IMM) && !uses(op, 'x');
     if (uses(op, 'a'))
         bits |= temp_bit(op->a);
-    if (uses(op, 'b') && !imm_b)
+    if (reads_b(op))
         bits |= temp_bit(op->b);
     if (uses(op, 'x') && !(op->flags & IRF_IMM))
         bits |= temp_bit(op->aux);
@@ -85,7 +90,7 @@ static unsigned pool_needed(const struct compile *c, unsigned index)
 {
     const struct ir_op *op = &c->ops[index];
     unsigned temps = c->live[index] | temps_read(op) | temps_written(op);
-    bool zero_a = uses(op, 'a') && op->a == IR_ZERO, zero_b = uses(op, 'b') && op->b == IR_ZERO;
+    bool zero_a = uses(op, 'a') && op->a == IR_ZERO, zero_b = reads_b(op) && op->b == IR_ZERO;
     return (unsigned)__builtin_popcount(temps) + zero_a + zero_b + (op->op == IR_HELPER);
 }
 

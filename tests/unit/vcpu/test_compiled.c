@@ -46,8 +46,10 @@ GUEST_CODE(strip_still, "mov $0x109000, %ebx\n movl $14, (%ebx)\n 1: inc %eax\n 
 GUEST_CODE(strip_many, "mov $0x108ff0, %ebx\n mov $0x109ff4, %edx\n mov $0x10aff8, %esi\n mov $0x10b000, %edi\n 1: mov (%ebx), %eax\n"
                        " add %eax, (%edx)\n mov %edx, (%esi)\n add %ecx, (%edi)\n add $4, %ebx\n add $4, %edx\n add $4, %esi\n"
                        " add $2, %edi\n inc %ecx\n cmp $8, %ecx\n jnz 1b\n" LEAVE);
-GUEST_CODE(strip_in_c, "mov $0x108fe8, %esi\n mov $0x109fe8, %edi\n mov $9, %ecx\n 1: rcl %cl, %edx\n add %edx, (%esi)\n mov (%edi), %eax\n"
-                       " setc %al\n mov %al, 1(%edi)\n add $4, %esi\n add $4, %edi\n dec %ecx\n jnz 1b\n" LEAVE);
+/* What is compiled behind the first loop must not become its ops. */
+GUEST_CODE(strip_in_c, "mov $3, %ebp\n 0: mov $0x108fe8, %esi\n mov $0x109fe8, %edi\n mov $9, %ecx\n 1: rcl %cl, %edx\n add %edx, (%esi)\n"
+                       " mov (%edi), %eax\n setc %al\n mov %al, 1(%edi)\n add $4, %esi\n add $4, %edi\n dec %ecx\n jnz 1b\n mov $5, %ecx\n"
+                       " 1: incl (%esi)\n addl $7, 4(%esi)\n add $4, %esi\n inc %edx\n dec %ecx\n jnz 1b\n dec %ebp\n jnz 0b\n" LEAVE);
 GUEST_CODE(strip_at_zero, "mov $64, %eax\n mov $12, %ecx\n 1: add %ecx, 4(%eax)\n sub $8, %eax\n dec %ecx\n jnz 1b\n" LEAVE);
 GUEST_CODE(strip_into_code, "mov $0x10cfe0, %edi\n mov $12, %ecx\n 1: mov %ecx, (%edi)\n add $4, %edi\n dec %ecx\n jnz 1b\n" LEAVE);
 /* The base passes 0 between two accesses to one page. */
