@@ -2,8 +2,8 @@
  *
  * In a loop whose pointers all move by constants the number of iterations can be computed that stay in the pages which the
  * pointers are in now. So the way in looks up one translation for each group of accesses, takes the least of those numbers, and
- * moves the ticks of so many iterations from the budget to a register. When they are used up, the first copy goes on, which
- * checks everything; whoever leaves before gives back the rest.
+ * moves the ticks of so many iterations from the budget to a register. When they are used up the next strip begins, or where
+ * an access crosses a page end the first copy, which checks everything; whoever leaves before gives back the rest.
  *
  * No op of a strip can leave, fault, fill the TLB or look at the budget, and no slow path is needed; none is done in C, which
  * reads ops that outlive the compiler. At the limit, a miss, or an address near 0 or 2^32 (where a base and its displacement
@@ -193,23 +193,35 @@ static void emit_iterations(struct compile *c, const struct page_group *g, const
     x_cmov(&c->b, CC_A, SCRATCH2, SCRATCH1);
 }
 
-/* STRIP_TICKS = those of SCRATCH2 + 1 iterations, taken from the budget. The jump: it has not as many. */
-static uint8_t *emit_take_ticks(struct compile *c)
-{
-    x_inc(&c->b, SZ32, SCRATCH2);
-    x_imul_imm(&c->b, SZ32, SCRATCH2, SCRATCH2, c->tb->ninsns);
-    x_load(&c->b, SZ64, SCRATCH1, mem_budget());
-    x_alu(&c->b, ALU_SUB, SZ64, SCRATCH1, SCRATCH2);
-    uint8_t *limit = x_jcc(&c->b, CC_S);
-    x_store(&c->b, SZ64, mem_budget(), SCRATCH1);
-    x_mov(&c->b, SZ32, STRIP_TICKS, SCRATCH2);
-    return limit;
-}
-
 static void far_first_copy(struct compile *c, const struct far_code *f)
 {
     flags_flush_far(c, &f->cc);
     x_jmp_to(&c->b, c->b.start);
+}
+
+/* Less than ITERATIONS_MAX * TB_INSNS_MAX ticks are left: as many iterations as they are enough for, or one less; or none. */
+static void far_few_ticks(struct compile *c, const struct far_code *f)
+{
+    const uint32_t reciprocal = UINT32_MAX / c->tb->ninsns;
+    x_load(&c->b, SZ64, SCRATCH2, mem_budget());
+    x_imul_imm(&c->b, SZ64, SCRATCH2, SCRATCH2, reciprocal & INT32_MAX); /* signed; short of the truth for 1 and 2 only */
+    x_shift_imm(&c->b, SH_SHR, SZ64, SCRATCH2, 32);
+    x_test(&c->b, SZ32, SCRATCH2, SCRATCH2);
+    x_patch(x_jcc(&c->b, CC_NE), f->back);
+    far_first_copy(c, f);
+}
+
+/* STRIP_TICKS = those of SCRATCH2 + 1 iterations, or of fewer, taken from the budget. */
+static void emit_take_ticks(struct compile *c)
+{
+    x_inc(&c->b, SZ32, SCRATCH2);
+    uint8_t *again = c->b.at;
+    x_imul_imm(&c->b, SZ32, SCRATCH2, SCRATCH2, c->tb->ninsns);
+    x_load(&c->b, SZ64, SCRATCH1, mem_budget());
+    x_alu(&c->b, ALU_SUB, SZ64, SCRATCH1, SCRATCH2);
+    far_add(c, far_few_ticks, x_jcc(&c->b, CC_S))->back = again;
+    x_store(&c->b, SZ64, mem_budget(), SCRATCH1);
+    x_mov(&c->b, SZ32, STRIP_TICKS, SCRATCH2);
 }
 
 static void emit_lookups(struct compile *c, const struct strip *s)
@@ -228,15 +240,15 @@ static void emit_way_in(struct compile *c, const struct strip *s)
     x_mov_imm(&c->b, SCRATCH2, ITERATIONS_MAX - 1);
     for (unsigned i = 0; i < s->n; i++)
         emit_iterations(c, &s->group[i], &s->stream[i]);
-    far_add(c, far_first_copy, emit_take_ticks(c));
+    emit_take_ticks(c);
 }
 
-/* Before an iteration. */
-static void emit_strip_account(struct compile *c)
+/* Before an iteration. Behind the last: the next strip, if all pointers are within a page. */
+static void emit_strip_account(struct compile *c, const uint8_t *way_in)
 {
     emit_account_again_in(c, STRIP_TICKS);
     x_alu_imm(&c->b, ALU_SUB, SZ64, STRIP_TICKS, c->tb->ninsns);
-    far_add(c, far_first_copy, x_jcc(&c->b, CC_S));
+    x_patch(x_jcc(&c->b, CC_S), way_in);
 }
 
 /* Accesses that do not fault show no flags. */
@@ -259,9 +271,10 @@ void emit_strip_begin(struct compile *c)
     memcpy(c->group, s.group, sizeof c->group);
     for (unsigned i = s.n; i < PAGE_PLACES; i++)
         c->group[i].active = false;
+    const uint8_t *way_in = c->b.at;
     emit_way_in(c, &s);
     c->loop.strip_head = c->b.at;
-    emit_strip_account(c);
+    emit_strip_account(c, way_in);
 }
 
 /* --- the way out --- */

@@ -143,7 +143,7 @@ void harness_init(struct harness *h, const struct harness_options *o)
     h->timer_ticks = o->timer_ticks;
     h->timer_next = o->timer_ticks ? o->timer_ticks : TICK_NEVER;
     board_wire(h);
-    CHECK(ram_init(&h->ram, HARNESS_RAM_BYTES) == 0);
+    CHECK(ram_init(&h->ram, o->ram_bytes ? o->ram_bytes : HARNESS_RAM_BYTES) == 0);
     struct link_config lc = {.mode = LINK_INLINE, .ops = &ops, .ctx = h,
                              .quantum_ticks = o->quantum_ticks ? o->quantum_ticks : 1000000};
     h->link = link_create(&lc);
@@ -247,10 +247,14 @@ void harness_paging(struct harness *h, uint32_t flags)
     vcpu_state_changed(h->cpu);
 }
 
+/* FNV-1a by words: each step is a bijection, so that one difference is never lost. */
 static uint64_t mix(uint64_t hash, const uint8_t *p, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ p[i]) * UINT64_C(0x100000001b3);
+    for (size_t i = 0; i < n; i += 8) {
+        uint64_t word = 0;
+        memcpy(&word, p + i, n - i < 8 ? n - i : 8);
+        hash = (hash ^ word) * UINT64_C(0x100000001b3);
+    }
     return hash;
 }
 
