@@ -111,9 +111,15 @@ bool ir_kills_cc(const struct ir_op *op)
     return (op->flags & IRF_FLAGS) && is_kind(op, 'F') && !ir_reads_cc(op);
 }
 
+bool ir_is_sse(const struct ir_op *op)
+{
+    return op->op == IR_HELPER && (op->imm == HELPER_SSE_REG || op->imm == HELPER_SSE_MEM);
+}
+
 bool ir_observes_cc(const struct ir_op *op, bool faults)
 {
-    return ir_reads_cc(op) || (faults && is_kind(op, 'M')) || is_kind(op, 'X') || is_kind(op, 'E');
+    bool by_access = is_kind(op, 'M') || ir_is_sse(op), may_fault = by_access ? faults : is_kind(op, 'X');
+    return ir_reads_cc(op) || may_fault || is_kind(op, 'E');
 }
 
 /* --- printer --- */

@@ -58,7 +58,9 @@ int ir_cc_after(int cc, const struct ir_op *op);
 /* Does the op read the CC slots (its F result aside)? Does it replace them whatever its operands are? */
 bool ir_reads_cc(const struct ir_op *op);
 bool ir_kills_cc(const struct ir_op *op);
-/* Can the flags before the op be seen at it? (Contract 3.) `faults`: may an access fault? */
+/* An MMX, SSE or SSE2 instruction, but for EMMS? */
+bool ir_is_sse(const struct ir_op *op);
+/* Can the flags before the op be seen at it? (Contract 3.) `faults`: may accesses, and SSE instructions, fault? */
 bool ir_observes_cc(const struct ir_op *op, bool faults);
 
 /* Fills op->handler of every op; the last step of translate_block. The numbering is ir_handlers.h's. */

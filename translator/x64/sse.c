@@ -25,6 +25,11 @@ bool sse_is_inline(const struct ir_op *op)
     return !(class & SSE_IS_APPROX) && (class & BOTH_FILES) != BOTH_FILES;
 }
 
+bool sse_is_never_refused(const struct ir_op *op)
+{
+    return sse_is_inline(op) && !(row_of(op)->class & SSE_IS_CSR);
+}
+
 unsigned sse_operand_bytes(const struct ir_op *op) { return row_of(op)->bytes; }
 unsigned sse_operand_align(const struct ir_op *op) { return row_of(op)->align; }
 bool sse_operand_written(const struct ir_op *op) { return sse_row_stores(row_of(op)); }

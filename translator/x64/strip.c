@@ -5,7 +5,7 @@
  * moves the ticks of so many iterations from the budget to a register. When they are used up the next strip begins, or where
  * an access crosses a page end the first copy, which checks everything; whoever leaves before gives back the rest.
  *
- * No op of a strip can leave, fault, fill the TLB or look at the budget, and no slow path is needed; none is done in C, which
+ * No op of a strip can leave, fault, fill the TLB or look at the budget, and no slow path is needed; none calls C, which
  * reads ops that outlive the compiler. At the limit, a miss, or an address near 0 or 2^32 (where a base and its displacement
  * might wrap) there is no strip: first copy. */
 #include "translator/x64/strip.h"
@@ -16,8 +16,10 @@
 #include "translator/opt_flags.h"
 #include "translator/x64/control.h"
 #include "translator/x64/flags.h"
+#include "translator/x64/fpu.h"
 #include "translator/x64/group.h"
 #include "translator/x64/mem.h"
+#include "translator/x64/sse.h"
 
 /* One shift must do for the division by the stride. An odd stride counts as the next power of two. */
 enum { STRIDE_MAX = 1024, ITERATIONS_MAX = 4096, MARGIN = 0x20000, DEPTH_MAX = 3 };
@@ -101,10 +103,12 @@ static bool stream_of(const struct compile *c, const struct page_group *g, struc
     return stream_add(c, s, g->base, 0, g->first, DEPTH_MAX) && s->stride >= -STRIDE_MAX && s->stride <= STRIDE_MAX;
 }
 
-/* What neither leaves nor faults, accesses that hit apart. */
-static bool op_stays(const struct ir_op *op)
+/* What neither leaves nor faults, if its access hits and SSE is on the host. */
+static bool op_stays(const struct compile *c, const struct ir_op *op)
 {
-    return op->op != IR_HELPER && op->op != IR_SEGADDR && op->op != IR_RAISE;
+    if (op->op == IR_HELPER)
+        return ir_is_sse(op) && fpu_is_inline(c, op) && sse_is_never_refused(op);
+    return op->op != IR_SEGADDR && op->op != IR_RAISE;
 }
 
 static bool is_covered(const struct strip *s, const struct ir_op *op, unsigned i)
@@ -122,9 +126,13 @@ static bool strip_take(const struct compile *c, struct strip *s, unsigned i)
         return true;
     if (s->n == PAGE_PLACES || op->a == IR_ZERO || !is_near((int32_t)access_disp(op)))
         return false;
-    group_find(c, i, &s->group[s->n]);
-    s->group[s->n].place = (uint8_t)s->n;
-    return stream_of(c, &s->group[s->n], &s->stream[s->n]) && ++s->n;
+    struct page_group *g = &s->group[s->n];
+    group_find(c, i, g);
+    g->place = (uint8_t)s->n;
+    if (!stream_of(c, g, &s->stream[s->n]) || (g->aligned && s->stream[s->n].stride % ALIGN != 0))
+        return false;
+    s->n++;
+    return true;
 }
 
 static bool strip_find(const struct compile *c, struct strip *s)
@@ -132,7 +140,7 @@ static bool strip_find(const struct compile *c, struct strip *s)
     s->n = 0;
     for (unsigned i = 0; i < c->nops; i++) {
         const struct ir_op *op = &c->ops[i];
-        if (!op_stays(op) || (op_accesses(c, op) && !strip_take(c, s, i)))
+        if (!op_stays(c, op) || (op_accesses(c, op) && !strip_take(c, s, i)))
             return false;
     }
     return s->n > 0 && (c->reserved >> STRIP_TICKS & 1);
@@ -234,8 +242,22 @@ static void emit_lookups(struct compile *c, const struct strip *s)
     }
 }
 
+/* The first copy brings SSE to the host. */
+static void emit_sse_check(struct compile *c)
+{
+    bool any = false;
+    for (unsigned i = 0; i < c->nops; i++)
+        any |= ir_is_sse(&c->ops[i]);
+    c->fpu_on_host = any;
+    if (!any)
+        return;
+    x_alu_mem_imm(&c->b, ALU_CMP, SZ8, mem_state(offsetof(struct guest_state, fpu_on_host)), 0);
+    far_add(c, far_first_copy, x_jcc(&c->b, CC_E));
+}
+
 static void emit_way_in(struct compile *c, const struct strip *s)
 {
+    emit_sse_check(c);
     emit_lookups(c, s);
     x_mov_imm(&c->b, SCRATCH2, ITERATIONS_MAX - 1);
     for (unsigned i = 0; i < s->n; i++)

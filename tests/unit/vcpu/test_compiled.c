@@ -46,6 +46,14 @@ GUEST_CODE(strip_still, "mov $0x109000, %ebx\n movl $14, (%ebx)\n 1: inc %eax\n 
 GUEST_CODE(strip_many, "mov $0x108ff0, %ebx\n mov $0x109ff4, %edx\n mov $0x10aff8, %esi\n mov $0x10b000, %edi\n 1: mov (%ebx), %eax\n"
                        " add %eax, (%edx)\n mov %edx, (%esi)\n add %ecx, (%edi)\n add $4, %ebx\n add $4, %edx\n add $4, %esi\n"
                        " add $2, %edi\n inc %ecx\n cmp $8, %ecx\n jnz 1b\n" LEAVE);
+/* SSE, aligned and not; the last stride breaks the alignment. */
+#define SSE_ON "mov %cr4, %eax\n or $0x200, %eax\n mov %eax, %cr4\n"
+GUEST_CODE(strip_sse, SSE_ON "mov $0x108fc0, %esi\n mov $0x109fe0, %edi\n mov $6, %ecx\n 1: movdqa (%esi), %xmm0\n paddd 16(%esi), %xmm0\n"
+                      " movd %ecx, %xmm1\n pxor %xmm1, %xmm0\n movdqa %xmm0, (%edi)\n movups %xmm1, 4(%esi)\n add $16, %esi\n add $16, %edi\n"
+                      " dec %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(strip_sse_flags, SSE_ON "mov $0x108fe4, %esi\n mov $7, %ecx\n 1: cvtsi2sd %ecx, %xmm0\n addss (%esi), %xmm0\n movss %xmm0, 4(%esi)\n"
+                            " add $4, %esi\n sub $1, %ecx\n comiss %xmm1, %xmm0\n ja 1b\n test %ecx, %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(strip_misaligned, SSE_ON "mov $0x109000, %esi\n mov $9, %ecx\n 1: movaps %xmm0, (%esi)\n add $8, %esi\n dec %ecx\n jnz 1b\n" LEAVE);
 /* What is compiled behind the first loop must not become its ops. */
 GUEST_CODE(strip_in_c, "mov $3, %ebp\n 0: mov $0x108fe8, %esi\n mov $0x109fe8, %edi\n mov $9, %ecx\n 1: rcl %cl, %edx\n add %edx, (%esi)\n"
                        " mov (%edi), %eax\n setc %al\n mov %al, 1(%edi)\n add $4, %esi\n add $4, %edi\n dec %ecx\n jnz 1b\n mov $5, %ecx\n"
@@ -165,6 +173,9 @@ Test(compiled, strips)
     COMPARE_PAGED(strip_still);
     COMPARE_PAGED(strip_many);
     COMPARE_PAGED(strip_in_c);
+    COMPARE_PAGED(strip_sse);
+    COMPARE_PAGED(strip_sse_flags);
+    COMPARE_PAGED(strip_misaligned);
     COMPARE_PAGED(strip_at_zero);
     COMPARE_PAGED(strip_into_code);
 }
