@@ -7,7 +7,8 @@
  * Loops: a successor expects the flags in their slots, which costs stores at each block's end. A small block that branches
  * to itself is emitted twice: the second copy starts with the flags where the branch left them, mostly in registers, so
  * that they are stored only on the ways out (limit, faults, the other successor). The branch at its end leads to its
- * own start if the flags are in the same places there, else to the first copy with the flags stored. */
+ * own start if the flags are in the same places there, else to the first copy with the flags stored. Where all pointers
+ * move by constants, the second copy is a strip (strip.c). */
 #include "translator/x64/control.h"
 
 #include "translator/x64/flags.h"
@@ -64,17 +65,12 @@ static void emit_page2_check(struct compile *c)
     c->out->enter = place_of(c, c->b.at);
 }
 
-void emit_account(struct compile *c, void (*limit)(struct compile *c, const struct far_code *f))
-{
-    emit_account_again(c);
-    x_alu_mem_imm(&c->b, ALU_SUB, SZ64, mem_budget(), c->tb->ninsns);
-    far_add(c, limit, x_jcc(&c->b, CC_S));
-}
-
 void emit_entry(struct compile *c)
 {
     emit_page2_check(c);
-    emit_account(c, far_limit);
+    emit_account_again(c);
+    x_alu_mem_imm(&c->b, ALU_SUB, SZ64, mem_budget(), c->tb->ninsns);
+    far_add(c, far_limit, x_jcc(&c->b, CC_S));
 }
 
 /* --- chain slots --- */

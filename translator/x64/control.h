@@ -9,8 +9,6 @@
 #define X64_PHYS_UNLINKED 0x7fffffffu
 
 void emit_entry(struct compile *c);
-/* Takes an iteration's ticks from the budget; `limit` is the far code for when there are not as many. */
-void emit_account(struct compile *c, void (*limit)(struct compile *c, const struct far_code *f));
 /* link.c: nothing continues in tb any more, and it continues nowhere. */
 void x64_unlink(struct x64 *x, struct tb *tb);
 /* account_once.c or account_twice.c, as Meson chose; _in: ticks that are in a register. */
