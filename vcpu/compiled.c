@@ -94,9 +94,6 @@ void compiled_get_stats(const struct vcpu *v, struct vcpu_stats *out)
     struct x64_stats s = {0};
     if (v->native)
         x64_get_stats(v->native, &s);
-    out->survey_ticks = v->survey.ticks;
-    out->survey_blocks = v->survey.blocks;
-    out->survey_accesses = v->survey.accesses;
     out->native_blocks = s.blocks;
     out->native_bytes = s.host_bytes;
     out->native_evicted = s.evicted;

@@ -14,7 +14,7 @@ bool survey_is_due(struct vcpu *v)
     struct survey *s = &v->survey;
     if (!v->cfg.survey || !v->native || v->in_single || ++s->calls % CALLS_BETWEEN != 0)
         return false;
-    return s->ticks <= (v->limit - (uint64_t)v->g.budget) / SHARE;
+    return v->stats.survey_ticks <= (v->limit - (uint64_t)v->g.budget) / SHARE;
 }
 
 static unsigned count_accesses(const struct tb *tb)
@@ -28,8 +28,8 @@ static unsigned count_accesses(const struct tb *tb)
 void survey_block(struct vcpu *v, struct tb *tb)
 {
     tb->cold = 0;
-    v->survey.blocks++;
-    v->survey.accesses += count_accesses(tb);
+    v->stats.survey_blocks++;
+    v->stats.survey_accesses += count_accesses(tb);
 }
 
 void survey_run(struct vcpu *v, struct tb *tb)
@@ -39,5 +39,5 @@ void survey_run(struct vcpu *v, struct tb *tb)
     while (tb)
         tb = engine_interpret(v, tb);
     v->survey.on = false;
-    v->survey.ticks += (uint64_t)(budget - v->g.budget);
+    v->stats.survey_ticks += (uint64_t)(budget - v->g.budget);
 }

@@ -63,7 +63,7 @@ struct compiling; /* compiling.c */
 
 struct survey {
     bool on;
-    uint64_t calls, ticks, blocks, accesses;
+    uint64_t calls; /* of the engine */
 };
 
 struct vcpu {
