@@ -17,7 +17,7 @@
 #include "syncq/link.h"
 #include "syncq/place.h"
 
-#define ROUNDS 7
+#define ROUNDS  7
 #define QUANTUM 100000
 
 struct machine {
@@ -72,7 +72,7 @@ static bool bench_input_waiting(void *ctx)
     return false;
 }
 
-static const struct link_ops ops = {bench_access, bench_step,    bench_next_event,   bench_idle,
+static const struct link_ops ops = {bench_access,  bench_step, bench_next_event,   bench_idle,
                                     bench_host_io, bench_wake, bench_input_waiting};
 
 static void arrive(struct machine *m)
@@ -160,8 +160,12 @@ struct bench {
 };
 
 static const struct bench benches[] = {
-    {"op", loop_op, 0, 2000000},      {"post", loop_post, 0, 500000},          {"sync", loop_sync, 0, 200000},
-    {"pure", loop_pure, 0, 1000000},  {"timer+effect", loop_timer, 500, 200000}, {"idle+timer", loop_idle, 500, 100000},
+    {"op", loop_op, 0, 2000000},
+    {"post", loop_post, 0, 500000},
+    {"sync", loop_sync, 0, 200000},
+    {"pure", loop_pure, 0, 1000000},
+    {"timer+effect", loop_timer, 500, 200000},
+    {"idle+timer", loop_idle, 500, 100000},
     {"cpu quantum", loop_cpu, 0, 2000},
 };
 
@@ -200,7 +204,8 @@ static void *device_thread(void *arg)
 static void run_mode(const char *name, enum link_mode mode, uint32_t spin)
 {
     struct machine m = {.next = TICK_NEVER, .fd = eventfd(0, EFD_CLOEXEC)};
-    struct link_config cfg = {.mode = mode, .ops = &ops, .ctx = &m, .quantum_ticks = QUANTUM, .spin_iterations = spin};
+    struct link_config cfg = {
+        .mode = mode, .ops = &ops, .ctx = &m, .quantum_ticks = QUANTUM, .spin_iterations = spin};
     pthread_t t;
     CHECK((m.link = link_create(&cfg)) != NULL);
     if (mode != LINK_INLINE)

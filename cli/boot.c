@@ -15,8 +15,9 @@ static bool module_read(struct boot_module *m, char *args, uint64_t ram_bytes, s
     m->args = args;
     if (!path)
         return err_set(e, INITRD ": no host memory");
-    bool ok = *path ? image_read(&m->image, INITRD, path, ram_bytes, e)
-                    : err_set(e, INITRD ": a module without a file name; \"FILE ARGS,FILE ARGS\" is accepted");
+    bool ok = *path
+                  ? image_read(&m->image, INITRD, path, ram_bytes, e)
+                  : err_set(e, INITRD ": a module without a file name; \"FILE ARGS,FILE ARGS\" is accepted");
     free(path);
     return ok;
 }
@@ -83,7 +84,8 @@ void boot_gdt(uint8_t gdt[BOOT_GDT_BYTES])
     put64(gdt + BOOT_DS, UINT64_C(0x00cf93000000ffff)); /* data, read/write */
 }
 
-/* Words that kernels read where a BIOS left them, for an 80x25 colour text screen and 639 KiB of base memory. */
+/* Words that kernels read where a BIOS left them, for an 80x25 colour text screen and 639 KiB of base memory.
+ */
 static const struct bios_word {
     uint32_t addr;
     uint8_t bytes;

@@ -23,8 +23,8 @@
 #define BOOT_ACPI      0xe0000u
 #define BOOT_HIGH      0x100000u
 
-#define BOOT_CS 0x10 /* flat code and data, in the GDT that the loader leaves in memory */
-#define BOOT_DS 0x18
+#define BOOT_CS        0x10 /* flat code and data, in the GDT that the loader leaves in memory */
+#define BOOT_DS        0x18
 #define BOOT_GDT_BYTES 32u
 
 struct boot_module {

@@ -17,12 +17,12 @@
 struct digest {
     struct digest_source src;
     char *path;
-    FILE *file;         /* NULL: none */
-    int write_errno;    /* first failure to write, 0: none */
+    FILE *file;      /* NULL: none */
+    int write_errno; /* first failure to write, 0: none */
     XXH128_hash_t chain;
-    uint64_t *page;     /* hash of each page's contents as last seen */
+    uint64_t *page; /* hash of each page's contents as last seen */
     uint64_t ram_sum;
-    uint8_t *chip_buf;  /* room for the largest chip's fields */
+    uint8_t *chip_buf; /* room for the largest chip's fields */
     size_t chip_bytes_max;
 };
 
@@ -54,7 +54,8 @@ static bool open_file(struct digest *d, const char *path, const char *header, st
     d->path = strdup(path);
     d->file = fopen(path, "we");
     if (!d->path || !d->file)
-        return err_set(e, "-digest: file=%s: %s; a file that can be written is needed", path, strerror(errno));
+        return err_set(e, "-digest: file=%s: %s; a file that can be written is needed", path,
+                       strerror(errno));
     setvbuf(d->file, NULL, _IOLBF, 0);
     note_write(d, fprintf(d->file, "# tandem-digest 1 %s\n", header));
     return true;
@@ -68,7 +69,8 @@ static void digest_free(struct digest *d)
     free(d);
 }
 
-struct digest *digest_open(const char *path, const char *header, const struct digest_source *src, struct err *e)
+struct digest *digest_open(const char *path, const char *header, const struct digest_source *src,
+                           struct err *e)
 {
     struct digest *d = calloc(1, sizeof *d);
     if (!d) {
@@ -159,7 +161,9 @@ void digest_point(struct digest *d, uint64_t tick)
     struct parts p = hash_parts(d);
     d->chain = hash_chain(d->chain, tick, &p);
     if (d->file)
-        note_write(d, fprintf(d->file, "%" PRIu64 " %016" PRIx64 "%016" PRIx64 " %016" PRIx64 " %016" PRIx64 " %016" PRIx64 "\n",
+        note_write(d, fprintf(d->file,
+                              "%" PRIu64 " %016" PRIx64 "%016" PRIx64 " %016" PRIx64 " %016" PRIx64
+                              " %016" PRIx64 "\n",
                               tick, d->chain.high64, d->chain.low64, p.cpu, p.dev, p.ram));
 }
 

@@ -1,14 +1,14 @@
 /* digest.h - the digest of guest-visible state: what two runs are compared by.
  *
- * At a point (tick T, after the effects at T, before the instruction of T) the state is hashed in three parts:
- * CPU (vcpu_state_bytes), devices (every field of every chip's field table), RAM. The RAM hash is a
+ * At a point (tick T, after the effects at T, before the instruction of T) the state is hashed in three
+ * parts: CPU (vcpu_state_bytes), devices (every field of every chip's field table), RAM. The RAM hash is a
  * sum over pages of a hash of (page number, contents), 0 for a page of zeroes: a function of the
  * contents alone, whichever pages happen to be marked dirty, kept up to date from the dirty pages.
  * The state hash covers tick and parts; the chain covers all points so far.
  *
  * File (text): "# tandem-digest 1 KEY=VALUE ..." with what the run was made of (not how it ran: mode, cores
- * and pacing may differ), then "tick chain cpu dev ram" a point, each hash 16 hex digits (chain: 32), in the end
- * "end tick state" with the 32 digits of the state hash. Each line is flushed as it is written.
+ * and pacing may differ), then "tick chain cpu dev ram" a point, each hash 16 hex digits (chain: 32), in the
+ * end "end tick state" with the 32 digits of the state hash. Each line is flushed as it is written.
  *
  * Owner: the vCPU's thread while it runs, the machine otherwise. */
 #ifndef TANDEM_CLI_DIGEST_H
@@ -37,7 +37,8 @@ struct digest_source {
 #define DIGEST_HEX 33 /* a 128-bit hash in hexadecimal, with its NUL */
 
 /* path: NULL for no file. header: "KEY=VALUE ..." */
-struct digest *digest_open(const char *path, const char *header, const struct digest_source *src, struct err *e);
+struct digest *digest_open(const char *path, const char *header, const struct digest_source *src,
+                           struct err *e);
 void digest_point(struct digest *d, uint64_t tick);
 /* State hash at the end of the run, also without a file; writes the last line. */
 void digest_end(struct digest *d, uint64_t tick, char state_hex[DIGEST_HEX]);

@@ -18,13 +18,15 @@ static const char *const part_names[] = {"CPU", "devices", "RAM"};
 
 static int trouble(const char *path, const char *why)
 {
-    fprintf(stderr, "tandem-digest-diff: %s: %s; two files written by tandem -digest are needed\n", path, why);
+    fprintf(stderr, "tandem-digest-diff: %s: %s; two files written by tandem -digest are needed\n", path,
+            why);
     return 2;
 }
 
 static int point_parse(const char *line, struct point *p)
 {
-    return sscanf(line, "%" SCNu64 " %39s %23s %23s %23s", &p->tick, p->chain, p->part[0], p->part[1], p->part[2]) == 5;
+    return sscanf(line, "%" SCNu64 " %39s %23s %23s %23s", &p->tick, p->chain, p->part[0], p->part[1],
+                  p->part[2]) == 5;
 }
 
 static int different(const char *a, const char *b, uint64_t last_equal)
@@ -52,7 +54,8 @@ static int compare(FILE *a, FILE *b)
         if (!ga && !gb)
             return 0;
         if (!ga || !gb) {
-            printf("equal up to tick %" PRIu64 ", where the %s file ends\n", last_equal, ga ? "second" : "first");
+            printf("equal up to tick %" PRIu64 ", where the %s file ends\n", last_equal,
+                   ga ? "second" : "first");
             return 1;
         }
         if (strcmp(la, lb) != 0)

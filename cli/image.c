@@ -20,8 +20,9 @@ static bool check_kind(const struct stat *st, const char *what, const char *path
     if (st->st_size == 0)
         return err_set(e, "%s %s: is empty; " ACCEPTED, what, path);
     if ((uint64_t)st->st_size > max_bytes)
-        return err_set(e, "%s %s: has %llu bytes, more than the guest's RAM of %llu MiB can hold; use a larger -m",
-                       what, path, (unsigned long long)st->st_size, (unsigned long long)(max_bytes >> 20));
+        return err_set(
+            e, "%s %s: has %llu bytes, more than the guest's RAM of %llu MiB can hold; use a larger -m", what,
+            path, (unsigned long long)st->st_size, (unsigned long long)(max_bytes >> 20));
     return true;
 }
 

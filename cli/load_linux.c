@@ -42,7 +42,7 @@ enum {
     HDR_END_MAX = 0x290, /* boot_params: other fields begin here */
 };
 #define HDR_MAGIC_VALUE 0x53726448u /* "HdrS" */
-#define LOADED_HIGH 1u
+#define LOADED_HIGH     1u
 
 /* Offsets of boot_params outside the setup header. */
 enum {
@@ -66,9 +66,9 @@ enum {
 /* The header's values after parsing, with the defaults of older protocols filled in. */
 struct linux_header {
     uint32_t version;
-    uint32_t header_end;      /* file offset */
-    uint32_t setup_bytes;     /* real-mode part */
-    uint32_t code_bytes;      /* protected-mode part */
+    uint32_t header_end;  /* file offset */
+    uint32_t setup_bytes; /* real-mode part */
+    uint32_t code_bytes;  /* protected-mode part */
     uint32_t code32_start;
     uint32_t initrd_addr_max; /* last byte that the initrd may use */
     uint32_t cmdline_max;     /* characters, without the terminator */
@@ -83,8 +83,9 @@ static bool header_identify(const struct image *k, struct err *e)
     if (k->bytes < HDR_END_MAX)
         return err_set(e, "-kernel %s: too short (%zu bytes) for any kernel; " ACCEPTED, k->name, k->bytes);
     if (le16(k->data + HDR_BOOT_FLAG) != 0xaa55 || le32(k->data + HDR_MAGIC) != HDR_MAGIC_VALUE)
-        return err_set(e, "-kernel %s: not a kernel image (no Linux setup header, no Multiboot 1 header); " ACCEPTED,
-                       k->name);
+        return err_set(
+            e, "-kernel %s: not a kernel image (no Linux setup header, no Multiboot 1 header); " ACCEPTED,
+            k->name);
     uint32_t version = le16(k->data + HDR_VERSION);
     if (version < 0x202)
         return err_set(e, "-kernel %s: boot protocol %u.%02u is too old; " ACCEPTED, k->name, version >> 8,
@@ -103,12 +104,13 @@ static bool header_sizes(const struct image *k, struct linux_header *h, struct e
     if (h->header_end > HDR_END_MAX)
         h->header_end = HDR_END_MAX;
     if (k->bytes <= h->setup_bytes)
-        return err_set(e, "-kernel %s: truncated: %zu bytes, but its header says %u of setup code alone; " ACCEPTED,
-                       k->name, k->bytes, h->setup_bytes);
+        return err_set(
+            e, "-kernel %s: truncated: %zu bytes, but its header says %u of setup code alone; " ACCEPTED,
+            k->name, k->bytes, h->setup_bytes);
     uint64_t said = h->version >= 0x204 ? (uint64_t)le32(k->data + HDR_SYSSIZE) * 16 : 0;
     if (said > k->bytes - h->setup_bytes)
-        return err_set(e, "-kernel %s: truncated: %zu bytes, but its header says %llu; " ACCEPTED, k->name, k->bytes,
-                       (unsigned long long)(said + h->setup_bytes));
+        return err_set(e, "-kernel %s: truncated: %zu bytes, but its header says %llu; " ACCEPTED, k->name,
+                       k->bytes, (unsigned long long)(said + h->setup_bytes));
     h->code_bytes = (uint32_t)(k->bytes - h->setup_bytes);
     return true;
 }
@@ -147,11 +149,13 @@ static bool header_parse(const struct image *k, uint64_t ram_bytes, struct linux
         return false;
     header_limits(k, h);
     if (h->run_end > ram_bytes)
-        return err_set(e, "-kernel %s: needs RAM up to %llu MiB, the guest has %llu MiB; use a larger -m", k->name,
-                       (unsigned long long)((h->run_end >> 20) + 1), (unsigned long long)(ram_bytes >> 20));
+        return err_set(e, "-kernel %s: needs RAM up to %llu MiB, the guest has %llu MiB; use a larger -m",
+                       k->name, (unsigned long long)((h->run_end >> 20) + 1),
+                       (unsigned long long)(ram_bytes >> 20));
     if (h->code32_start < BOOT_HIGH || h->code32_start - BOOT_HIGH >= h->code_bytes)
-        return err_set(e, "-kernel %s: malformed: its entry point %#x is outside of its code at 0x100000; " ACCEPTED,
-                       k->name, h->code32_start);
+        return err_set(
+            e, "-kernel %s: malformed: its entry point %#x is outside of its code at 0x100000; " ACCEPTED,
+            k->name, h->code32_start);
     return true;
 }
 
@@ -170,9 +174,10 @@ static bool initrd_place(const struct boot_source *s, uint64_t ram_bytes, const 
     if (rd->bytes < top)
         *addr = (top - rd->bytes) & ~(uint64_t)(PAGE_BYTES - 1);
     if (*addr < lowest)
-        return err_set(e, "-initrd %s: its %zu bytes do not fit between the kernel's end at %#llx and %#llx; "
-                          "use a larger -m", rd->name, rd->bytes, (unsigned long long)lowest,
-                       (unsigned long long)top);
+        return err_set(e,
+                       "-initrd %s: its %zu bytes do not fit between the kernel's end at %#llx and %#llx; "
+                       "use a larger -m",
+                       rd->name, rd->bytes, (unsigned long long)lowest, (unsigned long long)top);
     return true;
 }
 
@@ -246,8 +251,8 @@ bool linux_load(struct ram *r, const struct boot_source *s, uint32_t rsdp_addr, 
     if (!header_parse(&s->kernel, r->bytes, &h, e) || !initrd_place(s, r->bytes, &h, &initrd_addr, e))
         return false;
     if (strlen(s->append) > h.cmdline_max)
-        return err_set(e, "-append: %zu characters; kernel %s accepts at most %u", strlen(s->append), s->kernel.name,
-                       h.cmdline_max);
+        return err_set(e, "-append: %zu characters; kernel %s accepts at most %u", strlen(s->append),
+                       s->kernel.name, h.cmdline_max);
     if (!write_low(r, s, &h, initrd_addr, rsdp_addr) || !write_high(r, s, &h, initrd_addr))
         return err_set(e, "-kernel %s: does not fit in RAM", s->kernel.name);
     *entry = (struct boot_entry){.eip = h.code32_start, .esi = ZERO_PAGE, .gdt_addr = GDT_ADDR};

@@ -1,13 +1,13 @@
 /* load_multiboot.c - Multiboot Specification 0.6.96 (Multiboot 1).
  *
- * The kernel goes where its ELF program headers (p_paddr) or its header's address fields say; modules follow it,
- * page aligned; the information structure, strings, module list, memory map and GDT go together
- * below 640 KiB, or behind the modules when the kernel itself lies there.
- * As with GRUB and QEMU the kernel's command line starts with its file name.
+ * The kernel goes where its ELF program headers (p_paddr) or its header's address fields say; modules follow
+ * it, page aligned; the information structure, strings, module list, memory map and GDT go together below 640
+ * KiB, or behind the modules when the kernel itself lies there. As with GRUB and QEMU the kernel's command
+ * line starts with its file name.
  *
  * All image values are hostile until checked here.
- * NOT MODELLED: symbol tables, drives, configuration table, APM, VBE: their flag bits stay 0. A kernel that asks for
- * a video mode (bit 2) is told of the 80x25 text screen. */
+ * NOT MODELLED: symbol tables, drives, configuration table, APM, VBE: their flag bits stay 0. A kernel that
+ * asks for a video mode (bit 2) is told of the 80x25 text screen. */
 #include "cli/boot.h"
 
 #include <stdlib.h>
@@ -15,39 +15,39 @@
 
 #define ACCEPTED "a Multiboot 1 kernel (ELF32 for i386, or with address fields) is needed"
 
-#define SEARCH_BYTES 8192u
-#define HEADER_MAGIC 0x1badb002u
-#define BOOT_MAGIC   0x2badb002u
-#define FLAGS_KNOWN  0x7u    /* of the required half: page alignment, memory information, video mode */
+#define SEARCH_BYTES   8192u
+#define HEADER_MAGIC   0x1badb002u
+#define BOOT_MAGIC     0x2badb002u
+#define FLAGS_KNOWN    0x7u /* of the required half: page alignment, memory information, video mode */
 #define FLAGS_REQUIRED 0xffffu
-#define FLAG_VIDEO 0x4u
+#define FLAG_VIDEO     0x4u
 
 enum { /* flags of the information structure */
-    INFO_MEMORY = 1 << 0,
-    INFO_CMDLINE = 1 << 2,
-    INFO_MODS = 1 << 3,
-    INFO_MMAP = 1 << 6,
-    INFO_LOADER_NAME = 1 << 9,
-    INFO_FRAMEBUFFER = 1 << 12,
+       INFO_MEMORY = 1 << 0,
+       INFO_CMDLINE = 1 << 2,
+       INFO_MODS = 1 << 3,
+       INFO_MMAP = 1 << 6,
+       INFO_LOADER_NAME = 1 << 9,
+       INFO_FRAMEBUFFER = 1 << 12,
 };
 
 enum { /* offsets in it */
-    MBI_FLAGS = 0,
-    MBI_MEM_LOWER = 4,
-    MBI_MEM_UPPER = 8,
-    MBI_CMDLINE = 16,
-    MBI_MODS_COUNT = 20,
-    MBI_MODS_ADDR = 24,
-    MBI_MMAP_LENGTH = 44,
-    MBI_MMAP_ADDR = 48,
-    MBI_LOADER_NAME = 64,
-    MBI_FB_ADDR = 88,
-    MBI_FB_PITCH = 96,
-    MBI_FB_WIDTH = 100,
-    MBI_FB_HEIGHT = 104,
-    MBI_FB_BPP = 108,
-    MBI_FB_TYPE = 109,
-    MBI_BYTES = 120,
+       MBI_FLAGS = 0,
+       MBI_MEM_LOWER = 4,
+       MBI_MEM_UPPER = 8,
+       MBI_CMDLINE = 16,
+       MBI_MODS_COUNT = 20,
+       MBI_MODS_ADDR = 24,
+       MBI_MMAP_LENGTH = 44,
+       MBI_MMAP_ADDR = 48,
+       MBI_LOADER_NAME = 64,
+       MBI_FB_ADDR = 88,
+       MBI_FB_PITCH = 96,
+       MBI_FB_WIDTH = 100,
+       MBI_FB_HEIGHT = 104,
+       MBI_FB_BPP = 108,
+       MBI_FB_TYPE = 109,
+       MBI_BYTES = 120,
 };
 #define MOD_BYTES  16u
 #define MMAP_BYTES 24u
@@ -89,12 +89,12 @@ static bool malformed(const struct image *k, const char *why, struct err *e)
 
 static bool too_big(const struct image *k, uint64_t need, uint64_t ram_bytes, struct err *e)
 {
-    return err_set(e, "-kernel %s: needs RAM up to %llu MiB, the guest has %llu MiB; use a larger -m", k->name,
-                   (unsigned long long)(need >> 20) + 1, (unsigned long long)(ram_bytes >> 20));
+    return err_set(e, "-kernel %s: needs RAM up to %llu MiB, the guest has %llu MiB; use a larger -m",
+                   k->name, (unsigned long long)(need >> 20) + 1, (unsigned long long)(ram_bytes >> 20));
 }
 
-/* Memory that the image says is zero. RAM starts as zeroes, so that only what the loader or an earlier segment
- * put there is written: a huge .bss costs no host memory. */
+/* Memory that the image says is zero. RAM starts as zeroes, so that only what the loader or an earlier
+ * segment put there is written: a huge .bss costs no host memory. */
 static bool zero_fill(struct ram *r, uint64_t first, uint64_t end)
 {
     static const uint8_t zero[PAGE_BYTES];
@@ -161,7 +161,8 @@ static bool elf_identify(const struct image *k, struct err *e)
 static bool elf_segment_get(const struct image *k, unsigned i, struct elf_segment *s)
 {
     const uint8_t *p = k->data + le32(k->data + 28) + (size_t)i * PHDR_BYTES;
-    *s = (struct elf_segment){le32(p + 4), le32(p + 8), le32(p + 12), le32(p + 16), le32(p + 20), le32(p + 24)};
+    *s = (struct elf_segment){le32(p + 4),  le32(p + 8),  le32(p + 12),
+                              le32(p + 16), le32(p + 20), le32(p + 24)};
     return le32(p) == PT_LOAD && s->memsz != 0;
 }
 
@@ -222,8 +223,9 @@ static bool modules_load(struct ram *r, const struct boot_source *s, uint64_t *n
         const struct image *m = &s->module[i].image;
         *next = page_up(*next);
         if (*next + m->bytes > r->bytes || !ram_write(r, *next, m->data, m->bytes))
-            return err_set(e, "-initrd %s: its %zu bytes do not fit between %#llx and the end of RAM; use a larger -m",
-                           m->name, m->bytes, (unsigned long long)*next);
+            return err_set(
+                e, "-initrd %s: its %zu bytes do not fit between %#llx and the end of RAM; use a larger -m",
+                m->name, m->bytes, (unsigned long long)*next);
         start[i] = (uint32_t)*next;
         *next += m->bytes;
     }
@@ -262,7 +264,8 @@ static size_t cmdline_bytes(const struct boot_source *s)
 
 static size_t block_room(const struct boot_source *s)
 {
-    size_t n = MBI_BYTES + cmdline_bytes(s) + sizeof loader_name + E820_ENTRIES * MMAP_BYTES + BOOT_GDT_BYTES + 64;
+    size_t n =
+        MBI_BYTES + cmdline_bytes(s) + sizeof loader_name + E820_ENTRIES * MMAP_BYTES + BOOT_GDT_BYTES + 64;
     for (unsigned i = 0; i < s->nmodules; i++)
         n += MOD_BYTES + strlen(s->module[i].args) + 1 + 8;
     return n;
@@ -321,8 +324,8 @@ static void fill_screen(uint8_t *mbi)
     mbi[MBI_FB_TYPE] = 2; /* EGA text */
 }
 
-static void block_fill(struct block *b, const struct boot_source *s, uint32_t header_flags, uint64_t ram_bytes,
-                       const uint32_t *mod_start, struct boot_entry *entry)
+static void block_fill(struct block *b, const struct boot_source *s, uint32_t header_flags,
+                       uint64_t ram_bytes, const uint32_t *mod_start, struct boot_entry *entry)
 {
     uint32_t flags = INFO_MEMORY | INFO_CMDLINE | INFO_MODS | INFO_MMAP | INFO_LOADER_NAME;
     uint8_t *mbi = block_take(b, MBI_BYTES, &entry->ebx);
@@ -345,8 +348,9 @@ static uint64_t block_place(size_t bytes, const struct placed *k, uint64_t next)
     return low_free && bytes <= BOOT_LOW_END - BOOT_LOW_FIRST ? BOOT_LOW_FIRST : page_up(next);
 }
 
-static bool info_write(struct ram *r, const struct boot_source *s, uint32_t header_flags, const struct placed *k,
-                       uint64_t next, const uint32_t *mod_start, struct boot_entry *entry, struct err *e)
+static bool info_write(struct ram *r, const struct boot_source *s, uint32_t header_flags,
+                       const struct placed *k, uint64_t next, const uint32_t *mod_start,
+                       struct boot_entry *entry, struct err *e)
 {
     struct block b = {.room = block_room(s)};
     b.base = block_place(b.room, k, next);
@@ -359,15 +363,18 @@ static bool info_write(struct ram *r, const struct boot_source *s, uint32_t head
         ok = ram_write(r, b.base, b.data, b.bytes);
     }
     free(b.data);
-    return ok ? true : err_set(e, "-kernel %s: no RAM left for its boot information; use a larger -m", s->kernel.name);
+    return ok ? true
+              : err_set(e, "-kernel %s: no RAM left for its boot information; use a larger -m",
+                        s->kernel.name);
 }
 
 static bool kernel_load(struct ram *r, const struct image *k, const struct multiboot_header *h,
                         struct placed *out, struct err *e)
 {
     if (h->flags & FLAGS_REQUIRED & ~FLAGS_KNOWN)
-        return err_set(e, "-kernel %s: its Multiboot header requires features (flags %#x) beyond bits 0 to 2; " ACCEPTED,
-                       k->name, h->flags & FLAGS_REQUIRED);
+        return err_set(
+            e, "-kernel %s: its Multiboot header requires features (flags %#x) beyond bits 0 to 2; " ACCEPTED,
+            k->name, h->flags & FLAGS_REQUIRED);
     if (!(h->flags & MULTIBOOT_AOUT ? aout_load(r, k, h, out, e) : elf_load(r, k, out, e)))
         return false;
     if (out->entry < out->low || out->entry >= out->high)
@@ -385,8 +392,7 @@ bool multiboot_load(struct ram *r, const struct boot_source *s, struct boot_entr
     if (!kernel_load(r, &s->kernel, &h, &k, e))
         return false;
     uint64_t next = k.high > BOOT_HIGH ? k.high : BOOT_HIGH;
-    if (!modules_load(r, s, &next, mod_start, e) ||
-        !info_write(r, s, h.flags, &k, next, mod_start, entry, e))
+    if (!modules_load(r, s, &next, mod_start, e) || !info_write(r, s, h.flags, &k, next, mod_start, entry, e))
         return false;
     entry->eip = k.entry;
     entry->eax = BOOT_MAGIC;

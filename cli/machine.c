@@ -36,14 +36,14 @@ struct machine {
     struct devthread *dev;
     struct vcpu *vcpu;
     struct digest *digest;
-    FILE *stats_file;          /* NULL: stderr */
-    FILE *log_file;            /* NULL: stderr */
+    FILE *stats_file; /* NULL: stderr */
+    FILE *log_file;   /* NULL: stderr */
     struct status status;
     uint8_t acpi[ACPI_BYTES_MAX];
     struct boot_acpi boot_acpi;
     struct boot_entry entry;
     uint64_t start_ns;
-    struct sampler *sampler;   /* NULL: no -stats */
+    struct sampler *sampler; /* NULL: no -stats */
     struct run_stats stats;
     bool triple_fault_told;
 };
@@ -175,19 +175,36 @@ static bool create_vcpu(struct machine *m, struct err *e)
 {
     const struct options *o = m->o;
     struct vcpu_config cfg = {
-        .ram = &m->ram, .link = devthread_link(m->dev), .bus = devthread_busmap(m->dev), .shift = o->shift,
-        .intc = {devthread_pc(m->dev), pc_intc_set_line, pc_intc_intr, pc_intc_acknowledge, pc_intc_can_interrupt},
-        .single_tb = o->single_tb, .digest_every = o->digest_file ? o->digest_every : 0, .digest = on_digest,
+        .ram = &m->ram,
+        .link = devthread_link(m->dev),
+        .bus = devthread_busmap(m->dev),
+        .shift = o->shift,
+        .intc = {devthread_pc(m->dev), pc_intc_set_line, pc_intc_intr, pc_intc_acknowledge,
+                 pc_intc_can_interrupt},
+        .single_tb = o->single_tb,
+        .digest_every = o->digest_file ? o->digest_every : 0,
+        .digest = on_digest,
         .translator = (enum translator_mode)o->translator_mode,
-        .hot = o->hot, .code_cache_bytes = o->code_cache_bytes, .no_chain = !o->chain,
-        .translator_threads = o->translator_threads < 0 ? place_spare_cpus(&m->place) : (unsigned)o->translator_threads,
-        .translator_not_on_cpu = m->place.vcpu_cpu, .translator_jitter = o->jitter_seed,
-        .survey = o->stats, .log_items = o->log_items, .log_file = m->log_file ? m->log_file : stderr,
-        .digest_ctx = m, .progress = on_progress, .progress_ctx = m, .tick_limit = o->tick_limit,
+        .hot = o->hot,
+        .code_cache_bytes = o->code_cache_bytes,
+        .no_chain = !o->chain,
+        .translator_threads =
+            o->translator_threads < 0 ? place_spare_cpus(&m->place) : (unsigned)o->translator_threads,
+        .translator_not_on_cpu = m->place.vcpu_cpu,
+        .translator_jitter = o->jitter_seed,
+        .survey = o->stats,
+        .log_items = o->log_items,
+        .log_file = m->log_file ? m->log_file : stderr,
+        .digest_ctx = m,
+        .progress = on_progress,
+        .progress_ctx = m,
+        .tick_limit = o->tick_limit,
     };
     m->vcpu = vcpu_create(&cfg);
-    return m->vcpu ? true : err_set(e, "no host memory for the vCPU and its translator; -translator cache=SIZE makes it smaller, mode=interp needs "
-                                         "none");
+    return m->vcpu ? true
+                   : err_set(e, "no host memory for the vCPU and its translator; -translator cache=SIZE "
+                                "makes it smaller, mode=interp needs "
+                                "none");
 }
 
 static uint64_t image_hash(const struct image *img)
@@ -205,10 +222,10 @@ static bool create_digest(struct machine *m, struct err *e)
         modules = modules * 31 + image_hash(&m->source.module[i].image);
     char header[512];
     snprintf(header, sizeof header,
-             "version=%s ram=%" PRIu64 " shift=%u every=%" PRIu64 " rtc=%" PRId64 " serial=%#x exit=%#x kernel=%016" PRIx64
-             " initrd=%016" PRIx64 " append=%016" PRIx64,
-             TANDEM_VERSION, o->ram_bytes, o->shift, o->digest_every, devthread_rtc_seconds(m->dev), serial_mask(o),
-             o->debug_exit ? o->debug_exit_port : 0, image_hash(&m->source.kernel), modules,
+             "version=%s ram=%" PRIu64 " shift=%u every=%" PRIu64 " rtc=%" PRId64
+             " serial=%#x exit=%#x kernel=%016" PRIx64 " initrd=%016" PRIx64 " append=%016" PRIx64,
+             TANDEM_VERSION, o->ram_bytes, o->shift, o->digest_every, devthread_rtc_seconds(m->dev),
+             serial_mask(o), o->debug_exit ? o->debug_exit_port : 0, image_hash(&m->source.kernel), modules,
              (uint64_t)XXH3_64bits(m->source.append, strlen(m->source.append)));
     m->digest = digest_open(o->digest_file, header, &src, e);
     return m->digest != NULL;
@@ -220,8 +237,8 @@ static bool create_stats_file(struct machine *m, struct err *e)
         return true;
     m->stats_file = fopen(m->o->stats_file, "we");
     return m->stats_file ? true
-                         : err_set(e, "-stats: file=%s: %s; a file that can be written is needed", m->o->stats_file,
-                                   strerror(errno));
+                         : err_set(e, "-stats: file=%s: %s; a file that can be written is needed",
+                                   m->o->stats_file, strerror(errno));
 }
 
 static bool create_log_file(struct machine *m, struct err *e)
@@ -230,7 +247,8 @@ static bool create_log_file(struct machine *m, struct err *e)
         return true;
     m->log_file = fopen(m->o->log_file, "we");
     return m->log_file ? true
-                       : err_set(e, "-D %s: %s; a file that can be written is needed", m->o->log_file, strerror(errno));
+                       : err_set(e, "-D %s: %s; a file that can be written is needed", m->o->log_file,
+                                 strerror(errno));
 }
 
 /* RAM and CPU as the loader leaves them; the vCPU has just been created or reset. */
@@ -253,9 +271,9 @@ static bool create(struct machine *m, struct err *e)
     const struct options *o = m->o;
     m->boot_acpi.tables = m->acpi;
     m->boot_acpi.bytes = acpi_build(m->acpi, sizeof m->acpi, BOOT_ACPI, &m->boot_acpi.rsdp_addr);
-    return boot_source_read(&m->source, o->kernel, o->initrd, o->append, o->ram_bytes, e) && create_ram(m, e) &&
-           create_stats_file(m, e) && create_log_file(m, e) && choose_place(m, e) && create_devices(m, e) && create_vcpu(m, e) &&
-           load_guest(m, e) && create_digest(m, e);
+    return boot_source_read(&m->source, o->kernel, o->initrd, o->append, o->ram_bytes, e) &&
+           create_ram(m, e) && create_stats_file(m, e) && create_log_file(m, e) && choose_place(m, e) &&
+           create_devices(m, e) && create_vcpu(m, e) && load_guest(m, e) && create_digest(m, e);
 }
 
 static bool start(struct machine *m, struct err *e)
@@ -357,7 +375,8 @@ static void collect_stats(struct machine *m)
     link_get_stats(devthread_link(m->dev), &s->link);
 }
 
-/* After a stop from outside the last posted accesses may never be taken; otherwise they must be in the digest. */
+/* After a stop from outside the last posted accesses may never be taken; otherwise they must be in the
+ * digest. */
 static void stop(struct machine *m, enum vcpu_exit why)
 {
     m->stats.wall_ns = clock_realtime_ns() - m->start_ns;
@@ -379,8 +398,9 @@ static bool close_stats_file(struct machine *m, struct err *e)
     if (!f)
         return true;
     bool bad = ferror(f);
-    return fclose(f) == 0 && !bad ? true
-                                  : err_set(e, "-stats: file=%s: could not be written: %s", m->o->stats_file, strerror(errno));
+    return fclose(f) == 0 && !bad
+               ? true
+               : err_set(e, "-stats: file=%s: could not be written: %s", m->o->stats_file, strerror(errno));
 }
 
 static bool close_log_file(struct machine *m, struct err *e)
@@ -390,7 +410,9 @@ static bool close_log_file(struct machine *m, struct err *e)
     if (!f)
         return true;
     bool bad = ferror(f);
-    return fclose(f) == 0 && !bad ? true : err_set(e, "-D %s: could not be written: %s", m->o->log_file, strerror(errno));
+    return fclose(f) == 0 && !bad
+               ? true
+               : err_set(e, "-D %s: could not be written: %s", m->o->log_file, strerror(errno));
 }
 
 /* Says how it ended and writes what was asked for. False: the host failed. */
@@ -400,8 +422,8 @@ static bool report(struct machine *m, struct err *e)
     snprintf(why, sizeof why, "%s", devthread_error(m->dev));
     devthread_destroy(m->dev); /* all output first, and the terminal as it was */
     m->dev = NULL;
-    fprintf(stderr, "tandem: %s at tick %" PRIu64 " (%.3f s of virtual time)\n", m->stats.reason, m->stats.tick,
-            (double)m->stats.virtual_ns / 1e9);
+    fprintf(stderr, "tandem: %s at tick %" PRIu64 " (%.3f s of virtual time)\n", m->stats.reason,
+            m->stats.tick, (double)m->stats.virtual_ns / 1e9);
     if (m->o->stats)
         stats_print(m->stats_file ? m->stats_file : stderr, m->o, &m->stats);
     bool digest_ok = digest_close(m->digest, e);

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEBUG_EXIT_PORT 0x501 /* QEMU's defaults */
+#define DEBUG_EXIT_PORT  0x501 /* QEMU's defaults */
 #define DEBUG_EXIT_PORTS 2
-#define COUNT(a) (sizeof(a) / sizeof *(a))
+#define COUNT(a)         (sizeof(a) / sizeof *(a))
 
 /* --- keys of list options; each setter's target is the struct options --- */
 
@@ -21,8 +21,11 @@ static bool set_shift(void *target, const char *value, struct err *e)
     struct options *o = target;
     uint64_t v;
     if (strcmp(value, "auto") == 0)
-        return err_set(e, "-icount: shift=auto is refused: it adapts the speed of virtual time to the host, so that no "
-                          "two runs agree; shift=0..%d is accepted", ICOUNT_SHIFT_MAX);
+        return err_set(
+            e,
+            "-icount: shift=auto is refused: it adapts the speed of virtual time to the host, so that no "
+            "two runs agree; shift=0..%d is accepted",
+            ICOUNT_SHIFT_MAX);
     if (!value_number(value, 0, ICOUNT_SHIFT_MAX, &v))
         return false;
     o->shift = (unsigned)v;
@@ -39,8 +42,11 @@ static bool set_align(void *target, const char *value, struct err *e)
     bool on;
     if (!value_switch(value, &on))
         return false;
-    return on ? err_set(e, "-icount: align=on is refused: it delays the guest to follow the host's clock while it "
-                           "computes; align=off is accepted") : true;
+    return on ? err_set(
+                    e,
+                    "-icount: align=on is refused: it delays the guest to follow the host's clock while it "
+                    "computes; align=off is accepted")
+              : true;
 }
 
 static bool set_rr(void *target, const char *value, struct err *e)
@@ -56,11 +62,8 @@ static bool set_rrfile(void *target, const char *value, struct err *e)
 }
 
 static const struct list_key icount_keys[] = {
-    {"shift", "0..10", set_shift},
-    {"sleep", "on|off", set_sleep},
-    {"align", "off", set_align},
-    {"rr", "record|replay", set_rr},
-    {"rrfile", "FILE", set_rrfile},
+    {"shift", "0..10", set_shift},   {"sleep", "on|off", set_sleep}, {"align", "off", set_align},
+    {"rr", "record|replay", set_rr}, {"rrfile", "FILE", set_rrfile},
 };
 
 static bool set_rtc_base(void *target, const char *value, struct err *e)
@@ -74,8 +77,11 @@ static bool set_rtc_base(void *target, const char *value, struct err *e)
 static bool set_rtc_clock(void *target, const char *value, struct err *e)
 {
     if (value_choice(value, "host|rt") >= 0)
-        return err_set(e, "-rtc: clock=%s is refused: the guest's clock would follow the host's, so that no two runs "
-                          "agree; clock=vm is accepted", value);
+        return err_set(
+            e,
+            "-rtc: clock=%s is refused: the guest's clock would follow the host's, so that no two runs "
+            "agree; clock=vm is accepted",
+            value);
     return strcmp(value, "vm") == 0;
 }
 
@@ -136,7 +142,8 @@ static bool set_translator_mode(void *target, const char *value, struct err *e)
     ((struct options *)target)->translator_mode = (unsigned)i;
     return i >= 0;
 }
-_Static_assert(TRANSLATOR_INTERP == 0 && TRANSLATOR_EAGER == 1 && TRANSLATOR_BACKGROUND == 2, "set_translator_mode");
+_Static_assert(TRANSLATOR_INTERP == 0 && TRANSLATOR_EAGER == 1 && TRANSLATOR_BACKGROUND == 2,
+               "set_translator_mode");
 
 #define HOT_MAX 1000000
 
@@ -262,14 +269,14 @@ struct option_def {
     const char *name;     /* without the dash */
     const char *argument; /* placeholder; NULL: takes none */
     option_fn parse;
-    const char *help;     /* NULL: hidden */
-    size_t offset;        /* field of struct options, or what `parse` says */
-    const char *implied;  /* list options: key of a first piece without '=' */
+    const char *help;    /* NULL: hidden */
+    size_t offset;       /* field of struct options, or what `parse` says */
+    const char *implied; /* list options: key of a first piece without '=' */
     const struct list_key *keys;
     size_t nkeys;
 };
 
-#define FIELD(f) offsetof(struct options, f)
+#define FIELD(f)             offsetof(struct options, f)
 #define KEYS(k, implied_key) 0, implied_key, k, COUNT(k)
 
 static void *field(struct options *o, const struct option_def *d)
@@ -324,7 +331,8 @@ static bool parse_serial(struct options *o, const struct option_def *d, const ch
 static bool parse_device(struct options *o, const struct option_def *d, const char *value, struct err *e)
 {
     if (value_choice(value, "help|?") < 0 && strncmp(value, "isa-debug-exit", strcspn(value, ",")) != 0)
-        return err_set(e, "-device %s: not supported; isa-debug-exit[,iobase=PORT][,iosize=N] is accepted", value);
+        return err_set(e, "-device %s: not supported; isa-debug-exit[,iobase=PORT][,iosize=N] is accepted",
+                       value);
     return parse_list(o, d, value, e);
 }
 
@@ -346,7 +354,8 @@ static bool parse_log(struct options *o, const struct option_def *d, const char 
     for (const char *item = value;; item++) {
         const size_t bytes = strcspn(item, ",");
         if (!log_item(o, item, bytes))
-            return err_set(e, "-%s %s: no item \"%.*s\"; in_asm, op and out_asm are accepted", d->name, value, (int)bytes, item);
+            return err_set(e, "-%s %s: no item \"%.*s\"; in_asm, op and out_asm are accepted", d->name, value,
+                           (int)bytes, item);
         item += bytes;
         if (!*item)
             return true;
@@ -365,45 +374,58 @@ static const struct option_def option_defs[] = {
     {"help", NULL, parse_action, "print this list", ACTION_HELP, NULL, NULL, 0},
     {"h", NULL, parse_action, NULL, ACTION_HELP, NULL, NULL, 0},
     {"version", NULL, parse_action, "print the version", ACTION_VERSION, NULL, NULL, 0},
-    {"kernel", "FILE", parse_text, "boot a Multiboot 1 kernel or a Linux bzImage", FIELD(kernel), NULL, NULL, 0},
-    {"initrd", "FILE", parse_text, "initial ramdisk; with Multiboot: modules \"FILE ARGS,FILE ARGS\"", FIELD(initrd),
-     NULL, NULL, 0},
+    {"kernel", "FILE", parse_text, "boot a Multiboot 1 kernel or a Linux bzImage", FIELD(kernel), NULL, NULL,
+     0},
+    {"initrd", "FILE", parse_text, "initial ramdisk; with Multiboot: modules \"FILE ARGS,FILE ARGS\"",
+     FIELD(initrd), NULL, NULL, 0},
     {"append", "TEXT", parse_text, "kernel command line", FIELD(append), NULL, NULL, 0},
     {"m", "SIZE[K|M|G]", parse_list, "guest RAM, 4M to 3G (default 128M; a bare number is MiB)",
      KEYS(memory_keys, "size")},
     {"serial", "BACKEND", parse_serial,
-     "connect the next serial port (up to 4): stdio, mon:stdio, file:PATH, null, none, pty, unix:PATH[,server][,nowait], "
-     "tcp:HOST:PORT[,server][,nowait]", 0, NULL, NULL, 0},
+     "connect the next serial port (up to 4): stdio, mon:stdio, file:PATH, null, none, pty, "
+     "unix:PATH[,server][,nowait], "
+     "tcp:HOST:PORT[,server][,nowait]",
+     0, NULL, NULL, 0},
     {"nographic", NULL, parse_flag, "first serial port on the terminal; Ctrl-A x ends, Ctrl-A h helps",
      FIELD(nographic), NULL, NULL, 0},
     {"icount", "[shift=]N[,sleep=on|off][,rr=record|replay,rrfile=FILE]", parse_list,
-     "one instruction is 2^N ns of virtual time (0..10, default 3); sleep=off skips idle time (default on); record or "
-     "replay input", KEYS(icount_keys, "shift")},
+     "one instruction is 2^N ns of virtual time (0..10, default 3); sleep=off skips idle time (default on); "
+     "record or "
+     "replay input",
+     KEYS(icount_keys, "shift")},
     {"rtc", "[base=utc|localtime|DATE][,clock=vm]", parse_list,
      "date at start (default 2023-06-10T00:00:00, so that runs repeat)", KEYS(rtc_keys, NULL)},
-    {"no-reboot", NULL, parse_flag, "end instead of restarting when the guest resets", FIELD(no_reboot), NULL, NULL, 0},
+    {"no-reboot", NULL, parse_flag, "end instead of restarting when the guest resets", FIELD(no_reboot), NULL,
+     NULL, 0},
     {"device", "isa-debug-exit[,iobase=PORT][,iosize=N]", parse_device,
      "a write of V to PORT (default 0x501) ends with status (V << 1) | 1", KEYS(device_keys, "driver")},
     {"devthread", "mode=thread|inline|adaptive[,cpu=N][,vcpu-cpu=N]", parse_list,
      "where device models run (default adaptive) and on which host CPUs; never changes what the guest sees",
      KEYS(devthread_keys, "mode")},
-    {"translator", "mode=interp|eager|background[,hot=COUNT][,threads=N][,cache=SIZE][,chain=on|off]", parse_list,
-     "how guest code is run: compiled by N worker threads once entered COUNT times (background, the default; threads=0: by "
+    {"translator", "mode=interp|eager|background[,hot=COUNT][,threads=N][,cache=SIZE][,chain=on|off]",
+     parse_list,
+     "how guest code is run: compiled by N worker threads once entered COUNT times (background, the default; "
+     "threads=0: by "
      "the vCPU's thread), compiled at once, or interpreted; never changes what the guest sees",
      KEYS(translator_keys, "mode")},
     {"digest", "file=FILE[,every=N]", parse_list,
-     "write the digest of the guest's state every N ticks (default 10000000); compare with tandem-digest-diff",
+     "write the digest of the guest's state every N ticks (default 10000000); compare with "
+     "tandem-digest-diff",
      KEYS(digest_keys, "file")},
     {"stats", "[file=FILE][,format=human|json]", parse_stats,
-     "figures of the run at its end, on stderr or in FILE (JSON where it ends in .json)", KEYS(stats_keys, "file")},
+     "figures of the run at its end, on stderr or in FILE (JSON where it ends in .json)",
+     KEYS(stats_keys, "file")},
     {"d", "ITEM[,ITEM ...]", parse_log,
-     "log each translated block: in_asm (guest code), op (IR), out_asm (host code, where blocks are compiled)", 0, NULL,
-     NULL, 0},
+     "log each translated block: in_asm (guest code), op (IR), out_asm (host code, where blocks are "
+     "compiled)",
+     0, NULL, NULL, 0},
     {"D", "FILE", parse_text, "file of that log (default stderr)", FIELD(log_file), NULL, NULL, 0},
-    {"name", "TEXT", parse_text, "name of the machine in the status line and the statistics", FIELD(name), NULL, NULL, 0},
+    {"name", "TEXT", parse_text, "name of the machine in the status line and the statistics", FIELD(name),
+     NULL, NULL, 0},
     {"machine", "pc", parse_only, "the only machine", ONLY("pc|type=pc")},
     {"M", "pc", parse_only, NULL, ONLY("pc|type=pc")},
-    {"cpu", "i686", parse_only, "the only CPU: P6 class with MMX, SSE and SSE2, without PAE and APIC", ONLY("i686")},
+    {"cpu", "i686", parse_only, "the only CPU: P6 class with MMX, SSE and SSE2, without PAE and APIC",
+     ONLY("i686")},
     {"smp", "1", parse_only, "the only number of CPUs", ONLY("1|cpus=1")},
     {"display", "none", parse_only, "no screen yet", ONLY("none")},
     {"monitor", "none", parse_only, "no monitor yet", ONLY("none|null")},
@@ -423,16 +445,108 @@ static const struct option_def option_defs[] = {
 
 /* Options of qemu-system-i386 that are not honoured, but for those above. */
 static const char *const unsupported[] = {
-    "accel", "acpitable", "action", "add-fd", "audio", "audiodev", "bios", "blockdev", "boot", "bt", "cdrom", "chardev",
-    "chroot", "compat", "curses", "daemonize", "debugcon", "dfilter", "drive", "dtb", "dump-vmstate", "echr",
-    "enable-fips", "enable-kvm", "fda", "fdb", "fsdev", "full-screen", "fw_cfg", "g", "gdb", "global", "hax", "hda",
-    "hdb", "hdc", "hdd", "incoming", "iscsi", "k", "L", "loadvm", "mem-path", "mem-prealloc", "mon", "msg", "mtdblock",
-    "netdev", "no-acpi", "no-fd-bootchk", "no-hpet", "no-kvm", "no-quit", "no-shutdown", "no-user-config", "numa",
-    "object", "old-param", "only-migratable", "option-rom", "overcommit", "perfmap", "pflash", "pidfile", "plugin",
-    "portrait", "preconfig", "prom-env", "qmp", "qmp-pretty", "readconfig", "rotate", "runas", "S", "s", "sandbox", "sd",
-    "sdl", "seed", "semihosting", "set", "show-cursor", "shim", "singlestep", "smbios", "snapshot", "soundhw", "spice",
-    "tb-size", "tpmdev", "trace", "usb", "usbdevice", "uuid", "vcpu", "virtfs", "vnc", "watchdog",
-    "win2k-hack", "writeconfig", "xen-attach", "xen-domid",
+    "accel",
+    "acpitable",
+    "action",
+    "add-fd",
+    "audio",
+    "audiodev",
+    "bios",
+    "blockdev",
+    "boot",
+    "bt",
+    "cdrom",
+    "chardev",
+    "chroot",
+    "compat",
+    "curses",
+    "daemonize",
+    "debugcon",
+    "dfilter",
+    "drive",
+    "dtb",
+    "dump-vmstate",
+    "echr",
+    "enable-fips",
+    "enable-kvm",
+    "fda",
+    "fdb",
+    "fsdev",
+    "full-screen",
+    "fw_cfg",
+    "g",
+    "gdb",
+    "global",
+    "hax",
+    "hda",
+    "hdb",
+    "hdc",
+    "hdd",
+    "incoming",
+    "iscsi",
+    "k",
+    "L",
+    "loadvm",
+    "mem-path",
+    "mem-prealloc",
+    "mon",
+    "msg",
+    "mtdblock",
+    "netdev",
+    "no-acpi",
+    "no-fd-bootchk",
+    "no-hpet",
+    "no-kvm",
+    "no-quit",
+    "no-shutdown",
+    "no-user-config",
+    "numa",
+    "object",
+    "old-param",
+    "only-migratable",
+    "option-rom",
+    "overcommit",
+    "perfmap",
+    "pflash",
+    "pidfile",
+    "plugin",
+    "portrait",
+    "preconfig",
+    "prom-env",
+    "qmp",
+    "qmp-pretty",
+    "readconfig",
+    "rotate",
+    "runas",
+    "S",
+    "s",
+    "sandbox",
+    "sd",
+    "sdl",
+    "seed",
+    "semihosting",
+    "set",
+    "show-cursor",
+    "shim",
+    "singlestep",
+    "smbios",
+    "snapshot",
+    "soundhw",
+    "spice",
+    "tb-size",
+    "tpmdev",
+    "trace",
+    "usb",
+    "usbdevice",
+    "uuid",
+    "vcpu",
+    "virtfs",
+    "vnc",
+    "watchdog",
+    "win2k-hack",
+    "writeconfig",
+    "xen-attach",
+    "xen-domid",
 };
 
 static const struct option_def *find_option(const char *name)
@@ -463,7 +577,8 @@ static bool unknown_option(const char *arg, const char *name, struct err *e)
         }
     }
     if (closest)
-        return err_set(e, "%s: unknown option; did you mean -%s? (tandem --help lists what is accepted)", arg, closest);
+        return err_set(e, "%s: unknown option; did you mean -%s? (tandem --help lists what is accepted)", arg,
+                       closest);
     return err_set(e, "%s: unknown option; tandem --help lists what is accepted", arg);
 }
 
@@ -472,19 +587,23 @@ static bool takes_value(const struct option_def *d, const char *next)
 {
     if (!d->argument)
         return false;
-    return d->parse != parse_stats || (next && (strncmp(next, "file=", 5) == 0 || strncmp(next, "format=", 7) == 0));
+    return d->parse != parse_stats ||
+           (next && (strncmp(next, "file=", 5) == 0 || strncmp(next, "format=", 7) == 0));
 }
 
 static bool parse_one(struct options *o, int argc, char **argv, int *i, struct err *e)
 {
     const char *arg = argv[(*i)++];
     if (arg[0] != '-' || !arg[1])
-        return err_set(e, "%s: not an option; disk images are not supported yet, a kernel is given by -kernel FILE", arg);
+        return err_set(
+            e, "%s: not an option; disk images are not supported yet, a kernel is given by -kernel FILE",
+            arg);
     const char *name = arg + 1 + (arg[1] == '-');
     const struct option_def *d = find_option(name);
     if (!d)
         return is_unsupported(name)
-                   ? err_set(e, "%s: this option of QEMU is not supported yet; tandem --help lists what is", arg)
+                   ? err_set(e, "%s: this option of QEMU is not supported yet; tandem --help lists what is",
+                             arg)
                    : unknown_option(arg, name, e);
     const char *value = NULL;
     if (takes_value(d, *i < argc ? argv[*i] : NULL)) {
@@ -498,8 +617,9 @@ static bool parse_one(struct options *o, int argc, char **argv, int *i, struct e
 static bool check_together(const struct options *o, struct err *e)
 {
     if (!o->kernel)
-        return err_set(e, "-kernel FILE is needed (a Multiboot 1 kernel or a Linux bzImage); firmware and disks are not "
-                          "supported yet");
+        return err_set(
+            e, "-kernel FILE is needed (a Multiboot 1 kernel or a Linux bzImage); firmware and disks are not "
+               "supported yet");
     if (o->initrd && !*o->initrd)
         return err_set(e, "-initrd: needs a value: FILE");
     if (o->rr != RR_OFF && !o->rrfile)
@@ -513,19 +633,28 @@ static bool check_together(const struct options *o, struct err *e)
     if (!o->debug_exit && (o->debug_exit_port != DEBUG_EXIT_PORT || o->debug_exit_ports != DEBUG_EXIT_PORTS))
         return err_set(e, "-device: iobase and iosize need isa-debug-exit first");
     if (o->debug_exit && o->debug_exit_port + o->debug_exit_ports > 0x10000)
-        return err_set(e, "-device isa-debug-exit: ports %#x to %#x; the last port is 0xffff", o->debug_exit_port,
-                       o->debug_exit_port + o->debug_exit_ports - 1);
+        return err_set(e, "-device isa-debug-exit: ports %#x to %#x; the last port is 0xffff",
+                       o->debug_exit_port, o->debug_exit_port + o->debug_exit_ports - 1);
     return true;
 }
 
 bool options_parse(struct options *o, int argc, char **argv, struct err *e)
 {
     *o = (struct options){
-        .ram_bytes = (uint64_t)RAM_MIB_DEFAULT << 20, .shift = ICOUNT_SHIFT_DEFAULT, .sleep = true,
-        .rtc = {RTC_BASE_DEFAULT, true}, .debug_exit_port = DEBUG_EXIT_PORT,
-        .debug_exit_ports = DEBUG_EXIT_PORTS, .mode = LINK_ADAPTIVE,
-        .device_cpu = -1, .vcpu_cpu = -1, .translator_mode = TRANSLATOR_BACKGROUND, .translator_threads = -1,
-        .chain = true, .digest_every = DIGEST_EVERY_DEFAULT, .tick_limit = TICK_NEVER,
+        .ram_bytes = (uint64_t)RAM_MIB_DEFAULT << 20,
+        .shift = ICOUNT_SHIFT_DEFAULT,
+        .sleep = true,
+        .rtc = {RTC_BASE_DEFAULT, true},
+        .debug_exit_port = DEBUG_EXIT_PORT,
+        .debug_exit_ports = DEBUG_EXIT_PORTS,
+        .mode = LINK_ADAPTIVE,
+        .device_cpu = -1,
+        .vcpu_cpu = -1,
+        .translator_mode = TRANSLATOR_BACKGROUND,
+        .translator_threads = -1,
+        .chain = true,
+        .digest_every = DIGEST_EVERY_DEFAULT,
+        .tick_limit = TICK_NEVER,
     };
     for (int i = 1; i < argc;) {
         if (!parse_one(o, argc, argv, &i, e))
@@ -538,7 +667,8 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
 
 void options_free(struct options *o)
 {
-    char *owned[] = {o->name, o->kernel, o->initrd, o->append, o->rrfile, o->digest_file, o->stats_file, o->log_file};
+    char *owned[] = {o->name,   o->kernel,      o->initrd,     o->append,
+                     o->rrfile, o->digest_file, o->stats_file, o->log_file};
     for (size_t i = 0; i < COUNT(owned); i++)
         free(owned[i]);
     for (unsigned i = 0; i < o->nserial; i++)
@@ -565,7 +695,8 @@ static void help_wrapped(FILE *f, const char *text)
 void options_help(FILE *f)
 {
     fprintf(f, "tandem -kernel FILE [option ...]\n"
-               "A deterministic i386 PC emulator. Options are those of qemu-system-i386 where they mean the same.\n\n");
+               "A deterministic i386 PC emulator. Options are those of qemu-system-i386 where they mean the "
+               "same.\n\n");
     for (size_t i = 0; i < COUNT(option_defs); i++) {
         const struct option_def *d = &option_defs[i];
         if (!d->help)
@@ -573,8 +704,10 @@ void options_help(FILE *f)
         fprintf(f, "  -%s%s%s\n", d->name, d->argument ? " " : "", d->argument ? d->argument : "");
         help_wrapped(f, d->help);
     }
-    fprintf(f, "\nExit status: 0 guest power-off, reset under -no-reboot, or a halt that nothing can end; (V << 1) | 1 from\n"
-               "isa-debug-exit; 2 bad option or host error; 4 triple fault under -no-reboot; 128 + N ended by signal N.\n"
+    fprintf(f, "\nExit status: 0 guest power-off, reset under -no-reboot, or a halt that nothing can end; (V "
+               "<< 1) | 1 from\n"
+               "isa-debug-exit; 2 bad option or host error; 4 triple fault under -no-reboot; 128 + N ended "
+               "by signal N.\n"
                "See tandem(1).\n");
 }
 

@@ -1,8 +1,8 @@
 /* options.h - the command line, in the manner of qemu-system-i386.
  *
- * One table (options.c) drives parsing, --help and the suggestions for misspelt names. An option of QEMU's that
- * cannot be honoured is an error that says so. Both -name and --name are accepted.
- * Memory: strings in struct options are owned by it. */
+ * One table (options.c) drives parsing, --help and the suggestions for misspelt names. An option of QEMU's
+ * that cannot be honoured is an error that says so. Both -name and --name are accepted. Memory: strings in
+ * struct options are owned by it. */
 #ifndef TANDEM_CLI_OPTIONS_H
 #define TANDEM_CLI_OPTIONS_H
 
@@ -14,8 +14,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define SERIALS_MAX 4
-#define RAM_MIB_DEFAULT 128
+#define SERIALS_MAX          4
+#define RAM_MIB_DEFAULT      128
 #define DIGEST_EVERY_DEFAULT UINT64_C(10000000) /* ticks; 80 ms of virtual time at shift 3 */
 
 enum options_action { ACTION_RUN, ACTION_HELP, ACTION_VERSION };
@@ -23,24 +23,24 @@ enum rr_mode { RR_OFF, RR_RECORD, RR_REPLAY };
 
 struct options {
     enum options_action action;
-    char *name;                /* -name, or NULL */
+    char *name; /* -name, or NULL */
     uint64_t ram_bytes;
     char *kernel, *initrd, *append; /* NULL: not given */
-    char *serial[SERIALS_MAX]; /* -serial texts in order */
+    char *serial[SERIALS_MAX];      /* -serial texts in order */
     unsigned nserial;
     bool nographic, no_reboot, nodefaults;
 
-    unsigned shift;            /* -icount shift= */
+    unsigned shift; /* -icount shift= */
     bool sleep;
     enum rr_mode rr;
     char *rrfile;
     struct rtc_base rtc;
 
-    bool debug_exit;           /* -device isa-debug-exit */
+    bool debug_exit; /* -device isa-debug-exit */
     uint32_t debug_exit_port, debug_exit_ports;
 
-    enum link_mode mode;       /* -devthread */
-    int device_cpu, vcpu_cpu;  /* host CPU numbers; -1: placed by hwloc */
+    enum link_mode mode;      /* -devthread */
+    int device_cpu, vcpu_cpu; /* host CPU numbers; -1: placed by hwloc */
 
     unsigned translator_mode;  /* enum translator_mode (vcpu.h) */
     unsigned hot;              /* entries until a block is compiled; 0: the default */
@@ -48,17 +48,17 @@ struct options {
     uint64_t code_cache_bytes; /* 0: the default */
     bool chain;
 
-    char *digest_file;         /* NULL: none */
-    uint64_t digest_every;     /* ticks */
-    unsigned log_items;        /* -d: VCPU_LOG_* (vcpu.h) */
-    char *log_file;            /* -D; NULL: stderr */
+    char *digest_file;     /* NULL: none */
+    uint64_t digest_every; /* ticks */
+    unsigned log_items;    /* -d: VCPU_LOG_* (vcpu.h) */
+    char *log_file;        /* -D; NULL: stderr */
     bool stats, stats_json;
-    char *stats_file;          /* NULL: stderr */
+    char *stats_file; /* NULL: stderr */
 
     /* Hidden, for tests. */
     uint64_t jitter_seed, plant_late;
-    uint64_t tick_limit;       /* TICK_NEVER: none */
-    uint64_t quantum_ticks;    /* 0: the default */
+    uint64_t tick_limit;    /* TICK_NEVER: none */
+    uint64_t quantum_ticks; /* 0: the default */
     bool single_tb;
 };
 

@@ -86,8 +86,8 @@ static bool unknown_key(const char *name, const char *key, const struct list_key
     return err_set(e, "%s: unknown setting \"%s\"; accepted: %s", name, key, all);
 }
 
-static bool set_key(const char *name, const char *key, const char *value, const struct list_key *keys, size_t nkeys,
-                    void *target, struct err *e)
+static bool set_key(const char *name, const char *key, const char *value, const struct list_key *keys,
+                    size_t nkeys, void *target, struct err *e)
 {
     for (size_t i = 0; i < nkeys; i++) {
         if (strcmp(key, keys[i].key) != 0)
@@ -95,8 +95,9 @@ static bool set_key(const char *name, const char *key, const char *value, const 
         e->text[0] = '\0';
         if (keys[i].set(target, value, e))
             return true;
-        return e->text[0] ? false
-                          : err_set(e, "%s: %s=%s: bad value; %s is accepted", name, key, value, keys[i].accepted);
+        return e->text[0]
+                   ? false
+                   : err_set(e, "%s: %s=%s: bad value; %s is accepted", name, key, value, keys[i].accepted);
     }
     return unknown_key(name, key, keys, nkeys, e);
 }
@@ -129,8 +130,8 @@ static bool parse_pieces(const char *name, const char *text, const char *implied
     return true;
 }
 
-bool list_parse(const char *name, const char *text, const char *implied, const struct list_key *keys, size_t nkeys,
-                void *target, struct err *e)
+bool list_parse(const char *name, const char *text, const char *implied, const struct list_key *keys,
+                size_t nkeys, void *target, struct err *e)
 {
     char *buf = malloc(strlen(text) + 1);
     if (!buf)

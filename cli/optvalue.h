@@ -18,8 +18,8 @@ int value_choice(const char *text, const char *choices);
 /* Replaces the owned string *dst by a copy of text. */
 bool value_string(const char *text, char **dst, struct err *e);
 
-/* One key of a list option. `set` returns false on a bad value: without a message of its own (e->text empty), the
- * caller says that `accepted` is accepted. */
+/* One key of a list option. `set` returns false on a bad value: without a message of its own (e->text empty),
+ * the caller says that `accepted` is accepted. */
 struct list_key {
     const char *key;
     const char *accepted;
@@ -27,12 +27,13 @@ struct list_key {
 };
 
 /* Parses "value,key=value,..." for option `name` ("-icount"). A first piece without '=' is the value of
- * `implied`; later ones, and the first where `implied` is NULL, are "key=on". ",," is a comma inside of a value. */
-bool list_parse(const char *name, const char *text, const char *implied, const struct list_key *keys, size_t nkeys,
-                void *target, struct err *e);
+ * `implied`; later ones, and the first where `implied` is NULL, are "key=on". ",," is a comma inside of a
+ * value. */
+bool list_parse(const char *name, const char *text, const char *implied, const struct list_key *keys,
+                size_t nkeys, void *target, struct err *e);
 
-/* Cuts the first piece of a comma-separated list out of *text into buf (undoubling ",,"; buf as long as *text) and
- * moves *text behind its comma, or to the end. */
+/* Cuts the first piece of a comma-separated list out of *text into buf (undoubling ",,"; buf as long as
+ * *text) and moves *text behind its comma, or to the end. */
 void list_next(const char **text, char *buf);
 
 /* Edit distance, for "did you mean". */

@@ -21,12 +21,14 @@ struct sampler {
 };
 
 const char *const activity_names[ACTIVITY_KINDS] = {
-    [ACTIVITY_WAIT] = "waiting", [ACTIVITY_TRANSLATE] = "translating", [ACTIVITY_EXECUTE] = "executing",
-    [ACTIVITY_INTERPRET] = "interpreting", [ACTIVITY_ACCOUNT] = "accounting", [ACTIVITY_RUN_LOOP] = "run loop",
+    [ACTIVITY_WAIT] = "waiting",       [ACTIVITY_TRANSLATE] = "translating",
+    [ACTIVITY_EXECUTE] = "executing",  [ACTIVITY_INTERPRET] = "interpreting",
+    [ACTIVITY_ACCOUNT] = "accounting", [ACTIVITY_RUN_LOOP] = "run loop",
     [ACTIVITY_DEVICE] = "devices"};
 const char *const activity_keys[ACTIVITY_KINDS] = {
-    [ACTIVITY_WAIT] = "wait_ns", [ACTIVITY_TRANSLATE] = "translate_ns", [ACTIVITY_EXECUTE] = "execute_ns",
-    [ACTIVITY_INTERPRET] = "interpret_ns", [ACTIVITY_ACCOUNT] = "account_ns", [ACTIVITY_RUN_LOOP] = "run_loop_ns",
+    [ACTIVITY_WAIT] = "wait_ns",       [ACTIVITY_TRANSLATE] = "translate_ns",
+    [ACTIVITY_EXECUTE] = "execute_ns", [ACTIVITY_INTERPRET] = "interpret_ns",
+    [ACTIVITY_ACCOUNT] = "account_ns", [ACTIVITY_RUN_LOOP] = "run_loop_ns",
     [ACTIVITY_DEVICE] = "device_ns"};
 
 struct sampler *sampler_create(void)

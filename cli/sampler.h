@@ -1,8 +1,9 @@
 /* sampler.h - the table of host time: what each thread of the machine was doing, by looking now and then.
  *
- * A thread of its own looks at every activity (syncq/activity.h) about 500 times a second; what it sees counts for the time
- * since it looked last. It costs the others nothing but the CPU time of its looks, under half a per cent of one CPU.
- * Threads: all functions by the thread that creates the machine; the activities must outlive sampler_stop. */
+ * A thread of its own looks at every activity (syncq/activity.h) about 500 times a second; what it sees
+ * counts for the time since it looked last. It costs the others nothing but the CPU time of its looks, under
+ * half a per cent of one CPU. Threads: all functions by the thread that creates the machine; the activities
+ * must outlive sampler_stop. */
 #ifndef TANDEM_CLI_SAMPLER_H
 #define TANDEM_CLI_SAMPLER_H
 
@@ -11,7 +12,7 @@
 #include "syncq/activity.h"
 
 #define SAMPLER_THREADS_MAX 68
-#define SAMPLER_NAME_BYTES 24
+#define SAMPLER_NAME_BYTES  24
 
 struct sampled_thread {
     char name[SAMPLER_NAME_BYTES];

@@ -54,7 +54,8 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
         {"devices", "steps", "horizons reached", UNIT_COUNT, (double)l->steps},
         {"devices", "effects", "effects applied", UNIT_COUNT, (double)l->effects},
         {"threads", "rendezvous", "rendezvous", UNIT_COUNT, (double)l->rendezvous},
-        {"threads", "rendezvous_per_second", "rendezvous per second", UNIT_RATE, per_second(l->rendezvous, s->wall_ns)},
+        {"threads", "rendezvous_per_second", "rendezvous per second", UNIT_RATE,
+         per_second(l->rendezvous, s->wall_ns)},
         {"threads", "wait_ns", "vCPU waited at the horizon", UNIT_NS, (double)l->wait_ns},
         {"threads", "handovers", "baton hand-overs", UNIT_COUNT, (double)l->handovers},
         {"threads", "vcpu_parks", "vCPU parked, times", UNIT_COUNT, (double)l->vcpu_parks},
@@ -64,7 +65,8 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
         {"vcpu", "exceptions", "exceptions", UNIT_COUNT, (double)v->exceptions},
         {"vcpu", "interrupts", "interrupts", UNIT_COUNT, (double)v->interrupts},
         {"vcpu", "tlb_fills", "TLB fills", UNIT_COUNT, (double)v->tlb_fills},
-        {"vcpu", "tlb_fills_per_million", "of 1,000,000 instructions", UNIT_RATE, per_million(v->tlb_fills, v->icount)},
+        {"vcpu", "tlb_fills_per_million", "of 1,000,000 instructions", UNIT_RATE,
+         per_million(v->tlb_fills, v->icount)},
         {"vcpu", "tlb_flushes", "TLB flushes", UNIT_COUNT, (double)v->tlb_flushes},
         {"vcpu", "tlb_restored", "TLB entries put back", UNIT_COUNT, (double)v->tlb_restored},
         {"vcpu", "tb_built", "TBs built", UNIT_COUNT, (double)v->tb_built},
@@ -75,9 +77,12 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
         {"vcpu", "native_blocks", "TBs compiled", UNIT_COUNT, (double)v->native_blocks},
         {"vcpu", "native_links", "links between them", UNIT_COUNT, (double)v->native_links},
         {"vcpu", "native_exits", "returns to the run loop", UNIT_COUNT, (double)v->native_exits},
-        {"vcpu", "native_exits_per_million", "of 1,000,000 instructions", UNIT_RATE, per_million(v->native_exits, v->icount)},
-        {"vcpu", "chain_hit_percent", "block ends that need none, %", UNIT_RATE, hit_percent(v->native_misses, v->survey_blocks, v)},
-        {"vcpu", "tlb_hit_percent", "accesses that hit the TLB, %", UNIT_RATE, hit_percent(v->native_slow, v->survey_accesses, v)},
+        {"vcpu", "native_exits_per_million", "of 1,000,000 instructions", UNIT_RATE,
+         per_million(v->native_exits, v->icount)},
+        {"vcpu", "chain_hit_percent", "block ends that need none, %", UNIT_RATE,
+         hit_percent(v->native_misses, v->survey_blocks, v)},
+        {"vcpu", "tlb_hit_percent", "accesses that hit the TLB, %", UNIT_RATE,
+         hit_percent(v->native_slow, v->survey_accesses, v)},
         {"vcpu", "survey_ticks", "surveyed for these, ticks", UNIT_COUNT, (double)v->survey_ticks},
         {"vcpu", "native_evicted", "compiled TBs evicted", UNIT_COUNT, (double)v->native_evicted},
         {"vcpu", "native_discarded", "compiled too late", UNIT_COUNT, (double)v->native_discarded},
@@ -118,12 +123,13 @@ static void print_text(FILE *out, const struct options *o, const struct run_stat
         if (f[i].unit == UNIT_COUNT)
             fprintf(out, "  %-28s %20.0f\n", f[i].text, f[i].value);
         else
-            fprintf(out, "  %-28s %20.3f%s\n", f[i].text, f[i].unit == UNIT_NS ? f[i].value / 1e9 : f[i].value,
-                    f[i].unit == UNIT_NS ? " s" : "");
+            fprintf(out, "  %-28s %20.3f%s\n", f[i].text,
+                    f[i].unit == UNIT_NS ? f[i].value / 1e9 : f[i].value, f[i].unit == UNIT_NS ? " s" : "");
     }
     if (s->sampler)
         print_host_time(out, s->sampler);
-    fprintf(out, "guest resets %" PRIu64 "\ndigest %s at tick %" PRIu64 "\n", s->resets, s->state_hex, s->tick);
+    fprintf(out, "guest resets %" PRIu64 "\ndigest %s at tick %" PRIu64 "\n", s->resets, s->state_hex,
+            s->tick);
 }
 
 static json_t *figure_json(const struct figure *f)
@@ -149,9 +155,10 @@ static json_t *build_json(const struct options *o, const struct run_stats *s)
     struct figure f[FIGURES_MAX];
     size_t n = collect(s, f);
     json_t *name = o->name ? json_string(o->name) : NULL; /* NULL too where it is no UTF-8 */
-    json_t *root = json_pack("{s:o, s:s, s:i, s:s, s:i, s:b, s:I, s:s}", "name", name ? name : json_string("tandem"),
-                             "reason", s->reason, "status", s->status, "mode", link_mode_name(o->mode), "shift", (int)o->shift,
-                             "sleep", (int)o->sleep, "resets", (json_int_t)s->resets, "digest", s->state_hex);
+    json_t *root = json_pack("{s:o, s:s, s:i, s:s, s:i, s:b, s:I, s:s}", "name",
+                             name ? name : json_string("tandem"), "reason", s->reason, "status", s->status,
+                             "mode", link_mode_name(o->mode), "shift", (int)o->shift, "sleep", (int)o->sleep,
+                             "resets", (json_int_t)s->resets, "digest", s->state_hex);
     for (size_t i = 0; i < n && root; i++) {
         json_t *group = json_object_get(root, f[i].group);
         if (!group) {

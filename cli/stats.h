@@ -9,8 +9,8 @@
 struct sampler;
 
 struct run_stats {
-    const char *reason;            /* why the run ended, one line */
-    int status;                    /* exit status */
+    const char *reason; /* why the run ended, one line */
+    int status;         /* exit status */
     uint64_t tick, virtual_ns, wall_ns;
     uint64_t resets;
     struct vcpu_stats vcpu;

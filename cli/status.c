@@ -20,8 +20,11 @@ static bool uses_terminal(const struct options *o)
 
 void status_init(struct status *s, const struct options *o)
 {
-    *s = (struct status){.on = isatty(STDERR_FILENO) && !uses_terminal(o), .name = o->name ? o->name : "tandem",
-                         .mode = link_mode_name(o->mode), .shift = o->shift, .last_ns = clock_realtime_ns()};
+    *s = (struct status){.on = isatty(STDERR_FILENO) && !uses_terminal(o),
+                         .name = o->name ? o->name : "tandem",
+                         .mode = link_mode_name(o->mode),
+                         .shift = o->shift,
+                         .last_ns = clock_realtime_ns()};
     s->next_ns = s->last_ns + REFRESH_NS;
 }
 

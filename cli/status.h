@@ -10,8 +10,8 @@ struct status {
     bool on, shown;
     const char *name, *mode;
     unsigned shift;
-    uint64_t next_ns;               /* host time of the next refresh */
-    uint64_t last_ns, last_icount;  /* at the last refresh: speed is measured over the interval */
+    uint64_t next_ns;              /* host time of the next refresh */
+    uint64_t last_ns, last_icount; /* at the last refresh: speed is measured over the interval */
 };
 
 void status_init(struct status *s, const struct options *o);

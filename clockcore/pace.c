@@ -5,8 +5,7 @@
 #include "clockcore/check.h"
 #include "clockcore/ticks.h"
 
-uint64_t pace_deadline_ns(uint64_t start_tick, uint64_t target_tick, uint64_t host_start_ns,
-                          unsigned shift)
+uint64_t pace_deadline_ns(uint64_t start_tick, uint64_t target_tick, uint64_t host_start_ns, unsigned shift)
 {
     CHECK(target_tick >= start_tick);
     if (target_tick == TICK_NEVER)
@@ -15,8 +14,8 @@ uint64_t pace_deadline_ns(uint64_t start_tick, uint64_t target_tick, uint64_t ho
     return ns >= NS_NEVER - host_start_ns ? NS_NEVER - 1 : host_start_ns + ns;
 }
 
-uint64_t pace_tick_at(uint64_t start_tick, uint64_t target_tick, uint64_t host_start_ns,
-                      uint64_t host_now_ns, unsigned shift)
+uint64_t pace_tick_at(uint64_t start_tick, uint64_t target_tick, uint64_t host_start_ns, uint64_t host_now_ns,
+                      unsigned shift)
 {
     CHECK(target_tick >= start_tick);
     if (host_now_ns <= host_start_ns)

@@ -13,12 +13,11 @@
 
 /* Host time at which a warp that began at (start_tick, host_start_ns) reaches target_tick;
  * NS_NEVER if target_tick is TICK_NEVER. */
-uint64_t pace_deadline_ns(uint64_t start_tick, uint64_t target_tick, uint64_t host_start_ns,
-                          unsigned shift);
+uint64_t pace_deadline_ns(uint64_t start_tick, uint64_t target_tick, uint64_t host_start_ns, unsigned shift);
 /* Tick that such a warp has reached at host_now_ns, at most target_tick. Rounds down: a tick is
  * reached when its whole duration has passed. */
-uint64_t pace_tick_at(uint64_t start_tick, uint64_t target_tick, uint64_t host_start_ns,
-                      uint64_t host_now_ns, unsigned shift);
+uint64_t pace_tick_at(uint64_t start_tick, uint64_t target_tick, uint64_t host_start_ns, uint64_t host_now_ns,
+                      unsigned shift);
 /* Host ns left until deadline_ns (0: over; NS_NEVER: no deadline). */
 uint64_t pace_remaining_ns(uint64_t deadline_ns, uint64_t host_now_ns);
 

@@ -26,8 +26,7 @@ static unsigned month_days(unsigned year, unsigned month)
 static bool date_valid(const struct date *d)
 {
     return d->year >= 1970 && d->year <= 9999 && d->month >= 1 && d->month <= 12 && d->day >= 1 &&
-           d->day <= month_days(d->year, d->month) && d->hour < 24 && d->minute < 60 &&
-           d->second < 60;
+           d->day <= month_days(d->year, d->month) && d->hour < 24 && d->minute < 60 && d->second < 60;
 }
 
 static int64_t date_seconds(const struct date *d)
@@ -64,14 +63,13 @@ static bool literal(const char **p, char c)
 static bool date_parse(const char *p, struct date *d)
 {
     *d = (struct date){0};
-    if (!digits(&p, 4, &d->year) || !literal(&p, '-') || !digits(&p, 2, &d->month) ||
-        !literal(&p, '-') || !digits(&p, 2, &d->day))
+    if (!digits(&p, 4, &d->year) || !literal(&p, '-') || !digits(&p, 2, &d->month) || !literal(&p, '-') ||
+        !digits(&p, 2, &d->day))
         return false;
     if (*p == '\0')
         return date_valid(d);
-    return literal(&p, 'T') && digits(&p, 2, &d->hour) && literal(&p, ':') &&
-           digits(&p, 2, &d->minute) && literal(&p, ':') && digits(&p, 2, &d->second) &&
-           *p == '\0' && date_valid(d);
+    return literal(&p, 'T') && digits(&p, 2, &d->hour) && literal(&p, ':') && digits(&p, 2, &d->minute) &&
+           literal(&p, ':') && digits(&p, 2, &d->second) && *p == '\0' && date_valid(d);
 }
 
 static int64_t host_local_seconds(void)

@@ -9,12 +9,12 @@
 
 #include <stdint.h>
 
-#define ICOUNT_SHIFT_MAX 10
+#define ICOUNT_SHIFT_MAX     10
 #define ICOUNT_SHIFT_DEFAULT 3
-#define NS_PER_SEC UINT64_C(1000000000)
+#define NS_PER_SEC           UINT64_C(1000000000)
 
 #define TICK_NEVER UINT64_MAX /* no tick: later than every tick */
-#define NS_NEVER UINT64_MAX   /* no deadline: later than every ns */
+#define NS_NEVER   UINT64_MAX /* no deadline: later than every ns */
 
 /* Virtual ns at which `ticks` begins; saturates below NS_NEVER. */
 static inline uint64_t ticks_to_ns(uint64_t ticks, unsigned shift)

@@ -24,7 +24,7 @@ struct timerq {
     struct timerq_timer *timer; /* [capacity], by id */
     uint32_t *heap;             /* [capacity], ids; heap[0] is the earliest */
     uint32_t capacity;
-    uint32_t armed;             /* ids in heap[] */
+    uint32_t armed; /* ids in heap[] */
     uint64_t next_seq;
 };
 

@@ -29,13 +29,18 @@ struct chip_field {
     uint32_t count;      /* elements; 1 unless an array */
 };
 
-#define CHIP_FIELD(type, member) {#member, offsetof(type, member), sizeof(((type *)0)->member), 1}
-#define CHIP_ARRAY(type, member)                                                                   \
-    {#member, offsetof(type, member), sizeof(((type *)0)->member[0]),                              \
-     sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0])}
+#define CHIP_FIELD(type, member)                                                                             \
+    {                                                                                                        \
+#member, offsetof(type, member), sizeof(((type *)0)->member), 1                                      \
+    }
+#define CHIP_ARRAY(type, member)                                                                             \
+    {                                                                                                        \
+#member, offsetof(type, member), sizeof(((type *)0)->member[0]),                                     \
+            sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0])                                     \
+    }
 
 struct chip_class {
-    const char *name;                /* part number: "i8254" */
+    const char *name; /* part number: "i8254" */
     size_t state_bytes;
     const struct chip_field *fields; /* `nfields` of them */
     size_t nfields;
@@ -46,9 +51,9 @@ struct chip_class {
     void (*write)(void *s, uint32_t offset, unsigned size, uint32_t value, uint64_t now_ns);
     /* Side-effect-free read of the registers that the board declares pure; NULL if none. */
     uint32_t (*pure_read)(const void *s, uint32_t offset, unsigned size, uint64_t now_ns);
-    void (*advance)(void *s, uint64_t now_ns);     /* NULL: no events */
-    uint64_t (*next_event)(const void *s);         /* absolute virtual ns, NS_NEVER: none */
-    uint32_t (*outputs)(const void *s);            /* NULL: no pins */
+    void (*advance)(void *s, uint64_t now_ns); /* NULL: no events */
+    uint64_t (*next_event)(const void *s);     /* absolute virtual ns, NS_NEVER: none */
+    uint32_t (*outputs)(const void *s);        /* NULL: no pins */
 };
 
 #endif

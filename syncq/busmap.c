@@ -11,8 +11,11 @@ _Static_assert(BUS_RANGES_MAX <= 256, "port_range[] holds indices in a byte");
 void busmap_init(struct busmap *m)
 {
     memset(m, 0, sizeof *m);
-    m->range[0] = (struct bus_range){
-        .last = UINT64_MAX, .read_class = CLASS_NONE, .write_class = CLASS_NONE, .width = 4, .latency_ticks = 1};
+    m->range[0] = (struct bus_range){.last = UINT64_MAX,
+                                     .read_class = CLASS_NONE,
+                                     .write_class = CLASS_NONE,
+                                     .width = 4,
+                                     .latency_ticks = 1};
     m->nranges = 1;
 }
 

@@ -19,10 +19,10 @@ enum access_class {
 #define BUS_RANGES_MAX 128
 
 struct bus_range {
-    uint64_t first, last;   /* ports or physical addresses, inclusive */
-    uint16_t dev;           /* device number */
+    uint64_t first, last; /* ports or physical addresses, inclusive */
+    uint16_t dev;         /* device number */
     uint8_t read_class, write_class;
-    uint8_t width;          /* widest access in bytes (1, 2, 4); wider ones are split ascending */
+    uint8_t width; /* widest access in bytes (1, 2, 4); wider ones are split ascending */
     bool mmio;
     uint64_t latency_ticks; /* L(d) >= 1 */
     uint32_t base_offset;   /* chip offset of `first` */
@@ -36,7 +36,7 @@ struct bus_range {
 struct busmap {
     struct bus_range range[BUS_RANGES_MAX]; /* [0] is the unclaimed range */
     unsigned nranges;
-    uint8_t port_range[65536];              /* port -> index in range[]; 0: unclaimed */
+    uint8_t port_range[65536]; /* port -> index in range[]; 0: unclaimed */
 };
 
 void busmap_init(struct busmap *m);

@@ -18,7 +18,7 @@
 #define EFFECT_RING_SLOTS 4096u
 
 struct effect_ring {
-    _Atomic uint32_t tail; /* written by the producer: effects pushed */
+    _Atomic uint32_t tail;             /* written by the producer: effects pushed */
     alignas(64) _Atomic uint32_t head; /* written by the consumer: effects popped */
     alignas(64) struct effect slot[EFFECT_RING_SLOTS];
 };

@@ -48,13 +48,13 @@ enum access_kind { ACCESS_PIO_READ, ACCESS_PIO_WRITE, ACCESS_MMIO_READ, ACCESS_M
 
 /* One device access of a vCPU, stamped with its tick. */
 struct access {
-    uint64_t tick;   /* tick of the accessing instruction (before it retires) */
-    uint64_t addr;   /* port or physical address */
-    uint32_t value;  /* writes: the value, in the low `size` bytes */
-    uint16_t range;  /* index in the bus map (busmap.h) */
-    uint8_t size;    /* 1, 2 or 4 bytes */
-    uint8_t kind;    /* enum access_kind */
-    uint8_t vcpu;    /* vCPU number */
+    uint64_t tick;  /* tick of the accessing instruction (before it retires) */
+    uint64_t addr;  /* port or physical address */
+    uint32_t value; /* writes: the value, in the low `size` bytes */
+    uint16_t range; /* index in the bus map (busmap.h) */
+    uint8_t size;   /* 1, 2 or 4 bytes */
+    uint8_t kind;   /* enum access_kind */
+    uint8_t vcpu;   /* vCPU number */
 };
 
 enum effect_kind {
@@ -67,10 +67,10 @@ enum effect_kind {
 /* What devices do to the vCPU's side, applied at exactly `tick`. */
 struct effect {
     uint64_t tick;
-    uint32_t seq;    /* set by the link: order of emission */
-    uint16_t dev;    /* device number, the tie breaker */
-    uint8_t kind;    /* enum effect_kind */
-    uint8_t line;    /* EFFECT_IRQ: interrupt line 0..15 */
+    uint32_t seq; /* set by the link: order of emission */
+    uint16_t dev; /* device number, the tie breaker */
+    uint8_t kind; /* enum effect_kind */
+    uint8_t line; /* EFFECT_IRQ: interrupt line 0..15 */
     uint32_t value;
 };
 
@@ -117,8 +117,8 @@ struct link_stats {
     uint64_t wait_ns;                   /* host time in those waits */
     uint64_t vcpu_parks, dev_parks;     /* sleeps: futex, and host_io without limit */
     uint64_t vcpu_parked_ns, dev_parked_ns;
-    uint64_t handovers;                 /* times the baton changed threads */
-    uint64_t idle_ns;                   /* host time in ops->idle, at the resolution of the coarse clock */
+    uint64_t handovers; /* times the baton changed threads */
+    uint64_t idle_ns;   /* host time in ops->idle, at the resolution of the coarse clock */
 };
 
 struct activity;
@@ -150,7 +150,8 @@ void link_get_stats(const struct link *l, struct link_stats *out);
 /* Spin count that suits the CPUs this process may run on: 0 when there is only one. */
 uint32_t link_default_spin(void);
 
-/* What the vCPU's thread (0) and the device thread (1) are doing (activity.h); the vCPU itself says so on its thread. */
+/* What the vCPU's thread (0) and the device thread (1) are doing (activity.h); the vCPU itself says so on its
+ * thread. */
 struct activity *link_activity(struct link *l, unsigned thread);
 
 /* --- vCPU's thread --- */

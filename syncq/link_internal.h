@@ -13,10 +13,10 @@
 #include "syncq/msgq.h"
 #include "syncq/park.h"
 
-#define MSGQ_SLOTS 1024            /* posted writes in flight; "full" waits for the device side */
-#define SPIN_UNTIMED 64            /* spins before a wait is worth reading the clock for */
+#define MSGQ_SLOTS         1024    /* posted writes in flight; "full" waits for the device side */
+#define SPIN_UNTIMED       64      /* spins before a wait is worth reading the clock for */
 #define YIELDS_BEFORE_PARK 4       /* where spinning is pointless (one CPU) */
-#define HOST_IO_PERIOD_NS 2000000  /* how often host I/O is polled by a thread that never parks */
+#define HOST_IO_PERIOD_NS  2000000 /* how often host I/O is polled by a thread that never parks */
 #define HOST_IO_CHECKS_MAX 64      /* arrivals between two looks at the clock, at most */
 
 /* When to poll host I/O without reading the clock at each chance; one per thread. */
@@ -49,15 +49,15 @@ struct link {
     /* --- owned by the holder of the baton --- */
     alignas(CACHE_LINE_BYTES) uint64_t sched; /* next tick at which events are handled */
     uint64_t quantum_end;
-    uint64_t horizon;                         /* min(sched, quantum_end) */
-    uint64_t effect_floor;                    /* no effect of the op under way is earlier */
-    uint64_t answer;                          /* of the last message that has one */
-    uint64_t served_count;                    /* the owner's copy of `served` */
-    _Atomic uint64_t handovers;               /* relaxed: statistics */
-    uint32_t seq;                             /* of the last effect */
-    uint8_t holder, last_holder;              /* enum baton_holder: who executes / executed ops */
-    bool clamped;                             /* events may exist before `sched` */
-    bool started;                             /* the first step was done */
+    uint64_t horizon;            /* min(sched, quantum_end) */
+    uint64_t effect_floor;       /* no effect of the op under way is earlier */
+    uint64_t answer;             /* of the last message that has one */
+    uint64_t served_count;       /* the owner's copy of `served` */
+    _Atomic uint64_t handovers;  /* relaxed: statistics */
+    uint32_t seq;                /* of the last effect */
+    uint8_t holder, last_holder; /* enum baton_holder: who executes / executed ops */
+    bool clamped;                /* events may exist before `sched` */
+    bool started;                /* the first step was done */
 
     /* --- crossing: see the table in link.c --- */
     alignas(CACHE_LINE_BYTES) struct baton baton;
@@ -87,9 +87,9 @@ void serve_begin(struct link *l, enum baton_holder me);
 uint32_t serve_access(struct link *l, const struct access *a, uint64_t latency_ticks);
 void serve_step(struct link *l, uint64_t tick);
 uint64_t serve_idle(struct link *l, uint64_t tick, uint64_t effect_tick);
-/* Serves the messages in the queue, in order, `max` at the most: the device thread has host I/O to see to, too,
- * and a vCPU that does nothing but post never lets the queue run empty. */
-#define SERVE_ALL UINT32_MAX
+/* Serves the messages in the queue, in order, `max` at the most: the device thread has host I/O to see to,
+ * too, and a vCPU that does nothing but post never lets the queue run empty. */
+#define SERVE_ALL   UINT32_MAX
 #define SERVE_BATCH 256
 void serve_messages(struct link *l, uint32_t max);
 

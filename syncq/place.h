@@ -24,8 +24,8 @@ struct place {
 /* want_vcpu, want_dev: explicit CPU numbers (`cpu=N`), or PLACE_ANY to choose. On one allowed CPU
  * nothing is pinned and nobody spins. */
 bool place_choose(int want_vcpu, int want_dev, struct place *out, char *err, size_t err_bytes);
-/* How many translation workers find a CPU that the vCPU does not need; 0 where it has the only one. The device thread
- * mostly sleeps: it counts for nothing. */
+/* How many translation workers find a CPU that the vCPU does not need; 0 where it has the only one. The
+ * device thread mostly sleeps: it counts for nothing. */
 unsigned place_spare_cpus(const struct place *p);
 /* Binds the calling thread; PLACE_ANY: leaves it alone. False with errno. */
 bool place_bind_self(int cpu);

@@ -36,8 +36,8 @@ struct pool {
     _Atomic uint64_t finished;
     /* --- the owner's --- */
     alignas(CACHE_LINE_BYTES) struct __cds_wfcq_head done_head;
-    uint64_t outstanding;        /* jobs submitted and not taken */
-    unsigned running;            /* threads started */
+    uint64_t outstanding; /* jobs submitted and not taken */
+    unsigned running;     /* threads started */
     struct worker worker[];
 };
 
@@ -135,7 +135,8 @@ static int start_worker(struct pool *p, unsigned i)
 struct pool *pool_create(const struct pool_config *cfg)
 {
     size_t bytes = sizeof(struct pool) + cfg->workers * sizeof(struct worker);
-    struct pool *p = aligned_alloc(CACHE_LINE_BYTES, (bytes + CACHE_LINE_BYTES - 1) & ~(size_t)(CACHE_LINE_BYTES - 1));
+    struct pool *p =
+        aligned_alloc(CACHE_LINE_BYTES, (bytes + CACHE_LINE_BYTES - 1) & ~(size_t)(CACHE_LINE_BYTES - 1));
     if (!p)
         return NULL;
     *p = (struct pool){.cfg = *cfg};

@@ -1,12 +1,12 @@
 /* pool.h - worker threads that do jobs for one thread, the owner, while it goes on.
  *
- * Jobs are handed in and out through two of liburcu's wait-free queues. They are started in the order in which they came
- * and finish in any. Which worker does a job, and when it is done, depends on the host alone: whoever takes a result must
- * come to the same guest-visible state without it.
+ * Jobs are handed in and out through two of liburcu's wait-free queues. They are started in the order in
+ * which they came and finish in any. Which worker does a job, and when it is done, depends on the host alone:
+ * whoever takes a result must come to the same guest-visible state without it.
  *
  * Threads: all functions by the owner; `run` on a worker.
- * Memory:  a job belongs to the pool from pool_submit until pool_take returns it. What was written before pool_submit is
- *          visible to `run`, what `run` wrote is visible after pool_take. */
+ * Memory:  a job belongs to the pool from pool_submit until pool_take returns it. What was written before
+ * pool_submit is visible to `run`, what `run` wrote is visible after pool_take. */
 #ifndef TANDEM_SYNCQ_POOL_H
 #define TANDEM_SYNCQ_POOL_H
 
@@ -23,9 +23,9 @@ struct pool_job {
 };
 
 struct pool_config {
-    unsigned workers;      /* 1..POOL_WORKERS_MAX */
-    int not_on_cpu;        /* host CPU that workers stay off where there is another; PLACE_ANY: none */
-    uint64_t jitter_seed;  /* test: a random delay before each result is handed out; 0: none */
+    unsigned workers;     /* 1..POOL_WORKERS_MAX */
+    int not_on_cpu;       /* host CPU that workers stay off where there is another; PLACE_ANY: none */
+    uint64_t jitter_seed; /* test: a random delay before each result is handed out; 0: none */
     void (*run)(void *ctx, unsigned worker, struct pool_job *job);
     void *ctx;
 };
@@ -40,8 +40,8 @@ void pool_submit(struct pool *p, struct pool_job *job);
 struct pool_job *pool_take(struct pool *p);
 /* What the worker is doing: translating, as it is the only work yet, or waiting. */
 struct activity *pool_activity(struct pool *p, unsigned worker);
-/* Calls in all jobs, to be called until it returns NULL: those not yet begun come back without having been run, for
- * the others it waits. */
+/* Calls in all jobs, to be called until it returns NULL: those not yet begun come back without having been
+ * run, for the others it waits. */
 struct pool_job *pool_recall(struct pool *p);
 
 #endif

@@ -1,12 +1,15 @@
 /* cc.c - flags from their symbolic form: one table of the inline formulas, specialised by kind and size. */
 #include "translator/cc_inline.h"
 
-#define CC_KINDS(ROW) \
+#define CC_KINDS(ROW)                                                                                        \
     ROW(ADD) ROW(ADC) ROW(SUB) ROW(SBB) ROW(LOGIC) ROW(INC) ROW(DEC) ROW(SHL) ROW(SHR) ROW(SAR) ROW(MUL)
-#define CC_CASES(fn, name, ...) \
-    case CC_OP(CC_KIND_##name, 0): return fn(CC_KIND_##name, 0, __VA_ARGS__); \
-    case CC_OP(CC_KIND_##name, 1): return fn(CC_KIND_##name, 1, __VA_ARGS__); \
-    case CC_OP(CC_KIND_##name, 2): return fn(CC_KIND_##name, 2, __VA_ARGS__);
+#define CC_CASES(fn, name, ...)                                                                              \
+    case CC_OP(CC_KIND_##name, 0):                                                                           \
+        return fn(CC_KIND_##name, 0, __VA_ARGS__);                                                           \
+    case CC_OP(CC_KIND_##name, 1):                                                                           \
+        return fn(CC_KIND_##name, 1, __VA_ARGS__);                                                           \
+    case CC_OP(CC_KIND_##name, 2):                                                                           \
+        return fn(CC_KIND_##name, 2, __VA_ARGS__);
 
 uint32_t cc_flags(uint32_t op, uint32_t a, uint32_t b, uint32_t r)
 {
@@ -14,7 +17,8 @@ uint32_t cc_flags(uint32_t op, uint32_t a, uint32_t b, uint32_t r)
 #define ROW(name) CC_CASES(cc_flags_of, name, a, b, r)
         CC_KINDS(ROW)
 #undef ROW
-    default: return cc_flags_of(CC_KIND_COUNT, 2, a, b, r);
+    default:
+        return cc_flags_of(CC_KIND_COUNT, 2, a, b, r);
     }
 }
 
@@ -24,7 +28,8 @@ uint32_t cc_cf(uint32_t op, uint32_t a, uint32_t b, uint32_t r)
 #define ROW(name) CC_CASES(cc_cf_of, name, a, b, r)
         CC_KINDS(ROW)
 #undef ROW
-    default: return cc_cf_of(CC_KIND_COUNT, 2, a, b, r);
+    default:
+        return cc_cf_of(CC_KIND_COUNT, 2, a, b, r);
     }
 }
 
@@ -34,15 +39,16 @@ bool cc_cond(uint32_t op, uint32_t a, uint32_t b, uint32_t r, unsigned cond)
 #define ROW(name) CC_CASES(cc_cond_of, name, a, b, r, cond)
         CC_KINDS(ROW)
 #undef ROW
-    default: return cc_cond_of(CC_KIND_COUNT, 2, a, b, r, cond);
+    default:
+        return cc_cond_of(CC_KIND_COUNT, 2, a, b, r, cond);
     }
 }
 
 uint32_t guest_eflags(const struct guest_state *g)
 {
     const uint32_t *s = g->slot;
-    return g->eflags | FLAG_1 | (g->df < 0 ? FLAG_DF : 0)
-           | cc_flags(s[IR_CC_OP], s[IR_CC_A], s[IR_CC_B], s[IR_CC_R]);
+    return g->eflags | FLAG_1 | (g->df < 0 ? FLAG_DF : 0) |
+           cc_flags(s[IR_CC_OP], s[IR_CC_A], s[IR_CC_B], s[IR_CC_R]);
 }
 
 void guest_set_arith_flags(struct guest_state *g, uint32_t eflags)

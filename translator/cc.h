@@ -24,11 +24,11 @@ enum cc_kind {
     CC_KIND_COUNT
 };
 enum cc_op { CC_EFLAGS = CC_KIND_COUNT * 3 };
-#define CC_OP(kind, size) ((kind) * 3 + (size))
+#define CC_OP(kind, size) ((kind)*3 + (size))
 
-uint32_t cc_flags(uint32_t op, uint32_t a, uint32_t b, uint32_t r); /* FLAGS_ARITH bits */
+uint32_t cc_flags(uint32_t op, uint32_t a, uint32_t b, uint32_t r);           /* FLAGS_ARITH bits */
 bool cc_cond(uint32_t op, uint32_t a, uint32_t b, uint32_t r, unsigned cond); /* SDM tttn code 0..15 */
-uint32_t cc_cf(uint32_t op, uint32_t a, uint32_t b, uint32_t r);    /* 0 or 1 */
+uint32_t cc_cf(uint32_t op, uint32_t a, uint32_t b, uint32_t r);              /* 0 or 1 */
 
 /* The whole EFLAGS of a state, bit 1 set; and its inverse for arithmetic flags and DF only. */
 uint32_t guest_eflags(const struct guest_state *g);

@@ -11,7 +11,7 @@
 /* --- tables from the .def files --- */
 
 const struct opnd_info opnd_info[OP_COUNT] = {
-#define OPND(code, kind, size, modrm, doc) [OP_##code] = { OPND_##kind, OPND_SIZE_##size, modrm },
+#define OPND(code, kind, size, modrm, doc) [OP_##code] = {OPND_##kind, OPND_SIZE_##size, modrm},
 #include "translator/operands.def"
 #undef OPND
 };
@@ -23,7 +23,8 @@ enum {
 #include "translator/insns.def"
     ROW_X87_MEM,
     ROW_X87_REG,
-#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class) ROW_##pfx##_##opcode##_##reg##_##form,
+#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class)                                     \
+    ROW_##pfx##_##opcode##_##reg##_##form,
 #define SSE_OWN(pfx, opcode, reg, form, mn, o1, o2, o3, test) ROW_##pfx##_##opcode##_##reg##_##form,
 #include "translator/sse_rows.h"
 };
@@ -32,37 +33,47 @@ enum {
 enum { FORM_RM = 0, FORM_R = A_REG, FORM_M = A_MEM };
 
 const struct insn_row insn_rows[] = {
-#define ROW(opcode, n, reg, mn, o1, o2, o3, attr, undef, test) \
-    { opcode, n, reg, #mn, gen_##mn, { OP_##o1, OP_##o2, OP_##o3 }, attr, undef, test, PFX_NP, SSE_NONE },
+#define ROW(opcode, n, reg, mn, o1, o2, o3, attr, undef, test)                                               \
+    {opcode, n, reg, #mn, gen_##mn, {OP_##o1, OP_##o2, OP_##o3}, attr, undef, test, PFX_NP, SSE_NONE},
 #include "translator/insns.def"
-    { 0xd8, 8, ANY, "X87", gen_X87, { OP_M, OP_NONE, OP_NONE }, 0, U_NONE, T_X87, PFX_NP, SSE_NONE },
-    { 0xd8, 8, ANY, "X87", gen_X87, { OP_M, OP_NONE, OP_NONE }, 0, U_NONE, T_X87, PFX_NP, SSE_NONE },
-#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class) \
-    { opcode, 1, reg, #mn, gen_SSE, { OP_##o1, OP_##o2, OP_##o3 }, FORM_##form, U_NONE, T_SSE, PFX_##pfx, \
-      SSE_##pfx##_##opcode##_##reg##_##form },
-#define SSE_OWN(pfx, opcode, reg, form, mn, o1, o2, o3, test) \
-    { opcode, 1, reg, #mn, gen_##mn, { OP_##o1, OP_##o2, OP_##o3 }, FORM_##form, U_NONE, test, PFX_##pfx, SSE_NONE },
+    {0xd8, 8, ANY, "X87", gen_X87, {OP_M, OP_NONE, OP_NONE}, 0, U_NONE, T_X87, PFX_NP, SSE_NONE},
+    {0xd8, 8, ANY, "X87", gen_X87, {OP_M, OP_NONE, OP_NONE}, 0, U_NONE, T_X87, PFX_NP, SSE_NONE},
+#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class)                                     \
+    {opcode,                                                                                                 \
+     1,                                                                                                      \
+     reg,                                                                                                    \
+     #mn,                                                                                                    \
+     gen_SSE,                                                                                                \
+     {OP_##o1, OP_##o2, OP_##o3},                                                                            \
+     FORM_##form,                                                                                            \
+     U_NONE,                                                                                                 \
+     T_SSE,                                                                                                  \
+     PFX_##pfx,                                                                                              \
+     SSE_##pfx##_##opcode##_##reg##_##form},
+#define SSE_OWN(pfx, opcode, reg, form, mn, o1, o2, o3, test)                                                \
+    {opcode,      1,      reg,  #mn,       gen_##mn, {OP_##o1, OP_##o2, OP_##o3},                            \
+     FORM_##form, U_NONE, test, PFX_##pfx, SSE_NONE},
 #include "translator/sse_rows.h"
 };
 const unsigned insn_row_count = sizeof insn_rows / sizeof insn_rows[0];
 
 /* Row of an opcode and ModRM.reg; outside groups all eight are the same. */
-#define OPCODE_INDEX(opcode) ((opcode) > 0xff ? 0x100 + ((opcode) & 0xff) : (opcode))
-#define REG_FIRST(reg) ((reg) < 0 ? 0 : (reg))
-#define REG_LAST(reg) ((reg) < 0 ? 7 : (reg))
+#define OPCODE_INDEX(opcode) ((opcode) > 0xff ? 0x100 + ((opcode)&0xff) : (opcode))
+#define REG_FIRST(reg)       ((reg) < 0 ? 0 : (reg))
+#define REG_LAST(reg)        ((reg) < 0 ? 7 : (reg))
 static const uint16_t row_of[512][8] = {
-#define ROW(opcode, n, reg, mn, o1, o2, o3, attr, undef, test) \
-    [OPCODE_INDEX(opcode) ... OPCODE_INDEX(opcode) + (n) - 1][REG_FIRST(reg) ... REG_LAST(reg)] = \
+#define ROW(opcode, n, reg, mn, o1, o2, o3, attr, undef, test)                                               \
+    [OPCODE_INDEX(opcode)... OPCODE_INDEX(opcode) + (n)-1][REG_FIRST(reg)... REG_LAST(reg)] =                \
         ROW_##opcode##_##reg,
 #include "translator/insns.def"
 };
 
 /* The same by mandatory prefix for the rows of insns_sse.def; registers first, then memory. */
 #define FORM_FIRST(form) (FORM_##form == FORM_M ? 8 : 0)
-#define FORM_LAST(form) (FORM_##form == FORM_R ? 0 : 8)
+#define FORM_LAST(form)  (FORM_##form == FORM_R ? 0 : 8)
 static const uint16_t sse_row_of[PFX_COUNT][256][16] = {
-#define SSE(pfx, opcode, reg, form, ...) \
-    [PFX_##pfx][(opcode) & 0xff][FORM_FIRST(form) + REG_FIRST(reg) ... FORM_LAST(form) + REG_LAST(reg)] = \
+#define SSE(pfx, opcode, reg, form, ...)                                                                     \
+    [PFX_##pfx][(opcode)&0xff][FORM_FIRST(form) + REG_FIRST(reg)... FORM_LAST(form) + REG_LAST(reg)] =       \
         ROW_##pfx##_##opcode##_##reg##_##form,
 #define SSE_OWN(pfx, opcode, reg, form, ...) SSE(pfx, opcode, reg, form)
 #include "translator/sse_rows.h"
@@ -70,7 +81,7 @@ static const uint16_t sse_row_of[PFX_COUNT][256][16] = {
 
 /* x87: which memory forms (by opcode and reg) and register forms (by opcode and low six ModRM bits) exist. */
 static const bool x87_mem[8][8] = {
-#define X87_MEM(opcode, reg, ...) [(opcode) & 7][reg] = true,
+#define X87_MEM(opcode, reg, ...) [(opcode)&7][reg] = true,
 #define X87_REG(opcode, modrm, n, ...)
 #include "translator/x87_rows.h"
 #undef X87_MEM
@@ -78,7 +89,7 @@ static const bool x87_mem[8][8] = {
 };
 static const bool x87_reg[8][64] = {
 #define X87_MEM(opcode, reg, ...)
-#define X87_REG(opcode, modrm, n, ...) [(opcode) & 7][(modrm) & 63 ... ((modrm) & 63) + (n) - 1] = true,
+#define X87_REG(opcode, modrm, n, ...) [(opcode)&7][(modrm)&63 ...((modrm)&63) + (n)-1] = true,
 #include "translator/x87_rows.h"
 #undef X87_MEM
 #undef X87_REG
@@ -112,22 +123,44 @@ static uint32_t sign_extend(uint32_t v, unsigned bytes)
 
 /* --- prefixes --- */
 
-enum { NO_PREFIX, PFX_SEG_ES, PFX_SEG_CS, PFX_SEG_SS, PFX_SEG_DS, PFX_SEG_FS, PFX_SEG_GS,
-       PFX_OPSIZE, PFX_ADDRSIZE, PFX_LOCK, PFX_REP };
+enum {
+    NO_PREFIX,
+    PFX_SEG_ES,
+    PFX_SEG_CS,
+    PFX_SEG_SS,
+    PFX_SEG_DS,
+    PFX_SEG_FS,
+    PFX_SEG_GS,
+    PFX_OPSIZE,
+    PFX_ADDRSIZE,
+    PFX_LOCK,
+    PFX_REP
+};
 static const uint8_t prefix_of[256] = {
-    [0x26] = PFX_SEG_ES, [0x2e] = PFX_SEG_CS, [0x36] = PFX_SEG_SS, [0x3e] = PFX_SEG_DS, [0x64] = PFX_SEG_FS,
-    [0x65] = PFX_SEG_GS, [0x66] = PFX_OPSIZE, [0x67] = PFX_ADDRSIZE, [0xf0] = PFX_LOCK, [0xf2] = PFX_REP,
-    [0xf3] = PFX_REP,
+    [0x26] = PFX_SEG_ES, [0x2e] = PFX_SEG_CS, [0x36] = PFX_SEG_SS, [0x3e] = PFX_SEG_DS,
+    [0x64] = PFX_SEG_FS, [0x65] = PFX_SEG_GS, [0x66] = PFX_OPSIZE, [0x67] = PFX_ADDRSIZE,
+    [0xf0] = PFX_LOCK,   [0xf2] = PFX_REP,    [0xf3] = PFX_REP,
 };
 
 static void apply_prefix(struct insn *in, uint8_t byte, bool code32)
 {
     switch (prefix_of[byte]) {
-    case PFX_OPSIZE: in->opsize = code32 ? 1 : 2; in->prefix66 = 1; break;
-    case PFX_ADDRSIZE: in->addrsize = code32 ? 1 : 2; break;
-    case PFX_LOCK: in->lock = 1; break;
-    case PFX_REP: in->rep = byte; break;
-    default: in->seg_override = (uint8_t)(prefix_of[byte] - PFX_SEG_ES); break;
+    case PFX_OPSIZE:
+        in->opsize = code32 ? 1 : 2;
+        in->prefix66 = 1;
+        break;
+    case PFX_ADDRSIZE:
+        in->addrsize = code32 ? 1 : 2;
+        break;
+    case PFX_LOCK:
+        in->lock = 1;
+        break;
+    case PFX_REP:
+        in->rep = byte;
+        break;
+    default:
+        in->seg_override = (uint8_t)(prefix_of[byte] - PFX_SEG_ES);
+        break;
     }
 }
 
@@ -153,8 +186,8 @@ static bool fetch_opcode(struct cursor *c, bool code32, struct insn *in)
 
 /* --- ModRM memory operands --- */
 
-static const uint8_t base16[8] = { IR_EBX, IR_EBX, IR_EBP, IR_EBP, IR_ESI, IR_EDI, IR_EBP, IR_EBX };
-static const uint8_t index16[8] = { IR_ESI, IR_EDI, IR_ESI, IR_EDI, IR_ZERO, IR_ZERO, IR_ZERO, IR_ZERO };
+static const uint8_t base16[8] = {IR_EBX, IR_EBX, IR_EBP, IR_EBP, IR_ESI, IR_EDI, IR_EBP, IR_EBX};
+static const uint8_t index16[8] = {IR_ESI, IR_EDI, IR_ESI, IR_EDI, IR_ZERO, IR_ZERO, IR_ZERO, IR_ZERO};
 
 /* Displacement bytes by ModRM.mod. */
 static unsigned disp_bytes(const struct insn *in)
@@ -240,10 +273,14 @@ static unsigned imm_bytes(const struct insn *in, const struct opnd_info *o)
     switch (o->kind) {
     case OPND_IMM:
     case OPND_SIMM:
-    case OPND_REL: return o->size == OPND_SIZE_B ? 1 : o->size == OPND_SIZE_W ? 2 : in->opsize * 2u;
-    case OPND_FAR: return in->opsize * 2u;
-    case OPND_MOFFS: return in->addrsize * 2u;
-    default: return 0;
+    case OPND_REL:
+        return o->size == OPND_SIZE_B ? 1 : o->size == OPND_SIZE_W ? 2 : in->opsize * 2u;
+    case OPND_FAR:
+        return in->opsize * 2u;
+    case OPND_MOFFS:
+        return in->addrsize * 2u;
+    default:
+        return 0;
     }
 }
 
@@ -292,7 +329,10 @@ static bool fetch_imms(struct cursor *c, struct insn *in)
 
 /* --- rows --- */
 
-static bool is_x87(uint16_t opcode) { return (opcode & 0xfff8) == 0xd8; }
+static bool is_x87(uint16_t opcode)
+{
+    return (opcode & 0xfff8) == 0xd8;
+}
 
 static bool is_group(const uint16_t *rows, unsigned n)
 {
@@ -329,8 +369,8 @@ static struct row_set rows_of_opcode(const struct insn *in)
 {
     const uint16_t *rows = row_of[OPCODE_INDEX(in->opcode)];
     if (in->opcode > 0xff && rows[0] == ROW_NONE && !is_group(rows, 8))
-        return (struct row_set){ sse_row_of[simd_prefix(in)][in->opcode & 0xff], 16 };
-    return (struct row_set){ rows, 8 };
+        return (struct row_set){sse_row_of[simd_prefix(in)][in->opcode & 0xff], 16};
+    return (struct row_set){rows, 8};
 }
 
 /* Finds the row, reading ModRM where the opcode has one. */
@@ -403,7 +443,7 @@ bool insn_opnd_is_mem(const struct insn *in, unsigned i)
 
 enum decode_result decode_insn(const uint8_t *bytes, unsigned count, bool code32, struct insn *in)
 {
-    struct cursor c = { bytes, 0, count < INSN_BYTES_MAX ? count : INSN_BYTES_MAX };
+    struct cursor c = {bytes, 0, count < INSN_BYTES_MAX ? count : INSN_BYTES_MAX};
     memset(in, 0, sizeof *in);
     in->opsize = in->addrsize = code32 ? 2 : 1;
     in->seg_override = SEG_DEFAULT;

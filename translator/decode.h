@@ -7,14 +7,26 @@
 
 /* Attributes of rows (insns.def says what they mean). */
 enum {
-    A_LOCK = 1 << 0, A_PRIV = 1 << 1, A_PE = 1 << 2, A_MEM = 1 << 3, A_END = 1 << 4,
-    A_REP = 1 << 5, A_REPC = 1 << 6, A_NOREP = 1 << 7,
+    A_LOCK = 1 << 0,
+    A_PRIV = 1 << 1,
+    A_PE = 1 << 2,
+    A_MEM = 1 << 3,
+    A_END = 1 << 4,
+    A_REP = 1 << 5,
+    A_REPC = 1 << 6,
+    A_NOREP = 1 << 7,
     A_REG = 1 << 8,
 };
 
 /* Flags that the SDM leaves undefined, by their EFLAGS bits, and values that it does. */
 enum {
-    U_NONE = 0, U_C = FLAG_CF, U_P = FLAG_PF, U_A = FLAG_AF, U_Z = FLAG_ZF, U_S = FLAG_SF, U_O = FLAG_OF,
+    U_NONE = 0,
+    U_C = FLAG_CF,
+    U_P = FLAG_PF,
+    U_A = FLAG_AF,
+    U_Z = FLAG_ZF,
+    U_S = FLAG_SF,
+    U_O = FLAG_OF,
     U_ALL = FLAGS_ARITH,
     U_CBIG = 1 << 24, /* CF, when the masked count is not below the operand's bits */
     U_RBIG = 1 << 25, /* everything, the result too, when the masked count is above the operand's bits */
@@ -39,12 +51,45 @@ enum insn_test {
 };
 
 enum opnd_kind {
-    OPND_NONE, OPND_RM, OPND_REG, OPND_SREG, OPND_RMREG, OPND_CREG, OPND_DREG, OPND_OPREG, OPND_IMM, OPND_SIMM,
-    OPND_REL, OPND_FAR, OPND_MOFFS, OPND_ONE, OPND_FIXED0, OPND_FIXED1, OPND_FIXED2,
-    OPND_SREG0, OPND_SREG1, OPND_SREG2, OPND_SREG3, OPND_SREG4, OPND_SREG5, OPND_STRING,
-    OPND_XMM, OPND_XMMRM, OPND_MMX, OPND_MMXRM,
+    OPND_NONE,
+    OPND_RM,
+    OPND_REG,
+    OPND_SREG,
+    OPND_RMREG,
+    OPND_CREG,
+    OPND_DREG,
+    OPND_OPREG,
+    OPND_IMM,
+    OPND_SIMM,
+    OPND_REL,
+    OPND_FAR,
+    OPND_MOFFS,
+    OPND_ONE,
+    OPND_FIXED0,
+    OPND_FIXED1,
+    OPND_FIXED2,
+    OPND_SREG0,
+    OPND_SREG1,
+    OPND_SREG2,
+    OPND_SREG3,
+    OPND_SREG4,
+    OPND_SREG5,
+    OPND_STRING,
+    OPND_XMM,
+    OPND_XMMRM,
+    OPND_MMX,
+    OPND_MMXRM,
 };
-enum opnd_size { OPND_SIZE_B, OPND_SIZE_W, OPND_SIZE_D, OPND_SIZE_V, OPND_SIZE_P, OPND_SIZE_Q, OPND_SIZE_X, OPND_SIZE_DQ };
+enum opnd_size {
+    OPND_SIZE_B,
+    OPND_SIZE_W,
+    OPND_SIZE_D,
+    OPND_SIZE_V,
+    OPND_SIZE_P,
+    OPND_SIZE_Q,
+    OPND_SIZE_X,
+    OPND_SIZE_DQ
+};
 
 /* The operand codes, and what each stands for. */
 enum opnd_code {
@@ -68,17 +113,17 @@ struct builder;
 typedef void insn_gen_fn(struct builder *b, const struct insn *in);
 
 struct insn_row {
-    uint16_t opcode;       /* first opcode of the row */
-    uint8_t span;          /* how many opcodes */
-    int8_t reg;            /* ModRM.reg of a group row; ANY */
+    uint16_t opcode; /* first opcode of the row */
+    uint8_t span;    /* how many opcodes */
+    int8_t reg;      /* ModRM.reg of a group row; ANY */
     const char *mnemonic;
     insn_gen_fn *gen;
-    uint8_t opnd[3];       /* enum opnd_code */
-    uint16_t attr;         /* A_* */
-    uint32_t undefined;    /* U_* */
-    uint8_t test;          /* enum insn_test */
-    uint8_t prefix;        /* rows of insns_sse.def: the mandatory prefix (enum simd_prefix) */
-    uint16_t sse;          /* ... and enum sse_id (sse.h); 0: none */
+    uint8_t opnd[3];    /* enum opnd_code */
+    uint16_t attr;      /* A_* */
+    uint32_t undefined; /* U_* */
+    uint8_t test;       /* enum insn_test */
+    uint8_t prefix;     /* rows of insns_sse.def: the mandatory prefix (enum simd_prefix) */
+    uint16_t sse;       /* ... and enum sse_id (sse.h); 0: none */
 };
 enum { ANY = -1 };
 
@@ -89,21 +134,21 @@ enum { SEG_DEFAULT = 7 }; /* struct insn.seg_override: no prefix */
 
 struct insn {
     const struct insn_row *row;
-    uint16_t opcode;      /* 0x00..0xff, 0x0fXX */
-    uint8_t length;       /* bytes, prefixes included */
-    uint8_t opsize;       /* 1: 16 bits, 2: 32 bits */
-    uint8_t addrsize;     /* likewise */
-    uint8_t lock;         /* 1: F0 prefix */
-    uint8_t rep;          /* 0, 0xf2 or 0xf3: the last one */
-    uint8_t prefix66;     /* 1: 66 prefix */
-    uint8_t seg_override; /* enum seg_reg or SEG_DEFAULT */
+    uint16_t opcode;             /* 0x00..0xff, 0x0fXX */
+    uint8_t length;              /* bytes, prefixes included */
+    uint8_t opsize;              /* 1: 16 bits, 2: 32 bits */
+    uint8_t addrsize;            /* likewise */
+    uint8_t lock;                /* 1: F0 prefix */
+    uint8_t rep;                 /* 0, 0xf2 or 0xf3: the last one */
+    uint8_t prefix66;            /* 1: 66 prefix */
+    uint8_t seg_override;        /* enum seg_reg or SEG_DEFAULT */
     uint8_t modrm, mod, reg, rm; /* 0 without a ModRM byte */
     /* Memory operand (mod != 3, or moffs): [base + (index << scale) + disp] in segment seg. */
-    uint8_t seg;          /* enum seg_reg, override applied */
-    uint8_t base, index;  /* IR slots; IR_ZERO: none */
+    uint8_t seg;         /* enum seg_reg, override applied */
+    uint8_t base, index; /* IR slots; IR_ZERO: none */
     uint8_t scale;
-    uint32_t disp;        /* 16-bit address size: the offset is masked to 16 bits */
-    uint32_t imm, imm2;   /* in operand order; REL: sign-extended; FAR: imm offset, imm2 selector */
+    uint32_t disp;      /* 16-bit address size: the offset is masked to 16 bits */
+    uint32_t imm, imm2; /* in operand order; REL: sign-extended; FAR: imm offset, imm2 selector */
 };
 
 enum decode_result {

@@ -50,8 +50,8 @@ void emit_unary(struct builder *b, enum ir_opcode op, unsigned size, unsigned fl
     b->cc = ir_cc_after(b->cc, o);
 }
 
-void emit_binary(struct builder *b, enum ir_opcode op, unsigned size, unsigned flags, unsigned dst, unsigned a,
-                 struct value src)
+void emit_binary(struct builder *b, enum ir_opcode op, unsigned size, unsigned flags, unsigned dst,
+                 unsigned a, struct value src)
 {
     struct ir_op *o = emit_raw(b, op);
     o->size = (uint8_t)size;

@@ -25,8 +25,14 @@ struct value {
     uint8_t slot;
     uint32_t imm;
 };
-static inline struct value value_slot(unsigned slot) { return (struct value){ false, (uint8_t)slot, 0 }; }
-static inline struct value value_imm(uint32_t imm) { return (struct value){ true, IR_ZERO, imm }; }
+static inline struct value value_slot(unsigned slot)
+{
+    return (struct value){false, (uint8_t)slot, 0};
+}
+static inline struct value value_imm(uint32_t imm)
+{
+    return (struct value){true, IR_ZERO, imm};
+}
 
 /* A linear address: slot + disp. */
 struct addr {
@@ -34,8 +40,14 @@ struct addr {
     uint32_t disp;
 };
 
-static inline bool mode_has(const struct builder *b, uint32_t bit) { return (b->req->mode & bit) != 0; }
-static inline uint32_t size_mask(unsigned size) { return size == 0 ? 0xff : size == 1 ? 0xffff : 0xffffffff; }
+static inline bool mode_has(const struct builder *b, uint32_t bit)
+{
+    return (b->req->mode & bit) != 0;
+}
+static inline uint32_t size_mask(unsigned size)
+{
+    return size == 0 ? 0xff : size == 1 ? 0xffff : 0xffffffff;
+}
 
 /* A temporary that this guest instruction has not used. */
 unsigned emit_temp(struct builder *b);
@@ -45,10 +57,11 @@ struct ir_op *emit_raw(struct builder *b, enum ir_opcode op);
 
 void emit_mov(struct builder *b, unsigned dst, struct value src);
 /* dst = op(a): GETW, SEXT, NOT, BSWAP, ... */
-void emit_unary(struct builder *b, enum ir_opcode op, unsigned size, unsigned flags, unsigned dst, unsigned a);
+void emit_unary(struct builder *b, enum ir_opcode op, unsigned size, unsigned flags, unsigned dst,
+                unsigned a);
 /* dst = op(a, src): the S I F forms. */
-void emit_binary(struct builder *b, enum ir_opcode op, unsigned size, unsigned flags, unsigned dst, unsigned a,
-                 struct value src);
+void emit_binary(struct builder *b, enum ir_opcode op, unsigned size, unsigned flags, unsigned dst,
+                 unsigned a, struct value src);
 void emit_getb(struct builder *b, unsigned dst, unsigned reg, unsigned high);
 void emit_putb(struct builder *b, unsigned reg, unsigned high, struct value src);
 void emit_putw(struct builder *b, unsigned reg, struct value src);

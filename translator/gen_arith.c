@@ -14,13 +14,34 @@ static void gen_alu(struct builder *b, const struct insn *in, enum ir_opcode op)
     place_store(b, &d, value_slot(t));
 }
 
-void gen_ADD(struct builder *b, const struct insn *in) { gen_alu(b, in, IR_ADD); }
-void gen_OR(struct builder *b, const struct insn *in) { gen_alu(b, in, IR_OR); }
-void gen_ADC(struct builder *b, const struct insn *in) { gen_alu(b, in, IR_ADC); }
-void gen_SBB(struct builder *b, const struct insn *in) { gen_alu(b, in, IR_SBB); }
-void gen_AND(struct builder *b, const struct insn *in) { gen_alu(b, in, IR_AND); }
-void gen_SUB(struct builder *b, const struct insn *in) { gen_alu(b, in, IR_SUB); }
-void gen_XOR(struct builder *b, const struct insn *in) { gen_alu(b, in, IR_XOR); }
+void gen_ADD(struct builder *b, const struct insn *in)
+{
+    gen_alu(b, in, IR_ADD);
+}
+void gen_OR(struct builder *b, const struct insn *in)
+{
+    gen_alu(b, in, IR_OR);
+}
+void gen_ADC(struct builder *b, const struct insn *in)
+{
+    gen_alu(b, in, IR_ADC);
+}
+void gen_SBB(struct builder *b, const struct insn *in)
+{
+    gen_alu(b, in, IR_SBB);
+}
+void gen_AND(struct builder *b, const struct insn *in)
+{
+    gen_alu(b, in, IR_AND);
+}
+void gen_SUB(struct builder *b, const struct insn *in)
+{
+    gen_alu(b, in, IR_SUB);
+}
+void gen_XOR(struct builder *b, const struct insn *in)
+{
+    gen_alu(b, in, IR_XOR);
+}
 
 static void gen_compare(struct builder *b, const struct insn *in, enum ir_opcode op)
 {
@@ -29,8 +50,14 @@ static void gen_compare(struct builder *b, const struct insn *in, enum ir_opcode
     emit_binary(b, op, opnd_size(in, 0), IRF_FLAGS, IR_NONE, left, right);
 }
 
-void gen_CMP(struct builder *b, const struct insn *in) { gen_compare(b, in, IR_SUB); }
-void gen_TEST(struct builder *b, const struct insn *in) { gen_compare(b, in, IR_AND); }
+void gen_CMP(struct builder *b, const struct insn *in)
+{
+    gen_compare(b, in, IR_SUB);
+}
+void gen_TEST(struct builder *b, const struct insn *in)
+{
+    gen_compare(b, in, IR_AND);
+}
 
 /* --- one operand --- */
 
@@ -43,10 +70,22 @@ static void gen_unary(struct builder *b, const struct insn *in, enum ir_opcode o
     place_store(b, &d, value_slot(t));
 }
 
-void gen_INC(struct builder *b, const struct insn *in) { gen_unary(b, in, IR_INC, IRF_FLAGS); }
-void gen_DEC(struct builder *b, const struct insn *in) { gen_unary(b, in, IR_DEC, IRF_FLAGS); }
-void gen_NEG(struct builder *b, const struct insn *in) { gen_unary(b, in, IR_NEG, IRF_FLAGS); }
-void gen_NOT(struct builder *b, const struct insn *in) { gen_unary(b, in, IR_NOT, 0); }
+void gen_INC(struct builder *b, const struct insn *in)
+{
+    gen_unary(b, in, IR_INC, IRF_FLAGS);
+}
+void gen_DEC(struct builder *b, const struct insn *in)
+{
+    gen_unary(b, in, IR_DEC, IRF_FLAGS);
+}
+void gen_NEG(struct builder *b, const struct insn *in)
+{
+    gen_unary(b, in, IR_NEG, IRF_FLAGS);
+}
+void gen_NOT(struct builder *b, const struct insn *in)
+{
+    gen_unary(b, in, IR_NOT, 0);
+}
 
 /* --- multiply and divide --- */
 
@@ -81,8 +120,14 @@ static void gen_wide_multiply(struct builder *b, const struct insn *in, enum ir_
         emit_putw(b, IR_EDX, value_slot(high));
 }
 
-void gen_MUL(struct builder *b, const struct insn *in) { gen_wide_multiply(b, in, IR_MUL); }
-void gen_IMUL(struct builder *b, const struct insn *in) { gen_wide_multiply(b, in, IR_IMUL); }
+void gen_MUL(struct builder *b, const struct insn *in)
+{
+    gen_wide_multiply(b, in, IR_MUL);
+}
+void gen_IMUL(struct builder *b, const struct insn *in)
+{
+    gen_wide_multiply(b, in, IR_IMUL);
+}
 
 static void gen_multiply(struct builder *b, const struct insn *in, unsigned left, struct value right)
 {
@@ -112,14 +157,42 @@ static void gen_divide(struct builder *b, const struct insn *in, enum ir_helper 
     o->size = (uint8_t)opnd_size(in, 0);
 }
 
-void gen_DIV(struct builder *b, const struct insn *in) { gen_divide(b, in, HELPER_DIV); }
-void gen_IDIV(struct builder *b, const struct insn *in) { gen_divide(b, in, HELPER_IDIV); }
+void gen_DIV(struct builder *b, const struct insn *in)
+{
+    gen_divide(b, in, HELPER_DIV);
+}
+void gen_IDIV(struct builder *b, const struct insn *in)
+{
+    gen_divide(b, in, HELPER_IDIV);
+}
 
 /* --- decimal --- */
 
-void gen_DAA(struct builder *b, const struct insn *in) { (void)in; emit_helper(b, HELPER_DAA); }
-void gen_DAS(struct builder *b, const struct insn *in) { (void)in; emit_helper(b, HELPER_DAS); }
-void gen_AAA(struct builder *b, const struct insn *in) { (void)in; emit_helper(b, HELPER_AAA); }
-void gen_AAS(struct builder *b, const struct insn *in) { (void)in; emit_helper(b, HELPER_AAS); }
-void gen_AAM(struct builder *b, const struct insn *in) { emit_helper(b, HELPER_AAM)->imm2 = in->imm; }
-void gen_AAD(struct builder *b, const struct insn *in) { emit_helper(b, HELPER_AAD)->imm2 = in->imm; }
+void gen_DAA(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    emit_helper(b, HELPER_DAA);
+}
+void gen_DAS(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    emit_helper(b, HELPER_DAS);
+}
+void gen_AAA(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    emit_helper(b, HELPER_AAA);
+}
+void gen_AAS(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    emit_helper(b, HELPER_AAS);
+}
+void gen_AAM(struct builder *b, const struct insn *in)
+{
+    emit_helper(b, HELPER_AAM)->imm2 = in->imm;
+}
+void gen_AAD(struct builder *b, const struct insn *in)
+{
+    emit_helper(b, HELPER_AAD)->imm2 = in->imm;
+}

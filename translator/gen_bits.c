@@ -13,7 +13,10 @@ static struct value shift_count(struct builder *b, const struct insn *in, unsign
     return value_imm(n.imm & 31);
 }
 
-static bool is_zero_count(struct value n) { return n.is_imm && n.imm == 0; }
+static bool is_zero_count(struct value n)
+{
+    return n.is_imm && n.imm == 0;
+}
 
 static void gen_shift(struct builder *b, const struct insn *in, enum ir_opcode op)
 {
@@ -27,16 +30,37 @@ static void gen_shift(struct builder *b, const struct insn *in, enum ir_opcode o
     place_store(b, &d, value_slot(t));
 }
 
-void gen_ROL(struct builder *b, const struct insn *in) { gen_shift(b, in, IR_ROL); }
-void gen_ROR(struct builder *b, const struct insn *in) { gen_shift(b, in, IR_ROR); }
-void gen_RCL(struct builder *b, const struct insn *in) { gen_shift(b, in, IR_RCL); }
-void gen_RCR(struct builder *b, const struct insn *in) { gen_shift(b, in, IR_RCR); }
-void gen_SHL(struct builder *b, const struct insn *in) { gen_shift(b, in, IR_SHL); }
-void gen_SHR(struct builder *b, const struct insn *in) { gen_shift(b, in, IR_SHR); }
-void gen_SAR(struct builder *b, const struct insn *in) { gen_shift(b, in, IR_SAR); }
+void gen_ROL(struct builder *b, const struct insn *in)
+{
+    gen_shift(b, in, IR_ROL);
+}
+void gen_ROR(struct builder *b, const struct insn *in)
+{
+    gen_shift(b, in, IR_ROR);
+}
+void gen_RCL(struct builder *b, const struct insn *in)
+{
+    gen_shift(b, in, IR_RCL);
+}
+void gen_RCR(struct builder *b, const struct insn *in)
+{
+    gen_shift(b, in, IR_RCR);
+}
+void gen_SHL(struct builder *b, const struct insn *in)
+{
+    gen_shift(b, in, IR_SHL);
+}
+void gen_SHR(struct builder *b, const struct insn *in)
+{
+    gen_shift(b, in, IR_SHR);
+}
+void gen_SAR(struct builder *b, const struct insn *in)
+{
+    gen_shift(b, in, IR_SAR);
+}
 
-static void emit_double_shift(struct builder *b, enum ir_opcode op, unsigned size, unsigned dst, unsigned left,
-                              unsigned right, struct value count)
+static void emit_double_shift(struct builder *b, enum ir_opcode op, unsigned size, unsigned dst,
+                              unsigned left, unsigned right, struct value count)
 {
     struct ir_op *o = emit_raw(b, op);
     o->size = (uint8_t)size;
@@ -66,8 +90,14 @@ static void gen_double_shift(struct builder *b, const struct insn *in, enum ir_o
     place_store(b, &d, value_slot(t));
 }
 
-void gen_SHLD(struct builder *b, const struct insn *in) { gen_double_shift(b, in, IR_SHLD); }
-void gen_SHRD(struct builder *b, const struct insn *in) { gen_double_shift(b, in, IR_SHRD); }
+void gen_SHLD(struct builder *b, const struct insn *in)
+{
+    gen_double_shift(b, in, IR_SHLD);
+}
+void gen_SHRD(struct builder *b, const struct insn *in)
+{
+    gen_double_shift(b, in, IR_SHRD);
+}
 
 /* --- bit tests --- */
 
@@ -95,7 +125,7 @@ static struct place bit_place(struct builder *b, const struct insn *in, enum acc
 {
     if (!insn_opnd_is_mem(in, 0) || in->row->opnd[1] == OP_Ib)
         return opnd_place(b, in, 0, access);
-    struct place p = { .is_mem = true, .size = in->opsize, .access = (uint8_t)access };
+    struct place p = {.is_mem = true, .size = in->opsize, .access = (uint8_t)access};
     p.at = bit_string_addr(b, in, p.size, access != ACCESS_READ);
     return p;
 }
@@ -112,10 +142,22 @@ static void gen_bit(struct builder *b, const struct insn *in, enum ir_opcode op)
         place_store(b, &d, value_slot(t));
 }
 
-void gen_BT(struct builder *b, const struct insn *in) { gen_bit(b, in, IR_BT); }
-void gen_BTS(struct builder *b, const struct insn *in) { gen_bit(b, in, IR_BTS); }
-void gen_BTR(struct builder *b, const struct insn *in) { gen_bit(b, in, IR_BTR); }
-void gen_BTC(struct builder *b, const struct insn *in) { gen_bit(b, in, IR_BTC); }
+void gen_BT(struct builder *b, const struct insn *in)
+{
+    gen_bit(b, in, IR_BT);
+}
+void gen_BTS(struct builder *b, const struct insn *in)
+{
+    gen_bit(b, in, IR_BTS);
+}
+void gen_BTR(struct builder *b, const struct insn *in)
+{
+    gen_bit(b, in, IR_BTR);
+}
+void gen_BTC(struct builder *b, const struct insn *in)
+{
+    gen_bit(b, in, IR_BTC);
+}
 
 /* The op keeps its dst when the source is 0: it must hold the old value. */
 static void gen_bit_scan(struct builder *b, const struct insn *in, enum ir_opcode op)
@@ -131,8 +173,14 @@ static void gen_bit_scan(struct builder *b, const struct insn *in, enum ir_opcod
     emit_putw(b, in->reg, value_slot(t));
 }
 
-void gen_BSF(struct builder *b, const struct insn *in) { gen_bit_scan(b, in, IR_BSF); }
-void gen_BSR(struct builder *b, const struct insn *in) { gen_bit_scan(b, in, IR_BSR); }
+void gen_BSF(struct builder *b, const struct insn *in)
+{
+    gen_bit_scan(b, in, IR_BSF);
+}
+void gen_BSR(struct builder *b, const struct insn *in)
+{
+    gen_bit_scan(b, in, IR_BSR);
+}
 
 void gen_BSWAP(struct builder *b, const struct insn *in)
 {

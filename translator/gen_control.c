@@ -1,12 +1,15 @@
 /* gen_control.c - jumps, calls, returns, loops, software interrupts.
  *
  * Outside flat mode the target is checked against the CS limit before anything is written, so that the #GP
- * belongs to the jump. The limit is part of a block's key (tb.h): a static target within it needs no check when
- * the block runs. With 16-bit operand size targets are masked to 16 bits. */
+ * belongs to the jump. The limit is part of a block's key (tb.h): a static target within it needs no check
+ * when the block runs. With 16-bit operand size targets are masked to 16 bits. */
 #include "translator/gen.h"
 #include "translator/operand.h"
 
-static uint32_t mask_ip(const struct insn *in, uint32_t eip) { return eip & size_mask(in->opsize); }
+static uint32_t mask_ip(const struct insn *in, uint32_t eip)
+{
+    return eip & size_mask(in->opsize);
+}
 
 /* Target of a relative jump. */
 static uint32_t target_eip(const struct builder *b, const struct insn *in)
@@ -116,8 +119,14 @@ static void gen_loop_cond(struct builder *b, const struct insn *in, unsigned con
     finish_loop(b, in, count, taken);
 }
 
-void gen_LOOPE(struct builder *b, const struct insn *in) { gen_loop_cond(b, in, COND_E); }
-void gen_LOOPNE(struct builder *b, const struct insn *in) { gen_loop_cond(b, in, COND_NE); }
+void gen_LOOPE(struct builder *b, const struct insn *in)
+{
+    gen_loop_cond(b, in, COND_E);
+}
+void gen_LOOPNE(struct builder *b, const struct insn *in)
+{
+    gen_loop_cond(b, in, COND_NE);
+}
 
 void gen_JCXZ(struct builder *b, const struct insn *in)
 {
@@ -174,7 +183,7 @@ struct far_pointer {
 
 static struct far_pointer load_far_pointer(struct builder *b, const struct insn *in)
 {
-    struct far_pointer p = { emit_temp(b), emit_temp(b) };
+    struct far_pointer p = {emit_temp(b), emit_temp(b)};
     if (in->row->opnd[0] == OP_Ap) {
         emit_mov(b, p.selector, value_imm(in->imm2));
         emit_mov(b, p.offset, value_imm(in->imm));
@@ -196,8 +205,14 @@ static void gen_far(struct builder *b, const struct insn *in, enum ir_helper hel
     emit_leave(b);
 }
 
-void gen_CALL_FAR(struct builder *b, const struct insn *in) { gen_far(b, in, HELPER_CALL_FAR); }
-void gen_JMP_FAR(struct builder *b, const struct insn *in) { gen_far(b, in, HELPER_JMP_FAR); }
+void gen_CALL_FAR(struct builder *b, const struct insn *in)
+{
+    gen_far(b, in, HELPER_CALL_FAR);
+}
+void gen_JMP_FAR(struct builder *b, const struct insn *in)
+{
+    gen_far(b, in, HELPER_JMP_FAR);
+}
 
 void gen_RET_FAR(struct builder *b, const struct insn *in)
 {
@@ -228,12 +243,31 @@ static void gen_interrupt(struct builder *b, enum ir_helper helper, unsigned vec
 
 enum { KIND_INT_N, KIND_INT3, KIND_INTO };
 
-void gen_INT(struct builder *b, const struct insn *in) { gen_interrupt(b, HELPER_INT, in->imm, KIND_INT_N); }
-void gen_INT3(struct builder *b, const struct insn *in) { (void)in; gen_interrupt(b, HELPER_INT, 3, KIND_INT3); }
-void gen_INTO(struct builder *b, const struct insn *in) { (void)in; gen_interrupt(b, HELPER_INTO, 4, KIND_INTO); }
-void gen_INT1(struct builder *b, const struct insn *in) { (void)in; gen_interrupt(b, HELPER_INT1, 1, 0); }
+void gen_INT(struct builder *b, const struct insn *in)
+{
+    gen_interrupt(b, HELPER_INT, in->imm, KIND_INT_N);
+}
+void gen_INT3(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    gen_interrupt(b, HELPER_INT, 3, KIND_INT3);
+}
+void gen_INTO(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    gen_interrupt(b, HELPER_INTO, 4, KIND_INTO);
+}
+void gen_INT1(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    gen_interrupt(b, HELPER_INT1, 1, 0);
+}
 
-void gen_UD(struct builder *b, const struct insn *in) { (void)in; emit_raise(b, VECTOR_UD); }
+void gen_UD(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    emit_raise(b, VECTOR_UD);
+}
 
 void gen_BOUND(struct builder *b, const struct insn *in)
 {

@@ -56,7 +56,11 @@ void gen_LEA(struct builder *b, const struct insn *in)
         emit_putw(b, in->reg, value_slot(dst));
 }
 
-void gen_NOP(struct builder *b, const struct insn *in) { (void)b; (void)in; }
+void gen_NOP(struct builder *b, const struct insn *in)
+{
+    (void)b;
+    (void)in;
+}
 
 void gen_XLAT(struct builder *b, const struct insn *in)
 {
@@ -243,9 +247,21 @@ static void gen_set_cf(struct builder *b, uint32_t what)
     b->cc = ir_cc_after(b->cc, o);
 }
 
-void gen_CLC(struct builder *b, const struct insn *in) { (void)in; gen_set_cf(b, 0); }
-void gen_STC(struct builder *b, const struct insn *in) { (void)in; gen_set_cf(b, 1); }
-void gen_CMC(struct builder *b, const struct insn *in) { (void)in; gen_set_cf(b, 2); }
+void gen_CLC(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    gen_set_cf(b, 0);
+}
+void gen_STC(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    gen_set_cf(b, 1);
+}
+void gen_CMC(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    gen_set_cf(b, 2);
+}
 
 /* --- stack --- */
 
@@ -311,6 +327,15 @@ static void gen_sized_helper(struct builder *b, const struct insn *in, enum ir_h
     emit_helper(b, helper)->size = in->opsize;
 }
 
-void gen_PUSHA(struct builder *b, const struct insn *in) { gen_sized_helper(b, in, HELPER_PUSHA); }
-void gen_POPA(struct builder *b, const struct insn *in) { gen_sized_helper(b, in, HELPER_POPA); }
-void gen_PUSHF(struct builder *b, const struct insn *in) { gen_sized_helper(b, in, HELPER_PUSHF); }
+void gen_PUSHA(struct builder *b, const struct insn *in)
+{
+    gen_sized_helper(b, in, HELPER_PUSHA);
+}
+void gen_POPA(struct builder *b, const struct insn *in)
+{
+    gen_sized_helper(b, in, HELPER_POPA);
+}
+void gen_PUSHF(struct builder *b, const struct insn *in)
+{
+    gen_sized_helper(b, in, HELPER_PUSHF);
+}

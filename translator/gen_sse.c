@@ -1,4 +1,5 @@
-/* gen_sse.c - MMX, SSE and SSE2: what the mode forbids, the memory operand's address, then the helpers of vcpu/sse.c.
+/* gen_sse.c - MMX, SSE and SSE2: what the mode forbids, the memory operand's address, then the helpers of
+ * vcpu/sse.c.
  *
  * Which of #UD and #NM an instruction raises is part of the block's key; #MF, alignment and #XM are the
  * helpers' (SDM 3A tables 13-1, 12-1). */
@@ -7,9 +8,9 @@
 #include "translator/sse.h"
 
 const struct sse_row sse_rows[SSE_COUNT] = {
-#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class) \
-    [SSE_##pfx##_##opcode##_##reg##_##form] = { opcode, PFX_##pfx, reg, { OP_##o1, OP_##o2, OP_##o3 }, bytes, align, \
-                                                SSE_CLASS_##class },
+#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class)                                     \
+    [SSE_##pfx##_##opcode##_##reg##_##                                                                       \
+        form] = {opcode, PFX_##pfx, reg, {OP_##o1, OP_##o2, OP_##o3}, bytes, align, SSE_CLASS_##class},
 #define SSE_OWN(...)
 #include "translator/sse_rows.h"
 };
@@ -25,7 +26,10 @@ static bool is_forbidden(struct builder *b, unsigned class)
     return b->ended;
 }
 
-static bool is_gpr(uint8_t code) { return code == OP_Gd || code == OP_Ed || code == OP_EdMw; }
+static bool is_gpr(uint8_t code)
+{
+    return code == OP_Gd || code == OP_Ed || code == OP_EdMw;
+}
 
 /* Slot of a general register operand; IR_NONE: it is none. */
 static unsigned gpr_slot(const struct insn *in, unsigned i)
@@ -43,12 +47,15 @@ static void wait_first(struct builder *b, const struct insn *in, unsigned class)
         emit_helper(b, HELPER_FWAIT);
 }
 
-static unsigned log2_bytes(unsigned bytes) { return (unsigned)__builtin_ctz(bytes); }
+static unsigned log2_bytes(unsigned bytes)
+{
+    return (unsigned)__builtin_ctz(bytes);
+}
 
 void gen_SSE(struct builder *b, const struct insn *in)
 {
     const struct sse_row *row = &sse_rows[in->row->sse];
-    struct addr at = { .base = IR_ZERO };
+    struct addr at = {.base = IR_ZERO};
     if (is_forbidden(b, row->class))
         return;
     if (in->mod != 3) {
@@ -79,8 +86,14 @@ static void gen_image(struct builder *b, const struct insn *in, enum ir_helper h
     o->aux = in->seg;
 }
 
-void gen_FXSAVE(struct builder *b, const struct insn *in) { gen_image(b, in, HELPER_FXSAVE); }
-void gen_FXRSTOR(struct builder *b, const struct insn *in) { gen_image(b, in, HELPER_FXRSTOR); }
+void gen_FXSAVE(struct builder *b, const struct insn *in)
+{
+    gen_image(b, in, HELPER_FXSAVE);
+}
+void gen_FXRSTOR(struct builder *b, const struct insn *in)
+{
+    gen_image(b, in, HELPER_FXRSTOR);
+}
 
 void gen_EMMS(struct builder *b, const struct insn *in)
 {
@@ -90,7 +103,10 @@ void gen_EMMS(struct builder *b, const struct insn *in)
 }
 
 /* One vCPU, strictly in order: nothing to wait for. */
-void gen_FENCE(struct builder *b, const struct insn *in) { (void)b, (void)in; }
+void gen_FENCE(struct builder *b, const struct insn *in)
+{
+    (void)b, (void)in;
+}
 
 void gen_CLFLUSH(struct builder *b, const struct insn *in)
 {

@@ -1,8 +1,8 @@
-/* gen_string.c - string instructions. One element is loads, stores and sums of IR; its order of checks and accesses is that
- * of the helpers (vcpu/string.c).
+/* gen_string.c - string instructions. One element is loads, stores and sums of IR; its order of checks and
+ * accesses is that of the helpers (vcpu/string.c).
  *
- * A repeated one is a helper, alone in its block (translate.c) and leaves it after as many iterations as the budget
- * allows; the helper sets eip to the next instruction or to this one again. */
+ * A repeated one is a helper, alone in its block (translate.c) and leaves it after as many iterations as the
+ * budget allows; the helper sets eip to the next instruction or to this one again. */
 #include "translator/gen.h"
 #include "translator/operand.h"
 
@@ -57,7 +57,8 @@ static unsigned pointer(struct builder *b, const struct insn *in, unsigned reg)
     return t;
 }
 
-static unsigned load_element(struct builder *b, const struct insn *in, unsigned seg, unsigned reg, unsigned into)
+static unsigned load_element(struct builder *b, const struct insn *in, unsigned seg, unsigned reg,
+                             unsigned into)
 {
     const unsigned size = string_size(in);
     const struct addr at = seg_addr(b, seg, pointer(b, in, reg), size, false);
@@ -128,7 +129,8 @@ static void gen_stos(struct builder *b, const struct insn *in)
 static void gen_lods(struct builder *b, const struct insn *in)
 {
     const unsigned size = string_size(in);
-    const unsigned t = load_element(b, in, source_seg(in), IR_ESI, size == 2 ? (unsigned)IR_EAX : emit_temp(b));
+    const unsigned t =
+        load_element(b, in, source_seg(in), IR_ESI, size == 2 ? (unsigned)IR_EAX : emit_temp(b));
     if (size == 0)
         emit_putb(b, IR_EAX, 0, value_slot(t));
     else if (size == 1)
@@ -146,7 +148,8 @@ static void gen_scas(struct builder *b, const struct insn *in)
 
 typedef void gen_element_fn(struct builder *b, const struct insn *in);
 
-static void gen_string(struct builder *b, const struct insn *in, enum ir_helper repeated, gen_element_fn *element)
+static void gen_string(struct builder *b, const struct insn *in, enum ir_helper repeated,
+                       gen_element_fn *element)
 {
     if (in->rep)
         gen_helper(b, in, repeated);
@@ -154,10 +157,31 @@ static void gen_string(struct builder *b, const struct insn *in, enum ir_helper 
         element(b, in);
 }
 
-void gen_MOVS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_MOVS, gen_movs); }
-void gen_CMPS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_CMPS, gen_cmps); }
-void gen_STOS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_STOS, gen_stos); }
-void gen_LODS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_LODS, gen_lods); }
-void gen_SCAS(struct builder *b, const struct insn *in) { gen_string(b, in, HELPER_SCAS, gen_scas); }
-void gen_INS(struct builder *b, const struct insn *in) { gen_helper(b, in, HELPER_INS); }
-void gen_OUTS(struct builder *b, const struct insn *in) { gen_helper(b, in, HELPER_OUTS); }
+void gen_MOVS(struct builder *b, const struct insn *in)
+{
+    gen_string(b, in, HELPER_MOVS, gen_movs);
+}
+void gen_CMPS(struct builder *b, const struct insn *in)
+{
+    gen_string(b, in, HELPER_CMPS, gen_cmps);
+}
+void gen_STOS(struct builder *b, const struct insn *in)
+{
+    gen_string(b, in, HELPER_STOS, gen_stos);
+}
+void gen_LODS(struct builder *b, const struct insn *in)
+{
+    gen_string(b, in, HELPER_LODS, gen_lods);
+}
+void gen_SCAS(struct builder *b, const struct insn *in)
+{
+    gen_string(b, in, HELPER_SCAS, gen_scas);
+}
+void gen_INS(struct builder *b, const struct insn *in)
+{
+    gen_helper(b, in, HELPER_INS);
+}
+void gen_OUTS(struct builder *b, const struct insn *in)
+{
+    gen_helper(b, in, HELPER_OUTS);
+}

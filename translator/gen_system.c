@@ -28,17 +28,61 @@ void gen_POPF(struct builder *b, const struct insn *in)
     emit_leave(b);
 }
 
-void gen_CLI(struct builder *b, const struct insn *in) { (void)in; emit_helper(b, HELPER_CLI); }
-void gen_STI(struct builder *b, const struct insn *in) { (void)in; gen_leaving(b, HELPER_STI); }
-void gen_CLD(struct builder *b, const struct insn *in) { (void)in; emit_helper(b, HELPER_CLD); }
-void gen_STD(struct builder *b, const struct insn *in) { (void)in; emit_helper(b, HELPER_STD); }
-void gen_CPUID(struct builder *b, const struct insn *in) { (void)in; emit_helper(b, HELPER_CPUID); }
-void gen_HLT(struct builder *b, const struct insn *in) { (void)in; gen_leaving(b, HELPER_HLT); }
-void gen_RDPMC(struct builder *b, const struct insn *in) { (void)in; gen_leaving(b, HELPER_RDPMC); }
-void gen_RDMSR(struct builder *b, const struct insn *in) { (void)in; gen_leaving(b, HELPER_RDMSR); }
-void gen_WRMSR(struct builder *b, const struct insn *in) { (void)in; gen_leaving(b, HELPER_WRMSR); }
-void gen_CLTS(struct builder *b, const struct insn *in) { (void)in; gen_leaving(b, HELPER_CLTS); }
-void gen_INVD(struct builder *b, const struct insn *in) { (void)in; gen_leaving(b, HELPER_INVD); }
+void gen_CLI(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    emit_helper(b, HELPER_CLI);
+}
+void gen_STI(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    gen_leaving(b, HELPER_STI);
+}
+void gen_CLD(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    emit_helper(b, HELPER_CLD);
+}
+void gen_STD(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    emit_helper(b, HELPER_STD);
+}
+void gen_CPUID(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    emit_helper(b, HELPER_CPUID);
+}
+void gen_HLT(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    gen_leaving(b, HELPER_HLT);
+}
+void gen_RDPMC(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    gen_leaving(b, HELPER_RDPMC);
+}
+void gen_RDMSR(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    gen_leaving(b, HELPER_RDMSR);
+}
+void gen_WRMSR(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    gen_leaving(b, HELPER_WRMSR);
+}
+void gen_CLTS(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    gen_leaving(b, HELPER_CLTS);
+}
+void gen_INVD(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    gen_leaving(b, HELPER_INVD);
+}
 
 /* Ends the block for the sake of the tick; the run loop has nothing to do after it. */
 void gen_RDTSC(struct builder *b, const struct insn *in)
@@ -57,12 +101,21 @@ static void gen_fast_system(struct builder *b, enum ir_helper helper)
         emit_raise_gp0(b);
 }
 
-void gen_SYSENTER(struct builder *b, const struct insn *in) { (void)in; gen_fast_system(b, HELPER_SYSENTER); }
-void gen_SYSEXIT(struct builder *b, const struct insn *in) { (void)in; gen_fast_system(b, HELPER_SYSEXIT); }
+void gen_SYSENTER(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    gen_fast_system(b, HELPER_SYSENTER);
+}
+void gen_SYSEXIT(struct builder *b, const struct insn *in)
+{
+    (void)in;
+    gen_fast_system(b, HELPER_SYSEXIT);
+}
 
 /* --- ports --- */
 
-static void gen_port(struct builder *b, const struct insn *in, enum ir_helper helper, unsigned port, unsigned data)
+static void gen_port(struct builder *b, const struct insn *in, enum ir_helper helper, unsigned port,
+                     unsigned data)
 {
     const unsigned slot = in->row->opnd[port] == OP_DX ? (unsigned)IR_EDX : opnd_slot(b, in, port);
     struct ir_op *o = leaving_helper(b, helper);
@@ -71,8 +124,14 @@ static void gen_port(struct builder *b, const struct insn *in, enum ir_helper he
     emit_leave(b);
 }
 
-void gen_IN(struct builder *b, const struct insn *in) { gen_port(b, in, HELPER_IN, 1, 0); }
-void gen_OUT(struct builder *b, const struct insn *in) { gen_port(b, in, HELPER_OUT, 0, 1); }
+void gen_IN(struct builder *b, const struct insn *in)
+{
+    gen_port(b, in, HELPER_IN, 1, 0);
+}
+void gen_OUT(struct builder *b, const struct insn *in)
+{
+    gen_port(b, in, HELPER_OUT, 0, 1);
+}
 
 /* --- segment registers --- */
 
@@ -143,11 +202,26 @@ static void gen_load_far(struct builder *b, const struct insn *in, unsigned seg)
     emit_leave(b);
 }
 
-void gen_LES(struct builder *b, const struct insn *in) { gen_load_far(b, in, SEG_ES); }
-void gen_LDS(struct builder *b, const struct insn *in) { gen_load_far(b, in, SEG_DS); }
-void gen_LSS(struct builder *b, const struct insn *in) { gen_load_far(b, in, SEG_SS); }
-void gen_LFS(struct builder *b, const struct insn *in) { gen_load_far(b, in, SEG_FS); }
-void gen_LGS(struct builder *b, const struct insn *in) { gen_load_far(b, in, SEG_GS); }
+void gen_LES(struct builder *b, const struct insn *in)
+{
+    gen_load_far(b, in, SEG_ES);
+}
+void gen_LDS(struct builder *b, const struct insn *in)
+{
+    gen_load_far(b, in, SEG_DS);
+}
+void gen_LSS(struct builder *b, const struct insn *in)
+{
+    gen_load_far(b, in, SEG_SS);
+}
+void gen_LFS(struct builder *b, const struct insn *in)
+{
+    gen_load_far(b, in, SEG_FS);
+}
+void gen_LGS(struct builder *b, const struct insn *in)
+{
+    gen_load_far(b, in, SEG_GS);
+}
 
 /* --- reading selectors and CR0 --- */
 
@@ -159,9 +233,18 @@ static void gen_store_from(struct builder *b, const struct insn *in, enum ir_hel
     place_store(b, &d, value_slot(t));
 }
 
-void gen_SLDT(struct builder *b, const struct insn *in) { gen_store_from(b, in, HELPER_SLDT); }
-void gen_STR(struct builder *b, const struct insn *in) { gen_store_from(b, in, HELPER_STR); }
-void gen_SMSW(struct builder *b, const struct insn *in) { gen_store_from(b, in, HELPER_SMSW); }
+void gen_SLDT(struct builder *b, const struct insn *in)
+{
+    gen_store_from(b, in, HELPER_SLDT);
+}
+void gen_STR(struct builder *b, const struct insn *in)
+{
+    gen_store_from(b, in, HELPER_STR);
+}
+void gen_SMSW(struct builder *b, const struct insn *in)
+{
+    gen_store_from(b, in, HELPER_SMSW);
+}
 
 /* --- writing system registers from a selector or word --- */
 
@@ -172,9 +255,18 @@ static void gen_leaving_from(struct builder *b, const struct insn *in, enum ir_h
     emit_leave(b);
 }
 
-void gen_LLDT(struct builder *b, const struct insn *in) { gen_leaving_from(b, in, HELPER_LLDT); }
-void gen_LTR(struct builder *b, const struct insn *in) { gen_leaving_from(b, in, HELPER_LTR); }
-void gen_LMSW(struct builder *b, const struct insn *in) { gen_leaving_from(b, in, HELPER_LMSW); }
+void gen_LLDT(struct builder *b, const struct insn *in)
+{
+    gen_leaving_from(b, in, HELPER_LLDT);
+}
+void gen_LTR(struct builder *b, const struct insn *in)
+{
+    gen_leaving_from(b, in, HELPER_LTR);
+}
+void gen_LMSW(struct builder *b, const struct insn *in)
+{
+    gen_leaving_from(b, in, HELPER_LMSW);
+}
 
 /* --- selector checks --- */
 
@@ -184,8 +276,14 @@ static void gen_verify(struct builder *b, const struct insn *in, enum ir_helper 
     emit_helper(b, helper)->a = (uint8_t)selector;
 }
 
-void gen_VERR(struct builder *b, const struct insn *in) { gen_verify(b, in, HELPER_VERR); }
-void gen_VERW(struct builder *b, const struct insn *in) { gen_verify(b, in, HELPER_VERW); }
+void gen_VERR(struct builder *b, const struct insn *in)
+{
+    gen_verify(b, in, HELPER_VERR);
+}
+void gen_VERW(struct builder *b, const struct insn *in)
+{
+    gen_verify(b, in, HELPER_VERW);
+}
 
 /* The helper keeps dst when ZF is 0: it must hold the old value. */
 static void gen_load_attr(struct builder *b, const struct insn *in, enum ir_helper helper)
@@ -202,8 +300,14 @@ static void gen_load_attr(struct builder *b, const struct insn *in, enum ir_help
         emit_putw(b, in->reg, value_slot(dst));
 }
 
-void gen_LAR(struct builder *b, const struct insn *in) { gen_load_attr(b, in, HELPER_LAR); }
-void gen_LSL(struct builder *b, const struct insn *in) { gen_load_attr(b, in, HELPER_LSL); }
+void gen_LAR(struct builder *b, const struct insn *in)
+{
+    gen_load_attr(b, in, HELPER_LAR);
+}
+void gen_LSL(struct builder *b, const struct insn *in)
+{
+    gen_load_attr(b, in, HELPER_LSL);
+}
 
 void gen_ARPL(struct builder *b, const struct insn *in)
 {
@@ -255,10 +359,22 @@ static void gen_store_table(struct builder *b, const struct insn *in, enum ir_he
     o->size = in->opsize;
 }
 
-void gen_LGDT(struct builder *b, const struct insn *in) { gen_load_table(b, in, HELPER_LGDT); }
-void gen_LIDT(struct builder *b, const struct insn *in) { gen_load_table(b, in, HELPER_LIDT); }
-void gen_SGDT(struct builder *b, const struct insn *in) { gen_store_table(b, in, HELPER_SGDT); }
-void gen_SIDT(struct builder *b, const struct insn *in) { gen_store_table(b, in, HELPER_SIDT); }
+void gen_LGDT(struct builder *b, const struct insn *in)
+{
+    gen_load_table(b, in, HELPER_LGDT);
+}
+void gen_LIDT(struct builder *b, const struct insn *in)
+{
+    gen_load_table(b, in, HELPER_LIDT);
+}
+void gen_SGDT(struct builder *b, const struct insn *in)
+{
+    gen_store_table(b, in, HELPER_SGDT);
+}
+void gen_SIDT(struct builder *b, const struct insn *in)
+{
+    gen_store_table(b, in, HELPER_SIDT);
+}
 
 void gen_INVLPG(struct builder *b, const struct insn *in)
 {
@@ -285,7 +401,19 @@ static void gen_to_reg(struct builder *b, const struct insn *in, enum ir_helper 
     emit_leave(b);
 }
 
-void gen_MOV_FROM_CR(struct builder *b, const struct insn *in) { gen_from_reg(b, in, HELPER_MOV_FROM_CR); }
-void gen_MOV_FROM_DR(struct builder *b, const struct insn *in) { gen_from_reg(b, in, HELPER_MOV_FROM_DR); }
-void gen_MOV_TO_CR(struct builder *b, const struct insn *in) { gen_to_reg(b, in, HELPER_MOV_TO_CR); }
-void gen_MOV_TO_DR(struct builder *b, const struct insn *in) { gen_to_reg(b, in, HELPER_MOV_TO_DR); }
+void gen_MOV_FROM_CR(struct builder *b, const struct insn *in)
+{
+    gen_from_reg(b, in, HELPER_MOV_FROM_CR);
+}
+void gen_MOV_FROM_DR(struct builder *b, const struct insn *in)
+{
+    gen_from_reg(b, in, HELPER_MOV_FROM_DR);
+}
+void gen_MOV_TO_CR(struct builder *b, const struct insn *in)
+{
+    gen_to_reg(b, in, HELPER_MOV_TO_CR);
+}
+void gen_MOV_TO_DR(struct builder *b, const struct insn *in)
+{
+    gen_to_reg(b, in, HELPER_MOV_TO_DR);
+}

@@ -6,10 +6,20 @@
 #include "translator/operand.h"
 
 /* Bytes of each memory form, by opcode and ModRM.reg: [0] 32-bit operand size, [1] 16-bit. */
-enum x87_bytes { m32fp = 4, m64fp = 8, m80fp = 10, m16int = 2, m32int = 4, m64int = 8, m80bcd = 10, m2byte = 2,
-                 m14_28byte = 28, m94_108byte = 108 };
+enum x87_bytes {
+    m32fp = 4,
+    m64fp = 8,
+    m80fp = 10,
+    m16int = 2,
+    m32int = 4,
+    m64int = 8,
+    m80bcd = 10,
+    m2byte = 2,
+    m14_28byte = 28,
+    m94_108byte = 108
+};
 static const uint8_t operand_bytes[8][8] = {
-#define X87_MEM(opcode, reg, name, operand, ...) [(opcode) & 7][reg] = operand,
+#define X87_MEM(opcode, reg, name, operand, ...) [(opcode)&7][reg] = operand,
 #define X87_REG(opcode, modrm, n, ...)
 #include "translator/x87_rows.h"
 #undef X87_MEM

@@ -13,13 +13,20 @@
 
 /* Value slots: what IR operands name. */
 enum ir_slot {
-    IR_EAX, IR_ECX, IR_EDX, IR_EBX, IR_ESP, IR_EBP, IR_ESI, IR_EDI,
-    IR_CC_OP, /* enum cc_op (cc.h): how the flags derive from the next three */
-    IR_CC_A,  /* first operand */
-    IR_CC_B,  /* second operand (see cc.h per kind) */
-    IR_CC_R,  /* result, zero-extended to 32 bits; CC_EFLAGS: the flags themselves */
-    IR_ZERO,  /* always 0: base of absolute addresses, never written */
-    IR_NONE,  /* written by ops whose result nobody wants, never read */
+    IR_EAX,
+    IR_ECX,
+    IR_EDX,
+    IR_EBX,
+    IR_ESP,
+    IR_EBP,
+    IR_ESI,
+    IR_EDI,
+    IR_CC_OP,   /* enum cc_op (cc.h): how the flags derive from the next three */
+    IR_CC_A,    /* first operand */
+    IR_CC_B,    /* second operand (see cc.h per kind) */
+    IR_CC_R,    /* result, zero-extended to 32 bits; CC_EFLAGS: the flags themselves */
+    IR_ZERO,    /* always 0: base of absolute addresses, never written */
+    IR_NONE,    /* written by ops whose result nobody wants, never read */
     IR_ROTATED, /* the x86-64 back end's own (flags.h), within a block; no op names it */
     IR_T0 = 16, /* temporaries: dead at guest instruction boundaries */
     IR_T_LAST = 31,
@@ -67,45 +74,75 @@ struct sse_state {
 /* The x87 and SSE state while compiled code has it on the host's own units (vcpu/fpu_host.c). */
 struct fpu_host {
     _Alignas(16) uint8_t image[512]; /* FXSAVE format, on the way there and back */
-    uint32_t fip;     /* of the last instruction that sets FIP, stored by compiled code, */
-    uint16_t fop;     /* its opcode bits, */
-    uint8_t executed; /* 1: there was one; FCS is then the current CS */
-    uint8_t fds_seg;  /* enum seg_reg of the last memory operand; FPU_NO_SEG: none yet */
+    uint32_t fip;                    /* of the last instruction that sets FIP, stored by compiled code, */
+    uint16_t fop;                    /* its opcode bits, */
+    uint8_t executed;                /* 1: there was one; FCS is then the current CS */
+    uint8_t fds_seg;                 /* enum seg_reg of the last memory operand; FPU_NO_SEG: none yet */
 };
 enum { FPU_NO_SEG = 0xff };
 
-enum { CR0_PE = 1u << 0, CR0_MP = 1u << 1, CR0_EM = 1u << 2, CR0_TS = 1u << 3, CR0_ET = 1u << 4,
-       CR0_NE = 1u << 5, CR0_WP = 1u << 16, CR0_AM = 1u << 18, CR0_NW = 1u << 29, CR0_CD = 1u << 30 };
+enum {
+    CR0_PE = 1u << 0,
+    CR0_MP = 1u << 1,
+    CR0_EM = 1u << 2,
+    CR0_TS = 1u << 3,
+    CR0_ET = 1u << 4,
+    CR0_NE = 1u << 5,
+    CR0_WP = 1u << 16,
+    CR0_AM = 1u << 18,
+    CR0_NW = 1u << 29,
+    CR0_CD = 1u << 30
+};
 #define CR0_PG (1u << 31)
-enum { CR4_TSD = 1u << 2, CR4_DE = 1u << 3, CR4_PSE = 1u << 4, CR4_PGE = 1u << 7,
-       CR4_OSFXSR = 1u << 9, CR4_OSXMMEXCPT = 1u << 10 };
-enum { FLAG_CF = 1u << 0, FLAG_1 = 1u << 1, FLAG_PF = 1u << 2, FLAG_AF = 1u << 4, FLAG_ZF = 1u << 6,
-       FLAG_SF = 1u << 7, FLAG_TF = 1u << 8, FLAG_IF = 1u << 9, FLAG_DF = 1u << 10, FLAG_OF = 1u << 11,
-       FLAG_IOPL = 3u << 12, FLAG_NT = 1u << 14, FLAG_RF = 1u << 16, FLAG_VM = 1u << 17,
-       FLAG_AC = 1u << 18, FLAG_ID = 1u << 21 };
+enum {
+    CR4_TSD = 1u << 2,
+    CR4_DE = 1u << 3,
+    CR4_PSE = 1u << 4,
+    CR4_PGE = 1u << 7,
+    CR4_OSFXSR = 1u << 9,
+    CR4_OSXMMEXCPT = 1u << 10
+};
+enum {
+    FLAG_CF = 1u << 0,
+    FLAG_1 = 1u << 1,
+    FLAG_PF = 1u << 2,
+    FLAG_AF = 1u << 4,
+    FLAG_ZF = 1u << 6,
+    FLAG_SF = 1u << 7,
+    FLAG_TF = 1u << 8,
+    FLAG_IF = 1u << 9,
+    FLAG_DF = 1u << 10,
+    FLAG_OF = 1u << 11,
+    FLAG_IOPL = 3u << 12,
+    FLAG_NT = 1u << 14,
+    FLAG_RF = 1u << 16,
+    FLAG_VM = 1u << 17,
+    FLAG_AC = 1u << 18,
+    FLAG_ID = 1u << 21
+};
 #define FLAGS_ARITH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
 struct guest_state {
     uint32_t slot[IR_NSLOTS]; /* first: emitted code addresses it with short displacements */
     int64_t budget;           /* ticks that may still be reserved before the limit; tick = limit - budget */
     uint32_t eip;
-    uint32_t eflags;          /* TF IF IOPL NT RF AC ID only (no arithmetic flags, no DF) */
-    int32_t df;               /* string direction: +1 or -1 */
-    uint32_t mode;            /* TB_MODE_* key of the current state (tb.h); helpers that change what it
-                                 depends on call vcpu_update_mode() */
-    uint8_t cpl;              /* 0..3 */
-    uint8_t int_shadow;       /* 1: interrupts are held off until one more instruction retired */
-    uint8_t halted;           /* 1: HLT retired, waiting for an interrupt */
-    uint8_t fpu_on_host;      /* 1: x87 and SSE state (but the x87's control word) is in the host's units; only ever
-                                 while compiled code runs, never in C code but what it calls to keep going */
+    uint32_t eflags;     /* TF IF IOPL NT RF AC ID only (no arithmetic flags, no DF) */
+    int32_t df;          /* string direction: +1 or -1 */
+    uint32_t mode;       /* TB_MODE_* key of the current state (tb.h); helpers that change what it
+                            depends on call vcpu_update_mode() */
+    uint8_t cpl;         /* 0..3 */
+    uint8_t int_shadow;  /* 1: interrupts are held off until one more instruction retired */
+    uint8_t halted;      /* 1: HLT retired, waiting for an interrupt */
+    uint8_t fpu_on_host; /* 1: x87 and SSE state (but the x87's control word) is in the host's units; only
+                            ever while compiled code runs, never in C code but what it calls to keep going */
     struct segment seg[SEG_COUNT];
     struct segment ldtr, tr;
     struct desc_table gdtr, idtr;
     uint32_t cr0, cr2, cr3, cr4;
-    uint32_t dr[8];           /* 4 and 5 unused (alias 6 and 7 unless CR4.DE) */
+    uint32_t dr[8]; /* 4 and 5 unused (alias 6 and 7 unless CR4.DE) */
     uint32_t sysenter_cs, sysenter_esp, sysenter_eip;
-    uint64_t tsc_offset;      /* added to virtual ns by RDTSC (1 GHz TSC) */
-    struct x87_state x87;     /* the MMX registers are its significands: MMi is r[i], bytes 0..7 */
+    uint64_t tsc_offset;  /* added to virtual ns by RDTSC (1 GHz TSC) */
+    struct x87_state x87; /* the MMX registers are its significands: MMi is r[i], bytes 0..7 */
     struct sse_state sse;
     struct fpu_host fpu_host;
 };

@@ -18,33 +18,39 @@ const char *const ir_op_kinds[IR_OPCODE_COUNT] = {
 };
 
 const char *const ir_op_uses[IR_OPCODE_COUNT] = {
-    [IR_MOV] = "db", [IR_GETB] = "da", [IR_GETW] = "da", [IR_PUTB] = "dDb", [IR_PUTW] = "dDb",
-    [IR_SEXT] = "da", [IR_SEXT8W] = "da", [IR_LEA] = "dab", [IR_LEA16] = "dab",
-    [IR_ADD] = "dab", [IR_ADC] = "dab", [IR_SUB] = "dab", [IR_SBB] = "dab",
-    [IR_AND] = "dab", [IR_OR] = "dab", [IR_XOR] = "dab",
-    [IR_INC] = "da", [IR_DEC] = "da", [IR_NEG] = "da", [IR_NOT] = "da",
-    [IR_SHL] = "dab", [IR_SHR] = "dab", [IR_SAR] = "dab", [IR_ROL] = "dab", [IR_ROR] = "dab",
-    [IR_RCL] = "dab", [IR_RCR] = "dab", [IR_SHLD] = "dabx", [IR_SHRD] = "dabx",
-    [IR_MUL] = "dabX", [IR_IMUL] = "dabX", [IR_IMUL2] = "dab",
-    [IR_BT] = "ab", [IR_BTS] = "dab", [IR_BTR] = "dab", [IR_BTC] = "dab",
-    [IR_BSF] = "dDa", [IR_BSR] = "dDa", [IR_BSWAP] = "da",
-    [IR_SETCC] = "d", [IR_CMOV] = "dDb", [IR_GETFLAGS] = "d", [IR_SETFLAGS] = "a", [IR_SETCF] = "", [IR_GETDF] = "d",
-    [IR_LD] = "da", [IR_LDRW] = "da", [IR_ST] = "ab", [IR_SEGADDR] = "da", [IR_HELPER] = "dab",
-    [IR_RAISE] = "", [IR_JMP] = "", [IR_JCC] = "", [IR_JNZ] = "a", [IR_JMPIND] = "a", [IR_LEAVE_TB] = "",
+    [IR_MOV] = "db",    [IR_GETB] = "da",    [IR_GETW] = "da",    [IR_PUTB] = "dDb",   [IR_PUTW] = "dDb",
+    [IR_SEXT] = "da",   [IR_SEXT8W] = "da",  [IR_LEA] = "dab",    [IR_LEA16] = "dab",  [IR_ADD] = "dab",
+    [IR_ADC] = "dab",   [IR_SUB] = "dab",    [IR_SBB] = "dab",    [IR_AND] = "dab",    [IR_OR] = "dab",
+    [IR_XOR] = "dab",   [IR_INC] = "da",     [IR_DEC] = "da",     [IR_NEG] = "da",     [IR_NOT] = "da",
+    [IR_SHL] = "dab",   [IR_SHR] = "dab",    [IR_SAR] = "dab",    [IR_ROL] = "dab",    [IR_ROR] = "dab",
+    [IR_RCL] = "dab",   [IR_RCR] = "dab",    [IR_SHLD] = "dabx",  [IR_SHRD] = "dabx",  [IR_MUL] = "dabX",
+    [IR_IMUL] = "dabX", [IR_IMUL2] = "dab",  [IR_BT] = "ab",      [IR_BTS] = "dab",    [IR_BTR] = "dab",
+    [IR_BTC] = "dab",   [IR_BSF] = "dDa",    [IR_BSR] = "dDa",    [IR_BSWAP] = "da",   [IR_SETCC] = "d",
+    [IR_CMOV] = "dDb",  [IR_GETFLAGS] = "d", [IR_SETFLAGS] = "a", [IR_SETCF] = "",     [IR_GETDF] = "d",
+    [IR_LD] = "da",     [IR_LDRW] = "da",    [IR_ST] = "ab",      [IR_SEGADDR] = "da", [IR_HELPER] = "dab",
+    [IR_RAISE] = "",    [IR_JMP] = "",       [IR_JCC] = "",       [IR_JNZ] = "a",      [IR_JMPIND] = "a",
+    [IR_LEAVE_TB] = "",
 };
 
-static bool has(const char *set, char c) { return strchr(set, c) != NULL; }
-static bool is_kind(const struct ir_op *op, char c) { return has(ir_op_kinds[op->op], c); }
+static bool has(const char *set, char c)
+{
+    return strchr(set, c) != NULL;
+}
+static bool is_kind(const struct ir_op *op, char c)
+{
+    return has(ir_op_kinds[op->op], c);
+}
 
 /* --- flags --- */
 
 /* kind + 1 of ops whose flag result has one kind; 0: none or it depends. */
 static const uint8_t cc_kind_of[IR_OPCODE_COUNT] = {
-    [IR_ADD] = CC_KIND_ADD + 1, [IR_ADC] = CC_KIND_ADC + 1, [IR_SUB] = CC_KIND_SUB + 1, [IR_SBB] = CC_KIND_SBB + 1,
-    [IR_AND] = CC_KIND_LOGIC + 1, [IR_OR] = CC_KIND_LOGIC + 1, [IR_XOR] = CC_KIND_LOGIC + 1,
-    [IR_INC] = CC_KIND_INC + 1, [IR_DEC] = CC_KIND_DEC + 1, [IR_NEG] = CC_KIND_SUB + 1,
-    [IR_SHL] = CC_KIND_SHL + 1, [IR_SHR] = CC_KIND_SHR + 1, [IR_SAR] = CC_KIND_SAR + 1,
-    [IR_MUL] = CC_KIND_MUL + 1, [IR_IMUL] = CC_KIND_MUL + 1, [IR_IMUL2] = CC_KIND_MUL + 1,
+    [IR_ADD] = CC_KIND_ADD + 1,   [IR_ADC] = CC_KIND_ADC + 1,   [IR_SUB] = CC_KIND_SUB + 1,
+    [IR_SBB] = CC_KIND_SBB + 1,   [IR_AND] = CC_KIND_LOGIC + 1, [IR_OR] = CC_KIND_LOGIC + 1,
+    [IR_XOR] = CC_KIND_LOGIC + 1, [IR_INC] = CC_KIND_INC + 1,   [IR_DEC] = CC_KIND_DEC + 1,
+    [IR_NEG] = CC_KIND_SUB + 1,   [IR_SHL] = CC_KIND_SHL + 1,   [IR_SHR] = CC_KIND_SHR + 1,
+    [IR_SAR] = CC_KIND_SAR + 1,   [IR_MUL] = CC_KIND_MUL + 1,   [IR_IMUL] = CC_KIND_MUL + 1,
+    [IR_IMUL2] = CC_KIND_MUL + 1,
 };
 
 static bool is_shift(const struct ir_op *op)
@@ -71,14 +77,14 @@ int ir_cc_op(const struct ir_op *op)
 /* Helpers that change nothing but their dst. */
 static bool helper_is_pure(unsigned helper)
 {
-    return helper == HELPER_CHECK_IP || helper == HELPER_FWAIT || helper == HELPER_GET_SREG || helper == HELPER_SMSW || helper == HELPER_SLDT
-           || helper == HELPER_STR;
+    return helper == HELPER_CHECK_IP || helper == HELPER_FWAIT || helper == HELPER_GET_SREG ||
+           helper == HELPER_SMSW || helper == HELPER_SLDT || helper == HELPER_STR;
 }
 
 static bool helper_keeps_cc(unsigned helper)
 {
-    return helper_is_pure(helper) || helper == HELPER_DIV || helper == HELPER_IDIV || helper == HELPER_CLD
-           || helper == HELPER_STD;
+    return helper_is_pure(helper) || helper == HELPER_DIV || helper == HELPER_IDIV || helper == HELPER_CLD ||
+           helper == HELPER_STD;
 }
 
 int ir_cc_after(int cc, const struct ir_op *op)
@@ -96,13 +102,16 @@ bool ir_reads_cc(const struct ir_op *op)
     case IR_ADC:
     case IR_SBB:
     case IR_RCL:
-    case IR_RCR: return true;
+    case IR_RCR:
+        return true;
     case IR_SHL:
     case IR_SHR:
     case IR_SAR:
     case IR_SHLD:
-    case IR_SHRD: return (op->flags & IRF_FLAGS) && !shifts_by_nonzero_imm(op);
-    default: return !is_kind(op, 'F') || (op->flags & IRF_FLAGS); /* INC keeps CF only with F */
+    case IR_SHRD:
+        return (op->flags & IRF_FLAGS) && !shifts_by_nonzero_imm(op);
+    default:
+        return !is_kind(op, 'F') || (op->flags & IRF_FLAGS); /* INC keeps CF only with F */
     }
 }
 
@@ -125,23 +134,30 @@ bool ir_observes_cc(const struct ir_op *op, bool faults)
 /* --- printer --- */
 
 static const char *const slot_name[IR_NSLOTS] = {
-    "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "cc_op", "cc_a", "cc_b", "cc_r", "zero", "-", "rotated", "?15",
-    "t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8", "t9", "t10", "t11", "t12", "t13", "t14", "t15",
+    "eax",  "ecx",  "edx", "ebx",     "esp", "ebp", "esi", "edi", "cc_op", "cc_a", "cc_b",
+    "cc_r", "zero", "-",   "rotated", "?15", "t0",  "t1",  "t2",  "t3",    "t4",   "t5",
+    "t6",   "t7",   "t8",  "t9",      "t10", "t11", "t12", "t13", "t14",   "t15",
 };
-static const char *const cond_name[16] = { "o", "no", "b", "ae", "e", "ne", "be", "a",
-                                           "s", "ns", "p", "np", "l", "ge", "le", "g" };
-static const char *const seg_name[8] = { "es", "cs", "ss", "ds", "fs", "gs", "?6", "?7" };
-static const char *const cc_kind_name[] = { "add", "adc", "sub", "sbb", "logic", "inc",
-                                            "dec", "shl", "shr", "sar", "mul", "eflags" };
+static const char *const cond_name[16] = {"o", "no", "b", "ae", "e", "ne", "be", "a",
+                                          "s", "ns", "p", "np", "l", "ge", "le", "g"};
+static const char *const seg_name[8] = {"es", "cs", "ss", "ds", "fs", "gs", "?6", "?7"};
+static const char *const cc_kind_name[] = {"add", "adc", "sub", "sbb", "logic", "inc",
+                                           "dec", "shl", "shr", "sar", "mul",   "eflags"};
 static const char *const helper_name[HELPER_COUNT] = {
 #define HELPER(name, doc) #name,
 #include "translator/helpers.def"
 #undef HELPER
 };
 
-static const char *slot(unsigned s) { return s < IR_NSLOTS ? slot_name[s] : "?"; }
+static const char *slot(unsigned s)
+{
+    return s < IR_NSLOTS ? slot_name[s] : "?";
+}
 
-const char *ir_slot_name(unsigned s) { return slot(s); }
+const char *ir_slot_name(unsigned s)
+{
+    return slot(s);
+}
 
 static void print_lower(FILE *out, const char *s)
 {
@@ -189,13 +205,15 @@ static void print_b(FILE *out, const struct ir_op *op)
 
 static void print_lea(FILE *out, const struct ir_op *op)
 {
-    fprintf(out, " %s, %s + (%s << %u) + 0x%x", slot(op->dst), slot(op->a), slot(op->b), op->aux & 3, op->imm);
+    fprintf(out, " %s, %s + (%s << %u) + 0x%x", slot(op->dst), slot(op->a), slot(op->b), op->aux & 3,
+            op->imm);
 }
 
 static void print_helper(FILE *out, const struct ir_op *op)
 {
-    fprintf(out, " %s size=%u aux=%u dst=%s a=%s b=%s imm2=0x%x", op->imm < HELPER_COUNT ? helper_name[op->imm] : "?",
-            op->size, op->aux, slot(op->dst), slot(op->a), slot(op->b), op->imm2);
+    fprintf(out, " %s size=%u aux=%u dst=%s a=%s b=%s imm2=0x%x",
+            op->imm < HELPER_COUNT ? helper_name[op->imm] : "?", op->size, op->aux, slot(op->dst),
+            slot(op->a), slot(op->b), op->imm2);
     if (op->disp)
         fprintf(out, " disp=0x%x", op->disp);
 }
@@ -278,10 +296,10 @@ static void print_plain(FILE *out, const struct ir_op *op)
 
 typedef void print_fn(FILE *out, const struct ir_op *op);
 static print_fn *const printer[IR_OPCODE_COUNT] = {
-    [IR_LEA] = print_lea, [IR_LD] = print_load, [IR_LDRW] = print_load, [IR_ST] = print_store,
-    [IR_SEGADDR] = print_segaddr, [IR_HELPER] = print_helper, [IR_RAISE] = print_raise,
-    [IR_JMP] = print_jmp, [IR_JCC] = print_branch, [IR_JNZ] = print_branch,
-    [IR_LEAVE_TB] = print_leave,
+    [IR_LEA] = print_lea,     [IR_LD] = print_load,         [IR_LDRW] = print_load,
+    [IR_ST] = print_store,    [IR_SEGADDR] = print_segaddr, [IR_HELPER] = print_helper,
+    [IR_RAISE] = print_raise, [IR_JMP] = print_jmp,         [IR_JCC] = print_branch,
+    [IR_JNZ] = print_branch,  [IR_LEAVE_TB] = print_leave,
 };
 
 void ir_print(FILE *out, const struct ir_op *op)
@@ -299,13 +317,16 @@ void ir_print(FILE *out, const struct ir_op *op)
 
 /* What is known while walking a block. */
 struct check {
-    uint32_t defined;      /* temporaries written by this guest instruction */
-    bool wrote_guest;      /* it wrote a register or the flags */
-    const struct ir_op *rw;/* its last LDRW */
-    int cc;                /* enum cc_op known to be in IR_CC_OP, -1: unknown */
+    uint32_t defined;       /* temporaries written by this guest instruction */
+    bool wrote_guest;       /* it wrote a register or the flags */
+    const struct ir_op *rw; /* its last LDRW */
+    int cc;                 /* enum cc_op known to be in IR_CC_OP, -1: unknown */
 };
 
-static bool is_temp(unsigned s) { return s >= IR_T0 && s <= IR_T_LAST; }
+static bool is_temp(unsigned s)
+{
+    return s >= IR_T0 && s <= IR_T_LAST;
+}
 
 static const char *check_read(const struct check *c, unsigned s)
 {
@@ -399,7 +420,8 @@ static const char *check_form(const struct check *c, const struct ir_op *op)
     return NULL;
 }
 
-/* May the op fault after this instruction wrote guest state? Only the store that its LDRW vouched for, CHECK. */
+/* May the op fault after this instruction wrote guest state? Only the store that its LDRW vouched for, CHECK.
+ */
 static const char *check_fault_order(const struct check *c, const struct ir_op *op)
 {
     const struct ir_op *rw = c->rw;
@@ -433,7 +455,7 @@ static const char *check_op(struct check *c, const struct ir_op *op)
 
 const char *ir_validate(const struct ir_op *ops, unsigned nops)
 {
-    struct check c = { .cc = -1 };
+    struct check c = {.cc = -1};
     unsigned insn = 0;
     if (nops == 0)
         return "empty block";

@@ -26,9 +26,9 @@ enum ir_opcode {
 };
 
 enum {
-    IRF_IMM = 1 << 0,   /* b (or what the row says) is the immediate */
-    IRF_FLAGS = 1 << 1, /* sets flags */
-    IRF_WRITE = 1 << 2, /* SEGADDR: for writing */
+    IRF_IMM = 1 << 0,      /* b (or what the row says) is the immediate */
+    IRF_FLAGS = 1 << 1,    /* sets flags */
+    IRF_WRITE = 1 << 2,    /* SEGADDR: for writing */
     IRF_CC_KNOWN = 1 << 3, /* SETCC, CMOV, JCC: `size` holds the enum cc_op that IR_CC_OP has here */
 };
 
@@ -39,9 +39,9 @@ struct ir_op {
     uint8_t flags;    /* IRF_* */
     uint8_t dst, a, b;
     uint8_t aux;
-    uint8_t insn;     /* guest instruction index in the block */
+    uint8_t insn; /* guest instruction index in the block */
     uint8_t reserved[2];
-    uint32_t disp;    /* HELPER with a memory operand: added to slots a and b */
+    uint32_t disp; /* HELPER with a memory operand: added to slots a and b */
     uint32_t imm, imm2;
 };
 _Static_assert(sizeof(struct ir_op) == 24, "ir_op is compact; 8-byte aligned on purpose");
@@ -49,18 +49,21 @@ _Static_assert(sizeof(struct ir_op) == 24, "ir_op is compact; 8-byte aligned on 
 /* Which forms exist; indexes tables by opcode. */
 extern const char *const ir_op_name[IR_OPCODE_COUNT];
 extern const char *const ir_op_kinds[IR_OPCODE_COUNT];
-/* Which operand fields a form uses: d writes dst, D reads it too, a b read slots, x reads slot aux, X writes it. */
+/* Which operand fields a form uses: d writes dst, D reads it too, a b read slots, x reads slot aux, X writes
+ * it. */
 extern const char *const ir_op_uses[IR_OPCODE_COUNT];
 /* The enum cc_op that a flag-setting op (IRF_FLAGS) always leaves in IR_CC_OP; -1: it depends on values. */
 int ir_cc_op(const struct ir_op *op);
-/* The same as a step along a block: what IR_CC_OP holds after the op when it held `cc` before (-1: unknown). */
+/* The same as a step along a block: what IR_CC_OP holds after the op when it held `cc` before (-1: unknown).
+ */
 int ir_cc_after(int cc, const struct ir_op *op);
 /* Does the op read the CC slots (its F result aside)? Does it replace them whatever its operands are? */
 bool ir_reads_cc(const struct ir_op *op);
 bool ir_kills_cc(const struct ir_op *op);
 /* An MMX, SSE or SSE2 instruction, but for EMMS? */
 bool ir_is_sse(const struct ir_op *op);
-/* Can the flags before the op be seen at it? (Contract 3.) `faults`: may accesses, and SSE instructions, fault? */
+/* Can the flags before the op be seen at it? (Contract 3.) `faults`: may accesses, and SSE instructions,
+ * fault? */
 bool ir_observes_cc(const struct ir_op *op, bool faults);
 
 /* Fills op->handler of every op; the last step of translate_block. The numbering is ir_handlers.h's. */
@@ -73,8 +76,9 @@ void ir_print(FILE *out, const struct ir_op *op);
 /* Checks the contract; returns NULL or a static message. For tests and debug builds. */
 const char *ir_validate(const struct ir_op *ops, unsigned nops);
 
-/* Helper functions: the ids of HELPER ops (op.imm). helpers.def says what the operands of each mean; SSE_REG and
- * SSE_MEM carry a row of insns_sse.def and register numbers (sse.h), so that an engine may inline them. */
+/* Helper functions: the ids of HELPER ops (op.imm). helpers.def says what the operands of each mean; SSE_REG
+ * and SSE_MEM carry a row of insns_sse.def and register numbers (sse.h), so that an engine may inline them.
+ */
 enum ir_helper {
 #define HELPER(name, doc) HELPER_##name,
 #include "translator/helpers.def"

@@ -12,13 +12,34 @@ struct handler_row {
     bool conditions; /* or by condition form */
 };
 
-#define SHAPE_ONE(op) {.first = IRH_##op}
-#define SHAPE_I(op)   {.first = IRH_##op##_R, .imms = true}
-#define SHAPE_S(op)   {.first = IRH_##op##_8, .sizes = true}
-#define SHAPE_SI(op)  {.first = IRH_##op##_8R, .sizes = true, .imms = true}
-#define SHAPE_SF(op)  {.first = IRH_##op##_8, .sizes = true, .flags = true}
-#define SHAPE_SIF(op) {.first = IRH_##op##_8R, .sizes = true, .imms = true, .flags = true}
-#define SHAPE_CC(op)  {.first = IRH_##op##_ANY, .conditions = true}
+#define SHAPE_ONE(op)                                                                                        \
+    {                                                                                                        \
+        .first = IRH_##op                                                                                    \
+    }
+#define SHAPE_I(op)                                                                                          \
+    {                                                                                                        \
+        .first = IRH_##op##_R, .imms = true                                                                  \
+    }
+#define SHAPE_S(op)                                                                                          \
+    {                                                                                                        \
+        .first = IRH_##op##_8, .sizes = true                                                                 \
+    }
+#define SHAPE_SI(op)                                                                                         \
+    {                                                                                                        \
+        .first = IRH_##op##_8R, .sizes = true, .imms = true                                                  \
+    }
+#define SHAPE_SF(op)                                                                                         \
+    {                                                                                                        \
+        .first = IRH_##op##_8, .sizes = true, .flags = true                                                  \
+    }
+#define SHAPE_SIF(op)                                                                                        \
+    {                                                                                                        \
+        .first = IRH_##op##_8R, .sizes = true, .imms = true, .flags = true                                   \
+    }
+#define SHAPE_CC(op)                                                                                         \
+    {                                                                                                        \
+        .first = IRH_##op##_ANY, .conditions = true                                                          \
+    }
 
 static const struct handler_row handler_rows[] = {
 #define ROW(shape, op) [IR_##op] = SHAPE_##shape(op),
@@ -27,16 +48,33 @@ static const struct handler_row handler_rows[] = {
 };
 _Static_assert(sizeof handler_rows / sizeof handler_rows[0] == IR_OPCODE_COUNT, "a row per IR operation");
 
-enum { ROWS_COUNTED = 0
-#define ROW(shape, op) + 1
+enum {
+    ROWS_COUNTED = 0
+#define ROW(shape, op) +1
 #include "translator/ir_handlers.def"
 #undef ROW
 };
 _Static_assert((int)ROWS_COUNTED == (int)IR_OPCODE_COUNT, "ir_handlers.def lists every operation once");
 
 /* SDM tttn codes. */
-enum { TTTN_O, TTTN_NO, TTTN_B, TTTN_AE, TTTN_E, TTTN_NE, TTTN_BE, TTTN_A,
-       TTTN_S, TTTN_NS, TTTN_P, TTTN_NP, TTTN_L, TTTN_GE, TTTN_LE, TTTN_G };
+enum {
+    TTTN_O,
+    TTTN_NO,
+    TTTN_B,
+    TTTN_AE,
+    TTTN_E,
+    TTTN_NE,
+    TTTN_BE,
+    TTTN_A,
+    TTTN_S,
+    TTTN_NS,
+    TTTN_P,
+    TTTN_NP,
+    TTTN_L,
+    TTTN_GE,
+    TTTN_LE,
+    TTTN_G
+};
 
 /* Absent entries are CCF_ANY. */
 _Static_assert(CCF_ANY == 0, "the zero of the tables below");
@@ -45,24 +83,30 @@ static const uint8_t forms_sub[16] = {
     [TTTN_L] = CCF_L8, [TTTN_GE] = CCF_GE8, [TTTN_LE] = CCF_LE8, [TTTN_G] = CCF_G8};
 static const uint8_t forms_logic[16] = {
     [TTTN_O] = CCF_NEVER, [TTTN_NO] = CCF_ALWAYS, [TTTN_B] = CCF_NEVER, [TTTN_AE] = CCF_ALWAYS,
-    [TTTN_BE] = CCF_Z, [TTTN_A] = CCF_NZ, [TTTN_L] = CCF_S8, [TTTN_GE] = CCF_NS8, [TTTN_LE] = CCF_RLE8,
-    [TTTN_G] = CCF_RG8};
+    [TTTN_BE] = CCF_Z,    [TTTN_A] = CCF_NZ,      [TTTN_L] = CCF_S8,    [TTTN_GE] = CCF_NS8,
+    [TTTN_LE] = CCF_RLE8, [TTTN_G] = CCF_RG8};
 static const uint8_t forms_add[16] = {[TTTN_B] = CCF_ADDC, [TTTN_AE] = CCF_ADDNC};
 static const uint8_t forms_carry_in_b[16] = {[TTTN_B] = CCF_BSET, [TTTN_AE] = CCF_BCLR};
 
 static const uint8_t *const forms_by_kind[CC_KIND_COUNT] = {
-    [CC_KIND_ADD] = forms_add,          [CC_KIND_SUB] = forms_sub,          [CC_KIND_LOGIC] = forms_logic,
-    [CC_KIND_INC] = forms_carry_in_b,   [CC_KIND_DEC] = forms_carry_in_b,   [CC_KIND_MUL] = forms_carry_in_b};
+    [CC_KIND_ADD] = forms_add,        [CC_KIND_SUB] = forms_sub,        [CC_KIND_LOGIC] = forms_logic,
+    [CC_KIND_INC] = forms_carry_in_b, [CC_KIND_DEC] = forms_carry_in_b, [CC_KIND_MUL] = forms_carry_in_b};
 
 /* ZF, SF and PF derive from R alone in every kind but CC_EFLAGS. */
-static const uint8_t forms_result[16] = {
-    [TTTN_E] = CCF_Z, [TTTN_NE] = CCF_NZ, [TTTN_S] = CCF_S8, [TTTN_NS] = CCF_NS8,
-    [TTTN_P] = CCF_P, [TTTN_NP] = CCF_NP};
+static const uint8_t forms_result[16] = {[TTTN_E] = CCF_Z,    [TTTN_NE] = CCF_NZ, [TTTN_S] = CCF_S8,
+                                         [TTTN_NS] = CCF_NS8, [TTTN_P] = CCF_P,   [TTTN_NP] = CCF_NP};
 
 static bool form_has_sizes(unsigned form)
 {
     switch (form) {
-    case CCF_S8: case CCF_NS8: case CCF_L8: case CCF_GE8: case CCF_LE8: case CCF_G8: case CCF_RLE8: case CCF_RG8:
+    case CCF_S8:
+    case CCF_NS8:
+    case CCF_L8:
+    case CCF_GE8:
+    case CCF_LE8:
+    case CCF_G8:
+    case CCF_RLE8:
+    case CCF_RG8:
         return true;
     default:
         return false;

@@ -1,8 +1,8 @@
 /* operand.c - see operand.h.
  *
- * In flat mode (tb.h) DS, ES and SS need neither base nor check: a linear address is the offset, and loads take
- * base + displacement directly. FS and GS, CS (which protected mode never lets anyone write, and may not let
- * read), and everything in other modes go through SEGADDR. */
+ * In flat mode (tb.h) DS, ES and SS need neither base nor check: a linear address is the offset, and loads
+ * take base + displacement directly. FS and GS, CS (which protected mode never lets anyone write, and may not
+ * let read), and everything in other modes go through SEGADDR. */
 #include "translator/operand.h"
 
 /* --- sizes and registers --- */
@@ -10,11 +10,16 @@
 unsigned opnd_size(const struct insn *in, unsigned i)
 {
     switch (opnd_info[in->row->opnd[i]].size) {
-    case OPND_SIZE_B: return 0;
-    case OPND_SIZE_W: return 1;
-    case OPND_SIZE_D: return 2;
-    case OPND_SIZE_X: return insn_opnd_is_mem(in, i) ? 1 : in->opsize;
-    default: return in->opsize;
+    case OPND_SIZE_B:
+        return 0;
+    case OPND_SIZE_W:
+        return 1;
+    case OPND_SIZE_D:
+        return 2;
+    case OPND_SIZE_X:
+        return insn_opnd_is_mem(in, i) ? 1 : in->opsize;
+    default:
+        return in->opsize;
     }
 }
 
@@ -23,16 +28,25 @@ static unsigned reg_number(const struct insn *in, unsigned i)
 {
     switch (opnd_info[in->row->opnd[i]].kind) {
     case OPND_RM:
-    case OPND_RMREG: return in->rm;
-    case OPND_REG: return in->reg;
-    case OPND_OPREG: return in->opcode & 7;
-    case OPND_FIXED1: return IR_ECX;
-    case OPND_FIXED2: return IR_EDX;
-    default: return IR_EAX;
+    case OPND_RMREG:
+        return in->rm;
+    case OPND_REG:
+        return in->reg;
+    case OPND_OPREG:
+        return in->opcode & 7;
+    case OPND_FIXED1:
+        return IR_ECX;
+    case OPND_FIXED2:
+        return IR_EDX;
+    default:
+        return IR_EAX;
     }
 }
 
-unsigned opnd_reg(const struct insn *in, unsigned i) { return reg_number(in, i); }
+unsigned opnd_reg(const struct insn *in, unsigned i)
+{
+    return reg_number(in, i);
+}
 
 static bool is_imm(const struct insn *in, unsigned i)
 {
@@ -52,8 +66,14 @@ static uint32_t imm_of(const struct insn *in, unsigned i)
 }
 
 /* AL CL DL BL AH CH DH BH: slot and half of 8-bit register n. */
-static unsigned byte_reg(unsigned n) { return n & 3; }
-static unsigned byte_high(unsigned n) { return n >> 2; }
+static unsigned byte_reg(unsigned n)
+{
+    return n & 3;
+}
+static unsigned byte_high(unsigned n)
+{
+    return n >> 2;
+}
 
 /* Part of a register, zero-extended; read once per instruction. */
 static unsigned narrow_value(struct builder *b, unsigned reg, unsigned size, unsigned high)
@@ -97,15 +117,15 @@ static struct addr effective(struct builder *b, const struct insn *in, uint32_t 
 {
     const uint32_t disp = in->disp + extra;
     if (in->addrsize == 2 && in->index == IR_ZERO)
-        return (struct addr){ in->base, disp };
+        return (struct addr){in->base, disp};
     if (in->addrsize == 1 && in->base == IR_ZERO)
-        return (struct addr){ IR_ZERO, disp & 0xffff };
+        return (struct addr){IR_ZERO, disp & 0xffff};
     const unsigned t = emit_temp(b);
     if (in->addrsize == 1)
         emit_lea16(b, t, in->base, in->index, disp);
     else
         emit_lea(b, t, in->base, in->index, in->scale, disp);
-    return (struct addr){ (uint8_t)t, 0 };
+    return (struct addr){(uint8_t)t, 0};
 }
 
 unsigned addr_slot(struct builder *b, struct addr at)
@@ -123,12 +143,12 @@ static struct addr linear(struct builder *b, unsigned seg, struct addr offset, u
         return offset;
     const unsigned t = emit_temp(b);
     emit_segaddr(b, size, write, t, seg, offset);
-    return (struct addr){ (uint8_t)t, 0 };
+    return (struct addr){(uint8_t)t, 0};
 }
 
 struct addr seg_addr(struct builder *b, unsigned seg, unsigned offset, unsigned size, bool write)
 {
-    return linear(b, seg, (struct addr){ (uint8_t)offset, 0 }, size, write);
+    return linear(b, seg, (struct addr){(uint8_t)offset, 0}, size, write);
 }
 
 struct addr mem_addr(struct builder *b, const struct insn *in, uint32_t extra, unsigned size, bool write)
@@ -195,7 +215,7 @@ unsigned opnd_slot(struct builder *b, const struct insn *in, unsigned i)
 struct place opnd_place(struct builder *b, const struct insn *in, unsigned i, enum access access)
 {
     const unsigned n = reg_number(in, i);
-    struct place p = { .size = (uint8_t)opnd_size(in, i), .access = (uint8_t)access };
+    struct place p = {.size = (uint8_t)opnd_size(in, i), .access = (uint8_t)access};
     p.is_mem = insn_opnd_is_mem(in, i);
     if (p.is_mem)
         p.at = mem_addr(b, in, 0, p.size, access != ACCESS_READ);
@@ -255,7 +275,7 @@ void builder_push(struct builder *b, unsigned size, struct value v)
 {
     const uint32_t delta = 0u - (1u << size);
     if (is_simple_stack(b)) {
-        emit_store(b, size, (struct addr){ IR_ESP, delta }, v);
+        emit_store(b, size, (struct addr){IR_ESP, delta}, v);
         emit_binary(b, IR_ADD, 2, 0, IR_ESP, IR_ESP, value_imm(delta));
         return;
     }

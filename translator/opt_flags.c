@@ -4,12 +4,16 @@
 
 #include <string.h>
 
-static bool is_kind(const struct ir_op *op, char c) { return strchr(ir_op_kinds[op->op], c) != NULL; }
+static bool is_kind(const struct ir_op *op, char c)
+{
+    return strchr(ir_op_kinds[op->op], c) != NULL;
+}
 
 /* Only its flags were wanted, and now they are not. */
 static bool has_no_effect(const struct ir_op *op)
 {
-    return is_kind(op, 'F') && !(op->flags & IRF_FLAGS) && op->dst == IR_NONE && op->op != IR_MUL && op->op != IR_IMUL;
+    return is_kind(op, 'F') && !(op->flags & IRF_FLAGS) && op->dst == IR_NONE && op->op != IR_MUL &&
+           op->op != IR_IMUL;
 }
 
 static void drop_dead_flags(struct ir_op *ops, unsigned nops, bool faults)

@@ -16,12 +16,12 @@ enum sse_id {
 
 /* What a class consists of (insns_sse.def). */
 enum {
-    SSE_IS_MMX = 1 << 0,   /* uses MM registers, or behaves as if: #MF, TOP = 0, tags valid */
-    SSE_IS_XMM = 1 << 1,   /* uses XMM registers or MXCSR */
-    SSE_IS_FP = 1 << 2,    /* under MXCSR */
-    SSE_IS_APPROX = 1 << 3,/* never the host's instruction */
-    SSE_IS_FLAGS = 1 << 4, /* writes the arithmetic flags */
-    SSE_IS_CSR = 1 << 5,   /* LDMXCSR, STMXCSR */
+    SSE_IS_MMX = 1 << 0,    /* uses MM registers, or behaves as if: #MF, TOP = 0, tags valid */
+    SSE_IS_XMM = 1 << 1,    /* uses XMM registers or MXCSR */
+    SSE_IS_FP = 1 << 2,     /* under MXCSR */
+    SSE_IS_APPROX = 1 << 3, /* never the host's instruction */
+    SSE_IS_FLAGS = 1 << 4,  /* writes the arithmetic flags */
+    SSE_IS_CSR = 1 << 5,    /* LDMXCSR, STMXCSR */
 };
 enum sse_class {
     SSE_CLASS_MMX = SSE_IS_MMX,
@@ -35,13 +35,13 @@ enum sse_class {
 };
 
 struct sse_row {
-    uint16_t opcode;  /* 0x0fXX */
-    uint8_t prefix;   /* enum simd_prefix */
-    int8_t reg;       /* ModRM.reg of a group, ANY */
-    uint8_t opnd[3];  /* enum opnd_code; [0] is the destination */
-    uint8_t bytes;    /* of the memory operand */
-    uint8_t align;    /* 16 or 1 */
-    uint8_t class;    /* enum sse_class */
+    uint16_t opcode; /* 0x0fXX */
+    uint8_t prefix;  /* enum simd_prefix */
+    int8_t reg;      /* ModRM.reg of a group, ANY */
+    uint8_t opnd[3]; /* enum opnd_code; [0] is the destination */
+    uint8_t bytes;   /* of the memory operand */
+    uint8_t align;   /* 16 or 1 */
+    uint8_t class;   /* enum sse_class */
 };
 extern const struct sse_row sse_rows[SSE_COUNT]; /* [SSE_NONE] is empty */
 
@@ -53,13 +53,27 @@ static inline bool sse_row_stores(const struct sse_row *r)
 }
 
 /* op.imm2 of SSE_REG and SSE_MEM (helpers.def). */
-static inline uint32_t sse_op_make(enum sse_id id, uint32_t imm8) { return (uint32_t)id | imm8 << 16; }
-static inline enum sse_id sse_op_id(uint32_t imm2) { return (enum sse_id)(imm2 & 0xffff); }
-static inline uint8_t sse_op_imm(uint32_t imm2) { return (uint8_t)(imm2 >> 16); }
+static inline uint32_t sse_op_make(enum sse_id id, uint32_t imm8)
+{
+    return (uint32_t)id | imm8 << 16;
+}
+static inline enum sse_id sse_op_id(uint32_t imm2)
+{
+    return (enum sse_id)(imm2 & 0xffff);
+}
+static inline uint8_t sse_op_imm(uint32_t imm2)
+{
+    return (uint8_t)(imm2 >> 16);
+}
 
 /* MXCSR: SDM 1 10.2.3. */
 enum {
-    MXCSR_IE = 1 << 0, MXCSR_DE = 1 << 1, MXCSR_ZE = 1 << 2, MXCSR_OE = 1 << 3, MXCSR_UE = 1 << 4, MXCSR_PE = 1 << 5,
+    MXCSR_IE = 1 << 0,
+    MXCSR_DE = 1 << 1,
+    MXCSR_ZE = 1 << 2,
+    MXCSR_OE = 1 << 3,
+    MXCSR_UE = 1 << 4,
+    MXCSR_PE = 1 << 5,
     MXCSR_FLAGS = 0x3f,
     MXCSR_PRE = MXCSR_IE | MXCSR_DE | MXCSR_ZE, /* found before the computation */
     MXCSR_DAZ = 1 << 6,

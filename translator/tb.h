@@ -3,8 +3,8 @@
  * A TB is a straight run of guest instructions from one entry, within one page (only its first
  * instruction may cross into the next). It ends at a control transfer, before an instruction
  * that would cross the page, after TB_INSNS_MAX instructions, and after every instruction whose
- * effect is not confined to slots and memory and may matter to the next one: IN/OUT/INS/OUTS, RDTSC, HLT, STI, POPF, MOV to
- * CRn/DRn/Sreg (SS always; DS/ES/FS/GS too, since mode may change), LGDT..., INT, IRET, far
+ * effect is not confined to slots and memory and may matter to the next one: IN/OUT/INS/OUTS, RDTSC, HLT,
+ * STI, POPF, MOV to CRn/DRn/Sreg (SS always; DS/ES/FS/GS too, since mode may change), LGDT..., INT, IRET, far
  * transfers, SYSENTER/SYSEXIT, INVLPG, WRMSR, REP string instructions (which also start their
  * own TB: their tick count is dynamic). So a helper that needs the tick is always in the TB's last
  * instruction: tick of that instruction = limit - budget - 1. */
@@ -14,27 +14,27 @@
 #include "translator/ir.h"
 
 #define TB_INSNS_MAX 32
-#define TB_OPS_MAX 512
+#define TB_OPS_MAX   512
 
 /* What besides the address decides the meaning of the bytes (with the code segment's base and limit). */
 enum {
-    TB_MODE_CODE32 = 1 << 0, /* CS.D */
+    TB_MODE_CODE32 = 1 << 0,  /* CS.D */
     TB_MODE_STACK32 = 1 << 1, /* SS.B */
-    TB_MODE_FLAT = 1 << 2,   /* CS, DS, ES, SS usable, base 0, limit 4 GiB, readable+writable data: no checks */
-    TB_MODE_USER = 1 << 3,   /* CPL 3 */
-    TB_MODE_PE = 1 << 4,     /* protected mode (CR0.PE) */
-    TB_MODE_FPU_NM = 1 << 5, /* x87 instructions raise #NM (CR0.EM or CR0.TS) */
-    TB_MODE_CPL0 = 1 << 6,   /* CPL 0: privileged instructions are allowed */
-    TB_MODE_WAIT_NM = 1 << 7,/* WAIT raises #NM (CR0.MP and CR0.TS) */
-    TB_MODE_VM86 = 1 << 8,   /* reserved */
-    TB_MODE_SINGLE = 1 << 9, /* build key only: the block has one instruction */
-    TB_MODE_SSE_UD = 1 << 10,/* XMM instructions raise #UD (CR0.EM, or CR4.OSFXSR clear) */
-    TB_MODE_MMX_UD = 1 << 11,/* MMX instructions raise #UD (CR0.EM) */
-    TB_MODE_TS_NM = 1 << 12, /* both raise #NM otherwise (CR0.TS) */
+    TB_MODE_FLAT = 1 << 2, /* CS, DS, ES, SS usable, base 0, limit 4 GiB, readable+writable data: no checks */
+    TB_MODE_USER = 1 << 3, /* CPL 3 */
+    TB_MODE_PE = 1 << 4,   /* protected mode (CR0.PE) */
+    TB_MODE_FPU_NM = 1 << 5,  /* x87 instructions raise #NM (CR0.EM or CR0.TS) */
+    TB_MODE_CPL0 = 1 << 6,    /* CPL 0: privileged instructions are allowed */
+    TB_MODE_WAIT_NM = 1 << 7, /* WAIT raises #NM (CR0.MP and CR0.TS) */
+    TB_MODE_VM86 = 1 << 8,    /* reserved */
+    TB_MODE_SINGLE = 1 << 9,  /* build key only: the block has one instruction */
+    TB_MODE_SSE_UD = 1 << 10, /* XMM instructions raise #UD (CR0.EM, or CR4.OSFXSR clear) */
+    TB_MODE_MMX_UD = 1 << 11, /* MMX instructions raise #UD (CR0.EM) */
+    TB_MODE_TS_NM = 1 << 12,  /* both raise #NM otherwise (CR0.TS) */
 };
 
-/* The block's host code, if it has any; the numbers are offsets in the code cache. Owner: the back end, on the
- * vCPU's thread. */
+/* The block's host code, if it has any; the numbers are offsets in the code cache. Owner: the back end, on
+ * the vCPU's thread. */
 struct tb_native {
     const void *code;          /* entry for jumps; NULL: none */
     uint32_t enter;            /* from there to where the owner enters, who has looked up the second page */
@@ -44,34 +44,35 @@ struct tb_native {
     struct tb *to[2];          /* where this block's slots are linked to; NULL: not */
     uint32_t jump[2], exit[2]; /* the slot's jump and its way out; 0: the slot cannot be linked */
     uint32_t loop;             /* where slot 1 continues in this same block, flags in registers; 0: at code */
-    uint32_t loop_jump, loop_exit, loop_next; /* the same jump at the end of that copy, where it is linked to; 0: a strip */
-    uint32_t phys[2];          /* the physical page that the slot's check expects; 0: same page, no check */
+    uint32_t loop_jump, loop_exit,
+        loop_next;    /* the same jump at the end of that copy, where it is linked to; 0: a strip */
+    uint32_t phys[2]; /* the physical page that the slot's check expects; 0: same page, no check */
 };
 
-/* A translation worker may read a block while the vCPU runs it: what is set when a block is built never changes, but for
- * the fields that name an owner, `valid` and `requested`; those are the vCPU's thread's. */
+/* A translation worker may read a block while the vCPU runs it: what is set when a block is built never
+ * changes, but for the fields that name an owner, `valid` and `requested`; those are the vCPU's thread's. */
 struct tb {
     uint32_t phys_addr; /* of the first byte */
     uint32_t lin_addr;  /* cs base + eip at entry */
     uint32_t cs_base;
-    uint32_t cs_limit;  /* that fetches were checked against (TB_MODE_FLAT: 0xffffffff) */
-    uint32_t mode;      /* TB_MODE_* */
-    uint32_t phys_page2;/* physical page of the bytes past the page end; ~0u: none */
-    uint16_t bytes;     /* guest bytes covered */
+    uint32_t cs_limit;   /* that fetches were checked against (TB_MODE_FLAT: 0xffffffff) */
+    uint32_t mode;       /* TB_MODE_* */
+    uint32_t phys_page2; /* physical page of the bytes past the page end; ~0u: none */
+    uint16_t bytes;      /* guest bytes covered */
     uint16_t nops;
-    uint8_t ninsns;     /* ticks that the block takes when it runs to its end (REP: per iteration) */
-    uint8_t valid;      /* 0: invalidated, never entered again */
-    uint8_t requested;  /* 1: a worker is asked for its code */
-    uint8_t fpu_in_c;   /* 1: x87 instructions are helper calls in its host code (owner: the engine; not changed while a worker
-                           is asked for its code) */
-    struct tb *chain[2];   /* direct successors by chain slot, or NULL (owner: the engine) */
-    struct tb *hash_next;  /* owner: the TB table */
+    uint8_t ninsns;    /* ticks that the block takes when it runs to its end (REP: per iteration) */
+    uint8_t valid;     /* 0: invalidated, never entered again */
+    uint8_t requested; /* 1: a worker is asked for its code */
+    uint8_t fpu_in_c; /* 1: x87 instructions are helper calls in its host code (owner: the engine; not changed
+                         while a worker is asked for its code) */
+    struct tb *chain[2];     /* direct successors by chain slot, or NULL (owner: the engine) */
+    struct tb *hash_next;    /* owner: the TB table */
     struct tb *page_next[2]; /* list of the blocks on a physical page (first page, second page) */
-    uint32_t arena_bytes;  /* owner: the TB table */
-    int32_t cold;              /* entries left in the interpreter until the block counts as hot */
+    uint32_t arena_bytes;    /* owner: the TB table */
+    int32_t cold;            /* entries left in the interpreter until the block counts as hot */
     struct tb_native native;
     uint16_t insn_offset[TB_INSNS_MAX + 1]; /* byte offset of each instruction; [ninsns] == bytes */
-    struct ir_op ops[];    /* nops of them */
+    struct ir_op ops[];                     /* nops of them */
 };
 
 #endif

@@ -72,11 +72,14 @@ static void gen_insn(struct builder *b, const struct insn *in)
         in->row->gen(b, in);
 }
 
-static bool is_repeated(const struct insn *in) { return in->rep != 0 && (in->row->attr & A_REP); }
+static bool is_repeated(const struct insn *in)
+{
+    return in->rep != 0 && (in->row->attr & A_REP);
+}
 
 enum step {
-    STEP_NEXT,     /* one more instruction was added */
-    STEP_STOP,     /* it belongs to the next block */
+    STEP_NEXT, /* one more instruction was added */
+    STEP_STOP, /* it belongs to the next block */
     STEP_NEED_PAGE2,
 };
 
@@ -91,7 +94,8 @@ static enum step add_fault(struct builder *b, unsigned *offset, const struct ins
 }
 
 /* The bytes ended within the instruction. */
-static enum step add_truncated(struct builder *b, unsigned *offset, const struct window *w, const struct insn *in)
+static enum step add_truncated(struct builder *b, unsigned *offset, const struct window *w,
+                               const struct insn *in)
 {
     if (w->limited)
         return add_fault(b, offset, in, VECTOR_GP);
@@ -105,10 +109,14 @@ static enum step add_insn(struct builder *b, unsigned *offset)
     begin_insn(b, *offset);
     window_open(&w, b->req, *offset);
     switch (decode_insn(w.bytes, w.count, mode_has(b, TB_MODE_CODE32), &in)) {
-    case DECODE_MORE: return add_truncated(b, offset, &w, &in);
-    case DECODE_UD: return add_fault(b, offset, &in, VECTOR_UD);
-    case DECODE_TOO_LONG: return add_fault(b, offset, &in, VECTOR_GP);
-    case DECODE_OK: break;
+    case DECODE_MORE:
+        return add_truncated(b, offset, &w, &in);
+    case DECODE_UD:
+        return add_fault(b, offset, &in, VECTOR_UD);
+    case DECODE_TOO_LONG:
+        return add_fault(b, offset, &in, VECTOR_GP);
+    case DECODE_OK:
+        break;
     }
     if (is_repeated(&in) && *offset != 0)
         return STEP_STOP;
@@ -119,7 +127,8 @@ static enum step add_insn(struct builder *b, unsigned *offset)
 
 static bool has_room(const struct builder *b, unsigned offset, unsigned insns_max)
 {
-    return b->out->ninsns < insns_max && b->out->nops + OPS_PER_INSN_MAX < TB_OPS_MAX && offset < b->req->code_bytes;
+    return b->out->ninsns < insns_max && b->out->nops + OPS_PER_INSN_MAX < TB_OPS_MAX &&
+           offset < b->req->code_bytes;
 }
 
 static unsigned insn_limit(const struct translate_request *req)
@@ -143,7 +152,7 @@ static void finish(struct builder *b, unsigned offset)
 
 enum translate_result translate_block(const struct translate_request *req, struct translate_out *out)
 {
-    struct builder b = { .req = req, .out = out, .cc = -1 };
+    struct builder b = {.req = req, .out = out, .cc = -1};
     const unsigned insns_max = insn_limit(req);
     unsigned offset = 0;
     enum step step = STEP_NEXT;

@@ -6,14 +6,14 @@
 #include "translator/tb.h"
 
 struct translate_request {
-    uint32_t eip;          /* of the first instruction */
+    uint32_t eip; /* of the first instruction */
     uint32_t cs_base;
-    uint32_t cs_limit;     /* last valid eip (TB_MODE_FLAT: 0xffffffff) */
-    uint32_t mode;         /* TB_MODE_* (with SINGLE) */
-    const uint8_t *code;   /* host pointer to the first byte, in the first page */
-    uint32_t code_bytes;   /* readable there: to the page's end (1..4096) */
-    const uint8_t *code2;  /* start of the next page's bytes (at least 14), or NULL */
-    unsigned insns_max;    /* 1..TB_INSNS_MAX */
+    uint32_t cs_limit;    /* last valid eip (TB_MODE_FLAT: 0xffffffff) */
+    uint32_t mode;        /* TB_MODE_* (with SINGLE) */
+    const uint8_t *code;  /* host pointer to the first byte, in the first page */
+    uint32_t code_bytes;  /* readable there: to the page's end (1..4096) */
+    const uint8_t *code2; /* start of the next page's bytes (at least 14), or NULL */
+    unsigned insns_max;   /* 1..TB_INSNS_MAX */
 };
 
 enum translate_result {

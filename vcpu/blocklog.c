@@ -1,4 +1,5 @@
-/* blocklog.c - -d in_asm,op,out_asm: what is translated and compiled, as text. Called only when it is asked for. */
+/* blocklog.c - -d in_asm,op,out_asm: what is translated and compiled, as text. Called only when it is asked
+ * for. */
 #include "vcpu/tlb.h"
 
 #include "translator/disas.h"
@@ -26,7 +27,8 @@ static void print_in_asm(FILE *out, const struct vcpu *v, const struct tb *tb)
         uint8_t bytes[15];
         const unsigned offset = tb->insn_offset[i];
         fprintf(out, "0x%08x:  ", tb->lin_addr + offset);
-        disas_guest(out, tb->mode, tb->lin_addr - tb->cs_base + offset, bytes, guest_bytes(v, tb, offset, bytes));
+        disas_guest(out, tb->mode, tb->lin_addr - tb->cs_base + offset, bytes,
+                    guest_bytes(v, tb, offset, bytes));
         fputc('\n', out);
     }
     fputc('\n', out);

@@ -1,12 +1,12 @@
 /* compiled.c - compiled blocks in the vCPU: entered, linked and forgotten. compiling.c makes them.
  *
- * Both engines leave a block for the same reasons and through the same functions (interp.c), so that which of them
- * ran a block cannot be told from the state. Compiled code is entered only here; whatever may invalidate or flush
- * blocks other than through a slow path's store runs after it came back.
+ * Both engines leave a block for the same reasons and through the same functions (interp.c), so that which of
+ * them ran a block cannot be told from the state. Compiled code is entered only here; whatever may invalidate
+ * or flush blocks other than through a slow path's store runs after it came back.
  *
- * A link between compiled blocks is made under the rules of tb_find(): on one page freely, since a translation cannot
- * change within the engine; to another page behind an inline check of the fetch TLB. A block that crosses a page
- * end checks its second page itself, where it is jumped to. */
+ * A link between compiled blocks is made under the rules of tb_find(): on one page freely, since a
+ * translation cannot change within the engine; to another page behind an inline check of the fetch TLB. A
+ * block that crosses a page end checks its second page itself, where it is jumped to. */
 #include <string.h>
 
 #include "vcpu/tlb.h"
@@ -31,7 +31,9 @@ static int64_t call_store(void *state, uint32_t lin_addr, unsigned bytes, uint32
 static int64_t call_segment(void *state, uint32_t offset, unsigned what)
 {
     uint32_t lin_addr;
-    return seg_linear(state, what & 0xff, offset, what >> 8 & 0xff, what >> 16 & 1, &lin_addr) ? (int64_t)lin_addr : -1;
+    return seg_linear(state, what & 0xff, offset, what >> 8 & 0xff, what >> 16 & 1, &lin_addr)
+               ? (int64_t)lin_addr
+               : -1;
 }
 
 static int64_t call_touch(void *state, uint32_t lin_addr, unsigned what)
@@ -47,9 +49,18 @@ static int64_t call_touch(void *state, uint32_t lin_addr, unsigned what)
 
 static const void *call_next(void *state);
 
-static int64_t call_fpu_enter(void *state) { return fpu_enter_host(state); }
-static int64_t call_fpu_leave(void *state) { return fpu_leave_host(state); }
-static int64_t call_fpu_refuse(void *state) { return fpu_refuse_host(state); }
+static int64_t call_fpu_enter(void *state)
+{
+    return fpu_enter_host(state);
+}
+static int64_t call_fpu_leave(void *state)
+{
+    return fpu_leave_host(state);
+}
+static int64_t call_fpu_refuse(void *state)
+{
+    return fpu_refuse_host(state);
+}
 
 static const struct x64_env env = {
     .tlb = {offsetof(struct vcpu, tlb[TLB_DATA]), offsetof(struct vcpu, tlb[TLB_DATA + 1])},
@@ -65,12 +76,13 @@ static const struct x64_env env = {
     .fetch_host = offsetof(struct vcpu, fetch_host),
     .jumps = offsetof(struct vcpu, native_jump),
     .running_tb = offsetof(struct vcpu, tb),
-    .calls = {call_load, call_store, call_segment, call_touch, call_fpu_enter, call_fpu_leave, call_fpu_refuse,
-              call_next, vcpu_helpers},
+    .calls = {call_load, call_store, call_segment, call_touch, call_fpu_enter, call_fpu_leave,
+              call_fpu_refuse, call_next, vcpu_helpers},
 };
 _Static_assert(offsetof(struct vcpu, g) == 0, "a state pointer is a struct vcpu pointer");
 _Static_assert(offsetof(struct guest_state, slot) == 0, "and a pointer to the slots");
-_Static_assert(sizeof(((struct vcpu *)0)->tb) == 8 && sizeof(((struct vcpu *)0)->fetch_host) == 8, "stored as 64 bits");
+_Static_assert(sizeof(((struct vcpu *)0)->tb) == 8 && sizeof(((struct vcpu *)0)->fetch_host) == 8,
+               "stored as 64 bits");
 
 /* --- life --- */
 
@@ -176,7 +188,8 @@ static void native_jump_remember(struct vcpu *v, const struct tb *tb)
     if (native_jump_remembers(v, index, tb))
         return;
     v->native_jump[index ^ 1] = v->native_jump[index];
-    v->native_jump[index] = (struct x64_jump){.key = x64_jump_key(tb->lin_addr, tb->mode), .code = tb->native.code,
+    v->native_jump[index] = (struct x64_jump){.key = x64_jump_key(tb->lin_addr, tb->mode),
+                                              .code = tb->native.code,
                                               .phys_page = PAGE_OF(tb->phys_addr)};
 }
 
@@ -202,11 +215,12 @@ static bool run_loop_is_idle(const struct vcpu *v)
     const struct guest_state *g = &v->g;
     bool interrupted = v->intr && (g->eflags & FLAG_IF);
     bool single = (g->eflags & FLAG_TF) || v->cfg.single_tb || v->db_pending || v->dr_active;
-    return g->budget > 0 && !v->exc.pending && !v->redo_single && !interrupted && !g->halted && !single && !v->exit_reason;
+    return g->budget > 0 && !v->exc.pending && !v->redo_single && !interrupted && !g->halted && !single &&
+           !v->exit_reason;
 }
 
-/* The same, and a shadow of STI or MOV SS has had its effect: no interrupt can be accepted before the next instruction, for
- * one comes up only at the limit or after an access to a device. */
+/* The same, and a shadow of STI or MOV SS has had its effect: no interrupt can be accepted before the next
+ * instruction, for one comes up only at the limit or after an access to a device. */
 static bool run_loop_is_passed(struct vcpu *v)
 {
     if (v->in_single || !run_loop_is_idle(v))
@@ -242,8 +256,8 @@ static const void *call_next(void *state)
     return NULL;
 }
 
-/* The guest works with unmasked exceptions here: from now on helpers do the block's x87 instructions, which is slower
- * than inline and faster than to leave at each. */
+/* The guest works with unmasked exceptions here: from now on helpers do the block's x87 instructions, which
+ * is slower than inline and faster than to leave at each. */
 static void fpu_to_c(struct vcpu *v, struct tb *tb)
 {
     v->fpu_refused = false;

@@ -1,9 +1,9 @@
 /* compiling.c - when blocks are compiled and by whom, and what is done with the result.
  *
- * Compiling a block reads nothing of it that changes (x64_compile), so a worker may do it while the vCPU interprets the
- * block. The result is relocatable code; only the vCPU's thread puts it into the code cache, between blocks. So the
- * cache, links and block table need no lock, and a result is stale exactly when its block was invalidated meanwhile.
- * Before blocks' memory is reused, all jobs are called in. */
+ * Compiling a block reads nothing of it that changes (x64_compile), so a worker may do it while the vCPU
+ * interprets the block. The result is relocatable code; only the vCPU's thread puts it into the code cache,
+ * between blocks. So the cache, links and block table need no lock, and a result is stale exactly when its
+ * block was invalidated meanwhile. Before blocks' memory is reused, all jobs are called in. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +18,8 @@ enum { JOBS_MAX = 256 };
 #define HOT_AGAIN 16
 
 _Static_assert(VCPU_TRANSLATORS_MAX <= POOL_WORKERS_MAX, "as many as the pool takes");
-_Static_assert(VCPU_CODE_CACHE_MIN >= X64_CACHE_BYTES_MIN && VCPU_CODE_CACHE_MAX <= X64_CACHE_BYTES_MAX, "as x64_create takes");
+_Static_assert(VCPU_CODE_CACHE_MIN >= X64_CACHE_BYTES_MIN && VCPU_CODE_CACHE_MAX <= X64_CACHE_BYTES_MAX,
+               "as x64_create takes");
 
 struct compile_job {
     struct pool_job job; /* first */
@@ -49,8 +50,11 @@ static void run_job(void *ctx, unsigned worker, struct pool_job *p)
 
 static bool workers_init(struct vcpu *v, struct compiling *z)
 {
-    const struct pool_config cfg = {.workers = v->cfg.translator_threads, .not_on_cpu = v->cfg.translator_not_on_cpu,
-                                    .jitter_seed = v->cfg.translator_jitter, .run = run_job, .ctx = z};
+    const struct pool_config cfg = {.workers = v->cfg.translator_threads,
+                                    .not_on_cpu = v->cfg.translator_not_on_cpu,
+                                    .jitter_seed = v->cfg.translator_jitter,
+                                    .run = run_job,
+                                    .ctx = z};
     for (unsigned i = 0; i < cfg.workers; i++)
         if (!(z->worker[i] = x64_compiler_create(v->native)))
             return false;

@@ -13,12 +13,13 @@
 /* --- raising --- */
 
 /* Vectors that push an error code: SDM 3A table 6-1. */
-#define ERROR_VECTORS (1u << EXC_DF | 1u << EXC_TS | 1u << EXC_NP | 1u << EXC_SS | 1u << EXC_GP | 1u << EXC_PF \
-                       | 1u << EXC_AC)
+#define ERROR_VECTORS                                                                                        \
+    (1u << EXC_DF | 1u << EXC_TS | 1u << EXC_NP | 1u << EXC_SS | 1u << EXC_GP | 1u << EXC_PF | 1u << EXC_AC)
 
 enum helper_result vcpu_raise_error(struct vcpu *v, unsigned vector, uint32_t error)
 {
-    v->exc = (struct pending_exc){.pending = true, .vector = (uint8_t)vector, .has_error = true, .error = error};
+    v->exc =
+        (struct pending_exc){.pending = true, .vector = (uint8_t)vector, .has_error = true, .error = error};
     return HELPER_FAULT;
 }
 
@@ -31,8 +32,8 @@ enum helper_result vcpu_raise(struct vcpu *v, unsigned vector)
 
 enum helper_result vcpu_raise_trap(struct vcpu *v, unsigned vector, uint32_t next_eip)
 {
-    v->exc = (struct pending_exc){.pending = true, .vector = (uint8_t)vector, .is_trap = true,
-                                  .next_eip = next_eip};
+    v->exc = (struct pending_exc){
+        .pending = true, .vector = (uint8_t)vector, .is_trap = true, .next_eip = next_eip};
     return HELPER_FAULT;
 }
 
@@ -58,11 +59,11 @@ uint32_t eflags_popped_mask(const struct guest_state *g)
 
 struct event {
     uint8_t vector;
-    bool software;    /* INT n, INT3, INTO: gate DPL is checked, EXT stays clear */
+    bool software; /* INT n, INT3, INTO: gate DPL is checked, EXT stays clear */
     bool has_error;
     uint32_t error;
-    uint32_t eip;     /* to push */
-    uint32_t eflags;  /* to push */
+    uint32_t eip;    /* to push */
+    uint32_t eflags; /* to push */
 };
 
 /* Error code of a fault about the IDT entry itself: index, IDT bit. */
@@ -97,7 +98,8 @@ static bool deliver_real(struct vcpu *v, const struct event *e)
     frame_add(&f, e->eflags);
     frame_add(&f, g->seg[SEG_CS].sel);
     frame_add(&f, e->eip);
-    if (!stack_fits(v, &st, &f) || !cs_eip_ok(v, g->seg[SEG_CS].limit, entry & 0xffff) || !stack_push(v, &st, &f))
+    if (!stack_fits(v, &st, &f) || !cs_eip_ok(v, g->seg[SEG_CS].limit, entry & 0xffff) ||
+        !stack_push(v, &st, &f))
         return false;
     g->slot[IR_ESP] = st.esp;
     seg_load_real(&g->seg[SEG_CS], (uint16_t)(entry >> 16));
@@ -110,8 +112,8 @@ static bool deliver_real(struct vcpu *v, const struct event *e)
 
 static bool gate_read(struct vcpu *v, const struct event *e, struct desc *gate)
 {
-    const uint32_t gates = 1u << SYS_TASK_GATE | 1u << SYS_INT16 | 1u << SYS_TRAP16 | 1u << SYS_INT32
-                           | 1u << SYS_TRAP32;
+    const uint32_t gates =
+        1u << SYS_TASK_GATE | 1u << SYS_INT16 | 1u << SYS_TRAP16 | 1u << SYS_INT32 | 1u << SYS_TRAP32;
     uint64_t bits;
     if (e->vector * 8u + 7 > v->g.idtr.limit)
         return raise_gate(v, EXC_GP, e);
@@ -134,7 +136,8 @@ static bool handler_code(struct vcpu *v, uint16_t sel, struct desc *d)
     return (d->hi & DESC_P) || raise_sel(v, EXC_NP, sel);
 }
 
-static void handler_frame(const struct vcpu *v, const struct event *e, unsigned width, bool inner, struct frame *f)
+static void handler_frame(const struct vcpu *v, const struct event *e, unsigned width, bool inner,
+                          struct frame *f)
 {
     const struct guest_state *g = &v->g;
     f->width = width;
@@ -184,8 +187,12 @@ static bool deliver_protected(struct vcpu *v, const struct event *e)
         return false;
     if (desc_type(gate) != SYS_TASK_GATE)
         return deliver_gate(v, e, gate);
-    struct task_switch t = {.cause = TASK_EVENT, .sel = gate_selector(gate), .eip = e->eip, .eflags = e->eflags,
-                            .has_error = e->has_error, .error = e->error};
+    struct task_switch t = {.cause = TASK_EVENT,
+                            .sel = gate_selector(gate),
+                            .eip = e->eip,
+                            .eflags = e->eflags,
+                            .has_error = e->has_error,
+                            .error = e->error};
     return task_switch(v, &t);
 }
 
@@ -225,7 +232,8 @@ static void mark_external(struct pending_exc *exc)
         exc->error |= 1;
 }
 
-/* DR6 and DR7 as the chip sets them before the handler runs; B0..B3 of the last #DB do not linger (SDM 3A 17.2.3). */
+/* DR6 and DR7 as the chip sets them before the handler runs; B0..B3 of the last #DB do not linger (SDM
+ * 3A 17.2.3). */
 static uint32_t debug_status(struct vcpu *v)
 {
     struct guest_state *g = &v->g;
@@ -247,7 +255,10 @@ static uint32_t pushed_eflags(const struct vcpu *v, const struct pending_exc *ex
 static bool deliver_one(struct vcpu *v, const struct pending_exc *exc)
 {
     uint32_t debug_hit = exc->vector == EXC_DB ? debug_status(v) : 0;
-    struct event e = {.vector = exc->vector, .has_error = exc->has_error, .error = exc->error, .eip = v->g.eip,
+    struct event e = {.vector = exc->vector,
+                      .has_error = exc->has_error,
+                      .error = exc->error,
+                      .eip = v->g.eip,
                       .eflags = pushed_eflags(v, exc, debug_hit)};
     return deliver(v, &e);
 }
@@ -334,7 +345,9 @@ void vcpu_deliver_interrupt(struct vcpu *v, unsigned vector)
 static enum helper_result software_interrupt(struct vcpu *v, unsigned vector, uint32_t next_eip)
 {
     /* RF is pushed clear: SDM 3A 17.3.1.1. */
-    struct event e = {.vector = (uint8_t)vector, .software = true, .eip = next_eip,
+    struct event e = {.vector = (uint8_t)vector,
+                      .software = true,
+                      .eip = next_eip,
                       .eflags = guest_eflags(&v->g) & ~(uint32_t)FLAG_RF};
     return helper_done(deliver(v, &e));
 }

@@ -37,8 +37,8 @@ static bool tss_read_stack(struct vcpu *v, unsigned cpl, uint16_t *ss, uint32_t 
     uint64_t pointer, sel;
     if (offset + (is32 ? 5 : 3) > tr->limit || !(tr->access & SEG_ACC_P))
         return raise_sel(v, EXC_TS, tr->sel);
-    if (!mem_read(v, tr->base + offset, is32 ? 4 : 2, false, &pointer)
-        || !mem_read(v, tr->base + offset + (is32 ? 4 : 2), 2, false, &sel))
+    if (!mem_read(v, tr->base + offset, is32 ? 4 : 2, false, &pointer) ||
+        !mem_read(v, tr->base + offset + (is32 ? 4 : 2), 2, false, &sel))
         return false;
     *ss = (uint16_t)sel;
     *esp = (uint32_t)pointer;
@@ -135,8 +135,8 @@ bool stack_peek(struct vcpu *v, uint32_t depth, unsigned width, uint32_t *value)
     uint32_t offset = (v->g.slot[IR_ESP] + depth) & stack_mask(&v->g.seg[SEG_SS]);
     uint32_t lin_addr;
     uint64_t bits;
-    if (!seg_linear(v, SEG_SS, offset, width, false, &lin_addr)
-        || !mem_read(v, lin_addr, width, mem_is_user(v), &bits))
+    if (!seg_linear(v, SEG_SS, offset, width, false, &lin_addr) ||
+        !mem_read(v, lin_addr, width, mem_is_user(v), &bits))
         return false;
     *value = (uint32_t)bits;
     return true;
@@ -227,8 +227,8 @@ static bool far_real(struct vcpu *v, const struct far_transfer *t)
 }
 
 /* To code segment `d` of selector `sel` at the same privilege, direct or through a gate. */
-static bool far_same(struct vcpu *v, const struct far_transfer *t, unsigned width, uint16_t sel, struct desc d,
-                     uint32_t eip)
+static bool far_same(struct vcpu *v, const struct far_transfer *t, unsigned width, uint16_t sel,
+                     struct desc d, uint32_t eip)
 {
     struct stack st = stack_current(v);
     if (!cs_eip_ok(v, desc_limit(d), eip) || !desc_mark_accessed(v, sel, &d))
@@ -294,7 +294,9 @@ static bool far_call_gate(struct vcpu *v, const struct far_transfer *t, struct d
 
 static bool far_task(struct vcpu *v, const struct far_transfer *t, uint16_t tss_sel)
 {
-    struct task_switch s = {.cause = t->call ? TASK_CALL : TASK_JMP, .sel = tss_sel, .eip = t->next_eip,
+    struct task_switch s = {.cause = t->call ? TASK_CALL : TASK_JMP,
+                            .sel = tss_sel,
+                            .eip = t->next_eip,
                             .eflags = guest_eflags(&v->g)};
     return task_switch(v, &s);
 }
@@ -303,8 +305,8 @@ static bool far_task(struct vcpu *v, const struct far_transfer *t, uint16_t tss_
 static bool far_system(struct vcpu *v, const struct far_transfer *t, struct desc d)
 {
     unsigned type = desc_type(d), dpl = desc_dpl(d);
-    bool known = type == SYS_CALL16 || type == SYS_CALL32 || type == SYS_TASK_GATE || type == SYS_TSS16
-                 || type == SYS_TSS32;
+    bool known = type == SYS_CALL16 || type == SYS_CALL32 || type == SYS_TASK_GATE || type == SYS_TSS16 ||
+                 type == SYS_TSS32;
     if (!known || dpl < v->g.cpl || dpl < SEL_RPL(t->sel))
         return raise_sel(v, EXC_GP, t->sel);
     if (!(d.hi & DESC_P))
@@ -329,9 +331,11 @@ static bool far_transfer(struct vcpu *v, const struct far_transfer *t)
 static struct far_transfer far_operands(const struct vcpu *v, const struct ir_op *op, bool call)
 {
     uint32_t offset = v->g.slot[op->b];
-    return (struct far_transfer){.call = call, .sel = (uint16_t)v->g.slot[op->a],
+    return (struct far_transfer){.call = call,
+                                 .sel = (uint16_t)v->g.slot[op->a],
                                  .offset = op->size == 1 ? offset & 0xffff : offset,
-                                 .width = 1u << op->size, .next_eip = op->imm2};
+                                 .width = 1u << op->size,
+                                 .next_eip = op->imm2};
 }
 
 enum helper_result helper_JMP_FAR(struct vcpu *v, const struct ir_op *op)
@@ -397,8 +401,8 @@ static void iret_flags(struct vcpu *v, unsigned width, uint32_t eflags)
     v->rf_tick = v->limit - (uint64_t)v->g.budget; /* RF covers the next instruction */
 }
 
-static bool return_same(struct vcpu *v, unsigned width, uint32_t depth, bool iret, const struct return_frame *r,
-                        struct desc d)
+static bool return_same(struct vcpu *v, unsigned width, uint32_t depth, bool iret,
+                        const struct return_frame *r, struct desc d)
 {
     if (!cs_eip_ok(v, desc_limit(d), r->eip) || !desc_mark_accessed(v, r->cs, &d))
         return false;

@@ -27,7 +27,7 @@ void fpu_set(struct x87_state *x, unsigned i, struct f80 a)
 {
     unsigned phys = fpu_phys(x, i);
     memcpy(x->r[phys], &a, sizeof a);
-    x->empty &= (uint8_t)~(1u << phys);
+    x->empty &= (uint8_t) ~(1u << phys);
 }
 
 static void set_top(struct x87_state *x, unsigned top)
@@ -41,7 +41,10 @@ void fpu_push(struct x87_state *x, struct f80 a)
     fpu_set(x, 0, a);
 }
 
-static void mark_empty(struct x87_state *x, unsigned i) { x->empty |= (uint8_t)(1u << fpu_phys(x, i)); }
+static void mark_empty(struct x87_state *x, unsigned i)
+{
+    x->empty |= (uint8_t)(1u << fpu_phys(x, i));
+}
 
 void fpu_pop(struct x87_state *x)
 {
@@ -146,8 +149,8 @@ static bool store(struct fpu_insn *c, unsigned bytes, const void *from, bool do_
            (bytes <= 8 || mem_write(c->v, lin_addr + 8, 2, user, high & 0xffff));
 }
 
-static const uint8_t src_bytes[FPU_SRC_COUNT] = { [FPU_M32FP] = 4, [FPU_M32INT] = 4, [FPU_M64FP] = 8,
-                                                  [FPU_M16INT] = 2 };
+static const uint8_t src_bytes[FPU_SRC_COUNT] = {
+    [FPU_M32FP] = 4, [FPU_M32INT] = 4, [FPU_M64FP] = 8, [FPU_M16INT] = 2};
 
 /* --- arithmetic --- */
 
@@ -228,17 +231,20 @@ static enum helper_result change_sign(struct fpu_insn *c, uint16_t and, uint16_t
 
 /* The outcome (C3, C2, C0) to *cc. Condition flags follow a stack fault or a denormal that is not masked, but
  * not an unmasked invalid operand (SDM 2A FCOM); pops need all of them masked. */
-struct comparison { uint16_t cc; bool set, done; };
+struct comparison {
+    uint16_t cc;
+    bool set, done;
+};
 
 static struct comparison compare(struct x87_state *x, enum fpu_op2 fn, enum fpu_src kind, const void *src,
                                  bool src_empty)
 {
     if (fpu_is_empty(x, 0) || src_empty)
-        return (struct comparison){ FSW_CC, true, fpu_stack_fault(x, false) };
+        return (struct comparison){FSW_CC, true, fpu_stack_fault(x, false)};
     struct f80 a = fpu_get(x, 0);
     fpu_flags f = fpu_host_op2(x, fn, kind, &a, src);
     fpu_commit(x, f & FSW_EXC, FSW_C1);
-    return (struct comparison){ f & FSW_CC, !(f & ~x->cw & FSW_IE), !fpu_blocks(x, f) };
+    return (struct comparison){f & FSW_CC, !(f & ~x->cw & FSW_IE), !fpu_blocks(x, f)};
 }
 
 static enum helper_result finish_compare(struct x87_state *x, struct comparison r, unsigned pops)
@@ -273,8 +279,8 @@ static enum helper_result compare_eflags(struct fpu_insn *c, enum fpu_op2 fn, bo
     if (r.set) {
         g->slot[IR_CC_OP] = CC_EFLAGS;
         g->slot[IR_CC_A] = g->slot[IR_CC_B] = 0;
-        g->slot[IR_CC_R] = (r.cc & FSW_C3 ? FLAG_ZF : 0) | (r.cc & FSW_C2 ? FLAG_PF : 0) |
-                           (r.cc & FSW_C0 ? FLAG_CF : 0);
+        g->slot[IR_CC_R] =
+            (r.cc & FSW_C3 ? FLAG_ZF : 0) | (r.cc & FSW_C2 ? FLAG_PF : 0) | (r.cc & FSW_C0 ? FLAG_CF : 0);
     }
     if (r.done && pop)
         fpu_pop(c->x);
@@ -304,7 +310,8 @@ static enum helper_result load_int(struct fpu_insn *c, unsigned bytes)
 }
 
 /* Register constants: `up` in the last place when rounding says so. */
-static enum helper_result load_constant(struct fpu_insn *c, unsigned exp, uint64_t chopped, bool nearest_is_up)
+static enum helper_result load_constant(struct fpu_insn *c, unsigned exp, uint64_t chopped,
+                                        bool nearest_is_up)
 {
     unsigned rc = fpu_rc(c->x);
     bool up = rc == FPU_RC_UP || (rc == FPU_RC_NEAR && nearest_is_up);
@@ -312,16 +319,19 @@ static enum helper_result load_constant(struct fpu_insn *c, unsigned exp, uint64
 }
 
 static const uint8_t dst_bytes[FPU_DST_COUNT] = {
-    [FPU_TO_M32FP] = 4, [FPU_TO_M64FP] = 8, [FPU_TO_M16INT] = 2, [FPU_TO_M32INT] = 4,
-    [FPU_TO_M64INT] = 8, [FPU_TO_M80BCD] = 10,
+    [FPU_TO_M32FP] = 4,  [FPU_TO_M64FP] = 8,  [FPU_TO_M16INT] = 2,
+    [FPU_TO_M32INT] = 4, [FPU_TO_M64INT] = 8, [FPU_TO_M80BCD] = 10,
 };
 
 /* What a masked stack underflow stores: the indefinite of the format. */
 static void store_indefinite(enum fpu_dst kind, uint64_t buffer[2])
 {
     static const uint64_t low[FPU_DST_COUNT] = {
-        [FPU_TO_M32FP] = 0xffc00000, [FPU_TO_M64FP] = UINT64_C(0xfff8000000000000), [FPU_TO_M16INT] = 0x8000,
-        [FPU_TO_M32INT] = 0x80000000, [FPU_TO_M64INT] = UINT64_C(1) << 63,
+        [FPU_TO_M32FP] = 0xffc00000,
+        [FPU_TO_M64FP] = UINT64_C(0xfff8000000000000),
+        [FPU_TO_M16INT] = 0x8000,
+        [FPU_TO_M32INT] = 0x80000000,
+        [FPU_TO_M64INT] = UINT64_C(1) << 63,
         [FPU_TO_M80BCD] = UINT64_C(3) << 62,
     };
     buffer[0] = low[kind];
@@ -341,7 +351,7 @@ static enum helper_result store_converted(struct fpu_insn *c, enum fpu_dst kind,
 {
     struct x87_state *x = c->x;
     unsigned bytes = dst_bytes[kind];
-    uint64_t buffer[2] = { 0, 0 };
+    uint64_t buffer[2] = {0, 0};
     if (fpu_is_empty(x, 0)) {
         store_indefinite(kind, buffer);
         return store_empty(c, bytes, buffer, pop);
@@ -352,7 +362,7 @@ static enum helper_result store_converted(struct fpu_insn *c, enum fpu_dst kind,
     if (!store(c, bytes, buffer, !blocked))
         return HELPER_FAULT;
     if (blocked) /* SDM 1 8.5.6: PE is ignored beside an unmasked overflow or underflow to memory */
-        f &= (fpu_flags)~(FSW_C1 | (x->sw & FSW_PE ? 0 : FSW_PE));
+        f &= (fpu_flags) ~(FSW_C1 | (x->sw & FSW_PE ? 0 : FSW_PE));
     fpu_commit(x, f, FSW_C1);
     if (pop && !blocked)
         fpu_pop(x);
@@ -469,46 +479,127 @@ static enum helper_result trig_pair(struct fpu_insn *c, bool tangent)
 /* --- handlers, in the order of the table --- */
 
 #define MEM(name, operand) static enum helper_result x87_##name##_##operand(struct fpu_insn *c)
-#define REG(opcode, name) static enum helper_result x87_##opcode##_##name(struct fpu_insn *c)
+#define REG(opcode, name)  static enum helper_result x87_##opcode##_##name(struct fpu_insn *c)
 
-#define ARITH_MEM(prefix, operand, kind)                                                               \
-    MEM(prefix##ADD, operand) { return arith_mem(c, FPU_ADD, kind); }                                  \
-    MEM(prefix##MUL, operand) { return arith_mem(c, FPU_MUL, kind); }                                  \
-    MEM(prefix##COM, operand) { return compare_mem(c, kind, 0); }                                  \
-    MEM(prefix##COMP, operand) { return compare_mem(c, kind, 1); }                                  \
-    MEM(prefix##SUB, operand) { return arith_mem(c, FPU_SUB, kind); }                                  \
-    MEM(prefix##SUBR, operand) { return arith_mem(c, FPU_SUBR, kind); }                                \
-    MEM(prefix##DIV, operand) { return arith_mem(c, FPU_DIV, kind); }                                  \
-    MEM(prefix##DIVR, operand) { return arith_mem(c, FPU_DIVR, kind); }
+#define ARITH_MEM(prefix, operand, kind)                                                                     \
+    MEM(prefix##ADD, operand)                                                                                \
+    {                                                                                                        \
+        return arith_mem(c, FPU_ADD, kind);                                                                  \
+    }                                                                                                        \
+    MEM(prefix##MUL, operand)                                                                                \
+    {                                                                                                        \
+        return arith_mem(c, FPU_MUL, kind);                                                                  \
+    }                                                                                                        \
+    MEM(prefix##COM, operand)                                                                                \
+    {                                                                                                        \
+        return compare_mem(c, kind, 0);                                                                      \
+    }                                                                                                        \
+    MEM(prefix##COMP, operand)                                                                               \
+    {                                                                                                        \
+        return compare_mem(c, kind, 1);                                                                      \
+    }                                                                                                        \
+    MEM(prefix##SUB, operand)                                                                                \
+    {                                                                                                        \
+        return arith_mem(c, FPU_SUB, kind);                                                                  \
+    }                                                                                                        \
+    MEM(prefix##SUBR, operand)                                                                               \
+    {                                                                                                        \
+        return arith_mem(c, FPU_SUBR, kind);                                                                 \
+    }                                                                                                        \
+    MEM(prefix##DIV, operand)                                                                                \
+    {                                                                                                        \
+        return arith_mem(c, FPU_DIV, kind);                                                                  \
+    }                                                                                                        \
+    MEM(prefix##DIVR, operand)                                                                               \
+    {                                                                                                        \
+        return arith_mem(c, FPU_DIVR, kind);                                                                 \
+    }
 ARITH_MEM(F, m32fp, FPU_M32FP)
 ARITH_MEM(F, m64fp, FPU_M64FP)
 ARITH_MEM(FI, m32int, FPU_M32INT)
 ARITH_MEM(FI, m16int, FPU_M16INT)
 
-#define ARITH_REG(opcode, suffix, dst, src, pop)                                                       \
-    REG(opcode, FADD##suffix) { return arith_reg(c, FPU_ADD, dst, src, pop); }                         \
-    REG(opcode, FMUL##suffix) { return arith_reg(c, FPU_MUL, dst, src, pop); }                         \
-    REG(opcode, FSUB##suffix) { return arith_reg(c, FPU_SUB, dst, src, pop); }                         \
-    REG(opcode, FSUBR##suffix) { return arith_reg(c, FPU_SUBR, dst, src, pop); }                       \
-    REG(opcode, FDIV##suffix) { return arith_reg(c, FPU_DIV, dst, src, pop); }                         \
-    REG(opcode, FDIVR##suffix) { return arith_reg(c, FPU_DIVR, dst, src, pop); }
+#define ARITH_REG(opcode, suffix, dst, src, pop)                                                             \
+    REG(opcode, FADD##suffix)                                                                                \
+    {                                                                                                        \
+        return arith_reg(c, FPU_ADD, dst, src, pop);                                                         \
+    }                                                                                                        \
+    REG(opcode, FMUL##suffix)                                                                                \
+    {                                                                                                        \
+        return arith_reg(c, FPU_MUL, dst, src, pop);                                                         \
+    }                                                                                                        \
+    REG(opcode, FSUB##suffix)                                                                                \
+    {                                                                                                        \
+        return arith_reg(c, FPU_SUB, dst, src, pop);                                                         \
+    }                                                                                                        \
+    REG(opcode, FSUBR##suffix)                                                                               \
+    {                                                                                                        \
+        return arith_reg(c, FPU_SUBR, dst, src, pop);                                                        \
+    }                                                                                                        \
+    REG(opcode, FDIV##suffix)                                                                                \
+    {                                                                                                        \
+        return arith_reg(c, FPU_DIV, dst, src, pop);                                                         \
+    }                                                                                                        \
+    REG(opcode, FDIVR##suffix)                                                                               \
+    {                                                                                                        \
+        return arith_reg(c, FPU_DIVR, dst, src, pop);                                                        \
+    }
 ARITH_REG(0xD8, , 0, c->i, false)
 ARITH_REG(0xDC, , c->i, 0, false)
 ARITH_REG(0xDE, P, c->i, 0, true)
 
-REG(0xD8, FCOM) { return compare_reg(c, FPU_COM, c->i, 0); }
-REG(0xD8, FCOMP) { return compare_reg(c, FPU_COM, c->i, 1); }
-REG(0xDC, FCOM) { return compare_reg(c, FPU_COM, c->i, 0); }
-REG(0xDC, FCOMP) { return compare_reg(c, FPU_COM, c->i, 1); }
-REG(0xDE, FCOMP) { return compare_reg(c, FPU_COM, c->i, 1); }
-REG(0xDE, FCOMPP) { return compare_reg(c, FPU_COM, 1, 2); }
-REG(0xDD, FUCOM) { return compare_reg(c, FPU_UCOM, c->i, 0); }
-REG(0xDD, FUCOMP) { return compare_reg(c, FPU_UCOM, c->i, 1); }
-REG(0xDA, FUCOMPP) { return compare_reg(c, FPU_UCOM, 1, 2); }
-REG(0xDB, FUCOMI) { return compare_eflags(c, FPU_UCOM, false); }
-REG(0xDB, FCOMI) { return compare_eflags(c, FPU_COM, false); }
-REG(0xDF, FUCOMIP) { return compare_eflags(c, FPU_UCOM, true); }
-REG(0xDF, FCOMIP) { return compare_eflags(c, FPU_COM, true); }
+REG(0xD8, FCOM)
+{
+    return compare_reg(c, FPU_COM, c->i, 0);
+}
+REG(0xD8, FCOMP)
+{
+    return compare_reg(c, FPU_COM, c->i, 1);
+}
+REG(0xDC, FCOM)
+{
+    return compare_reg(c, FPU_COM, c->i, 0);
+}
+REG(0xDC, FCOMP)
+{
+    return compare_reg(c, FPU_COM, c->i, 1);
+}
+REG(0xDE, FCOMP)
+{
+    return compare_reg(c, FPU_COM, c->i, 1);
+}
+REG(0xDE, FCOMPP)
+{
+    return compare_reg(c, FPU_COM, 1, 2);
+}
+REG(0xDD, FUCOM)
+{
+    return compare_reg(c, FPU_UCOM, c->i, 0);
+}
+REG(0xDD, FUCOMP)
+{
+    return compare_reg(c, FPU_UCOM, c->i, 1);
+}
+REG(0xDA, FUCOMPP)
+{
+    return compare_reg(c, FPU_UCOM, 1, 2);
+}
+REG(0xDB, FUCOMI)
+{
+    return compare_eflags(c, FPU_UCOM, false);
+}
+REG(0xDB, FCOMI)
+{
+    return compare_eflags(c, FPU_COM, false);
+}
+REG(0xDF, FUCOMIP)
+{
+    return compare_eflags(c, FPU_UCOM, true);
+}
+REG(0xDF, FCOMIP)
+{
+    return compare_eflags(c, FPU_COM, true);
+}
 
 REG(0xD9, FTST)
 {
@@ -519,8 +610,8 @@ REG(0xD9, FTST)
 REG(0xD9, FXAM)
 {
     static const uint16_t code[] = {
-        [F80_UNSUPPORTED] = 0, [F80_NAN] = FSW_C0, [F80_NORMAL] = FSW_C2, [F80_INF] = FSW_C2 | FSW_C0,
-        [F80_ZERO] = FSW_C3, [F80_DENORMAL] = FSW_C3 | FSW_C2,
+        [F80_UNSUPPORTED] = 0,       [F80_NAN] = FSW_C0,  [F80_NORMAL] = FSW_C2,
+        [F80_INF] = FSW_C2 | FSW_C0, [F80_ZERO] = FSW_C3, [F80_DENORMAL] = FSW_C3 | FSW_C2,
     };
     struct f80 a = fpu_get(c->x, 0);
     uint16_t cc = fpu_is_empty(c->x, 0) ? FSW_C3 | FSW_C0 : code[f80_classify(&a)];
@@ -576,20 +667,59 @@ REG(0xD9, FLD)
     return HELPER_OK;
 }
 
-MEM(FILD, m16int) { return load_int(c, 2); }
-MEM(FILD, m32int) { return load_int(c, 4); }
-MEM(FILD, m64int) { return load_int(c, 8); }
+MEM(FILD, m16int)
+{
+    return load_int(c, 2);
+}
+MEM(FILD, m32int)
+{
+    return load_int(c, 4);
+}
+MEM(FILD, m64int)
+{
+    return load_int(c, 8);
+}
 
-MEM(FST, m32fp) { return store_converted(c, FPU_TO_M32FP, false); }
-MEM(FSTP, m32fp) { return store_converted(c, FPU_TO_M32FP, true); }
-MEM(FST, m64fp) { return store_converted(c, FPU_TO_M64FP, false); }
-MEM(FSTP, m64fp) { return store_converted(c, FPU_TO_M64FP, true); }
-MEM(FIST, m16int) { return store_converted(c, FPU_TO_M16INT, false); }
-MEM(FISTP, m16int) { return store_converted(c, FPU_TO_M16INT, true); }
-MEM(FIST, m32int) { return store_converted(c, FPU_TO_M32INT, false); }
-MEM(FISTP, m32int) { return store_converted(c, FPU_TO_M32INT, true); }
-MEM(FISTP, m64int) { return store_converted(c, FPU_TO_M64INT, true); }
-MEM(FBSTP, m80bcd) { return store_converted(c, FPU_TO_M80BCD, true); }
+MEM(FST, m32fp)
+{
+    return store_converted(c, FPU_TO_M32FP, false);
+}
+MEM(FSTP, m32fp)
+{
+    return store_converted(c, FPU_TO_M32FP, true);
+}
+MEM(FST, m64fp)
+{
+    return store_converted(c, FPU_TO_M64FP, false);
+}
+MEM(FSTP, m64fp)
+{
+    return store_converted(c, FPU_TO_M64FP, true);
+}
+MEM(FIST, m16int)
+{
+    return store_converted(c, FPU_TO_M16INT, false);
+}
+MEM(FISTP, m16int)
+{
+    return store_converted(c, FPU_TO_M16INT, true);
+}
+MEM(FIST, m32int)
+{
+    return store_converted(c, FPU_TO_M32INT, false);
+}
+MEM(FISTP, m32int)
+{
+    return store_converted(c, FPU_TO_M32INT, true);
+}
+MEM(FISTP, m64int)
+{
+    return store_converted(c, FPU_TO_M64INT, true);
+}
+MEM(FBSTP, m80bcd)
+{
+    return store_converted(c, FPU_TO_M80BCD, true);
+}
 
 MEM(FSTP, m80fp)
 {
@@ -604,8 +734,14 @@ MEM(FSTP, m80fp)
     return HELPER_OK;
 }
 
-REG(0xDD, FST) { return copy_to(c, false); }
-REG(0xDD, FSTP) { return copy_to(c, true); }
+REG(0xDD, FST)
+{
+    return copy_to(c, false);
+}
+REG(0xDD, FSTP)
+{
+    return copy_to(c, true);
+}
 REG(0xD9, FSTP) /* this alias only pops when ST(0) is empty */
 {
     struct x87_state *x = c->x;
@@ -615,27 +751,84 @@ REG(0xD9, FSTP) /* this alias only pops when ST(0) is empty */
     fpu_pop(x);
     return HELPER_OK;
 }
-REG(0xDF, FSTP) { return copy_to(c, true); }
-REG(0xD9, FXCH) { return exchange(c); }
-REG(0xDD, FXCH) { return exchange(c); }
-REG(0xDF, FXCH) { return exchange(c); }
+REG(0xDF, FSTP)
+{
+    return copy_to(c, true);
+}
+REG(0xD9, FXCH)
+{
+    return exchange(c);
+}
+REG(0xDD, FXCH)
+{
+    return exchange(c);
+}
+REG(0xDF, FXCH)
+{
+    return exchange(c);
+}
 
-REG(0xDA, FCMOVB) { return move_if(c, 2); } /* SDM tttn codes */
-REG(0xDA, FCMOVE) { return move_if(c, 4); }
-REG(0xDA, FCMOVBE) { return move_if(c, 6); }
-REG(0xDA, FCMOVU) { return move_if(c, 10); }
-REG(0xDB, FCMOVNB) { return move_if(c, 3); }
-REG(0xDB, FCMOVNE) { return move_if(c, 5); }
-REG(0xDB, FCMOVNBE) { return move_if(c, 7); }
-REG(0xDB, FCMOVNU) { return move_if(c, 11); }
+REG(0xDA, FCMOVB)
+{
+    return move_if(c, 2);
+} /* SDM tttn codes */
+REG(0xDA, FCMOVE)
+{
+    return move_if(c, 4);
+}
+REG(0xDA, FCMOVBE)
+{
+    return move_if(c, 6);
+}
+REG(0xDA, FCMOVU)
+{
+    return move_if(c, 10);
+}
+REG(0xDB, FCMOVNB)
+{
+    return move_if(c, 3);
+}
+REG(0xDB, FCMOVNE)
+{
+    return move_if(c, 5);
+}
+REG(0xDB, FCMOVNBE)
+{
+    return move_if(c, 7);
+}
+REG(0xDB, FCMOVNU)
+{
+    return move_if(c, 11);
+}
 
-REG(0xD9, FCHS) { return change_sign(c, 0xffff, 0x8000); }
-REG(0xD9, FABS) { return change_sign(c, 0x7fff, 0); }
-REG(0xD9, FSQRT) { return arith_one(c, FPU_SQRT); }
-REG(0xD9, FRNDINT) { return arith_one(c, FPU_RNDINT); }
-REG(0xD9, FSCALE) { return arith_reg(c, FPU_SCALE, 0, 1, false); }
-REG(0xD9, FPREM) { return remainder_of(c, false); }
-REG(0xD9, FPREM1) { return remainder_of(c, true); }
+REG(0xD9, FCHS)
+{
+    return change_sign(c, 0xffff, 0x8000);
+}
+REG(0xD9, FABS)
+{
+    return change_sign(c, 0x7fff, 0);
+}
+REG(0xD9, FSQRT)
+{
+    return arith_one(c, FPU_SQRT);
+}
+REG(0xD9, FRNDINT)
+{
+    return arith_one(c, FPU_RNDINT);
+}
+REG(0xD9, FSCALE)
+{
+    return arith_reg(c, FPU_SCALE, 0, 1, false);
+}
+REG(0xD9, FPREM)
+{
+    return remainder_of(c, false);
+}
+REG(0xD9, FPREM1)
+{
+    return remainder_of(c, true);
+}
 
 REG(0xD9, FXTRACT)
 {
@@ -648,13 +841,34 @@ REG(0xD9, FXTRACT)
     return finish_pair(x, f, exp, sig);
 }
 
-REG(0xD9, FLD1) { return push_value(c->x, 0, f80_make(0, F80_BIAS, F80_INTEGER)); }
-REG(0xD9, FLDL2T) { return load_constant(c, F80_BIAS + 1, UINT64_C(0xd49a784bcd1b8afe), false); }
-REG(0xD9, FLDL2E) { return load_constant(c, F80_BIAS, UINT64_C(0xb8aa3b295c17f0bb), true); }
-REG(0xD9, FLDPI) { return load_constant(c, F80_BIAS + 1, UINT64_C(0xc90fdaa22168c234), true); }
-REG(0xD9, FLDLG2) { return load_constant(c, F80_BIAS - 2, UINT64_C(0x9a209a84fbcff798), true); }
-REG(0xD9, FLDLN2) { return load_constant(c, F80_BIAS - 1, UINT64_C(0xb17217f7d1cf79ab), true); }
-REG(0xD9, FLDZ) { return push_value(c->x, 0, f80_make(0, 0, 0)); }
+REG(0xD9, FLD1)
+{
+    return push_value(c->x, 0, f80_make(0, F80_BIAS, F80_INTEGER));
+}
+REG(0xD9, FLDL2T)
+{
+    return load_constant(c, F80_BIAS + 1, UINT64_C(0xd49a784bcd1b8afe), false);
+}
+REG(0xD9, FLDL2E)
+{
+    return load_constant(c, F80_BIAS, UINT64_C(0xb8aa3b295c17f0bb), true);
+}
+REG(0xD9, FLDPI)
+{
+    return load_constant(c, F80_BIAS + 1, UINT64_C(0xc90fdaa22168c234), true);
+}
+REG(0xD9, FLDLG2)
+{
+    return load_constant(c, F80_BIAS - 2, UINT64_C(0x9a209a84fbcff798), true);
+}
+REG(0xD9, FLDLN2)
+{
+    return load_constant(c, F80_BIAS - 1, UINT64_C(0xb17217f7d1cf79ab), true);
+}
+REG(0xD9, FLDZ)
+{
+    return push_value(c->x, 0, f80_make(0, 0, 0));
+}
 
 REG(0xD9, F2XM1)
 {
@@ -666,20 +880,53 @@ REG(0xD9, F2XM1)
     return finish_arith(x, f, 0, r, false);
 }
 
-REG(0xD9, FYL2X) { return two_operands(c, fpu_yl2x); }
-REG(0xD9, FYL2XP1) { return two_operands(c, fpu_yl2xp1); }
-REG(0xD9, FPATAN) { return two_operands(c, fpu_atan2); }
-REG(0xD9, FSIN) { return trig_one(c, FPU_SIN); }
-REG(0xD9, FCOS) { return trig_one(c, FPU_COS); }
-REG(0xD9, FSINCOS) { return trig_pair(c, false); }
-REG(0xD9, FPTAN) { return trig_pair(c, true); }
+REG(0xD9, FYL2X)
+{
+    return two_operands(c, fpu_yl2x);
+}
+REG(0xD9, FYL2XP1)
+{
+    return two_operands(c, fpu_yl2xp1);
+}
+REG(0xD9, FPATAN)
+{
+    return two_operands(c, fpu_atan2);
+}
+REG(0xD9, FSIN)
+{
+    return trig_one(c, FPU_SIN);
+}
+REG(0xD9, FCOS)
+{
+    return trig_one(c, FPU_COS);
+}
+REG(0xD9, FSINCOS)
+{
+    return trig_pair(c, false);
+}
+REG(0xD9, FPTAN)
+{
+    return trig_pair(c, true);
+}
 
 /* --- control --- */
 
-REG(0xD9, FNOP) { return HELPER_OK; }
-REG(0xDB, FNENI) { return HELPER_OK; }
-REG(0xDB, FNDISI) { return HELPER_OK; }
-REG(0xDB, FNSETPM) { return HELPER_OK; }
+REG(0xD9, FNOP)
+{
+    return HELPER_OK;
+}
+REG(0xDB, FNENI)
+{
+    return HELPER_OK;
+}
+REG(0xDB, FNDISI)
+{
+    return HELPER_OK;
+}
+REG(0xDB, FNSETPM)
+{
+    return HELPER_OK;
+}
 
 static enum helper_result rotate(struct fpu_insn *c, unsigned by)
 {
@@ -687,8 +934,14 @@ static enum helper_result rotate(struct fpu_insn *c, unsigned by)
     set_top(c->x, fpu_top(c->x) + by);
     return HELPER_OK;
 }
-REG(0xD9, FINCSTP) { return rotate(c, 1); }
-REG(0xD9, FDECSTP) { return rotate(c, 7); }
+REG(0xD9, FINCSTP)
+{
+    return rotate(c, 1);
+}
+REG(0xD9, FDECSTP)
+{
+    return rotate(c, 7);
+}
 
 REG(0xDD, FFREE)
 {
@@ -713,7 +966,7 @@ REG(0xDB, FNINIT)
 
 REG(0xDB, FNCLEX)
 {
-    c->x->sw &= (uint16_t)~(FSW_EXC | FSW_SF | FSW_ES | FSW_B);
+    c->x->sw &= (uint16_t) ~(FSW_EXC | FSW_SF | FSW_ES | FSW_B);
     return HELPER_OK;
 }
 
@@ -734,8 +987,14 @@ static enum helper_result store_word(struct fpu_insn *c, uint16_t value)
         return HELPER_FAULT;
     return HELPER_OK;
 }
-MEM(FNSTCW, m2byte) { return store_word(c, c->x->cw); }
-MEM(FNSTSW, m2byte) { return store_word(c, c->x->sw); }
+MEM(FNSTCW, m2byte)
+{
+    return store_word(c, c->x->cw);
+}
+MEM(FNSTSW, m2byte)
+{
+    return store_word(c, c->x->sw);
+}
 
 REG(0xDF, FNSTSW)
 {
@@ -754,26 +1013,46 @@ static enum helper_result image(struct fpu_insn *c, bool store_it, bool with_reg
                          : fpu_load_env(c->v, lin_addr, wide, with_regs);
     return done ? HELPER_OK : HELPER_FAULT;
 }
-MEM(FLDENV, m14_28byte) { return image(c, false, false); }
-MEM(FNSTENV, m14_28byte) { return image(c, true, false); }
-MEM(FRSTOR, m94_108byte) { return image(c, false, true); }
-MEM(FNSAVE, m94_108byte) { return image(c, true, true); }
+MEM(FLDENV, m14_28byte)
+{
+    return image(c, false, false);
+}
+MEM(FNSTENV, m14_28byte)
+{
+    return image(c, true, false);
+}
+MEM(FRSTOR, m94_108byte)
+{
+    return image(c, false, true);
+}
+MEM(FNSAVE, m94_108byte)
+{
+    return image(c, true, true);
+}
 
 /* --- dispatch --- */
 
 enum { /* what the classes of the table mean here */
-    NO_WAIT = 1,
-    NO_POINTERS = 2,
-    X87_LOADSTORE = 0, X87_ARITH = 0, X87_COMPARE = 0, X87_STACK = 0, X87_TRANSCENDENTAL = 0,
-    X87_CONTROL = NO_POINTERS, X87_ENV = NO_POINTERS,
-    X87_NOWAIT = NO_WAIT | NO_POINTERS, X87_ENV_NOWAIT = NO_WAIT | NO_POINTERS,
+       NO_WAIT = 1,
+       NO_POINTERS = 2,
+       X87_LOADSTORE = 0,
+       X87_ARITH = 0,
+       X87_COMPARE = 0,
+       X87_STACK = 0,
+       X87_TRANSCENDENTAL = 0,
+       X87_CONTROL = NO_POINTERS,
+       X87_ENV = NO_POINTERS,
+       X87_NOWAIT = NO_WAIT | NO_POINTERS,
+       X87_ENV_NOWAIT = NO_WAIT | NO_POINTERS,
 };
 
-struct x87_row { x87_handler handler; uint8_t flags; };
+struct x87_row {
+    x87_handler handler;
+    uint8_t flags;
+};
 
 static const struct x87_row mem_rows[8][8] = {
-#define X87_MEM(opcode, reg, name, operand, class) \
-    [opcode & 7][reg] = { x87_##name##_##operand, X87_##class },
+#define X87_MEM(opcode, reg, name, operand, class) [opcode & 7][reg] = {x87_##name##_##operand, X87_##class},
 #define X87_REG(opcode, modrm, count, name, operands, class)
 #include "translator/insns_x87.def"
 #undef X87_MEM
@@ -782,8 +1061,8 @@ static const struct x87_row mem_rows[8][8] = {
 
 static const struct x87_row reg_rows[8][64] = {
 #define X87_MEM(opcode, reg, name, operand, class)
-#define X87_REG(opcode, modrm, count, name, operands, class) \
-    [opcode & 7][(modrm & 63) ... (modrm & 63) + count - 1] = { x87_##opcode##_##name, X87_##class },
+#define X87_REG(opcode, modrm, count, name, operands, class)                                                 \
+    [opcode & 7][(modrm & 63)...(modrm & 63) + count - 1] = {x87_##opcode##_##name, X87_##class},
 #include "translator/insns_x87.def"
 #undef X87_MEM
 #undef X87_REG
@@ -809,7 +1088,7 @@ static enum helper_result run_row(struct fpu_insn *c, const struct x87_row *row)
 
 enum helper_result helper_X87_MEM(struct vcpu *v, const struct ir_op *op)
 {
-    struct fpu_insn c = { .v = v, .op = op, .x = &v->g.x87 };
+    struct fpu_insn c = {.v = v, .op = op, .x = &v->g.x87};
     const struct x87_row *row = &mem_rows[op->imm2 >> 8 & 7][op->imm2 >> 3 & 7];
     if (run_row(&c, row) != HELPER_OK)
         return HELPER_FAULT;
@@ -822,7 +1101,7 @@ enum helper_result helper_X87_MEM(struct vcpu *v, const struct ir_op *op)
 
 enum helper_result helper_X87_REG(struct vcpu *v, const struct ir_op *op)
 {
-    struct fpu_insn c = { .v = v, .op = op, .x = &v->g.x87, .i = op->imm2 & 7 };
+    struct fpu_insn c = {.v = v, .op = op, .x = &v->g.x87, .i = op->imm2 & 7};
     return run_row(&c, &reg_rows[op->imm2 >> 8 & 7][op->imm2 & 63]);
 }
 

@@ -13,7 +13,7 @@
  * guest: those that the guest has set already need not be cleared before an operation. */
 #include "vcpu/fpu_internal.h"
 
-#define HOST_CW 0x037f
+#define HOST_CW      0x037f
 #define X87_CLOBBERS "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)", "cc"
 /* Status to %0 (AX); a pending exception would fault the next store. */
 #define TAKE_STATUS "fnstsw %0\n\ttest %b0, %b0\n\tjns 1f\n\tfnclex\n1:\n\t"
@@ -50,31 +50,37 @@ typedef uint16_t (*op2_fn)(struct f80 *dst, const void *src);
 typedef uint16_t (*op1_fn)(struct f80 *dst);
 typedef uint16_t (*store_fn)(const struct f80 *src, void *dst);
 
-#define OP2_REG(name, insn)                                                                            \
-    static uint16_t name##_f80(struct f80 *dst, const void *src)                                       \
-    {                                                                                                  \
-        uint16_t sw;                                                                                   \
-        __asm__ volatile("fldt %2\n\tfldt %1\n\t" insn "\n\t" TAKE_STATUS "fstpt %1\n\tfstp %%st(0)"   \
-                         : "=&a"(sw), "+m"(*dst) : "m"(*(const struct f80 *)src) : X87_CLOBBERS);      \
-        return sw;                                                                                     \
+#define OP2_REG(name, insn)                                                                                  \
+    static uint16_t name##_f80(struct f80 *dst, const void *src)                                             \
+    {                                                                                                        \
+        uint16_t sw;                                                                                         \
+        __asm__ volatile("fldt %2\n\tfldt %1\n\t" insn "\n\t" TAKE_STATUS "fstpt %1\n\tfstp %%st(0)"         \
+                         : "=&a"(sw), "+m"(*dst)                                                             \
+                         : "m"(*(const struct f80 *)src)                                                     \
+                         : X87_CLOBBERS);                                                                    \
+        return sw;                                                                                           \
     }
-#define OP2_MEM(name, insn, type)                                                                      \
-    static uint16_t name(struct f80 *dst, const void *src)                                             \
-    {                                                                                                  \
-        uint16_t sw;                                                                                   \
-        __asm__ volatile("fldt %1\n\t" insn " %2\n\t" TAKE_STATUS "fstpt %1"                           \
-                         : "=&a"(sw), "+m"(*dst) : "m"(*(const type *)src) : X87_CLOBBERS);            \
-        return sw;                                                                                     \
+#define OP2_MEM(name, insn, type)                                                                            \
+    static uint16_t name(struct f80 *dst, const void *src)                                                   \
+    {                                                                                                        \
+        uint16_t sw;                                                                                         \
+        __asm__ volatile("fldt %1\n\t" insn " %2\n\t" TAKE_STATUS "fstpt %1"                                 \
+                         : "=&a"(sw), "+m"(*dst)                                                             \
+                         : "m"(*(const type *)src)                                                           \
+                         : X87_CLOBBERS);                                                                    \
+        return sw;                                                                                           \
     }
-#define OP2_ALL(name)                                                                                  \
-    OP2_REG(name, "f" #name " %%st(1), %%st")                                                          \
-    OP2_MEM(name##_m32fp, "f" #name "s", uint32_t)                                                     \
-    OP2_MEM(name##_m32int, "fi" #name "l", uint32_t)                                                   \
-    OP2_MEM(name##_m64fp, "f" #name "l", uint64_t)                                                     \
+#define OP2_ALL(name)                                                                                        \
+    OP2_REG(name, "f" #name " %%st(1), %%st")                                                                \
+    OP2_MEM(name##_m32fp, "f" #name "s", uint32_t)                                                           \
+    OP2_MEM(name##_m32int, "fi" #name "l", uint32_t)                                                         \
+    OP2_MEM(name##_m64fp, "f" #name "l", uint64_t)                                                           \
     OP2_MEM(name##_m16int, "fi" #name "s", uint16_t)
-#define OP2_ROW(name)                                                                                  \
-    { [FPU_F80] = name##_f80, [FPU_M32FP] = name##_m32fp, [FPU_M32INT] = name##_m32int,                \
-      [FPU_M64FP] = name##_m64fp, [FPU_M16INT] = name##_m16int }
+#define OP2_ROW(name)                                                                                        \
+    {                                                                                                        \
+        [FPU_F80] = name##_f80, [FPU_M32FP] = name##_m32fp, [FPU_M32INT] = name##_m32int,                    \
+        [FPU_M64FP] = name##_m64fp, [FPU_M16INT] = name##_m16int                                             \
+    }
 
 OP2_ALL(add)
 OP2_ALL(mul)
@@ -91,31 +97,35 @@ OP2_REG(ucom, "fucom %%st(1)")
 OP2_REG(scale, "fscale")
 
 static const op2_fn op2_table[FPU_OP2_COUNT][FPU_SRC_COUNT] = {
-    [FPU_ADD] = OP2_ROW(add), [FPU_MUL] = OP2_ROW(mul), [FPU_COM] = OP2_ROW(com),
-    [FPU_SUB] = OP2_ROW(sub), [FPU_SUBR] = OP2_ROW(subr), [FPU_DIV] = OP2_ROW(div),
-    [FPU_DIVR] = OP2_ROW(divr), [FPU_UCOM] = { ucom_f80 }, [FPU_SCALE] = { scale_f80 },
+    [FPU_ADD] = OP2_ROW(add),   [FPU_MUL] = OP2_ROW(mul),   [FPU_COM] = OP2_ROW(com),
+    [FPU_SUB] = OP2_ROW(sub),   [FPU_SUBR] = OP2_ROW(subr), [FPU_DIV] = OP2_ROW(div),
+    [FPU_DIVR] = OP2_ROW(divr), [FPU_UCOM] = {ucom_f80},    [FPU_SCALE] = {scale_f80},
 };
 
-#define OP1(name, insn)                                                                                \
-    static uint16_t name(struct f80 *dst)                                                              \
-    {                                                                                                  \
-        uint16_t sw;                                                                                   \
-        __asm__ volatile("fldt %1\n\t" insn "\n\t" TAKE_STATUS "fstpt %1"                              \
-                         : "=&a"(sw), "+m"(*dst) : : X87_CLOBBERS);                                    \
-        return sw;                                                                                     \
+#define OP1(name, insn)                                                                                      \
+    static uint16_t name(struct f80 *dst)                                                                    \
+    {                                                                                                        \
+        uint16_t sw;                                                                                         \
+        __asm__ volatile("fldt %1\n\t" insn "\n\t" TAKE_STATUS "fstpt %1"                                    \
+                         : "=&a"(sw), "+m"(*dst)                                                             \
+                         :                                                                                   \
+                         : X87_CLOBBERS);                                                                    \
+        return sw;                                                                                           \
     }
 OP1(op_sqrt, "fsqrt")
 OP1(op_rndint, "frndint")
-static const op1_fn op1_table[FPU_OP1_COUNT] = { op_sqrt, op_rndint };
+static const op1_fn op1_table[FPU_OP1_COUNT] = {op_sqrt, op_rndint};
 
 /* `tail` empties the register stack where `insn` does not pop. */
-#define STORE(name, insn, type, tail)                                                                  \
-    static uint16_t name(const struct f80 *src, void *dst)                                             \
-    {                                                                                                  \
-        uint16_t sw;                                                                                   \
-        __asm__ volatile("fldt %2\n\t" insn " %1\n\t" TAKE_STATUS tail                                 \
-                         : "=&a"(sw), "+m"(*(type *)dst) : "m"(*src) : X87_CLOBBERS);                  \
-        return sw;                                                                                     \
+#define STORE(name, insn, type, tail)                                                                        \
+    static uint16_t name(const struct f80 *src, void *dst)                                                   \
+    {                                                                                                        \
+        uint16_t sw;                                                                                         \
+        __asm__ volatile("fldt %2\n\t" insn " %1\n\t" TAKE_STATUS tail                                       \
+                         : "=&a"(sw), "+m"(*(type *)dst)                                                     \
+                         : "m"(*src)                                                                         \
+                         : X87_CLOBBERS);                                                                    \
+        return sw;                                                                                           \
     }
 STORE(to_m32fp, "fsts", uint32_t, "fstp %%st(0)")
 STORE(to_m64fp, "fstl", uint64_t, "fstp %%st(0)")
@@ -123,8 +133,8 @@ STORE(to_m16int, "fistps", uint16_t, "")
 STORE(to_m32int, "fistpl", uint32_t, "")
 STORE(to_m64int, "fistpll", uint64_t, "")
 STORE(to_m80bcd, "fbstp", struct f80, "")
-static const store_fn store_table[FPU_DST_COUNT] = { to_m32fp, to_m64fp, to_m16int, to_m32int, to_m64int,
-                                                     to_m80bcd };
+static const store_fn store_table[FPU_DST_COUNT] = {to_m32fp,  to_m64fp,  to_m16int,
+                                                    to_m32int, to_m64int, to_m80bcd};
 
 fpu_flags fpu_host_op2(const struct x87_state *x, enum fpu_op2 op, enum fpu_src kind, struct f80 *dst,
                        const void *src)

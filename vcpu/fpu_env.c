@@ -7,9 +7,12 @@
 #include "vcpu/fpu_internal.h"
 
 #define ENV_BYTES_MAX 28
-#define REGS_BYTES 80
+#define REGS_BYTES    80
 
-unsigned fpu_env_bytes(bool wide, bool with_regs) { return (wide ? 28 : 14) + (with_regs ? REGS_BYTES : 0); }
+unsigned fpu_env_bytes(bool wide, bool with_regs)
+{
+    return (wide ? 28 : 14) + (with_regs ? REGS_BYTES : 0);
+}
 
 void fpu_init(struct x87_state *x)
 {
@@ -46,7 +49,10 @@ static uint8_t empty_of_tags(uint32_t tags)
     return empty;
 }
 
-static bool is_real_mode(const struct vcpu *v) { return !(v->g.cr0 & CR0_PE); }
+static bool is_real_mode(const struct vcpu *v)
+{
+    return !(v->g.cr0 & CR0_PE);
+}
 
 /* The seven words as fields of either width. */
 static void env_words(const struct vcpu *v, uint32_t w[7], bool wide)

@@ -1,21 +1,34 @@
-/* fpu_host.c - the guest's x87 and SSE state to the host's units and back (translator/x64/fpu.h), through an FXSAVE image.
+/* fpu_host.c - the guest's x87 and SSE state to the host's units and back (translator/x64/fpu.h), through an
+ * FXSAVE image.
  *
- * The image (SDM 1 table 10-2) has the registers in stack order and one tag bit for each physical register, 1 when
- * it is not empty. Of the host's own FIP, FDP and FOP nothing is used: they are the host's addresses. */
+ * The image (SDM 1 table 10-2) has the registers in stack order and one tag bit for each physical register, 1
+ * when it is not empty. Of the host's own FIP, FDP and FOP nothing is used: they are the host's addresses. */
 #include "translator/sse.h"
 #include "vcpu/fpu_internal.h"
 
-enum { IMG_CW = 0, IMG_SW = 2, IMG_TAGS = 4, IMG_MXCSR = 24, IMG_REGS = 32, IMG_REG_BYTES = 16, IMG_XMM = 160 };
+enum {
+    IMG_CW = 0,
+    IMG_SW = 2,
+    IMG_TAGS = 4,
+    IMG_MXCSR = 24,
+    IMG_REGS = 32,
+    IMG_REG_BYTES = 16,
+    IMG_XMM = 160
+};
 enum { PC_RESERVED = 0x100 }; /* SDM 1 table 8-2: no such precision; MATCH emit_fldcw */
 
 /* Would the host do what the helpers do? Where an exception is unmasked, it would fault the host program. */
 static bool is_exact_on_host(const struct guest_state *g)
 {
     const struct x87_state *x = &g->x87;
-    return (g->sse.mxcsr & MXCSR_MASKS) == MXCSR_MASKS && (x->cw & FCW_EXC) == FCW_EXC && !(x->sw & FSW_ES) && (x->cw & FCW_PC) != PC_RESERVED;
+    return (g->sse.mxcsr & MXCSR_MASKS) == MXCSR_MASKS && (x->cw & FCW_EXC) == FCW_EXC && !(x->sw & FSW_ES) &&
+           (x->cw & FCW_PC) != PC_RESERVED;
 }
 
-static void put16(uint8_t *image, unsigned at, uint16_t value) { memcpy(image + at, &value, 2); }
+static void put16(uint8_t *image, unsigned at, uint16_t value)
+{
+    memcpy(image + at, &value, 2);
+}
 
 static void image_fill(uint8_t *image, const struct guest_state *g)
 {

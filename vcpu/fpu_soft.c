@@ -21,8 +21,8 @@ struct f80_parts f80_unpack(const struct f80 *a)
 {
     unsigned exp = f80_exp(a);
     unsigned shift = (unsigned)__builtin_clzll(a->sig);
-    return (struct f80_parts){ .sign = f80_sign(a), .exp = (exp ? (int)exp : 1) - (int)shift,
-                               .sig = a->sig << shift };
+    return (struct f80_parts){
+        .sign = f80_sign(a), .exp = (exp ? (int)exp : 1) - (int)shift, .sig = a->sig << shift};
 }
 
 /* --- rounding --- */
@@ -30,10 +30,14 @@ struct f80_parts f80_unpack(const struct f80 *a)
 static bool rounds_away(unsigned rc, unsigned sign, uint64_t sig, uint64_t lo)
 {
     switch (rc) {
-    case FPU_RC_NEAR: return lo > F80_INTEGER || (lo == F80_INTEGER && (sig & 1));
-    case FPU_RC_DOWN: return sign && lo;
-    case FPU_RC_UP: return !sign && lo;
-    default: return false;
+    case FPU_RC_NEAR:
+        return lo > F80_INTEGER || (lo == F80_INTEGER && (sig & 1));
+    case FPU_RC_DOWN:
+        return sign && lo;
+    case FPU_RC_UP:
+        return !sign && lo;
+    default:
+        return false;
     }
 }
 
@@ -172,13 +176,17 @@ fpu_flags fpu_xtract(const struct x87_state *x, struct f80 a, struct f80 *sig, s
 
 /* --- FPREM and FPREM1 --- */
 
-struct reduction { unsigned sign; int exp; uint64_t rem, quotient; }; /* rem * 2^(exp - bias - 63) */
+struct reduction {
+    unsigned sign;
+    int exp;
+    uint64_t rem, quotient;
+}; /* rem * 2^(exp - bias - 63) */
 
 static struct reduction reduce(struct f80_parts a, struct f80_parts b, int diff)
 {
     unsigned __int128 wide = (unsigned __int128)a.sig << diff;
-    return (struct reduction){ .sign = a.sign, .exp = b.exp, .rem = (uint64_t)(wide % b.sig),
-                               .quotient = (uint64_t)(wide / b.sig) };
+    return (struct reduction){
+        .sign = a.sign, .exp = b.exp, .rem = (uint64_t)(wide % b.sig), .quotient = (uint64_t)(wide / b.sig)};
 }
 
 /* Rounds the quotient to nearest even: the remainder may become b - rem with the other sign. */
@@ -204,7 +212,7 @@ static fpu_flags pack_reduction(const struct x87_state *x, const struct reductio
         return 0;
     }
     unsigned shift = (unsigned)__builtin_clzll(d->rem);
-    struct f80_parts p = { .sign = d->sign, .exp = d->exp - (int)shift, .sig = d->rem << shift };
+    struct f80_parts p = {.sign = d->sign, .exp = d->exp - (int)shift, .sig = d->rem << shift};
     return f80_round(x, p, 0, r); /* exact: at most an unmasked underflow */
 }
 
@@ -213,11 +221,11 @@ static fpu_flags rem_finite(const struct x87_state *x, struct f80_parts a, struc
 {
     int diff = a.exp - b.exp;
     if (diff < (nearest ? -1 : 0)) { /* quotient 0 */
-        struct reduction d = { .sign = a.sign, .exp = a.exp, .rem = a.sig };
+        struct reduction d = {.sign = a.sign, .exp = a.exp, .rem = a.sig};
         return pack_reduction(x, &d, r);
     }
     if (diff < 0) { /* a is between b / 4 and b: compare in units of a's last place */
-        struct reduction d = { .sign = a.sign, .exp = a.exp, .rem = a.sig };
+        struct reduction d = {.sign = a.sign, .exp = a.exp, .rem = a.sig};
         if (a.sig > b.sig) { /* 2a > b; b = 2 * b.sig in a's units, and 2 * b.sig - a.sig fits */
             d.rem = 2 * b.sig - a.sig;
             d.sign ^= 1;

@@ -16,7 +16,7 @@
 #include "vcpu/fpu_internal.h"
 
 #define RESULT_BITS 128
-#define WORK_BITS 192 /* for chains of several correctly rounded steps */
+#define WORK_BITS   192 /* for chains of several correctly rounded steps */
 
 static pthread_once_t caches_once = PTHREAD_ONCE_INIT;
 static pthread_key_t caches_key; /* its destructor is all that it is for; written once */
@@ -27,7 +27,10 @@ static void free_caches(void *unused)
     mpfr_free_pool();
 }
 
-static void make_caches_key(void) { CHECK(pthread_key_create(&caches_key, free_caches) == 0); }
+static void make_caches_key(void)
+{
+    CHECK(pthread_key_create(&caches_key, free_caches) == 0);
+}
 
 static void free_caches_at_thread_exit(void)
 {
@@ -51,8 +54,8 @@ static fpu_flags from_mpfr(const struct x87_state *x, mpfr_t m, bool inexact, st
     inexact |= mpfr_set(top, m, MPFR_RNDZ) != 0;
     const mp_limb_t *limb = mpfr_custom_get_significand(top);
     _Static_assert(sizeof *limb == 8, "two limbs are 128 bits");
-    struct f80_parts p = { .sign = mpfr_signbit(top) != 0, .sig = limb[1],
-                           .exp = (int)mpfr_get_exp(top) - 1 + F80_BIAS };
+    struct f80_parts p = {
+        .sign = mpfr_signbit(top) != 0, .sig = limb[1], .exp = (int)mpfr_get_exp(top) - 1 + F80_BIAS};
     fpu_flags f = f80_round(x, p, limb[0] | inexact, r);
     free_caches_at_thread_exit();
     return f;
@@ -70,9 +73,18 @@ static fpu_flags give(struct f80 *r, struct f80 value)
     return 0;
 }
 
-static struct f80 f80_inf(unsigned sign) { return f80_make(sign, F80_EXP_MAX, F80_INTEGER); }
-static struct f80 f80_zero(unsigned sign) { return f80_make(sign, 0, 0); }
-static struct f80 f80_one(unsigned sign) { return f80_make(sign, F80_BIAS, F80_INTEGER); }
+static struct f80 f80_inf(unsigned sign)
+{
+    return f80_make(sign, F80_EXP_MAX, F80_INTEGER);
+}
+static struct f80 f80_zero(unsigned sign)
+{
+    return f80_make(sign, 0, 0);
+}
+static struct f80 f80_one(unsigned sign)
+{
+    return f80_make(sign, F80_BIAS, F80_INTEGER);
+}
 
 /* |a| against 1, for finite nonzero a: -1, 0, 1. */
 static int compare_to_one(const struct f80 *a)
@@ -85,7 +97,7 @@ static int compare_to_one(const struct f80 *a)
 /* --- FSIN, FCOS, FPTAN --- */
 
 /* pi / 2 = PI_68 * 2^-67 */
-#define PI_68 ((unsigned __int128)0xc << 64 | UINT64_C(0x90fdaa22168c234c))
+#define PI_68    ((unsigned __int128)0xc << 64 | UINT64_C(0x90fdaa22168c234c))
 #define PI_SCALE 67
 
 /* |a| = quadrant * pi/2 + reduced, |reduced| <= pi/4. */
@@ -256,7 +268,8 @@ static fpu_flags times_simple(enum f80_class cb, const struct f80 *b, bool log_z
 }
 
 /* log2(a) is exact for powers of two only; the product with 64 bits always is. */
-static fpu_flags finite_yl2x(const struct x87_state *x, const struct f80 *b, const struct f80 *a, struct f80 *r)
+static fpu_flags finite_yl2x(const struct x87_state *x, const struct f80 *b, const struct f80 *a,
+                             struct f80 *r)
 {
     MPFR_DECL_INIT(m, WORK_BITS);
     MPFR_DECL_INIT(mb, 64);

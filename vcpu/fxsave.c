@@ -1,14 +1,32 @@
 /* fxsave.c - FXSAVE and FXRSTOR: the 512-byte image of x87, MMX and SSE state (SDM 1 10.5.1, 32-bit layout).
  *
- * Registers are in stack order, tags are one bit a physical register (1: valid). Bytes 288 to 511 are neither read nor
- * written. Without CR4.OSFXSR, MXCSR and the XMM registers take no part. */
+ * Registers are in stack order, tags are one bit a physical register (1: valid). Bytes 288 to 511 are neither
+ * read nor written. Without CR4.OSFXSR, MXCSR and the XMM registers take no part. */
 #include "vcpu/sse_internal.h"
 
-enum { IMAGE_FPU_BYTES = 160, IMAGE_BYTES = 288, IMAGE_SPAN = 512, IMAGE_ALIGN = 16,
-       AT_FCW = 0, AT_FSW = 2, AT_FTW = 4, AT_FOP = 6, AT_FIP = 8, AT_FCS = 12, AT_FDP = 16, AT_FDS = 20, AT_MXCSR = 24,
-       AT_MXCSR_MASK = 28, AT_ST = 32, AT_XMM = 160 };
+enum {
+    IMAGE_FPU_BYTES = 160,
+    IMAGE_BYTES = 288,
+    IMAGE_SPAN = 512,
+    IMAGE_ALIGN = 16,
+    AT_FCW = 0,
+    AT_FSW = 2,
+    AT_FTW = 4,
+    AT_FOP = 6,
+    AT_FIP = 8,
+    AT_FCS = 12,
+    AT_FDP = 16,
+    AT_FDS = 20,
+    AT_MXCSR = 24,
+    AT_MXCSR_MASK = 28,
+    AT_ST = 32,
+    AT_XMM = 160
+};
 
-static void put(uint8_t *image, unsigned at, uint32_t value, unsigned bytes) { memcpy(image + at, &value, bytes); }
+static void put(uint8_t *image, unsigned at, uint32_t value, unsigned bytes)
+{
+    memcpy(image + at, &value, bytes);
+}
 
 static uint32_t get(const uint8_t *image, unsigned at, unsigned bytes)
 {
@@ -57,7 +75,10 @@ static bool image_at(struct vcpu *v, const struct ir_op *op, bool write, uint32_
     return false;
 }
 
-static unsigned image_bytes(const struct vcpu *v) { return v->g.cr4 & CR4_OSFXSR ? IMAGE_BYTES : IMAGE_FPU_BYTES; }
+static unsigned image_bytes(const struct vcpu *v)
+{
+    return v->g.cr4 & CR4_OSFXSR ? IMAGE_BYTES : IMAGE_FPU_BYTES;
+}
 
 static bool write_image(struct vcpu *v, uint32_t lin_addr, const uint8_t *image)
 {
@@ -89,7 +110,7 @@ static bool read_image(struct vcpu *v, uint32_t lin_addr, uint8_t *image)
 
 enum helper_result helper_FXSAVE(struct vcpu *v, const struct ir_op *op)
 {
-    uint8_t image[IMAGE_BYTES] = { 0 };
+    uint8_t image[IMAGE_BYTES] = {0};
     uint32_t lin_addr;
     if (!image_at(v, op, true, &lin_addr))
         return HELPER_FAULT;

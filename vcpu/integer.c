@@ -32,9 +32,12 @@ static uint64_t dividend(const struct guest_state *g, unsigned size)
 {
     uint32_t eax = g->slot[IR_EAX], edx = g->slot[IR_EDX];
     switch (size) {
-    case 0: return eax & 0xffff;
-    case 1: return (edx & 0xffff) << 16 | (eax & 0xffff);
-    default: return (uint64_t)edx << 32 | eax;
+    case 0:
+        return eax & 0xffff;
+    case 1:
+        return (edx & 0xffff) << 16 | (eax & 0xffff);
+    default:
+        return (uint64_t)edx << 32 | eax;
     }
 }
 
@@ -112,7 +115,8 @@ enum helper_result helper_DAA(struct vcpu *v, const struct ir_op *op)
     uint8_t addend = (uint8_t)((af ? 6 : 0) + (cf ? 0x60 : 0));
     uint8_t al = (uint8_t)(old + addend);
     set_al(g, al);
-    set_flags(g, result_flags(al) | (af ? FLAG_AF : 0) | (cf ? FLAG_CF : 0) | add_overflow(old, addend, al, 0x80));
+    set_flags(g, result_flags(al) | (af ? FLAG_AF : 0) | (cf ? FLAG_CF : 0) |
+                     add_overflow(old, addend, al, 0x80));
     return HELPER_OK;
 }
 
@@ -127,8 +131,8 @@ enum helper_result helper_DAS(struct vcpu *v, const struct ir_op *op)
     uint8_t subtrahend = (uint8_t)((af ? 6 : 0) + (high ? 0x60 : 0));
     uint8_t al = (uint8_t)(old - subtrahend);
     set_al(g, al);
-    set_flags(g, result_flags(al) | (af ? FLAG_AF : 0) | (high || borrow ? FLAG_CF : 0)
-                 | add_overflow(al, subtrahend, old, 0x80));
+    set_flags(g, result_flags(al) | (af ? FLAG_AF : 0) | (high || borrow ? FLAG_CF : 0) |
+                     add_overflow(al, subtrahend, old, 0x80));
     return HELPER_OK;
 }
 
@@ -140,7 +144,8 @@ static void ascii_adjust(struct guest_state *g, bool subtract)
     bool adjust = (old & 0xf) > 9 || (guest_eflags(g) & FLAG_AF);
     uint32_t by = adjust ? 0x106 : 0;
     uint32_t ax = (subtract ? old - by : old + by) & 0xffff;
-    uint32_t flags = (ax & 0x8000 ? FLAG_SF : 0) | (ax == 0 ? FLAG_ZF : 0) | (parity_even((uint8_t)ax) ? FLAG_PF : 0);
+    uint32_t flags =
+        (ax & 0x8000 ? FLAG_SF : 0) | (ax == 0 ? FLAG_ZF : 0) | (parity_even((uint8_t)ax) ? FLAG_PF : 0);
     flags |= subtract ? add_overflow(ax, by, old, 0x8000) : add_overflow(old, by, ax, 0x8000);
     set_ax(g, ax & 0xff0f);
     set_flags(g, flags | (adjust ? FLAG_AF | FLAG_CF : 0));
@@ -175,8 +180,8 @@ enum helper_result helper_AAD(struct vcpu *v, const struct ir_op *op)
     uint32_t ax = g->slot[IR_EAX];
     uint32_t a = ax & 0xff, b = (ax >> 8) * op->imm2 & 0xff, sum = a + b;
     set_ax(g, sum & 0xff);
-    set_flags(g, result_flags((uint8_t)sum) | (sum > 0xff ? FLAG_CF : 0) | ((a ^ b ^ sum) & FLAG_AF)
-                 | add_overflow(a, b, sum, 0x80));
+    set_flags(g, result_flags((uint8_t)sum) | (sum > 0xff ? FLAG_CF : 0) | ((a ^ b ^ sum) & FLAG_AF) |
+                     add_overflow(a, b, sum, 0x80));
     return HELPER_OK;
 }
 
@@ -239,7 +244,9 @@ struct enter {
 static struct enter enter_begin(const struct vcpu *v, const struct ir_op *op)
 {
     const struct guest_state *g = &v->g;
-    return (struct enter){.esp = g->slot[IR_ESP], .ebp = g->slot[IR_EBP], .width = 1u << op->size,
+    return (struct enter){.esp = g->slot[IR_ESP],
+                          .ebp = g->slot[IR_EBP],
+                          .width = 1u << op->size,
                           .sp_mask = g->seg[SEG_SS].access & SEG_ACC_DB ? UINT32_MAX : 0xffff};
 }
 
@@ -261,8 +268,8 @@ static bool enter_probe(struct vcpu *v, const struct enter *e, uint32_t offset, 
 static bool enter_push(struct vcpu *v, struct enter *e, uint32_t value)
 {
     uint32_t lin_addr, esp = enter_sub(e, e->esp, e->width);
-    if (!seg_linear(v, SEG_SS, esp & e->sp_mask, e->width, true, &lin_addr)
-        || !mem_write(v, lin_addr, e->width, mem_is_user(v), value))
+    if (!seg_linear(v, SEG_SS, esp & e->sp_mask, e->width, true, &lin_addr) ||
+        !mem_write(v, lin_addr, e->width, mem_is_user(v), value))
         return false;
     e->esp = esp;
     return true;
@@ -291,9 +298,8 @@ static bool enter_copy(struct vcpu *v, struct enter *e, unsigned level, uint32_t
         uint32_t lin_addr;
         uint64_t value;
         e->ebp = enter_sub(e, e->ebp, e->width);
-        if (!seg_linear(v, SEG_SS, e->ebp & e->sp_mask, e->width, false, &lin_addr)
-            || !mem_read(v, lin_addr, e->width, mem_is_user(v), &value)
-            || !enter_push(v, e, (uint32_t)value))
+        if (!seg_linear(v, SEG_SS, e->ebp & e->sp_mask, e->width, false, &lin_addr) ||
+            !mem_read(v, lin_addr, e->width, mem_is_user(v), &value) || !enter_push(v, e, (uint32_t)value))
             return false;
     }
     return level == 0 || enter_push(v, e, frame);

@@ -24,17 +24,17 @@ const ir_helper_fn vcpu_helpers[HELPER_COUNT] = {
 
 /* --- host memory, unaligned --- */
 
-#define HOST_ACCESS(BITS)                                                                          \
-    static inline uint32_t host_load##BITS(const uint8_t *p)                                       \
-    {                                                                                              \
-        uint##BITS##_t x;                                                                          \
-        memcpy(&x, p, sizeof x);                                                                   \
-        return x;                                                                                  \
-    }                                                                                              \
-    static inline void host_store##BITS(uint8_t *p, uint32_t value)                                \
-    {                                                                                              \
-        uint##BITS##_t x = (uint##BITS##_t)value;                                                  \
-        memcpy(p, &x, sizeof x);                                                                   \
+#define HOST_ACCESS(BITS)                                                                                    \
+    static inline uint32_t host_load##BITS(const uint8_t *p)                                                 \
+    {                                                                                                        \
+        uint##BITS##_t x;                                                                                    \
+        memcpy(&x, p, sizeof x);                                                                             \
+        return x;                                                                                            \
+    }                                                                                                        \
+    static inline void host_store##BITS(uint8_t *p, uint32_t value)                                          \
+    {                                                                                                        \
+        uint##BITS##_t x = (uint##BITS##_t)value;                                                            \
+        memcpy(p, &x, sizeof x);                                                                             \
     }
 HOST_ACCESS(8)
 HOST_ACCESS(16)
@@ -126,15 +126,15 @@ static void rotate_carry_by(uint32_t *s, const struct ir_op *op, unsigned left, 
     set_cf_of(s, cf, of);
 }
 
-static __attribute__((noinline)) void rotate_carry_left(uint32_t *s, const struct ir_op *op, unsigned n, unsigned bits,
-                                                        bool flags)
+static __attribute__((noinline)) void rotate_carry_left(uint32_t *s, const struct ir_op *op, unsigned n,
+                                                        unsigned bits, bool flags)
 {
     n = carry_rotations(n, bits);
     rotate_carry_by(s, op, n, bits, flags && n);
 }
 
-static __attribute__((noinline)) void rotate_carry_right(uint32_t *s, const struct ir_op *op, unsigned n, unsigned bits,
-                                                         bool flags)
+static __attribute__((noinline)) void rotate_carry_right(uint32_t *s, const struct ir_op *op, unsigned n,
+                                                         unsigned bits, bool flags)
 {
     n = carry_rotations(n, bits);
     rotate_carry_by(s, op, n ? bits + 1 - n : 0, bits, flags && n);
@@ -226,7 +226,8 @@ static inline struct tb *jump_lookup(struct vcpu *v, const struct tb *tb, uint32
             return NULL;
         phys_page = v->fetch_phys_page;
     }
-    struct tb *next = jump_get(v, x64_jump_index(lin_addr, phys_page), x64_jump_key(lin_addr, tb->mode), phys_page);
+    struct tb *next =
+        jump_get(v, x64_jump_index(lin_addr, phys_page), x64_jump_key(lin_addr, tb->mode), phys_page);
     if (!next || !next->valid)
         return NULL;
     if (!(tb->mode & TB_MODE_FLAT) && (next->cs_base != tb->cs_base || next->cs_limit != tb->cs_limit))
@@ -236,7 +237,8 @@ static inline struct tb *jump_lookup(struct vcpu *v, const struct tb *tb, uint32
 
 static bool may_link(const struct tb *tb, const struct tb *next)
 {
-    return tb->valid && tb->phys_page2 == ~0u && next->phys_page2 == ~0u && same_page(tb->lin_addr, next->lin_addr);
+    return tb->valid && tb->phys_page2 == ~0u && next->phys_page2 == ~0u &&
+           same_page(tb->lin_addr, next->lin_addr);
 }
 
 /* The successor at eip, or NULL: back to the run loop (block of one, limit, or a fetch fault). */
@@ -266,19 +268,19 @@ void leave_at_limit(struct vcpu *v, struct tb *tb)
 }
 
 #define DISPATCH goto *labels[op->handler]
-#define NEXT                                                                                       \
-    do {                                                                                           \
-        op++;                                                                                      \
-        DISPATCH;                                                                                  \
+#define NEXT                                                                                                 \
+    do {                                                                                                     \
+        op++;                                                                                                \
+        DISPATCH;                                                                                            \
     } while (0)
-#define ENTER                                                                                      \
-    do {                                                                                           \
-        if (unlikely(tb->cold-- <= 0) && compiled_block_hot(v, tb))                                  \
-            return tb;                                                                             \
-        if (unlikely((v->g.budget -= tb->ninsns) < 0))                                             \
-            goto at_limit;                                                                         \
-        op = tb->ops;                                                                              \
-        DISPATCH;                                                                                  \
+#define ENTER                                                                                                \
+    do {                                                                                                     \
+        if (unlikely(tb->cold-- <= 0) && compiled_block_hot(v, tb))                                          \
+            return tb;                                                                                       \
+        if (unlikely((v->g.budget -= tb->ninsns) < 0))                                                       \
+            goto at_limit;                                                                                   \
+        op = tb->ops;                                                                                        \
+        DISPATCH;                                                                                            \
     } while (0)
 
 /* gcc's global subexpression pass would merge the indirect jumps into one. */
@@ -298,7 +300,8 @@ THREADED struct tb *interp_run(struct vcpu *v, struct tb *tb)
 #undef HANDLER
     };
     uint32_t *const s = v->g.slot;
-    const struct tlb_entry *const tlb = v->tlb[TLB_DATA + mem_is_user(v)]; /* the privilege changes only outside */
+    const struct tlb_entry *const tlb =
+        v->tlb[TLB_DATA + mem_is_user(v)]; /* the privilege changes only outside */
     const struct ir_op *op;
     uint32_t eip;
     unsigned slot;

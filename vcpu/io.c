@@ -4,11 +4,12 @@
  * ascending, all with the tick of the instruction. How a piece travels is its range's class (busmap.h). The
  * IN and OUT instructions are here; INS and OUTS are string.c's.
  *
- * An I/O breakpoint (CR4.DE) is a trap after the instruction, which ends its block: the run loop raises it. */
+ * An I/O breakpoint (CR4.DE) is a trap after the instruction, which ends its block: the run loop raises it.
+ */
 #include "vcpu/vcpu_internal.h"
 
-#define TSS_IO_BASE 0x66u     /* where a 32-bit TSS says where its permission map is */
-#define TSS_TYPE_32 9u        /* available; busy is 11 */
+#define TSS_IO_BASE 0x66u /* where a 32-bit TSS says where its permission map is */
+#define TSS_TYPE_32 9u    /* available; busy is 11 */
 
 struct io_target {
     const struct bus_range *range;
@@ -33,10 +34,15 @@ static struct io_target target_at(const struct vcpu *v, unsigned index, uint64_t
     return (struct io_target){r, index, n};
 }
 
-static struct access access_of(const struct vcpu *v, const struct io_target *t, uint64_t addr, enum access_kind kind)
+static struct access access_of(const struct vcpu *v, const struct io_target *t, uint64_t addr,
+                               enum access_kind kind)
 {
-    return (struct access){.tick = vcpu_insn_tick(v), .addr = addr, .range = (uint16_t)t->index,
-                           .size = (uint8_t)t->bytes, .kind = (uint8_t)kind, .vcpu = v->cfg.number};
+    return (struct access){.tick = vcpu_insn_tick(v),
+                           .addr = addr,
+                           .range = (uint16_t)t->index,
+                           .size = (uint8_t)t->bytes,
+                           .kind = (uint8_t)kind,
+                           .vcpu = v->cfg.number};
 }
 
 static uint32_t offset_in(const struct io_target *t, uint64_t addr)
@@ -71,7 +77,8 @@ static uint32_t piece_read(struct vcpu *v, const struct io_target *t, uint64_t a
     }
 }
 
-static void piece_write(struct vcpu *v, const struct io_target *t, uint64_t addr, enum access_kind kind, uint32_t value)
+static void piece_write(struct vcpu *v, const struct io_target *t, uint64_t addr, enum access_kind kind,
+                        uint32_t value)
 {
     const struct bus_range *r = t->range;
     struct access a = access_of(v, t, addr, kind);
@@ -140,7 +147,8 @@ static void break_on_port(struct vcpu *v, uint16_t port, unsigned bytes)
     uint32_t dr7 = v->g.dr[7];
     for (unsigned n = 0; n < 4; n++) {
         uint32_t len = dr7 >> (18 + 4 * n) & 3, first = v->g.dr[n] & ~len;
-        if ((dr7 >> (2 * n) & 3) && (dr7 >> (16 + 4 * n) & 3) == 2 && port <= first + len && port + bytes - 1 >= first)
+        if ((dr7 >> (2 * n) & 3) && (dr7 >> (16 + 4 * n) & 3) == 2 && port <= first + len &&
+            port + bytes - 1 >= first)
             v->db_pending |= 1u << n;
     }
 }

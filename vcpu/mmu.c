@@ -26,7 +26,7 @@ struct access_rights {
 struct walk {
     uint32_t phys_page;
     uint32_t pde_addr, pte_addr; /* where it came from; ~0u: nowhere */
-    bool writable; /* at this privilege, with D already set */
+    bool writable;               /* at this privilege, with D already set */
     bool global, large;
 };
 
@@ -74,8 +74,8 @@ static bool allowed(const struct vcpu *v, struct access_rights want, uint32_t ri
     return !want.write || may_write(v, want.user, rights);
 }
 
-static bool walk_large(struct vcpu *v, uint32_t lin_addr, struct access_rights want, uint32_t pde_addr, uint32_t pde,
-                       struct walk *w)
+static bool walk_large(struct vcpu *v, uint32_t lin_addr, struct access_rights want, uint32_t pde_addr,
+                       uint32_t pde, struct walk *w)
 {
     if (pde & PDE_LARGE_RESERVED)
         return page_fault(v, lin_addr, want, PF_P | PF_RSVD);
@@ -92,8 +92,8 @@ static bool walk_large(struct vcpu *v, uint32_t lin_addr, struct access_rights w
     return true;
 }
 
-static bool walk_small(struct vcpu *v, uint32_t lin_addr, struct access_rights want, uint32_t pde_addr, uint32_t pde,
-                       struct walk *w)
+static bool walk_small(struct vcpu *v, uint32_t lin_addr, struct access_rights want, uint32_t pde_addr,
+                       uint32_t pde, struct walk *w)
 {
     uint32_t pte_addr = PAGE_OF(pde) + (lin_addr >> PAGE_BITS & 0x3ff) * 4;
     uint32_t pte = table_read(v, pte_addr);
@@ -117,7 +117,8 @@ static bool walk_small(struct vcpu *v, uint32_t lin_addr, struct access_rights w
 static bool page_walk(struct vcpu *v, uint32_t lin_addr, struct access_rights want, struct walk *w)
 {
     if (!(v->g.cr0 & CR0_PG)) {
-        *w = (struct walk){.phys_page = PAGE_OF(lin_addr), .pde_addr = ~0u, .pte_addr = ~0u, .writable = true};
+        *w =
+            (struct walk){.phys_page = PAGE_OF(lin_addr), .pde_addr = ~0u, .pte_addr = ~0u, .writable = true};
         return true;
     }
     uint32_t pde_addr = PAGE_OF(v->g.cr3) + (lin_addr >> 22) * 4;
@@ -164,7 +165,8 @@ static void watch_hit(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool wr
 {
     struct watch w;
     for (unsigned n = 0; n < 4; n++)
-        if (watch_get(v, n, &w) && (write || w.reads) && lin_addr <= w.last && lin_addr + bytes - 1 >= w.first)
+        if (watch_get(v, n, &w) && (write || w.reads) && lin_addr <= w.last &&
+            lin_addr + bytes - 1 >= w.first)
             v->db_pending |= 1u << n;
 }
 
@@ -420,19 +422,19 @@ static uint32_t part_phys(const struct part *p)
     return p->e->phys_page | (p->lin_addr & PAGE_OFFSET_MASK);
 }
 
-#define HOST_LOAD(BITS)                                                                            \
-    static inline uint64_t host_load##BITS(const uint8_t *p)                                       \
-    {                                                                                              \
-        uint##BITS##_t x;                                                                          \
-        memcpy(&x, p, sizeof x);                                                                   \
-        return x;                                                                                  \
+#define HOST_LOAD(BITS)                                                                                      \
+    static inline uint64_t host_load##BITS(const uint8_t *p)                                                 \
+    {                                                                                                        \
+        uint##BITS##_t x;                                                                                    \
+        memcpy(&x, p, sizeof x);                                                                             \
+        return x;                                                                                            \
     }
 HOST_LOAD(16)
 HOST_LOAD(32)
 HOST_LOAD(64)
 
-/* Fixed sizes, words first: a memcpy of any size is a call, a switch a jump that the host must predict, and a narrow value
- * put into a wide variable by memcpy goes through memory, where it stalls. */
+/* Fixed sizes, words first: a memcpy of any size is a call, a switch a jump that the host must predict, and a
+ * narrow value put into a wide variable by memcpy goes through memory, where it stalls. */
 static inline uint64_t host_get(const uint8_t *p, unsigned bytes)
 {
     uint64_t value = 0;
@@ -451,11 +453,21 @@ static inline uint64_t host_get(const uint8_t *p, unsigned bytes)
 static inline void host_put(uint8_t *p, unsigned bytes, uint64_t value)
 {
     switch (bytes) {
-    case 1: *p = (uint8_t)value; return;
-    case 2: memcpy(p, &value, 2); return;
-    case 4: memcpy(p, &value, 4); return;
-    case 8: memcpy(p, &value, 8); return;
-    default: memcpy(p, &value, bytes); return;
+    case 1:
+        *p = (uint8_t)value;
+        return;
+    case 2:
+        memcpy(p, &value, 2);
+        return;
+    case 4:
+        memcpy(p, &value, 4);
+        return;
+    case 8:
+        memcpy(p, &value, 8);
+        return;
+    default:
+        memcpy(p, &value, bytes);
+        return;
     }
 }
 
@@ -575,7 +587,8 @@ const uint8_t *mem_touch(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool
 {
     struct part part[2];
     CHECK(!v->in_single);
-    unsigned n = parts_get(v, lin_addr, bytes, (struct access_rights){.write = write, .user = mem_is_user(v)}, part);
+    unsigned n =
+        parts_get(v, lin_addr, bytes, (struct access_rights){.write = write, .user = mem_is_user(v)}, part);
     if (n == 0)
         return NULL;
     if (n == 2)

@@ -12,7 +12,9 @@
 #include "vcpu/vcpu_internal.h"
 
 /* --- descriptors, SDM 3A 3.4.5 and 3.5; bits of the second dword --- */
-struct desc { uint32_t lo, hi; };
+struct desc {
+    uint32_t lo, hi;
+};
 #define DESC_ACCESSED   (1u << 8)
 #define DESC_BUSY       (1u << 9)  /* TSS */
 #define DESC_RW         (1u << 9)  /* data: writable; code: readable */
@@ -23,14 +25,26 @@ struct desc { uint32_t lo, hi; };
 #define DESC_G          (1u << 23)
 
 /* System descriptor types (S = 0), SDM 3A table 3-2. Bit 3: 32-bit. */
-enum { SYS_TSS16 = 1, SYS_LDT = 2, SYS_TSS16_BUSY = 3, SYS_CALL16 = 4, SYS_TASK_GATE = 5, SYS_INT16 = 6,
-       SYS_TRAP16 = 7, SYS_TSS32 = 9, SYS_TSS32_BUSY = 11, SYS_CALL32 = 12, SYS_INT32 = 14, SYS_TRAP32 = 15 };
+enum {
+    SYS_TSS16 = 1,
+    SYS_LDT = 2,
+    SYS_TSS16_BUSY = 3,
+    SYS_CALL16 = 4,
+    SYS_TASK_GATE = 5,
+    SYS_INT16 = 6,
+    SYS_TRAP16 = 7,
+    SYS_TSS32 = 9,
+    SYS_TSS32_BUSY = 11,
+    SYS_CALL32 = 12,
+    SYS_INT32 = 14,
+    SYS_TRAP32 = 15
+};
 #define SYS_32BIT 8u
 
-#define SEL_RPL(sel) ((sel) & 3u)
-#define SEL_IS_NULL(sel) (((sel) & 0xfffcu) == 0)
-#define SEL_ERROR(sel) ((sel) & 0xfffcu)
-#define SEL_TI 4u
+#define SEL_RPL(sel)     ((sel)&3u)
+#define SEL_IS_NULL(sel) (((sel)&0xfffcu) == 0)
+#define SEL_ERROR(sel)   ((sel)&0xfffcu)
+#define SEL_TI           4u
 
 static inline unsigned desc_dpl(struct desc d)
 {
@@ -106,7 +120,8 @@ void seg_load_real(struct segment *s, uint16_t sel);
 /* Checks an SS for a stack of privilege `cpl` (RPL = DPL = cpl, writable data): `vector` with the selector,
  * #SS(sel) when not present. Sets its accessed bit. */
 bool seg_check_stack(struct vcpu *v, uint16_t sel, unsigned cpl, unsigned vector, struct segment *out);
-/* After a return to an outer level: ES, FS, GS, DS that the new CPL may not use become null (SDM 3A 5.8.6). */
+/* After a return to an outer level: ES, FS, GS, DS that the new CPL may not use become null (SDM 3A 5.8.6).
+ */
 void seg_drop_inner(struct guest_state *g);
 
 static inline bool raise_sel(struct vcpu *v, unsigned vector, uint16_t sel)
@@ -131,8 +146,8 @@ static inline enum helper_result helper_done(bool ok)
 struct stack {
     struct segment ss;
     uint32_t esp;
-    bool user;           /* page access rights of its level */
-    uint16_t fault_sel;  /* error code of #SS: 0 for the current stack */
+    bool user;          /* page access rights of its level */
+    uint16_t fault_sel; /* error code of #SS: 0 for the current stack */
 };
 
 #define FRAME_MAX 36 /* SS, ESP, 31 parameters, CS, EIP, with room */
@@ -179,14 +194,14 @@ uint32_t eflags_popped_mask(const struct guest_state *g);
 enum task_cause { TASK_JMP, TASK_CALL, TASK_EVENT, TASK_IRET };
 struct task_switch {
     enum task_cause cause;
-    uint16_t sel;      /* of the new TSS */
-    uint32_t eip;      /* saved in the old TSS */
-    uint32_t eflags;   /* saved in the old TSS (IRET: NT is cleared there) */
-    bool has_error;    /* TASK_EVENT: pushed on the new stack */
+    uint16_t sel;    /* of the new TSS */
+    uint32_t eip;    /* saved in the old TSS */
+    uint32_t eflags; /* saved in the old TSS (IRET: NT is cleared there) */
+    bool has_error;  /* TASK_EVENT: pushed on the new stack */
     uint32_t error;
 };
-/* Checks the new TSS and switches. Faults before the switch leave the old task as it was. Later ones belong to
- * the new task: they are recorded as traps with its eip, so that they are delivered there (SDM 3A 7.3). */
+/* Checks the new TSS and switches. Faults before the switch leave the old task as it was. Later ones belong
+ * to the new task: they are recorded as traps with its eip, so that they are delivered there (SDM 3A 7.3). */
 bool task_switch(struct vcpu *v, const struct task_switch *t);
 /* IRET with NT set. */
 bool task_return(struct vcpu *v, uint32_t next_eip);
@@ -194,11 +209,11 @@ bool task_return(struct vcpu *v, uint32_t next_eip);
 /* --- debug registers (system.c) --- */
 #define DR6_FIXED 0xffff0ff0u
 enum { DR6_BD = 1u << 13, DR6_BS = 1u << 14, DR6_BT = 1u << 15 };
-#define DR6_WRITABLE (0xfu | DR6_BD | DR6_BS | DR6_BT)
-#define DR7_FIXED (1u << 10)
-#define DR7_GD (1u << 13)
-#define DR7_WRITABLE 0xffff23ffu /* without bits 10, 11, 12, 14, 15 */
-#define DR7_ENABLES 0xffu
+#define DR6_WRITABLE      (0xfu | DR6_BD | DR6_BS | DR6_BT)
+#define DR7_FIXED         (1u << 10)
+#define DR7_GD            (1u << 13)
+#define DR7_WRITABLE      0xffff23ffu /* without bits 10, 11, 12, 14, 15 */
+#define DR7_ENABLES       0xffu
 #define DR7_LOCAL_ENABLES 0x155u /* L0..L3, LE: cleared by a task switch */
 /* DR0..DR3 or DR7 changed: recomputes dr_active and watched pages. */
 void debug_changed(struct vcpu *v);

@@ -14,7 +14,8 @@ static size_t dirty_words(const struct ram *r)
 int ram_init(struct ram *r, uint64_t bytes)
 {
     *r = (struct ram){.bytes = bytes};
-    void *host = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *host =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (host == MAP_FAILED)
         return ENOMEM;
     r->host = host;

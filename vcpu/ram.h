@@ -14,13 +14,13 @@
 
 #define RAM_BYTES_MIN (UINT64_C(4) << 20)
 #define RAM_BYTES_MAX (UINT64_C(3) << 30) /* the PCI hole starts here */
-#define PAGE_BITS 12
-#define PAGE_BYTES 4096u
+#define PAGE_BITS     12
+#define PAGE_BYTES    4096u
 
 struct ram {
     uint8_t *host;
-    uint64_t bytes;       /* multiple of PAGE_BYTES */
-    uint64_t *dirty;      /* bit per page */
+    uint64_t bytes;  /* multiple of PAGE_BYTES */
+    uint64_t *dirty; /* bit per page */
 };
 
 /* 0, or an errno (ENOMEM: the host has not that much). The memory is zero, allocated on touch. */

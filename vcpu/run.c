@@ -11,9 +11,9 @@
  * NOT MODELLED: NMI, SMI. */
 #include "vcpu/protect.h"
 
-#define LIMIT_TICKS_MAX  (UINT64_C(1) << 62) /* keeps budget inside its type when nothing bounds a run */
-#define PROGRESS_TICKS   (UINT64_C(1) << 20)
-#define DELIVERIES_PER_STOP_CHECK 4096       /* a guest may fault for ever without a tick going by */
+#define LIMIT_TICKS_MAX           (UINT64_C(1) << 62) /* keeps budget inside its type when nothing bounds a run */
+#define PROGRESS_TICKS            (UINT64_C(1) << 20)
+#define DELIVERIES_PER_STOP_CHECK 4096 /* a guest may fault for ever without a tick going by */
 
 /* --- time --- */
 

@@ -69,8 +69,8 @@ bool desc_mark_accessed(struct vcpu *v, uint16_t sel, struct desc *d)
 void seg_set_hidden(struct segment *s, uint16_t sel, uint32_t lo, uint32_t hi)
 {
     struct desc d = {lo, hi};
-    *s = (struct segment){.sel = sel, .access = (uint16_t)(hi >> 8 & 0xf0ff), .base = desc_base(d),
-                          .limit = desc_limit(d)};
+    *s = (struct segment){
+        .sel = sel, .access = (uint16_t)(hi >> 8 & 0xf0ff), .base = desc_base(d), .limit = desc_limit(d)};
 }
 
 /* --- mode and privilege --- */
@@ -93,8 +93,8 @@ static bool seg_is_flat_code(const struct segment *s)
 
 static bool segs_are_flat(const struct guest_state *g)
 {
-    return seg_is_flat_code(&g->seg[SEG_CS]) && seg_is_flat_data(&g->seg[SEG_DS])
-           && seg_is_flat_data(&g->seg[SEG_ES]) && seg_is_flat_data(&g->seg[SEG_SS]);
+    return seg_is_flat_code(&g->seg[SEG_CS]) && seg_is_flat_data(&g->seg[SEG_DS]) &&
+           seg_is_flat_data(&g->seg[SEG_ES]) && seg_is_flat_data(&g->seg[SEG_SS]);
 }
 
 void vcpu_update_mode(struct vcpu *v)
@@ -206,8 +206,8 @@ static bool seg_same_hidden(const struct segment *a, const struct segment *b)
     return a->access == b->access && a->base == b->base && a->limit == b->limit;
 }
 
-/* Checks come before the first store into the register, so it needs no copy on the way: that would read in one piece what was
- * just written in four. */
+/* Checks come before the first store into the register, so it needs no copy on the way: that would read in
+ * one piece what was just written in four. */
 bool seg_load(struct vcpu *v, unsigned seg, uint16_t sel)
 {
     struct guest_state *g = &v->g;
@@ -361,10 +361,12 @@ enum helper_result helper_STR(struct vcpu *v, const struct ir_op *op)
 
 /* Types for which LAR and LSL succeed, by desc_type: SDM 2 tables 3-53 and 3-56; code and data always. */
 #define CODE_DATA_TYPES 0xffff0000u
-#define LAR_TYPES (CODE_DATA_TYPES | 1u << SYS_TSS16 | 1u << SYS_LDT | 1u << SYS_TSS16_BUSY | 1u << SYS_CALL16 \
-                   | 1u << SYS_TASK_GATE | 1u << SYS_TSS32 | 1u << SYS_TSS32_BUSY | 1u << SYS_CALL32)
-#define LSL_TYPES (CODE_DATA_TYPES | 1u << SYS_TSS16 | 1u << SYS_LDT | 1u << SYS_TSS16_BUSY | 1u << SYS_TSS32 \
-                   | 1u << SYS_TSS32_BUSY)
+#define LAR_TYPES                                                                                            \
+    (CODE_DATA_TYPES | 1u << SYS_TSS16 | 1u << SYS_LDT | 1u << SYS_TSS16_BUSY | 1u << SYS_CALL16 |           \
+     1u << SYS_TASK_GATE | 1u << SYS_TSS32 | 1u << SYS_TSS32_BUSY | 1u << SYS_CALL32)
+#define LSL_TYPES                                                                                            \
+    (CODE_DATA_TYPES | 1u << SYS_TSS16 | 1u << SYS_LDT | 1u << SYS_TSS16_BUSY | 1u << SYS_TSS32 |            \
+     1u << SYS_TSS32_BUSY)
 
 enum probe { PROBE_YES, PROBE_NO, PROBE_FAULT };
 

@@ -1,17 +1,20 @@
-/* spaces.c - address spaces that the guest switches between: what the TLB held of each is put back by a CR3 load.
+/* spaces.c - address spaces that the guest switches between: what the TLB held of each is put back by a CR3
+ * load.
  *
- * A CR3 load takes all translations that are not global out of the TLB, and those that were taken out when this CR3 value
- * was last left are put back, if the guest could have no other answer from a walk: no entry of a page table or directory
- * that they came from has been changed since. So the guest sees a flush, and the switch costs a copy instead of a
- * page walk for every page that is used again.
+ * A CR3 load takes all translations that are not global out of the TLB, and those that were taken out when
+ * this CR3 value was last left are put back, if the guest could have no other answer from a walk: no entry of
+ * a page table or directory that they came from has been changed since. So the guest sees a flush, and the
+ * switch costs a copy instead of a page walk for every page that is used again.
  *
- * Pages that a walk for a non-global translation went through are table pages: they have no fast write tag, so each store
- * to them comes by (spaces_table_written). Only a change of an entry that was present and accessed counts; no other one
- * can have been cached. A page that is written often and not walked stops being a table page, with everything that came
- * from it: then its stores are fast again (a process is copied or torn down, the page is used for something else).
+ * Pages that a walk for a non-global translation went through are table pages: they have no fast write tag,
+ * so each store to them comes by (spaces_table_written). Only a change of an entry that was present and
+ * accessed counts; no other one can have been cached. A page that is written often and not walked stops being
+ * a table page, with everything that came from it: then its stores are fast again (a process is copied or
+ * torn down, the page is used for something else).
  *
- * The walk's own stores set A and D; what is kept stays right. With what is kept, what the TLB holds remains a function
- * of the guest's instructions alone: stores to table pages are counted, whichever engine or path they come from. */
+ * The walk's own stores set A and D; what is kept stays right. With what is kept, what the TLB holds remains
+ * a function of the guest's instructions alone: stores to table pages are counted, whichever engine or path
+ * they come from. */
 #include "vcpu/tlb.h"
 
 #include <string.h>
@@ -37,9 +40,9 @@ struct table_page {
 struct spaces {
     struct table_page *tables; /* per RAM page */
     uint32_t npages;
-    unsigned current, next;    /* next: to be replaced */
-    bool stale;                /* the TLB may hold what a walk in the current space would not find */
-    uint32_t cr3[SPACES];      /* page directory; NO_SPACE: none */
+    unsigned current, next; /* next: to be replaced */
+    bool stale;             /* the TLB may hold what a walk in the current space would not find */
+    uint32_t cr3[SPACES];   /* page directory; NO_SPACE: none */
     struct space space[SPACES];
 };
 #define NO_SPACE 1u /* no page address */
@@ -195,7 +198,8 @@ void spaces_table_written(struct vcpu *v, uint32_t phys_addr, unsigned bytes)
 
 void spaces_ram_changed(struct vcpu *v, uint64_t phys_addr, uint64_t bytes)
 {
-    for (uint64_t page = phys_addr >> PAGE_BITS; page < v->spaces->npages && page << PAGE_BITS < phys_addr + bytes; page++) {
+    for (uint64_t page = phys_addr >> PAGE_BITS;
+         page < v->spaces->npages && page << PAGE_BITS < phys_addr + bytes; page++) {
         table_changed(v->spaces, &v->spaces->tables[page]);
         v->spaces->tables[page].used_by = 0;
     }

@@ -1,9 +1,9 @@
 /* sse.c - MMX, SSE and SSE2 instructions: operands, faults, dispatch.
  *
- * One helper for register and one for memory forms, driven by the rows of translator/insns_sse.def. Order: pending
- * x87 exception (#MF), alignment (#GP(0)), page faults, SIMD floating-point exception (#XM); only then is anything
- * written. MMX registers are the significands of the x87 registers; an MMX instruction leaves TOP = 0, all
- * registers valid, and ones above what it writes (SDM 1 9.5).
+ * One helper for register and one for memory forms, driven by the rows of translator/insns_sse.def. Order:
+ * pending x87 exception (#MF), alignment (#GP(0)), page faults, SIMD floating-point exception (#XM); only
+ * then is anything written. MMX registers are the significands of the x87 registers; an MMX instruction
+ * leaves TOP = 0, all registers valid, and ones above what it writes (SDM 1 9.5).
  *
  * NOT MODELLED: FIP, FDP and FOP are left alone by MMX instructions; non-temporal stores are stores. */
 #include "vcpu/sse_internal.h"
@@ -19,7 +19,7 @@ struct sse_insn {
 static struct sse_insn insn_of(struct vcpu *v, const struct ir_op *op, bool is_mem)
 {
     const enum sse_id id = sse_op_id(op->imm2);
-    return (struct sse_insn){ v, op, id, &sse_rows[id], is_mem };
+    return (struct sse_insn){v, op, id, &sse_rows[id], is_mem};
 }
 
 /* SDM 2 CVTPI2PD: with a memory operand it is no MMX instruction. */
@@ -28,14 +28,29 @@ static bool is_mmx(const struct sse_insn *c)
     return (c->row->class & SSE_IS_MMX) && !(c->is_mem && c->id == SSE_66_0x0f2a_ANY_RM);
 }
 
-static bool mmx_pending(const struct sse_insn *c) { return is_mmx(c) && (c->v->g.x87.sw & FSW_ES); }
+static bool mmx_pending(const struct sse_insn *c)
+{
+    return is_mmx(c) && (c->v->g.x87.sw & FSW_ES);
+}
 
 /* --- registers --- */
 
-static uint8_t *xmm(const struct sse_insn *c, unsigned i) { return c->v->g.sse.xmm[i]; }
-static uint8_t *mmx(const struct sse_insn *c, unsigned i) { return c->v->g.x87.r[i]; }
-static unsigned reg_of(const struct ir_op *op) { return op->aux & 7; }
-static unsigned rm_of(const struct ir_op *op) { return op->aux >> 4 & 7; }
+static uint8_t *xmm(const struct sse_insn *c, unsigned i)
+{
+    return c->v->g.sse.xmm[i];
+}
+static uint8_t *mmx(const struct sse_insn *c, unsigned i)
+{
+    return c->v->g.x87.r[i];
+}
+static unsigned reg_of(const struct ir_op *op)
+{
+    return op->aux & 7;
+}
+static unsigned rm_of(const struct ir_op *op)
+{
+    return op->aux >> 4 & 7;
+}
 
 static void mmx_write(struct vcpu *v, unsigned i, const void *value)
 {
@@ -83,8 +98,8 @@ static bool write_wide(struct vcpu *v, uint32_t lin_addr, const uint8_t *from)
     const bool user = mem_is_user(v);
     uint64_t half[2];
     memcpy(half, from, 16);
-    return mem_probe_write(v, lin_addr, 16, user) && mem_write(v, lin_addr, 8, user, half[0])
-           && mem_write(v, lin_addr + 8, 8, user, half[1]);
+    return mem_probe_write(v, lin_addr, 16, user) && mem_write(v, lin_addr, 8, user, half[0]) &&
+           mem_write(v, lin_addr + 8, 8, user, half[1]);
 }
 
 static bool write_operand(struct vcpu *v, uint32_t lin_addr, unsigned bytes, const uint8_t *from)
@@ -107,12 +122,22 @@ static bool write_operand(struct vcpu *v, uint32_t lin_addr, unsigned bytes, con
 static void load_opnd(const struct sse_insn *c, struct sse_io *io, unsigned i)
 {
     switch (c->row->opnd[i]) {
-    case OP_V: memcpy(io->a, xmm(c, reg_of(c->op)), 16); break;
-    case OP_P: memcpy(io->a, mmx(c, reg_of(c->op)), 8); break;
+    case OP_V:
+        memcpy(io->a, xmm(c, reg_of(c->op)), 16);
+        break;
+    case OP_P:
+        memcpy(io->a, mmx(c, reg_of(c->op)), 8);
+        break;
     case OP_W:
-    case OP_U: if (!c->is_mem) memcpy(io->b, xmm(c, rm_of(c->op)), 16); break;
+    case OP_U:
+        if (!c->is_mem)
+            memcpy(io->b, xmm(c, rm_of(c->op)), 16);
+        break;
     case OP_Q:
-    case OP_N: if (!c->is_mem) memcpy(io->b, mmx(c, rm_of(c->op)), 8); break;
+    case OP_N:
+        if (!c->is_mem)
+            memcpy(io->b, mmx(c, rm_of(c->op)), 8);
+        break;
     case OP_Ed:
     case OP_EdMw:
         if (c->is_mem)
@@ -120,7 +145,8 @@ static void load_opnd(const struct sse_insn *c, struct sse_io *io, unsigned i)
         else if (c->op->b != IR_NONE)
             io->gpr = c->v->g.slot[c->op->b];
         break;
-    default: break;
+    default:
+        break;
     }
 }
 
@@ -140,15 +166,26 @@ static void commit(const struct sse_insn *c, const struct sse_io *io)
         return;
     }
     switch (c->row->opnd[0]) {
-    case OP_V: memcpy(xmm(c, reg_of(c->op)), io->a, 16); break;
-    case OP_P: mmx_write(c->v, reg_of(c->op), io->a); break;
+    case OP_V:
+        memcpy(xmm(c, reg_of(c->op)), io->a, 16);
+        break;
+    case OP_P:
+        mmx_write(c->v, reg_of(c->op), io->a);
+        break;
     case OP_W:
-    case OP_U: memcpy(xmm(c, rm_of(c->op)), io->b, 16); break;
+    case OP_U:
+        memcpy(xmm(c, rm_of(c->op)), io->b, 16);
+        break;
     case OP_Q:
-    case OP_N: mmx_write(c->v, rm_of(c->op), io->b); break;
+    case OP_N:
+        mmx_write(c->v, rm_of(c->op), io->b);
+        break;
     case OP_Gd:
-    case OP_Ed: c->v->g.slot[c->op->dst] = io->gpr; break;
-    default: break;
+    case OP_Ed:
+        c->v->g.slot[c->op->dst] = io->gpr;
+        break;
+    default:
+        break;
     }
 }
 
@@ -169,7 +206,10 @@ static void run_own_load(const struct sse_insn *c, struct sse_io *io)
         memcpy(io->a + (high ? 8 : 0), io->b, 8);
 }
 
-static bool has_imm(const struct sse_row *row) { return row->opnd[1] == OP_Ib || row->opnd[2] == OP_Ib; }
+static bool has_imm(const struct sse_row *row)
+{
+    return row->opnd[1] == OP_Ib || row->opnd[2] == OP_Ib;
+}
 
 /* False: exception recorded. */
 static bool run(const struct sse_insn *c, struct sse_io *io)
@@ -205,7 +245,7 @@ static enum helper_result run_loaded(const struct sse_insn *c, struct sse_io *io
 enum helper_result helper_SSE_REG(struct vcpu *v, const struct ir_op *op)
 {
     const struct sse_insn c = insn_of(v, op, false);
-    struct sse_io io = { .gpr = 0 };
+    struct sse_io io = {.gpr = 0};
     return mmx_pending(&c) ? vcpu_raise(v, EXC_MF) : run_loaded(&c, &io);
 }
 
@@ -240,7 +280,7 @@ enum helper_result helper_SSE_MEM(struct vcpu *v, const struct ir_op *op)
 {
     const struct sse_insn c = insn_of(v, op, true);
     const uint32_t lin_addr = v->g.slot[op->a] + op->disp;
-    struct sse_io io = { .gpr = 0 };
+    struct sse_io io = {.gpr = 0};
     if (mmx_pending(&c))
         return vcpu_raise(v, EXC_MF);
     if (lin_addr & (c.row->align - 1u))
@@ -260,14 +300,17 @@ struct masked {
     uint32_t lin_addr[16];
 };
 
-static bool is_selected(const struct masked *m, unsigned i) { return m->mask[i] & 0x80; }
+static bool is_selected(const struct masked *m, unsigned i)
+{
+    return m->mask[i] & 0x80;
+}
 
 static bool masked_check(struct vcpu *v, const struct ir_op *op, struct masked *m)
 {
     const uint32_t offset = v->g.slot[op->a];
     for (unsigned i = 0; i < m->bytes; i++)
-        if (is_selected(m, i) && (!seg_linear(v, op->imm2, offset + i, 1, true, &m->lin_addr[i])
-                                  || !mem_probe_write(v, m->lin_addr[i], 1, mem_is_user(v))))
+        if (is_selected(m, i) && (!seg_linear(v, op->imm2, offset + i, 1, true, &m->lin_addr[i]) ||
+                                  !mem_probe_write(v, m->lin_addr[i], 1, mem_is_user(v))))
             return false;
     return true;
 }
@@ -284,8 +327,9 @@ enum helper_result helper_MASKMOV(struct vcpu *v, const struct ir_op *op)
 {
     const bool mm = op->size == 3;
     struct guest_state *g = &v->g;
-    struct masked m = { .data = mm ? g->x87.r[reg_of(op)] : g->sse.xmm[reg_of(op)],
-                        .mask = mm ? g->x87.r[rm_of(op)] : g->sse.xmm[rm_of(op)], .bytes = 1u << op->size };
+    struct masked m = {.data = mm ? g->x87.r[reg_of(op)] : g->sse.xmm[reg_of(op)],
+                       .mask = mm ? g->x87.r[rm_of(op)] : g->sse.xmm[rm_of(op)],
+                       .bytes = 1u << op->size};
     if (mm && (g->x87.sw & FSW_ES))
         return vcpu_raise(v, EXC_MF);
     if (!masked_check(v, op, &m) || !masked_write(v, &m))

@@ -1,18 +1,18 @@
 /* sse_approx.c - RCPPS, RCPSS, RSQRTPS, RSQRTSS.
  *
- * The SDM asks for a relative error of at most 1.5 * 2^-12, and processors differ within it. Here the result is the
- * quotient rounded to single precision (an error of 2^-24), computed with IEEE operations in the host's default
- * rounding: the same on every host. As on hardware, denormal operands count as zeros, tiny results become zeros
- * of their sign, no flag is set, and MXCSR does not matter (SDM 2, RCPPS, RSQRTPS). */
+ * The SDM asks for a relative error of at most 1.5 * 2^-12, and processors differ within it. Here the result
+ * is the quotient rounded to single precision (an error of 2^-24), computed with IEEE operations in the
+ * host's default rounding: the same on every host. As on hardware, denormal operands count as zeros, tiny
+ * results become zeros of their sign, no flag is set, and MXCSR does not matter (SDM 2, RCPPS, RSQRTPS). */
 #include <math.h>
 
 #include "vcpu/sse_internal.h"
 
-#define SIGN 0x80000000u
-#define INF 0x7f800000u
-#define QUIET 0x00400000u
+#define SIGN        0x80000000u
+#define INF         0x7f800000u
+#define QUIET       0x00400000u
 #define DEFAULT_NAN 0xffc00000u
-#define MIN_NORMAL 0x00800000u
+#define MIN_NORMAL  0x00800000u
 
 static float from_bits(uint32_t bits)
 {
@@ -34,7 +34,10 @@ static uint32_t flush(uint32_t bits)
     return (bits & ~SIGN) < MIN_NORMAL ? bits & SIGN : bits;
 }
 
-static bool is_nan(uint32_t bits) { return (bits & ~SIGN) > INF; }
+static bool is_nan(uint32_t bits)
+{
+    return (bits & ~SIGN) > INF;
+}
 
 static uint32_t reciprocal(uint32_t bits)
 {

@@ -4,10 +4,11 @@
  * raised then decides. All flags masked: they are or'ed into MXCSR and the result stands. One unmasked: the
  * destination keeps its value and the exception is delivered.
  *
- * An unmasked exception found before the computation (#I, #D, #Z) keeps the others from being detected: flags of
- * the later kind are not set. Unmasked overflow and underflow differ from masked ones: precision is that of
- * the result with an unbounded exponent, and underflow is signalled for a tiny result that is exact, too (SDM 1
- * 4.9.1.5). The host's x87 unit, with the format's precision and its own wider exponents, tells them, lane by lane. */
+ * An unmasked exception found before the computation (#I, #D, #Z) keeps the others from being detected: flags
+ * of the later kind are not set. Unmasked overflow and underflow differ from masked ones: precision is that
+ * of the result with an unbounded exponent, and underflow is signalled for a tiny result that is exact, too
+ * (SDM 1 4.9.1.5). The host's x87 unit, with the format's precision and its own wider exponents, tells them,
+ * lane by lane. */
 #include "vcpu/sse_internal.h"
 
 static uint32_t modes_of(uint32_t mxcsr)
@@ -27,11 +28,20 @@ static bool fail(struct vcpu *v, uint32_t flags)
 /* --- unmasked overflow and underflow --- */
 
 /* Only these produce results of another magnitude than their operands'. */
-static const uint8_t range_op[256] = { [0x58] = FPU_ADD + 1, [0x59] = FPU_MUL + 1, [0x5c] = FPU_SUB + 1,
-                                       [0x5e] = FPU_DIV + 1, [0x5a] = FPU_ADD + 1 /* narrowing: x + 0 */ };
+static const uint8_t range_op[256] = {[0x58] = FPU_ADD + 1,
+                                      [0x59] = FPU_MUL + 1,
+                                      [0x5c] = FPU_SUB + 1,
+                                      [0x5e] = FPU_DIV + 1,
+                                      [0x5a] = FPU_ADD + 1 /* narrowing: x + 0 */};
 
-static bool is_double(const struct sse_row *r) { return r->prefix == PFX_66 || r->prefix == PFX_F2; }
-static bool is_narrowing(const struct sse_row *r) { return r->opcode == 0x0f5a; }
+static bool is_double(const struct sse_row *r)
+{
+    return r->prefix == PFX_66 || r->prefix == PFX_F2;
+}
+static bool is_narrowing(const struct sse_row *r)
+{
+    return r->opcode == 0x0f5a;
+}
 
 static bool has_range(const struct sse_row *r)
 {
@@ -55,19 +65,23 @@ static struct f80 lane_f80(const uint8_t *from, bool wide, bool daz)
 }
 
 /* The flags of one lane, given those of the masked run. */
-static uint32_t lane_flags(const struct sse_row *r, uint32_t mxcsr, const uint8_t *a, const uint8_t *b, uint32_t masked)
+static uint32_t lane_flags(const struct sse_row *r, uint32_t mxcsr, const uint8_t *a, const uint8_t *b,
+                           uint32_t masked)
 {
     const bool wide = is_double(r), narrow = !wide || is_narrowing(r), daz = mxcsr & MXCSR_DAZ;
     const unsigned bias = narrow ? 127 : 1023;
-    const struct x87_state x = { .cw = (uint16_t)(FCW_ONE | FCW_EXC | (narrow ? 0 : 0x200) | (mxcsr & MXCSR_RC) >> 3) };
+    const struct x87_state x = {
+        .cw = (uint16_t)(FCW_ONE | FCW_EXC | (narrow ? 0 : 0x200) | (mxcsr & MXCSR_RC) >> 3)};
     struct f80 value = lane_f80(is_narrowing(r) ? b : a, wide, daz), other = f80_make(0, 0, 0);
     if (!is_narrowing(r))
         other = lane_f80(b, wide, daz);
-    const fpu_flags f = fpu_host_op2(&x, (enum fpu_op2)(range_op[r->opcode & 0xff] - 1), FPU_F80, &value, &other);
+    const fpu_flags f =
+        fpu_host_op2(&x, (enum fpu_op2)(range_op[r->opcode & 0xff] - 1), FPU_F80, &value, &other);
     const unsigned e = f80_exp(&value);
     const bool tiny = e < F80_BIAS - bias + 1 && value.sig != 0;
     const bool huge = e > F80_BIAS + bias && e != F80_EXP_MAX;
-    if (!(tiny && !(mxcsr & MXCSR_UE << MXCSR_MASK_SHIFT)) && !(huge && !(mxcsr & MXCSR_OE << MXCSR_MASK_SHIFT)))
+    if (!(tiny && !(mxcsr & MXCSR_UE << MXCSR_MASK_SHIFT)) &&
+        !(huge && !(mxcsr & MXCSR_OE << MXCSR_MASK_SHIFT)))
         return masked;
     return (masked & MXCSR_PRE) | (uint32_t)(tiny ? MXCSR_UE : MXCSR_OE) | (f & FSW_PE);
 }
@@ -85,7 +99,7 @@ static uint32_t range_flags(const struct sse_row *r, sse_exec_fn fn, uint32_t mx
     uint32_t flags = 0;
     for (unsigned i = 0; i < count; i++) {
         const uint8_t *a = io->a + i * bytes, *b = io->b + i * bytes;
-        struct sse_io lane = { .csr = modes_of(mxcsr) };
+        struct sse_io lane = {.csr = modes_of(mxcsr)};
         fill_lanes(lane.a, a, bytes);
         fill_lanes(lane.b, b, bytes);
         fn(&lane);
@@ -107,7 +121,7 @@ bool sse_run_fp(struct vcpu *v, enum sse_id id, sse_exec_fn fn, struct sse_io *i
     uint32_t *mxcsr = &v->g.sse.mxcsr;
     const uint32_t unmasked = ~(*mxcsr >> MXCSR_MASK_SHIFT) & MXCSR_FLAGS;
     const bool by_lane = wants_range_flags(&sse_rows[id], *mxcsr);
-    const struct sse_io before = by_lane ? *io : (struct sse_io){ .gpr = 0 };
+    const struct sse_io before = by_lane ? *io : (struct sse_io){.gpr = 0};
     io->csr = modes_of(*mxcsr);
     fn(io);
     const uint32_t flags = by_lane ? range_flags(&sse_rows[id], fn, *mxcsr, &before) : io->csr & MXCSR_FLAGS;

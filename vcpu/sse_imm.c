@@ -14,8 +14,14 @@ static void shuffle(uint8_t *dst, const uint8_t *src, unsigned n, unsigned bytes
         memcpy(dst + i * bytes, from + bytes * (imm >> i * bits & ((1u << bits) - 1)), bytes);
 }
 
-static void imm_PSHUFW(struct sse_io *io, uint8_t imm) { shuffle(io->a, io->b, 4, 2, 2, imm); }
-static void imm_PSHUFD(struct sse_io *io, uint8_t imm) { shuffle(io->a, io->b, 4, 4, 2, imm); }
+static void imm_PSHUFW(struct sse_io *io, uint8_t imm)
+{
+    shuffle(io->a, io->b, 4, 2, 2, imm);
+}
+static void imm_PSHUFD(struct sse_io *io, uint8_t imm)
+{
+    shuffle(io->a, io->b, 4, 4, 2, imm);
+}
 
 static void imm_PSHUFLW(struct sse_io *io, uint8_t imm)
 {
@@ -82,8 +88,8 @@ static void shift(struct sse_io *io, sse_exec_fn fn, uint8_t imm)
 }
 
 /* The row with the count in a register, of the same prefix. */
-#define BY_REG(opcode, reg, by_reg)                                                \
-    [SSE_NP_##opcode##_##reg##_R] = SSE_NP_##by_reg##_ANY_RM,                       \
+#define BY_REG(opcode, reg, by_reg)                                                                          \
+    [SSE_NP_##opcode##_##reg##_R] = SSE_NP_##by_reg##_ANY_RM,                                                \
     [SSE_66_##opcode##_##reg##_R] = SSE_66_##by_reg##_ANY_RM
 static const uint16_t shift_by_reg[SSE_COUNT] = {
     BY_REG(0x0f71, 2, 0x0fd1), BY_REG(0x0f71, 4, 0x0fe1), BY_REG(0x0f71, 6, 0x0ff1),
@@ -92,10 +98,10 @@ static const uint16_t shift_by_reg[SSE_COUNT] = {
 };
 
 static const imm_fn functions[SSE_COUNT] = {
-    [SSE_NP_0x0f70_ANY_RM] = imm_PSHUFW, [SSE_66_0x0f70_ANY_RM] = imm_PSHUFD,
+    [SSE_NP_0x0f70_ANY_RM] = imm_PSHUFW,  [SSE_66_0x0f70_ANY_RM] = imm_PSHUFD,
     [SSE_F3_0x0f70_ANY_RM] = imm_PSHUFHW, [SSE_F2_0x0f70_ANY_RM] = imm_PSHUFLW,
-    [SSE_NP_0x0fc6_ANY_RM] = imm_SHUFPS, [SSE_66_0x0fc6_ANY_RM] = imm_SHUFPD,
-    [SSE_66_0x0f73_3_R] = imm_PSRLDQ, [SSE_66_0x0f73_7_R] = imm_PSLLDQ,
+    [SSE_NP_0x0fc6_ANY_RM] = imm_SHUFPS,  [SSE_66_0x0fc6_ANY_RM] = imm_SHUFPD,
+    [SSE_66_0x0f73_3_R] = imm_PSRLDQ,     [SSE_66_0x0f73_7_R] = imm_PSLLDQ,
 };
 
 void sse_run_imm(enum sse_id id, struct sse_io *io, uint8_t imm)

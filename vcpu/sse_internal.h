@@ -7,9 +7,9 @@
  *   sse_approx.c  RCPPS, RSQRTPS: one answer on every host
  *   fxsave.c      FXSAVE, FXRSTOR
  *
- * An instruction is a function over a struct sse_io: `a` is the register that ModRM.reg names, `b` the register or the
- * memory operand of ModRM.rm, `gpr` whichever of them is a general register. It writes the destination in place;
- * sse.c commits that part, if nothing faults. */
+ * An instruction is a function over a struct sse_io: `a` is the register that ModRM.reg names, `b` the
+ * register or the memory operand of ModRM.rm, `gpr` whichever of them is a general register. It writes the
+ * destination in place; sse.c commits that part, if nothing faults. */
 #ifndef TANDEM_VCPU_SSE_INTERNAL_H
 #define TANDEM_VCPU_SSE_INTERNAL_H
 
@@ -36,7 +36,8 @@ sse_exec_fn sse_exec_cmp(enum simd_prefix prefix, unsigned predicate);
 /* Rows with an immediate, but for CMPxx. */
 void sse_run_imm(enum sse_id id, struct sse_io *io, uint8_t imm);
 
-/* Runs `fn` under the guest's MXCSR; false: an unmasked exception, recorded with its flags; then *io is void. */
+/* Runs `fn` under the guest's MXCSR; false: an unmasked exception, recorded with its flags; then *io is void.
+ */
 bool sse_run_fp(struct vcpu *v, enum sse_id id, sse_exec_fn fn, struct sse_io *io);
 
 /* RCPxx, RSQRTxx. */

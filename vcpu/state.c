@@ -45,15 +45,16 @@ void vcpu_destroy(struct vcpu *v)
 
 /* --- reset: SDM 3A table 9-1 --- */
 
-#define RESET_CR0 (CR0_CD | CR0_NW | CR0_ET)
-#define RESET_EDX 0x695u    /* family, model, stepping; MATCH CPUID_SIGNATURE (system.c) */
-#define SEG_RESET_DATA 0x93 /* present, writable, accessed */
+#define RESET_CR0      (CR0_CD | CR0_NW | CR0_ET)
+#define RESET_EDX      0x695u /* family, model, stepping; MATCH CPUID_SIGNATURE (system.c) */
+#define SEG_RESET_DATA 0x93   /* present, writable, accessed */
 
 static void segments_reset(struct guest_state *g)
 {
     for (unsigned i = 0; i < SEG_COUNT; i++)
         g->seg[i] = (struct segment){.access = SEG_RESET_DATA, .limit = 0xffff};
-    g->seg[SEG_CS] = (struct segment){.sel = 0xf000, .access = SEG_RESET_DATA, .base = 0xffff0000u, .limit = 0xffff};
+    g->seg[SEG_CS] =
+        (struct segment){.sel = 0xf000, .access = SEG_RESET_DATA, .base = 0xffff0000u, .limit = 0xffff};
     g->ldtr = (struct segment){.access = SEG_ACC_P | SYS_LDT, .limit = 0xffff};
     g->tr = (struct segment){.access = SEG_ACC_P | SYS_TSS32_BUSY, .limit = 0xffff};
     g->gdtr = g->idtr = (struct desc_table){.limit = 0xffff};

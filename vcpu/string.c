@@ -7,8 +7,8 @@
  *
  * step() does one iteration by the general way. bulk() does as many as lie within one page on each side
  * of plain memory that the TLB has at hand; its result is what so many steps would have left,
- * overlapping copies included. A REP that writes over itself is fetched anew with its next iteration (processors do
- * that after an interrupt only, so that what they do depends on its time).
+ * overlapping copies included. A REP that writes over itself is fetched anew with its next iteration
+ * (processors do that after an interrupt only, so that what they do depends on its time).
  *
  * Flags of an interrupted REP CMPS or SCAS are those of its last iteration (SDM 2B REP leaves
  * the value before the instruction in some cases: it is not visible how far a REP came in one go). */
@@ -18,11 +18,11 @@
 
 struct string_insn {
     const struct ir_op *op;
-    unsigned bytes;     /* of an element */
-    uint32_t mask;      /* of ECX, ESI, EDI: address size */
-    int32_t step;       /* +bytes or -bytes */
-    unsigned seg;       /* of the source */
-    bool repe, repne;   /* REP is repe */
+    unsigned bytes;   /* of an element */
+    uint32_t mask;    /* of ECX, ESI, EDI: address size */
+    int32_t step;     /* +bytes or -bytes */
+    unsigned seg;     /* of the source */
+    bool repe, repne; /* REP is repe */
 };
 
 /* One iteration; false: fault or redo, nothing changed. */
@@ -35,8 +35,12 @@ typedef bool stop_fn(const struct vcpu *v, const struct string_insn *x);
 static struct string_insn string_insn(const struct vcpu *v, const struct ir_op *op)
 {
     unsigned bytes = 1u << op->size;
-    return (struct string_insn){.op = op, .bytes = bytes, .mask = op->aux & 4 ? 0xffff : 0xffffffff,
-                                .step = v->g.df * (int32_t)bytes, .seg = op->aux >> 4 & 7, .repe = op->aux & 1,
+    return (struct string_insn){.op = op,
+                                .bytes = bytes,
+                                .mask = op->aux & 4 ? 0xffff : 0xffffffff,
+                                .step = v->g.df * (int32_t)bytes,
+                                .seg = op->aux >> 4 & 7,
+                                .repe = op->aux & 1,
                                 .repne = op->aux & 2};
 }
 
@@ -93,7 +97,8 @@ static bool element_addr(struct vcpu *v, const struct string_insn *x, unsigned s
     return is_flat(v, seg) || seg_linear(v, seg, offset, x->bytes, write, lin_addr);
 }
 
-static bool element_read(struct vcpu *v, const struct string_insn *x, unsigned seg, unsigned slot, uint32_t *value)
+static bool element_read(struct vcpu *v, const struct string_insn *x, unsigned seg, unsigned slot,
+                         uint32_t *value)
 {
     uint32_t lin_addr;
     uint64_t wide;
@@ -166,8 +171,7 @@ static bool step_ins(struct vcpu *v, const struct string_insn *x)
     uint16_t port = (uint16_t)v->g.slot[IR_EDX];
     uint32_t lin_addr;
     bool user = mem_is_user(v);
-    if (!element_addr(v, x, SEG_ES, IR_EDI, true, &lin_addr) ||
-        !mem_probe_write(v, lin_addr, x->bytes, user))
+    if (!element_addr(v, x, SEG_ES, IR_EDI, true, &lin_addr) || !mem_probe_write(v, lin_addr, x->bytes, user))
         return false;
     bool stored = mem_write(v, lin_addr, x->bytes, user, io_port_read(v, port, x->bytes));
     CHECK(stored);
@@ -203,7 +207,8 @@ static uint32_t least(uint32_t a, uint32_t b)
 }
 
 /* Is the whole run of n elements inside the segment? On doubt no: then step() decides. */
-static bool run_in_segment(const struct vcpu *v, const struct string_insn *x, unsigned seg, uint32_t offset, uint32_t n)
+static bool run_in_segment(const struct vcpu *v, const struct string_insn *x, unsigned seg, uint32_t offset,
+                           uint32_t n)
 {
     const struct segment *s = &v->g.seg[seg];
     if (is_flat(v, seg))
@@ -215,8 +220,8 @@ static bool run_in_segment(const struct vcpu *v, const struct string_insn *x, un
 }
 
 /* One side of a bulk operation: how many elements (0: none), and where the first one is on the host. */
-static uint32_t run_of(struct vcpu *v, const struct string_insn *x, unsigned seg, unsigned slot, bool write, uint32_t max,
-                       uint8_t **host)
+static uint32_t run_of(struct vcpu *v, const struct string_insn *x, unsigned seg, unsigned slot, bool write,
+                       uint32_t max, uint8_t **host)
 {
     uint32_t offset = reg_get(v, x, slot);
     uint32_t lin_addr = is_flat(v, seg) ? offset : v->g.seg[seg].base + offset;
@@ -296,7 +301,8 @@ static uint32_t bulk_movs(struct vcpu *v, const struct string_insn *x, uint32_t 
 }
 
 /* One size a loop: the compiler makes wide stores of it. */
-static inline __attribute__((always_inline)) void fill_elements(uint8_t *low, uint32_t value, uint32_t n, unsigned bytes)
+static inline __attribute__((always_inline)) void fill_elements(uint8_t *low, uint32_t value, uint32_t n,
+                                                                unsigned bytes)
 {
     for (uint32_t i = 0; i < n; i++)
         memcpy(low + (size_t)i * bytes, &value, bytes);
@@ -346,9 +352,9 @@ struct compared {
 };
 
 /* src NULL: all are compared with `acc`. */
-static inline __attribute__((always_inline)) struct compared compare_elements(const struct string_insn *x, const uint8_t *src,
-                                                                              uint32_t acc, const uint8_t *dst, uint32_t n,
-                                                                              unsigned bytes)
+static inline __attribute__((always_inline)) struct compared
+compare_elements(const struct string_insn *x, const uint8_t *src, uint32_t acc, const uint8_t *dst,
+                 uint32_t n, unsigned bytes)
 {
     struct compared r = {.a = acc};
     do {
@@ -362,12 +368,16 @@ static inline __attribute__((always_inline)) struct compared compare_elements(co
     return r;
 }
 
-static struct compared compare_run(const struct string_insn *x, const uint8_t *src, uint32_t acc, const uint8_t *dst, uint32_t n)
+static struct compared compare_run(const struct string_insn *x, const uint8_t *src, uint32_t acc,
+                                   const uint8_t *dst, uint32_t n)
 {
     switch (x->bytes) {
-    case 1: return compare_elements(x, src, acc, dst, n, 1);
-    case 2: return compare_elements(x, src, acc, dst, n, 2);
-    default: return compare_elements(x, src, acc, dst, n, 4);
+    case 1:
+        return compare_elements(x, src, acc, dst, n, 1);
+    case 2:
+        return compare_elements(x, src, acc, dst, n, 2);
+    default:
+        return compare_elements(x, src, acc, dst, n, 4);
     }
 }
 
@@ -430,9 +440,10 @@ struct string_kind {
     stop_fn *stop;
 };
 
-/* Some iterations: 0: fault. Inline, as repeat() is: each instruction has its own, without calls through pointers, for
- * kernels copy a few words more often than pages. */
-static inline __attribute__((always_inline)) uint32_t iterate(struct vcpu *v, const struct string_insn *x, const struct string_kind *k, uint32_t count)
+/* Some iterations: 0: fault. Inline, as repeat() is: each instruction has its own, without calls through
+ * pointers, for kernels copy a few words more often than pages. */
+static inline __attribute__((always_inline)) uint32_t iterate(struct vcpu *v, const struct string_insn *x,
+                                                              const struct string_kind *k, uint32_t count)
 {
     uint64_t ticks = may_repeat(v) ? (uint64_t)v->g.budget + 1 : 1;
     uint32_t max = ticks < count ? (uint32_t)ticks : count;
@@ -454,7 +465,8 @@ static bool must_fetch_again(const struct vcpu *v)
     return !v->tb->valid;
 }
 
-static inline __attribute__((always_inline)) enum helper_result repeat(struct vcpu *v, const struct string_insn *x, const struct string_kind *k)
+static inline __attribute__((always_inline)) enum helper_result
+repeat(struct vcpu *v, const struct string_insn *x, const struct string_kind *k)
 {
     uint32_t count = reg_get(v, x, IR_ECX);
     while (count) {
@@ -475,7 +487,8 @@ static inline __attribute__((always_inline)) enum helper_result repeat(struct vc
     return HELPER_OK;
 }
 
-static inline __attribute__((always_inline)) enum helper_result string_run(struct vcpu *v, const struct ir_op *op, const struct string_kind *k)
+static inline __attribute__((always_inline)) enum helper_result
+string_run(struct vcpu *v, const struct ir_op *op, const struct string_kind *k)
 {
     struct string_insn x = string_insn(v, op);
     if (x.repe || x.repne)
@@ -509,7 +522,8 @@ enum helper_result helper_SCAS(struct vcpu *v, const struct ir_op *op)
 }
 
 /* Port instructions end their block even without REP, and check their permission even when ECX is 0. */
-static inline __attribute__((always_inline)) enum helper_result io_string_run(struct vcpu *v, const struct ir_op *op, step_fn *step)
+static inline __attribute__((always_inline)) enum helper_result
+io_string_run(struct vcpu *v, const struct ir_op *op, step_fn *step)
 {
     if (!io_allowed(v, (uint16_t)v->g.slot[IR_EDX], 1u << op->size))
         return HELPER_FAULT;

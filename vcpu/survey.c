@@ -1,10 +1,11 @@
 /* survey.c - how often compiled code goes on in compiled code, and finds its data in the TLB.
  *
- * Misses come out into C and are counted there. Hits are not counted: that would cost more than what is measured. Instead, now
- * and then a call of the engine is interpreted, block by block, and what compiled code would have done is counted. Which engine runs
- * a block cannot be seen by the guest, so nor can a survey.
+ * Misses come out into C and are counted there. Hits are not counted: that would cost more than what is
+ * measured. Instead, now and then a call of the engine is interpreted, block by block, and what compiled code
+ * would have done is counted. Which engine runs a block cannot be seen by the guest, so nor can a survey.
  *
- * Every CALLS_BETWEENth call is a survey, whatever it runs, so that rates are not biased; SHARE bounds the cost. */
+ * Every CALLS_BETWEENth call is a survey, whatever it runs, so that rates are not biased; SHARE bounds the
+ * cost. */
 #include "vcpu/vcpu_internal.h"
 
 enum { CALLS_BETWEEN = 512, SHARE = 8192 };

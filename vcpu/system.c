@@ -1,9 +1,9 @@
 /* system.c - control and debug registers, MSRs, CPUID, SYSENTER and what else the kernel alone may use.
  *
- * The CPU that CPUID describes: GenuineIntel, family 6 model 9 stepping 5 (a P6 with SSE2 and without PAE, as the first
- * Pentium M was). Its feature bits say what is really there, no more: no PAE, no APIC, no SSE3. From model
- * 13 on, kernels read IA32_MISC_ENABLE, which is not here. Leaves 15H and 16H did not exist then; they tell the
- * guest the frequency of the TSC, 1 GHz of virtual time, so that it need not measure it.
+ * The CPU that CPUID describes: GenuineIntel, family 6 model 9 stepping 5 (a P6 with SSE2 and without PAE, as
+ * the first Pentium M was). Its feature bits say what is really there, no more: no PAE, no APIC, no SSE3.
+ * From model 13 on, kernels read IA32_MISC_ENABLE, which is not here. Leaves 15H and 16H did not exist then;
+ * they tell the guest the frequency of the TSC, 1 GHz of virtual time, so that it need not measure it.
  *
  * NOT MODELLED: #AC (CR0.AM is stored only); CD and NW (no caches); performance counters; microcode updates;
  * VME and PVI (CR4 bits 0 and 1: #GP); MTRRs, APIC, machine checks (no MSR: #GP). */
@@ -13,8 +13,9 @@
 
 /* --- control registers --- */
 
-#define CR0_KNOWN (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
-#define CR0_TLB (CR0_PE | CR0_WP | CR0_PG) /* cached translations depend on these */
+#define CR0_KNOWN                                                                                            \
+    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
+#define CR0_TLB   (CR0_PE | CR0_WP | CR0_PG) /* cached translations depend on these */
 #define CR4_KNOWN (CR4_TSD | CR4_DE | CR4_PSE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 
 static void cr0_set(struct vcpu *v, uint32_t value)
@@ -51,11 +52,19 @@ static bool cr4_write(struct vcpu *v, uint32_t value)
 static bool cr_write(struct vcpu *v, unsigned reg, uint32_t value)
 {
     switch (reg) {
-    case 0: return cr0_write(v, value);
-    case 2: v->g.cr2 = value; return true;
-    case 3: tlb_switch(v, value); return true;
-    case 4: return cr4_write(v, value);
-    default: vcpu_raise(v, EXC_UD); return false;
+    case 0:
+        return cr0_write(v, value);
+    case 2:
+        v->g.cr2 = value;
+        return true;
+    case 3:
+        tlb_switch(v, value);
+        return true;
+    case 4:
+        return cr4_write(v, value);
+    default:
+        vcpu_raise(v, EXC_UD);
+        return false;
     }
 }
 
@@ -166,7 +175,8 @@ static bool table_read(struct vcpu *v, const struct ir_op *op, struct desc_table
 {
     uint32_t lin_addr = v->g.slot[op->a];
     uint64_t limit, base;
-    if (!mem_read(v, lin_addr, 2, mem_is_user(v), &limit) || !mem_read(v, lin_addr + 2, 4, mem_is_user(v), &base))
+    if (!mem_read(v, lin_addr, 2, mem_is_user(v), &limit) ||
+        !mem_read(v, lin_addr + 2, 4, mem_is_user(v), &base))
         return false;
     /* SDM 2 LGDT: a 16-bit operand size takes 24 bits of the base. */
     *table = (struct desc_table){(uint32_t)base & (op->size == 1 ? 0xffffff : UINT32_MAX), (uint16_t)limit};
@@ -178,8 +188,8 @@ static bool table_write(struct vcpu *v, const struct ir_op *op, const struct des
 {
     uint32_t lin_addr = v->g.slot[op->a];
     bool user = mem_is_user(v);
-    return mem_probe_write(v, lin_addr, 6, user) && mem_write(v, lin_addr, 2, user, table->limit)
-           && mem_write(v, lin_addr + 2, 4, user, table->base);
+    return mem_probe_write(v, lin_addr, 6, user) && mem_write(v, lin_addr, 2, user, table->limit) &&
+           mem_write(v, lin_addr + 2, 4, user, table->base);
 }
 
 static enum helper_result table_load(struct vcpu *v, const struct ir_op *op, struct desc_table *table)
@@ -260,20 +270,39 @@ enum helper_result helper_RDPMC(struct vcpu *v, const struct ir_op *op)
 
 /* --- MSRs --- */
 
-enum { MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17, MSR_BIOS_SIGN_ID = 0x8b, MSR_SYSENTER_CS = 0x174,
-       MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176 };
+enum {
+    MSR_TSC = 0x10,
+    MSR_PLATFORM_ID = 0x17,
+    MSR_BIOS_SIGN_ID = 0x8b,
+    MSR_SYSENTER_CS = 0x174,
+    MSR_SYSENTER_ESP = 0x175,
+    MSR_SYSENTER_EIP = 0x176
+};
 
 static bool msr_read(const struct vcpu *v, uint32_t msr, uint64_t *value)
 {
     const struct guest_state *g = &v->g;
     switch (msr) {
-    case MSR_TSC: *value = virtual_ns(v) + g->tsc_offset; return true;
-    case MSR_PLATFORM_ID: *value = 0; return true;
-    case MSR_BIOS_SIGN_ID: *value = 0; return true; /* no microcode update was loaded */
-    case MSR_SYSENTER_CS: *value = g->sysenter_cs; return true;
-    case MSR_SYSENTER_ESP: *value = g->sysenter_esp; return true;
-    case MSR_SYSENTER_EIP: *value = g->sysenter_eip; return true;
-    default: return false;
+    case MSR_TSC:
+        *value = virtual_ns(v) + g->tsc_offset;
+        return true;
+    case MSR_PLATFORM_ID:
+        *value = 0;
+        return true;
+    case MSR_BIOS_SIGN_ID:
+        *value = 0;
+        return true; /* no microcode update was loaded */
+    case MSR_SYSENTER_CS:
+        *value = g->sysenter_cs;
+        return true;
+    case MSR_SYSENTER_ESP:
+        *value = g->sysenter_esp;
+        return true;
+    case MSR_SYSENTER_EIP:
+        *value = g->sysenter_eip;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -281,12 +310,22 @@ static bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
     struct guest_state *g = &v->g;
     switch (msr) {
-    case MSR_TSC: g->tsc_offset = value - virtual_ns(v); return true;
-    case MSR_BIOS_SIGN_ID: return true; /* written with 0 before CPUID, to be read back */
-    case MSR_SYSENTER_CS: g->sysenter_cs = (uint32_t)value; return true;
-    case MSR_SYSENTER_ESP: g->sysenter_esp = (uint32_t)value; return true;
-    case MSR_SYSENTER_EIP: g->sysenter_eip = (uint32_t)value; return true;
-    default: return false;
+    case MSR_TSC:
+        g->tsc_offset = value - virtual_ns(v);
+        return true;
+    case MSR_BIOS_SIGN_ID:
+        return true; /* written with 0 before CPUID, to be read back */
+    case MSR_SYSENTER_CS:
+        g->sysenter_cs = (uint32_t)value;
+        return true;
+    case MSR_SYSENTER_ESP:
+        g->sysenter_esp = (uint32_t)value;
+        return true;
+    case MSR_SYSENTER_EIP:
+        g->sysenter_eip = (uint32_t)value;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -321,8 +360,8 @@ static struct segment flat_segment(uint16_t sel, unsigned type, unsigned dpl)
 static void flat_transfer(struct vcpu *v, uint16_t cs, unsigned cpl, uint32_t eip, uint32_t esp)
 {
     struct guest_state *g = &v->g;
-    g->seg[SEG_CS] = flat_segment((uint16_t)(cs | cpl), 11, cpl);       /* execute, read, accessed */
-    g->seg[SEG_SS] = flat_segment((uint16_t)((cs + 8) | cpl), 3, cpl);  /* read, write, accessed */
+    g->seg[SEG_CS] = flat_segment((uint16_t)(cs | cpl), 11, cpl);      /* execute, read, accessed */
+    g->seg[SEG_SS] = flat_segment((uint16_t)((cs + 8) | cpl), 3, cpl); /* read, write, accessed */
     g->eip = eip;
     g->slot[IR_ESP] = esp;
     vcpu_set_cpl(v, cpl);
@@ -351,29 +390,51 @@ enum helper_result helper_SYSEXIT(struct vcpu *v, const struct ir_op *op)
 
 /* --- CPUID --- */
 
-#define CPUID_BASIC_MAX 0x16u
-#define CPUID_EXTENDED 0x80000000u
+#define CPUID_BASIC_MAX    0x16u
+#define CPUID_EXTENDED     0x80000000u
 #define CPUID_EXTENDED_MAX 0x80000004u
-#define CPUID_SIGNATURE 0x695u /* family 6, model 9, stepping 5 */
+#define CPUID_SIGNATURE    0x695u         /* family 6, model 9, stepping 5 */
 #define CPUID_CLFLUSH_LINE (64u / 8 << 8) /* EBX of leaf 1: 64 bytes */
-enum { CPUID_FPU = 1u << 0, CPUID_DE = 1u << 2, CPUID_PSE = 1u << 3, CPUID_TSC = 1u << 4, CPUID_MSR = 1u << 5,
-       CPUID_CX8 = 1u << 8, CPUID_SEP = 1u << 11, CPUID_PGE = 1u << 13, CPUID_CMOV = 1u << 15, CPUID_CLFSH = 1u << 19,
-       CPUID_MMX = 1u << 23, CPUID_FXSR = 1u << 24, CPUID_SSE = 1u << 25, CPUID_SSE2 = 1u << 26 };
-#define CPUID_FEATURES (CPUID_FPU | CPUID_DE | CPUID_PSE | CPUID_TSC | CPUID_MSR | CPUID_CX8 | CPUID_SEP | CPUID_PGE \
-                        | CPUID_CMOV | CPUID_CLFSH | CPUID_MMX | CPUID_FXSR | CPUID_SSE | CPUID_SSE2)
+enum {
+    CPUID_FPU = 1u << 0,
+    CPUID_DE = 1u << 2,
+    CPUID_PSE = 1u << 3,
+    CPUID_TSC = 1u << 4,
+    CPUID_MSR = 1u << 5,
+    CPUID_CX8 = 1u << 8,
+    CPUID_SEP = 1u << 11,
+    CPUID_PGE = 1u << 13,
+    CPUID_CMOV = 1u << 15,
+    CPUID_CLFSH = 1u << 19,
+    CPUID_MMX = 1u << 23,
+    CPUID_FXSR = 1u << 24,
+    CPUID_SSE = 1u << 25,
+    CPUID_SSE2 = 1u << 26
+};
+#define CPUID_FEATURES                                                                                       \
+    (CPUID_FPU | CPUID_DE | CPUID_PSE | CPUID_TSC | CPUID_MSR | CPUID_CX8 | CPUID_SEP | CPUID_PGE |          \
+     CPUID_CMOV | CPUID_CLFSH | CPUID_MMX | CPUID_FXSR | CPUID_SSE | CPUID_SSE2)
 
-struct cpuid_regs { uint32_t eax, ebx, ecx, edx; };
+struct cpuid_regs {
+    uint32_t eax, ebx, ecx, edx;
+};
 
 static struct cpuid_regs cpuid_basic(uint32_t leaf)
 {
     switch (leaf) {
-    case 0: return (struct cpuid_regs){CPUID_BASIC_MAX, 0x756e6547, 0x6c65746e, 0x49656e69}; /* GenuineIntel */
-    case 1: return (struct cpuid_regs){CPUID_SIGNATURE, CPUID_CLFLUSH_LINE, 0, CPUID_FEATURES};
+    case 0:
+        return (struct cpuid_regs){CPUID_BASIC_MAX, 0x756e6547, 0x6c65746e, 0x49656e69}; /* GenuineIntel */
+    case 1:
+        return (struct cpuid_regs){CPUID_SIGNATURE, CPUID_CLFLUSH_LINE, 0, CPUID_FEATURES};
     /* TLBs and caches: 32 + 32 KB L1, 1 MB L2, 64-byte lines (SDM 2 table 3-12). */
-    case 2: return (struct cpuid_regs){0x02b3b001, 0xf0, 0, 0x2c04307c};
-    case 0x15: return (struct cpuid_regs){1, 1, 1000000000, 0}; /* TSC = crystal * 1 / 1, crystal 1 GHz */
-    case 0x16: return (struct cpuid_regs){1000, 1000, 100, 0};  /* base, maximum, bus in MHz */
-    default: return (struct cpuid_regs){0, 0, 0, 0};
+    case 2:
+        return (struct cpuid_regs){0x02b3b001, 0xf0, 0, 0x2c04307c};
+    case 0x15:
+        return (struct cpuid_regs){1, 1, 1000000000, 0}; /* TSC = crystal * 1 / 1, crystal 1 GHz */
+    case 0x16:
+        return (struct cpuid_regs){1000, 1000, 100, 0}; /* base, maximum, bus in MHz */
+    default:
+        return (struct cpuid_regs){0, 0, 0, 0};
     }
 }
 

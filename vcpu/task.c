@@ -85,13 +85,12 @@ static bool tss_read_image(struct vcpu *v, struct new_task *n)
     unsigned width = n->layout->width;
     uint32_t trap = 0;
     n->image = (struct tss_image){.cr3 = v->g.cr3};
-    if (!tss_read(v, n->base + n->layout->eip, width, &n->image.eip)
-        || !tss_read(v, n->base + n->layout->eflags, width, &n->image.eflags) || !tss_read_gprs(v, n)
-        || !tss_read_selectors(v, n))
+    if (!tss_read(v, n->base + n->layout->eip, width, &n->image.eip) ||
+        !tss_read(v, n->base + n->layout->eflags, width, &n->image.eflags) || !tss_read_gprs(v, n) ||
+        !tss_read_selectors(v, n))
         return false;
-    if (n->layout == &tss32
-        && (!tss_read(v, n->base + tss32.cr3, 4, &n->image.cr3)
-            || !tss_read(v, n->base + tss32.trap, 2, &trap)))
+    if (n->layout == &tss32 &&
+        (!tss_read(v, n->base + tss32.cr3, 4, &n->image.cr3) || !tss_read(v, n->base + tss32.trap, 2, &trap)))
         return false;
     n->image.trap = trap & 1;
     return true;
@@ -108,7 +107,8 @@ static bool tss_check(struct vcpu *v, const struct task_switch *t, struct new_ta
     if (!desc_read(v, t->sel, &n->desc, vector))
         return false;
     unsigned type = desc_type(n->desc);
-    bool known = back ? type == SYS_TSS16_BUSY || type == SYS_TSS32_BUSY : type == SYS_TSS16 || type == SYS_TSS32;
+    bool known =
+        back ? type == SYS_TSS16_BUSY || type == SYS_TSS32_BUSY : type == SYS_TSS16 || type == SYS_TSS32;
     if (!known)
         return raise_sel(v, vector, t->sel);
     if (!(n->desc.hi & DESC_P))
@@ -133,8 +133,8 @@ static bool switch_probe(struct vcpu *v, const struct task_switch *t, const stru
     uint32_t bytes = (uint32_t)(old->sreg + old->sregs * old->width - old->eip);
     if (!mem_probe_write(v, g->tr.base + old->eip, bytes, false))
         return false;
-    if (!mem_probe_write(v, gdt_address(g, g->tr.sel) + 5, 1, false)
-        || !mem_probe_write(v, gdt_address(g, n->sel) + 5, 1, false))
+    if (!mem_probe_write(v, gdt_address(g, g->tr.sel) + 5, 1, false) ||
+        !mem_probe_write(v, gdt_address(g, n->sel) + 5, 1, false))
         return false;
     return t->cause == TASK_JMP || t->cause == TASK_IRET || mem_probe_write(v, n->base, 2, false);
 }
@@ -270,8 +270,8 @@ static bool load_segments(struct vcpu *v, const struct tss_image *image)
 {
     static const uint8_t data[] = {SEG_ES, SEG_DS, SEG_FS, SEG_GS};
     struct segment *ss = &v->g.seg[SEG_SS];
-    if (!load_ldt(v, image->ldt) || !load_code(v, image->sreg[SEG_CS])
-        || !seg_check_stack(v, image->sreg[SEG_SS], v->g.cpl, EXC_TS, ss))
+    if (!load_ldt(v, image->ldt) || !load_code(v, image->sreg[SEG_CS]) ||
+        !seg_check_stack(v, image->sreg[SEG_SS], v->g.cpl, EXC_TS, ss))
         return false;
     for (unsigned i = 0; i < sizeof data; i++) {
         if (!load_data(v, data[i], image->sreg[data[i]]))

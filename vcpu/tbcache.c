@@ -6,9 +6,9 @@
  * next flush.
  *
  * Invariants: every valid block is in the hash table and in the list of each page that it covers;
- * a page's chunk bitmap has a bit for every 64 bytes that a valid block covers, and may have more; pages with blocks
- * have no fast write tag. The interpreter never chains to a block that crosses a page end, nor is it in
- * the jump cache: its second page is looked up each time. */
+ * a page's chunk bitmap has a bit for every 64 bytes that a valid block covers, and may have more; pages with
+ * blocks have no fast write tag. The interpreter never chains to a block that crosses a page end, nor is it
+ * in the jump cache: its second page is looked up each time. */
 #include "vcpu/tlb.h"
 
 #include "translator/translate.h"
@@ -21,9 +21,9 @@
 #define CHUNK_BITS     6 /* 64 chunks of 64 bytes in a page: one word of bits */
 
 struct code_page {
-    struct tb *list;   /* through page_next */
+    struct tb *list; /* through page_next */
     uint64_t chunks;
-    bool stale;        /* chunks has bits of blocks that went */
+    bool stale; /* chunks has bits of blocks that went */
 };
 
 struct tbcache {
@@ -156,7 +156,8 @@ static void page_remove(struct vcpu *v, struct tb *tb, uint32_t phys_page)
     p->stale = true;
 }
 
-/* Bits of blocks that went stay until they have sent somebody here in vain: so that to drop n blocks takes n steps. */
+/* Bits of blocks that went stay until they have sent somebody here in vain: so that to drop n blocks takes n
+ * steps. */
 static void page_recount(struct code_page *p, uint32_t phys_page)
 {
     p->stale = false;
@@ -319,10 +320,13 @@ static struct tb *tb_store(struct vcpu *v, const struct tb_key *k, uint32_t phys
 static struct tb *translate(struct vcpu *v, const struct tb_key *k)
 {
     uint32_t offset = k->lin_addr & PAGE_OFFSET_MASK, phys_page2 = ~0u;
-    struct translate_request req = {
-        .eip = k->lin_addr - k->cs_base, .cs_base = k->cs_base, .cs_limit = k->cs_limit, .mode = k->mode,
-        .code = v->fetch_host + offset, .code_bytes = PAGE_BYTES - offset,
-        .insns_max = k->mode & TB_MODE_SINGLE ? 1 : TB_INSNS_MAX};
+    struct translate_request req = {.eip = k->lin_addr - k->cs_base,
+                                    .cs_base = k->cs_base,
+                                    .cs_limit = k->cs_limit,
+                                    .mode = k->mode,
+                                    .code = v->fetch_host + offset,
+                                    .code_bytes = PAGE_BYTES - offset,
+                                    .insns_max = k->mode & TB_MODE_SINGLE ? 1 : TB_INSNS_MAX};
     if (translate_block(&req, &v->tbs->out) == TRANSLATE_NEED_PAGE2) {
         if (!mem_fetch_page(v, PAGE_OF(k->lin_addr) + PAGE_BYTES, &req.code2, &phys_page2))
             return NULL;
@@ -387,12 +391,15 @@ static struct tb_key key_of_state(const struct vcpu *v, bool single)
     const struct segment *cs = &g->seg[SEG_CS];
     uint32_t lin_addr = cs->base + g->eip;
     bool flat = g->mode & TB_MODE_FLAT;
-    return (struct tb_key){.phys_addr = v->fetch_phys_page | (lin_addr & PAGE_OFFSET_MASK), .lin_addr = lin_addr,
-                           .cs_base = cs->base, .cs_limit = flat ? 0xffffffffu : cs->limit,
+    return (struct tb_key){.phys_addr = v->fetch_phys_page | (lin_addr & PAGE_OFFSET_MASK),
+                           .lin_addr = lin_addr,
+                           .cs_base = cs->base,
+                           .cs_limit = flat ? 0xffffffffu : cs->limit,
                            .mode = g->mode | (single ? TB_MODE_SINGLE : 0)};
 }
 
-/* The newer two of a pair stay, whoever's place it is: a block that nobody asks for any more keeps no place. */
+/* The newer two of a pair stay, whoever's place it is: a block that nobody asks for any more keeps no place.
+ */
 static void jump_remember(struct vcpu *v, struct tb *tb)
 {
     if (tb->phys_page2 != ~0u || (tb->mode & TB_MODE_SINGLE))

@@ -1,16 +1,16 @@
 /* tlb.h - softmmu TLB lookups, for the MMU's slow path and the engine's inlined fast path.
  *
- * Instruction fetches have their own TLB, and consult it exactly when the page differs from the last fetch's page (fetch_tag) or an instruction crosses
- * into a second page. What the TLBs hold is therefore a function of the guest's instruction
- * stream alone, not of how it was cut into blocks: stale translations and accessed bits, which
- * a guest can see, are the same in every run. */
+ * Instruction fetches have their own TLB, and consult it exactly when the page differs from the last fetch's
+ * page (fetch_tag) or an instruction crosses into a second page. What the TLBs hold is therefore a function
+ * of the guest's instruction stream alone, not of how it was cut into blocks: stale translations and accessed
+ * bits, which a guest can see, are the same in every run. */
 #ifndef TANDEM_VCPU_TLB_H
 #define TANDEM_VCPU_TLB_H
 
 #include "vcpu/vcpu_internal.h"
 
 #define PAGE_OFFSET_MASK (PAGE_BYTES - 1)
-#define PAGE_OF(addr) ((addr) & ~PAGE_OFFSET_MASK)
+#define PAGE_OF(addr)    ((addr) & ~PAGE_OFFSET_MASK)
 
 static inline unsigned tlb_index(uint32_t lin_addr)
 {
@@ -68,7 +68,8 @@ static inline bool fetch_page_hits(struct vcpu *v, uint32_t lin_addr)
     return true;
 }
 
-/* The block in one of the two places that key may be in, or NULL. It may be invalid, or of another code segment. */
+/* The block in one of the two places that key may be in, or NULL. It may be invalid, or of another code
+ * segment. */
 static inline struct tb *jump_get(const struct vcpu *v, unsigned index, uint64_t key, uint32_t phys_page)
 {
     for (unsigned way = 0; way < 2; way++) {

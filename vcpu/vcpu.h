@@ -20,8 +20,8 @@ struct activity;
 struct vcpu_intc {
     void *ctx;
     void (*set_line)(void *ctx, unsigned line, unsigned level);
-    bool (*intr)(const void *ctx);     /* INTR pin */
-    uint8_t (*acknowledge)(void *ctx); /* INTA cycle: vector (spurious when nothing is pending) */
+    bool (*intr)(const void *ctx);          /* INTR pin */
+    uint8_t (*acknowledge)(void *ctx);      /* INTA cycle: vector (spurious when nothing is pending) */
     bool (*can_interrupt)(const void *ctx); /* false: every line is masked, no interrupt can ever come */
 };
 
@@ -29,14 +29,15 @@ struct vcpu_intc {
 enum translator_mode {
     TRANSLATOR_INTERP,     /* interpreted */
     TRANSLATOR_EAGER,      /* compiled before their first run */
-    TRANSLATOR_BACKGROUND, /* interpreted until they are hot, then compiled by worker threads, if there are any */
+    TRANSLATOR_BACKGROUND, /* interpreted until they are hot, then compiled by worker threads, if there are
+                              any */
 };
 
 /* What of each block goes to the log (QEMU's -d items). */
 enum { VCPU_LOG_IN_ASM = 1 << 0, VCPU_LOG_OP = 1 << 1, VCPU_LOG_OUT_ASM = 1 << 2 };
 
-#define VCPU_CODE_CACHE_MIN (UINT64_C(64) << 10) /* bytes */
-#define VCPU_CODE_CACHE_MAX (UINT64_C(1) << 30)
+#define VCPU_CODE_CACHE_MIN  (UINT64_C(64) << 10) /* bytes */
+#define VCPU_CODE_CACHE_MAX  (UINT64_C(1) << 30)
 #define VCPU_TRANSLATORS_MAX 64
 
 struct vcpu_config {
@@ -44,36 +45,37 @@ struct vcpu_config {
     struct link *link;
     const struct busmap *bus;
     struct vcpu_intc intc;
-    unsigned shift;        /* ticks to ns */
+    unsigned shift; /* ticks to ns */
     uint8_t number;
-    bool single_tb;        /* test: every TB has one instruction */
+    bool single_tb; /* test: every TB has one instruction */
     enum translator_mode translator;
-    unsigned hot;          /* interpreted entries before a block counts as hot; 0: the default */
-    unsigned translator_threads; /* 0..VCPU_TRANSLATORS_MAX; 0: hot blocks are compiled by the vCPU's thread */
-    int translator_not_on_cpu;   /* host CPU that workers stay off; PLACE_ANY: none */
-    size_t code_cache_bytes;     /* VCPU_CODE_CACHE_MIN..MAX; 0: the default */
-    uint64_t translator_jitter;  /* test: seed of random delays of workers; 0: none */
-    bool no_chain;         /* test: blocks are never linked to one another */
-    uint64_t digest_every; /* ticks between digest points; 0: none */
+    unsigned hot; /* interpreted entries before a block counts as hot; 0: the default */
+    unsigned
+        translator_threads;     /* 0..VCPU_TRANSLATORS_MAX; 0: hot blocks are compiled by the vCPU's thread */
+    int translator_not_on_cpu;  /* host CPU that workers stay off; PLACE_ANY: none */
+    size_t code_cache_bytes;    /* VCPU_CODE_CACHE_MIN..MAX; 0: the default */
+    uint64_t translator_jitter; /* test: seed of random delays of workers; 0: none */
+    bool no_chain;              /* test: blocks are never linked to one another */
+    uint64_t digest_every;      /* ticks between digest points; 0: none */
     /* Called at every multiple of digest_every, after all effects at that tick; vCPU's thread. */
     void (*digest)(void *ctx, uint64_t tick);
     void *digest_ctx;
     /* Called now and then (at most once a quantum) on the vCPU's thread: status line, limits. May be NULL. */
     void (*progress)(void *ctx, uint64_t tick);
     void *progress_ctx;
-    uint64_t tick_limit;   /* stop at this tick (tests); TICK_NEVER: none */
-    bool survey;           /* count for the hit rates of vcpu_stats (survey.c): host time only */
-    unsigned log_items;    /* VCPU_LOG_*; 0: no log */
-    FILE *log_file;        /* the caller's; written by the vCPU's thread */
+    uint64_t tick_limit; /* stop at this tick (tests); TICK_NEVER: none */
+    bool survey;         /* count for the hit rates of vcpu_stats (survey.c): host time only */
+    unsigned log_items;  /* VCPU_LOG_*; 0: no log */
+    FILE *log_file;      /* the caller's; written by the vCPU's thread */
 };
 
 enum vcpu_exit {
-    VCPU_EXIT_POWEROFF,     /* guest power-off (EFFECT_POWEROFF) */
-    VCPU_EXIT_RESET,        /* guest asked for a reset (EFFECT_RESET) */
-    VCPU_EXIT_DEBUG,        /* isa-debug-exit; value in vcpu_exit_value */
-    VCPU_EXIT_HALTED,       /* HLT with interrupts off, or with nothing that can interrupt */
+    VCPU_EXIT_POWEROFF, /* guest power-off (EFFECT_POWEROFF) */
+    VCPU_EXIT_RESET,    /* guest asked for a reset (EFFECT_RESET) */
+    VCPU_EXIT_DEBUG,    /* isa-debug-exit; value in vcpu_exit_value */
+    VCPU_EXIT_HALTED,   /* HLT with interrupts off, or with nothing that can interrupt */
     VCPU_EXIT_TRIPLE_FAULT,
-    VCPU_EXIT_STOPPED,      /* link_stop() */
+    VCPU_EXIT_STOPPED, /* link_stop() */
     VCPU_EXIT_TICK_LIMIT,
 };
 
@@ -83,10 +85,14 @@ struct vcpu_stats {
     uint64_t tlb_fills, tlb_flushes, tlb_restored;
     uint64_t exceptions, interrupts;
     uint64_t native_exits, native_links; /* compiled code: returns from it, links made, */
-    uint64_t native_misses, native_slow; /* of the returns, those that went on in another block; its loads and stores that took a slow path */
-    uint64_t survey_ticks, survey_blocks, survey_accesses; /* counted of how many ticks: compiled blocks, their loads and stores */
-    uint64_t native_blocks, native_evicted, native_discarded; /* blocks installed, evicted, results that came too late */
-    uint64_t native_bytes, native_used_bytes, native_cache_bytes; /* host code made in all; what is there now; the bound */
+    uint64_t native_misses, native_slow; /* of the returns, those that went on in another block; its loads and
+                                            stores that took a slow path */
+    uint64_t survey_ticks, survey_blocks,
+        survey_accesses; /* counted of how many ticks: compiled blocks, their loads and stores */
+    uint64_t native_blocks, native_evicted,
+        native_discarded; /* blocks installed, evicted, results that came too late */
+    uint64_t native_bytes, native_used_bytes,
+        native_cache_bytes; /* host code made in all; what is there now; the bound */
 };
 
 /* NULL: no memory. */
@@ -94,15 +100,15 @@ struct vcpu *vcpu_create(const struct vcpu_config *cfg);
 void vcpu_destroy(struct vcpu *v);
 /* Power-on state of a P6 (SDM 3A 9.1), flushing TLB and TBs; ticks go on. */
 void vcpu_reset(struct vcpu *v);
-/* Direct-boot state: 32-bit flat protected mode, paging off, interrupts off, CS=0x10 (code) and DS..SS=0x18 (data)
- * base 0 limit 4 GiB, eip as given; GPRs zero until set through vcpu_state(). */
+/* Direct-boot state: 32-bit flat protected mode, paging off, interrupts off, CS=0x10 (code) and DS..SS=0x18
+ * (data) base 0 limit 4 GiB, eip as given; GPRs zero until set through vcpu_state(). */
 void vcpu_set_flat32(struct vcpu *v, uint32_t eip, uint16_t code_sel, uint16_t data_sel);
 struct guest_state *vcpu_state(struct vcpu *v);
 /* After changing segments, CRs or cpl in vcpu_state() from outside: recomputes mode, flushes TLB. */
 void vcpu_state_changed(struct vcpu *v);
 enum vcpu_exit vcpu_run(struct vcpu *v);
 uint32_t vcpu_exit_value(const struct vcpu *v);
-uint64_t vcpu_tick(const struct vcpu *v);       /* icount + idle, at the vCPU's current boundary */
+uint64_t vcpu_tick(const struct vcpu *v); /* icount + idle, at the vCPU's current boundary */
 uint64_t vcpu_now_ns(const struct vcpu *v);
 /* Approximate, from any thread (relaxed): for status lines. */
 uint64_t vcpu_tick_peek(const struct vcpu *v);

@@ -21,42 +21,69 @@
 #include "translator/x64/x64.h"
 #include "vcpu/vcpu.h"
 
-enum exc_vector { EXC_DE = 0, EXC_DB = 1, EXC_NMI = 2, EXC_BP = 3, EXC_OF = 4, EXC_BR = 5, EXC_UD = 6,
-                  EXC_NM = 7, EXC_DF = 8, EXC_TS = 10, EXC_NP = 11, EXC_SS = 12, EXC_GP = 13, EXC_PF = 14,
-                  EXC_MF = 16, EXC_AC = 17, EXC_XM = 19 };
+enum exc_vector {
+    EXC_DE = 0,
+    EXC_DB = 1,
+    EXC_NMI = 2,
+    EXC_BP = 3,
+    EXC_OF = 4,
+    EXC_BR = 5,
+    EXC_UD = 6,
+    EXC_NM = 7,
+    EXC_DF = 8,
+    EXC_TS = 10,
+    EXC_NP = 11,
+    EXC_SS = 12,
+    EXC_GP = 13,
+    EXC_PF = 14,
+    EXC_MF = 16,
+    EXC_AC = 17,
+    EXC_XM = 19
+};
 
 /* A raised, not yet delivered exception. */
 struct pending_exc {
     bool pending;
     uint8_t vector;
     bool has_error;
-    bool is_trap;      /* eip to push is `next_eip`, the instruction retired (INT3, INTO, #DB traps) */
+    bool is_trap; /* eip to push is `next_eip`, the instruction retired (INT3, INTO, #DB traps) */
     uint32_t error;
     uint32_t next_eip;
 };
 
-/* Softmmu TLB, direct mapped, one set per privilege (user or supervisor access), for data and for instruction fetch. A
- * fast-path tag is the page's linear address, or TLB_NONE. tag_w is absent for clean pages (dirty tracking), code
- * pages and watched pages. */
-#define TLB_BITS 12
+/* Softmmu TLB, direct mapped, one set per privilege (user or supervisor access), for data and for instruction
+ * fetch. A fast-path tag is the page's linear address, or TLB_NONE. tag_w is absent for clean pages (dirty
+ * tracking), code pages and watched pages. */
+#define TLB_BITS    12
 #define TLB_ENTRIES (1u << TLB_BITS)
-#define TLB_NONE (UINT64_C(1) << 63) /* nor the page of a sum that left 32 bits, below 0 or above (translator/x64/mem.c) */
+#define TLB_NONE                                                                                             \
+    (UINT64_C(1) << 63) /* nor the page of a sum that left 32 bits, below 0 or above (translator/x64/mem.c)  \
+                         */
 struct tlb_entry {
     _Alignas(32) uint64_t tag_r; /* a power of two of bytes: indexed without a multiply */
     uint64_t tag_w;
-    uintptr_t addend;        /* host pointer = addend + linear address */
-    uint32_t phys_page;      /* physical page address */
-    uint32_t tag;            /* linear page | TLB_* below: what the slow path may do without a new walk */
+    uintptr_t addend;   /* host pointer = addend + linear address */
+    uint32_t phys_page; /* physical page address */
+    uint32_t tag;       /* linear page | TLB_* below: what the slow path may do without a new walk */
 };
-enum { TLB_VALID = 1, TLB_WRITABLE = 2, /* page tables allow writes and D is set */
-       TLB_MMIO = 4, TLB_WATCHED = 8, TLB_GLOBAL = 16,
-       TLB_LISTED = 32 /* the entry's number is in tlb_local: it may have to go at the next CR3 load */,
-       TLB_LISTED_GLOBAL = 64 /* in tlb_global */, TLB_LARGE = 128 /* of a 4 MiB page */ };
+enum {
+    TLB_VALID = 1,
+    TLB_WRITABLE = 2, /* page tables allow writes and D is set */
+    TLB_MMIO = 4,
+    TLB_WATCHED = 8,
+    TLB_GLOBAL = 16,
+    TLB_LISTED = 32 /* the entry's number is in tlb_local: it may have to go at the next CR3 load */,
+    TLB_LISTED_GLOBAL = 64 /* in tlb_global */,
+    TLB_LARGE = 128 /* of a 4 MiB page */
+};
 enum { TLB_DATA, TLB_FETCH = 2, TLB_COUNT = 4 }; /* + 1: user */
 
-/* Placed and keyed as struct x64_jump (x64.h). key 0: empty; single blocks are not here. The hit must still match in cs base and limit,
- * be valid, and its page be mapped where it was. */
-struct jump_entry { uint64_t key; struct tb *tb; };
+/* Placed and keyed as struct x64_jump (x64.h). key 0: empty; single blocks are not here. The hit must still
+ * match in cs base and limit, be valid, and its page be mapped where it was. */
+struct jump_entry {
+    uint64_t key;
+    struct tb *tb;
+};
 
 struct tbcache;   /* tbcache.c */
 struct compiling; /* compiling.c */
@@ -67,49 +94,50 @@ struct survey {
 };
 
 struct vcpu {
-    struct guest_state g;          /* first: helpers and emitted code start from it */
+    struct guest_state g; /* first: helpers and emitted code start from it */
     struct vcpu_config cfg;
 
     /* time: tick = limit - g.budget */
     uint64_t limit;
-    uint64_t idle_ticks;           /* ticks that were warps; icount = tick - idle_ticks */
+    uint64_t idle_ticks; /* ticks that were warps; icount = tick - idle_ticks */
 
-    uint8_t touched[16];           /* mem_touch: copy of an operand that crosses pages */
-    struct activity *activity;     /* the link's, of this thread */
-    struct tb *tb;                 /* running block */
+    uint8_t touched[16];       /* mem_touch: copy of an operand that crosses pages */
+    struct activity *activity; /* the link's, of this thread */
+    struct tb *tb;             /* running block */
     struct pending_exc exc;
-    bool in_single;                /* the running TB has one instruction: MMIO and own-code writes are allowed */
-    bool redo_single;              /* set with HELPER_FAULT: no exception, run this instruction as a TB of its own */
-    bool fpu_refused;              /* compiled code left for redo_single since its x87 must run in C: see native_run */
-    bool intr;                     /* cached INTR pin */
-    uint8_t exit_reason;           /* enum vcpu_exit + 1, 0: none */
+    bool in_single;      /* the running TB has one instruction: MMIO and own-code writes are allowed */
+    bool redo_single;    /* set with HELPER_FAULT: no exception, run this instruction as a TB of its own */
+    bool fpu_refused;    /* compiled code left for redo_single since its x87 must run in C: see native_run */
+    bool intr;           /* cached INTR pin */
+    uint8_t exit_reason; /* enum vcpu_exit + 1, 0: none */
     uint32_t exit_value;
-    uint32_t db_pending;           /* DR6 bits of data/I/O breakpoints hit by the running instruction */
-    uint64_t rf_tick;              /* tick after the instruction that loaded EFLAGS.RF: see vcpu_rf */
-    bool dr_active;                /* DR7 enables something: single-instruction TBs with checks */
-    uint64_t fetch_tag;            /* tlb.h: page and privilege of the last instruction fetch; TLB_NONE: none */
-    uint32_t fetch_phys_page;      /* its physical page, */
-    const uint8_t *fetch_host;     /* and where the host has it */
+    uint32_t db_pending;       /* DR6 bits of data/I/O breakpoints hit by the running instruction */
+    uint64_t rf_tick;          /* tick after the instruction that loaded EFLAGS.RF: see vcpu_rf */
+    bool dr_active;            /* DR7 enables something: single-instruction TBs with checks */
+    uint64_t fetch_tag;        /* tlb.h: page and privilege of the last instruction fetch; TLB_NONE: none */
+    uint32_t fetch_phys_page;  /* its physical page, */
+    const uint8_t *fetch_host; /* and where the host has it */
     uint64_t digest_next, progress_next; /* ticks of the next digest point and progress call */
     struct tlb_entry tlb[TLB_COUNT][TLB_ENTRIES];
     unsigned tlb_local_count, tlb_global_count;
-    uint16_t tlb_local[TLB_COUNT * TLB_ENTRIES];  /* all entries that are not global, by number, and some others */
+    uint16_t
+        tlb_local[TLB_COUNT * TLB_ENTRIES]; /* all entries that are not global, by number, and some others */
     uint16_t tlb_global[TLB_COUNT * TLB_ENTRIES]; /* all global ones, and some others */
-    uint32_t tlb_large[32];        /* bit n: since the last full flush there was a 4 MiB page at n << 22 */
+    uint32_t tlb_large[32]; /* bit n: since the last full flush there was a 4 MiB page at n << 22 */
     struct spaces *spaces;
     struct jump_entry jump[1u << X64_JUMP_BITS];
     struct tbcache *tbs;
-    uint64_t tb_flushes;           /* bumped when blocks' memory is reused: older struct tb pointers are void */
-    struct x64 *native;            /* compiled code; NULL: interpreter only */
-    struct compiling *compiling;   /* how it is made */
+    uint64_t tb_flushes;         /* bumped when blocks' memory is reused: older struct tb pointers are void */
+    struct x64 *native;          /* compiled code; NULL: interpreter only */
+    struct compiling *compiling; /* how it is made */
     _Alignas(64) struct x64_jump native_jump[1u << X64_JUMP_BITS]; /* indirect jumps of compiled code */
     struct vcpu_stats stats;
     struct survey survey;
-    uint64_t tick_shown;           /* relaxed atomic copy for vcpu_tick_peek */
+    uint64_t tick_shown; /* relaxed atomic copy for vcpu_tick_peek */
 };
 
-/* EFLAGS.RF at a boundary (tick = limit - budget). The bit counts until one instruction has retired (SDM 3A 17.3.1.1);
- * nobody clears it in g.eflags then: it is stale once the tick has moved on. */
+/* EFLAGS.RF at a boundary (tick = limit - budget). The bit counts until one instruction has retired (SDM
+ * 3A 17.3.1.1); nobody clears it in g.eflags then: it is stale once the tick has moved on. */
 static inline bool vcpu_rf(const struct vcpu *v)
 {
     return (v->g.eflags & FLAG_RF) && v->rf_tick == v->limit - (uint64_t)v->g.budget;
@@ -130,11 +158,16 @@ void vcpu_deliver_interrupt(struct vcpu *v, unsigned vector);
  * Widths 1, 2, 4, 8 bytes; may cross pages. `user`: access rights of CPL 3 or of the supervisor. --- */
 bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value);
 bool mem_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t value);
-/* Checks that [lin_addr, +bytes) could be written (faults as a write would), changing nothing but A/D bits. */
+/* Checks that [lin_addr, +bytes) could be written (faults as a write would), changing nothing but A/D bits.
+ */
 bool mem_probe_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
-bool mem_probe_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user); /* likewise, as a read would */
+bool mem_probe_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes,
+                    bool user); /* likewise, as a read would */
 /* At the current CPL. */
-static inline bool mem_is_user(const struct vcpu *v) { return v->g.cpl == 3; }
+static inline bool mem_is_user(const struct vcpu *v)
+{
+    return v->g.cpl == 3;
+}
 /* For the interpreter's slow path and read-modify-write (for_write: check write permission, then read). */
 bool mem_read_slow(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool for_write, uint32_t *value);
 bool mem_write_slow(struct vcpu *v, uint32_t lin_addr, unsigned bytes, uint32_t value);
@@ -146,13 +179,14 @@ uint8_t *mem_fast_read(struct vcpu *v, uint32_t lin_addr);
 uint8_t *mem_fast_write(struct vcpu *v, uint32_t lin_addr);
 /* The same for a write of `bytes` with these rights; NULL also where it crosses pages. */
 uint8_t *mem_fast_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
-/* Instruction fetch: host pointer to the page that holds lin_addr and its physical page; false: #PF recorded. */
+/* Instruction fetch: host pointer to the page that holds lin_addr and its physical page; false: #PF recorded.
+ */
 bool mem_fetch_page(struct vcpu *v, uint32_t lin_addr, const uint8_t **host_page, uint32_t *phys_page);
-void tlb_init(struct vcpu *v);                     /* of memory that is all zero: nothing hits */
-void tlb_flush(struct vcpu *v);                    /* all, globals too */
-void tlb_switch(struct vcpu *v, uint32_t cr3);     /* CR3 is loaded: all but globals */
+void tlb_init(struct vcpu *v);                 /* of memory that is all zero: nothing hits */
+void tlb_flush(struct vcpu *v);                /* all, globals too */
+void tlb_switch(struct vcpu *v, uint32_t cr3); /* CR3 is loaded: all but globals */
 void tlb_flush_page(struct vcpu *v, uint32_t lin_addr);
-void tlb_flush_local(struct vcpu *v);              /* all entries but those of global pages */
+void tlb_flush_local(struct vcpu *v); /* all entries but those of global pages */
 /* Entry `number` gets a tag and physical page that it has had before. */
 void tlb_restore(struct vcpu *v, unsigned number, uint32_t tag, uint32_t phys_page);
 /* A page now holds (or no longer holds) translated code / a watchpoint: adjust fast-path tags. */
@@ -186,14 +220,16 @@ bool tbcache_overlaps(const struct vcpu *v, uint32_t phys_addr, unsigned bytes);
 void tbcache_invalidate(struct vcpu *v, uint32_t phys_addr, uint64_t bytes);
 
 /* --- engine --- */
-/* Runs the block and its successors until a boundary that the run loop must look at. On return g->eip is exact and
- * budget counts exactly the retired instructions. */
+/* Runs the block and its successors until a boundary that the run loop must look at. On return g->eip is
+ * exact and budget counts exactly the retired instructions. */
 void engine_run(struct vcpu *v, struct tb *tb);
 /* Interprets from tb on. The block to go on with in compiled code, or NULL. */
 struct tb *engine_interpret(struct vcpu *v, struct tb *tb);
-/* The interpreter's part of it: until then (NULL), or until a block that has host code (returned, not entered). */
+/* The interpreter's part of it: until then (NULL), or until a block that has host code (returned, not
+ * entered). */
 struct tb *interp_run(struct vcpu *v, struct tb *tb);
-/* What both engines do at the end of a block that is not linked to its successor, and at a fault (interp.c). */
+/* What both engines do at the end of a block that is not linked to its successor, and at a fault (interp.c).
+ */
 enum { NO_SLOT = 2 };
 struct tb *find_successor(struct vcpu *v, struct tb *tb, uint32_t eip, unsigned slot);
 void leave_fault(struct vcpu *v, struct tb *tb, const struct ir_op *op);
@@ -203,7 +239,8 @@ void raise_op(struct vcpu *v, const struct ir_op *op);
 /* --- compiled code (compiled.c) --- */
 bool compiled_init(struct vcpu *v);
 void compiled_free(struct vcpu *v);
-/* An interpreted stretch that counts (survey.c). survey_run: as engine_run, and counts; survey_block: a compiled block is entered. */
+/* An interpreted stretch that counts (survey.c). survey_run: as engine_run, and counts; survey_block: a
+ * compiled block is entered. */
 bool survey_is_due(struct vcpu *v);
 void survey_run(struct vcpu *v, struct tb *tb);
 void survey_block(struct vcpu *v, struct tb *tb);
@@ -239,7 +276,10 @@ int64_t fpu_leave_host(struct vcpu *v);
 int64_t fpu_refuse_host(struct vcpu *v);
 
 /* --- I/O (io.c); only from a TB's last instruction; the stamp is vcpu_insn_tick --- */
-static inline uint64_t vcpu_insn_tick(const struct vcpu *v) { return v->limit - (uint64_t)v->g.budget - 1; }
+static inline uint64_t vcpu_insn_tick(const struct vcpu *v)
+{
+    return v->limit - (uint64_t)v->g.budget - 1;
+}
 uint32_t io_port_read(struct vcpu *v, uint16_t port, unsigned bytes);
 void io_port_write(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t value);
 uint32_t io_mmio_read(struct vcpu *v, uint32_t phys_addr, unsigned bytes);
@@ -261,13 +301,15 @@ void vcpu_update_mode(struct vcpu *v);
 void vcpu_set_cpl(struct vcpu *v, unsigned cpl);
 /* Linear address of a data access through a segment with checks (helpers that address by segment:offset).
  * false: #GP(0)/#SS(0) recorded. */
-bool seg_linear(struct vcpu *v, unsigned seg, uint32_t offset, unsigned bytes, bool write, uint32_t *lin_addr);
+bool seg_linear(struct vcpu *v, unsigned seg, uint32_t offset, unsigned bytes, bool write,
+                uint32_t *lin_addr);
 
 /* Readable and writable expand-up data: only the limit is left to check. */
 static inline bool seg_is_plain_data(const struct segment *s)
 {
     const unsigned code_or_down = 0xc, writable = 2;
-    return (s->access & (SEG_ACC_P | SEG_ACC_S | code_or_down | writable)) == (SEG_ACC_P | SEG_ACC_S | writable);
+    return (s->access & (SEG_ACC_P | SEG_ACC_S | code_or_down | writable)) ==
+           (SEG_ACC_P | SEG_ACC_S | writable);
 }
 
 /* --- the helper table: every HELPER_x of helpers.def has a function helper_x (lower case) --- */

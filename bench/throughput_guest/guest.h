@@ -1,7 +1,7 @@
 /* guest.h - the phases of bench/throughput: what each runs, and what a right result looks like.
  *
- * A phase is PASSES calls of its pass function. Every pass does the same work and returns the same checksum, so that
- * the number of passes may change (smoke runs take one) and still each result is checked. */
+ * A phase is PASSES calls of its pass function. Every pass does the same work and returns the same checksum,
+ * so that the number of passes may change (smoke runs take one) and still each result is checked. */
 #ifndef THROUGHPUT_GUEST_H
 #define THROUGHPUT_GUEST_H
 

@@ -16,7 +16,8 @@ static char name_plain[] = "/tmp/throughput.XXXXXX", name_packed[] = "/tmp/throu
 /* Text of a kind: words from a small vocabulary, so that there is something to compress. */
 static void make_text(char *text, size_t bytes)
 {
-    static const char *const words[] = {"tick ", "horizon ", "baton ", "the ", "guest ", "retires ", "one ", "instruction\n"};
+    static const char *const words[] = {"tick ",  "horizon ", "baton ", "the ",
+                                        "guest ", "retires ", "one ",   "instruction\n"};
     uint32_t seed = 31;
     for (size_t at = 0; at < bytes;) {
         uint32_t random = random_next(&seed);

@@ -1,4 +1,5 @@
-/* kernel.c - phases that are mostly the kernel's work: system calls, pipes, processes, page faults, the console. */
+/* kernel.c - phases that are mostly the kernel's work: system calls, pipes, processes, page faults, the
+ * console. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 /* memory.c - copying and filling in every flavour but SSE2's, in buffers of 64 KiB.
  *
- * Each copy starts 4 bytes behind the one before it and each fill 512, so that a copy or fill that was left out, or one wrong byte,
- * shows in the checksum of the end. Built without the compiler's own memcpy and memset recognition and vectorizing. */
+ * Each copy starts 4 bytes behind the one before it and each fill 512, so that a copy or fill that was left
+ * out, or one wrong byte, shows in the checksum of the end. Built without the compiler's own memcpy and
+ * memset recognition and vectorizing. */
 #include "memory.h"
 
 #include <string.h>
@@ -103,13 +104,43 @@ static void fill_unrolled(void *to, uint8_t value, size_t bytes)
     }
 }
 
-uint32_t pass_memcpy_movsb(void) { return copies(copy_movsb); }
-uint32_t pass_memcpy_movsd(void) { return copies(copy_movsd); }
-uint32_t pass_memcpy_bytes(void) { return copies(copy_bytes); }
-uint32_t pass_memcpy_dwords(void) { return copies(copy_dwords); }
-uint32_t pass_memcpy_unrolled(void) { return copies(copy_unrolled); }
-uint32_t pass_memset_stosb(void) { return fills(fill_stosb); }
-uint32_t pass_memset_stosd(void) { return fills(fill_stosd); }
-uint32_t pass_memset_bytes(void) { return fills(fill_bytes); }
-uint32_t pass_memset_dwords(void) { return fills(fill_dwords); }
-uint32_t pass_memset_unrolled(void) { return fills(fill_unrolled); }
+uint32_t pass_memcpy_movsb(void)
+{
+    return copies(copy_movsb);
+}
+uint32_t pass_memcpy_movsd(void)
+{
+    return copies(copy_movsd);
+}
+uint32_t pass_memcpy_bytes(void)
+{
+    return copies(copy_bytes);
+}
+uint32_t pass_memcpy_dwords(void)
+{
+    return copies(copy_dwords);
+}
+uint32_t pass_memcpy_unrolled(void)
+{
+    return copies(copy_unrolled);
+}
+uint32_t pass_memset_stosb(void)
+{
+    return fills(fill_stosb);
+}
+uint32_t pass_memset_stosd(void)
+{
+    return fills(fill_stosd);
+}
+uint32_t pass_memset_bytes(void)
+{
+    return fills(fill_bytes);
+}
+uint32_t pass_memset_dwords(void)
+{
+    return fills(fill_dwords);
+}
+uint32_t pass_memset_unrolled(void)
+{
+    return fills(fill_unrolled);
+}

@@ -1,4 +1,5 @@
-/* recursion.c - Ackermann's function and Hanoi's towers: calls and returns, deep. Built without tail calls and inlining. */
+/* recursion.c - Ackermann's function and Hanoi's towers: calls and returns, deep. Built without tail calls
+ * and inlining. */
 #include "guest.h"
 
 static uint32_t ackermann(uint32_t m, uint32_t n)

@@ -1,5 +1,5 @@
-/* sse2.c - SSE2: packed and scalar doubles, packed integers, copying and filling. Built with -msse2 -mfpmath=sse; entered
- * only where CPUID claims SSE2. */
+/* sse2.c - SSE2: packed and scalar doubles, packed integers, copying and filling. Built with -msse2
+ * -mfpmath=sse; entered only where CPUID claims SSE2. */
 #include <emmintrin.h>
 #include <math.h>
 #include <string.h>
@@ -81,5 +81,11 @@ static void fill_sse2(void *to, uint8_t value, size_t bytes)
         _mm_storeu_si128(t + i, v);
 }
 
-uint32_t pass_memcpy_sse2(void) { return copies(copy_sse2); }
-uint32_t pass_memset_sse2(void) { return fills(fill_sse2); }
+uint32_t pass_memcpy_sse2(void)
+{
+    return copies(copy_sse2);
+}
+uint32_t pass_memset_sse2(void)
+{
+    return fills(fill_sse2);
+}

@@ -1,5 +1,6 @@
-/* x87.c - arithmetic on the x87: add, multiply, divide, square root, comparisons, in double and extended precision. No
- * transcendentals, whose last bits depend on the unit; so every unit gives the same checksum. Built with -mfpmath=387. */
+/* x87.c - arithmetic on the x87: add, multiply, divide, square root, comparisons, in double and extended
+ * precision. No transcendentals, whose last bits depend on the unit; so every unit gives the same checksum.
+ * Built with -mfpmath=387. */
 #include <math.h>
 #include <string.h>
 

@@ -24,10 +24,10 @@
 #include <string.h>
 #include <time.h>
 
-#define STATE_WORDS    512
-#define OPS_PER_CASE   400
+#define STATE_WORDS     512
+#define OPS_PER_CASE    400
 #define EVENTS_PER_TICK 4 /* edges of the fastest clock within the longest tick */
-#define EVENTS_PER_GAP 500
+#define EVENTS_PER_GAP  500
 
 struct target {
     const struct chip_class *chip;

@@ -1,7 +1,7 @@
 /* fuzz_loaders.c - random damage to valid kernel images, loaded in memory: fuzz_loaders [SECONDS [SEED]].
  *
- * Every outcome is fine but a crash, a sanitizer's complaint, a multi-line message, or a success that leaves the
- * entry point or the boot data outside of RAM. Meant for the address/undefined-sanitizer build. */
+ * Every outcome is fine but a crash, a sanitizer's complaint, a multi-line message, or a success that leaves
+ * the entry point or the boot data outside of RAM. Meant for the address/undefined-sanitizer build. */
 #include "../unit/cli/images.h"
 
 #include <inttypes.h>
@@ -25,8 +25,9 @@ static uint32_t rng(uint32_t below)
 /* Values at which bounds checks break. */
 static uint32_t odd_value(void)
 {
-    static const uint32_t values[] = {0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffff000, RAM_BYTES, RAM_BYTES - 1,
-                                      0x100000, 0xfffff, 0x9f000, 0x8000, 0x3000};
+    static const uint32_t values[] = {0,          1,         0x7fffffff,    0x80000000, 0xffffffff,
+                                      0xfffff000, RAM_BYTES, RAM_BYTES - 1, 0x100000,   0xfffff,
+                                      0x9f000,    0x8000,    0x3000};
     uint32_t v = values[rng(sizeof values / sizeof *values)];
     return rng(3) ? v + rng(33) - 16 : rng(UINT32_MAX);
 }
@@ -103,7 +104,8 @@ static bool load_one(struct ram *r)
     s.multiboot = multiboot_find(&s.kernel, &h);
     s.nmodules = rng(s.multiboot ? 4 : 2);
     for (unsigned i = 0; i < s.nmodules; i++)
-        s.module[i] = (struct boot_module){images_blob("module", 1 + rng(rng(8) ? 9000 : RAM_BYTES), 0x5a), strdup("module a b")};
+        s.module[i] = (struct boot_module){images_blob("module", 1 + rng(rng(8) ? 9000 : RAM_BYTES), 0x5a),
+                                           strdup("module a b")};
     bool ok = boot_load(r, &s, &no_acpi, &entry, &e);
     if (ok && (entry.eip >= r->bytes || entry.gdt_addr + BOOT_GDT_BYTES > r->bytes || entry.ebx >= r->bytes ||
                entry.esi >= r->bytes))

@@ -1,9 +1,9 @@
 /* bench_cr3.c - a microkernel's load: address spaces with different code at the same linear address.
  *
- * spaces=N processes (at most 8) of PAGES code and data pages each and a kernel half of global pages; every passes=N passes
- * of about 700 user instructions in blocks of five, a trap hands the CPU to the next process by MOV CR3. switches=N of
- * them. remap=1: the kernel also remaps one page of each process at every switch, as a server of memory does. global=0:
- * without global pages. */
+ * spaces=N processes (at most 8) of PAGES code and data pages each and a kernel half of global pages; every
+ * passes=N passes of about 700 user instructions in blocks of five, a trap hands the CPU to the next process
+ * by MOV CR3. switches=N of them. remap=1: the kernel also remaps one page of each process at every switch,
+ * as a server of memory does. global=0: without global pages. */
 #include "rt.h"
 
 enum { P = 1, RW = 2, US = 4, A = 0x20, G = 0x100 };
@@ -48,14 +48,14 @@ static uint32_t function_offset(unsigned k)
 static void put_function(struct space *s, unsigned k, uint32_t step)
 {
     code_at = &s->code[0][0] + function_offset(k);
-    emit(0xa1), emit32(data_of(k));             /* mov eax, [data] */
-    emit(0x05), emit32(step);                   /* add eax, step */
-    emit(0xa3), emit32(data_of(k));             /* mov [data], eax */
-    emit(0x42), emit(0xeb), emit(0);            /* inc edx; jmp to the next block */
+    emit(0xa1), emit32(data_of(k));  /* mov eax, [data] */
+    emit(0x05), emit32(step);        /* add eax, step */
+    emit(0xa3), emit32(data_of(k));  /* mov [data], eax */
+    emit(0x42), emit(0xeb), emit(0); /* inc edx; jmp to the next block */
     emit(0x8b), emit(0x1d), emit32(data_of(k) + 4);
-    emit(0x01), emit(0xc3);                     /* mov ebx, [data + 4]; add ebx, eax */
+    emit(0x01), emit(0xc3); /* mov ebx, [data + 4]; add ebx, eax */
     emit(0x89), emit(0x1d), emit32(data_of(k) + 4);
-    emit(0x4e), emit(0xc3);                     /* mov [data + 4], ebx; dec esi; ret */
+    emit(0x4e), emit(0xc3); /* mov [data + 4], ebx; dec esi; ret */
 }
 
 /* The entry is at the start of the page's second half, and so is the return from the trap. */
@@ -67,9 +67,9 @@ static void put_driver(struct space *s)
         emit(0xe8);
         emit32(function_offset(k) - (uint32_t)(code_at + 4 - &s->code[0][0]));
     }
-    emit(0x49), emit(0x0f), emit(0x85);         /* dec ecx; jnz start */
+    emit(0x49), emit(0x0f), emit(0x85); /* dec ecx; jnz start */
     emit32((uint32_t)(start - (code_at + 4)));
-    emit(0xcd), emit(0x30);                     /* int 0x30 */
+    emit(0xcd), emit(0x30); /* int 0x30 */
     emit(0xe9), emit32((uint32_t)(start - (code_at + 4)));
 }
 
@@ -104,7 +104,10 @@ static void kernel_init(uint32_t global)
 static void paging_on(void)
 {
     __asm__ volatile("movl %%cr4, %%eax\n\torl $0x80, %%eax\n\tmovl %%eax, %%cr4\n\tmovl %0, %%cr3\n\t"
-                     "movl %%cr0, %%eax\n\torl $0x80010000, %%eax\n\tmovl %%eax, %%cr0" : : "r"(spaces[0].dir) : "eax", "memory");
+                     "movl %%cr0, %%eax\n\torl $0x80010000, %%eax\n\tmovl %%eax, %%cr0"
+                     :
+                     : "r"(spaces[0].dir)
+                     : "eax", "memory");
 }
 
 /* --- the kernel --- */
@@ -138,11 +141,15 @@ static void run(void)
 {
     set_isr(0x30, on_trap);
     set_gate(0x30, stubs + 16 * 0x30, 0xee);
-    __asm__ volatile("pushal\n\tmovl %%esp, %0\n\tmovl %%esp, tss+4\n\tmovl $1f, %1\n\tpushl $0x23\n\tpushl %2\n\tpushl $0x2\n\tpushl $0x1b\n\t"
-                     "pushl %3\n\tmovl %4, %%ecx\n\txorl %%edx, %%edx\n\tmovl $0x23, %%eax\n\tmovl %%eax, %%ds\n\tmovl %%eax, %%es\n\tiret\n"
-                     "1:\tmovl %0, %%esp\n\tmovl $0x10, %%eax\n\tmovl %%eax, %%ds\n\tmovl %%eax, %%es\n\tpopal\n\tcli"
-                     : "=m"(back_esp), "=m"(back_eip) : "r"(USER_STACK + 4096), "r"(USER_CODE + 2048), "m"(passes)
-                     : "eax", "ecx", "edx", "memory", "cc");
+    __asm__ volatile(
+        "pushal\n\tmovl %%esp, %0\n\tmovl %%esp, tss+4\n\tmovl $1f, %1\n\tpushl $0x23\n\tpushl %2\n\tpushl "
+        "$0x2\n\tpushl $0x1b\n\t"
+        "pushl %3\n\tmovl %4, %%ecx\n\txorl %%edx, %%edx\n\tmovl $0x23, %%eax\n\tmovl %%eax, %%ds\n\tmovl "
+        "%%eax, %%es\n\tiret\n"
+        "1:\tmovl %0, %%esp\n\tmovl $0x10, %%eax\n\tmovl %%eax, %%ds\n\tmovl %%eax, %%es\n\tpopal\n\tcli"
+        : "=m"(back_esp), "=m"(back_eip)
+        : "r"(USER_STACK + 4096), "r"(USER_CODE + 2048), "m"(passes)
+        : "eax", "ecx", "edx", "memory", "cc");
 }
 
 /* Every function of process i adds i + 1 per pass. */
@@ -167,7 +174,8 @@ int guest_main(void)
     paging_on();
     uint64_t start = rdtsc();
     run();
-    print("switches %u, instructions %u a switch\n", switches, div64(div64_full(rdtsc() - start, switches), 8, NULL));
+    print("switches %u, instructions %u a switch\n", switches,
+          div64(div64_full(rdtsc() - start, switches), 8, NULL));
     check(switches);
     return 0;
 }

@@ -1,9 +1,9 @@
-/* bench_sse.c - SSE2: passes=N times packed doubles, singles and integers, scalar doubles, and copies of 1 MiB; part=1
- * arithmetic, 2 copies, or 3 (the default). */
+/* bench_sse.c - SSE2: passes=N times packed doubles, singles and integers, scalar doubles, and copies of 1
+ * MiB; part=1 arithmetic, 2 copies, or 3 (the default). */
 #include "rt.h"
 #include "simd.h"
 
-#define STEPS 100000
+#define STEPS      100000
 #define COPY_BYTES (1u << 20)
 
 typedef double pd __attribute__((vector_size(16)));
@@ -70,8 +70,11 @@ static SSE2 uint32_t copies(uint32_t hash)
 {
     for (unsigned round = 0; round < 20; round++)
         for (unsigned i = 0; i < COPY_BYTES; i += 32)
-            __asm__ volatile("movdqu (%0), %%xmm0\n\tmovdqu 16(%0), %%xmm1\n\tmovdqa %%xmm0, (%1)\n\tmovdqa %%xmm1, 16(%1)"
-                             : : "r"(from + i), "r"(to + i) : "memory");
+            __asm__ volatile(
+                "movdqu (%0), %%xmm0\n\tmovdqu 16(%0), %%xmm1\n\tmovdqa %%xmm0, (%1)\n\tmovdqa %%xmm1, 16(%1)"
+                :
+                : "r"(from + i), "r"(to + i)
+                : "memory");
     return hash_bytes(hash, to + COPY_BYTES / 2, 64);
 }
 

@@ -1,5 +1,5 @@
-/* bench_x87.c - the x87: passes=N times sums and products, an iteration in extended precision, and doubles from
- * memory (kib=N of them); part=1, 2 or 4 alone, or their sum (default 7). */
+/* bench_x87.c - the x87: passes=N times sums and products, an iteration in extended precision, and doubles
+ * from memory (kib=N of them); part=1, 2 or 4 alone, or their sum (default 7). */
 #include "rt.h"
 
 #define MATRIX 48

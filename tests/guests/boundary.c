@@ -43,21 +43,24 @@ static void make_pending(void)
     }
 }
 
-#define CASE(name, asm_text)                                                                       \
-    static void name(uint32_t *want, uint32_t *want_after)                                          \
-    {                                                                                              \
-        uint32_t w, a;                                                                             \
-        make_pending();                                                                            \
-        __asm__ volatile(asm_text "\n\tcli\n\tmovl $10b, %0\n\tmovl $11b, %1"                       \
-                         : "=&r"(w), "=&r"(a) : : "eax", "ecx", "memory", "cc");                     \
-        *want = w, *want_after = a;                                                                \
+#define CASE(name, asm_text)                                                                                 \
+    static void name(uint32_t *want, uint32_t *want_after)                                                   \
+    {                                                                                                        \
+        uint32_t w, a;                                                                                       \
+        make_pending();                                                                                      \
+        __asm__ volatile(asm_text "\n\tcli\n\tmovl $10b, %0\n\tmovl $11b, %1"                                \
+                         : "=&r"(w), "=&r"(a)                                                                \
+                         :                                                                                   \
+                         : "eax", "ecx", "memory", "cc");                                                    \
+        *want = w, *want_after = a;                                                                          \
     }
 CASE(case_sti, "sti\n\tnop\n10:\tnop\n11:\tnop")
 CASE(case_sti_sti, "sti\n\tsti\n10:\tnop\n11:\tnop")
 CASE(case_sti_cli, "sti\n\tcli\n10:\tnop\n11:\tnop")
 CASE(case_popf, "pushfl\n\torl $0x200, (%%esp)\n\tpopfl\n10:\tnop\n11:\tnop")
 CASE(case_iret, "pushfl\n\torl $0x200, (%%esp)\n\tpushl %%cs\n\tpushl $10f\n\tiret\n10:\tnop\n11:\tnop")
-CASE(case_movss, "movl %%ss, %%eax\n\tpushfl\n\torl $0x200, (%%esp)\n\tcli\n\tmovl %%eax, %%ss\n\tpopfl\n10:\tnop\n11:\tnop")
+CASE(case_movss, "movl %%ss, %%eax\n\tpushfl\n\torl $0x200, (%%esp)\n\tcli\n\tmovl %%eax, "
+                 "%%ss\n\tpopfl\n10:\tnop\n11:\tnop")
 CASE(case_popss, "pushfl\n\torl $0x200, (%%esp)\n\tpushl %%ss\n\tpopl %%ss\n\tpopfl\n10:\tnop\n11:\tnop")
 CASE(case_sti_hlt, "sti\n\thlt\n10:\tnop\n11:\tnop")
 
@@ -96,12 +99,15 @@ static void check_single_step(void)
 {
     uint32_t a, b, c;
     db_count = 0;
-    __asm__ volatile("movl %%ss, %%ecx\n\tpushfl\n\torl $0x100, (%%esp)\n\tpopfl\n\tnop\n1:\tmovl %%ecx, %%ss\n\tnop\n2:\tpushfl\n\t"
+    __asm__ volatile("movl %%ss, %%ecx\n\tpushfl\n\torl $0x100, (%%esp)\n\tpopfl\n\tnop\n1:\tmovl %%ecx, "
+                     "%%ss\n\tnop\n2:\tpushfl\n\t"
                      "andl $~0x100, (%%esp)\n\tpopfl\n3:\tmovl $1b, %0\n\tmovl $2b, %1\n\tmovl $3b, %2"
-                     : "=&r"(a), "=&r"(b), "=&r"(c) : : "ecx", "memory", "cc");
+                     : "=&r"(a), "=&r"(b), "=&r"(c)
+                     :
+                     : "ecx", "memory", "cc");
     EXPECT_EQ(db_eip[0], a);
     EXPECT_EQ(db_eip[1], b);
-    EXPECT_EQ(db_count, 5);     /* nop; mov ss + nop; pushf; and; popf (TF was set before it) */
+    EXPECT_EQ(db_count, 5); /* nop; mov ss + nop; pushf; and; popf (TF was set before it) */
     EXPECT_EQ(db_eip[4], c);
     EXPECT((db_dr6 & 0x4000) != 0);
 }
@@ -117,7 +123,9 @@ static void check_breakpoints(void)
                      "movl $0x00d0070a, %%eax\n\torl $0x0002, %%eax\n\tmovl %%eax, %%dr7\n\t"
                      "nop\n1:\tnop\n\tmovl $5, %3\n2:\tnop\n\txorl %%eax, %%eax\n\tmovl %%eax, %%dr7\n\t"
                      "movl $1b, %0\n\tmovl $2b, %1"
-                     : "=&r"(at), "=&r"(after) : "r"(&watched), "m"(watched) : "eax", "memory", "cc");
+                     : "=&r"(at), "=&r"(after)
+                     : "r"(&watched), "m"(watched)
+                     : "eax", "memory", "cc");
     EXPECT_EQ(db_count, 2);
     EXPECT_EQ(db_eip[0], at);
     EXPECT_EQ(db_eip[1], after);

@@ -1,8 +1,8 @@
 /* clocks.c - TSC, PM timer, PIT and RTC agree over `minutes` of virtual time (default 3), idle mostly. */
 #include "rt.h"
 
-#define PIT_HZ 1193182
-#define PM_HZ 3579545
+#define PIT_HZ  1193182
+#define PM_HZ   3579545
 #define PM_PORT 0x608
 
 static volatile uint32_t pit_irqs;

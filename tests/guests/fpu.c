@@ -1,22 +1,27 @@
-/* fpu.c - x87, MMX and SSE2 code that is disturbed in every way: interrupts whose handler uses the same registers, page
- * faults and page ends at its operands, #MF and #XM out of the middle, operands that are not aligned, lazy switches by
- * CR0.TS, the environment looked at, its page holding code.
+/* fpu.c - x87, MMX and SSE2 code that is disturbed in every way: interrupts whose handler uses the same
+ * registers, page faults and page ends at its operands, #MF and #XM out of the middle, operands that are not
+ * aligned, lazy switches by CR0.TS, the environment looked at, its page holding code.
  *
  * What is computed undisturbed is the reference for what is computed then. rounds=N (default 30). */
 #include "rt.h"
 #include "simd.h"
 
-#define PAGE      4096u
-#define FAULTING  0x300000u /* pages that page_fault() maps: 256 of them */
-#define CR0_TS    8u
+#define PAGE     4096u
+#define FAULTING 0x300000u /* pages that page_fault() maps: 256 of them */
+#define CR0_TS   8u
 
 static uint32_t dir[1024] __attribute__((aligned(4096))), table[1024] __attribute__((aligned(4096)));
 static volatile unsigned ticks, faults, math_faults, switches;
 static volatile unsigned simd_faults, protection_faults;
 static volatile uint32_t math_fip, math_fop, simd_eip, simd_flags, protection_eip;
 
-struct env { uint32_t cw, sw, tag, fip, fcs_fop, fdp, fds; };
-struct image { struct env env; uint8_t reg[80]; };
+struct env {
+    uint32_t cw, sw, tag, fip, fcs_fop, fdp, fds;
+};
+struct image {
+    struct env env;
+    uint8_t reg[80];
+};
 static struct image context[2];
 static unsigned owner;
 
@@ -89,7 +94,10 @@ static void protection_fault(struct frame *f)
 static void device_not_available(struct frame *f)
 {
     (void)f;
-    __asm__ volatile("clts\n\tfnsave %0\n\tfrstor %1" : "=m"(context[owner]) : "m"(context[!owner]) : "memory");
+    __asm__ volatile("clts\n\tfnsave %0\n\tfrstor %1"
+                     : "=m"(context[owner])
+                     : "m"(context[!owner])
+                     : "memory");
     owner = !owner;
     switches++;
 }
@@ -106,8 +114,11 @@ static void paging_on(void)
     for (uint32_t i = 0; i < 1024; i++)
         table[i] = i << 12 | 3;
     dir[0] = (uint32_t)table | 3;
-    __asm__ volatile("movl %0, %%cr3\n\tmovl %%cr0, %%eax\n\torl $0x80010020, %%eax\n\tandl $~4, %%eax\n\tmovl %%eax, %%cr0"
-                     : : "r"(dir) : "eax", "memory");
+    __asm__ volatile("movl %0, %%cr3\n\tmovl %%cr0, %%eax\n\torl $0x80010020, %%eax\n\tandl $~4, "
+                     "%%eax\n\tmovl %%eax, %%cr0"
+                     :
+                     : "r"(dir)
+                     : "eax", "memory");
 }
 
 /* --- what is computed --- */
@@ -141,10 +152,13 @@ static uint32_t memory_forms(uint32_t hash, uint8_t *at)
         double d = i * 0.75 + 1;
         int32_t n = (int32_t)(i * 77777);
         int64_t wide;
-        __asm__ volatile("fldl %1\n\tfstpl (%0)\n\tfildl %2\n\tfldl (%0)\n\tfmul %%st, %%st(1)\n\tfstps 8(%0)\n\t"
-                         "fadds 8(%0)\n\tfstpt 12(%0)\n\tfldt 12(%0)\n\tfsubl (%0)\n\tfistpll 22(%0)\n\tfildll 22(%0)\n\t"
-                         "fists 30(%0)\n\tfiadds 30(%0)\n\tfidivl %2\n\tficoml %2\n\tfistpll %3"
-                         : : "r"(at), "m"(d), "m"(n), "m"(wide) : "memory", "cc");
+        __asm__ volatile(
+            "fldl %1\n\tfstpl (%0)\n\tfildl %2\n\tfldl (%0)\n\tfmul %%st, %%st(1)\n\tfstps 8(%0)\n\t"
+            "fadds 8(%0)\n\tfstpt 12(%0)\n\tfldt 12(%0)\n\tfsubl (%0)\n\tfistpll 22(%0)\n\tfildll 22(%0)\n\t"
+            "fists 30(%0)\n\tfiadds 30(%0)\n\tfidivl %2\n\tficoml %2\n\tfistpll %3"
+            :
+            : "r"(at), "m"(d), "m"(n), "m"(wide)
+            : "memory", "cc");
         hash = hash_bytes(hash, at, 32);
         hash = hash_bytes(hash, &wide, sizeof wide);
     }
@@ -158,9 +172,12 @@ static uint32_t conditions(uint32_t hash)
         double a = value[i / 6], b = value[i % 6];
         uint32_t flags, status = 0, out[3] = {0};
         long double chosen;
-        __asm__ volatile("fldl %3\n\tfldl %4\n\tfucomi %%st(1), %%st\n\tpushfl\n\tpopl %0\n\tfcmovb %%st(1), %%st\n\t"
-                         "ftst\n\tfnstsw %%ax\n\tfxch\n\tfcomp\n\tfxam"
-                         : "=r"(flags), "+a"(status), "=t"(chosen) : "m"(b), "m"(a) : "cc");
+        __asm__ volatile(
+            "fldl %3\n\tfldl %4\n\tfucomi %%st(1), %%st\n\tpushfl\n\tpopl %0\n\tfcmovb %%st(1), %%st\n\t"
+            "ftst\n\tfnstsw %%ax\n\tfxch\n\tfcomp\n\tfxam"
+            : "=r"(flags), "+a"(status), "=t"(chosen)
+            : "m"(b), "m"(a)
+            : "cc");
         memcpy(out, &chosen, 10);
         hash = hash_bytes(hash, out, sizeof out);
         hash = hash_bytes(hash, &status, sizeof status);
@@ -183,15 +200,17 @@ static uint32_t modes(uint32_t hash)
         if ((i & 3) == 1)
             continue;
         __asm__ volatile("fldcw %2\n\tfldl %3\n\tfidivl %4\n\tfstl %0\n\tfimull %5\n\tfistpl %1\n\tfldcw %6"
-                         : "=m"(out), "=m"(n) : "m"(cw), "m"(third), "m"((int32_t){3}), "m"((int32_t){1000}), "m"(before) : "memory");
+                         : "=m"(out), "=m"(n)
+                         : "m"(cw), "m"(third), "m"((int32_t){3}), "m"((int32_t){1000}), "m"(before)
+                         : "memory");
         hash = hash_bytes(hash, &out, sizeof out);
         hash = hash_bytes(hash, &n, sizeof n);
     }
     return hash;
 }
 
-/* Aligned and not, across page ends now and then; sums, conversions, comparisons, MMX. Not SSE2, so that the compiler has
- * no use for the registers that go from one asm to the next. */
+/* Aligned and not, across page ends now and then; sums, conversions, comparisons, MMX. Not SSE2, so that the
+ * compiler has no use for the registers that go from one asm to the next. */
 static uint32_t simd(uint32_t hash, uint8_t *at)
 {
     static const double step[2] __attribute__((aligned(16))) = {1.25, -3};
@@ -199,14 +218,18 @@ static uint32_t simd(uint32_t hash, uint8_t *at)
     __asm__ volatile("xorps %%xmm1, %%xmm1\n\txorps %%xmm2, %%xmm2" : : : "memory");
     for (unsigned i = 0; i < 300; i++, at += 1363) {
         uint8_t *aligned = (uint8_t *)(((uint32_t)at & ~15u) + 64);
-        __asm__ volatile("cvtsi2sd %3, %%xmm0\n\taddsd %%xmm0, %%xmm1\n\taddpd %4, %%xmm1\n\tsqrtsd %%xmm0, %%xmm2\n\t"
-                         "movups %%xmm1, (%1)\n\tmovups 8(%1), %%xmm3\n\tmovaps %%xmm3, (%2)\n\tmovhps %%xmm2, 16(%2)\n\t"
-                         "paddd (%2), %%xmm3\n\tpshufd $0x1b, %%xmm3, %%xmm4\n\tmovapd %%xmm4, 32(%2)\n\tmulps 32(%2), %%xmm4\n\t"
-                         "comisd %%xmm1, %%xmm2\n\tpushfl\n\tpopl %0\n\tmovq (%1), %%mm0\n\tpaddw 8(%1), %%mm0\n\t"
-                         "punpcklbw %%mm0, %%mm1\n\tmovq %%mm1, 48(%2)\n\temms\n\tcvttsd2si %%xmm1, %%eax\n\tmovl %%eax, %5\n\t"
-                         "pmovmskb %%xmm4, %%eax\n\tmovl %%eax, %6\n\tpextrw $3, %%xmm3, %%eax\n\tmovl %%eax, %7"
-                         : "=&r"(flags) : "r"(at), "r"(aligned), "r"(i), "m"(step), "m"(general[0]), "m"(general[1]), "m"(general[2])
-                         : "eax", "memory", "cc");
+        __asm__ volatile(
+            "cvtsi2sd %3, %%xmm0\n\taddsd %%xmm0, %%xmm1\n\taddpd %4, %%xmm1\n\tsqrtsd %%xmm0, %%xmm2\n\t"
+            "movups %%xmm1, (%1)\n\tmovups 8(%1), %%xmm3\n\tmovaps %%xmm3, (%2)\n\tmovhps %%xmm2, 16(%2)\n\t"
+            "paddd (%2), %%xmm3\n\tpshufd $0x1b, %%xmm3, %%xmm4\n\tmovapd %%xmm4, 32(%2)\n\tmulps 32(%2), "
+            "%%xmm4\n\t"
+            "comisd %%xmm1, %%xmm2\n\tpushfl\n\tpopl %0\n\tmovq (%1), %%mm0\n\tpaddw 8(%1), %%mm0\n\t"
+            "punpcklbw %%mm0, %%mm1\n\tmovq %%mm1, 48(%2)\n\temms\n\tcvttsd2si %%xmm1, %%eax\n\tmovl %%eax, "
+            "%5\n\t"
+            "pmovmskb %%xmm4, %%eax\n\tmovl %%eax, %6\n\tpextrw $3, %%xmm3, %%eax\n\tmovl %%eax, %7"
+            : "=&r"(flags)
+            : "r"(at), "r"(aligned), "r"(i), "m"(step), "m"(general[0]), "m"(general[1]), "m"(general[2])
+            : "eax", "memory", "cc");
         flags &= 0x8d5;
         hash = hash_bytes(hash, at, 16);
         hash = hash_bytes(hash, aligned, 56);
@@ -230,7 +253,9 @@ static void check_pointers(void)
     struct env e;
     uint32_t at;
     __asm__ volatile("fninit\n\tmovl $1f, %0\n\tfldl %2\n1:\tfadd %%st, %%st\n\tjmp 2f\n2:\tnop\n\tfnstenv %1"
-                     : "=&r"(at), "=m"(e) : "m"(operand) : "memory");
+                     : "=&r"(at), "=m"(e)
+                     : "m"(operand)
+                     : "memory");
     EXPECT_EQ(e.fip, at);
     EXPECT_EQ(e.fcs_fop, 0x00c00008); /* D8 C0, CS */
     EXPECT_EQ(e.fdp, (uint32_t)&operand);
@@ -247,7 +272,9 @@ static void check_math_fault(void)
     uint32_t at, before = math_faults;
     double zero = 0, out = 5;
     __asm__ volatile("fninit\n\tfld1\n\tfldcw %2\n\tmovl $1f, %0\n1:\tfdivl %3\n\tfld1\n\tfaddp\n\tfstpl %1"
-                     : "=&r"(at), "=m"(out) : "m"(cw), "m"(zero) : "memory");
+                     : "=&r"(at), "=m"(out)
+                     : "m"(cw), "m"(zero)
+                     : "memory");
     EXPECT_EQ(math_faults, before + 1);
     EXPECT_EQ(math_fip, at);
     EXPECT_EQ(math_fop >> 8, 0x4); /* DC /6 */
@@ -259,9 +286,12 @@ static void check_simd_fault(void)
 {
     static const uint32_t division_unmasked = 0x1d80, masked = 0x1f80;
     uint32_t at, before = simd_faults, mxcsr;
-    __asm__ volatile("ldmxcsr %2\n\txorps %%xmm0, %%xmm0\n\tcvtsi2sd %3, %%xmm1\n\tmovl $1f, %0\n1:\tdivsd %%xmm0, %%xmm1\n\t"
+    __asm__ volatile("ldmxcsr %2\n\txorps %%xmm0, %%xmm0\n\tcvtsi2sd %3, %%xmm1\n\tmovl $1f, %0\n1:\tdivsd "
+                     "%%xmm0, %%xmm1\n\t"
                      "stmxcsr %1\n\tldmxcsr %4"
-                     : "=&r"(at), "=m"(mxcsr) : "m"(division_unmasked), "r"(5), "m"(masked) : "memory");
+                     : "=&r"(at), "=m"(mxcsr)
+                     : "m"(division_unmasked), "r"(5), "m"(masked)
+                     : "memory");
     EXPECT_EQ(simd_faults, before + 1);
     EXPECT_EQ(simd_eip, at);
     EXPECT_EQ(simd_flags, 4);
@@ -273,8 +303,11 @@ static void check_alignment(void)
     static uint8_t data[64] __attribute__((aligned(16)));
     uint32_t at, before = protection_faults;
     for (unsigned i = 0; i < 3; i++) {
-        __asm__ volatile("movl $1f, %0\n\tmovaps %%xmm5, (%1)\n\tmovaps 16(%1), %%xmm5\n1:\tmovaps 24(%1), %%xmm5"
-                         : "=&r"(at) : "r"(data) : "memory");
+        __asm__ volatile(
+            "movl $1f, %0\n\tmovaps %%xmm5, (%1)\n\tmovaps 16(%1), %%xmm5\n1:\tmovaps 24(%1), %%xmm5"
+            : "=&r"(at)
+            : "r"(data)
+            : "memory");
         EXPECT_EQ(protection_eip, at);
     }
     EXPECT_EQ(protection_faults, before + 3);
@@ -284,7 +317,10 @@ static void check_alignment(void)
 
 static void set_ts(void)
 {
-    __asm__ volatile("movl %%cr0, %%eax\n\torl %0, %%eax\n\tmovl %%eax, %%cr0" : : "i"(CR0_TS) : "eax", "memory");
+    __asm__ volatile("movl %%cr0, %%eax\n\torl %0, %%eax\n\tmovl %%eax, %%cr0"
+                     :
+                     : "i"(CR0_TS)
+                     : "eax", "memory");
 }
 
 /* Two sums, one in each context. Without interrupts: their handler uses the x87, too. */
@@ -318,11 +354,10 @@ static uint8_t code_page[PAGE] __attribute__((aligned(4096)));
 
 static void check_code_page(void)
 {
-    static const uint8_t code[] = {0xdd, 0x44, 0x24, 0x04,             /* fldl 4(%esp) */
-                                   0xdd, 0x50, 0x40,                   /* fstl 64(%eax): behind the code */
-                                   0xdd, 0x58, 0x0c,                   /* fstpl 12(%eax): over what follows */
-                                   0x90, 0x90,
-                                   0xb8, 1, 0, 0, 0, 0xc3, 0x90, 0x90, /* movl $1, %eax; ret */
+    static const uint8_t code[] = {0xdd, 0x44, 0x24, 0x04, /* fldl 4(%esp) */
+                                   0xdd, 0x50, 0x40,       /* fstl 64(%eax): behind the code */
+                                   0xdd, 0x58, 0x0c,       /* fstpl 12(%eax): over what follows */
+                                   0x90, 0x90, 0xb8, 1,    0, 0, 0, 0xc3, 0x90, 0x90, /* movl $1, %eax; ret */
                                    0xc3};
     double as_code;
     uint8_t patch[8] = {0xb8, 7, 0, 0, 0, 0xc3, 0x90, 0x90};
@@ -332,7 +367,9 @@ static void check_code_page(void)
         memcpy(code_page, code, sizeof code);
         uint32_t w[2];
         memcpy(w, &as_code, 8);
-        __asm__ volatile("pushl %3\n\tpushl %2\n\tcall *%1\n\taddl $8, %%esp" : "=a"(result) : "0"(code_page), "r"(w[0]), "r"(w[1])
+        __asm__ volatile("pushl %3\n\tpushl %2\n\tcall *%1\n\taddl $8, %%esp"
+                         : "=a"(result)
+                         : "0"(code_page), "r"(w[0]), "r"(w[1])
                          : "memory", "ecx", "edx", "cc");
         EXPECT_EQ(result, 7);
         EXPECT_EQ(memcmp(code_page + 64, patch, 8), 0);
@@ -342,7 +379,8 @@ static void check_code_page(void)
 int guest_main(void)
 {
     unsigned rounds = option("rounds", 30);
-    set_isr(IRQ_BASE, irq0), set_isr(14, page_fault), set_isr(16, math_fault), set_isr(7, device_not_available);
+    set_isr(IRQ_BASE, irq0), set_isr(14, page_fault), set_isr(16, math_fault),
+        set_isr(7, device_not_available);
     set_isr(19, simd_fault), set_isr(13, protection_fault);
     paging_on();
     sse_on();

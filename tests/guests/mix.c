@@ -64,7 +64,10 @@ static void paging_on(void)
     for (uint32_t i = 0; i < 1024; i++)
         table[i] = i << 12 | 3;
     dir[0] = (uint32_t)table | 3;
-    __asm__ volatile("movl %0, %%cr3\n\tmovl %%cr0, %%eax\n\torl $0x80010000, %%eax\n\tmovl %%eax, %%cr0" : : "r"(dir) : "eax", "memory");
+    __asm__ volatile("movl %0, %%cr3\n\tmovl %%cr0, %%eax\n\torl $0x80010000, %%eax\n\tmovl %%eax, %%cr0"
+                     :
+                     : "r"(dir)
+                     : "eax", "memory");
 }
 
 static void touch_pages(void)
@@ -125,7 +128,8 @@ static void idle(void)
 int guest_main(void)
 {
     unsigned rounds = option("rounds", 40);
-    set_isr(IRQ_BASE, irq0), set_isr(IRQ_BASE + 8, irq8), set_isr(IRQ_BASE + 4, irq4), set_isr(14, page_fault);
+    set_isr(IRQ_BASE, irq0), set_isr(IRQ_BASE + 8, irq8), set_isr(IRQ_BASE + 4, irq4),
+        set_isr(14, page_fault);
     paging_on();
     outb(0x43, 0x34), outb(0x40, 0x89), outb(0x40, 0x13);
     outb(0x70, 0x0a), outb(0x71, 0x26);

@@ -1,10 +1,16 @@
-/* multiboot.c - what a Multiboot kernel without firmware finds (MINIX 3's list): information structure, modules,
- * memory map, BIOS data area, floating ports, UART, 8042, VGA text memory, CPUID.
- * Run with -initrd "a arg one,b" where a holds "first module" and b "second". */
+/* multiboot.c - what a Multiboot kernel without firmware finds (MINIX 3's list): information structure,
+ * modules, memory map, BIOS data area, floating ports, UART, 8042, VGA text memory, CPUID. Run with -initrd
+ * "a arg one,b" where a holds "first module" and b "second". */
 #include "rt.h"
 
-struct module { uint32_t start, end, string, reserved; };
-struct mmap_entry { uint32_t size; uint64_t base, length; uint32_t type; } __attribute__((packed));
+struct module {
+    uint32_t start, end, string, reserved;
+};
+struct mmap_entry {
+    uint32_t size;
+    uint64_t base, length;
+    uint32_t type;
+} __attribute__((packed));
 
 extern char _end_of_image[];
 
@@ -78,10 +84,11 @@ static void check_firmware_words(void)
 
 static void check_ports(void)
 {
-    static const uint16_t floating[] = {0x2f8, 0x2fa, 0x2fd, 0x3e8, 0x3ea, 0x2e8, 0x2ea, 0x1f7, 0x177, 0x3f6, 0x300, 0x3d5};
+    static const uint16_t floating[] = {0x2f8, 0x2fa, 0x2fd, 0x3e8, 0x3ea, 0x2e8,
+                                        0x2ea, 0x1f7, 0x177, 0x3f6, 0x300, 0x3d5};
     for (unsigned i = 0; i < sizeof floating / sizeof *floating; i++)
         EXPECT_EQ(inb(floating[i]), 0xff);
-    outb(0x3d4, 0x0c), outb(0x3d5, 0); /* CRTC: ignored */
+    outb(0x3d4, 0x0c), outb(0x3d5, 0);  /* CRTC: ignored */
     EXPECT_EQ(inb(0x3fe) & 0xf0, 0xb0); /* CTS, DSR, DCD */
     outl(0xcf8, 0x80000000 | 1 << 11);
     EXPECT_EQ(inl(0xcfc), 0x70008086); /* PIIX3 */
@@ -151,9 +158,11 @@ static void check_cpuid(void)
     __asm__ volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(0));
     EXPECT(b == 0x756e6547 && d == 0x49656e69 && c == 0x6c65746e); /* GenuineIntel: SYSENTER for MINIX */
     __asm__ volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(1), "c"(0));
-    EXPECT((d & 1u << 3) && (d & 1u << 4) && (d & 1u << 8) && (d & 1u << 11) && (d & 1u << 13) && (d & 1u << 15));
+    EXPECT((d & 1u << 3) && (d & 1u << 4) && (d & 1u << 8) && (d & 1u << 11) && (d & 1u << 13) &&
+           (d & 1u << 15));
     EXPECT(!(d & 1u << 6) && !(d & 1u << 9)); /* no PAE, APIC */
-    EXPECT((d & 1u << 19) && (d & 1u << 23) && (d & 1u << 24) && (d & 1u << 25) && (d & 1u << 26)); /* to SSE2 */
+    EXPECT((d & 1u << 19) && (d & 1u << 23) && (d & 1u << 24) && (d & 1u << 25) &&
+           (d & 1u << 26)); /* to SSE2 */
     EXPECT((a >> 8 & 15) == 6 && (a >> 4 & 15) >= 3);
     uint16_t sw = 0x5a5a, cw = 0;
     __asm__ volatile("fninit\n\tfnstsw %0\n\tfnstcw %1" : "=m"(sw), "=m"(cw));

@@ -6,7 +6,7 @@
 #include "rt.h"
 
 #define PIT_HZ 1193182
-#define IRQS 64
+#define IRQS   64
 
 extern void edge_isr(void);
 extern uint64_t edge_tsc[];
@@ -43,7 +43,10 @@ static unsigned shift;
 static uint64_t call_loop(uint32_t value)
 {
     uint32_t lo, hi;
-    __asm__ volatile("pushl %2\n\tcall run_loop\n\taddl $4, %%esp" : "=a"(lo), "=d"(hi) : "r"(value) : "ebx", "ecx", "memory", "cc");
+    __asm__ volatile("pushl %2\n\tcall run_loop\n\taddl $4, %%esp"
+                     : "=a"(lo), "=d"(hi)
+                     : "r"(value)
+                     : "ebx", "ecx", "memory", "cc");
     return ((uint64_t)hi << 32 | lo) >> shift;
 }
 

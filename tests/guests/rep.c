@@ -9,10 +9,13 @@ static unsigned shift;
 extern void rep_isr(void);
 extern uint32_t rep_hits;
 extern uint32_t rep_regs[][5];
-__asm__(".globl rep_isr\nrep_isr:\n\tpushl %eax\n\tpushl %edx\n\trdtsc\n\tpushl %ebx\n\tmovl rep_hits, %ebx\n\t"
-        "cmpl $64, %ebx\n\tjae 1f\n\timull $20, %ebx\n\tmovl %eax, rep_regs(%ebx)\n\tmovl %ecx, rep_regs+4(%ebx)\n\t"
-        "movl %esi, rep_regs+8(%ebx)\n\tmovl %edi, rep_regs+12(%ebx)\n\tmovl 12(%esp), %eax\n\tmovl %eax, rep_regs+16(%ebx)\n\t"
-        "incl rep_hits\n1:\tmovb $0x20, %al\n\toutb %al, $0x20\n\tpopl %ebx\n\tpopl %edx\n\tpopl %eax\n\tiret\n");
+__asm__(
+    ".globl rep_isr\nrep_isr:\n\tpushl %eax\n\tpushl %edx\n\trdtsc\n\tpushl %ebx\n\tmovl rep_hits, %ebx\n\t"
+    "cmpl $64, %ebx\n\tjae 1f\n\timull $20, %ebx\n\tmovl %eax, rep_regs(%ebx)\n\tmovl %ecx, "
+    "rep_regs+4(%ebx)\n\t"
+    "movl %esi, rep_regs+8(%ebx)\n\tmovl %edi, rep_regs+12(%ebx)\n\tmovl 12(%esp), %eax\n\tmovl %eax, "
+    "rep_regs+16(%ebx)\n\t"
+    "incl rep_hits\n1:\tmovb $0x20, %al\n\toutb %al, $0x20\n\tpopl %ebx\n\tpopl %edx\n\tpopl %eax\n\tiret\n");
 uint32_t rep_hits, rep_regs[64][5];
 #define ISR_INSNS_TO_RDTSC 2
 
@@ -33,7 +36,9 @@ static void check_movs(void)
     outb(0x43, 0x34), outb(0x40, (uint8_t)n), outb(0x40, (uint8_t)(n >> 8));
     irq_unmask(0);
     __asm__ volatile("sti\n\tmovl %%eax, %%eax\n\trdtsc\n1:\trep movsb\n\tcli\n\tmovl $1b, %5"
-                     : "=&a"(lo), "=&d"(hi), "+c"(ecx), "+S"(s), "+D"(d), "=&r"(at) : : "memory", "cc");
+                     : "=&a"(lo), "=&d"(hi), "+c"(ecx), "+S"(s), "+D"(d), "=&r"(at)
+                     :
+                     : "memory", "cc");
     irq_mask_all();
     EXPECT_EQ(ecx, 0);
     EXPECT_EQ(memcmp(src, dst, BYTES), 0);
@@ -56,14 +61,17 @@ static void check_movs(void)
 }
 
 /* Ticks that an instruction takes, RDTSC to RDTSC. */
-#define TICKS(asm_text, n, s, d)                                                                   \
-    ({                                                                                             \
-        uint32_t t0_, t1_, c_ = (n);                                                               \
-        const void *s_ = (s);                                                                      \
-        void *d_ = (d);                                                                            \
-        __asm__ volatile("rdtsc\n\tmovl %%eax, %0\n\tmovl %5, %%eax\n\t" asm_text "\n\trdtsc\n\tmovl %%eax, %1" \
-                         : "=&m"(t0_), "=&m"(t1_), "+c"(c_), "+S"(s_), "+D"(d_) : "i"(0) : "eax", "edx", "memory", "cc"); \
-        ((t1_ - t0_) >> shift) - 3;                                                                \
+#define TICKS(asm_text, n, s, d)                                                                             \
+    ({                                                                                                       \
+        uint32_t t0_, t1_, c_ = (n);                                                                         \
+        const void *s_ = (s);                                                                                \
+        void *d_ = (d);                                                                                      \
+        __asm__ volatile("rdtsc\n\tmovl %%eax, %0\n\tmovl %5, %%eax\n\t" asm_text                            \
+                         "\n\trdtsc\n\tmovl %%eax, %1"                                                       \
+                         : "=&m"(t0_), "=&m"(t1_), "+c"(c_), "+S"(s_), "+D"(d_)                              \
+                         : "i"(0)                                                                            \
+                         : "eax", "edx", "memory", "cc");                                                    \
+        ((t1_ - t0_) >> shift) - 3;                                                                          \
     })
 
 static void check_ticks(void)

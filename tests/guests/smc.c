@@ -37,11 +37,17 @@ static void check_next_insn(void)
     uint32_t r;
     for (uint32_t i = 1; i < 200; i++) {
         __asm__ volatile("movl %1, 1f+1\n1:\tmovl $0x11111111, %%eax\n\tmovl %%eax, %0"
-                         : "=r"(r) : "r"(i * 0x01010101u) : "eax", "memory");
+                         : "=r"(r)
+                         : "r"(i * 0x01010101u)
+                         : "eax", "memory");
         if (r != i * 0x01010101u)
             EXPECT_EQ(r, i * 0x01010101u);
     }
-    __asm__ volatile("jmp 2f\n2:\txorl %%eax, %%eax\n\tmovb $0x40, 3f\n\tnop\n\tnop\n3:\tnop\n\tmovb $0x90, 3b\n\tmovl %%eax, %0" : "=r"(r) : : "eax", "memory");
+    __asm__ volatile("jmp 2f\n2:\txorl %%eax, %%eax\n\tmovb $0x40, 3f\n\tnop\n\tnop\n3:\tnop\n\tmovb $0x90, "
+                     "3b\n\tmovl %%eax, %0"
+                     : "=r"(r)
+                     :
+                     : "eax", "memory");
     EXPECT_EQ(r, 1); /* the NOP had become INC EAX */
 }
 
@@ -68,9 +74,12 @@ static void check_alias(void)
         table[i] = (i << 12) | 3;
     dir[0] = (uint32_t)table | 3;
     uint32_t page = (uint32_t)area >> 12;
-    table[0x3f0] = (page << 12) | 3;           /* alias of page 0 at 0x3f0000 */
+    table[0x3f0] = (page << 12) | 3; /* alias of page 0 at 0x3f0000 */
     table[0x3f1] = ((page + 1) << 12) | 3;
-    __asm__ volatile("movl %0, %%cr3\n\tmovl %%cr0, %%eax\n\torl $0x80010000, %%eax\n\tmovl %%eax, %%cr0" : : "r"(dir) : "eax", "memory");
+    __asm__ volatile("movl %0, %%cr3\n\tmovl %%cr0, %%eax\n\torl $0x80010000, %%eax\n\tmovl %%eax, %%cr0"
+                     :
+                     : "r"(dir)
+                     : "eax", "memory");
     uint8_t *alias = (uint8_t *)0x3f0000;
     put_return(area + 300, 1);
     EXPECT_EQ(call(area + 300), 1);
@@ -78,20 +87,26 @@ static void check_alias(void)
     put_return(alias + 300, 2);
     EXPECT_EQ(call(area + 300), 2);
     EXPECT_EQ(call(alias + 300), 2);
-    put_return(area + 4096 + 300, 9);          /* page 1: 9 */
-    table[0x3f0] = ((page + 1) << 12) | 3;     /* remap */
+    put_return(area + 4096 + 300, 9);      /* page 1: 9 */
+    table[0x3f0] = ((page + 1) << 12) | 3; /* remap */
     __asm__ volatile("invlpg %0" : : "m"(*alias) : "memory");
     EXPECT_EQ(call(alias + 300), 9);
     EXPECT_EQ(call(area + 300), 2);
-    __asm__ volatile("movl %%cr0, %%eax\n\tandl $0x7fffffff, %%eax\n\tmovl %%eax, %%cr0" : : : "eax", "memory");
+    __asm__ volatile("movl %%cr0, %%eax\n\tandl $0x7fffffff, %%eax\n\tmovl %%eax, %%cr0"
+                     :
+                     :
+                     : "eax", "memory");
 }
 
 /* A loop that rewrites its own body each turn. */
 static void check_loop(void)
 {
     uint32_t sum;
-    __asm__ volatile("xorl %%edx, %%edx\n\tmovl $50, %%ecx\n1:\tmovl %%ecx, 2f+1\n2:\tmovl $0, %%eax\n\taddl %%eax, %%edx\n\tdecl %%ecx\n\tjnz 1b\n\tmovl %%edx, %0"
-                     : "=r"(sum) : : "eax", "ecx", "edx", "memory", "cc");
+    __asm__ volatile("xorl %%edx, %%edx\n\tmovl $50, %%ecx\n1:\tmovl %%ecx, 2f+1\n2:\tmovl $0, %%eax\n\taddl "
+                     "%%eax, %%edx\n\tdecl %%ecx\n\tjnz 1b\n\tmovl %%edx, %0"
+                     : "=r"(sum)
+                     :
+                     : "eax", "ecx", "edx", "memory", "cc");
     EXPECT_EQ(sum, 1275);
 }
 

@@ -1,5 +1,5 @@
-/* sse.c - MMX, SSE and SSE2 as an operating system meets them: what enables them, which exceptions they raise, the
- * FXSAVE image, and a lazy switch of their state between two tasks. */
+/* sse.c - MMX, SSE and SSE2 as an operating system meets them: what enables them, which exceptions they
+ * raise, the FXSAVE image, and a lazy switch of their state between two tasks. */
 #include "rt.h"
 
 enum { CR0_MP = 1 << 1, CR0_EM = 1 << 2, CR0_TS = 1 << 3, CR0_NE = 1 << 5 };
@@ -20,35 +20,41 @@ volatile uint32_t resume; /* named in asm */
 static struct image img;
 static uint8_t bytes[64] __attribute__((aligned(16)));
 
-static void catch(struct frame *f)
+static void catch (struct frame *f)
 {
     seen_vector = f->vector, seen_eip = f->eip;
     f->eip = resume;
 }
 
 /* Runs one instruction with EAX given; the vector that it raised, and nothing else may. */
-#define TRY(insn, eax)                                                                             \
-    ({                                                                                             \
-        uint32_t at_, a_ = (uint32_t)(eax);                                                        \
-        seen_vector = NOTHING;                                                                     \
-        __asm__ volatile("movl $2f, resume\n\tmovl $1f, %0\n1:\t" insn "\n2:"                      \
-                         : "=&S"(at_), "+a"(a_) : : "memory", "cc");                               \
-        if (seen_vector != NOTHING)                                                                \
-            EXPECT_EQ(seen_eip, at_);                                                              \
-        seen_vector;                                                                               \
+#define TRY(insn, eax)                                                                                       \
+    ({                                                                                                       \
+        uint32_t at_, a_ = (uint32_t)(eax);                                                                  \
+        seen_vector = NOTHING;                                                                               \
+        __asm__ volatile("movl $2f, resume\n\tmovl $1f, %0\n1:\t" insn "\n2:"                                \
+                         : "=&S"(at_), "+a"(a_)                                                              \
+                         :                                                                                   \
+                         : "memory", "cc");                                                                  \
+        if (seen_vector != NOTHING)                                                                          \
+            EXPECT_EQ(seen_eip, at_);                                                                        \
+        seen_vector;                                                                                         \
     })
 #define RUN(insn) __asm__ volatile(insn : : : "memory", "cc")
 
 static void cr0_bits(uint32_t clear, uint32_t set)
 {
     __asm__ volatile("movl %%cr0, %%eax\n\tandl %0, %%eax\n\torl %1, %%eax\n\tmovl %%eax, %%cr0"
-                     : : "ri"(~clear), "ri"(set) : "eax", "memory");
+                     :
+                     : "ri"(~clear), "ri"(set)
+                     : "eax", "memory");
 }
 
 static void cr4_bits(uint32_t clear, uint32_t set)
 {
     __asm__ volatile("movl %%cr4, %%eax\n\tandl %0, %%eax\n\torl %1, %%eax\n\tmovl %%eax, %%cr4"
-                     : : "ri"(~clear), "ri"(set) : "eax", "memory");
+                     :
+                     : "ri"(~clear), "ri"(set)
+                     : "eax", "memory");
 }
 
 static void set_mxcsr(uint32_t value)
@@ -170,7 +176,7 @@ static void check_image(void)
     static const uint8_t pi[10] = {0x35, 0xc2, 0x68, 0x21, 0xa2, 0xda, 0x0f, 0xc9, 0x00, 0x40};
     for (unsigned i = 0; i < 16; i++)
         bytes[i] = (uint8_t)(i + 1);
-    __asm__ volatile("fninit\n\tfld1\n\tfldpi\n\tmovups %0, %%xmm5" : : "m"(*(uint8_t (*)[16])bytes));
+    __asm__ volatile("fninit\n\tfld1\n\tfldpi\n\tmovups %0, %%xmm5" : : "m"(*(uint8_t(*)[16])bytes));
     set_mxcsr(0x1fa1);
     save();
     EXPECT_EQ(img.fcw, 0x37f);
@@ -296,14 +302,23 @@ static void check_work(void)
     uint32_t sum, i;
     for (i = 0; i < 64; i++)
         a[i] = (float)(int)i, b[i] = 2.0f, w[i] = (int16_t)i;
-    __asm__ volatile("xorps %%xmm0, %%xmm0\n\txorl %0, %0\n1:\tmovaps (%1,%0,4), %%xmm1\n\tmulps (%2,%0,4), %%xmm1\n\taddps %%xmm1, %%xmm0\n\t"
-                     "addl $4, %0\n\tcmpl $64, %0\n\tjne 1b\n\tmovhlps %%xmm0, %%xmm1\n\taddps %%xmm1, %%xmm0\n\tmovaps %%xmm0, %%xmm1\n\t"
+    __asm__ volatile("xorps %%xmm0, %%xmm0\n\txorl %0, %0\n1:\tmovaps (%1,%0,4), %%xmm1\n\tmulps (%2,%0,4), "
+                     "%%xmm1\n\taddps %%xmm1, %%xmm0\n\t"
+                     "addl $4, %0\n\tcmpl $64, %0\n\tjne 1b\n\tmovhlps %%xmm0, %%xmm1\n\taddps %%xmm1, "
+                     "%%xmm0\n\tmovaps %%xmm0, %%xmm1\n\t"
                      "shufps $1, %%xmm1, %%xmm1\n\taddss %%xmm1, %%xmm0\n\tcvttss2si %%xmm0, %0"
-                     : "=&r"(sum) : "r"(a), "r"(b) : "memory", "cc");
+                     : "=&r"(sum)
+                     : "r"(a), "r"(b)
+                     : "memory", "cc");
     EXPECT_EQ(sum, 4032);
-    __asm__ volatile("pxor %%mm0, %%mm0\n\tpcmpeqw %%mm2, %%mm2\n\tpsrlw $15, %%mm2\n\txorl %0, %0\n1:\tmovq (%1,%0,2), %%mm1\n\tpmaddwd %%mm2, %%mm1\n\t"
-                     "paddd %%mm1, %%mm0\n\taddl $4, %0\n\tcmpl $64, %0\n\tjne 1b\n\tmovq %%mm0, %%mm1\n\tpsrlq $32, %%mm1\n\tpaddd %%mm1, %%mm0\n\t"
-                     "movd %%mm0, %0\n\temms" : "=&r"(sum) : "r"(w) : "memory", "cc");
+    __asm__ volatile("pxor %%mm0, %%mm0\n\tpcmpeqw %%mm2, %%mm2\n\tpsrlw $15, %%mm2\n\txorl %0, %0\n1:\tmovq "
+                     "(%1,%0,2), %%mm1\n\tpmaddwd %%mm2, %%mm1\n\t"
+                     "paddd %%mm1, %%mm0\n\taddl $4, %0\n\tcmpl $64, %0\n\tjne 1b\n\tmovq %%mm0, "
+                     "%%mm1\n\tpsrlq $32, %%mm1\n\tpaddd %%mm1, %%mm0\n\t"
+                     "movd %%mm0, %0\n\temms"
+                     : "=&r"(sum)
+                     : "r"(w)
+                     : "memory", "cc");
     EXPECT_EQ(sum, 2016);
 }
 

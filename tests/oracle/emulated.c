@@ -13,12 +13,12 @@
 #include "translator/cc.h"
 #include "vcpu/vcpu.h"
 
-#define RAM_BYTES (16u << 20)
-#define IDT_BASE 0x00d50000u
-#define HANDLERS 0x00d51000u /* one HLT a vector, 16 bytes apart */
-#define TSS_BASE 0x00d53000u
+#define RAM_BYTES  (16u << 20)
+#define IDT_BASE   0x00d50000u
+#define HANDLERS   0x00d51000u /* one HLT a vector, 16 bytes apart */
+#define TSS_BASE   0x00d53000u
 #define STACK0_TOP 0x00d56000u
-#define GDT_BASE 0x00d57000u
+#define GDT_BASE   0x00d57000u
 
 struct emulated {
     struct ram ram;
@@ -55,8 +55,12 @@ static void no_wake(void *ctx)
 {
     (void)ctx;
 }
-static const struct link_ops ops = {.access = no_access, .step = no_step, .next_event = no_event, .idle = no_idle,
-                                    .host_io = no_host_io, .wake = no_wake};
+static const struct link_ops ops = {.access = no_access,
+                                    .step = no_step,
+                                    .next_event = no_event,
+                                    .idle = no_idle,
+                                    .host_io = no_host_io,
+                                    .wake = no_wake};
 
 static void set_line(void *ctx, unsigned line, unsigned level)
 {
@@ -85,7 +89,8 @@ static void put64(struct emulated *m, uint32_t at, uint64_t v)
 
 void emulated_map(struct emulated *m, uint32_t lin_addr, uint32_t phys_addr, uint32_t flags)
 {
-    put32(m, EMULATED_TABLES + 4096 * (1 + (lin_addr >> 22)) + (lin_addr >> 12 & 1023) * 4, phys_addr | flags);
+    put32(m, EMULATED_TABLES + 4096 * (1 + (lin_addr >> 22)) + (lin_addr >> 12 & 1023) * 4,
+          phys_addr | flags);
 }
 
 static void map_page(struct emulated *m, uint32_t lin, uint32_t flags)
@@ -111,14 +116,17 @@ static void build_idt(struct emulated *m)
 {
     for (uint32_t v = 0; v < 256; v++) {
         uint32_t entry = HANDLERS + 16 * v, dpl = v == 3 || v == 4 ? 3 : 0;
-        put64(m, IDT_BASE + 8 * v, (entry & 0xffff) | UINT64_C(0x08) << 16 | (uint64_t)(0x8e | dpl << 5) << 40 |
-                                    (uint64_t)(entry >> 16) << 48);
+        put64(m, IDT_BASE + 8 * v,
+              (entry & 0xffff) | UINT64_C(0x08) << 16 | (uint64_t)(0x8e | dpl << 5) << 40 |
+                  (uint64_t)(entry >> 16) << 48);
         m->ram.host[entry] = 0xf4;
     }
     put32(m, TSS_BASE + 100, 0xffff0000); /* no I/O bitmap */
     put32(m, TSS_BASE + 4, STACK0_TOP), put32(m, TSS_BASE + 8, 0x10);
-    put64(m, GDT_BASE + 8, UINT64_C(0x00cf9b000000ffff)), put64(m, GDT_BASE + 16, UINT64_C(0x00cf93000000ffff));
-    put64(m, GDT_BASE + 0x20, UINT64_C(0x00cffb000000ffff)), put64(m, GDT_BASE + 0x28, UINT64_C(0x00cff3000000ffff));
+    put64(m, GDT_BASE + 8, UINT64_C(0x00cf9b000000ffff)),
+        put64(m, GDT_BASE + 16, UINT64_C(0x00cf93000000ffff));
+    put64(m, GDT_BASE + 0x20, UINT64_C(0x00cffb000000ffff)),
+        put64(m, GDT_BASE + 0x28, UINT64_C(0x00cff3000000ffff));
 }
 
 /* The emulator's own bug: a case that would not end. */
@@ -135,16 +143,28 @@ struct emulated *emulated_create(const struct emulated_config *cfg)
     if (!m)
         return NULL;
     busmap_init(&m->bus);
-    struct link_config lc = {.mode = LINK_INLINE, .ops = &ops, .quantum_ticks = cfg->quantum_ticks ? cfg->quantum_ticks : 1 << 17};
+    struct link_config lc = {
+        .mode = LINK_INLINE, .ops = &ops, .quantum_ticks = cfg->quantum_ticks ? cfg->quantum_ticks : 1 << 17};
     m->link = link_create(&lc);
     m->ran_away_ticks = cfg->ran_away_ticks;
     if (!m->link || ram_init(&m->ram, RAM_BYTES) != 0)
         return NULL;
-    struct vcpu_config vc = {.ram = &m->ram, .link = m->link, .bus = &m->bus, .shift = 3, .single_tb = cfg->single_tb,
-                             .translator = cfg->mode, .hot = cfg->hot, .translator_threads = cfg->threads,
-                             .translator_not_on_cpu = PLACE_ANY, .code_cache_bytes = cfg->code_cache_bytes,
-                             .translator_jitter = cfg->jitter, .no_chain = cfg->no_chain, .progress = stop_runaway, .progress_ctx = m,
-                             .intc = {NULL, set_line, no_intr, no_ack, no_intr}, .tick_limit = UINT64_MAX};
+    struct vcpu_config vc = {.ram = &m->ram,
+                             .link = m->link,
+                             .bus = &m->bus,
+                             .shift = 3,
+                             .single_tb = cfg->single_tb,
+                             .translator = cfg->mode,
+                             .hot = cfg->hot,
+                             .translator_threads = cfg->threads,
+                             .translator_not_on_cpu = PLACE_ANY,
+                             .code_cache_bytes = cfg->code_cache_bytes,
+                             .translator_jitter = cfg->jitter,
+                             .no_chain = cfg->no_chain,
+                             .progress = stop_runaway,
+                             .progress_ctx = m,
+                             .intc = {NULL, set_line, no_intr, no_ack, no_intr},
+                             .tick_limit = UINT64_MAX};
     m->vcpu = vcpu_create(&vc);
     if (!m->vcpu)
         return NULL;
@@ -190,7 +210,8 @@ static void set_state(struct emulated *m, const struct cpu_image *in)
 static void get_state(struct emulated *m, struct test_result *r)
 {
     struct guest_state *g = vcpu_state(m->vcpu);
-    static const uint32_t with_error = 1u << 8 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 17;
+    static const uint32_t with_error =
+        1u << 8 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 17;
     const uint32_t *frame = (const uint32_t *)(m->ram.host + g->slot[IR_ESP]);
     memcpy(r->out.gpr, g->slot, sizeof r->out.gpr);
     r->vector = (g->eip - 1 - HANDLERS) / 16;

@@ -38,7 +38,8 @@ static const char *exclusion(const struct insn_row *r)
             return NULL; /* #GP(0) */
         return "shows the host's system state, or its kernel emulates it (UMIP)";
     case T_SEG:
-        if (!strcmp(r->mnemonic, "PUSH_SREG") || !strcmp(r->mnemonic, "MOV_FROM_SREG") || !strcmp(r->mnemonic, "MOV_TO_SREG"))
+        if (!strcmp(r->mnemonic, "PUSH_SREG") || !strcmp(r->mnemonic, "MOV_FROM_SREG") ||
+            !strcmp(r->mnemonic, "MOV_TO_SREG"))
             return NULL;
         if (!strcmp(r->mnemonic, "POP_SREG") && !is_fs_gs(r))
             return NULL;
@@ -58,11 +59,18 @@ static void add_row(struct gen *g, struct oracle_row row)
     g->rows[g->nrows++] = row;
 }
 
-static void add_x87(struct gen *g, uint16_t opcode, int reg, int modrm, unsigned span, const char *mnemonic, const char *operands,
-                    enum x87_class class)
+static void add_x87(struct gen *g, uint16_t opcode, int reg, int modrm, unsigned span, const char *mnemonic,
+                    const char *operands, enum x87_class class)
 {
-    struct oracle_row row = {.opcode = opcode, .reg = (int16_t)reg, .span = (uint8_t)span, .modrm = (int16_t)modrm,
-                             .test = T_X87, .x87 = true, .x87_compare = class == COMPARE, .x87_env = class == ENV || class == ENV_NOWAIT, .mnemonic = mnemonic};
+    struct oracle_row row = {.opcode = opcode,
+                             .reg = (int16_t)reg,
+                             .span = (uint8_t)span,
+                             .modrm = (int16_t)modrm,
+                             .test = T_X87,
+                             .x87 = true,
+                             .x87_compare = class == COMPARE,
+                             .x87_env = class == ENV || class == ENV_NOWAIT,
+                             .mnemonic = mnemonic};
     if (modrm < 0)
         snprintf(row.name, sizeof row.name, "%02x/%d %s %s", opcode, reg, mnemonic, operands);
     else
@@ -78,9 +86,17 @@ void gen_init(struct gen *g, uint64_t seed)
     g->seed = seed;
     for (unsigned i = 0; i < insn_row_count; i++) {
         const struct insn_row *r = &insn_rows[i];
-        struct oracle_row row = {.opcode = r->opcode, .reg = r->reg, .span = r->span, .modrm = -1, .test = r->test,
-                                 .undefined = r->undefined, .mnemonic = r->mnemonic, .excluded = exclusion(r),
-                                 .prefix = r->prefix, .form = r->attr & (A_MEM | A_REG), .sse = r->sse};
+        struct oracle_row row = {.opcode = r->opcode,
+                                 .reg = r->reg,
+                                 .span = r->span,
+                                 .modrm = -1,
+                                 .test = r->test,
+                                 .undefined = r->undefined,
+                                 .mnemonic = r->mnemonic,
+                                 .excluded = exclusion(r),
+                                 .prefix = r->prefix,
+                                 .form = r->attr & (A_MEM | A_REG),
+                                 .sse = r->sse};
         if (r->test == T_SSE)
             sse_row_name(r, row.name, sizeof row.name);
         else if (r->reg == ANY)
@@ -91,8 +107,10 @@ void gen_init(struct gen *g, uint64_t seed)
             continue; /* listed form by form below */
         add_row(g, row);
     }
-#define X87_MEM(opcode, reg, mnemonic, operand, class) add_x87(g, opcode, reg, -1, 1, #mnemonic, #operand, class);
-#define X87_REG(opcode, modrm, count, mnemonic, operands, class) add_x87(g, opcode, -1, modrm, count, #mnemonic, operands, class);
+#define X87_MEM(opcode, reg, mnemonic, operand, class)                                                       \
+    add_x87(g, opcode, reg, -1, 1, #mnemonic, #operand, class);
+#define X87_REG(opcode, modrm, count, mnemonic, operands, class)                                             \
+    add_x87(g, opcode, -1, modrm, count, #mnemonic, operands, class);
 #include "translator/insns_x87.def"
 #undef X87_MEM
 #undef X87_REG
@@ -115,7 +133,9 @@ static uint32_t data_pointer(struct gen *g)
 
 static uint32_t random_value(struct gen *g)
 {
-    static const uint32_t corner[] = {0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffffe, 31, 32, 33};
+    static const uint32_t corner[] = {0,          1,      2,      0x7f,       0x80,       0xff,
+                                      0x7fff,     0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff,
+                                      0xfffffffe, 31,     32,     33};
     switch (gen_below(g, 4)) {
     case 0:
         return corner[gen_below(g, sizeof corner / sizeof *corner)];
@@ -172,7 +192,8 @@ static unsigned encode(struct gen *g, const struct oracle_row *row, uint8_t *p, 
         p[n++] = 0x67;
     if (gen_below(g, 30) == 0)
         p[n++] = 0xf0;
-    if (row->test != T_NOREP && row->test != T_JUMP && !sse && gen_below(g, string ? 2 : 40) == 0) /* LOOPcc: REP is undefined */
+    if (row->test != T_NOREP && row->test != T_JUMP && !sse &&
+        gen_below(g, string ? 2 : 40) == 0) /* LOOPcc: REP is undefined */
         p[n++] = gen_below(g, 2) ? 0xf2 : 0xf3;
     if (gen_below(g, 20) == 0)
         p[n++] = (uint8_t[]){0x26, 0x2e, 0x36, 0x3e}[gen_below(g, 4)];
@@ -201,7 +222,8 @@ static bool has_memory(const struct insn *in)
 }
 
 /* Moves the base register (or the displacement's bytes) so that the operand lies in the data pages. */
-static void steer(struct gen *g, struct test_case *c, const struct insn *in, const struct oracle_row *row, uint8_t *p)
+static void steer(struct gen *g, struct test_case *c, const struct insn *in, const struct oracle_row *row,
+                  uint8_t *p)
 {
     if (!has_memory(in) || in->addrsize != 2 || gen_below(g, 10) == 0)
         return;
@@ -224,9 +246,11 @@ static void steer(struct gen *g, struct test_case *c, const struct insn *in, con
     }
 }
 
-static uint32_t shift_undefined(const struct oracle_row *row, const struct test_case *c, const struct insn *in, uint32_t u, bool *result)
+static uint32_t shift_undefined(const struct oracle_row *row, const struct test_case *c,
+                                const struct insn *in, uint32_t u, bool *result)
 {
-    static const char *const shifts[] = {"ROL", "ROR", "RCL", "RCR", "SHL", "SHR", "SAR", "SAL", "SHLD", "SHRD"};
+    static const char *const shifts[] = {"ROL", "ROR", "RCL", "RCR",  "SHL",
+                                         "SHR", "SAR", "SAL", "SHLD", "SHRD"};
     bool is_shift = false;
     for (unsigned i = 0; i < sizeof shifts / sizeof *shifts; i++)
         is_shift |= !strcmp(row->mnemonic, shifts[i]);
@@ -275,7 +299,8 @@ static bool jumps_to_itself(const struct test_case *c, const struct insn *in)
 }
 
 /* What a row needs beyond random registers; false: leave this draw out. */
-static bool prepare(struct gen *g, const struct oracle_row *row, struct test_case *c, const struct insn *in, uint8_t *p)
+static bool prepare(struct gen *g, const struct oracle_row *row, struct test_case *c, const struct insn *in,
+                    uint8_t *p)
 {
     struct insn again; /* after the displacement was changed */
     switch (row->test) {
@@ -284,7 +309,8 @@ static bool prepare(struct gen *g, const struct oracle_row *row, struct test_cas
         c->in.gpr[1] = in->addrsize == 2 ? gen_below(g, 300) : c->in.gpr[1] & 0xff;
         break;
     case T_JUMP:
-        if (in->opsize == 2 && in->length >= 5 && (p[in->length - 5] == 0xe8 || p[in->length - 5] == 0xe9 || in->opcode >= 0xf80)) {
+        if (in->opsize == 2 && in->length >= 5 &&
+            (p[in->length - 5] == 0xe8 || p[in->length - 5] == 0xe9 || in->opcode >= 0xf80)) {
             int32_t d = (int32_t)gen_below(g, 1800) - 900;
             memcpy(p + in->length - 4, &d, 4);
         }
@@ -332,7 +358,8 @@ bool gen_single(struct gen *g, const struct oracle_row *row, struct test_case *c
     if (!prepare(g, row, c, &in, c->code))
         return false;
     memset(c->code + c->code_bytes, 0xcc, sizeof c->code - c->code_bytes);
-    *u = (struct undefined){.flags = row->undefined & U_ALL, .fault_writes = in.opcode == 0xc8 || in.opcode == 0x60};
+    *u = (struct undefined){.flags = row->undefined & U_ALL,
+                            .fault_writes = in.opcode == 0xc8 || in.opcode == 0x60};
     u->mxcsr_mask = sse_mxcsr_mask(row, c);
     if (row->undefined)
         u->flags = shift_undefined(row, c, &in, row->undefined, &u->result) & U_ALL;
@@ -351,8 +378,10 @@ bool gen_sequence(struct gen *g, struct test_case *c)
     while (n < want) {
         const struct oracle_row *row = &g->rows[gen_below(g, g->nrows)];
         uint8_t *p = c->code + c->code_bytes;
-        if (row->excluded || row->undefined || (row->test != T_ALL && row->test != T_STACK && row->test != T_SSE && row->test != T_X87) ||
-            sse_is_alone(row) || row->x87_env || row->x87_compare || !strcmp(row->mnemonic, "POPF") || !strcmp(row->mnemonic, "ENTER") || !strcmp(row->mnemonic, "PUSHA"))
+        if (row->excluded || row->undefined ||
+            (row->test != T_ALL && row->test != T_STACK && row->test != T_SSE && row->test != T_X87) ||
+            sse_is_alone(row) || row->x87_env || row->x87_compare || !strcmp(row->mnemonic, "POPF") ||
+            !strcmp(row->mnemonic, "ENTER") || !strcmp(row->mnemonic, "PUSHA"))
             continue;
         unsigned bytes = encode(g, row, p, &in);
         if (!bytes)

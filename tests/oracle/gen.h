@@ -8,18 +8,18 @@
 
 /* One row of either table, as the coverage count sees it. */
 struct oracle_row {
-    char name[40];          /* "01 ADD Ev,Gv" or "d8/0 FADD m32fp" */
-    const char *excluded;   /* reason, or NULL: runnable */
+    char name[40];        /* "01 ADD Ev,Gv" or "d8/0 FADD m32fp" */
+    const char *excluded; /* reason, or NULL: runnable */
     uint16_t opcode;
-    int16_t reg;            /* ModRM.reg, -1: any */
-    uint8_t span;           /* opcodes, or x87 ModRM bytes */
-    int16_t modrm;          /* x87 register forms: first ModRM byte, else -1 */
-    uint8_t test;           /* enum insn_test */
+    int16_t reg;   /* ModRM.reg, -1: any */
+    uint8_t span;  /* opcodes, or x87 ModRM bytes */
+    int16_t modrm; /* x87 register forms: first ModRM byte, else -1 */
+    uint8_t test;  /* enum insn_test */
     bool x87, x87_compare, x87_env;
-    uint8_t prefix;         /* insns_sse.def: enum simd_prefix */
-    uint16_t form;          /* A_MEM, A_REG: which ModRM.mod */
-    uint16_t sse;           /* enum sse_id */
-    uint32_t undefined;     /* U_* */
+    uint8_t prefix;     /* insns_sse.def: enum simd_prefix */
+    uint16_t form;      /* A_MEM, A_REG: which ModRM.mod */
+    uint16_t sse;       /* enum sse_id */
+    uint32_t undefined; /* U_* */
     const char *mnemonic;
     uint64_t cases, completed, faulted; /* filled by the driver */
 };
@@ -32,10 +32,10 @@ struct gen {
 
 /* What may differ after a case. */
 struct undefined {
-    uint32_t flags;   /* EFLAGS bits */
-    bool result;      /* registers and memory too (shift counts beyond the operand) */
-    bool fault_writes; /* ENTER, PUSHA: a CPU may have written part of the frame before the fault */
-    uint16_t fsw;     /* x87 status word bits */
+    uint32_t flags;      /* EFLAGS bits */
+    bool result;         /* registers and memory too (shift counts beyond the operand) */
+    bool fault_writes;   /* ENTER, PUSHA: a CPU may have written part of the frame before the fault */
+    uint16_t fsw;        /* x87 status word bits */
     uint32_t mxcsr_mask; /* FXSAVE: address of MXCSR_MASK, 0: none */
 };
 

@@ -1,4 +1,5 @@
-/* gen_float.c - random floating-point and packed values: every class of number, biased to where exceptions are. */
+/* gen_float.c - random floating-point and packed values: every class of number, biased to where exceptions
+ * are. */
 #include "tests/oracle/gen_float.h"
 
 #include <string.h>
@@ -23,17 +24,39 @@ void random_float(struct gen *g, uint8_t *p)
     uint64_t m = gen_random(g) | UINT64_C(1) << 63;
     uint16_t e = (uint16_t)(0x3fff - 40 + gen_below(g, 80));
     switch (gen_below(g, 12)) {
-    case 0: m = 0, e = 0; break;
-    case 1: m = UINT64_C(1) << 63, e = 0x7fff; break;
-    case 2: e = 0x7fff; break;                            /* NaN */
-    case 3: m &= ~(UINT64_C(1) << 62), e = 0x7fff; break; /* SNaN mostly */
-    case 4: m &= ~(UINT64_C(1) << 63), e = 0; break;      /* denormal */
-    case 5: e = 0; break;                                 /* pseudo-denormal */
-    case 6: m &= ~(UINT64_C(1) << 63); break;             /* unnormal */
-    case 7: e = (uint16_t)gen_below(g, 0x7fff); break;
-    case 8: m = UINT64_C(1) << 63; break;
-    case 9: m = (UINT64_C(1) << 63) | gen_random(g) << 40; e = 0x3fff + gen_below(g, 64); break;
-    default: break;
+    case 0:
+        m = 0, e = 0;
+        break;
+    case 1:
+        m = UINT64_C(1) << 63, e = 0x7fff;
+        break;
+    case 2:
+        e = 0x7fff;
+        break; /* NaN */
+    case 3:
+        m &= ~(UINT64_C(1) << 62), e = 0x7fff;
+        break; /* SNaN mostly */
+    case 4:
+        m &= ~(UINT64_C(1) << 63), e = 0;
+        break; /* denormal */
+    case 5:
+        e = 0;
+        break; /* pseudo-denormal */
+    case 6:
+        m &= ~(UINT64_C(1) << 63);
+        break; /* unnormal */
+    case 7:
+        e = (uint16_t)gen_below(g, 0x7fff);
+        break;
+    case 8:
+        m = UINT64_C(1) << 63;
+        break;
+    case 9:
+        m = (UINT64_C(1) << 63) | gen_random(g) << 40;
+        e = 0x3fff + gen_below(g, 64);
+        break;
+    default:
+        break;
     }
     e |= (uint16_t)(gen_below(g, 2) << 15);
     memcpy(p, &m, 8), memcpy(p + 8, &e, 2);
@@ -45,10 +68,12 @@ void random_fpu(struct gen *g, struct fpu_image *f, bool x87)
     f->cw = 0x37f, f->empty = 0xff;
     if (!x87)
         return;
-    f->cw = (uint16_t)(0x40 | (gen_below(g, 3) ? 0x3f : gen_below(g, 64)) | gen_below(g, 4) << 8 | gen_below(g, 4) << 10);
+    f->cw = (uint16_t)(0x40 | (gen_below(g, 3) ? 0x3f : gen_below(g, 64)) | gen_below(g, 4) << 8 |
+                       gen_below(g, 4) << 10);
     if ((f->cw >> 8 & 3) == 1)
         f->cw |= 0x300; /* reserved precision */
-    f->sw = (uint16_t)(gen_below(g, 8) << 11 | gen_below(g, 2) << 8 | gen_below(g, 2) << 9 | gen_below(g, 2) << 10 | gen_below(g, 2) << 14);
+    f->sw = (uint16_t)(gen_below(g, 8) << 11 | gen_below(g, 2) << 8 | gen_below(g, 2) << 9 |
+                       gen_below(g, 2) << 10 | gen_below(g, 2) << 14);
     if (gen_below(g, 4) == 0)
         f->sw |= (uint16_t)gen_below(g, 128);
     if (f->sw & ~f->cw & 0x3f)
@@ -61,7 +86,8 @@ void random_fpu(struct gen *g, struct fpu_image *f, bool x87)
 /* Exponents around which sums, products, quotients and conversions change their nature. */
 static uint32_t random_exponent(struct gen *g, uint32_t bias)
 {
-    const uint32_t at[] = {1, 2, bias / 2, bias, bias + 15, bias + 31, bias + 31, bias + bias / 2, 2 * bias, 2 * bias - 1};
+    const uint32_t at[] = {1,         2,         bias / 2,        bias,     bias + 15,
+                           bias + 31, bias + 31, bias + bias / 2, 2 * bias, 2 * bias - 1};
     uint32_t e = at[gen_below(g, sizeof at / sizeof *at)] + gen_below(g, 5) - 2;
     return gen_below(g, 4) == 0 ? gen_below(g, 2 * bias + 2) : e < 2 * bias + 2 ? e : 1;
 }
@@ -71,11 +97,16 @@ static uint64_t random_fraction(struct gen *g, unsigned bits)
 {
     const uint64_t mask = (UINT64_C(1) << bits) - 1;
     switch (gen_below(g, 6)) {
-    case 0: return 0;
-    case 1: return mask;
-    case 2: return gen_below(g, 4);
-    case 3: return mask & ~UINT64_C(0) << (bits - 1 - gen_below(g, 8));
-    default: return gen_random(g) & mask;
+    case 0:
+        return 0;
+    case 1:
+        return mask;
+    case 2:
+        return gen_below(g, 4);
+    case 3:
+        return mask & ~UINT64_C(0) << (bits - 1 - gen_below(g, 8));
+    default:
+        return gen_random(g) & mask;
     }
 }
 
@@ -85,21 +116,35 @@ static uint64_t random_ieee(struct gen *g, unsigned bits, uint32_t bias)
     const uint64_t sign = (uint64_t)gen_below(g, 2), quiet = UINT64_C(1) << (bits - 1);
     uint64_t e = random_exponent(g, bias), f = random_fraction(g, bits);
     switch (gen_below(g, 16)) {
-    case 0: e = f = 0; break;
-    case 1: e = 2 * bias + 1, f = 0; break;
-    case 2: e = 2 * bias + 1, f |= quiet; break;               /* quiet NaN */
-    case 3: e = 2 * bias + 1, f = (f & (quiet - 1)) | 1; break; /* signalling NaN */
+    case 0:
+        e = f = 0;
+        break;
+    case 1:
+        e = 2 * bias + 1, f = 0;
+        break;
+    case 2:
+        e = 2 * bias + 1, f |= quiet;
+        break; /* quiet NaN */
+    case 3:
+        e = 2 * bias + 1, f = (f & (quiet - 1)) | 1;
+        break; /* signalling NaN */
     case 4:
-    case 5: e = 0; break;                                      /* denormal */
-    case 6: e = bias, f = 0; break;
-    default: break;
+    case 5:
+        e = 0;
+        break; /* denormal */
+    case 6:
+        e = bias, f = 0;
+        break;
+    default:
+        break;
     }
     return (sign << (bits == 23 ? 8 : 11) | e) << bits | f;
 }
 
 static void random_ints(struct gen *g, uint8_t *p)
 {
-    static const uint32_t corner[] = {0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 15, 16, 31, 32, 63, 64};
+    static const uint32_t corner[] = {0,          1,          0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff,
+                                      0x7fffffff, 0x80000000, 15,   16,   31,   32,     63,     64};
     for (unsigned i = 0; i < 16; i += 4) {
         uint32_t v = (uint32_t)gen_random(g);
         if (gen_below(g, 3) == 0)

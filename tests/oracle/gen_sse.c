@@ -34,7 +34,8 @@ static enum lanes lanes_of(struct gen *g, const struct oracle_row *row)
     const size_t n = strlen(row->mnemonic);
     const bool fp = sse_rows[row->sse].class & SSE_IS_FP;
     const char last = row->mnemonic[n - 1];
-    if (!strncmp(row->mnemonic, "CVTPI", 5) || !strncmp(row->mnemonic, "CVTDQ", 5) || !strncmp(row->mnemonic, "CVTSI", 5))
+    if (!strncmp(row->mnemonic, "CVTPI", 5) || !strncmp(row->mnemonic, "CVTDQ", 5) ||
+        !strncmp(row->mnemonic, "CVTSI", 5))
         return LANES_INT;
     if (!fp && !strchr("SD", last))
         return LANES_INT;
@@ -127,12 +128,15 @@ static bool has_amd_bit(const struct test_case *c, uint32_t at)
     return v & AMD_MM;
 }
 
-bool sse_prepare(struct gen *g, const struct oracle_row *row, struct test_case *c, const struct insn *in, const uint8_t *p)
+bool sse_prepare(struct gen *g, const struct oracle_row *row, struct test_case *c, const struct insn *in,
+                 const uint8_t *p)
 {
     struct insn again;
     if (in->row->prefix != row->prefix || strcmp(in->row->mnemonic, row->mnemonic))
         return false;
-    if (!strcmp(row->mnemonic, "MASKMOV")) { /* which bytes fault first, and whether unselected ones do, is the CPU's choice */
+    if (!strcmp(
+            row->mnemonic,
+            "MASKMOV")) { /* which bytes fault first, and whether unselected ones do, is the CPU's choice */
         c->in.gpr[7] = DATA_BASE + 64 + gen_below(g, DATA_PAGES * 4096 - 128);
         return in->addrsize == 2 && in->seg_override != SEG_CS;
     }
@@ -155,6 +159,6 @@ uint32_t sse_mxcsr_mask(const struct oracle_row *row, const struct test_case *c)
 
 bool sse_is_alone(const struct oracle_row *row)
 {
-    return row->test == T_SSE && (loads_mxcsr(row) || !strcmp(row->mnemonic, "MASKMOV") || !strcmp(row->mnemonic, "FXSAVE") ||
-                                    !strcmp(row->mnemonic, "CVTPI2PS"));
+    return row->test == T_SSE && (loads_mxcsr(row) || !strcmp(row->mnemonic, "MASKMOV") ||
+                                  !strcmp(row->mnemonic, "FXSAVE") || !strcmp(row->mnemonic, "CVTPI2PS"));
 }

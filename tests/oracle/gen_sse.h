@@ -17,7 +17,8 @@ void sse_random_state(struct gen *g, struct test_case *c, const struct oracle_ro
 unsigned sse_prefixes(struct gen *g, const struct oracle_row *row, uint8_t *p);
 /* Aligns the operand as the row wants it, mostly, and fills it; returns where it is. */
 uint32_t sse_place_operand(struct gen *g, struct test_case *c, const struct oracle_row *row, uint32_t target);
-bool sse_prepare(struct gen *g, const struct oracle_row *row, struct test_case *c, const struct insn *in, const uint8_t *p);
+bool sse_prepare(struct gen *g, const struct oracle_row *row, struct test_case *c, const struct insn *in,
+                 const uint8_t *p);
 /* Where FXSAVE stores MXCSR_MASK, which says what the processor has; 0: another instruction. */
 uint32_t sse_mxcsr_mask(const struct oracle_row *row, const struct test_case *c);
 /* Must the row not be part of a sequence? */

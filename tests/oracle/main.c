@@ -1,7 +1,8 @@
 /* main.c - the hardware oracle: random instructions on the real CPU and in the emulator must agree.
  *
- *     oracle [--cases N] [--sequences N] [--seed S] [--row TEXT] [--table] [--single-tb] [--engine interp|eager]
- * Prints mismatches with their bytes and differences, then the coverage table (--table), then the counts. */
+ *     oracle [--cases N] [--sequences N] [--seed S] [--row TEXT] [--table] [--single-tb] [--engine
+ * interp|eager] Prints mismatches with their bytes and differences, then the coverage table (--table), then
+ * the counts. */
 #include <Zydis/Zydis.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@
 #include "tests/oracle/sequence.h"
 #include "translator/guest_state.h"
 
-#define SHOWN_MAX 20
+#define SHOWN_MAX      20
 #define FLAGS_COMPARED (FLAGS_ARITH | FLAG_DF | FLAG_TF | FLAG_NT | FLAG_RF | FLAG_AC)
 
 static const char *const gpr_name[8] = {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"};
@@ -34,15 +35,19 @@ static bool is_image(const struct oracle_row *row)
 }
 
 /* What the SDM leaves to the implementation: an operand that wraps around at 4 GiB may raise #GP or #SS (the
- * emulator accesses both ends, which are not mapped), and which operand of CMPS, or field of an x87 environment or FXSAVE image, faults first. */
-static bool allowed_fault(const struct oracle_row *row, const struct test_result *n, const struct test_result *e)
+ * emulator accesses both ends, which are not mapped), and which operand of CMPS, or field of an x87
+ * environment or FXSAVE image, faults first. */
+static bool allowed_fault(const struct oracle_row *row, const struct test_result *n,
+                          const struct test_result *e)
 {
     const uint32_t bytes = is_image(row) ? 512 : 32;
     if (wraps(n, e, bytes) || wraps(e, n, bytes))
         return n->out.eip == e->out.eip;
-    if (is_image(row) && n->vector == 13 && e->vector == 12) /* misaligned as well as over the stack segment's end */
+    if (is_image(row) && n->vector == 13 &&
+        e->vector == 12) /* misaligned as well as over the stack segment's end */
         return n->out.eip == e->out.eip && e->error == 0;
-    if (n->vector == 14 && e->vector == 14 && n->cr2 == e->cr2 && emulated_owns(e->cr2)) /* present there, for CPL 0 */
+    if (n->vector == 14 && e->vector == 14 && n->cr2 == e->cr2 &&
+        emulated_owns(e->cr2)) /* present there, for CPL 0 */
         return n->out.eip == e->out.eip;
     if (row && !strcmp(row->mnemonic, "CVTPI2PS") && e->vector == 16) /* allow_sse */
         return n->out.eip >= e->out.eip;
@@ -55,7 +60,8 @@ static bool allowed_fault(const struct oracle_row *row, const struct test_result
 
 #define DIFFER(...) (show ? (void)printf(__VA_ARGS__) : (void)0, differ++)
 
-static unsigned compare_fpu(const struct fpu_image *n, const struct fpu_image *e, const struct undefined *u, bool show)
+static unsigned compare_fpu(const struct fpu_image *n, const struct fpu_image *e, const struct undefined *u,
+                            bool show)
 {
     unsigned differ = 0;
     if (n->cw != e->cw)
@@ -69,7 +75,8 @@ static unsigned compare_fpu(const struct fpu_image *n, const struct fpu_image *e
             continue;
         uint64_t nm, em;
         uint16_t ne, ee;
-        memcpy(&nm, n->r[i], 8), memcpy(&em, e->r[i], 8), memcpy(&ne, n->r[i] + 8, 2), memcpy(&ee, e->r[i] + 8, 2);
+        memcpy(&nm, n->r[i], 8), memcpy(&em, e->r[i], 8), memcpy(&ne, n->r[i] + 8, 2),
+            memcpy(&ee, e->r[i] + 8, 2);
         DIFFER("    R%u: cpu %04x.%016lx, emulator %04x.%016lx\n", i, ne, nm, ee, em);
     }
     return differ;
@@ -96,7 +103,8 @@ static unsigned compare_sse(const struct sse_image *n, const struct sse_image *e
 }
 
 /* Number of differences; prints them with show. */
-static unsigned compare(const struct test_result *n, const struct test_result *e, const struct undefined *u, bool show)
+static unsigned compare(const struct test_result *n, const struct test_result *e, const struct undefined *u,
+                        bool show)
 {
     unsigned differ = 0;
     bool faulted = n->vector != 3;
@@ -122,7 +130,8 @@ static unsigned compare(const struct test_result *n, const struct test_result *e
                 shown++;
             }
     }
-    return differ + compare_fpu(&n->out.fpu, &e->out.fpu, u, show) + compare_sse(&n->out.sse, &e->out.sse, show);
+    return differ + compare_fpu(&n->out.fpu, &e->out.fpu, u, show) +
+           compare_sse(&n->out.sse, &e->out.sse, show);
 }
 
 /* Differences between makers that the SDM decides: what an unmasked #IA leaves in a comparison's codes. */
@@ -135,7 +144,8 @@ static void allow_x87(const struct oracle_row *row, const struct test_result *n,
         u->fsw |= 0x4500, u->flags |= FLAGS_ARITH;
 }
 
-/* MMX and SSE: AMD's processors keep the x87 state at CVTPI2PS from memory, and have one more bit in MXCSR_MASK. */
+/* MMX and SSE: AMD's processors keep the x87 state at CVTPI2PS from memory, and have one more bit in
+ * MXCSR_MASK. */
 static void allow_sse(const struct oracle_row *row, const struct test_case *c, const struct undefined *u,
                       const struct test_result *n, struct test_result *e)
 {
@@ -152,14 +162,16 @@ static void show_case(const struct test_case *c, const char *row)
     for (unsigned i = 0; i < c->code_bytes; i++)
         printf(" %02x", c->code[i]);
     for (unsigned at = 0; at < c->code_bytes; at += di.info.length) {
-        if (!ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LEGACY_32, c->in.eip + at, c->code + at, c->code_bytes - at, &di)))
+        if (!ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LEGACY_32, c->in.eip + at, c->code + at,
+                                                c->code_bytes - at, &di)))
             break;
         printf("%s %s", at ? ";" : "  ", di.text);
     }
     printf("\n    in:");
     for (unsigned i = 0; i < 8; i++)
         printf(" %s=%08x", gpr_name[i], c->in.gpr[i]);
-    printf(" eflags=%08x fcw=%04x fsw=%04x mxcsr=%04x\n", c->in.eflags, c->in.fpu.cw, c->in.fpu.sw, c->in.sse.mxcsr);
+    printf(" eflags=%08x fcw=%04x fsw=%04x mxcsr=%04x\n", c->in.eflags, c->in.fpu.cw, c->in.fpu.sw,
+           c->in.sse.mxcsr);
     for (unsigned i = 0; i < 8; i++) {
         uint64_t half[2];
         split(c->in.sse.xmm[i], half);
@@ -175,7 +187,8 @@ static void print_table(const struct gen *g)
         if (r->excluded)
             printf("%-32s excluded: %s\n", r->name, r->excluded);
         else
-            printf("%-32s %9lu %9lu %9lu%s\n", r->name, r->cases, r->completed, r->faulted, r->cases ? "" : "  NOT RUN");
+            printf("%-32s %9lu %9lu %9lu%s\n", r->name, r->cases, r->completed, r->faulted,
+                   r->cases ? "" : "  NOT RUN");
     }
 }
 
@@ -187,29 +200,45 @@ struct options {
 
 static bool parse(int argc, char **argv, struct options *o)
 {
-    static const struct option longs[] = {{"cases", required_argument, NULL, 'c'}, {"seed", required_argument, NULL, 's'},
-                                          {"row", required_argument, NULL, 'r'},   {"table", no_argument, NULL, 't'},
-                                          {"single-tb", no_argument, NULL, '1'},
-                                          {"sequences", required_argument, NULL, 'q'},
-                                          {"engine", required_argument, NULL, 'e'}, {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {
+        {"cases", required_argument, NULL, 'c'},  {"seed", required_argument, NULL, 's'},
+        {"row", required_argument, NULL, 'r'},    {"table", no_argument, NULL, 't'},
+        {"single-tb", no_argument, NULL, '1'},    {"sequences", required_argument, NULL, 'q'},
+        {"engine", required_argument, NULL, 'e'}, {NULL, 0, NULL, 0}};
     *o = (struct options){.cases = 100000, .seed = 1};
     for (int k; (k = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (k) {
-        case 'c': o->cases = strtoull(optarg, NULL, 0); break;
-        case 'q': o->sequences = strtoull(optarg, NULL, 0); break;
-        case 's': o->seed = strtoull(optarg, NULL, 0); break;
-        case 'r': o->row = optarg; break;
-        case 't': o->table = true; break;
-        case '1': o->single_tb = true; break;
-        case 'e': o->compiled = strcmp(optarg, "eager") == 0; break;
-        default: return false;
+        case 'c':
+            o->cases = strtoull(optarg, NULL, 0);
+            break;
+        case 'q':
+            o->sequences = strtoull(optarg, NULL, 0);
+            break;
+        case 's':
+            o->seed = strtoull(optarg, NULL, 0);
+            break;
+        case 'r':
+            o->row = optarg;
+            break;
+        case 't':
+            o->table = true;
+            break;
+        case '1':
+            o->single_tb = true;
+            break;
+        case 'e':
+            o->compiled = strcmp(optarg, "eager") == 0;
+            break;
+        default:
+            return false;
         }
     }
     return true;
 }
 
 /* Draws one case; returns the row, or NULL for a sequence. */
-static struct oracle_row *draw(struct gen *g, const struct options *o, uint64_t n, struct test_case *c, struct undefined *u)
+static struct oracle_row *draw(struct gen *g, const struct options *o, uint64_t n, struct test_case *c,
+                               struct undefined *u)
 {
     *u = (struct undefined){0};
     if (!o->row && n % 8 == 7) {
@@ -233,8 +262,9 @@ static bool run_sequences(struct gen *g, const struct options *o, uint64_t *pass
         return true;
     if (!sequences_run(g, o->seed, o->sequences, &c))
         return false;
-    printf("sequences: %lu instructions, %lu skipped, %lu with code changes (%lu through an alias); ended by:", c.insns, c.skipped,
-           c.changed_code, c.by_alias);
+    printf(
+        "sequences: %lu instructions, %lu skipped, %lu with code changes (%lu through an alias); ended by:",
+        c.insns, c.skipped, c.changed_code, c.by_alias);
     for (unsigned i = 0; i < 32; i++)
         if (c.vector[i])
             printf(" %u: %lu", i, c.vector[i]);
@@ -285,7 +315,8 @@ int main(int argc, char **argv)
         print_table(&g);
     if (!run_sequences(&g, &o, &passed, &failed))
         return 2;
-    printf("oracle: seed %lu, %lu cases skipped (fetch from data)\n%lu passed, %lu failed\n", o.seed, skipped, passed, failed);
+    printf("oracle: seed %lu, %lu cases skipped (fetch from data)\n%lu passed, %lu failed\n", o.seed, skipped,
+           passed, failed);
     gen_end(&g);
     emulated_destroy(machine);
     return failed ? 1 : 0;

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define USER32_CS 0x23
-#define USER_DS 0x2b
+#define USER_DS   0x2b
 
 static uint8_t *code_page, *data_pages;
 /* The handler's only way to its case: one thread, one case at a time. */
@@ -134,7 +134,8 @@ static void load_data_segments(void)
     __asm__ volatile("movw %0, %%ds\n\tmovw %0, %%es" : : "r"((uint16_t)USER_DS));
 }
 
-/* A case that went astray must not call the host's kernel: every system call of 32-bit code ends it by SIGSYS. */
+/* A case that went astray must not call the host's kernel: every system call of 32-bit code ends it by
+ * SIGSYS. */
 static bool forbid_32bit_calls(void)
 {
     struct sock_filter filter[] = {
@@ -144,7 +145,8 @@ static bool forbid_32bit_calls(void)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
         return true;
     perror("oracle: seccomp");
     return false;
@@ -164,8 +166,8 @@ bool native_init(void)
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     data_pages = mmap((void *)(uintptr_t)DATA_BASE, DATA_BYTES, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-    if (code_page != (void *)(uintptr_t)CODE_BASE || data_pages != (void *)(uintptr_t)DATA_BASE || !stack.ss_sp ||
-        sigaltstack(&stack, NULL) != 0) {
+    if (code_page != (void *)(uintptr_t)CODE_BASE || data_pages != (void *)(uintptr_t)DATA_BASE ||
+        !stack.ss_sp || sigaltstack(&stack, NULL) != 0) {
         fprintf(stderr, "oracle: cannot map the low pages\n");
         return false;
     }

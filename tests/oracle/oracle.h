@@ -13,16 +13,16 @@
 
 #include "vcpu/vcpu.h"
 
-#define CODE_BASE 0x00600000u
-#define CODE_BYTES 4096u
-#define DATA_BASE 0x00400000u
-#define DATA_PAGES 4u              /* read-write, then ... */
-#define RO_PAGES 1u                /* ... read-only; unmapped around */
-#define DATA_BYTES ((DATA_PAGES + RO_PAGES) * 4096u)
-#define CODE_START (CODE_BASE + 1024u)
+#define CODE_BASE     0x00600000u
+#define CODE_BYTES    4096u
+#define DATA_BASE     0x00400000u
+#define DATA_PAGES    4u /* read-write, then ... */
+#define RO_PAGES      1u /* ... read-only; unmapped around */
+#define DATA_BYTES    ((DATA_PAGES + RO_PAGES) * 4096u)
+#define CODE_START    (CODE_BASE + 1024u)
 #define CASE_CODE_MAX 256u
 
-struct fpu_image { /* FNSAVE-like, in TOP-independent order as struct x87_state */
+struct fpu_image {    /* FNSAVE-like, in TOP-independent order as struct x87_state */
     uint8_t r[8][10]; /* physical registers */
     uint16_t cw, sw;
     uint8_t empty;
@@ -55,22 +55,25 @@ struct test_result {
     bool fetch_fault; /* #PF on an instruction fetch (NX hosts only say so) */
 };
 
-/* The real CPU (compatibility mode of this process). native_init: false: this host cannot (message on stderr). */
+/* The real CPU (compatibility mode of this process). native_init: false: this host cannot (message on
+ * stderr). */
 bool native_init(void);
 void native_run(const struct test_case *c, struct test_result *r);
 
 /* Enters the case at in->eip with whatever memory holds now; r->data is not filled. */
 void native_enter(const struct test_case *c, struct test_result *r);
-enum { NATIVE_STOPPED = 255 }; /* result->vector: a system call or no end in sight; the case cannot be compared */
+enum {
+    NATIVE_STOPPED = 255
+}; /* result->vector: a system call or no end in sight; the case cannot be compared */
 
 /* The emulator: one machine of 16 MiB. */
-#define EMULATED_TABLES 0x00d40000u /* page directory, then the tables of its first 16 MiB */
+#define EMULATED_TABLES       0x00d40000u /* page directory, then the tables of its first 16 MiB */
 #define EMULATED_TABLES_BYTES (5 * 4096u)
 struct emulated;
 struct emulated_config {
     bool single_tb;
     enum translator_mode mode;
-    unsigned hot, threads;   /* as in struct vcpu_config; 0: the default */
+    unsigned hot, threads; /* as in struct vcpu_config; 0: the default */
     size_t code_cache_bytes;
     uint64_t jitter;
     bool no_chain;

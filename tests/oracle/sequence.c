@@ -20,8 +20,9 @@ static void emit_head(struct draft *d)
     before_transfer(d);
     if (d->nheads < HEADS)
         d->head[d->nheads++] = d->at;
-    d->undefined = FLAGS_ARITH & ~FLAG_CF; /* over all that may come here; it may fault where DS is not usable */
-    EMIT(d, 0xff, 0x0d, LE32(SEQ_FUEL));   /* dec dword [fuel] */
+    d->undefined =
+        FLAGS_ARITH & ~FLAG_CF; /* over all that may come here; it may fault where DS is not usable */
+    EMIT(d, 0xff, 0x0d, LE32(SEQ_FUEL)); /* dec dword [fuel] */
     EMIT(d, 0x0f, 0x88, LE32(0));        /* js out */
     seq_label_jump(d, &d->out, FIX_REL32);
     d->known_mask = 0;
@@ -156,7 +157,8 @@ static void divide(struct draft *d)
 {
     seq_emit_mov(d, ECX, (uint32_t)gen_random(d->g) >> seq_below(d, 31) | 1);
     seq_emit_mov(d, EDX, seq_chance(d, 95) ? 0 : 5);
-    seq_emit(d, (const uint8_t[]){0xf7, 0xf0 | ECX | (seq_chance(d, 50) ? 8 : 0)}, 2, FLAGS_ARITH); /* DIV, IDIV */
+    seq_emit(d, (const uint8_t[]){0xf7, 0xf0 | ECX | (seq_chance(d, 50) ? 8 : 0)}, 2,
+             FLAGS_ARITH); /* DIV, IDIV */
 }
 
 static void load_flags(struct draft *d)
@@ -166,12 +168,14 @@ static void load_flags(struct draft *d)
     EMIT(d, 0x9d);
 }
 
-/* ES seldom writable or null, which ends flat mode; DS nearly always as it was; SS with its hold on interrupts and traps. */
+/* ES seldom writable or null, which ends flat mode; DS nearly always as it was; SS with its hold on
+ * interrupts and traps. */
 static void load_segment(struct draft *d)
 {
     static const uint8_t sel[] = {0x2b, 0x23, 0x2b, 0x23, 0, 3, 0xfb};
     unsigned seg = seq_below(d, 3); /* ES, SS, DS */
-    uint8_t s = seg == 0 || seq_chance(d, 5) ? sel[seq_below(d, sizeof sel)] : 0x2b, r = (uint8_t)seq_any_reg(d);
+    uint8_t s = seg == 0 || seq_chance(d, 5) ? sel[seq_below(d, sizeof sel)] : 0x2b,
+            r = (uint8_t)seq_any_reg(d);
     if (seq_chance(d, 50)) {
         EMIT(d, 0x6a, s);
         EMIT(d, (uint8_t[]){0x07, 0x17, 0x1f}[seg]);
@@ -198,21 +202,51 @@ static void fault(struct draft *d)
 {
     uint32_t at = nowhere(d);
     switch (seq_below(d, 15)) {
-    case 0: EMIT(d, 0x0f, 0x0b); break;
-    case 1: EMIT(d, 0x0f, 0xb9, 0xc0); break;
-    case 2: EMIT(d, 0xf4); break;
-    case 3: EMIT(d, 0xfa); break;
-    case 4: EMIT(d, 0xcc); break;
-    case 5: EMIT(d, 0xe4, 0x10); break;
-    case 6: EMIT(d, 0xcd, 0x21); break;
-    case 7: seq_emit_mov(d, ECX, 0), seq_emit(d, (const uint8_t[]){0xf7, 0xf1}, 2, FLAGS_ARITH); break;
-    case 8: EMIT(d, 0xce); break;
-    case 9: EMIT(d, 0x62, 0x05, LE32(DATA_BASE + 64 + seq_below(d, 8192))); break;
-    case 10: EMIT(d, 0x0f, 0x20, 0xc0); break;
-    case 11: EMIT(d, 0xe9, LE32(at - d->at)); break;
-    case 12: seq_emit_mov(d, EAX, at), EMIT(d, 0xff, 0xd0); break;
-    case 13: EMIT(d, 0xa1, LE32(at)); break;
-    default: EMIT(d, 0xa3, LE32(DATA_BASE + DATA_PAGES * 4096 + seq_below(d, 4092))); break;
+    case 0:
+        EMIT(d, 0x0f, 0x0b);
+        break;
+    case 1:
+        EMIT(d, 0x0f, 0xb9, 0xc0);
+        break;
+    case 2:
+        EMIT(d, 0xf4);
+        break;
+    case 3:
+        EMIT(d, 0xfa);
+        break;
+    case 4:
+        EMIT(d, 0xcc);
+        break;
+    case 5:
+        EMIT(d, 0xe4, 0x10);
+        break;
+    case 6:
+        EMIT(d, 0xcd, 0x21);
+        break;
+    case 7:
+        seq_emit_mov(d, ECX, 0), seq_emit(d, (const uint8_t[]){0xf7, 0xf1}, 2, FLAGS_ARITH);
+        break;
+    case 8:
+        EMIT(d, 0xce);
+        break;
+    case 9:
+        EMIT(d, 0x62, 0x05, LE32(DATA_BASE + 64 + seq_below(d, 8192)));
+        break;
+    case 10:
+        EMIT(d, 0x0f, 0x20, 0xc0);
+        break;
+    case 11:
+        EMIT(d, 0xe9, LE32(at - d->at));
+        break;
+    case 12:
+        seq_emit_mov(d, EAX, at), EMIT(d, 0xff, 0xd0);
+        break;
+    case 13:
+        EMIT(d, 0xa1, LE32(at));
+        break;
+    default:
+        EMIT(d, 0xa3, LE32(DATA_BASE + DATA_PAGES * 4096 + seq_below(d, 4092)));
+        break;
     }
 }
 
@@ -293,7 +327,8 @@ static void random_state(struct draft *d)
     struct cpu_image *in = &d->s->in;
     memset(in, 0, sizeof *in);
     for (unsigned i = 0; i < 8; i++)
-        in->gpr[i] = seq_chance(d, 50) ? seq_data_target(d, true) : (uint32_t)gen_random(d->g) >> seq_below(d, 32);
+        in->gpr[i] =
+            seq_chance(d, 50) ? seq_data_target(d, true) : (uint32_t)gen_random(d->g) >> seq_below(d, 32);
     in->gpr[ESP] = seq_stack_top(d);
     in->eip = d->at;
     in->eflags = (uint32_t)gen_random(d->g) & FLAGS_ARITH;
@@ -315,7 +350,8 @@ static bool draw(struct gen *g, struct sequence *s)
     d.at = start_address(&d);
     random_state(&d);
     for (unsigned i = 0; i < FUNCTIONS; i++)
-        d.function_slot[i] = (struct label){.has_slot = s->changes_code, .slot = (uint8_t)seq_below(&d, SLOT_KINDS)};
+        d.function_slot[i] =
+            (struct label){.has_slot = s->changes_code, .slot = (uint8_t)seq_below(&d, SLOT_KINDS)};
     if (seq_chance(&d, 80))
         emit_head(&d);
     body(&d, 5 + seq_below(&d, 36));

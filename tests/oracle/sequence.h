@@ -1,26 +1,26 @@
 /* sequence.h - sequences of instructions for the hardware oracle: branches, faults, self-modifying code.
  *
- * A case is 5 to 40 items drawn from the instruction tables (rows, branches, calls, code changes, ...) with what each needs
- * around it, somewhere in four pages of code, and ends in an INT3 or a fault. Everything that goes backwards
- * passes a head that takes one from a counter in memory, so a case ends however it jumps.
+ * A case is 5 to 40 items drawn from the instruction tables (rows, branches, calls, code changes, ...) with
+ * what each needs around it, somewhere in four pages of code, and ends in an INT3 or a fault. Everything that
+ * goes backwards passes a head that takes one from a counter in memory, so a case ends however it jumps.
  *
- * Flags that the SDM leaves undefined are tracked while a case is written: an instruction that tests one has another
- * that defines them put before it, and every instruction carries those that are undefined in front of it.
+ * Flags that the SDM leaves undefined are tracked while a case is written: an instruction that tests one has
+ * another that defines them put before it, and every instruction carries those that are undefined in front of
+ * it.
  *
- * Code changes follow SDM 3A 8.1.3 and 11.6: through the address that runs, at once; through the alias, with an IRET or
- * CPUID between the store and anything else.
- * Threads: one; a case is a function of its seed. */
+ * Code changes follow SDM 3A 8.1.3 and 11.6: through the address that runs, at once; through the alias, with
+ * an IRET or CPUID between the store and anything else. Threads: one; a case is a function of its seed. */
 #ifndef TANDEM_TESTS_ORACLE_SEQUENCE_H
 #define TANDEM_TESTS_ORACLE_SEQUENCE_H
 
 #include "tests/oracle/gen.h"
 
-#define SEQ_CODE 0x00700000u
-#define SEQ_CODE_BYTES (4 * 4096u)  /* nothing behind them */
-#define SEQ_ALIAS 0x00900000u       /* the same pages once more */
-#define SEQ_FUEL 0x00500000u        /* a page: the counter, and pointers to jump through */
+#define SEQ_CODE       0x00700000u
+#define SEQ_CODE_BYTES (4 * 4096u) /* nothing behind them */
+#define SEQ_ALIAS      0x00900000u /* the same pages once more */
+#define SEQ_FUEL       0x00500000u /* a page: the counter, and pointers to jump through */
 #define SEQ_FUEL_BYTES 4096u
-#define SEQ_DATA_BYTES DATA_BYTES   /* at DATA_BASE, the last page read-only, as in single cases */
+#define SEQ_DATA_BYTES DATA_BYTES /* at DATA_BASE, the last page read-only, as in single cases */
 
 enum { SEQ_INSNS_MAX = 400 };
 

@@ -23,14 +23,30 @@ void seq_emit_slot(struct draft *d, unsigned kind)
     if (d->nslots < SLOTS)
         d->slot[d->nslots++] = (struct slot){d->at, (uint8_t)kind};
     switch (kind) {
-    case SLOT_MOV: EMIT(d, 0xb8 + r, LE32(v)); break;
-    case SLOT_ADD32: EMIT(d, 0x81, 0xc0 + r, LE32(v)); break;
-    case SLOT_ADD8: EMIT(d, 0x83, 0xc0 + r, (uint8_t)v); break;
-    case SLOT_INC: EMIT(d, 0x40 + r); break;
-    case SLOT_JMP: EMIT(d, 0xeb, 0), EMIT(d, 0x40 + r), EMIT(d, 0x48 + r2); break;
-    case SLOT_LOAD: EMIT(d, 0xa1, LE32(data)); break;
-    case SLOT_REGREG: EMIT(d, 0x01, 0xc0 | r2 << 3 | r); break;
-    default: EMIT(d, 0x66, 0x90); break;
+    case SLOT_MOV:
+        EMIT(d, 0xb8 + r, LE32(v));
+        break;
+    case SLOT_ADD32:
+        EMIT(d, 0x81, 0xc0 + r, LE32(v));
+        break;
+    case SLOT_ADD8:
+        EMIT(d, 0x83, 0xc0 + r, (uint8_t)v);
+        break;
+    case SLOT_INC:
+        EMIT(d, 0x40 + r);
+        break;
+    case SLOT_JMP:
+        EMIT(d, 0xeb, 0), EMIT(d, 0x40 + r), EMIT(d, 0x48 + r2);
+        break;
+    case SLOT_LOAD:
+        EMIT(d, 0xa1, LE32(data));
+        break;
+    case SLOT_REGREG:
+        EMIT(d, 0x01, 0xc0 | r2 << 3 | r);
+        break;
+    default:
+        EMIT(d, 0x66, 0x90);
+        break;
     }
     d->known_mask = 0; /* another one by the time it runs */
     d->undefined = undefined;
@@ -38,8 +54,8 @@ void seq_emit_slot(struct draft *d, unsigned kind)
         seq_accumulate(d, kind == SLOT_LOAD ? EAX : r);
 }
 
-/* What may be written into a slot: `bytes` at `offset`. any: whatever the value is; else `toggle`, if not 0, may be XORed
- * to the byte there. */
+/* What may be written into a slot: `bytes` at `offset`. any: whatever the value is; else `toggle`, if not 0,
+ * may be XORed to the byte there. */
 struct patch {
     uint32_t offset, value;
     unsigned bytes;
@@ -58,19 +74,26 @@ static struct patch patch_for(struct draft *d, unsigned kind)
         unsigned bytes = 1u << seq_below(d, 3);
         return (struct patch){first + (bytes == 4 ? 0 : seq_below(d, 5 - bytes)), v, bytes, true, 0};
     }
-    case SLOT_ADD8: return (struct patch){2, v & 255, 1, true, 0};
-    case SLOT_INC: return (struct patch){0, (seq_chance(d, 50) ? 0x40u : 0x48u) + r, 1, false, 8}; /* INC, DEC */
-    case SLOT_JMP: return (struct patch){1, 2 * seq_below(d, 2), 1, false, 2};
-    case SLOT_LOAD: return (struct patch){1, v & 255, 1, true, 0};
+    case SLOT_ADD8:
+        return (struct patch){2, v & 255, 1, true, 0};
+    case SLOT_INC:
+        return (struct patch){0, (seq_chance(d, 50) ? 0x40u : 0x48u) + r, 1, false, 8}; /* INC, DEC */
+    case SLOT_JMP:
+        return (struct patch){1, 2 * seq_below(d, 2), 1, false, 2};
+    case SLOT_LOAD:
+        return (struct patch){1, v & 255, 1, true, 0};
     case SLOT_REGREG: /* ADD, SUB */
-        return (struct patch){0, (seq_chance(d, 50) ? 0x01 : 0x29) | (0xc0u | r2 << 3 | r) << 8, 2, false, 0x28};
-    default: return (struct patch){0, seq_chance(d, 20) ? 0x0b0f : 0x9066, 2, false, 0}; /* UD2, NOP */
+        return (struct patch){0, (seq_chance(d, 50) ? 0x01 : 0x29) | (0xc0u | r2 << 3 | r) << 8, 2, false,
+                              0x28};
+    default:
+        return (struct patch){0, seq_chance(d, 20) ? 0x0b0f : 0x9066, 2, false, 0}; /* UD2, NOP */
     }
 }
 
 /* --- code changes --- */
 
-/* SDM 3A 8.3: IRET and CPUID are serializing instructions. What CPUID says must not be left when the code ends. */
+/* SDM 3A 8.3: IRET and CPUID are serializing instructions. What CPUID says must not be left when the code
+ * ends. */
 static void serialize(struct draft *d)
 {
     bool room = d->at + 64 < SEQ_CODE + SEQ_CODE_BYTES;
@@ -111,7 +134,8 @@ static void store_imm(struct draft *d, const struct place *p, const struct patch
     put_address(d, p, d->at - x->bytes - 4);
 }
 
-/* The accumulator, through an absolute address or a register; where any value will do, mostly what happens to be in it. */
+/* The accumulator, through an absolute address or a register; where any value will do, mostly what happens to
+ * be in it. */
 static void store_reg(struct draft *d, const struct place *p, const struct patch *x)
 {
     static const uint8_t base[] = {ECX, EDX, EBX, ESI, EDI};
@@ -165,9 +189,18 @@ static void store_modified(struct draft *d, const struct place *p, const struct 
         EMIT(d, 0x80, seq_chance(d, 50) ? 0x05 : 0x2d, LE32(0), (uint8_t)x->value);
         put_address(d, p, d->at - 5);
         break;
-    case 1: EMIT(d, 0xfe, seq_chance(d, 50) ? 0x05 : 0x0d, LE32(0)); put_address(d, p, d->at - 4); break;
-    case 2: EMIT(d, 0x86, 0x05 | seq_below(d, 8) << 3, LE32(0)); put_address(d, p, d->at - 4); break;
-    default: EMIT(d, 0xf0, 0x0f, 0xc0, 0x05 | seq_below(d, 8) << 3, LE32(0)); put_address(d, p, d->at - 4); break;
+    case 1:
+        EMIT(d, 0xfe, seq_chance(d, 50) ? 0x05 : 0x0d, LE32(0));
+        put_address(d, p, d->at - 4);
+        break;
+    case 2:
+        EMIT(d, 0x86, 0x05 | seq_below(d, 8) << 3, LE32(0));
+        put_address(d, p, d->at - 4);
+        break;
+    default:
+        EMIT(d, 0xf0, 0x0f, 0xc0, 0x05 | seq_below(d, 8) << 3, LE32(0));
+        put_address(d, p, d->at - 4);
+        break;
     }
 }
 
@@ -195,7 +228,8 @@ static void store_patch(struct draft *d, struct place *p, const struct patch *x)
         store_modified(d, p, x);
 }
 
-/* An instruction already there (for the next time), in a function, or one soon to come; next: the very next. */
+/* An instruction already there (for the next time), in a function, or one soon to come; next: the very next.
+ */
 static struct place choose_place(struct draft *d, unsigned *kind)
 {
     unsigned r = seq_below(d, 100), f = seq_below(d, FUNCTIONS);

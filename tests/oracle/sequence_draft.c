@@ -50,15 +50,28 @@ bool seq_decode(const uint8_t *p, unsigned n, struct facts *f)
 static uint32_t defines(ZydisMnemonic m)
 {
     switch (m) {
-    case ZYDIS_MNEMONIC_ADD: case ZYDIS_MNEMONIC_SUB: case ZYDIS_MNEMONIC_CMP: case ZYDIS_MNEMONIC_NEG:
-    case ZYDIS_MNEMONIC_ADC: case ZYDIS_MNEMONIC_SBB: case ZYDIS_MNEMONIC_XADD: case ZYDIS_MNEMONIC_CMPXCHG:
-    case ZYDIS_MNEMONIC_POPFD: case ZYDIS_MNEMONIC_IRETD:
+    case ZYDIS_MNEMONIC_ADD:
+    case ZYDIS_MNEMONIC_SUB:
+    case ZYDIS_MNEMONIC_CMP:
+    case ZYDIS_MNEMONIC_NEG:
+    case ZYDIS_MNEMONIC_ADC:
+    case ZYDIS_MNEMONIC_SBB:
+    case ZYDIS_MNEMONIC_XADD:
+    case ZYDIS_MNEMONIC_CMPXCHG:
+    case ZYDIS_MNEMONIC_POPFD:
+    case ZYDIS_MNEMONIC_IRETD:
         return FLAGS_ARITH;
-    case ZYDIS_MNEMONIC_AND: case ZYDIS_MNEMONIC_OR: case ZYDIS_MNEMONIC_XOR: case ZYDIS_MNEMONIC_TEST:
+    case ZYDIS_MNEMONIC_AND:
+    case ZYDIS_MNEMONIC_OR:
+    case ZYDIS_MNEMONIC_XOR:
+    case ZYDIS_MNEMONIC_TEST:
         return FLAGS_ARITH & ~(uint32_t)FLAG_AF;
-    case ZYDIS_MNEMONIC_INC: case ZYDIS_MNEMONIC_DEC: case ZYDIS_MNEMONIC_SAHF:
+    case ZYDIS_MNEMONIC_INC:
+    case ZYDIS_MNEMONIC_DEC:
+    case ZYDIS_MNEMONIC_SAHF:
         return FLAGS_ARITH & ~(uint32_t)(m == ZYDIS_MNEMONIC_SAHF ? FLAG_OF : FLAG_CF);
-    case ZYDIS_MNEMONIC_STC: case ZYDIS_MNEMONIC_CLC:
+    case ZYDIS_MNEMONIC_STC:
+    case ZYDIS_MNEMONIC_CLC:
         return FLAG_CF;
     default:
         return 0;
@@ -100,11 +113,12 @@ unsigned seq_any_reg(struct draft *d)
 void seq_define_flags(struct draft *d)
 {
     uint8_t a = (uint8_t)seq_any_reg(d), b = (uint8_t)seq_any_reg(d);
-    const uint8_t forms[4][2] = {{0x39, 0xc0 | b << 3 | a}, {0x01, 0xc0 | b << 3 | a}, {0x29, 0xc0 | b << 3 | a}, {0xf7, 0xd8 | a}};
+    const uint8_t forms[4][2] = {
+        {0x39, 0xc0 | b << 3 | a}, {0x01, 0xc0 | b << 3 | a}, {0x29, 0xc0 | b << 3 | a}, {0xf7, 0xd8 | a}};
     unsigned form = seq_below(d, 4);
     append(d, forms[form], 2);
     if (form != 0)
-        d->known_mask &= (uint8_t)~(1u << a);
+        d->known_mask &= (uint8_t) ~(1u << a);
     d->undefined = 0;
 }
 
@@ -211,12 +225,17 @@ uint32_t seq_data_target(struct draft *d, bool writes)
     if (r < 1900) /* over a page end */
         return DATA_BASE + 4096 * (1 + seq_below(d, DATA_PAGES - 1)) - 12 + seq_below(d, 14);
     if (r < 1996)
-        return !writes || seq_chance(d, 4) ? DATA_BASE + DATA_PAGES * 4096 + seq_below(d, 4000) : DATA_BASE + 4096 + seq_below(d, 256);
+        return !writes || seq_chance(d, 4) ? DATA_BASE + DATA_PAGES * 4096 + seq_below(d, 4000)
+                                           : DATA_BASE + 4096 + seq_below(d, 256);
     switch (r) {
-    case 1996: return DATA_BASE - 8 + seq_below(d, 8);
-    case 1997: return DATA_BASE + SEQ_DATA_BYTES - 8 + seq_below(d, 16);
-    case 1998: return DATA_BASE + DATA_PAGES * 4096 - 8 + seq_below(d, 8);
-    default: return (uint32_t)gen_random(d->g);
+    case 1996:
+        return DATA_BASE - 8 + seq_below(d, 8);
+    case 1997:
+        return DATA_BASE + SEQ_DATA_BYTES - 8 + seq_below(d, 16);
+    case 1998:
+        return DATA_BASE + DATA_PAGES * 4096 - 8 + seq_below(d, 8);
+    default:
+        return (uint32_t)gen_random(d->g);
     }
 }
 

@@ -17,7 +17,17 @@ struct fixup {
 };
 
 /* An instruction that is there to be changed. */
-enum slot_kind { SLOT_MOV, SLOT_ADD32, SLOT_ADD8, SLOT_INC, SLOT_JMP, SLOT_LOAD, SLOT_REGREG, SLOT_NOP, SLOT_KINDS };
+enum slot_kind {
+    SLOT_MOV,
+    SLOT_ADD32,
+    SLOT_ADD8,
+    SLOT_INC,
+    SLOT_JMP,
+    SLOT_LOAD,
+    SLOT_REGREG,
+    SLOT_NOP,
+    SLOT_KINDS
+};
 struct slot {
     uint32_t at;
     uint8_t kind;
@@ -26,11 +36,11 @@ struct slot {
 /* A place that is not reached yet, or only now. */
 struct label {
     bool pending, jumped, has_slot; /* used at all; by a jump; an instruction to be changed is put there */
-    bool placed;               /* now it is, at `at` */
+    bool placed;                    /* now it is, at `at` */
     uint32_t at;
-    uint8_t slot;              /* enum slot_kind */
-    unsigned countdown;        /* items until then */
-    uint16_t undefined;        /* flags, over all jumps */
+    uint8_t slot;       /* enum slot_kind */
+    unsigned countdown; /* items until then */
+    uint16_t undefined; /* flags, over all jumps */
     unsigned nfixups;
     struct fixup fixup[FIXUPS];
 };
@@ -39,27 +49,27 @@ struct draft {
     struct gen *g;
     struct sequence *s;
     uint32_t at;
-    uint16_t undefined;        /* flags, here */
-    uint8_t known_mask;        /* registers whose value here is fixed, */
-    uint32_t known[8];         /* and the value */
+    uint16_t undefined; /* flags, here */
+    uint8_t known_mask; /* registers whose value here is fixed, */
+    uint32_t known[8];  /* and the value */
     struct label label[LABELS], function[FUNCTIONS], function_slot[FUNCTIONS], out;
     uint32_t head[HEADS];
     struct slot slot[SLOTS];
     unsigned nheads, nslots;
-    bool in_functions;         /* the main part is written */
-    bool failed;               /* a short jump did not reach, or a table is full: draw another */
+    bool in_functions; /* the main part is written */
+    bool failed;       /* a short jump did not reach, or a table is full: draw another */
 };
 
 /* What Zydis says about an instruction. */
 struct facts {
     ZydisDecodedInstruction insn;
     ZydisDecodedOperand operand[ZYDIS_MAX_OPERAND_COUNT];
-    uint8_t written;           /* registers */
+    uint8_t written;               /* registers */
     bool writes_memory, names_esp; /* ESP is an explicit destination */
-    uint32_t tested;           /* flags */
+    uint32_t tested;               /* flags */
 };
 
-#define LE32(v) (uint8_t)(v), (uint8_t)((v) >> 8), (uint8_t)((v) >> 16), (uint8_t)((v) >> 24)
+#define LE32(v)      (uint8_t)(v), (uint8_t)((v) >> 8), (uint8_t)((v) >> 16), (uint8_t)((v) >> 24)
 #define EMIT(d, ...) seq_emit(d, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}), 0)
 
 /* --- sequence_draft.c --- */

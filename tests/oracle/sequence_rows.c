@@ -15,15 +15,21 @@ static bool is_row(const struct oracle_row *row, const char *const *names, unsig
     return false;
 }
 
-#define ROW_IS(row, ...) is_row(row, (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+#define ROW_IS(row, ...)                                                                                     \
+    is_row(row, (const char *const[]){__VA_ARGS__},                                                          \
+           sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
-/* Out: what is undefined in memory or x87 state after it, what may not be fed with random values, and (mostly) faults. */
+/* Out: what is undefined in memory or x87 state after it, what may not be fed with random values, and
+ * (mostly) faults. */
 static bool row_usable(struct draft *d, const struct oracle_row *row)
 {
     if (row->excluded || ROW_IS(row, "POPF", "ENTER", "PUSHA"))
         return false;
     switch (row->test) {
-    case T_ALL: case T_NOREP: case T_SIZE32: case T_STACK:
+    case T_ALL:
+    case T_NOREP:
+    case T_SIZE32:
+    case T_STACK:
         return !ROW_IS(row, "DIV", "IDIV", "AAM", "LEAVE", "POPA") || seq_chance(d, 15);
     case T_STRING:
         return seq_chance(d, 60);
@@ -59,8 +65,8 @@ static bool has_memory(const struct insn *in)
            (in->opcode >= 0xd8 && in->opcode <= 0xdf && in->mod != 3);
 }
 
-/* Gives the address registers values, or the instruction a displacement, so that the operand lies in the data pages (mostly).
- * False: cannot. */
+/* Gives the address registers values, or the instruction a displacement, so that the operand lies in the data
+ * pages (mostly). False: cannot. */
 static bool steer(struct draft *d, uint8_t *p, const struct insn *in, const struct facts *f)
 {
     uint32_t target = seq_data_target(d, f->writes_memory), index = 0;
@@ -92,7 +98,8 @@ static bool steer(struct draft *d, uint8_t *p, const struct insn *in, const stru
 /* Registers that the instruction addresses memory by without naming them. */
 static void steer_implicit(struct draft *d, const struct oracle_row *row, const struct insn *in)
 {
-    if (row->test == T_STRING && (in->rep || seq_chance(d, 98))) { /* a REP must not write over itself (vcpu/string.c) */
+    if (row->test == T_STRING &&
+        (in->rep || seq_chance(d, 98))) { /* a REP must not write over itself (vcpu/string.c) */
         seq_emit_mov(d, ESI, DATA_BASE + 2048 + seq_below(d, 12000));
         seq_emit_mov(d, EDI, DATA_BASE + 2048 + seq_below(d, 12000));
         if (in->rep)
@@ -104,14 +111,15 @@ static void steer_implicit(struct draft *d, const struct oracle_row *row, const 
         seq_emit_mov(d, EBP, seq_stack_top(d));
 }
 
-static bool wanted(struct draft *d, const struct oracle_row *row, const struct insn *in, const struct facts *f)
+static bool wanted(struct draft *d, const struct oracle_row *row, const struct insn *in,
+                   const struct facts *f)
 {
     if (in->addrsize != 2 && seq_below(d, 300))
         return false;
     if (f->names_esp && !seq_chance(d, 1))
         return false;
     if (row->test == T_SSE && (in->row->prefix != row->prefix || strcmp(in->row->mnemonic, row->mnemonic)))
-        return false; /* the ModRM byte made another row of it */
+        return false;                                   /* the ModRM byte made another row of it */
     if (ROW_IS(row, "SHLD", "SHRD") && in->opsize == 1) /* a count above the operand's bits */
         return false;
     return true;

@@ -1,8 +1,9 @@
 /* sequence_run.c - runs the sequences on the real CPU and in every engine, and compares.
  *
- * The machines live as long as the test, and a case's memory is put in place byte by byte where it differs, so that
- * compiled code of earlier runs and cases is there to be stale. A case runs several times in each: its blocks get hot,
- * compiled and linked. Between engines, ticks and page tables (accessed and dirty bits) must agree as well. */
+ * The machines live as long as the test, and a case's memory is put in place byte by byte where it differs,
+ * so that compiled code of earlier runs and cases is there to be stale. A case runs several times in each:
+ * its blocks get hot, compiled and linked. Between engines, ticks and page tables (accessed and dirty bits)
+ * must agree as well. */
 #include <Zydis/Zydis.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,9 @@ static const struct engine {
     {"eager", {.mode = TRANSLATOR_EAGER}, 2},
     {"background, threads=0, hot=3", {.mode = TRANSLATOR_BACKGROUND, .hot = 3}, 2},
     {"background, threads=1, hot=2", {.mode = TRANSLATOR_BACKGROUND, .hot = 2, .threads = 1}, 2},
-    {"eager, 64K cache, cut every 61 ticks", {.mode = TRANSLATOR_EAGER, .code_cache_bytes = 64 << 10, .quantum_ticks = 61}, 1},
+    {"eager, 64K cache, cut every 61 ticks",
+     {.mode = TRANSLATOR_EAGER, .code_cache_bytes = 64 << 10, .quantum_ticks = 61},
+     1},
 };
 
 /* Memory that a case can write, at the same linear addresses on both sides. */
@@ -41,8 +44,8 @@ struct sequence_runner {
     struct emulated *machine[MACHINES];
     uint8_t data[SEQ_DATA_BYTES], fuel[SEQ_FUEL_BYTES]; /* what every case starts from */
     const uint8_t *image[AREAS];
-    struct test_case enter;      /* only its registers count */
-    uint64_t ticks;              /* of the first engine's run, */
+    struct test_case enter;                /* only its registers count */
+    uint64_t ticks;                        /* of the first engine's run, */
     uint8_t tables[EMULATED_TABLES_BYTES]; /* and its page tables behind it */
 };
 
@@ -62,8 +65,10 @@ static bool map_native(int fd, uint32_t lin_addr, uint32_t bytes, int prot)
 static bool native_pages(void)
 {
     int rwx = PROT_READ | PROT_WRITE | PROT_EXEC, fd = memfd_create("oracle code", MFD_CLOEXEC);
-    bool ok = fd >= 0 && ftruncate(fd, SEQ_CODE_BYTES) == 0 && map_native(fd, SEQ_CODE, SEQ_CODE_BYTES, rwx) &&
-              map_native(fd, SEQ_ALIAS, SEQ_CODE_BYTES, rwx) && map_native(-1, SEQ_FUEL, SEQ_FUEL_BYTES, PROT_READ | PROT_WRITE);
+    bool ok = fd >= 0 && ftruncate(fd, SEQ_CODE_BYTES) == 0 &&
+              map_native(fd, SEQ_CODE, SEQ_CODE_BYTES, rwx) &&
+              map_native(fd, SEQ_ALIAS, SEQ_CODE_BYTES, rwx) &&
+              map_native(-1, SEQ_FUEL, SEQ_FUEL_BYTES, PROT_READ | PROT_WRITE);
     if (fd >= 0)
         close(fd);
     memset(native_at(CODE_BASE), 0, CODE_BYTES); /* what single cases left there; the emulator has zeroes */
@@ -164,7 +169,8 @@ static unsigned compare_fpu(const struct fpu_image *n, const struct fpu_image *e
 {
     unsigned differ = 0;
     if (n->cw != e->cw || n->sw != e->sw || n->empty != e->empty)
-        DIFFER("    x87 cw sw empty: cpu %04x %04x %02x, emulator %04x %04x %02x\n", n->cw, n->sw, n->empty, e->cw, e->sw, e->empty);
+        DIFFER("    x87 cw sw empty: cpu %04x %04x %02x, emulator %04x %04x %02x\n", n->cw, n->sw, n->empty,
+               e->cw, e->sw, e->empty);
     for (unsigned i = 0; i < 8; i++)
         if (memcmp(n->r[i], e->r[i], 10) != 0)
             DIFFER("    R%u differs\n", i);
@@ -196,13 +202,16 @@ static unsigned compare_memory(const uint8_t *ram, bool show)
     return differ;
 }
 
-static unsigned compare_state(const struct sequence *s, const struct test_result *n, const struct test_result *e, bool show)
+static unsigned compare_state(const struct sequence *s, const struct test_result *n,
+                              const struct test_result *e, bool show)
 {
     unsigned differ = 0;
     uint32_t at = n->out.eip - (n->vector == 3 || n->vector == 4); /* traps report the next instruction */
-    uint32_t mask = (FLAGS_ARITH | FLAG_DF | FLAG_TF | FLAG_NT | FLAG_RF | FLAG_AC) & ~sequence_undefined(s, at);
+    uint32_t mask =
+        (FLAGS_ARITH | FLAG_DF | FLAG_TF | FLAG_NT | FLAG_RF | FLAG_AC) & ~sequence_undefined(s, at);
     if (n->vector != e->vector || n->out.eip != e->out.eip)
-        DIFFER("    end: cpu vector %u at %08x, emulator %u at %08x\n", n->vector, n->out.eip, e->vector, e->out.eip);
+        DIFFER("    end: cpu vector %u at %08x, emulator %u at %08x\n", n->vector, n->out.eip, e->vector,
+               e->out.eip);
     if ((n->vector == 14 ? n->error & ~0x10u : n->error) != e->error) /* no NX in the guest */
         DIFFER("    error code: cpu %x, emulator %x\n", n->error, e->error);
     if (n->cr2 != e->cr2)
@@ -225,10 +234,12 @@ static bool is_cmps(uint32_t at)
 {
     struct insn in;
     return (at - SEQ_CODE < SEQ_CODE_BYTES - 16 || at - SEQ_ALIAS < SEQ_CODE_BYTES - 16) &&
-           decode_insn(native_at(at), INSN_BYTES_MAX, true, &in) == DECODE_OK && !strcmp(in.row->mnemonic, "CMPS");
+           decode_insn(native_at(at), INSN_BYTES_MAX, true, &in) == DECODE_OK &&
+           !strcmp(in.row->mnemonic, "CMPS");
 }
 
-/* Processors know an undefined opcode before they have fetched all of it; ours fetches ModRM from the next page first. */
+/* Processors know an undefined opcode before they have fetched all of it; ours fetches ModRM from the next
+ * page first. */
 static bool is_undefined_over_page(const struct test_result *n, const struct test_result *e)
 {
     return n->vector == 6 && e->vector == 14 && e->cr2 % 4096 == 0 && e->cr2 - n->out.eip < INSN_BYTES_MAX;
@@ -239,7 +250,8 @@ static bool is_memory_fault(const struct test_result *r)
     return r->vector >= 12 && r->vector <= 14;
 }
 
-/* As main.c's allowed_fault: the 4 GiB wrap, pages that only the emulator has, the operand of CMPS that faults first. */
+/* As main.c's allowed_fault: the 4 GiB wrap, pages that only the emulator has, the operand of CMPS that
+ * faults first. */
 static bool allowed_fault(const struct test_result *n, const struct test_result *e)
 {
     if (n->out.eip != e->out.eip)
@@ -260,7 +272,8 @@ static unsigned compare_engines(const struct sequence_runner *r, struct emulated
         DIFFER("    ticks: %s %lu, here %lu\n", engines[0].name, r->ticks, emulated_ticks(m));
     for (unsigned i = 0; i < EMULATED_TABLES_BYTES; i++)
         if (tables[i] != r->tables[i])
-            DIFFER("    page tables: byte %05x: %s %02x, here %02x\n", i, engines[0].name, r->tables[i], tables[i]);
+            DIFFER("    page tables: byte %05x: %s %02x, here %02x\n", i, engines[0].name, r->tables[i],
+                   tables[i]);
     return differ;
 }
 
@@ -269,15 +282,17 @@ static unsigned compare_engines(const struct sequence_runner *r, struct emulated
 static void show_sequence(const struct sequence *s, uint64_t seed)
 {
     ZydisDisassembledInstruction di;
-    printf("MISMATCH sequence, --seed %lu --sequences 1; fuel %u%s\n    in:", seed, s->fuel, s->alias ? ", with alias" : "");
+    printf("MISMATCH sequence, --seed %lu --sequences 1; fuel %u%s\n    in:", seed, s->fuel,
+           s->alias ? ", with alias" : "");
     for (unsigned i = 0; i < 8; i++)
         printf(" %s=%08x", gpr_name[i], s->in.gpr[i]);
-    printf(" eip=%08x eflags=%08x fcw=%04x fsw=%04x mxcsr=%04x\n", s->in.eip, s->in.eflags, s->in.fpu.cw, s->in.fpu.sw,
-           s->in.sse.mxcsr);
+    printf(" eip=%08x eflags=%08x fcw=%04x fsw=%04x mxcsr=%04x\n", s->in.eip, s->in.eflags, s->in.fpu.cw,
+           s->in.fpu.sw, s->in.sse.mxcsr);
     for (unsigned i = 0; i < s->ninsns; i++) {
         uint32_t at = s->insn[i].at - SEQ_CODE, room = at < SEQ_CODE_BYTES ? SEQ_CODE_BYTES - at : 0;
         unsigned n = s->insn[i].length < room ? s->insn[i].length : room;
-        bool ok = n && ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LEGACY_32, SEQ_CODE + at, s->code + at, n, &di));
+        bool ok = n && ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LEGACY_32, SEQ_CODE + at,
+                                                          s->code + at, n, &di));
         printf("    %08x %-44s", SEQ_CODE + at, ok ? di.text : "(over the end)");
         for (unsigned b = 0; b < n; b++)
             printf(" %02x", s->code[at + b]);
@@ -289,8 +304,10 @@ static void show_sequence(const struct sequence *s, uint64_t seed)
 
 static bool comparable(const struct test_result *n)
 {
-    bool in_data = n->fetch_fault && (n->cr2 - DATA_BASE < SEQ_DATA_BYTES || n->cr2 - SEQ_FUEL < SEQ_FUEL_BYTES);
-    /* Data is not executable there; INT1, in the middle of other code, is not run natively in single cases either (insns.def). */
+    bool in_data =
+        n->fetch_fault && (n->cr2 - DATA_BASE < SEQ_DATA_BYTES || n->cr2 - SEQ_FUEL < SEQ_FUEL_BYTES);
+    /* Data is not executable there; INT1, in the middle of other code, is not run natively in single cases
+     * either (insns.def). */
     return !in_data && n->vector != NATIVE_STOPPED && n->vector != 1;
 }
 
@@ -309,15 +326,18 @@ static void emulated_turn(struct sequence_runner *r, unsigned i, struct test_res
     }
 }
 
-static unsigned compare_all(struct sequence_runner *r, const struct sequence *s, unsigned i, const struct test_result *n,
-                            const struct test_result *e, bool show)
+static unsigned compare_all(struct sequence_runner *r, const struct sequence *s, unsigned i,
+                            const struct test_result *n, const struct test_result *e, bool show)
 {
-    unsigned differ = allowed_fault(n, e) ? 0 : compare_state(s, n, e, show) + compare_memory(emulated_ram(r->machine[i]), show);
+    unsigned differ = allowed_fault(n, e)
+                          ? 0
+                          : compare_state(s, n, e, show) + compare_memory(emulated_ram(r->machine[i]), show);
     return differ + compare_engines(r, r->machine[i], show);
 }
 
 /* Every engine against the real CPU's result; false: differs (shown with `show`). */
-static bool run_engines(struct sequence_runner *r, const struct sequence *s, uint64_t seed, const struct test_result *n, bool show)
+static bool run_engines(struct sequence_runner *r, const struct sequence *s, uint64_t seed,
+                        const struct test_result *n, bool show)
 {
     struct test_result e;
     for (unsigned i = 0; i < MACHINES; i++)
@@ -327,7 +347,8 @@ static bool run_engines(struct sequence_runner *r, const struct sequence *s, uin
                 continue;
             if (show) {
                 show_sequence(s, seed);
-                printf("    %s, run %u (cpu ended by vector %u at %08x):\n", engines[i].name, turn + 1, n->vector, n->out.eip);
+                printf("    %s, run %u (cpu ended by vector %u at %08x):\n", engines[i].name, turn + 1,
+                       n->vector, n->out.eip);
                 compare_all(r, s, i, n, &e, true);
             }
             return false;

@@ -1,7 +1,7 @@
 /* cache.h - memory for host code: one object, a writable view and an executable one.
  *
- * A ring: code is placed one block behind the other, each behind a header, and where there is no room the oldest goes
- * first. Code that its block gives up keeps its place, without an owner, until its turn comes.
+ * A ring: code is placed one block behind the other, each behind a header, and where there is no room the
+ * oldest goes first. Code that its block gives up keeps its place, without an owner, until its turn comes.
  *
  * Threads: one, that which runs the code. Bound: fixed at creation. */
 #ifndef TANDEM_TRANSLATOR_X64_CACHE_H
@@ -14,13 +14,14 @@
 #include "translator/tb.h"
 
 struct code_cache {
-    uint8_t *write;  /* view to emit and patch through */
-    uint8_t *exec;   /* the same bytes, executable */
+    uint8_t *write; /* view to emit and patch through */
+    uint8_t *exec;  /* the same bytes, executable */
     size_t bytes;
     size_t reserved; /* at the start: stubs, kept for good; a multiple of CODE_ALIGN */
     size_t head;     /* where the next block goes, */
     size_t tail;     /* where the oldest is, */
-    size_t lap_end;  /* where the blocks end that lie before the ring's start; SIZE_MAX: tail is in head's lap */
+    size_t
+        lap_end; /* where the blocks end that lie before the ring's start; SIZE_MAX: tail is in head's lap */
     size_t blocks, used; /* in the ring, and their bytes */
 };
 enum { CODE_ALIGN = 16, CODE_HEADER_BYTES = 16 };

@@ -1,7 +1,7 @@
 /* compile.c - a block's IR to host code: main path, then far code; and the place where code is kept.
  *
- * Compiling is a function of the block's IR alone, run by any thread, into a buffer of that thread. Only the thread that
- * runs the code installs it. */
+ * Compiling is a function of the block's IR alone, run by any thread, into a buffer of that thread. Only the
+ * thread that runs the code installs it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +25,8 @@ enum { OP_BYTES_MAX = 512, BLOCK_BYTES_MAX = OP_BYTES_MAX * (TB_OPS_MAX + 2) };
 _Static_assert(offsetof(struct guest_state, slot) == 0, "mem_slot");
 _Static_assert(sizeof(((struct guest_state *)0)->slot) == X64_STATE_BIAS, "slots below the bias");
 _Static_assert(sizeof(((struct guest_state *)0)->budget) == 8, "budget is subtracted as 64 bits");
-_Static_assert(sizeof(((struct guest_state *)0)->cpl) == 1 && sizeof(((struct segment *)0)->access) == 2, "SEGADDR");
+_Static_assert(sizeof(((struct guest_state *)0)->cpl) == 1 && sizeof(((struct segment *)0)->access) == 2,
+               "SEGADDR");
 _Static_assert((int)X64_EXIT_PAGE2 <= (int)X64_KIND_MASK, "exit word");
 _Static_assert(X64_EXIT_CHAIN1 == X64_EXIT_CHAIN0 + 1, "chain exits are numbered by slot");
 

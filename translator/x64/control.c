@@ -1,14 +1,15 @@
 /* control.c - entering, chaining and leaving blocks; helpers.
  *
- * A chain slot is a jump that leads to its far exit until x64_link() patches it. Where the successor lies on another page,
- * the jump comes behind a check that the fetch TLB maps the successor's page to where it was linked: then, and only then,
- * the page becomes the current fetch page, as a fetch by tb_find() would make it (vcpu/tlb.h).
+ * A chain slot is a jump that leads to its far exit until x64_link() patches it. Where the successor lies on
+ * another page, the jump comes behind a check that the fetch TLB maps the successor's page to where it was
+ * linked: then, and only then, the page becomes the current fetch page, as a fetch by tb_find() would make it
+ * (vcpu/tlb.h).
  *
- * Loops: a successor expects the flags in their slots, which costs stores at each block's end. A small block that branches
- * to itself is emitted twice: the second copy starts with the flags where the branch left them, mostly in registers, so
- * that they are stored only on the ways out (limit, faults, the other successor). The branch at its end leads to its
- * own start if the flags are in the same places there, else to the first copy with the flags stored. Where all pointers
- * move by constants, the second copy is a strip (strip.c). */
+ * Loops: a successor expects the flags in their slots, which costs stores at each block's end. A small block
+ * that branches to itself is emitted twice: the second copy starts with the flags where the branch left them,
+ * mostly in registers, so that they are stored only on the ways out (limit, faults, the other successor). The
+ * branch at its end leads to its own start if the flags are in the same places there, else to the first copy
+ * with the flags stored. Where all pointers move by constants, the second copy is a strip (strip.c). */
 #include "translator/x64/control.h"
 
 #include "translator/x64/flags.h"
@@ -49,8 +50,8 @@ static struct host_mem mem_itlb(const struct compile *c, uint32_t lin_addr, uint
     return mem_state(env->itlb[is_user(c)] + number * env->tlb_entry_bytes + field);
 }
 
-/* Only the block's first instruction crosses into the page behind its own, whose translation may change at any time; a look
- * that finds it in the fetch TLB changes nothing (vcpu/tlb.h). */
+/* Only the block's first instruction crosses into the page behind its own, whose translation may change at
+ * any time; a look that finds it in the fetch TLB changes nothing (vcpu/tlb.h). */
 static void emit_page2_check(struct compile *c)
 {
     const struct x64_env *env = &c->x->env;
@@ -89,14 +90,17 @@ static struct far_code *chain_jump(struct compile *c, unsigned slot, uint8_t *re
     return f;
 }
 
-/* The fetch page becomes that of lin_addr, if the fetch TLB agrees with the linked block; SCRATCH1, SCRATCH2. */
+/* The fetch page becomes that of lin_addr, if the fetch TLB agrees with the linked block; SCRATCH1, SCRATCH2.
+ */
 static void emit_other_page(struct compile *c, unsigned slot, uint32_t lin_addr)
 {
     const struct x64_env *env = &c->x->env;
     uint32_t page = lin_addr & ~X64_PAGE_MASK;
-    uint32_t entry = env->itlb[is_user(c)] + (lin_addr >> 12 & ((1u << env->tlb_bits) - 1)) * env->tlb_entry_bytes;
+    uint32_t entry =
+        env->itlb[is_user(c)] + (lin_addr >> 12 & ((1u << env->tlb_bits) - 1)) * env->tlb_entry_bytes;
     uint8_t *miss[3];
-    x_alu_mem_imm(&c->b, ALU_CMP, SZ64, mem_budget(), 0); /* at the limit an interrupt may come before the fetch */
+    x_alu_mem_imm(&c->b, ALU_CMP, SZ64, mem_budget(),
+                  0); /* at the limit an interrupt may come before the fetch */
     miss[0] = x_jcc(&c->b, CC_LE);
     x_mov_imm(&c->b, SCRATCH1, page);
     x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_state(entry + env->tag_r));
@@ -287,7 +291,8 @@ static void far_jump_other_page(struct compile *c, const struct far_code *f)
     x_jmp_to(&c->b, c->x->stubs.other_page[is_user(c)]);
 }
 
-/* SCRATCH2 = address of the entry for the linear address in SCRATCH1 and the physical page in phys. MATCH x64_jump_index */
+/* SCRATCH2 = address of the entry for the linear address in SCRATCH1 and the physical page in phys. MATCH
+ * x64_jump_index */
 void emit_jump_entry(struct x64_buf *b, const struct x64_env *env, unsigned phys)
 {
     x_mov(b, SZ32, SCRATCH2, phys);
@@ -299,7 +304,8 @@ void emit_jump_entry(struct x64_buf *b, const struct x64_env *env, unsigned phys
     x_lea(b, SZ64, SCRATCH2, mem_indexed(HOST_STATE, SCRATCH2, 0, (int32_t)env->jumps - X64_STATE_BIAS));
 }
 
-/* Flat code: eip is the linear address. R8, R9, R12 are free: no temporary is live here but the target, now in SCRATCH1. */
+/* Flat code: eip is the linear address. R8, R9, R12 are free: no temporary is live here but the target, now
+ * in SCRATCH1. */
 static void emit_jump_lookup(struct compile *c)
 {
     const struct x64_env *env = &c->x->env;

@@ -5,7 +5,8 @@
 #include "translator/x64/regs.h"
 
 #define X64_PAGE_MASK 0xfffu
-/* What the check of an unlinked slot compares a physical page with: no page address. MATCH control.c, link.c */
+/* What the check of an unlinked slot compares a physical page with: no page address. MATCH control.c, link.c
+ */
 #define X64_PHYS_UNLINKED 0x7fffffffu
 
 void emit_entry(struct compile *c);
@@ -14,7 +15,8 @@ void x64_unlink(struct x64 *x, struct tb *tb);
 /* account_once.c or account_twice.c, as Meson chose; _in: ticks that are in a register. */
 void emit_account_again(struct compile *c);
 void emit_account_again_in(struct compile *c, unsigned reg);
-/* SCRATCH2 = address of the indirect jump's entry for the linear address in SCRATCH1 and the physical page in phys. */
+/* SCRATCH2 = address of the indirect jump's entry for the linear address in SCRATCH1 and the physical page in
+ * phys. */
 void emit_jump_entry(struct x64_buf *b, const struct x64_env *env, unsigned phys);
 /* Before the block's ops are emitted once more (control.c): everything is as that copy finds it. */
 void emit_loop_begin(struct compile *c);

@@ -21,17 +21,38 @@ enum { NAME_BYTES = 48 };
 
 /* --- names of places in the code cache --- */
 
-#define STUB(field, text) {offsetof(struct stubs, field), text}
+#define STUB(field, text)                                                                                    \
+    {                                                                                                        \
+        offsetof(struct stubs, field), text                                                                  \
+    }
 static const struct stub_name {
     size_t offset; /* in struct stubs */
     const char *name;
 } stub_names[] = {
-    STUB(exit, "exit"), STUB(exit_stored, "exit_stored"), STUB(leave, "leave"), STUB(load[0], "load8"), STUB(load[1], "load16"),
-    STUB(load[2], "load32"), STUB(load_rw[0], "load_rw8"), STUB(load_rw[1], "load_rw16"), STUB(load_rw[2], "load_rw32"),
-    STUB(store[0], "store8"), STUB(store[1], "store16"), STUB(store[2], "store32"), STUB(segment, "segment"),
-    STUB(cond, "cond"), STUB(carry, "carry"), STUB(get_flags, "get_flags"), STUB(set_cf, "set_cf"),
-    STUB(touch, "touch"), STUB(fpu_enter, "fpu_enter"), STUB(fpu_leave, "fpu_leave"), STUB(fpu_refuse, "fpu_refuse"),
-    STUB(set_cf_of, "set_cf_of"), STUB(other_page[0], "other_page"), STUB(other_page[1], "other_page_user"),
+    STUB(exit, "exit"),
+    STUB(exit_stored, "exit_stored"),
+    STUB(leave, "leave"),
+    STUB(load[0], "load8"),
+    STUB(load[1], "load16"),
+    STUB(load[2], "load32"),
+    STUB(load_rw[0], "load_rw8"),
+    STUB(load_rw[1], "load_rw16"),
+    STUB(load_rw[2], "load_rw32"),
+    STUB(store[0], "store8"),
+    STUB(store[1], "store16"),
+    STUB(store[2], "store32"),
+    STUB(segment, "segment"),
+    STUB(cond, "cond"),
+    STUB(carry, "carry"),
+    STUB(get_flags, "get_flags"),
+    STUB(set_cf, "set_cf"),
+    STUB(touch, "touch"),
+    STUB(fpu_enter, "fpu_enter"),
+    STUB(fpu_leave, "fpu_leave"),
+    STUB(fpu_refuse, "fpu_refuse"),
+    STUB(set_cf_of, "set_cf_of"),
+    STUB(other_page[0], "other_page"),
+    STUB(other_page[1], "other_page_user"),
     STUB(other_way, "other_way"),
 };
 
@@ -73,8 +94,9 @@ static const char *const helper_names[HELPER_COUNT] = {
 #undef HELPER
 };
 static const char *const kind_names[X64_KIND_MASK + 1] = {
-    [X64_EXIT_CHAIN1] = " chain1", [X64_EXIT_JUMP] = " jump", [X64_EXIT_LIMIT] = " limit", [X64_EXIT_LEAVE] = " leave",
-    [X64_EXIT_FAULT] = " fault", [X64_EXIT_RAISE] = " raise", [X64_EXIT_PAGE2] = " page2"};
+    [X64_EXIT_CHAIN1] = " chain1", [X64_EXIT_JUMP] = " jump",   [X64_EXIT_LIMIT] = " limit",
+    [X64_EXIT_LEAVE] = " leave",   [X64_EXIT_FAULT] = " fault", [X64_EXIT_RAISE] = " raise",
+    [X64_EXIT_PAGE2] = " page2"};
 
 static const char *helper_at(const struct x64 *x, uint64_t value)
 {
@@ -104,7 +126,10 @@ static bool pointer_name(const struct disas *d, uint64_t value, char name[NAME_B
 
 /* --- names of fields of the state --- */
 
-#define FIELD(f) {offsetof(struct guest_state, f), #f}
+#define FIELD(f)                                                                                             \
+    {                                                                                                        \
+        offsetof(struct guest_state, f), #f                                                                  \
+    }
 static const struct field_name {
     uint32_t offset;
     const char *name;
@@ -114,15 +139,17 @@ static bool guest_field_name(uint32_t offset, char name[NAME_BYTES])
 {
     static const char *const segments[SEG_COUNT] = {"es", "cs", "ss", "ds", "fs", "gs"};
     static const struct field_name parts[] = {{offsetof(struct segment, sel), "sel"},
-        {offsetof(struct segment, access), "access"}, {offsetof(struct segment, base), "base"},
-        {offsetof(struct segment, limit), "limit"}};
+                                              {offsetof(struct segment, access), "access"},
+                                              {offsetof(struct segment, base), "base"},
+                                              {offsetof(struct segment, limit), "limit"}};
     const uint32_t in_seg = offset - (uint32_t)offsetof(struct guest_state, seg);
     for (size_t i = 0; i < sizeof guest_fields / sizeof guest_fields[0]; i++)
         if (guest_fields[i].offset == offset)
             return snprintf(name, NAME_BYTES, "%s", guest_fields[i].name) > 0;
     for (size_t i = 0; i < 4; i++)
         if (in_seg < SEG_COUNT * sizeof(struct segment) && in_seg % sizeof(struct segment) == parts[i].offset)
-            return snprintf(name, NAME_BYTES, "%s.%s", segments[in_seg / sizeof(struct segment)], parts[i].name) > 0;
+            return snprintf(name, NAME_BYTES, "%s.%s", segments[in_seg / sizeof(struct segment)],
+                            parts[i].name) > 0;
     return false;
 }
 
@@ -131,8 +158,8 @@ static bool tlb_field_name(const struct x64_env *env, uint32_t offset, char name
 {
     const uint32_t tables[4] = {env->tlb[0], env->tlb[1], env->itlb[0], env->itlb[1]};
     static const char *const table_names[4] = {"tlb", "tlb_user", "itlb", "itlb_user"};
-    const struct field_name fields[] = {{env->tag_r, "tag_r"}, {env->tag_w, "tag_w"}, {env->addend, "addend"},
-                                        {env->phys_page, "phys_page"}};
+    const struct field_name fields[] = {
+        {env->tag_r, "tag_r"}, {env->tag_w, "tag_w"}, {env->addend, "addend"}, {env->phys_page, "phys_page"}};
     for (unsigned t = 0; t < 4; t++) {
         const uint32_t in_table = offset - tables[t], entry = in_table / env->tlb_entry_bytes;
         if (entry >= 1u << env->tlb_bits)
@@ -147,8 +174,10 @@ static bool tlb_field_name(const struct x64_env *env, uint32_t offset, char name
 static bool owner_field_name(const struct x64_env *env, uint32_t offset, char name[NAME_BYTES])
 {
     const struct field_name fields[] = {{env->fetch_tag, "fetch_tag"},
-        {env->fetch_phys_page, "fetch_phys_page"}, {env->fetch_host, "fetch_host"}, {env->jumps, "jumps"},
-        {env->running_tb, "running_tb"}};
+                                        {env->fetch_phys_page, "fetch_phys_page"},
+                                        {env->fetch_host, "fetch_host"},
+                                        {env->jumps, "jumps"},
+                                        {env->running_tb, "running_tb"}};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         if (fields[i].offset == offset)
             return snprintf(name, NAME_BYTES, "%s", fields[i].name) > 0;
@@ -178,7 +207,8 @@ static ZyanStatus print_address(const ZydisFormatter *formatter, ZydisFormatterB
 {
     char name[NAME_BYTES];
     ZyanU64 address;
-    ZYAN_CHECK(ZydisCalcAbsoluteAddress(context->instruction, context->operand, context->runtime_address, &address));
+    ZYAN_CHECK(
+        ZydisCalcAbsoluteAddress(context->instruction, context->operand, context->runtime_address, &address));
     code_name(context->user_data, address, name);
     return append(buffer, "", name);
 }
@@ -190,8 +220,10 @@ static ZyanStatus print_immediate(const ZydisFormatter *formatter, ZydisFormatte
     const uint64_t value = context->operand->imm.value.u;
     if (context->instruction->raw.imm[0].size == 64 && pointer_name(context->user_data, value, name))
         return append(buffer, "", name);
-    snprintf(name, sizeof name, "0x%llx", (unsigned long long)(context->operand->size == 64 ? value
-        : value & ((UINT64_C(1) << context->operand->size) - 1)));
+    snprintf(name, sizeof name, "0x%llx",
+             (unsigned long long)(context->operand->size == 64
+                                      ? value
+                                      : value & ((UINT64_C(1) << context->operand->size) - 1)));
     return append(buffer, "", name);
 }
 
@@ -236,7 +268,8 @@ static bool decode_at(const struct disas *d, uint64_t at, struct host_insn *h)
 {
     ZydisDecoder decoder;
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, (const void *)(uintptr_t)at, d->end - at, &h->insn, h->operands));
+    return ZYAN_SUCCESS(
+        ZydisDecoderDecodeFull(&decoder, (const void *)(uintptr_t)at, d->end - at, &h->insn, h->operands));
 }
 
 static void find_labels(struct disas *d)
@@ -244,8 +277,9 @@ static void find_labels(struct disas *d)
     struct host_insn h;
     ZyanU64 to;
     for (uint64_t at = d->start; at < d->end && decode_at(d, at, &h); at += h.insn.length)
-        if (h.insn.raw.imm[0].is_relative && ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&h.insn, &h.operands[0], at, &to)) &&
-            to >= d->start && to < d->end)
+        if (h.insn.raw.imm[0].is_relative &&
+            ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&h.insn, &h.operands[0], at, &to)) && to >= d->start &&
+            to < d->end)
             d->labels[to - d->start] = 1;
 }
 
@@ -266,8 +300,8 @@ static void print_listing(FILE *out, struct disas *d)
     char text[256];
     formatter_init(&formatter);
     for (uint64_t at = d->start; at < d->end && decode_at(d, at, &h); at += h.insn.length) {
-        ZydisFormatterFormatInstruction(&formatter, &h.insn, h.operands, h.insn.operand_count_visible, text, sizeof text,
-                                        at, d);
+        ZydisFormatterFormatInstruction(&formatter, &h.insn, h.operands, h.insn.operand_count_visible, text,
+                                        sizeof text, at, d);
         print_place(out, d, at);
         fprintf(out, "%s\n", text);
     }
@@ -276,7 +310,11 @@ static void print_listing(FILE *out, struct disas *d)
 void x64_disas(FILE *out, const struct x64 *x, const struct tb *tb, enum x64_disas_style style)
 {
     const uint64_t start = (uint64_t)(uintptr_t)tb->native.code;
-    struct disas d = {.x = x, .tb = tb, .style = style, .start = start, .end = start + tb->native.bytes,
+    struct disas d = {.x = x,
+                      .tb = tb,
+                      .style = style,
+                      .start = start,
+                      .end = start + tb->native.bytes,
                       .labels = calloc(tb->native.bytes + 1u, 1)};
     if (!d.labels)
         return;

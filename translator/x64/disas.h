@@ -1,8 +1,8 @@
 /* disas.h - a block's host code as text, for -d out_asm and golden files.
  *
- * Places that differ between runs are printed by name: <stub load32>, <helper DIV>, <tb fault>, <op 3>, and the fields of
- * the state behind R15 ([r15] itself is the budget).
- * Threads: the one that owns the back end. */
+ * Places that differ between runs are printed by name: <stub load32>, <helper DIV>, <tb fault>, <op 3>, and
+ * the fields of the state behind R15 ([r15] itself is the budget). Threads: the one that owns the back end.
+ */
 #ifndef TANDEM_TRANSLATOR_X64_DISAS_H
 #define TANDEM_TRANSLATOR_X64_DISAS_H
 

@@ -1,9 +1,10 @@
 /* divide.c - DIV and IDIV (helpers.def) on the host's divider.
  *
- * The guest's dividend and results are in the host registers that the host's instruction uses, and narrow forms keep
- * the rest of them as the guest's do. The host's #DE must not happen: inline is what is seen to fit, DIV when the high half
- * is below the divisor, IDIV when the high half is the sign of the low one (as CDQ leaves it) and the divisor is neither 0
- * nor -1. All else is the helper's, in far code. Guest flags stay as they are. */
+ * The guest's dividend and results are in the host registers that the host's instruction uses, and narrow
+ * forms keep the rest of them as the guest's do. The host's #DE must not happen: inline is what is seen to
+ * fit, DIV when the high half is below the divisor, IDIV when the high half is the sign of the low one (as
+ * CDQ leaves it) and the divisor is neither 0 nor -1. All else is the helper's, in far code. Guest flags stay
+ * as they are. */
 #include "translator/x64/control.h"
 #include "translator/x64/flags.h"
 #include "translator/x64/fpu.h"

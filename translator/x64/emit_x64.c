@@ -1,4 +1,5 @@
-/* emit_x64.c - see emit_x64.h. Intel SDM volume 2: prefixes, REX, opcode, ModRM, SIB, displacement, immediate. */
+/* emit_x64.c - see emit_x64.h. Intel SDM volume 2: prefixes, REX, opcode, ModRM, SIB, displacement,
+ * immediate. */
 #include "translator/x64/emit_x64.h"
 
 #include <string.h>

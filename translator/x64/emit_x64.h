@@ -18,7 +18,24 @@ enum host_alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, AL
 enum host_shift { SH_ROL, SH_ROR, SH_RCL, SH_RCR, SH_SHL, SH_SHR, SH_SAR = 7 };
 enum host_unary { UN_NOT = 2, UN_NEG = 3, UN_DIV = 6, UN_IDIV = 7 };
 /* SDM tttn codes. */
-enum host_cond { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE, CC_LE, CC_G };
+enum host_cond {
+    CC_O,
+    CC_NO,
+    CC_B,
+    CC_AE,
+    CC_E,
+    CC_NE,
+    CC_BE,
+    CC_A,
+    CC_S,
+    CC_NS,
+    CC_P,
+    CC_NP,
+    CC_L,
+    CC_GE,
+    CC_LE,
+    CC_G
+};
 /* Operand sizes; the first three are the IR's. */
 enum { SZ8, SZ16, SZ32, SZ64 };
 
@@ -43,25 +60,30 @@ struct host_mem {
     uint8_t scale;       /* index << scale */
     int32_t disp;
 };
-static inline struct host_mem mem_at(unsigned base, int32_t disp) { return (struct host_mem){(uint8_t)base, NO_REG, 0, disp}; }
+static inline struct host_mem mem_at(unsigned base, int32_t disp)
+{
+    return (struct host_mem){(uint8_t)base, NO_REG, 0, disp};
+}
 static inline struct host_mem mem_indexed(unsigned base, unsigned index, unsigned scale, int32_t disp)
 {
     return (struct host_mem){(uint8_t)base, (uint8_t)index, (uint8_t)scale, disp};
 }
 
 /* --- moves --- */
-void x_mov(struct x64_buf *b, unsigned size, unsigned dst, unsigned src);       /* SZ8, SZ16 merge; SZ32 clears above */
-void x_mov_imm(struct x64_buf *b, unsigned dst, uint32_t imm);                  /* 32 bits, zero-extended */
-void x_mov_imm8(struct x64_buf *b, unsigned dst, uint8_t imm);                  /* low byte only */
-void x_mov_imm8_high(struct x64_buf *b, unsigned dst, uint8_t imm);             /* AH CH DH BH of dst 0..3 */
+void x_mov(struct x64_buf *b, unsigned size, unsigned dst,
+           unsigned src);                                           /* SZ8, SZ16 merge; SZ32 clears above */
+void x_mov_imm(struct x64_buf *b, unsigned dst, uint32_t imm);      /* 32 bits, zero-extended */
+void x_mov_imm8(struct x64_buf *b, unsigned dst, uint8_t imm);      /* low byte only */
+void x_mov_imm8_high(struct x64_buf *b, unsigned dst, uint8_t imm); /* AH CH DH BH of dst 0..3 */
 void x_mov_imm16(struct x64_buf *b, unsigned dst, uint16_t imm);
 void x_mov_imm64(struct x64_buf *b, unsigned dst, uint64_t imm);
 void x_load(struct x64_buf *b, unsigned size, unsigned dst, struct host_mem m); /* zero-extending */
 void x_store(struct x64_buf *b, unsigned size, struct host_mem m, unsigned src);
 void x_store_imm(struct x64_buf *b, unsigned size, struct host_mem m, uint32_t imm); /* SZ64: sign-extended */
-void x_movzx(struct x64_buf *b, unsigned size, unsigned dst, unsigned src);     /* SZ8 or SZ16 to 32 bits */
-void x_movzx_high(struct x64_buf *b, unsigned dst, unsigned src);               /* AH..BH of src 0..3 to dst 0..7 */
-void x_movsx(struct x64_buf *b, unsigned size, unsigned dst, unsigned src);     /* SZ8, SZ16 to 32 bits; SZ32 to 64 */
+void x_movzx(struct x64_buf *b, unsigned size, unsigned dst, unsigned src); /* SZ8 or SZ16 to 32 bits */
+void x_movzx_high(struct x64_buf *b, unsigned dst, unsigned src); /* AH..BH of src 0..3 to dst 0..7 */
+void x_movsx(struct x64_buf *b, unsigned size, unsigned dst,
+             unsigned src); /* SZ8, SZ16 to 32 bits; SZ32 to 64 */
 void x_lea(struct x64_buf *b, unsigned size, unsigned dst, struct host_mem m);
 void x_bswap(struct x64_buf *b, unsigned dst);
 void x_push(struct x64_buf *b, unsigned reg);
@@ -79,7 +101,8 @@ void x_dec(struct x64_buf *b, unsigned size, unsigned dst);
 void x_unary(struct x64_buf *b, enum host_unary op, unsigned size, unsigned dst);
 void x_shift_imm(struct x64_buf *b, enum host_shift op, unsigned size, unsigned dst, unsigned n);
 void x_shift_cl(struct x64_buf *b, enum host_shift op, unsigned size, unsigned dst);
-void x_shift_double(struct x64_buf *b, bool right, unsigned dst, unsigned src, int n); /* 32 bits; n < 0: CL */
+void x_shift_double(struct x64_buf *b, bool right, unsigned dst, unsigned src,
+                    int n); /* 32 bits; n < 0: CL */
 void x_imul(struct x64_buf *b, unsigned size, unsigned dst, unsigned src);
 void x_imul_imm(struct x64_buf *b, unsigned size, unsigned dst, unsigned src, uint32_t imm);
 void x_bsf(struct x64_buf *b, unsigned dst, unsigned src);
@@ -93,14 +116,14 @@ void x_setcc(struct x64_buf *b, unsigned cond, unsigned dst); /* low byte only *
 void x_cmov(struct x64_buf *b, unsigned cond, unsigned dst, unsigned src);
 
 /* --- x87, MMX, SSE --- */
-void x_fpu_reg(struct x64_buf *b, unsigned opcode, unsigned modrm);                      /* register form D8..DF */
-void x_fpu_mem(struct x64_buf *b, unsigned opcode, unsigned digit, struct host_mem m);   /* memory form */
+void x_fpu_reg(struct x64_buf *b, unsigned opcode, unsigned modrm); /* register form D8..DF */
+void x_fpu_mem(struct x64_buf *b, unsigned opcode, unsigned digit, struct host_mem m); /* memory form */
 void x_fxsave(struct x64_buf *b, struct host_mem m);
 void x_fxrstor(struct x64_buf *b, struct host_mem m);
 /* MMX and SSE: mandatory prefix (enum simd_prefix), second opcode byte; registers of any file. */
 void x_simd_reg(struct x64_buf *b, unsigned prefix, unsigned opcode, unsigned reg, unsigned rm);
 void x_simd_mem(struct x64_buf *b, unsigned prefix, unsigned opcode, unsigned reg, struct host_mem m);
-void x_imm8(struct x64_buf *b, uint8_t imm);                                             /* of the instruction before */
+void x_imm8(struct x64_buf *b, uint8_t imm); /* of the instruction before */
 void x_ldmxcsr(struct x64_buf *b, struct host_mem m);
 void x_emms(struct x64_buf *b);
 void x_push_imm(struct x64_buf *b, uint32_t imm);
@@ -118,6 +141,9 @@ void x_jmp_reg(struct x64_buf *b, unsigned reg);
 void x_call_reg(struct x64_buf *b, unsigned reg);
 void x_ret(struct x64_buf *b);
 void x_patch(uint8_t *rel32, const uint8_t *target);
-static inline void x_patch_here(struct x64_buf *b, uint8_t *rel32) { x_patch(rel32, b->at); }
+static inline void x_patch_here(struct x64_buf *b, uint8_t *rel32)
+{
+    x_patch(rel32, b->at);
+}
 
 #endif

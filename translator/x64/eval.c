@@ -11,7 +11,10 @@ struct eval {
     bool flags;
 };
 
-static uint32_t mask_of(const struct eval *e) { return 0xffffffffu >> (32 - e->bits); }
+static uint32_t mask_of(const struct eval *e)
+{
+    return 0xffffffffu >> (32 - e->bits);
+}
 
 static void set_cf_of(const struct eval *e, uint32_t cf, uint32_t of)
 {
@@ -114,14 +117,25 @@ void x64_eval(struct guest_state *g, const struct ir_op *op)
     struct eval e = {g->slot, op, 8u << op->size, count & 31, op->flags & IRF_FLAGS};
     switch (op->op) {
     case IR_ROL:
-    case IR_ROR: eval_rotate(&e); break;
+    case IR_ROR:
+        eval_rotate(&e);
+        break;
     case IR_RCL:
-    case IR_RCR: eval_rotate_carry(&e); break;
-    case IR_SHLD: eval_shld(&e); break;
-    case IR_SHRD: eval_shrd(&e); break;
+    case IR_RCR:
+        eval_rotate_carry(&e);
+        break;
+    case IR_SHLD:
+        eval_shld(&e);
+        break;
+    case IR_SHRD:
+        eval_shrd(&e);
+        break;
     case IR_SHL:
     case IR_SHR:
-    case IR_SAR: eval_shift(&e); break;
-    default: CHECK(!"x64_eval: not one of its operations");
+    case IR_SAR:
+        eval_shift(&e);
+        break;
+    default:
+        CHECK(!"x64_eval: not one of its operations");
     }
 }

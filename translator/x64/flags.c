@@ -11,8 +11,14 @@ static struct host_mem mem_cc(unsigned which)
 }
 _Static_assert(IR_CC_B == IR_CC_A + CC_B_VALUE && IR_CC_R == IR_CC_A + CC_R_VALUE, "mem_cc");
 
-static unsigned kind_of(const struct cc_state *cc) { return (unsigned)cc->op / 3; }
-static unsigned size_of(const struct cc_state *cc) { return cc->op == CC_EFLAGS ? SZ32 : (unsigned)cc->op % 3; }
+static unsigned kind_of(const struct cc_state *cc)
+{
+    return (unsigned)cc->op / 3;
+}
+static unsigned size_of(const struct cc_state *cc)
+{
+    return cc->op == CC_EFLAGS ? SZ32 : (unsigned)cc->op % 3;
+}
 
 /* --- state --- */
 
@@ -44,9 +50,15 @@ static void load_value(struct compile *c, unsigned reg, unsigned which)
 {
     const struct cc_value *v = &c->cc.v[which];
     switch (v->where) {
-    case CC_IN_SLOT: x_load(&c->b, SZ32, reg, mem_cc(which)); break;
-    case CC_IN_REG: x_mov(&c->b, SZ32, reg, v->reg); break;
-    case CC_IS_IMM: x_mov_imm(&c->b, reg, v->imm); break;
+    case CC_IN_SLOT:
+        x_load(&c->b, SZ32, reg, mem_cc(which));
+        break;
+    case CC_IN_REG:
+        x_mov(&c->b, SZ32, reg, v->reg);
+        break;
+    case CC_IS_IMM:
+        x_mov_imm(&c->b, reg, v->imm);
+        break;
     default: {
         const struct cc_value *r = &c->cc.v[CC_R_VALUE];
         CHECK(which == CC_A_VALUE && r->where == CC_IN_REG);
@@ -59,9 +71,14 @@ static void save(struct compile *c, unsigned which)
 {
     struct cc_value *v = &c->cc.v[which];
     switch (v->where) {
-    case CC_IN_SLOT: return;
-    case CC_IN_REG: x_store(&c->b, SZ32, mem_cc(which), v->reg); break;
-    case CC_IS_IMM: x_store_imm(&c->b, SZ32, mem_cc(which), v->imm); break;
+    case CC_IN_SLOT:
+        return;
+    case CC_IN_REG:
+        x_store(&c->b, SZ32, mem_cc(which), v->reg);
+        break;
+    case CC_IS_IMM:
+        x_store_imm(&c->b, SZ32, mem_cc(which), v->imm);
+        break;
     default:
         load_value(c, SCRATCH1, which);
         x_store(&c->b, SZ32, mem_cc(which), SCRATCH1);
@@ -74,7 +91,10 @@ void flags_set_rotate(struct compile *c, bool left, unsigned size, unsigned reg)
     c->cc.rotate = (struct cc_rotate){left ? CC_ROTATE_LEFT : CC_ROTATE_RIGHT, (uint8_t)size, (uint8_t)reg};
 }
 
-static bool is_rotated(const struct cc_state *cc) { return cc->rotate.kind != CC_ROTATE_NONE; }
+static bool is_rotated(const struct cc_state *cc)
+{
+    return cc->rotate.kind != CC_ROTATE_NONE;
+}
 
 static void save_rotated(struct compile *c)
 {
@@ -101,9 +121,14 @@ static void alu_with_b(struct compile *c, enum host_alu alu, unsigned reg)
     const struct cc_value *b = &c->cc.v[CC_B_VALUE];
     unsigned size = size_of(&c->cc);
     switch (b->where) {
-    case CC_IN_REG: x_alu(&c->b, alu, size, reg, b->reg); break;
-    case CC_IS_IMM: x_alu_imm(&c->b, alu, size, reg, b->imm); break;
-    default: x_alu_load(&c->b, alu, size, reg, mem_cc(CC_B_VALUE));
+    case CC_IN_REG:
+        x_alu(&c->b, alu, size, reg, b->reg);
+        break;
+    case CC_IS_IMM:
+        x_alu_imm(&c->b, alu, size, reg, b->imm);
+        break;
+    default:
+        x_alu_load(&c->b, alu, size, reg, mem_cc(CC_B_VALUE));
     }
 }
 
@@ -167,8 +192,8 @@ static void settle_rotate(struct compile *c)
 
 bool flags_in_slots(const struct cc_state *cc)
 {
-    return !is_rotated(cc) && cc->op_in_slot && cc->v[CC_A_VALUE].where == CC_IN_SLOT && cc->v[CC_B_VALUE].where == CC_IN_SLOT &&
-           cc->v[CC_R_VALUE].where == CC_IN_SLOT;
+    return !is_rotated(cc) && cc->op_in_slot && cc->v[CC_A_VALUE].where == CC_IN_SLOT &&
+           cc->v[CC_B_VALUE].where == CC_IN_SLOT && cc->v[CC_R_VALUE].where == CC_IN_SLOT;
 }
 
 static bool same_value(const struct cc_value *x, const struct cc_value *y)
@@ -291,7 +316,8 @@ static bool replay(struct compile *c, unsigned pair)
 /* Kinds whose carry is "B is not 0". */
 static bool carry_is_b(const struct cc_state *cc)
 {
-    return cc->op >= 0 && (kind_of(cc) == CC_KIND_INC || kind_of(cc) == CC_KIND_DEC || kind_of(cc) == CC_KIND_MUL);
+    return cc->op >= 0 &&
+           (kind_of(cc) == CC_KIND_INC || kind_of(cc) == CC_KIND_DEC || kind_of(cc) == CC_KIND_MUL);
 }
 
 static bool pair_is_b(const struct cc_state *cc, unsigned pair)
@@ -307,11 +333,16 @@ enum { CC_COMPARE = CC_OP(CC_KIND_SUB, SZ32) };
 static void host_flags_of(struct compile *c, unsigned pair)
 {
     switch (pair) {
-    case PAIR_O: x_alu_imm(&c->b, ALU_ADD, SZ8, SCRATCH1, 0x7f); break;
+    case PAIR_O:
+        x_alu_imm(&c->b, ALU_ADD, SZ8, SCRATCH1, 0x7f);
+        break;
     case PAIR_B:
     case PAIR_S:
-    case PAIR_L: x_unary(&c->b, UN_NEG, SZ32, SCRATCH1); break;
-    default: x_alu_imm(&c->b, ALU_XOR, SZ32, SCRATCH1, 1); /* ZF and PF when it gets 0 */
+    case PAIR_L:
+        x_unary(&c->b, UN_NEG, SZ32, SCRATCH1);
+        break;
+    default:
+        x_alu_imm(&c->b, ALU_XOR, SZ32, SCRATCH1, 1); /* ZF and PF when it gets 0 */
     }
 }
 

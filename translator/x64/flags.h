@@ -3,27 +3,43 @@
  * A flag-setting op only notes its kind and where A, B and R (cc.h) are: registers, immediates, or derived:
  *   R of a compare (SUB with A and B, LOGIC as A & B) is not computed until somebody needs it;
  *   A of ADD, SUB, INC, DEC with an immediate is R minus or plus it.
- * A value goes to its CC slot when its register is about to be overwritten (flags_before_write), all of them at
- * flags_flush, and in far code at a fault. Flags that die before that cost nothing.
- * A rotate by a constant changes CF and OF alone: it is remembered beside the flags that it changes, until they are flushed
- * or replaced.
- * c->b.flags_for says which conditions the host's own flags still answer.
+ * A value goes to its CC slot when its register is about to be overwritten (flags_before_write), all of them
+ * at flags_flush, and in far code at a fault. Flags that die before that cost nothing. A rotate by a constant
+ * changes CF and OF alone: it is remembered beside the flags that it changes, until they are flushed or
+ * replaced. c->b.flags_for says which conditions the host's own flags still answer.
  *
- * flags_flush uses SCRATCH1 and SCRATCH2, flags_before_write SCRATCH1; flags_before_write writes no host flags, flags_flush only
- * where it leaves the guest's in them, or behind a rotate. */
+ * flags_flush uses SCRATCH1 and SCRATCH2, flags_before_write SCRATCH1; flags_before_write writes no host
+ * flags, flags_flush only where it leaves the guest's in them, or behind a rotate. */
 #ifndef TANDEM_TRANSLATOR_X64_FLAGS_H
 #define TANDEM_TRANSLATOR_X64_FLAGS_H
 
 #include "translator/x64/regs.h"
 
 /* Host conditions that flags_for may hold: bit cond >> 1. */
-enum { FLAGS_ALL = 0xff, FLAGS_NO_CARRY = 0xf5, FLAGS_RESULT = 1 << 2 | 1 << 4 | 1 << 5, FLAGS_NO_OVERFLOW = 0x3e,
-       FLAGS_CARRY_OVERFLOW = 3 };
+enum {
+    FLAGS_ALL = 0xff,
+    FLAGS_NO_CARRY = 0xf5,
+    FLAGS_RESULT = 1 << 2 | 1 << 4 | 1 << 5,
+    FLAGS_NO_OVERFLOW = 0x3e,
+    FLAGS_CARRY_OVERFLOW = 3
+};
 
-static inline struct cc_value cc_in_slot(void) { return (struct cc_value){CC_IN_SLOT, NO_REG, 0}; }
-static inline struct cc_value cc_in_reg(unsigned reg) { return (struct cc_value){CC_IN_REG, (uint8_t)reg, 0}; }
-static inline struct cc_value cc_is_imm(uint32_t imm) { return (struct cc_value){CC_IS_IMM, NO_REG, imm}; }
-static inline struct cc_value cc_derived(uint32_t imm) { return (struct cc_value){CC_DERIVED, NO_REG, imm}; }
+static inline struct cc_value cc_in_slot(void)
+{
+    return (struct cc_value){CC_IN_SLOT, NO_REG, 0};
+}
+static inline struct cc_value cc_in_reg(unsigned reg)
+{
+    return (struct cc_value){CC_IN_REG, (uint8_t)reg, 0};
+}
+static inline struct cc_value cc_is_imm(uint32_t imm)
+{
+    return (struct cc_value){CC_IS_IMM, NO_REG, imm};
+}
+static inline struct cc_value cc_derived(uint32_t imm)
+{
+    return (struct cc_value){CC_DERIVED, NO_REG, imm};
+}
 
 void flags_begin(struct compile *c);
 /* The flags are about to be replaced unread. */

@@ -1,7 +1,7 @@
 /* fpu.c - see fpu.h.
  *
- * Inline: what IEEE 754 and the SDM fix. In C: transcendental instructions, FPREM, FXTRACT, decimal forms (computed in
- * integers there), undocumented aliases, and what moves or resets the whole state. */
+ * Inline: what IEEE 754 and the SDM fix. In C: transcendental instructions, FPREM, FXTRACT, decimal forms
+ * (computed in integers there), undocumented aliases, and what moves or resets the whole state. */
 #include "translator/x64/fpu.h"
 
 #include "translator/x64/flags.h"
@@ -12,7 +12,8 @@ enum { ESC_D9 = 1, ESC_DA, ESC_DB, ESC_DC, ESC_DD, ESC_DE, ESC_DF }; /* escape o
 enum { STORES = 0x80, CONTROL = 0x40, BYTES = 0x3f };
 enum { STACK_UP = 0xf7, STACK_DOWN = 0xf6 }; /* D9: FINCSTP, FDECSTP */
 
-/* Memory forms, by escape and ModRM.reg: bytes accessed | STORES | CONTROL (keeps FIP and its like); 0: in C. */
+/* Memory forms, by escape and ModRM.reg: bytes accessed | STORES | CONTROL (keeps FIP and its like); 0: in C.
+ */
 static const uint8_t mem_rows[8][8] = {
     {4, 4, 4, 4, 4, 4, 4, 4},
     [ESC_D9] = {4, 0, 4 | STORES, 4 | STORES, 0, 2 | CONTROL, 0, 2 | STORES | CONTROL},
@@ -25,12 +26,12 @@ static const uint8_t mem_rows[8][8] = {
 };
 
 /* Register forms: bit ModRM & 63. */
-#define ROW(modrm)         (UINT64_C(1) << ((modrm) & 63))
-#define ROWS(first, last)  ((ROW(last) << 1) - ROW(first))
+#define ROW(modrm)        (UINT64_C(1) << ((modrm)&63))
+#define ROWS(first, last) ((ROW(last) << 1) - ROW(first))
 static const uint64_t reg_rows[8] = {
     UINT64_MAX,
-    [ESC_D9] = ROWS(0xc0, 0xcf) | ROW(0xd0) | ROW(0xe0) | ROW(0xe1) | ROW(0xe4) | ROW(0xe5) | ROWS(0xe8, 0xee) |
-               ROW(STACK_DOWN) | ROW(STACK_UP) | ROW(0xfa) | ROW(0xfc) | ROW(0xfd),
+    [ESC_D9] = ROWS(0xc0, 0xcf) | ROW(0xd0) | ROW(0xe0) | ROW(0xe1) | ROW(0xe4) | ROW(0xe5) |
+               ROWS(0xe8, 0xee) | ROW(STACK_DOWN) | ROW(STACK_UP) | ROW(0xfa) | ROW(0xfc) | ROW(0xfd),
     [ESC_DA] = ROWS(0xc0, 0xdf) | ROW(0xe9),
     [ESC_DB] = ROWS(0xc0, 0xdf) | ROWS(0xe8, 0xf7),
     [ESC_DC] = ROWS(0xc0, 0xcf) | ROWS(0xe0, 0xff),
@@ -39,18 +40,39 @@ static const uint64_t reg_rows[8] = {
     [ESC_DF] = ROW(0xe0) | ROWS(0xe8, 0xf7),
 };
 
-static unsigned escape_of(const struct ir_op *op) { return op->imm2 >> 8 & 7; }
-static unsigned modrm_of(const struct ir_op *op) { return op->imm2 & 0xff; }
-static unsigned digit_of(const struct ir_op *op) { return op->imm2 >> 3 & 7; }
-static unsigned mem_row(const struct ir_op *op) { return mem_rows[escape_of(op)][digit_of(op)]; }
+static unsigned escape_of(const struct ir_op *op)
+{
+    return op->imm2 >> 8 & 7;
+}
+static unsigned modrm_of(const struct ir_op *op)
+{
+    return op->imm2 & 0xff;
+}
+static unsigned digit_of(const struct ir_op *op)
+{
+    return op->imm2 >> 3 & 7;
+}
+static unsigned mem_row(const struct ir_op *op)
+{
+    return mem_rows[escape_of(op)][digit_of(op)];
+}
 
-static bool is_mem(const struct ir_op *op) { return op->imm == HELPER_X87_MEM; }
+static bool is_mem(const struct ir_op *op)
+{
+    return op->imm == HELPER_X87_MEM;
+}
 static bool is_reg(const struct ir_op *op, unsigned escape, unsigned first, unsigned last)
 {
     return !is_mem(op) && escape_of(op) == escape && modrm_of(op) >= first && modrm_of(op) <= last;
 }
-static bool is_fldcw(const struct ir_op *op) { return is_mem(op) && escape_of(op) == ESC_D9 && digit_of(op) == 5; }
-static bool is_fnop(const struct ir_op *op) { return is_reg(op, ESC_D9, 0xd0, 0xd0); }
+static bool is_fldcw(const struct ir_op *op)
+{
+    return is_mem(op) && escape_of(op) == ESC_D9 && digit_of(op) == 5;
+}
+static bool is_fnop(const struct ir_op *op)
+{
+    return is_reg(op, ESC_D9, 0xd0, 0xd0);
+}
 /* DA E9 is FUCOMPP. */
 static bool is_fcmov(const struct ir_op *op)
 {
@@ -76,31 +98,50 @@ bool fpu_is_inline(const struct compile *c, const struct ir_op *op)
     switch (op->imm) {
     case HELPER_SSE_REG:
     case HELPER_SSE_MEM:
-    case HELPER_EMMS: return sse_is_inline(op);
-    case HELPER_X87_MEM: return mem_row(op) && is_flat(c, op->aux);
-    case HELPER_X87_REG: return reg_rows[escape_of(op)] & ROW(modrm_of(op));
-    default: return op->imm == HELPER_FWAIT;
+    case HELPER_EMMS:
+        return sse_is_inline(op);
+    case HELPER_X87_MEM:
+        return mem_row(op) && is_flat(c, op->aux);
+    case HELPER_X87_REG:
+        return reg_rows[escape_of(op)] & ROW(modrm_of(op));
+    default:
+        return op->imm == HELPER_FWAIT;
     }
 }
 
-static bool is_sse_mem(const struct ir_op *op) { return op->imm == HELPER_SSE_MEM; }
-static bool is_sse(const struct ir_op *op) { return op->imm == HELPER_SSE_REG || is_sse_mem(op) || op->imm == HELPER_EMMS; }
+static bool is_sse_mem(const struct ir_op *op)
+{
+    return op->imm == HELPER_SSE_MEM;
+}
+static bool is_sse(const struct ir_op *op)
+{
+    return op->imm == HELPER_SSE_REG || is_sse_mem(op) || op->imm == HELPER_EMMS;
+}
 
-bool fpu_is_mem(const struct ir_op *op) { return is_mem(op) || is_sse_mem(op); }
+bool fpu_is_mem(const struct ir_op *op)
+{
+    return is_mem(op) || is_sse_mem(op);
+}
 
 unsigned fpu_operand_bytes(const struct ir_op *op)
 {
     return is_sse_mem(op) ? sse_operand_bytes(op) : mem_row(op) & BYTES;
 }
 
-unsigned fpu_operand_align(const struct ir_op *op) { return is_sse_mem(op) ? sse_operand_align(op) : 1; }
+unsigned fpu_operand_align(const struct ir_op *op)
+{
+    return is_sse_mem(op) ? sse_operand_align(op) : 1;
+}
 
 bool fpu_operand_written(const struct ir_op *op)
 {
     return is_sse_mem(op) ? sse_operand_written(op) : mem_row(op) & STORES;
 }
 
-static bool is_fnstsw_ax(const struct ir_op *op) { return is_reg(op, ESC_DF, 0xe0, 0xe0); }
+static bool is_fnstsw_ax(const struct ir_op *op)
+{
+    return is_reg(op, ESC_DF, 0xe0, 0xe0);
+}
 
 bool fpu_writes_slot(const struct ir_op *op, unsigned slot)
 {
@@ -116,7 +157,8 @@ static struct host_mem mem_fpu(size_t field)
     return mem_state((uint32_t)(offsetof(struct guest_state, fpu_host) + field));
 }
 _Static_assert(offsetof(struct fpu_host, executed) == offsetof(struct fpu_host, fop) + 2 &&
-               offsetof(struct fpu_host, fds_seg) == offsetof(struct fpu_host, fop) + 3, "one store of 32 bits");
+                   offsetof(struct fpu_host, fds_seg) == offsetof(struct fpu_host, fop) + 3,
+               "one store of 32 bits");
 
 void fpu_flush_pending(struct compile *c, const struct fpu_pending *p)
 {
@@ -268,8 +310,8 @@ static void emit_compare_eflags(struct compile *c, const struct ir_op *op)
 /* The host's condition may be another: any of B, E, BE, P and their opposites. */
 static void emit_fcmov(struct compile *c, const struct ir_op *op)
 {
-    static const uint8_t conds[] = {CC_B, CC_E, CC_BE, CC_P}, group[] = {[CC_B >> 1] = 0, [CC_E >> 1] = 1,
-                                                                         [CC_BE >> 1] = 2, [CC_P >> 1] = 3};
+    static const uint8_t conds[] = {CC_B, CC_E, CC_BE, CC_P},
+                         group[] = {[CC_B >> 1] = 0, [CC_E >> 1] = 1, [CC_BE >> 1] = 2, [CC_P >> 1] = 3};
     unsigned cond = conds[modrm_of(op) >> 3 & 3] | (escape_of(op) == ESC_DB);
     unsigned host = flags_cond(c, cond);
     unsigned modrm = 0xc0u | (unsigned)group[host >> 1] << 3 | (modrm_of(op) & 7);

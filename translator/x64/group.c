@@ -54,12 +54,23 @@ static bool constant_of(const struct ir_op *op, int32_t *by)
 {
     bool imm = op->flags & IRF_IMM;
     switch (op->op) {
-    case IR_ADD: *by = (int32_t)op->imm; return imm;
-    case IR_SUB: *by = (int32_t)(0u - op->imm); return imm;
-    case IR_LEA: *by = (int32_t)op->imm; return op->b == IR_ZERO;
-    case IR_INC: *by = 1; return true;
-    case IR_DEC: *by = -1; return true;
-    default: return false;
+    case IR_ADD:
+        *by = (int32_t)op->imm;
+        return imm;
+    case IR_SUB:
+        *by = (int32_t)(0u - op->imm);
+        return imm;
+    case IR_LEA:
+        *by = (int32_t)op->imm;
+        return op->b == IR_ZERO;
+    case IR_INC:
+        *by = 1;
+        return true;
+    case IR_DEC:
+        *by = -1;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -82,17 +93,24 @@ static bool group_align(struct page_group *g, const struct ir_op *op, int32_t mo
     return true;
 }
 
-static int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
-static int32_t greatest(int32_t a, int32_t b) { return a > b ? a : b; }
+static int32_t least(int32_t a, int32_t b)
+{
+    return a < b ? a : b;
+}
+static int32_t greatest(int32_t a, int32_t b)
+{
+    return a > b ? a : b;
+}
 
-/* May the moved base have passed 0 or 2^32, though the group's first one and all that is accessed have not? */
+/* May the moved base have passed 0 or 2^32, though the group's first one and all that is accessed have not?
+ */
 static bool may_wrap(int32_t moved, int32_t disp)
 {
     return (moved < 0 && disp > 0) || (moved > 0 && disp < 0);
 }
 
-/* Takes the access in, if the group stays small. The host adds the displacement to a base modulo 2^32: if that may wrap, the
- * place that the base points to must lie in the page, too. */
+/* Takes the access in, if the group stays small. The host adds the displacement to a base modulo 2^32: if
+ * that may wrap, the place that the base points to must lie in the page, too. */
 static bool group_extend(struct page_group *g, const struct ir_op *op, int32_t moved)
 {
     int32_t disp = (int32_t)access_disp(op), at = moved + disp, end = at + (int32_t)access_bytes(op);
@@ -116,7 +134,8 @@ unsigned group_find(const struct compile *c, unsigned first, struct page_group *
 {
     const struct ir_op *ops = c->ops;
     int32_t disp = (int32_t)access_disp(&ops[first]);
-    struct page_group g = {.active = true, .base = ops[first].a, .first = (uint16_t)first, .low = disp, .high = disp};
+    struct page_group g = {
+        .active = true, .base = ops[first].a, .first = (uint16_t)first, .low = disp, .high = disp};
     unsigned accesses = 0;
     int32_t moved = 0, by;
     for (unsigned i = first; i < c->nops && !is_c_helper(c, &ops[i]); i++) {
@@ -183,7 +202,8 @@ static int step_of_guest(const struct compile *c, unsigned slot, unsigned depth)
     return step;
 }
 
-/* By how much the slot moves in an iteration, at most; NO_STEP: more, or who knows. Only a guess of what pays. */
+/* By how much the slot moves in an iteration, at most; NO_STEP: more, or who knows. Only a guess of what
+ * pays. */
 static int step_of(const struct compile *c, unsigned slot, unsigned before, unsigned depth)
 {
     if (slot == IR_ZERO)

@@ -1,4 +1,5 @@
-/* group.h - which accesses of a block share a check of their page, and how pointers move in loops. Nothing is emitted here. */
+/* group.h - which accesses of a block share a check of their page, and how pointers move in loops. Nothing is
+ * emitted here. */
 #ifndef TANDEM_TRANSLATOR_X64_GROUP_H
 #define TANDEM_TRANSLATOR_X64_GROUP_H
 
@@ -17,7 +18,10 @@ bool op_writes_slot(const struct ir_op *op, unsigned slot);
 /* slot = slot + constant? */
 bool op_moves_slot(const struct ir_op *op, unsigned slot, int32_t *by);
 /* Displacements and moves that groups take. */
-static inline bool is_near(int32_t v) { return v > -0x10000 && v < 0x10000; }
+static inline bool is_near(int32_t v)
+{
+    return v > -0x10000 && v < 0x10000;
+}
 
 /* The group of accesses that begins with op `first`; returns how many there are. */
 unsigned group_find(const struct compile *c, unsigned first, struct page_group *out);

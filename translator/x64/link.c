@@ -1,6 +1,7 @@
 /* link.c - direct jumps between compiled blocks: made, and undone when a block goes. See x64_link() in x64.h.
  *
- * Every slot that continues in a block is in that block's list `in`, so that a block can be unlinked exactly. */
+ * Every slot that continues in a block is in that block's list `in`, so that a block can be unlinked exactly.
+ */
 #include <string.h>
 
 #include "clockcore/check.h"

@@ -1,14 +1,16 @@
 /* mem.c - guest memory: the softmmu TLB looked up inline, slow paths in far code.
  *
- * lin_addr ^ tag is below 4096 when the entry fits, and is then the offset in the page: one comparison checks tag and page
- * crossing.
+ * lin_addr ^ tag is below 4096 when the entry fits, and is then the offset in the page: one comparison checks
+ * tag and page crossing.
  *
- * Groups: accesses through one base register, which may move by constants, share one check that all bytes which the
- * group touches lie in one page that hits; the group's place (regs.h) then holds that entry's addend, or -1. A fill of the
- * TLB (any slow path) and helpers end it: what a lookup would have found is thus never assumed, only remembered.
+ * Groups: accesses through one base register, which may move by constants, share one check that all bytes
+ * which the group touches lie in one page that hits; the group's place (regs.h) then holds that entry's
+ * addend, or -1. A fill of the TLB (any slow path) and helpers end it: what a lookup would have found is thus
+ * never assumed, only remembered.
  *
- * A loop's second copy (control.c) remembers pages from one iteration to the next, for addresses that move in small steps:
- * the check is then that the page is the same. Entering the copy and slow paths forget all pages. */
+ * A loop's second copy (control.c) remembers pages from one iteration to the next, for addresses that move in
+ * small steps: the check is then that the page is the same. Entering the copy and slow paths forget all
+ * pages. */
 #include "translator/x64/mem.h"
 
 #include "clockcore/check.h"
@@ -102,7 +104,8 @@ static bool is_constant(const struct ir_op *op, unsigned a)
 }
 
 /* emit_lookup for an address that is the displacement. */
-static struct host_mem emit_constant_lookup(struct compile *c, const struct ir_op *op, uint32_t tag, uint8_t **miss)
+static struct host_mem emit_constant_lookup(struct compile *c, const struct ir_op *op, uint32_t tag,
+                                            uint8_t **miss)
 {
     const struct x64_env *env = &c->x->env;
     uint32_t disp = access_disp(op), index = disp >> PAGE_BITS & ((1u << env->tlb_bits) - 1);
@@ -118,7 +121,8 @@ static struct host_mem emit_constant_lookup(struct compile *c, const struct ir_o
 }
 
 /* The host's place, after a check against the tag field; the jumps stored in miss[0] and [1] do not hit. */
-static struct host_mem emit_lookup(struct compile *c, const struct ir_op *op, unsigned a, uint32_t tag, uint8_t **miss)
+static struct host_mem emit_lookup(struct compile *c, const struct ir_op *op, unsigned a, uint32_t tag,
+                                   uint8_t **miss)
 {
     const struct x64_env *env = &c->x->env;
     if (is_constant(op, a))
@@ -269,7 +273,10 @@ static struct page_group *group_of(struct compile *c, unsigned base, unsigned i)
 /* Pages that are kept have the first places. */
 static struct page_group *place_for(struct compile *c, unsigned i, bool kept)
 {
-    for (unsigned place = kept ? c->loop.kept - 1u : c->loop.copying ? c->loop.pages : 0; place < PAGE_PLACES; place++)
+    for (unsigned place = kept              ? c->loop.kept - 1u
+                          : c->loop.copying ? c->loop.pages
+                                            : 0;
+         place < PAGE_PLACES; place++)
         if (kept || !group_is_open(&c->group[place], i)) {
             c->places_used |= 1u << place;
             c->group[place].place = (uint8_t)place;
@@ -305,8 +312,8 @@ static struct page_group *group_for(struct compile *c, const struct ir_op *op)
 
 /* --- checks of groups --- */
 
-/* SCRATCH1: offset in its page of the group's lowest byte, or what is none. The jumps stored in miss[0] and [1]: not all of
- * the group lies in the page, aligned. */
+/* SCRATCH1: offset in its page of the group's lowest byte, or what is none. The jumps stored in miss[0] and
+ * [1]: not all of the group lies in the page, aligned. */
 static void emit_group_fits(struct compile *c, const struct page_group *g, uint8_t **miss)
 {
     x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, (uint32_t)(PAGE_BYTES - (g->high - g->low)));
@@ -323,7 +330,8 @@ unsigned emit_group_lookup(struct compile *c, const struct page_group *g, uint8_
     const struct x64_env *env = &c->x->env;
     unsigned reg = place_reg(c, g->place);
     emit_tlb_index(&c->b, env, SCRATCH2);
-    x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_tlb(tlb_of(c), g->writes ? env->tag_w : env->tag_r, SCRATCH2));
+    x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1,
+               mem_tlb(tlb_of(c), g->writes ? env->tag_w : env->tag_r, SCRATCH2));
     emit_group_fits(c, g, miss);
     x_load(&c->b, SZ64, reg == NO_REG ? SCRATCH2 : reg, mem_tlb(tlb_of(c), env->addend, SCRATCH2));
     if (reg != NO_REG)
@@ -332,8 +340,8 @@ unsigned emit_group_lookup(struct compile *c, const struct page_group *g, uint8_
     return SCRATCH2;
 }
 
-/* The place's addend = that of the page that holds all of the group; the jumps stored in miss[0] and [1]: there is none. The
- * register returned holds the addend. */
+/* The place's addend = that of the page that holds all of the group; the jumps stored in miss[0] and [1]:
+ * there is none. The register returned holds the addend. */
 static unsigned emit_group_check(struct compile *c, const struct page_group *g, unsigned a, uint8_t **miss)
 {
     x_lea(&c->b, SZ64, SCRATCH1, mem_at(a, g->low));
@@ -381,8 +389,9 @@ static void emit_single_access(struct compile *c, struct far_code *f)
 static void far_touch(struct compile *c, const struct far_code *f)
 {
     emit_address(c, f->op, f->slot);
-    x_mov_imm(&c->b, SCRATCH2, access_bytes(f->op) | (access_writes(f->op) ? X64_TOUCH_WRITE : 0) |
-                                     (access_is_aligned(f->op) ? X64_TOUCH_ALIGNED : 0));
+    x_mov_imm(&c->b, SCRATCH2,
+              access_bytes(f->op) | (access_writes(f->op) ? X64_TOUCH_WRITE : 0) |
+                  (access_is_aligned(f->op) ? X64_TOUCH_ALIGNED : 0));
     x_call_to(&c->b, c->x->stubs.touch);
     uint8_t *fault = x_jcc(&c->b, CC_S);
     emit_access(c, f, mem_at(SCRATCH1, 0));
@@ -395,7 +404,11 @@ static void far_touch(struct compile *c, const struct far_code *f)
 static struct far_code *slow_path(struct compile *c, const struct far_code *like)
 {
     bool is_fpu = like->op->op == IR_HELPER;
-    struct far_code *slow = far_add(c, is_fpu ? far_touch : like->op->op == IR_ST ? far_store : far_load, NULL);
+    struct far_code *slow = far_add(c,
+                                    is_fpu                  ? far_touch
+                                    : like->op->op == IR_ST ? far_store
+                                                            : far_load,
+                                    NULL);
     slow->op = like->op;
     slow->cc = like->cc;
     slow->fpu = like->fpu;
@@ -437,7 +450,8 @@ static void far_page_miss(struct compile *c, const struct far_code *f)
     far_group_miss(c, f);
 }
 
-static struct far_code *far_grouped(struct compile *c, void (*emit)(struct compile *c, const struct far_code *f),
+static struct far_code *far_grouped(struct compile *c,
+                                    void (*emit)(struct compile *c, const struct far_code *f),
                                     const struct far_code *f, const struct page_group *g)
 {
     struct far_code *far = far_add(c, emit, NULL);
@@ -514,10 +528,12 @@ void emit_ST(struct compile *c, const struct ir_op *op)
 
 static struct host_mem mem_segment(const struct ir_op *op, size_t field)
 {
-    return mem_state((uint32_t)(offsetof(struct guest_state, seg) + op->aux * sizeof(struct segment) + field));
+    return mem_state(
+        (uint32_t)(offsetof(struct guest_state, seg) + op->aux * sizeof(struct segment) + field));
 }
 
-/* Is it a present, writable, expand-up data segment? MATCH seg_is_plain_data (vcpu_internal.h). The returned jump: no. */
+/* Is it a present, writable, expand-up data segment? MATCH seg_is_plain_data (vcpu_internal.h). The returned
+ * jump: no. */
 static uint8_t *emit_plain_data_check(struct compile *c, const struct ir_op *op)
 {
     enum { CODE_OR_DOWN = 0xc, WRITABLE = 2 };
@@ -527,7 +543,8 @@ static uint8_t *emit_plain_data_check(struct compile *c, const struct ir_op *op)
     return x_jcc(&c->b, CC_NE);
 }
 
-/* Jumps to far code where the last byte of a + imm is beyond the limit. An offset that is known wraps or not. */
+/* Jumps to far code where the last byte of a + imm is beyond the limit. An offset that is known wraps or not.
+ */
 static void emit_limit_check(struct compile *c, const struct ir_op *op, struct far_code *f, unsigned a)
 {
     const unsigned last = (1u << op->size) - 1;

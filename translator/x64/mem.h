@@ -12,16 +12,16 @@ void emit_exit_op(struct compile *c, enum x64_exit_kind kind, const struct ir_op
 void emit_fault_far(struct compile *c, const struct far_code *f);
 /* SCRATCH1 = address that the op accesses; `a`: register of slot a, or NO_REG. */
 void emit_address(struct compile *c, const struct ir_op *op, unsigned a);
-/* An x87 instruction's access: calls emit_fpu_access(.., reg, host's place), once for each way there. The register
- * of slot a, or NO_REG. */
+/* An x87 instruction's access: calls emit_fpu_access(.., reg, host's place), once for each way there. The
+ * register of slot a, or NO_REG. */
 unsigned emit_fpu_operand(struct compile *c, const struct ir_op *op, unsigned reg);
 /* reg = offset in the table of the entry for the address in SCRATCH1. */
 void emit_tlb_index(struct x64_buf *b, const struct x64_env *env, unsigned reg);
 struct host_mem mem_tlb(uint32_t table, uint32_t field, unsigned index_reg);
 /* Before a copy of the block: no page is known. */
 void mem_begin(struct compile *c);
-/* The place's addend = that of the page which holds all of the group, whose lowest byte is at SCRATCH1; the jumps stored in
- * miss[0] and [1]: there is none. The register returned holds the addend. */
+/* The place's addend = that of the page which holds all of the group, whose lowest byte is at SCRATCH1; the
+ * jumps stored in miss[0] and [1]: there is none. The register returned holds the addend. */
 unsigned emit_group_lookup(struct compile *c, const struct page_group *g, uint8_t **miss);
 /* What entering a loop's second copy takes: its pages are forgotten. */
 void mem_begin_loop(struct compile *c);

@@ -1,14 +1,17 @@
 /* ops.c - emitters of the operations on values: moves, arithmetic, shifts, bits, conditions.
  *
- * Shape of each: operands (reg_src), flags that die (flags_kill) or must be whole (flags_flush), result (reg_dst), host
- * code, new flags (flags_set). Results narrower than 32 bits stay zero-extended: an 8- or 16-bit host operation
- * leaves the rest of its register as it is. */
+ * Shape of each: operands (reg_src), flags that die (flags_kill) or must be whole (flags_flush), result
+ * (reg_dst), host code, new flags (flags_set). Results narrower than 32 bits stay zero-extended: an 8- or
+ * 16-bit host operation leaves the rest of its register as it is. */
 #include "translator/x64/ops.h"
 
 #include "clockcore/check.h"
 #include "translator/x64/flags.h"
 
-static unsigned bits_of(unsigned size) { return 8u << size; }
+static unsigned bits_of(unsigned size)
+{
+    return 8u << size;
+}
 
 static void move(struct compile *c, unsigned dst, unsigned src)
 {
@@ -123,7 +126,8 @@ void emit_SEXT8W(struct compile *c, const struct ir_op *op)
 
 static struct host_mem lea_mem(struct compile *c, const struct ir_op *op, unsigned scale)
 {
-    unsigned a = op->a == IR_ZERO ? NO_REG : reg_src(c, op->a), b = op->b == IR_ZERO ? NO_REG : reg_src(c, op->b);
+    unsigned a = op->a == IR_ZERO ? NO_REG : reg_src(c, op->a),
+             b = op->b == IR_ZERO ? NO_REG : reg_src(c, op->b);
     return mem_indexed(a, b, scale, (int32_t)op->imm);
 }
 
@@ -191,7 +195,8 @@ static struct operands take_operands(struct compile *c, const struct ir_op *op)
     return o;
 }
 
-static void alu_operand(struct compile *c, const struct binary *k, unsigned size, unsigned dst, struct operands o)
+static void alu_operand(struct compile *c, const struct binary *k, unsigned size, unsigned dst,
+                        struct operands o)
 {
     if (o.b == NO_REG)
         x_alu_imm(&c->b, k->alu, size, dst, o.imm);
@@ -200,7 +205,8 @@ static void alu_operand(struct compile *c, const struct binary *k, unsigned size
 }
 
 /* dst = a op b; dst may be either's register. */
-static void compute_binary(struct compile *c, const struct binary *k, unsigned size, unsigned dst, struct operands o)
+static void compute_binary(struct compile *c, const struct binary *k, unsigned size, unsigned dst,
+                           struct operands o)
 {
     if (o.b == dst && o.b != o.a && k->commutes) {
         x_alu(&c->b, k->alu, size, dst, o.a);
@@ -220,7 +226,8 @@ static struct cc_value b_value(struct compile *c, struct operands o, unsigned ds
 }
 
 /* A of ADD and SUB by an immediate is derived from the result. */
-static struct cc_value a_value(struct compile *c, const struct binary *k, unsigned size, struct operands o, unsigned dst)
+static struct cc_value a_value(struct compile *c, const struct binary *k, unsigned size, struct operands o,
+                               unsigned dst)
 {
     bool undoes = k->kind == CC_KIND_ADD || k->kind == CC_KIND_SUB;
     if (undoes && o.a == dst && o.b == NO_REG && size == SZ32 && dst != SCRATCH1)
@@ -228,7 +235,8 @@ static struct cc_value a_value(struct compile *c, const struct binary *k, unsign
     return operand_value(c, CC_A_VALUE, o.a, dst);
 }
 
-static void emit_binary_flags(struct compile *c, const struct ir_op *op, const struct binary *k, struct operands o)
+static void emit_binary_flags(struct compile *c, const struct ir_op *op, const struct binary *k,
+                              struct operands o)
 {
     struct cc_value a = cc_in_slot(), b = cc_in_slot();
     flags_kill(c);
@@ -278,11 +286,11 @@ static void emit_binary(struct compile *c, const struct ir_op *op, const struct 
         compute_binary(c, k, op->size, reg_dst(c, op->dst), o);
 }
 
-#define BINARY(NAME, KIND, COMMUTES)                                                               \
-    void emit_##NAME(struct compile *c, const struct ir_op *op)                                    \
-    {                                                                                              \
-        static const struct binary k = {ALU_##NAME, CC_KIND_##KIND, COMMUTES};              \
-        emit_binary(c, op, &k);                                                                    \
+#define BINARY(NAME, KIND, COMMUTES)                                                                         \
+    void emit_##NAME(struct compile *c, const struct ir_op *op)                                              \
+    {                                                                                                        \
+        static const struct binary k = {ALU_##NAME, CC_KIND_##KIND, COMMUTES};                               \
+        emit_binary(c, op, &k);                                                                              \
     }
 BINARY(ADD, ADD, true)
 BINARY(SUB, SUB, false)
@@ -290,7 +298,8 @@ BINARY(AND, LOGIC, true)
 BINARY(OR, LOGIC, true)
 BINARY(XOR, LOGIC, true)
 
-/* The result's register is asked for before the carry is in the host's flags: that may cost flag-writing code. */
+/* The result's register is asked for before the carry is in the host's flags: that may cost flag-writing
+ * code. */
 static void emit_with_carry(struct compile *c, const struct ir_op *op, const struct binary *k)
 {
     struct operands o = take_operands(c, op);
@@ -360,8 +369,14 @@ static void emit_step(struct compile *c, const struct ir_op *op, unsigned kind)
     flags_set(c, CC_OP((int)kind, op->size), old, cf, r);
 }
 
-void emit_INC(struct compile *c, const struct ir_op *op) { emit_step(c, op, CC_KIND_INC); }
-void emit_DEC(struct compile *c, const struct ir_op *op) { emit_step(c, op, CC_KIND_DEC); }
+void emit_INC(struct compile *c, const struct ir_op *op)
+{
+    emit_step(c, op, CC_KIND_INC);
+}
+void emit_DEC(struct compile *c, const struct ir_op *op)
+{
+    emit_step(c, op, CC_KIND_DEC);
+}
 
 void emit_NEG(struct compile *c, const struct ir_op *op)
 {
@@ -468,11 +483,11 @@ static void emit_shift(struct compile *c, const struct ir_op *op, const struct s
         emit_in_c(c, op);
 }
 
-#define SHIFT(NAME)                                                                                \
-    void emit_##NAME(struct compile *c, const struct ir_op *op)                                    \
-    {                                                                                              \
-        static const struct shift k = {SH_##NAME, CC_KIND_##NAME};                                 \
-        emit_shift(c, op, &k);                                                                     \
+#define SHIFT(NAME)                                                                                          \
+    void emit_##NAME(struct compile *c, const struct ir_op *op)                                              \
+    {                                                                                                        \
+        static const struct shift k = {SH_##NAME, CC_KIND_##NAME};                                           \
+        emit_shift(c, op, &k);                                                                               \
     }
 SHIFT(SHL)
 SHIFT(SHR)
@@ -519,10 +534,22 @@ static void emit_rotate(struct compile *c, const struct ir_op *op, enum host_shi
         flags_set_rotate(c, left, op->size, dst);
 }
 
-void emit_ROL(struct compile *c, const struct ir_op *op) { emit_rotate(c, op, SH_ROL); }
-void emit_ROR(struct compile *c, const struct ir_op *op) { emit_rotate(c, op, SH_ROR); }
-void emit_RCL(struct compile *c, const struct ir_op *op) { emit_in_c(c, op); }
-void emit_RCR(struct compile *c, const struct ir_op *op) { emit_in_c(c, op); }
+void emit_ROL(struct compile *c, const struct ir_op *op)
+{
+    emit_rotate(c, op, SH_ROL);
+}
+void emit_ROR(struct compile *c, const struct ir_op *op)
+{
+    emit_rotate(c, op, SH_ROR);
+}
+void emit_RCL(struct compile *c, const struct ir_op *op)
+{
+    emit_in_c(c, op);
+}
+void emit_RCR(struct compile *c, const struct ir_op *op)
+{
+    emit_in_c(c, op);
+}
 
 /* --- double shifts --- */
 
@@ -543,15 +570,22 @@ static void emit_double_shift(struct compile *c, const struct ir_op *op, bool ri
     x_shift_double(&c->b, right, SCRATCH1, b, (int)n);
     if (op_wants_flags(op)) {
         old = operand_value(c, CC_A_VALUE, a, dst);
-        x_store_imm(&c->b, SZ32, mem_slot(IR_CC_B), n); /* not an immediate: a SHL done again would not have this result */
+        x_store_imm(&c->b, SZ32, mem_slot(IR_CC_B),
+                    n); /* not an immediate: a SHL done again would not have this result */
     }
     move(c, dst, SCRATCH1);
     if (op_wants_flags(op)) /* SHLD's flags are SHL's */
         flags_set(c, CC_OP(CC_KIND_SHL, SZ32), old, cc_in_slot(), result_value(c, dst));
 }
 
-void emit_SHLD(struct compile *c, const struct ir_op *op) { emit_double_shift(c, op, false); }
-void emit_SHRD(struct compile *c, const struct ir_op *op) { emit_double_shift(c, op, true); }
+void emit_SHLD(struct compile *c, const struct ir_op *op)
+{
+    emit_double_shift(c, op, false);
+}
+void emit_SHRD(struct compile *c, const struct ir_op *op)
+{
+    emit_double_shift(c, op, true);
+}
 
 /* --- multiplication: one 64-bit product of extended operands --- */
 
@@ -609,8 +643,14 @@ static void emit_product(struct compile *c, const struct ir_op *op, bool is_sign
     move_narrow(c, op->size, high, SCRATCH1);
 }
 
-void emit_MUL(struct compile *c, const struct ir_op *op) { emit_product(c, op, false); }
-void emit_IMUL(struct compile *c, const struct ir_op *op) { emit_product(c, op, true); }
+void emit_MUL(struct compile *c, const struct ir_op *op)
+{
+    emit_product(c, op, false);
+}
+void emit_IMUL(struct compile *c, const struct ir_op *op)
+{
+    emit_product(c, op, true);
+}
 
 static void emit_imul2_narrow(struct compile *c, const struct ir_op *op, struct operands o, unsigned dst)
 {
@@ -684,10 +724,22 @@ static void emit_bit(struct compile *c, const struct ir_op *op, enum host_bit ho
         x_mov(&c->b, SZ32, dst, SCRATCH2);
 }
 
-void emit_BT(struct compile *c, const struct ir_op *op) { emit_bit(c, op, BIT_TEST); }
-void emit_BTS(struct compile *c, const struct ir_op *op) { emit_bit(c, op, BIT_SET); }
-void emit_BTR(struct compile *c, const struct ir_op *op) { emit_bit(c, op, BIT_RESET); }
-void emit_BTC(struct compile *c, const struct ir_op *op) { emit_bit(c, op, BIT_COMPLEMENT); }
+void emit_BT(struct compile *c, const struct ir_op *op)
+{
+    emit_bit(c, op, BIT_TEST);
+}
+void emit_BTS(struct compile *c, const struct ir_op *op)
+{
+    emit_bit(c, op, BIT_SET);
+}
+void emit_BTR(struct compile *c, const struct ir_op *op)
+{
+    emit_bit(c, op, BIT_RESET);
+}
+void emit_BTC(struct compile *c, const struct ir_op *op)
+{
+    emit_bit(c, op, BIT_COMPLEMENT);
+}
 
 static void emit_scan(struct compile *c, const struct ir_op *op, bool reverse)
 {
@@ -709,8 +761,14 @@ static void emit_scan(struct compile *c, const struct ir_op *op, bool reverse)
     flags_set(c, CC_OP(CC_KIND_LOGIC, op->size), cc_in_slot(), cc_in_slot(), r);
 }
 
-void emit_BSF(struct compile *c, const struct ir_op *op) { emit_scan(c, op, false); }
-void emit_BSR(struct compile *c, const struct ir_op *op) { emit_scan(c, op, true); }
+void emit_BSF(struct compile *c, const struct ir_op *op)
+{
+    emit_scan(c, op, false);
+}
+void emit_BSR(struct compile *c, const struct ir_op *op)
+{
+    emit_scan(c, op, true);
+}
 
 /* --- conditions and flags --- */
 

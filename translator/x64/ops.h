@@ -9,8 +9,14 @@ typedef void emit_fn(struct compile *c, const struct ir_op *op);
 #include "translator/ir_ops.def"
 #undef IROP
 
-static inline bool op_wants_flags(const struct ir_op *op) { return op->flags & IRF_FLAGS; }
-static inline bool op_has_imm(const struct ir_op *op) { return op->flags & IRF_IMM; }
+static inline bool op_wants_flags(const struct ir_op *op)
+{
+    return op->flags & IRF_FLAGS;
+}
+static inline bool op_has_imm(const struct ir_op *op)
+{
+    return op->flags & IRF_IMM;
+}
 /* Runs the op in C (eval.c) on the slots. */
 void emit_in_c(struct compile *c, const struct ir_op *op);
 

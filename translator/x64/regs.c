@@ -164,7 +164,8 @@ static void spill(struct compile *c, unsigned reg)
     release(c, temp);
 }
 
-/* Where a search of the pool begins: a function of the block, the op and the seed, so that a build's code repeats. */
+/* Where a search of the pool begins: a function of the block, the op and the seed, so that a build's code
+ * repeats. */
 static unsigned pool_first(const struct compile *c)
 {
     uint32_t at = (uint32_t)(c->op - c->ops) + c->tb->lin_addr;
@@ -257,7 +258,7 @@ static void unpin_dying(struct compile *c)
         unsigned temp = c->reg_temp[pool[i]];
         if (temp != NTEMPS && !(c->live_after >> temp & 1)) {
             release(c, temp);
-            c->pinned &= (uint16_t)~(1u << pool[i]);
+            c->pinned &= (uint16_t) ~(1u << pool[i]);
         }
     }
 }
@@ -298,7 +299,8 @@ void reg_load_guest(struct x64_buf *b)
         x_load(b, SZ32, reg_order.guest[slot], mem_slot(slot));
 }
 
-struct far_code *far_add(struct compile *c, void (*emit)(struct compile *c, const struct far_code *f), uint8_t *from)
+struct far_code *far_add(struct compile *c, void (*emit)(struct compile *c, const struct far_code *f),
+                         uint8_t *from)
 {
     CHECK(c->nfar < FAR_MAX);
     struct far_code *f = &c->far[c->nfar++];

@@ -1,10 +1,10 @@
 /* regs.h - one block being compiled, and which host register holds what.
  *
  * Guest registers have fixed host registers. IR temporaries live in the pool (R8 R9 R12) and spill to their
- * slots. R13 belongs to mem.c, and R12, too, in blocks that do well without it. R10 and R11 are scratch inside
- * one emitter. An emitter first asks for its operands (reg_src), then for its result (reg_dst), and only then uses
- * scratch registers: asking may emit moves and stores. A result register may be that of an operand that dies at this
- * op. No register function writes host flags. */
+ * slots. R13 belongs to mem.c, and R12, too, in blocks that do well without it. R10 and R11 are scratch
+ * inside one emitter. An emitter first asks for its operands (reg_src), then for its result (reg_dst), and
+ * only then uses scratch registers: asking may emit moves and stores. A result register may be that of an
+ * operand that dies at this op. No register function writes host flags. */
 #ifndef TANDEM_TRANSLATOR_X64_REGS_H
 #define TANDEM_TRANSLATOR_X64_REGS_H
 
@@ -32,36 +32,42 @@ enum { CC_A_VALUE, CC_B_VALUE, CC_R_VALUE };
 
 /* A rotate whose CF and OF are not in the flags yet. */
 struct cc_rotate {
-    uint8_t kind;      /* enum cc_rotate_kind */
+    uint8_t kind; /* enum cc_rotate_kind */
     uint8_t size;
-    uint8_t reg;       /* that holds its result; NO_REG: slot IR_ROTATED */
+    uint8_t reg; /* that holds its result; NO_REG: slot IR_ROTATED */
 };
 enum cc_rotate_kind { CC_ROTATE_NONE, CC_ROTATE_LEFT, CC_ROTATE_RIGHT };
 
 struct cc_state {
-    int op;            /* enum cc_op; -1: not known here, everything is in the slots */
+    int op; /* enum cc_op; -1: not known here, everything is in the slots */
     bool op_in_slot;
     struct cc_value v[3];
     struct cc_rotate rotate; /* over the rest */
 };
 
-/* Places of page groups (mem.c): an addend, and the page it is of, which only loops keep. On the stack, at RSP + 16 * place,
- * between stubs and blocks; the first addends have registers. */
-enum { PAGE_PLACES = 4, PLACE_BYTES = 16, PLACE_PAGE = 0, PLACE_ADDEND = 8, FRAME_BYTES = PAGE_PLACES * PLACE_BYTES + 8 };
+/* Places of page groups (mem.c): an addend, and the page it is of, which only loops keep. On the stack, at
+ * RSP + 16 * place, between stubs and blocks; the first addends have registers. */
+enum {
+    PAGE_PLACES = 4,
+    PLACE_BYTES = 16,
+    PLACE_PAGE = 0,
+    PLACE_ADDEND = 8,
+    FRAME_BYTES = PAGE_PLACES * PLACE_BYTES + 8
+};
 /* Sign-extended; all that is 32 bits or near lies far from it. */
 #define PLACE_NO_PAGE 0x80000000u
 
 /* Accesses through one base register that one check covers (mem.c). Its place is its number. */
 struct page_group {
     bool active;
-    bool kept;          /* a loop's: its page stays known from one iteration to the next */
+    bool kept; /* a loop's: its page stays known from one iteration to the next */
     uint8_t place;
-    uint8_t base;       /* slot */
-    bool writes;        /* one of them writes */
-    bool aligned;       /* one of them must be aligned to 16: base + align_at, modulo 16 */
+    uint8_t base; /* slot */
+    bool writes;  /* one of them writes */
+    bool aligned; /* one of them must be aligned to 16: base + align_at, modulo 16 */
     uint8_t align_at;
     uint16_t first, last; /* ops */
-    int32_t low, high;  /* bytes that they touch, from the base's value at the first one */
+    int32_t low, high;    /* bytes that they touch, from the base's value at the first one */
 };
 
 /* x87 instructions whose FIP, FOP (and FDS) are not stored yet; NULL: none (fpu.h). */
@@ -72,18 +78,19 @@ struct fpu_pending {
 /* Longer blocks that branch to themselves are emitted once. */
 enum { LOOP_OPS_MAX = 64 };
 
-/* A block that branches to itself (control.c): its second copy, which is entered with the flags as the branch leaves them. */
+/* A block that branches to itself (control.c): its second copy, which is entered with the flags as the branch
+ * leaves them. */
 struct loop_state {
-    bool wanted;        /* a copy is to be made, */
-    bool copying;       /* is being made */
-    struct cc_state cc; /* flags at the branch */
-    uint8_t *other;     /* code that leaves the loop, all flags in their slots */
-    uint32_t head;      /* where an iteration of the copy begins, behind what entering it takes */
-    uint8_t pages;      /* groups whose pages the copy may keep: counted in the first, */
-    uint8_t kept;       /* kept so far */
-    bool strip;         /* the copy is a strip (strip.c), */
-    bool strip_fits;    /* and can be used */
-    bool strip_in_c;    /* an op calls C with its address */
+    bool wanted;         /* a copy is to be made, */
+    bool copying;        /* is being made */
+    struct cc_state cc;  /* flags at the branch */
+    uint8_t *other;      /* code that leaves the loop, all flags in their slots */
+    uint32_t head;       /* where an iteration of the copy begins, behind what entering it takes */
+    uint8_t pages;       /* groups whose pages the copy may keep: counted in the first, */
+    uint8_t kept;        /* kept so far */
+    bool strip;          /* the copy is a strip (strip.c), */
+    bool strip_fits;     /* and can be used */
+    bool strip_in_c;     /* an op calls C with its address */
     uint8_t *strip_head; /* where its iteration begins */
     uint8_t strip_page2; /* register of the second place; NO_REG: the frame */
 };
@@ -92,12 +99,12 @@ struct compile;
 /* Code off the main path, emitted behind the block. */
 struct far_code {
     void (*emit)(struct compile *c, const struct far_code *f);
-    uint8_t *from[4];         /* jumps that lead here (x_patch); NULL: none */
-    uint8_t *back;            /* where it goes on */
-    uint8_t *hit;             /* a group's check: where it goes on when all is well */
+    uint8_t *from[4]; /* jumps that lead here (x_patch); NULL: none */
+    uint8_t *back;    /* where it goes on */
+    uint8_t *hit;     /* a group's check: where it goes on when all is well */
     const struct ir_op *op;
-    struct cc_state cc;       /* as the jump finds it */
-    struct fpu_pending fpu;   /* likewise */
+    struct cc_state cc;     /* as the jump finds it */
+    struct fpu_pending fpu; /* likewise */
     uint8_t reg, slot;
     struct page_group group;
 };
@@ -126,35 +133,44 @@ struct compile {
     struct x64_buf b;
     const struct x64 *x;
     const struct tb *tb;
-    const struct ir_op *ops;        /* the block's, or strip_ops */
+    const struct ir_op *ops; /* the block's, or strip_ops */
     unsigned nops;
     struct x64_code *out;
-    const struct ir_op *op;         /* being emitted */
+    const struct ir_op *op; /* being emitted */
     struct cc_state cc;
-    bool fpu_on_host;               /* known here: the guest's FPU is on the host's */
+    bool fpu_on_host; /* known here: the guest's FPU is on the host's */
     struct fpu_pending fpu;
-    uint8_t temp_reg[NTEMPS];       /* NO_REG: in its slot */
-    uint8_t reg_temp[16];           /* temporary in a pool register; NTEMPS: none */
-    uint16_t pinned;                /* host registers that this op uses */
-    uint16_t live_after;            /* temporaries read after this op */
+    uint8_t temp_reg[NTEMPS]; /* NO_REG: in its slot */
+    uint8_t reg_temp[16];     /* temporary in a pool register; NTEMPS: none */
+    uint16_t pinned;          /* host registers that this op uses */
+    uint16_t live_after;      /* temporaries read after this op */
     struct page_group group[PAGE_PLACES];
-    unsigned places_used;           /* bit: place */
-    unsigned pool_most;             /* registers of the pool that an op of the block holds at once */
-    uint16_t reserved;              /* pool registers that belong to mem.c in this block */
+    unsigned places_used; /* bit: place */
+    unsigned pool_most;   /* registers of the pool that an op of the block holds at once */
+    uint16_t reserved;    /* pool registers that belong to mem.c in this block */
     struct loop_state loop;
-    bool stored;                    /* guest registers are in their slots, not in host registers */
+    bool stored; /* guest registers are in their slots, not in host registers */
     struct ir_op strip_ops[LOOP_OPS_MAX];
     unsigned nfar;
     struct far_code far[FAR_MAX];
-    uint16_t live[TB_OPS_MAX];      /* temporaries read after the op */
-    bool cc_live[TB_OPS_MAX];       /* the flags before the op are seen at it or later */
+    uint16_t live[TB_OPS_MAX]; /* temporaries read after the op */
+    bool cc_live[TB_OPS_MAX];  /* the flags before the op are seen at it or later */
 };
 
 /* --- state in memory --- */
 
-static inline struct host_mem mem_state(uint32_t offset) { return mem_at(HOST_STATE, (int32_t)offset - X64_STATE_BIAS); }
-static inline struct host_mem mem_slot(unsigned slot) { return mem_state(slot * 4); }
-static inline struct host_mem mem_budget(void) { return mem_state(offsetof(struct guest_state, budget)); }
+static inline struct host_mem mem_state(uint32_t offset)
+{
+    return mem_at(HOST_STATE, (int32_t)offset - X64_STATE_BIAS);
+}
+static inline struct host_mem mem_slot(unsigned slot)
+{
+    return mem_state(slot * 4);
+}
+static inline struct host_mem mem_budget(void)
+{
+    return mem_state(offsetof(struct guest_state, budget));
+}
 
 /* --- registers --- */
 
@@ -178,6 +194,7 @@ void reg_spill_temps(struct compile *c);
 void reg_store_guest(struct x64_buf *b);
 void reg_load_guest(struct x64_buf *b);
 
-struct far_code *far_add(struct compile *c, void (*emit)(struct compile *c, const struct far_code *f), uint8_t *from);
+struct far_code *far_add(struct compile *c, void (*emit)(struct compile *c, const struct far_code *f),
+                         uint8_t *from);
 
 #endif

@@ -1,8 +1,8 @@
 /* sse.c - see sse.h.
  *
- * Inline: what the SDM fixes, with every exception masked (fpu_enter refuses otherwise). In C: RCPxx and RSQRTxx, MASKMOVxx,
- * FXSAVE and FXRSTOR, and the conversions between the two register files, whose memory forms hosts take
- * differently as to the x87's tags. Non-temporal stores are plain ones. */
+ * Inline: what the SDM fixes, with every exception masked (fpu_enter refuses otherwise). In C: RCPxx and
+ * RSQRTxx, MASKMOVxx, FXSAVE and FXRSTOR, and the conversions between the two register files, whose memory
+ * forms hosts take differently as to the x87's tags. Non-temporal stores are plain ones. */
 #include "translator/x64/sse.h"
 
 #include "translator/sse.h"
@@ -10,11 +10,26 @@
 #include "translator/x64/fpu.h"
 #include "translator/x64/mem.h"
 
-static const struct sse_row *row_of(const struct ir_op *op) { return &sse_rows[sse_op_id(op->imm2)]; }
-static unsigned reg_of(const struct ir_op *op) { return op->aux & 7; }
-static unsigned rm_of(const struct ir_op *op) { return op->aux >> 4 & 7; }
-static bool is_ldmxcsr(const struct sse_row *r) { return (r->class & SSE_IS_CSR) && r->reg == 2; }
-static bool has_imm(const struct sse_row *r) { return r->opnd[1] == OP_Ib || r->opnd[2] == OP_Ib; }
+static const struct sse_row *row_of(const struct ir_op *op)
+{
+    return &sse_rows[sse_op_id(op->imm2)];
+}
+static unsigned reg_of(const struct ir_op *op)
+{
+    return op->aux & 7;
+}
+static unsigned rm_of(const struct ir_op *op)
+{
+    return op->aux >> 4 & 7;
+}
+static bool is_ldmxcsr(const struct sse_row *r)
+{
+    return (r->class & SSE_IS_CSR) && r->reg == 2;
+}
+static bool has_imm(const struct sse_row *r)
+{
+    return r->opnd[1] == OP_Ib || r->opnd[2] == OP_Ib;
+}
 
 bool sse_is_inline(const struct ir_op *op)
 {
@@ -30,9 +45,18 @@ bool sse_is_never_refused(const struct ir_op *op)
     return sse_is_inline(op) && !(row_of(op)->class & SSE_IS_CSR);
 }
 
-unsigned sse_operand_bytes(const struct ir_op *op) { return row_of(op)->bytes; }
-unsigned sse_operand_align(const struct ir_op *op) { return row_of(op)->align; }
-bool sse_operand_written(const struct ir_op *op) { return sse_row_stores(row_of(op)); }
+unsigned sse_operand_bytes(const struct ir_op *op)
+{
+    return row_of(op)->bytes;
+}
+unsigned sse_operand_align(const struct ir_op *op)
+{
+    return row_of(op)->align;
+}
+bool sse_operand_written(const struct ir_op *op)
+{
+    return sse_row_stores(row_of(op));
+}
 
 /* --- encoding --- */
 
@@ -40,9 +64,12 @@ bool sse_operand_written(const struct ir_op *op) { return sse_row_stores(row_of(
 static unsigned opcode_of(const struct sse_row *r)
 {
     switch (r->opcode & 0xff) {
-    case 0x2b: return 0x29; /* MOVNTPS, MOVNTPD: MOVAPS, MOVAPD */
-    case 0xe7: return 0x7f; /* MOVNTQ, MOVNTDQ: MOVQ, MOVDQA */
-    default: return r->opcode & 0xff;
+    case 0x2b:
+        return 0x29; /* MOVNTPS, MOVNTPD: MOVAPS, MOVAPD */
+    case 0xe7:
+        return 0x7f; /* MOVNTQ, MOVNTDQ: MOVQ, MOVDQA */
+    default:
+        return r->opcode & 0xff;
     }
 }
 
@@ -92,7 +119,10 @@ static void emit_ldmxcsr(struct compile *c, const struct ir_op *op)
     x_ldmxcsr(&c->b, mem_mxcsr());
 }
 
-static bool writes_gpr(const struct ir_op *op) { return op->dst <= IR_EDI; }
+static bool writes_gpr(const struct ir_op *op)
+{
+    return op->dst <= IR_EDI;
+}
 
 static void emit_mem(struct compile *c, const struct ir_op *op)
 {

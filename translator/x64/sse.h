@@ -1,5 +1,6 @@
-/* sse.h - MMX, SSE and SSE2 instructions on the host's registers: XMMi in XMMi, MMi in MMi, while the guest's FPU is on the
- * host (fpu.h, which calls this). An instruction is re-encoded from its row (translator/sse.h) with the host's operands. */
+/* sse.h - MMX, SSE and SSE2 instructions on the host's registers: XMMi in XMMi, MMi in MMi, while the guest's
+ * FPU is on the host (fpu.h, which calls this). An instruction is re-encoded from its row (translator/sse.h)
+ * with the host's operands. */
 #ifndef TANDEM_TRANSLATOR_X64_SSE_H
 #define TANDEM_TRANSLATOR_X64_SSE_H
 

@@ -1,13 +1,14 @@
 /* strip.c - strips: a loop's iterations up to the next page end, without checks of pages.
  *
- * In a loop whose pointers all move by constants the number of iterations can be computed that stay in the pages which the
- * pointers are in now. So the way in looks up one translation for each group of accesses, takes the least of those numbers, and
- * moves the ticks of so many iterations from the budget to a register. When they are used up the next strip begins, or where
- * an access crosses a page end the first copy, which checks everything; whoever leaves before gives back the rest.
+ * In a loop whose pointers all move by constants the number of iterations can be computed that stay in the
+ * pages which the pointers are in now. So the way in looks up one translation for each group of accesses,
+ * takes the least of those numbers, and moves the ticks of so many iterations from the budget to a register.
+ * When they are used up the next strip begins, or where an access crosses a page end the first copy, which
+ * checks everything; whoever leaves before gives back the rest.
  *
- * No op of a strip can leave, fault, fill the TLB or look at the budget, and no slow path is needed; none calls C, which
- * reads ops that outlive the compiler. At the limit, a miss, or an address near 0 or 2^32 (where a base and its displacement
- * might wrap) there is no strip: first copy. */
+ * No op of a strip can leave, fault, fill the TLB or look at the budget, and no slow path is needed; none
+ * calls C, which reads ops that outlive the compiler. At the limit, a miss, or an address near 0 or 2^32
+ * (where a base and its displacement might wrap) there is no strip: first copy. */
 #include "translator/x64/strip.h"
 
 #include <string.h>
@@ -23,15 +24,16 @@
 
 /* One shift must do for the division by the stride. An odd stride counts as the next power of two. */
 enum { STRIDE_MAX = 1024, ITERATIONS_MAX = 4096, MARGIN = 0x20000, DEPTH_MAX = 3 };
-/* The second addend gives up its register for the ticks: loads cost less than stores. It gets another where one is free. */
+/* The second addend gives up its register for the ticks: loads cost less than stores. It gets another where
+ * one is free. */
 enum { STRIP_TICKS = HOST_PAGE2, STRIP_PAGE2 = R9 };
-_Static_assert((int64_t)ITERATIONS_MAX * TB_INSNS_MAX < INT32_MAX, "emit_take_ticks");
+_Static_assert((int64_t)ITERATIONS_MAX *TB_INSNS_MAX < INT32_MAX, "emit_take_ticks");
 
 /* Address of a group's lowest byte when an iteration begins: a + (b << scale) + constant. */
 struct stream {
     uint8_t a, b, scale; /* guest registers as they are then, or IR_ZERO */
     uint32_t constant;
-    int32_t stride;      /* bytes an iteration */
+    int32_t stride; /* bytes an iteration */
 };
 struct strip {
     unsigned n;
@@ -56,7 +58,8 @@ static bool moved_before(const struct compile *c, unsigned slot, unsigned end, i
     return true;
 }
 
-static bool stream_add(const struct compile *c, struct stream *s, unsigned slot, unsigned scale, unsigned at, unsigned depth);
+static bool stream_add(const struct compile *c, struct stream *s, unsigned slot, unsigned scale, unsigned at,
+                       unsigned depth);
 
 /* A guest register's value from the start of the iteration. */
 static bool stream_add_register(const struct compile *c, struct stream *s, unsigned slot, unsigned scale)
@@ -72,17 +75,20 @@ static bool stream_add_register(const struct compile *c, struct stream *s, unsig
 }
 
 /* What op `at`, which is no constant move, gave the slot. */
-static bool stream_add_result(const struct compile *c, struct stream *s, unsigned scale, unsigned at, unsigned depth)
+static bool stream_add_result(const struct compile *c, struct stream *s, unsigned scale, unsigned at,
+                              unsigned depth)
 {
     const struct ir_op *op = &c->ops[at];
     if (op->op != IR_LEA || depth == 0)
         return false;
     s->constant += op->imm << scale;
-    return stream_add(c, s, op->a, scale, at, depth - 1) && stream_add(c, s, op->b, scale + op->aux, at, depth - 1);
+    return stream_add(c, s, op->a, scale, at, depth - 1) &&
+           stream_add(c, s, op->b, scale + op->aux, at, depth - 1);
 }
 
 /* Adds slot << scale, as op `at` reads it; false: more than a stream can say. */
-static bool stream_add(const struct compile *c, struct stream *s, unsigned slot, unsigned scale, unsigned at, unsigned depth)
+static bool stream_add(const struct compile *c, struct stream *s, unsigned slot, unsigned scale, unsigned at,
+                       unsigned depth)
 {
     int32_t by;
     if (slot == IR_ZERO)
@@ -100,7 +106,8 @@ static bool stream_add(const struct compile *c, struct stream *s, unsigned slot,
 static bool stream_of(const struct compile *c, const struct page_group *g, struct stream *s)
 {
     *s = (struct stream){.a = IR_ZERO, .b = IR_ZERO, .constant = (uint32_t)g->low};
-    return stream_add(c, s, g->base, 0, g->first, DEPTH_MAX) && s->stride >= -STRIDE_MAX && s->stride <= STRIDE_MAX;
+    return stream_add(c, s, g->base, 0, g->first, DEPTH_MAX) && s->stride >= -STRIDE_MAX &&
+           s->stride <= STRIDE_MAX;
 }
 
 /* What neither leaves nor faults, if its access hits and SSE is on the host. */
@@ -207,12 +214,14 @@ static void far_first_copy(struct compile *c, const struct far_code *f)
     x_jmp_to(&c->b, c->b.start);
 }
 
-/* Less than ITERATIONS_MAX * TB_INSNS_MAX ticks are left: as many iterations as they are enough for, or one less; or none. */
+/* Less than ITERATIONS_MAX * TB_INSNS_MAX ticks are left: as many iterations as they are enough for, or one
+ * less; or none. */
 static void far_few_ticks(struct compile *c, const struct far_code *f)
 {
     const uint32_t reciprocal = UINT32_MAX / c->tb->ninsns;
     x_load(&c->b, SZ64, SCRATCH2, mem_budget());
-    x_imul_imm(&c->b, SZ64, SCRATCH2, SCRATCH2, reciprocal & INT32_MAX); /* signed; short of the truth for 1 and 2 only */
+    x_imul_imm(&c->b, SZ64, SCRATCH2, SCRATCH2,
+               reciprocal & INT32_MAX); /* signed; short of the truth for 1 and 2 only */
     x_shift_imm(&c->b, SH_SHR, SZ64, SCRATCH2, 32);
     x_test(&c->b, SZ32, SCRATCH2, SCRATCH2);
     x_patch(x_jcc(&c->b, CC_NE), f->back);

@@ -1,10 +1,10 @@
 /* stubs.c - code shared by all blocks: the way in and out, and calls of C functions that keep every register.
  *
- * Arguments in SCRATCH1 and SCRATCH2, result in SCRATCH1 with host SF as its sign (bit 63). Stack: blocks run with RSP a
- * multiple of 16. */
+ * Arguments in SCRATCH1 and SCRATCH2, result in SCRATCH1 with host SF as its sign (bit 63). Stack: blocks run
+ * with RSP a multiple of 16. */
+#include "translator/x64/stubs.h"
 #include "translator/x64/control.h"
 #include "translator/x64/mem.h"
-#include "translator/x64/stubs.h"
 
 #include "translator/sse.h"
 
@@ -171,7 +171,8 @@ static uint8_t *emit_store_stub(struct x64_buf *b, const struct x64_env *env, un
 }
 
 /* function(state, SCRATCH1, SCRATCH2), ended by end_call or end_mmu_call. */
-static uint8_t *emit_stub(struct x64_buf *b, uintptr_t function, void (*end)(struct x64_buf *b, uintptr_t function))
+static uint8_t *emit_stub(struct x64_buf *b, uintptr_t function,
+                          void (*end)(struct x64_buf *b, uintptr_t function))
 {
     uint8_t *start = begin_call(b);
     x_mov(b, SZ32, RSI, SCRATCH1);
@@ -180,8 +181,14 @@ static uint8_t *emit_stub(struct x64_buf *b, uintptr_t function, void (*end)(str
     return start;
 }
 
-static uint8_t *emit_call_stub(struct x64_buf *b, uintptr_t function) { return emit_stub(b, function, end_call); }
-static uint8_t *emit_mmu_stub(struct x64_buf *b, uintptr_t function) { return emit_stub(b, function, end_mmu_call); }
+static uint8_t *emit_call_stub(struct x64_buf *b, uintptr_t function)
+{
+    return emit_stub(b, function, end_call);
+}
+static uint8_t *emit_mmu_stub(struct x64_buf *b, uintptr_t function)
+{
+    return emit_stub(b, function, end_mmu_call);
+}
 
 /* The guest's FPU to the host's; host SF: refused. */
 static uint8_t *emit_fpu_enter_stub(struct x64_buf *b, uintptr_t function)
@@ -291,8 +298,8 @@ static uint8_t *emit_other_way_stub(struct x64_buf *b, const struct stubs *s)
     return start;
 }
 
-/* The page of SCRATCH1, in R12 with the privilege, becomes the fetch page; R9 = its physical page; the jump returned: the
- * fetch TLB has it not. */
+/* The page of SCRATCH1, in R12 with the privilege, becomes the fetch page; R9 = its physical page; the jump
+ * returned: the fetch TLB has it not. */
 static uint8_t *emit_fetch_select(struct x64_buf *b, const struct x64_env *env, bool user)
 {
     emit_tlb_index(b, env, R9);
@@ -313,7 +320,8 @@ static uint8_t *emit_fetch_select(struct x64_buf *b, const struct x64_env *env, 
 static uint8_t *emit_other_page_stub(struct x64_buf *b, const struct x64 *x, bool user)
 {
     uint8_t *start = b->at, *miss[2];
-    x_alu_mem_imm(b, ALU_CMP, SZ64, mem_budget(), 0); /* at the limit an interrupt may come before the fetch */
+    x_alu_mem_imm(b, ALU_CMP, SZ64, mem_budget(),
+                  0); /* at the limit an interrupt may come before the fetch */
     miss[0] = x_jcc(b, CC_LE);
     miss[1] = emit_fetch_select(b, &x->env, user);
     emit_jump_entry(b, &x->env, R9);

@@ -1,16 +1,16 @@
 /* x64.h - the x86-64 back end: compiles a block's IR to host code and keeps the code.
  *
  * The code cache is one memory object mapped twice, writable and executable, never both in one view (W^X).
- * Compiled blocks address the owner's state through `env`: offsets from the start of the state (struct guest_state
- * first) and C functions. The meaning of every op is the interpreter's (vcpu/interp_ops.inc).
+ * Compiled blocks address the owner's state through `env`: offsets from the start of the state (struct
+ * guest_state first) and C functions. The meaning of every op is the interpreter's (vcpu/interp_ops.inc).
  *
- * In compiled code (MATCH regs.h): guest EAX ECX EDX EBX EBP ESI EDI are in their host namesakes, ESP in R14, R15 points
- * X64_STATE_BIAS bytes into the state. CC slots are exact at block ends, helpers and faults; between, flags are
- * where flags.h says.
+ * In compiled code (MATCH regs.h): guest EAX ECX EDX EBX EBP ESI EDI are in their host namesakes, ESP in R14,
+ * R15 points X64_STATE_BIAS bytes into the state. CC slots are exact at block ends, helpers and faults;
+ * between, flags are where flags.h says.
  *
- * Threads: x64_compile and the x64_compiler and x64_code functions: any, a compiler by one at a time. All else: the
- * thread that runs the code (the vCPU's).
- * Errors: where memory is short, NULL or false; then blocks are interpreted. */
+ * Threads: x64_compile and the x64_compiler and x64_code functions: any, a compiler by one at a time. All
+ * else: the thread that runs the code (the vCPU's). Errors: where memory is short, NULL or false; then blocks
+ * are interpreted. */
 #ifndef TANDEM_TRANSLATOR_X64_X64_H
 #define TANDEM_TRANSLATOR_X64_X64_H
 
@@ -20,7 +20,11 @@
 
 #define X64_STATE_BIAS 128 /* slots get one-byte displacements */
 
-enum { X64_TOUCH_BYTES = 0xff, X64_TOUCH_WRITE = 1 << 8, X64_TOUCH_ALIGNED = 1 << 9 }; /* to 16 bytes, or run alone */
+enum {
+    X64_TOUCH_BYTES = 0xff,
+    X64_TOUCH_WRITE = 1 << 8,
+    X64_TOUCH_ALIGNED = 1 << 9
+}; /* to 16 bytes, or run alone */
 
 /* What emitted code calls. A state pointer is the owner's. */
 struct x64_calls {
@@ -29,8 +33,8 @@ struct x64_calls {
     int64_t (*store)(void *state, uint32_t lin_addr, unsigned bytes, uint32_t value); /* 0, or -1: fault */
     /* Linear address, or -1: fault. `seg_bytes_write`: segment | bytes << 8 | write << 16. */
     int64_t (*segment)(void *state, uint32_t offset, unsigned seg_bytes_write);
-    /* Fills the TLB for an access; `what`: bytes | X64_TOUCH_*. The host's place of the operand (a copy, of one
-     * that crosses pages and is read), or -1: fault, or the instruction must run alone. */
+    /* Fills the TLB for an access; `what`: bytes | X64_TOUCH_*. The host's place of the operand (a copy, of
+     * one that crosses pages and is read), or -1: fault, or the instruction must run alone. */
     int64_t (*touch)(void *state, uint32_t lin_addr, unsigned what);
     /* guest_state.x87 to fpu_host.image and back. enter: -1: not now, the instruction runs alone, in C. */
     int64_t (*fpu_enter)(void *state);
@@ -43,17 +47,17 @@ struct x64_calls {
 
 /* One entry of the table that indirect jumps look up; see x64_env.jumps. */
 struct x64_jump {
-    uint64_t key;       /* x64_jump_key; 0: empty */
+    uint64_t key; /* x64_jump_key; 0: empty */
     const void *code;
     uint32_t phys_page; /* of the block */
     uint32_t reserved[3];
 };
 #define X64_JUMP_BITS 12
-#define X64_JUMP_MIX 0x9e5u /* odd: neighbouring pages land far apart */
+#define X64_JUMP_MIX  0x9e5u /* odd: neighbouring pages land far apart */
 _Static_assert(sizeof(struct x64_jump) == 32, "MATCH emitted indexing in control.c");
 
-/* By physical page: what several address spaces have at one linear address does not collide. An entry is at its index or
- * in the other place of that pair. */
+/* By physical page: what several address spaces have at one linear address does not collide. An entry is at
+ * its index or in the other place of that pair. */
 static inline unsigned x64_jump_index(uint32_t lin_addr, uint32_t phys_page)
 {
     return (lin_addr ^ (phys_page >> 12) * X64_JUMP_MIX) & ((1u << X64_JUMP_BITS) - 1);
@@ -68,13 +72,14 @@ static inline uint64_t x64_jump_key(uint32_t lin_addr, uint32_t mode)
 
 /* Where things are: byte offsets from the start of the state. */
 struct x64_env {
-    uint32_t tlb[2], itlb[2];     /* data and fetch TLB, supervisor and user */
-    uint32_t tlb_bits;            /* log2 of entries */
-    uint32_t tlb_entry_bytes;     /* X64_TLB_ENTRY_BYTES */
-    uint32_t tag_r, tag_w, addend, phys_page; /* inside an entry; tags are 64 bits: the linear page, or bit 63 */
+    uint32_t tlb[2], itlb[2]; /* data and fetch TLB, supervisor and user */
+    uint32_t tlb_bits;        /* log2 of entries */
+    uint32_t tlb_entry_bytes; /* X64_TLB_ENTRY_BYTES */
+    uint32_t tag_r, tag_w, addend,
+        phys_page; /* inside an entry; tags are 64 bits: the linear page, or bit 63 */
     uint32_t fetch_tag, fetch_phys_page, fetch_host;
-    uint32_t jumps;               /* struct x64_jump[1 << X64_JUMP_BITS], pairs aligned */
-    uint32_t running_tb;          /* struct tb *: stored before each helper */
+    uint32_t jumps;      /* struct x64_jump[1 << X64_JUMP_BITS], pairs aligned */
+    uint32_t running_tb; /* struct tb *: stored before each helper */
     struct x64_calls calls;
 };
 
@@ -87,7 +92,8 @@ enum x64_exit_kind {
     X64_EXIT_LEAVE,  /* IR_LEAVE_TB */
     X64_EXIT_FAULT,  /* `arg` is the op: exception recorded, or single-instruction block wanted */
     X64_EXIT_RAISE,  /* `arg` is an IR_RAISE op */
-    X64_EXIT_PAGE2,  /* jumped to and not entered: the fetch TLB does not have the block's second page where the block expects it */
+    X64_EXIT_PAGE2,  /* jumped to and not entered: the fetch TLB does not have the block's second page where
+                        the block expects it */
 };
 struct x64_exit {
     uint64_t tb_kind; /* struct tb * | enum x64_exit_kind */
@@ -110,13 +116,13 @@ void x64_compiler_destroy(struct x64_compiler *z);
 /* A block's host code before it is installed. Offsets are from its first byte; 0: there is none. */
 struct x64_code {
     const uint8_t *bytes;
-    const uint32_t *refs;                /* rel32 fields that point to stubs */
+    const uint32_t *refs; /* rel32 fields that point to stubs */
     uint32_t nbytes, nrefs;
     uint32_t jump[2], exit[2], phys[2], enter; /* see struct tb_native */
     uint32_t loop, loop_jump, loop_exit, loop_next;
 };
-/* Reads of the block only what never changes (not valid, cold, native, links). The result lies in the compiler's
- * memory until the next call. */
+/* Reads of the block only what never changes (not valid, cold, native, links). The result lies in the
+ * compiler's memory until the next call. */
 void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *out);
 /* Moves the result to memory of its own; false: there is none, and the code is empty. */
 bool x64_code_keep(struct x64_code *code);
@@ -125,7 +131,8 @@ void x64_code_free(struct x64_code *code);
 /* Could an empty cache hold it? Has it room now? If not, the oldest must be evicted first. */
 bool x64_could_hold(const struct x64 *x, const struct x64_code *code);
 bool x64_has_room(struct x64 *x, const struct x64_code *code);
-/* The block whose code is the oldest in the cache, or NULL: it was dropped. Not to be asked while the cache is empty. */
+/* The block whose code is the oldest in the cache, or NULL: it was dropped. Not to be asked while the cache
+ * is empty. */
 struct tb *x64_oldest(const struct x64 *x);
 void x64_evict_oldest(struct x64 *x);
 /* Places the code, which has room, and fills tb->native. */
@@ -133,11 +140,11 @@ void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code);
 /* Enters a compiled block. The budget, eip and so on are as the interpreter's caller leaves them. */
 struct x64_exit x64_run(struct x64 *x, void *state, const struct tb *tb);
 
-/* Makes slot `slot` of `from` continue in `to` directly; both compiled. The caller vouches that a control transfer
- * between them needs no check but that of the fetch TLB when they lie on different pages. */
+/* Makes slot `slot` of `from` continue in `to` directly; both compiled. The caller vouches that a control
+ * transfer between them needs no check but that of the fetch TLB when they lie on different pages. */
 void x64_link(struct x64 *x, struct tb *from, unsigned slot, struct tb *to);
-/* The block has no host code any more, and nothing continues in it: it was invalidated, or is to be compiled anew. The code
- * that may still be running keeps its place until its turn comes to be evicted. */
+/* The block has no host code any more, and nothing continues in it: it was invalidated, or is to be compiled
+ * anew. The code that may still be running keeps its place until its turn comes to be evicted. */
 void x64_drop(struct x64 *x, struct tb *tb);
 /* Forgets all code; the blocks themselves go, too. */
 void x64_reset(struct x64 *x);

@@ -1,8 +1,8 @@
 /* criterion.h - stands in for Criterion in thread-sanitizer builds: the same tests, each in a plain fork.
  *
- * Criterion's own runner places its arena where the thread sanitizer keeps its shadow memory, and aborts. Only what
- * our tests use is here; a test that needs more does not build under the sanitizer, and says so that way.
- * Exit status 0: all passed. Arguments are ignored. */
+ * Criterion's own runner places its arena where the thread sanitizer keeps its shadow memory, and aborts.
+ * Only what our tests use is here; a test that needs more does not build under the sanitizer, and says so
+ * that way. Exit status 0: all passed. Arguments are ignored. */
 #ifndef TANDEM_TESTS_TSAN_CRITERION_H
 #define TANDEM_TESTS_TSAN_CRITERION_H
 
@@ -35,21 +35,21 @@ __attribute__((weak)) int shim_failures;
 
 #define SHIM_TIMEOUT_FACTOR 10 /* the sanitizer is slow */
 
-#define SHIM_REGISTER(id, suite_, name_, body_, ...)                                               \
-    static struct shim_entry id = {suite_, name_, body_, {__VA_ARGS__}, NULL};                     \
-    __attribute__((constructor)) static void id##_register(void)                                   \
-    {                                                                                              \
-        id.next = shim_entries;                                                                    \
-        shim_entries = &id;                                                                        \
+#define SHIM_REGISTER(id, suite_, name_, body_, ...)                                                         \
+    static struct shim_entry id = {suite_, name_, body_, {__VA_ARGS__}, NULL};                               \
+    __attribute__((constructor)) static void id##_register(void)                                             \
+    {                                                                                                        \
+        id.next = shim_entries;                                                                              \
+        shim_entries = &id;                                                                                  \
     }
 
-#define Test(suite, name, ...)                                                                     \
-    static void shim_##suite##_##name(void);                                                       \
-    SHIM_REGISTER(shim_entry_##suite##_##name, #suite, #name, shim_##suite##_##name, __VA_ARGS__)  \
+#define Test(suite, name, ...)                                                                               \
+    static void shim_##suite##_##name(void);                                                                 \
+    SHIM_REGISTER(shim_entry_##suite##_##name, #suite, #name, shim_##suite##_##name, __VA_ARGS__)            \
     static void shim_##suite##_##name(void)
 
-#define TestSuite(suite, ...)                                                                      \
-    SHIM_REGISTER(shim_suite_##suite, #suite, NULL, NULL, __VA_ARGS__)                             \
+#define TestSuite(suite, ...)                                                                                \
+    SHIM_REGISTER(shim_suite_##suite, #suite, NULL, NULL, __VA_ARGS__)                                       \
     struct shim_entry
 
 static inline void shim_failed(bool fatal, const char *file, int line, const char *what, const char *fmt, ...)
@@ -70,35 +70,35 @@ static inline void shim_skip(void)
     exit(shim_failures != 0);
 }
 
-#define SHIM_CHECK(fatal, cond, what, ...)                                                         \
+#define SHIM_CHECK(fatal, cond, what, ...)                                                                   \
     ((cond) ? (void)0 : shim_failed(fatal, __FILE__, __LINE__, what, "" __VA_ARGS__))
 
-#define cr_assert(cond, ...) SHIM_CHECK(true, cond, #cond, __VA_ARGS__)
-#define cr_assert_not(cond, ...) SHIM_CHECK(true, !(cond), "not " #cond, __VA_ARGS__)
-#define cr_assert_null(p, ...) SHIM_CHECK(true, (p) == NULL, #p " is NULL", __VA_ARGS__)
-#define cr_assert_not_null(p, ...) SHIM_CHECK(true, (p) != NULL, #p " is not NULL", __VA_ARGS__)
-#define cr_assert_eq(a, b, ...) SHIM_CHECK(true, (a) == (b), #a " == " #b, __VA_ARGS__)
-#define cr_assert_neq(a, b, ...) SHIM_CHECK(true, (a) != (b), #a " != " #b, __VA_ARGS__)
-#define cr_assert_gt(a, b, ...) SHIM_CHECK(true, (a) > (b), #a " > " #b, __VA_ARGS__)
-#define cr_assert_geq(a, b, ...) SHIM_CHECK(true, (a) >= (b), #a " >= " #b, __VA_ARGS__)
-#define cr_assert_lt(a, b, ...) SHIM_CHECK(true, (a) < (b), #a " < " #b, __VA_ARGS__)
-#define cr_assert_leq(a, b, ...) SHIM_CHECK(true, (a) <= (b), #a " <= " #b, __VA_ARGS__)
-#define cr_assert_str_eq(a, b, ...) SHIM_CHECK(true, strcmp(a, b) == 0, #a " is " #b, __VA_ARGS__)
-#define cr_assert_fail(...) SHIM_CHECK(true, false, "failed", __VA_ARGS__)
-#define cr_expect(cond, ...) SHIM_CHECK(false, cond, #cond, __VA_ARGS__)
-#define cr_expect_not(cond, ...) SHIM_CHECK(false, !(cond), "not " #cond, __VA_ARGS__)
-#define cr_expect_null(p, ...) SHIM_CHECK(false, (p) == NULL, #p " is NULL", __VA_ARGS__)
-#define cr_expect_not_null(p, ...) SHIM_CHECK(false, (p) != NULL, #p " is not NULL", __VA_ARGS__)
-#define cr_expect_eq(a, b, ...) SHIM_CHECK(false, (a) == (b), #a " == " #b, __VA_ARGS__)
-#define cr_expect_neq(a, b, ...) SHIM_CHECK(false, (a) != (b), #a " != " #b, __VA_ARGS__)
-#define cr_expect_gt(a, b, ...) SHIM_CHECK(false, (a) > (b), #a " > " #b, __VA_ARGS__)
-#define cr_expect_geq(a, b, ...) SHIM_CHECK(false, (a) >= (b), #a " >= " #b, __VA_ARGS__)
-#define cr_expect_lt(a, b, ...) SHIM_CHECK(false, (a) < (b), #a " < " #b, __VA_ARGS__)
-#define cr_expect_leq(a, b, ...) SHIM_CHECK(false, (a) <= (b), #a " <= " #b, __VA_ARGS__)
-#define cr_expect_str_eq(a, b, ...) SHIM_CHECK(false, strcmp(a, b) == 0, #a " is " #b, __VA_ARGS__)
+#define cr_assert(cond, ...)         SHIM_CHECK(true, cond, #cond, __VA_ARGS__)
+#define cr_assert_not(cond, ...)     SHIM_CHECK(true, !(cond), "not " #cond, __VA_ARGS__)
+#define cr_assert_null(p, ...)       SHIM_CHECK(true, (p) == NULL, #p " is NULL", __VA_ARGS__)
+#define cr_assert_not_null(p, ...)   SHIM_CHECK(true, (p) != NULL, #p " is not NULL", __VA_ARGS__)
+#define cr_assert_eq(a, b, ...)      SHIM_CHECK(true, (a) == (b), #a " == " #b, __VA_ARGS__)
+#define cr_assert_neq(a, b, ...)     SHIM_CHECK(true, (a) != (b), #a " != " #b, __VA_ARGS__)
+#define cr_assert_gt(a, b, ...)      SHIM_CHECK(true, (a) > (b), #a " > " #b, __VA_ARGS__)
+#define cr_assert_geq(a, b, ...)     SHIM_CHECK(true, (a) >= (b), #a " >= " #b, __VA_ARGS__)
+#define cr_assert_lt(a, b, ...)      SHIM_CHECK(true, (a) < (b), #a " < " #b, __VA_ARGS__)
+#define cr_assert_leq(a, b, ...)     SHIM_CHECK(true, (a) <= (b), #a " <= " #b, __VA_ARGS__)
+#define cr_assert_str_eq(a, b, ...)  SHIM_CHECK(true, strcmp(a, b) == 0, #a " is " #b, __VA_ARGS__)
+#define cr_assert_fail(...)          SHIM_CHECK(true, false, "failed", __VA_ARGS__)
+#define cr_expect(cond, ...)         SHIM_CHECK(false, cond, #cond, __VA_ARGS__)
+#define cr_expect_not(cond, ...)     SHIM_CHECK(false, !(cond), "not " #cond, __VA_ARGS__)
+#define cr_expect_null(p, ...)       SHIM_CHECK(false, (p) == NULL, #p " is NULL", __VA_ARGS__)
+#define cr_expect_not_null(p, ...)   SHIM_CHECK(false, (p) != NULL, #p " is not NULL", __VA_ARGS__)
+#define cr_expect_eq(a, b, ...)      SHIM_CHECK(false, (a) == (b), #a " == " #b, __VA_ARGS__)
+#define cr_expect_neq(a, b, ...)     SHIM_CHECK(false, (a) != (b), #a " != " #b, __VA_ARGS__)
+#define cr_expect_gt(a, b, ...)      SHIM_CHECK(false, (a) > (b), #a " > " #b, __VA_ARGS__)
+#define cr_expect_geq(a, b, ...)     SHIM_CHECK(false, (a) >= (b), #a " >= " #b, __VA_ARGS__)
+#define cr_expect_lt(a, b, ...)      SHIM_CHECK(false, (a) < (b), #a " < " #b, __VA_ARGS__)
+#define cr_expect_leq(a, b, ...)     SHIM_CHECK(false, (a) <= (b), #a " <= " #b, __VA_ARGS__)
+#define cr_expect_str_eq(a, b, ...)  SHIM_CHECK(false, strcmp(a, b) == 0, #a " is " #b, __VA_ARGS__)
 #define cr_expect_str_neq(a, b, ...) SHIM_CHECK(false, strcmp(a, b) != 0, #a " is not " #b, __VA_ARGS__)
-#define cr_expect_str_empty(a, ...) SHIM_CHECK(false, *(a) == '\0', #a " is empty", __VA_ARGS__)
-#define cr_skip_test(...) shim_skip()
+#define cr_expect_str_empty(a, ...)  SHIM_CHECK(false, *(a) == '\0', #a " is empty", __VA_ARGS__)
+#define cr_skip_test(...)            shim_skip()
 
 static inline struct shim_options shim_suite_options(const char *suite)
 {

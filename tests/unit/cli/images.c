@@ -16,20 +16,20 @@ struct image images_bzimage(void)
     const uint32_t setup_bytes = 5 * 512;
     struct image img = images_blob("bzImage", setup_bytes + IMAGE_CODE_BYTES, 0);
     uint8_t *d = img.data;
-    d[0x1f1] = 4;                                  /* setup_sects */
-    put32(d + 0x1f4, IMAGE_CODE_BYTES / 16);       /* syssize */
+    d[0x1f1] = 4;                            /* setup_sects */
+    put32(d + 0x1f4, IMAGE_CODE_BYTES / 16); /* syssize */
     put16(d + 0x1fe, 0xaa55);
     d[0x200] = 0xeb;
-    d[0x201] = 0x6a;                               /* header up to 0x26c */
+    d[0x201] = 0x6a; /* header up to 0x26c */
     memcpy(d + 0x202, "HdrS", 4);
     put16(d + 0x206, 0x20f);
-    d[0x211] = 1;                                  /* LOADED_HIGH */
+    d[0x211] = 1; /* LOADED_HIGH */
     put32(d + 0x214, 0x100000);
     put32(d + 0x22c, 0x7fffffff);
     d[0x234] = 1;
     put32(d + 0x238, 2047);
-    put64(d + 0x258, 0x200000);                    /* pref_address */
-    put32(d + 0x260, 0x300000);                    /* init_size */
+    put64(d + 0x258, 0x200000); /* pref_address */
+    put32(d + 0x260, 0x300000); /* init_size */
     memset(d + setup_bytes, 0x90, IMAGE_CODE_BYTES);
     return img;
 }
@@ -41,7 +41,8 @@ static void put_multiboot(uint8_t *p, uint32_t flags)
     put32(p + 8, 0u - 0x1badb002u - flags);
 }
 
-static void put_phdr(uint8_t *p, uint32_t offset, uint32_t vaddr, uint32_t paddr, uint32_t filesz, uint32_t memsz)
+static void put_phdr(uint8_t *p, uint32_t offset, uint32_t vaddr, uint32_t paddr, uint32_t filesz,
+                     uint32_t memsz)
 {
     const uint32_t fields[8] = {1, offset, vaddr, paddr, filesz, memsz, 7, 0x1000};
     for (int i = 0; i < 8; i++)

@@ -325,7 +325,7 @@ static const struct {
     {24, 0, "entry point"},
     {28, 0xffffffff, "program headers"},
     {28, 0x2ff0, "program headers"},
-    {40, 0x00080034, "without program headers"},  /* e_phentsize */
+    {40, 0x00080034, "without program headers"}, /* e_phentsize */
     {44, 0, "without program headers"},
     {44, 0xffff, "program headers"},
     {18, 0x0001003e, "another machine"},
@@ -350,9 +350,9 @@ static const struct {
     uint32_t field, value;
     const char *part;
 } bad_aout[] = {
-    {12, 0xfff00, "load_addr"},       {12, 0x102000, "load_addr"},  {16, 0x100021, "load_addr"},
-    {20, 0xfff00, "load_end_addr"},   {20, 0x110000, "load_end_addr"}, {24, 0x100800, "bss_end_addr"},
-    {24, 0xfffff000, "-m"},           {28, 0x102000, "entry point"}, {28, 0, "entry point"},
+    {12, 0xfff00, "load_addr"},     {12, 0x102000, "load_addr"},     {16, 0x100021, "load_addr"},
+    {20, 0xfff00, "load_end_addr"}, {20, 0x110000, "load_end_addr"}, {24, 0x100800, "bss_end_addr"},
+    {24, 0xfffff000, "-m"},         {28, 0x102000, "entry point"},   {28, 0, "entry point"},
 };
 
 Test(multiboot, refuses_malformed_address_fields)

@@ -40,8 +40,11 @@ Test(options, full_line)
 {
     struct options o;
     struct err e;
-    cr_assert(parse(&o, "-m 1G -nographic --no-reboot -icount 5,sleep=off -devthread thread,cpu=1,vcpu-cpu=0 "
-                        "-digest d,every=1000 -stats file=x.json", &e), "%s", e.text);
+    cr_assert(parse(&o,
+                    "-m 1G -nographic --no-reboot -icount 5,sleep=off -devthread thread,cpu=1,vcpu-cpu=0 "
+                    "-digest d,every=1000 -stats file=x.json",
+                    &e),
+              "%s", e.text);
     cr_expect_eq(o.ram_bytes, UINT64_C(1) << 30);
     cr_expect(o.nographic && o.no_reboot && !o.sleep && o.stats && o.stats_json);
     cr_expect_eq(o.shift, 5);
@@ -51,8 +54,10 @@ Test(options, full_line)
     cr_expect_str_eq(o.digest_file, "d");
     cr_expect_eq(o.digest_every, 1000);
     options_free(&o);
-    cr_assert(parse(&o, "-device isa-debug-exit,iobase=0xf4,iosize=4 -serial null -serial none -stats -M pc -smp 1", &e),
-              "%s", e.text);
+    cr_assert(
+        parse(&o, "-device isa-debug-exit,iobase=0xf4,iosize=4 -serial null -serial none -stats -M pc -smp 1",
+              &e),
+        "%s", e.text);
     cr_expect(o.debug_exit && o.stats && !o.stats_json);
     cr_expect_eq(o.debug_exit_port, 0xf4);
     cr_expect_eq(o.debug_exit_ports, 4);
@@ -115,8 +120,8 @@ Test(options, refusals)
         struct options o;
         struct err e;
         cr_expect_not(parse(&o, refused[i].args, &e), "accepted: %s", refused[i].args);
-        cr_expect(strstr(e.text, refused[i].names) && strstr(e.text, refused[i].says), "%s: got \"%s\"", refused[i].args,
-                  e.text);
+        cr_expect(strstr(e.text, refused[i].names) && strstr(e.text, refused[i].says), "%s: got \"%s\"",
+                  refused[i].args, e.text);
         cr_expect_null(strchr(e.text, '\n'));
         options_free(&o);
     }

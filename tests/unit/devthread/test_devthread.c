@@ -97,7 +97,8 @@ static struct toyguest run_typed(enum link_mode mode)
 
     cfg.mode = mode;
     redirect();
-    cr_assert_eq(write(to_guest, "first\r", 6), 6); /* there is input from the start, however late the typist */
+    cr_assert_eq(write(to_guest, "first\r", 6),
+                 6); /* there is input from the start, however late the typist */
     pthread_create(&t, NULL, typist, NULL);
     struct toyguest g = run(9, 20000000);
     pthread_join(t, NULL);

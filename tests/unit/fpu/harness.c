@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 
 const struct form forms[] = {
-#define X87_MEM(opcode, reg, name, operand, class) { opcode, reg << 3, 1, #name, operand, class },
-#define X87_REG(opcode, modrm, count, name, operands, class) { opcode, modrm, count, #name, no_memory, class },
+#define X87_MEM(opcode, reg, name, operand, class)           {opcode, reg << 3, 1, #name, operand, class},
+#define X87_REG(opcode, modrm, count, name, operands, class) {opcode, modrm, count, #name, no_memory, class},
 #include "translator/insns_x87.def"
 #undef X87_MEM
 #undef X87_REG
@@ -21,12 +21,15 @@ const unsigned form_count = sizeof forms / sizeof forms[0];
 
 struct f80 image_reg(const struct image *m, unsigned i)
 {
-    struct f80 a = { 0 };
+    struct f80 a = {0};
     memcpy(&a, m->b + IMG_REGS + 10 * i, 10);
     return a;
 }
 
-void image_set_reg(struct image *m, unsigned i, struct f80 a) { memcpy(m->b + IMG_REGS + 10 * i, &a, 10); }
+void image_set_reg(struct image *m, unsigned i, struct f80 a)
+{
+    memcpy(m->b + IMG_REGS + 10 * i, &a, 10);
+}
 
 void image_to_state(const struct image *m, struct x87_state *x)
 {
@@ -55,15 +58,16 @@ void state_to_image(const struct x87_state *x, struct image *m)
 struct frame { /* what the stub addresses from RDI */
     struct image in;
     uint8_t pad[20];
-    uint64_t rflags;      /* 0x80 */
-    uint64_t rax;         /* 0x88 */
+    uint64_t rflags; /* 0x80 */
+    uint64_t rax;    /* 0x88 */
     uint8_t pad2[0x70];
-    uint8_t mem[128];     /* 0x100 */
+    uint8_t mem[128]; /* 0x100 */
     uint8_t pad3[128];
-    struct image out;     /* 0x200 */
+    struct image out; /* 0x200 */
 };
 _Static_assert(offsetof(struct frame, rflags) == 0x80 && offsetof(struct frame, mem) == 0x100 &&
-                   offsetof(struct frame, out) == 0x200, "MATCH stub");
+                   offsetof(struct frame, out) == 0x200,
+               "MATCH stub");
 
 static const uint8_t stub_head[] = {
     0xdd, 0x27,                               /* frstor [rdi] */
@@ -111,7 +115,7 @@ static void call_stub(struct frame *f, uint8_t opcode, uint8_t modrm, bool narro
 
 void run_native(struct machine *m, uint8_t opcode, uint8_t modrm, bool narrow)
 {
-    struct frame f = { .in = m->image, .rflags = m->eflags | 0x202, .rax = m->eax };
+    struct frame f = {.in = m->image, .rflags = m->eflags | 0x202, .rax = m->eax};
     memcpy(f.mem, m->mem, sizeof f.mem);
     call_stub(&f, opcode, modrm, narrow);
     m->image = f.out;
@@ -121,12 +125,15 @@ void run_native(struct machine *m, uint8_t opcode, uint8_t modrm, bool narrow)
 }
 
 static sigjmp_buf on_sigill;
-static void sigill(int sig) { siglongjmp(on_sigill, sig); }
+static void sigill(int sig)
+{
+    siglongjmp(on_sigill, sig);
+}
 
 bool native_exists(uint8_t opcode, uint8_t modrm)
 {
-    struct sigaction act = { .sa_handler = sigill }, old;
-    struct frame f = { .rflags = 0x202 };
+    struct sigaction act = {.sa_handler = sigill}, old;
+    struct frame f = {.rflags = 0x202};
     image_set_word(&f.in, IMG_CW, FCW_INIT);
     image_set_word(&f.in, IMG_TAG, 0xffff);
     sigaction(SIGILL, &act, &old);
@@ -155,7 +162,7 @@ void fake_reset(void)
     fake.g.cr0 = CR0_PE | CR0_NE;
     fake.g.seg[SEG_CS].sel = 0x23;
     fake.g.seg[SEG_DS].sel = 0x2b;
-    fake_tb = (struct tb){ .lin_addr = 0x4000, .cs_base = 0x1000, .insn_offset = { 0, 7 } };
+    fake_tb = (struct tb){.lin_addr = 0x4000, .cs_base = 0x1000, .insn_offset = {0, 7}};
     fake.tb = &fake_tb;
     fake_fault_from = MEM_BYTES;
     fpu_init(&fake.g.x87);
@@ -163,7 +170,7 @@ void fake_reset(void)
 
 enum helper_result vcpu_raise(struct vcpu *v, unsigned vector)
 {
-    v->exc = (struct pending_exc){ .pending = true, .vector = (uint8_t)vector };
+    v->exc = (struct pending_exc){.pending = true, .vector = (uint8_t)vector};
     return HELPER_FAULT;
 }
 
@@ -207,8 +214,13 @@ bool seg_linear(struct vcpu *v, unsigned seg, uint32_t offset, unsigned bytes, b
 
 enum helper_result fake_exec(uint8_t opcode, uint8_t modrm, uint32_t addr, bool narrow)
 {
-    struct ir_op op = { .op = IR_HELPER, .a = IR_T0, .b = IR_T0 + 1, .aux = SEG_DS, .size = narrow ? 1 : 2,
-                        .insn = 1, .imm2 = (opcode & 7u) << 8 | modrm };
+    struct ir_op op = {.op = IR_HELPER,
+                       .a = IR_T0,
+                       .b = IR_T0 + 1,
+                       .aux = SEG_DS,
+                       .size = narrow ? 1 : 2,
+                       .insn = 1,
+                       .imm2 = (opcode & 7u) << 8 | modrm};
     fake.g.slot[IR_T0] = addr;
     fake.g.slot[IR_T0 + 1] = addr - fake.g.seg[SEG_DS].base;
     return modrm < 0xc0 ? helper_X87_MEM(&fake, &op) : helper_X87_REG(&fake, &op);
@@ -233,7 +245,10 @@ enum helper_result run_emulated(struct machine *m, uint8_t opcode, uint8_t modrm
 /* --- random values --- */
 
 static uint64_t rnd_state = 1;
-void rnd_seed(uint64_t seed) { rnd_state = seed * 2 + 1; }
+void rnd_seed(uint64_t seed)
+{
+    rnd_state = seed * 2 + 1;
+}
 
 uint64_t rnd(void)
 {
@@ -243,36 +258,55 @@ uint64_t rnd(void)
     return rnd_state * UINT64_C(0x2545f4914f6cdd1d);
 }
 
-static unsigned below(unsigned n) { return (unsigned)(rnd() >> 33) % n; }
+static unsigned below(unsigned n)
+{
+    return (unsigned)(rnd() >> 33) % n;
+}
 
 /* Runs of ones and zeros, halfway cases of the three precisions, few bits, or noise. */
 static uint64_t rnd_bits(void)
 {
-    static const uint8_t edges[] = { 0, 1, 10, 11, 12, 31, 32, 39, 40, 41, 62, 63 };
+    static const uint8_t edges[] = {0, 1, 10, 11, 12, 31, 32, 39, 40, 41, 62, 63};
     uint64_t a = UINT64_C(1) << edges[below(sizeof edges)], b = UINT64_C(1) << below(64);
     switch (below(8)) {
-    case 0: return a - 1;
-    case 1: return a;
-    case 2: return ~(a - 1);
-    case 3: return a | b;
-    case 4: return (a - 1) ^ (b - 1);
-    case 5: return rnd() & ~(b - 1);
-    default: return rnd();
+    case 0:
+        return a - 1;
+    case 1:
+        return a;
+    case 2:
+        return ~(a - 1);
+    case 3:
+        return a | b;
+    case 4:
+        return (a - 1) ^ (b - 1);
+    case 5:
+        return rnd() & ~(b - 1);
+    default:
+        return rnd();
     }
 }
 
 static unsigned rnd_exp(void)
 {
     switch (below(10)) {
-    case 0: return below(70);
-    case 1: return 0x7ffe - below(70);
-    case 2: return below(0x8000);
-    case 3: return F80_BIAS - 1 + below(3);
-    case 4: return F80_BIAS + 60 + below(8);
-    case 5: return F80_BIAS - 1080 + below(90); /* around m64fp's smallest */
-    case 6: return (below(2) ? F80_BIAS - 160 : F80_BIAS + 120) + below(40); /* m32fp's range */
-    case 7: return F80_BIAS + 1020 + below(8);
-    default: return F80_BIAS - 40 + below(80);
+    case 0:
+        return below(70);
+    case 1:
+        return 0x7ffe - below(70);
+    case 2:
+        return below(0x8000);
+    case 3:
+        return F80_BIAS - 1 + below(3);
+    case 4:
+        return F80_BIAS + 60 + below(8);
+    case 5:
+        return F80_BIAS - 1080 + below(90); /* around m64fp's smallest */
+    case 6:
+        return (below(2) ? F80_BIAS - 160 : F80_BIAS + 120) + below(40); /* m32fp's range */
+    case 7:
+        return F80_BIAS + 1020 + below(8);
+    default:
+        return F80_BIAS - 40 + below(80);
     }
 }
 
@@ -280,22 +314,30 @@ struct f80 rnd_f80(void)
 {
     unsigned sign = below(2), kind = below(24);
     switch (kind) {
-    case 0: return f80_make(sign, 0, 0);
-    case 1: return f80_make(sign, F80_EXP_MAX, F80_INTEGER);
-    case 2: return f80_make(sign, F80_EXP_MAX, F80_INTEGER | F80_QUIET | rnd_bits());
-    case 3: return f80_make(sign, F80_EXP_MAX, F80_INTEGER | (rnd_bits() & ~F80_QUIET) | below(2));
+    case 0:
+        return f80_make(sign, 0, 0);
+    case 1:
+        return f80_make(sign, F80_EXP_MAX, F80_INTEGER);
+    case 2:
+        return f80_make(sign, F80_EXP_MAX, F80_INTEGER | F80_QUIET | rnd_bits());
+    case 3:
+        return f80_make(sign, F80_EXP_MAX, F80_INTEGER | (rnd_bits() & ~F80_QUIET) | below(2));
     case 4:
-    case 5: return f80_make(sign, 0, rnd_bits()); /* denormals, pseudo-denormals */
-    case 6: return f80_make(sign, below(4) ? rnd_exp() : F80_EXP_MAX, rnd_bits() & ~F80_INTEGER);
-    case 7: return f80_make(sign, F80_BIAS + below(4), F80_INTEGER | UINT64_C(1) << (60 + below(4)));
-    default: return f80_make(sign, rnd_exp() & F80_EXP_MAX, F80_INTEGER | rnd_bits());
+    case 5:
+        return f80_make(sign, 0, rnd_bits()); /* denormals, pseudo-denormals */
+    case 6:
+        return f80_make(sign, below(4) ? rnd_exp() : F80_EXP_MAX, rnd_bits() & ~F80_INTEGER);
+    case 7:
+        return f80_make(sign, F80_BIAS + below(4), F80_INTEGER | UINT64_C(1) << (60 + below(4)));
+    default:
+        return f80_make(sign, rnd_exp() & F80_EXP_MAX, F80_INTEGER | rnd_bits());
     }
 }
 
 static uint64_t rnd_fp(unsigned exp_bits, unsigned fraction_bits)
 {
     unsigned max = (1u << exp_bits) - 1;
-    static const uint8_t weights[] = { 0, 1, 2, 3, 3, 3, 3 };
+    static const uint8_t weights[] = {0, 1, 2, 3, 3, 3, 3};
     unsigned kind = weights[below(sizeof weights)];
     uint64_t exp = kind == 0 ? 0 : kind == 1 ? max : kind == 2 ? below(max + 1) : max / 2 - 20 + below(40);
     uint64_t fraction = below(4) ? rnd_bits() & ((UINT64_C(1) << fraction_bits) - 1) : 0;
@@ -319,15 +361,22 @@ void rnd_operand(enum operand kind, uint8_t *mem)
         memcpy(mem + i, &noise, 8);
     }
     switch (kind) {
-    case m32fp: v = rnd_fp(8, 23); break;
-    case m64fp: v = rnd_fp(11, 52); break;
-    case m80fp: memcpy(mem, &a, 10); return;
+    case m32fp:
+        v = rnd_fp(8, 23);
+        break;
+    case m64fp:
+        v = rnd_fp(11, 52);
+        break;
+    case m80fp:
+        memcpy(mem, &a, 10);
+        return;
     case m80bcd:
         v = rnd_digits();
         mem[8] = (uint8_t)(below(10) << 4 | below(10));
         mem[9] = (uint8_t)rnd();
         break;
-    default: break;
+    default:
+        break;
     }
     memcpy(mem, &v, 8);
 }
@@ -338,14 +387,14 @@ static void rnd_environment(struct image *m, bool pending)
     memset(m, 0, sizeof *m);
     if (below(2))
         cw |= FCW_EXC;
-    sw &= (uint16_t)~(FSW_ES | FSW_B);
+    sw &= (uint16_t) ~(FSW_ES | FSW_B);
     if (!pending)
-        sw &= (uint16_t)~(FSW_EXC & ~cw);
+        sw &= (uint16_t) ~(FSW_EXC & ~cw);
     else if (sw & ~cw & FSW_EXC)
         sw |= FSW_ES | FSW_B;
     for (unsigned i = 0; i < 16; i += 2) /* most registers are full */
         if (below(4) && (tags >> i & 3) == 3)
-            tags &= (uint16_t)~(3u << i);
+            tags &= (uint16_t) ~(3u << i);
     if (below(2)) { /* room for a push */
         unsigned st7 = ((sw >> 11) + 7) & 7;
         tags |= (uint16_t)(3u << 2 * st7);
@@ -360,11 +409,20 @@ static struct f80 rnd_related(struct f80 a)
 {
     struct f80 b = a;
     switch (below(5)) {
-    case 0: b.sig ^= rnd_bits(); break;
-    case 1: b.sig += below(5) - 2u; break;
-    case 2: b.se = (uint16_t)(b.se + below(130) - 65); break;
-    case 3: b.se ^= 0x8000; break;
-    default: break;
+    case 0:
+        b.sig ^= rnd_bits();
+        break;
+    case 1:
+        b.sig += below(5) - 2u;
+        break;
+    case 2:
+        b.se = (uint16_t)(b.se + below(130) - 65);
+        break;
+    case 3:
+        b.se ^= 0x8000;
+        break;
+    default:
+        break;
     }
     return b;
 }

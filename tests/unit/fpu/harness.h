@@ -10,7 +10,19 @@
 #include "vcpu/fpu_internal.h"
 
 enum form_class { LOADSTORE, ARITH, COMPARE, STACK, TRANSCENDENTAL, CONTROL, NOWAIT, ENV, ENV_NOWAIT };
-enum operand { m32fp, m64fp, m80fp, m16int, m32int, m64int, m80bcd, m2byte, m14_28byte, m94_108byte, no_memory };
+enum operand {
+    m32fp,
+    m64fp,
+    m80fp,
+    m16int,
+    m32int,
+    m64int,
+    m80bcd,
+    m2byte,
+    m14_28byte,
+    m94_108byte,
+    no_memory
+};
 
 struct form {
     uint8_t opcode, modrm, count; /* memory forms: modrm is reg << 3, count 1 */
@@ -22,7 +34,9 @@ extern const struct form forms[];
 extern const unsigned form_count;
 
 #define IMAGE_BYTES 108
-struct image { uint8_t b[IMAGE_BYTES]; };
+struct image {
+    uint8_t b[IMAGE_BYTES];
+};
 enum { IMG_CW = 0, IMG_SW = 4, IMG_TAG = 8, IMG_IP = 12, IMG_REGS = 28 };
 static inline uint16_t image_word(const struct image *m, unsigned at)
 {
@@ -50,7 +64,7 @@ enum helper_result run_emulated(struct machine *m, uint8_t opcode, uint8_t modrm
 bool native_exists(uint8_t opcode, uint8_t modrm);
 
 /* --- the fake vCPU --- */
-#define MEM_BYTES 0x4000
+#define MEM_BYTES    0x4000
 #define OPERAND_ADDR 0x1000
 extern struct vcpu fake;
 extern uint8_t fake_mem[MEM_BYTES];

@@ -9,10 +9,16 @@
 #include "tests/unit/fpu/harness.h"
 
 #define CASES_PER_FORM 9000
-#define SHOWN_MAX 4
+#define SHOWN_MAX      4
 
-static bool is_env(const struct form *f) { return f->class == ENV || f->class == ENV_NOWAIT; }
-static bool waits(const struct form *f) { return f->class != NOWAIT && f->class != ENV_NOWAIT; }
+static bool is_env(const struct form *f)
+{
+    return f->class == ENV || f->class == ENV_NOWAIT;
+}
+static bool waits(const struct form *f)
+{
+    return f->class != NOWAIT && f->class != ENV_NOWAIT;
+}
 
 /* Pointers in a stored environment are the host's. */
 static void blank_pointers(const struct form *f, struct machine *m, bool narrow)
@@ -30,7 +36,10 @@ static bool same(const struct machine *a, const struct machine *b)
            a->eflags == b->eflags && a->eax == b->eax;
 }
 
-static uint16_t status(const struct machine *m) { return image_word(&m->image, IMG_SW); }
+static uint16_t status(const struct machine *m)
+{
+    return image_word(&m->image, IMG_SW);
+}
 static bool to_eflags(const struct form *f)
 {
     return !strncmp(f->name, "FCOMI", 5) || !strncmp(f->name, "FUCOMI", 6);

@@ -13,14 +13,17 @@ static void exec_ok(uint8_t opcode, uint8_t modrm)
 
 static unsigned operand_bytes(enum operand kind, bool narrow)
 {
-    static const uint8_t bytes[] = { [m32fp] = 4, [m64fp] = 8, [m80fp] = 10, [m16int] = 2, [m32int] = 4,
-                                     [m64int] = 8, [m80bcd] = 10, [m2byte] = 2 };
+    static const uint8_t bytes[] = {[m32fp] = 4,  [m64fp] = 8,  [m80fp] = 10,  [m16int] = 2,
+                                    [m32int] = 4, [m64int] = 8, [m80bcd] = 10, [m2byte] = 2};
     if (kind == m14_28byte)
         return narrow ? 14 : 28;
     return kind == m94_108byte ? (narrow ? 94 : 108) : bytes[kind];
 }
 
-static bool is_nowait(const struct form *f) { return f->class == NOWAIT || f->class == ENV_NOWAIT; }
+static bool is_nowait(const struct form *f)
+{
+    return f->class == NOWAIT || f->class == ENV_NOWAIT;
+}
 
 Test(fpu_state, pending_exception_raises_mf_before_anything)
 {
@@ -45,7 +48,7 @@ Test(fpu_state, pending_exception_raises_mf_before_anything)
 
 Test(fpu_state, fwait)
 {
-    struct ir_op op = { .op = IR_HELPER };
+    struct ir_op op = {.op = IR_HELPER};
     fake_reset();
     fake.g.x87.sw = FSW_ZE | FSW_IE;
     fpu_update_summary(&fake.g.x87);
@@ -93,7 +96,7 @@ Test(fpu_state, segment_checks_cover_the_whole_operand)
 {
     fake_reset();
     fake.g.mode = TB_MODE_PE;
-    fake.g.seg[SEG_DS] = (struct segment){ .sel = 0x2b, .base = 0x100, .limit = ADDR - 0x100 + 8 };
+    fake.g.seg[SEG_DS] = (struct segment){.sel = 0x2b, .base = 0x100, .limit = ADDR - 0x100 + 8};
     cr_assert_eq(fake_exec(0xdb, 5 << 3, ADDR, false), HELPER_FAULT); /* FLD m80fp: one byte too many */
     cr_assert_eq(fake.exc.vector, EXC_GP);
     fake.g.seg[SEG_DS].limit++;
@@ -105,7 +108,7 @@ Test(fpu_state, pointers_follow_non_control_instructions)
 {
     struct x87_state *x = &fake.g.x87;
     fake_reset();
-    exec_ok(0xd9, 0x00 << 3); /* FLD m32fp */
+    exec_ok(0xd9, 0x00 << 3);     /* FLD m32fp */
     cr_assert_eq(x->fip, 0x3007); /* MATCH fake_tb: 0x4000 - 0x1000 + 7 */
     cr_assert_eq(x->fcs, 0x23);
     cr_assert_eq(x->fdp, ADDR);
@@ -146,16 +149,23 @@ static void expect_words(const uint16_t *expected, unsigned count, const char *w
 
 Test(fpu_state, environment_layouts)
 {
-    static const uint16_t prot32[] = { 0x37f, 0xffff, 0, 0xffff, 0xffff, 0xffff, 0x5678, 0x1234, 0x1111, 0x5a5,
-                                       0xdef0, 0x9abc, 0x2222, 0xffff };
-    static const uint16_t prot16[] = { 0x37f, 0, 0xffff, 0x5678, 0x1111, 0xdef0, 0x2222 };
+    static const uint16_t prot32[] = {0x37f,  0xffff, 0,     0xffff, 0xffff, 0xffff, 0x5678,
+                                      0x1234, 0x1111, 0x5a5, 0xdef0, 0x9abc, 0x2222, 0xffff};
+    static const uint16_t prot16[] = {0x37f, 0, 0xffff, 0x5678, 0x1111, 0xdef0, 0x2222};
     /* linear: 12345678 + 11110 = 12356788, 9abcdef0 + 22220 = 9abf0110 */
-    static const uint16_t real32[] = { 0x37f, 0xffff, 0, 0xffff, 0xffff, 0xffff, 0x6788, 0xffff, 0x55a5, 0x0123,
-                                       0x0110, 0xffff, 0xf000, 0x09ab };
-    static const uint16_t real16[] = { 0x37f, 0, 0xffff, 0x6788, 0x55a5, 0x0110, 0xf000 };
-    static const struct { const uint16_t *words; uint8_t count; bool narrow, real; const char *name; } cases[] = {
-        { prot32, 14, false, false, "prot32" }, { prot16, 7, true, false, "prot16" },
-        { real32, 14, false, true, "real32" }, { real16, 7, true, true, "real16" },
+    static const uint16_t real32[] = {0x37f,  0xffff, 0,      0xffff, 0xffff, 0xffff, 0x6788,
+                                      0xffff, 0x55a5, 0x0123, 0x0110, 0xffff, 0xf000, 0x09ab};
+    static const uint16_t real16[] = {0x37f, 0, 0xffff, 0x6788, 0x55a5, 0x0110, 0xf000};
+    static const struct {
+        const uint16_t *words;
+        uint8_t count;
+        bool narrow, real;
+        const char *name;
+    } cases[] = {
+        {prot32, 14, false, false, "prot32"},
+        {prot16, 7, true, false, "prot16"},
+        {real32, 14, false, true, "real32"},
+        {real16, 7, true, true, "real16"},
     };
     for (unsigned i = 0; i < 4; i++) {
         fake_reset();
@@ -166,7 +176,7 @@ Test(fpu_state, environment_layouts)
         expect_words(cases[i].words, cases[i].count, cases[i].name);
         uint8_t stored[28];
         memcpy(stored, fake_mem + ADDR, sizeof stored);
-        fake.g.x87 = (struct x87_state){ 0 };
+        fake.g.x87 = (struct x87_state){0};
         cr_assert_eq(fake_exec(0xd9, 4 << 3, ADDR, cases[i].narrow), HELPER_OK); /* FLDENV */
         cr_assert_eq(fake_exec(0xd9, 6 << 3, ADDR, cases[i].narrow), HELPER_OK);
         if (cases[i].narrow && !cases[i].real) /* the 16-bit protected layout has no opcode */
@@ -201,8 +211,8 @@ Test(fpu_state, save_and_restore_keep_everything)
 
 Test(fpu_state, absent_forms_are_ud)
 {
-    static const uint8_t absent[][2] = { { 0xd9, 1 << 3 }, { 0xdb, 1 << 3 }, { 0xdb, 0xe5 }, { 0xdb, 6 << 3 },
-                                         { 0xdd, 5 << 3 }, { 0xd9, 0xd1 }, { 0xdf, 0xe1 } };
+    static const uint8_t absent[][2] = {{0xd9, 1 << 3}, {0xdb, 1 << 3}, {0xdb, 0xe5}, {0xdb, 6 << 3},
+                                        {0xdd, 5 << 3}, {0xd9, 0xd1},   {0xdf, 0xe1}};
     for (unsigned i = 0; i < sizeof absent / sizeof absent[0]; i++) {
         fake_reset();
         cr_expect_eq(fake_exec(absent[i][0], absent[i][1], ADDR, false), HELPER_FAULT);
@@ -261,13 +271,18 @@ static struct f80 run_f2(uint8_t modrm, struct f80 st0, struct f80 st1)
 Test(fpu_state, known_transcendental_values)
 {
     struct f80 one = f80_make(0, F80_BIAS, F80_INTEGER), half = f80_make(0, F80_BIAS - 1, F80_INTEGER);
-    struct { uint8_t modrm; struct f80 st0, st1; uint16_t se; uint64_t sig; } cases[] = {
-        { 0xfe, one, one, 0x3ffe, UINT64_C(0xd76aa47848677021) },            /* sin 1 */
-        { 0xff, one, one, 0x3ffe, UINT64_C(0x8a51407da8345c92) },            /* cos 1 */
-        { 0xf0, half, one, 0x3ffd, UINT64_C(0xd413cccfe7799211) },           /* sqrt 2 - 1 */
-        { 0xf3, one, one, 0x3ffe, UINT64_C(0xc90fdaa22168c235) },            /* pi / 4 */
-        { 0xf1, f80_make(0, F80_BIAS + 1, UINT64_C(0xc000000000000000)), one, 0x3fff,
-          UINT64_C(0xcae00d1cfdeb43d0) },                                    /* log2 3 */
+    struct {
+        uint8_t modrm;
+        struct f80 st0, st1;
+        uint16_t se;
+        uint64_t sig;
+    } cases[] = {
+        {0xfe, one, one, 0x3ffe, UINT64_C(0xd76aa47848677021)},  /* sin 1 */
+        {0xff, one, one, 0x3ffe, UINT64_C(0x8a51407da8345c92)},  /* cos 1 */
+        {0xf0, half, one, 0x3ffd, UINT64_C(0xd413cccfe7799211)}, /* sqrt 2 - 1 */
+        {0xf3, one, one, 0x3ffe, UINT64_C(0xc90fdaa22168c235)},  /* pi / 4 */
+        {0xf1, f80_make(0, F80_BIAS + 1, UINT64_C(0xc000000000000000)), one, 0x3fff,
+         UINT64_C(0xcae00d1cfdeb43d0)}, /* log2 3 */
     };
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct f80 r = run_f2(cases[i].modrm, cases[i].st0, cases[i].st1);

@@ -7,8 +7,8 @@
 #include "tests/unit/fpu/harness.h"
 
 #define CASES_PER_FORM 30000
-#define ULPS_MAX 2
-#define SHOWN_MAX 8
+#define ULPS_MAX       2
+#define SHOWN_MAX      8
 
 /* Distance in units of the last place; neighbouring binades only. */
 static uint64_t ulps(struct f80 a, struct f80 b)
@@ -74,10 +74,18 @@ static struct f80 argument(void)
 {
     unsigned sign = rnd() & 1;
     switch (rnd() >> 60) {
-    case 0: case 1: case 2: return rnd_f80();
-    case 3: case 4: return f80_make(sign, F80_BIAS - (rnd() >> 57), F80_INTEGER | rnd());
-    case 5: case 6: return f80_make(sign, F80_BIAS + (rnd() >> 58), F80_INTEGER | rnd());
-    default: return f80_make(sign, F80_BIAS - 4 + (rnd() >> 61), F80_INTEGER | rnd());
+    case 0:
+    case 1:
+    case 2:
+        return rnd_f80();
+    case 3:
+    case 4:
+        return f80_make(sign, F80_BIAS - (rnd() >> 57), F80_INTEGER | rnd());
+    case 5:
+    case 6:
+        return f80_make(sign, F80_BIAS + (rnd() >> 58), F80_INTEGER | rnd());
+    default:
+        return f80_make(sign, F80_BIAS - 4 + (rnd() >> 61), F80_INTEGER | rnd());
     }
 }
 
@@ -128,7 +136,7 @@ Test(fpu_transcendental, against_host)
 /* A chain of results, each the next one's argument. */
 static void *chain(void *out)
 {
-    struct x87_state x = { .cw = FCW_INIT };
+    struct x87_state x = {.cw = FCW_INIT};
     struct f80 a = f80_make(0, F80_BIAS - 1, UINT64_C(0x9249249249249249)), b = a, *r = out;
     for (unsigned i = 0; i < CHAIN; i++) {
         fpu_trig(&x, FPU_TAN, b, &a);

@@ -7,8 +7,13 @@ static struct busmap m;
 
 static struct bus_range range(uint64_t first, uint64_t last, bool mmio)
 {
-    return (struct bus_range){.first = first, .last = last, .mmio = mmio, .width = 1, .latency_ticks = 1,
-                              .read_class = CLASS_SYNC, .write_class = CLASS_POSTED};
+    return (struct bus_range){.first = first,
+                              .last = last,
+                              .mmio = mmio,
+                              .width = 1,
+                              .latency_ticks = 1,
+                              .read_class = CLASS_SYNC,
+                              .write_class = CLASS_POSTED};
 }
 
 static int add(uint64_t first, uint64_t last, bool mmio)

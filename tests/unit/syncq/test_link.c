@@ -11,8 +11,12 @@
 
 static struct toy_config base_config(uint64_t seed)
 {
-    return (struct toy_config){.mode = LINK_INLINE, .seed = seed, .end_tick = END_TICK, .quantum_ticks = 3000,
-                               .spin_iterations = link_default_spin(), .access_percent = 5};
+    return (struct toy_config){.mode = LINK_INLINE,
+                               .seed = seed,
+                               .end_tick = END_TICK,
+                               .quantum_ticks = 3000,
+                               .spin_iterations = link_default_spin(),
+                               .access_percent = 5};
 }
 
 static void compare(const struct toy_config *cfg, const struct toy_result *want)

@@ -1,4 +1,5 @@
-/* The worker pool: every job is done once and comes back once, whether it is waited for, recalled or delayed. */
+/* The worker pool: every job is done once and comes back once, whether it is waited for, recalled or delayed.
+ */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
@@ -22,7 +23,10 @@ static void square(void *ctx, unsigned worker, struct pool_job *job)
 
 static struct pool *start(unsigned workers, uint64_t jitter, const unsigned *add)
 {
-    const struct pool_config cfg = {.workers = workers, .not_on_cpu = PLACE_ANY, .jitter_seed = jitter, .run = square,
+    const struct pool_config cfg = {.workers = workers,
+                                    .not_on_cpu = PLACE_ANY,
+                                    .jitter_seed = jitter,
+                                    .run = square,
                                     .ctx = (void *)(uintptr_t)add};
     struct pool *p = pool_create(&cfg);
     cr_assert_not_null(p);
@@ -58,9 +62,18 @@ static void do_all(unsigned workers, uint64_t jitter)
     free(n);
 }
 
-Test(pool, one_worker, .timeout = 60) { do_all(1, 0); }
-Test(pool, four_workers, .timeout = 60) { do_all(4, 0); }
-Test(pool, delayed_workers, .timeout = 60) { do_all(3, 99); }
+Test(pool, one_worker, .timeout = 60)
+{
+    do_all(1, 0);
+}
+Test(pool, four_workers, .timeout = 60)
+{
+    do_all(4, 0);
+}
+Test(pool, delayed_workers, .timeout = 60)
+{
+    do_all(3, 99);
+}
 
 /* A recall hands back every job that is out, run at most once. */
 Test(pool, recall, .timeout = 60)

@@ -98,7 +98,8 @@ static uint64_t toy_next_event(void *ctx)
 static void drain(int fd, uint64_t timeout_ns)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    struct timespec ts = {.tv_sec = (time_t)(timeout_ns / NS_PER_SEC), .tv_nsec = (long)(timeout_ns % NS_PER_SEC)};
+    struct timespec ts = {.tv_sec = (time_t)(timeout_ns / NS_PER_SEC),
+                          .tv_nsec = (long)(timeout_ns % NS_PER_SEC)};
     uint64_t count;
     if (ppoll(&p, 1, timeout_ns == UINT64_MAX ? NULL : &ts, NULL) > 0)
         CHECK(read(fd, &count, sizeof count) == sizeof count);
@@ -129,8 +130,9 @@ static bool toy_input_waiting(void *ctx)
     return (((struct toy *)ctx)->dev_state & 7) == 0;
 }
 
-static const struct link_ops toy_ops = {toy_access, toy_step, toy_next_event, toy_idle, toy_host_io, toy_wake, NULL};
-static const struct link_ops toy_ops_ahead = {toy_access, toy_step,    toy_next_event,    toy_idle,
+static const struct link_ops toy_ops = {toy_access, toy_step, toy_next_event, toy_idle, toy_host_io,
+                                        toy_wake,   NULL};
+static const struct link_ops toy_ops_ahead = {toy_access,  toy_step, toy_next_event,   toy_idle,
                                               toy_host_io, toy_wake, toy_input_waiting};
 
 static void *device_thread(void *arg)
@@ -153,7 +155,8 @@ static void *stop_thread(void *arg)
 {
     struct toy *t = arg;
     uint64_t us = t->cfg->stop_after_us;
-    nanosleep(&(struct timespec){.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000}, NULL);
+    nanosleep(&(struct timespec){.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000},
+              NULL);
     link_stop(t->link);
     return NULL;
 }

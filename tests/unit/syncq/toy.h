@@ -20,7 +20,7 @@
 
 struct toy_config {
     enum link_mode mode;
-    uint64_t seed;          /* of the guest */
+    uint64_t seed; /* of the guest */
     uint64_t jitter_seed;
     uint64_t plant_late;
     uint64_t end_tick;

@@ -12,11 +12,11 @@ static const struct mode_name {
     const char *name;
     uint32_t mode;
 } mode_names[] = {
-    { "flat32", TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_PE | TB_MODE_CPL0 },
-    { "user32", TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_PE | TB_MODE_USER },
-    { "seg32", TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_PE | TB_MODE_CPL0 },
-    { "real16", TB_MODE_CPL0 },
-    { "seg16", TB_MODE_PE | TB_MODE_CPL0 },
+    {"flat32", TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_PE | TB_MODE_CPL0},
+    {"user32", TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_PE | TB_MODE_USER},
+    {"seg32", TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_PE | TB_MODE_CPL0},
+    {"real16", TB_MODE_CPL0},
+    {"seg16", TB_MODE_PE | TB_MODE_CPL0},
 };
 
 static uint32_t mode_by_name(const char *name)
@@ -42,8 +42,12 @@ static unsigned parse_bytes(const char *text, uint8_t *bytes, unsigned max)
 
 void golden_translate(struct translate_out *out, uint32_t mode, const uint8_t *bytes, unsigned count)
 {
-    const struct translate_request req = { .eip = GOLDEN_EIP, .cs_limit = mode & TB_MODE_CODE32 ? 0xffffffff : 0xffff,
-        .mode = mode, .code = bytes, .code_bytes = count, .insns_max = TB_INSNS_MAX };
+    const struct translate_request req = {.eip = GOLDEN_EIP,
+                                          .cs_limit = mode & TB_MODE_CODE32 ? 0xffffffff : 0xffff,
+                                          .mode = mode,
+                                          .code = bytes,
+                                          .code_bytes = count,
+                                          .insns_max = TB_INSNS_MAX};
     cr_assert_eq(translate_block(&req, out), TRANSLATE_OK);
     cr_assert_null(ir_validate(out->ops, out->nops));
 }

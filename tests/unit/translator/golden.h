@@ -1,7 +1,8 @@
 /* golden.h - golden files of translations.
  *
- * A file is a list of cases: "== <mode> <bytes in hex>", then the listing that `print` makes. With TANDEM_REBASE set the
- * listings are made anew (rebase.sh); the diff is what is reviewed. Comments (#) and empty lines are kept. */
+ * A file is a list of cases: "== <mode> <bytes in hex>", then the listing that `print` makes. With
+ * TANDEM_REBASE set the listings are made anew (rebase.sh); the diff is what is reviewed. Comments (#) and
+ * empty lines are kept. */
 #ifndef TANDEM_TESTS_GOLDEN_H
 #define TANDEM_TESTS_GOLDEN_H
 

@@ -4,12 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "random_code.h"
 #include "translator/decode.h"
 #include "translator/translate.h"
-#include "random_code.h"
 
-static const uint32_t mode_bits[] = { TB_MODE_CODE32, TB_MODE_STACK32, TB_MODE_FLAT, TB_MODE_USER, TB_MODE_PE,
-                                      TB_MODE_FPU_NM, TB_MODE_CPL0, TB_MODE_WAIT_NM, TB_MODE_SINGLE };
+static const uint32_t mode_bits[] = {TB_MODE_CODE32, TB_MODE_STACK32, TB_MODE_FLAT,
+                                     TB_MODE_USER,   TB_MODE_PE,      TB_MODE_FPU_NM,
+                                     TB_MODE_CPL0,   TB_MODE_WAIT_NM, TB_MODE_SINGLE};
 
 static uint32_t random_mode(uint64_t *seed)
 {
@@ -23,9 +24,12 @@ static uint32_t random_mode(uint64_t *seed)
 static uint32_t random_limit(uint64_t *seed, uint32_t eip)
 {
     switch (random_below(seed, 4)) {
-    case 0: return eip + random_below(seed, 40);
-    case 1: return eip - random_below(seed, 3);
-    default: return 0xffffffff;
+    case 0:
+        return eip + random_below(seed, 40);
+    case 1:
+        return eip - random_below(seed, 3);
+    default:
+        return 0xffffffff;
     }
 }
 
@@ -79,9 +83,13 @@ Test(blocks, random_bytes_in_random_modes)
         /* An exact copy at the end of an allocation: a read beyond code_bytes is caught. */
         uint8_t *exact = malloc(count);
         memcpy(exact, code, count);
-        const struct translate_request req = { .eip = eip, .cs_limit = random_limit(&seed, eip),
-            .mode = random_mode(&seed), .code = exact, .code_bytes = count,
-            .code2 = random_below(&seed, 2) ? next : NULL, .insns_max = random_below(&seed, TB_INSNS_MAX + 1) };
+        const struct translate_request req = {.eip = eip,
+                                              .cs_limit = random_limit(&seed, eip),
+                                              .mode = random_mode(&seed),
+                                              .code = exact,
+                                              .code_bytes = count,
+                                              .code2 = random_below(&seed, 2) ? next : NULL,
+                                              .insns_max = random_below(&seed, TB_INSNS_MAX + 1)};
         check(&req, &out);
         free(exact);
     }
@@ -91,15 +99,22 @@ Test(blocks, random_bytes_in_random_modes)
 
 enum { FLAT32 = TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_PE | TB_MODE_CPL0 };
 
-static enum translate_result translate(struct translate_out *out, uint32_t mode, uint32_t limit, const char *bytes,
-                                       unsigned count)
+static enum translate_result translate(struct translate_out *out, uint32_t mode, uint32_t limit,
+                                       const char *bytes, unsigned count)
 {
-    const struct translate_request req = { .eip = 0x1000, .cs_limit = limit, .mode = mode,
-        .code = (const uint8_t *)bytes, .code_bytes = count, .insns_max = TB_INSNS_MAX };
+    const struct translate_request req = {.eip = 0x1000,
+                                          .cs_limit = limit,
+                                          .mode = mode,
+                                          .code = (const uint8_t *)bytes,
+                                          .code_bytes = count,
+                                          .insns_max = TB_INSNS_MAX};
     return translate_block(&req, out);
 }
 
-static const struct ir_op *last(const struct translate_out *out) { return &out->ops[out->nops - 1]; }
+static const struct ir_op *last(const struct translate_out *out)
+{
+    return &out->ops[out->nops - 1];
+}
 
 static void expect_raise(const struct translate_out *out, unsigned insn, unsigned vector)
 {
@@ -123,9 +138,14 @@ Test(blocks, page_end)
 
 Test(blocks, page_crossing_first)
 {
-    const struct translate_request req = { .eip = 0xfffe, .cs_limit = ~0u, .mode = FLAT32,
-        .code = (const uint8_t *)"\xb8\x01", .code_bytes = 2,
-        .code2 = (const uint8_t *)"\x02\x03\x04\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90", .insns_max = TB_INSNS_MAX };
+    const struct translate_request req = {
+        .eip = 0xfffe,
+        .cs_limit = ~0u,
+        .mode = FLAT32,
+        .code = (const uint8_t *)"\xb8\x01",
+        .code_bytes = 2,
+        .code2 = (const uint8_t *)"\x02\x03\x04\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90",
+        .insns_max = TB_INSNS_MAX};
     cr_assert_eq(translate_block(&req, &out), TRANSLATE_OK);
     cr_assert_eq(out.ninsns, 1);
     cr_assert_eq(out.bytes, 5);
@@ -135,12 +155,14 @@ Test(blocks, page_crossing_first)
 
 Test(blocks, limit)
 {
-    cr_assert_eq(translate(&out, FLAT32 & ~TB_MODE_FLAT, 0x1002, "\x90\xb8\x01\x02\x03\x04", 6), TRANSLATE_OK);
+    cr_assert_eq(translate(&out, FLAT32 & ~TB_MODE_FLAT, 0x1002, "\x90\xb8\x01\x02\x03\x04", 6),
+                 TRANSLATE_OK);
     expect_raise(&out, 1, 13);
     cr_assert_eq(translate(&out, FLAT32 & ~TB_MODE_FLAT, 0xfff, "\x90", 1), TRANSLATE_OK);
     expect_raise(&out, 0, 13);
-    cr_assert_eq(translate(&out, FLAT32, ~0u, "\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x90", 16),
-                 TRANSLATE_OK);
+    cr_assert_eq(
+        translate(&out, FLAT32, ~0u, "\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x90", 16),
+        TRANSLATE_OK);
     expect_raise(&out, 0, 13);
 }
 
@@ -191,7 +213,7 @@ Test(blocks, a_end_rows)
         const struct insn_row *row = &insn_rows[i];
         uint8_t code[32];
         unsigned n = 0;
-        static const uint8_t prefix[PFX_COUNT] = { 0, 0x66, 0xf3, 0xf2 };
+        static const uint8_t prefix[PFX_COUNT] = {0, 0x66, 0xf3, 0xf2};
         memset(code, 0x90, sizeof code);
         if (row->prefix != PFX_NP)
             code[n++] = prefix[row->prefix];
@@ -200,8 +222,12 @@ Test(blocks, a_end_rows)
         code[n++] = (uint8_t)row->opcode;
         code[n] = (uint8_t)((row->attr & A_MEM ? 0 : 0xc0) | (row->reg < 0 ? 0 : row->reg) << 3);
         for (unsigned form = 0; form < (row->attr & A_REG ? 1 : 2); form++, code[n] &= 0x3f) {
-            const struct translate_request req = { .eip = 0x1000, .cs_limit = ~0u, .mode = FLAT32, .code = code,
-                .code_bytes = sizeof code, .insns_max = TB_INSNS_MAX };
+            const struct translate_request req = {.eip = 0x1000,
+                                                  .cs_limit = ~0u,
+                                                  .mode = FLAT32,
+                                                  .code = code,
+                                                  .code_bytes = sizeof code,
+                                                  .insns_max = TB_INSNS_MAX};
             cr_assert_eq(translate_block(&req, &out), TRANSLATE_OK);
             cr_assert_null(ir_validate(out.ops, out.nops), "%s", row->mnemonic);
             cr_assert_eq(out.ninsns == 1, (row->attr & A_END) != 0, "%s %x", row->mnemonic, row->opcode);

@@ -1,8 +1,8 @@
 /* test_cc.c - the flag formulas against a reference that computes bit by bit, as the SDM defines them. */
 #include <criterion/criterion.h>
 
-#include "translator/cc.h"
 #include "random_code.h"
+#include "translator/cc.h"
 
 /* --- reference: ripple-carry arithmetic and one-bit shifts --- */
 
@@ -10,7 +10,10 @@ struct ref {
     uint32_t r, flags;
 };
 
-static bool bit(uint32_t v, unsigned i) { return v >> i & 1; }
+static bool bit(uint32_t v, unsigned i)
+{
+    return v >> i & 1;
+}
 
 static uint32_t result_flags(uint32_t r, unsigned bits)
 {
@@ -25,7 +28,7 @@ static uint32_t result_flags(uint32_t r, unsigned bits)
 /* a + (b or its complement) + carry; subtraction inverts the carries. */
 static struct ref ref_add(uint32_t a, uint32_t b, bool carry, bool subtract, unsigned bits)
 {
-    struct ref out = { 0, 0 };
+    struct ref out = {0, 0};
     bool c = carry != subtract, into_sign = false;
     for (unsigned i = 0; i < bits; i++) {
         const unsigned sum = bit(a, i) + (bit(b, i) != subtract) + c;
@@ -54,7 +57,7 @@ static struct ref ref_shift(enum cc_kind kind, uint32_t a, unsigned count, unsig
             r &= (1u << bits) - 1;
     }
     const bool of = kind == CC_KIND_SHL ? bit(r, bits - 1) != cf : kind == CC_KIND_SHR && bit(a, bits - 1);
-    return (struct ref){ r, result_flags(r, bits) | (cf ? FLAG_CF : 0) | (of ? FLAG_OF : 0) };
+    return (struct ref){r, result_flags(r, bits) | (cf ? FLAG_CF : 0) | (of ? FLAG_OF : 0)};
 }
 
 static struct ref reference(enum cc_kind kind, uint32_t a, uint32_t b, bool carry, unsigned bits)
@@ -62,10 +65,14 @@ static struct ref reference(enum cc_kind kind, uint32_t a, uint32_t b, bool carr
     const uint32_t not_cf = ~(uint32_t)FLAG_CF;
     struct ref out;
     switch (kind) {
-    case CC_KIND_ADD: return ref_add(a, b, false, false, bits);
-    case CC_KIND_ADC: return ref_add(a, b, carry, false, bits);
-    case CC_KIND_SUB: return ref_add(a, b, false, true, bits);
-    case CC_KIND_SBB: return ref_add(a, b, carry, true, bits);
+    case CC_KIND_ADD:
+        return ref_add(a, b, false, false, bits);
+    case CC_KIND_ADC:
+        return ref_add(a, b, carry, false, bits);
+    case CC_KIND_SUB:
+        return ref_add(a, b, false, true, bits);
+    case CC_KIND_SBB:
+        return ref_add(a, b, carry, true, bits);
     case CC_KIND_INC:
     case CC_KIND_DEC:
         out = ref_add(a, 1, false, kind == CC_KIND_DEC, bits);
@@ -73,16 +80,19 @@ static struct ref reference(enum cc_kind kind, uint32_t a, uint32_t b, bool carr
         return out;
     case CC_KIND_SHL:
     case CC_KIND_SHR:
-    case CC_KIND_SAR: return ref_shift(kind, a, b, bits);
-    case CC_KIND_MUL: return (struct ref){ a, result_flags(a, bits) | (b ? FLAG_CF | FLAG_OF : 0) };
-    default: return (struct ref){ a & b, result_flags(a & b, bits) };
+    case CC_KIND_SAR:
+        return ref_shift(kind, a, b, bits);
+    case CC_KIND_MUL:
+        return (struct ref){a, result_flags(a, bits) | (b ? FLAG_CF | FLAG_OF : 0)};
+    default:
+        return (struct ref){a & b, result_flags(a & b, bits)};
     }
 }
 
 static bool ref_cond(uint32_t f, unsigned cond)
 {
     const bool cf = f & FLAG_CF, zf = f & FLAG_ZF, sf = f & FLAG_SF, of = f & FLAG_OF, pf = f & FLAG_PF;
-    const bool yes[8] = { of, cf, zf, cf || zf, sf, pf, sf != of, zf || sf != of };
+    const bool yes[8] = {of, cf, zf, cf || zf, sf, pf, sf != of, zf || sf != of};
     return yes[cond / 2] != (cond & 1);
 }
 
@@ -95,7 +105,8 @@ static void check(enum cc_kind kind, unsigned size, uint32_t a, uint32_t b, bool
     const uint32_t op = CC_OP(kind, size);
     const uint32_t flags = cc_flags(op, a, cc_b, ref.r);
     if (flags != ref.flags)
-        cr_assert_fail("kind %d size %u a %x b %x carry %d: %x, want %x", kind, size, a, b, carry, flags, ref.flags);
+        cr_assert_fail("kind %d size %u a %x b %x carry %d: %x, want %x", kind, size, a, b, carry, flags,
+                       ref.flags);
     if (cc_cf(op, a, cc_b, ref.r) != (flags & FLAG_CF))
         cr_assert_fail("cf of kind %d size %u a %x b %x", kind, size, a, b);
     for (unsigned cond = 0; cond < 16; cond++)
@@ -103,7 +114,10 @@ static void check(enum cc_kind kind, unsigned size, uint32_t a, uint32_t b, bool
             cr_assert_fail("cond %u of kind %d size %u a %x b %x", cond, kind, size, a, b);
 }
 
-static bool is_shift(enum cc_kind kind) { return kind == CC_KIND_SHL || kind == CC_KIND_SHR || kind == CC_KIND_SAR; }
+static bool is_shift(enum cc_kind kind)
+{
+    return kind == CC_KIND_SHL || kind == CC_KIND_SHR || kind == CC_KIND_SAR;
+}
 
 Test(cc, every_byte)
 {
@@ -117,7 +131,8 @@ Test(cc, every_byte)
 
 static uint32_t interesting(uint64_t *seed, unsigned size)
 {
-    static const uint32_t corner[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff };
+    static const uint32_t corner[] = {0,      1,      0x7f,       0x80,       0xff,      0x7fff,
+                                      0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff};
     uint32_t v = (uint32_t)random_next(seed);
     if (random_below(seed, 2))
         v = corner[random_below(seed, sizeof corner / sizeof corner[0])];
@@ -138,7 +153,7 @@ Test(cc, words_and_doublewords)
 
 Test(cc, eflags_pass_through)
 {
-    struct guest_state g = { .eflags = FLAG_IF };
+    struct guest_state g = {.eflags = FLAG_IF};
     guest_set_arith_flags(&g, FLAG_CF | FLAG_OF | FLAG_DF | FLAG_TF);
     cr_assert_eq(guest_eflags(&g), FLAG_CF | FLAG_OF | FLAG_DF | FLAG_IF | FLAG_1);
     for (unsigned f = 0; f < 0x1000; f++)

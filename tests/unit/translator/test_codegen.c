@@ -1,7 +1,7 @@
 /* test_codegen.c - guest bytes to host instructions, as reviewed listings: codegen/<name>.txt (golden.h).
  *
- * The guest instructions first, then the block's host code: main path and far code (translator/x64/disas.h). The block runs
- * nowhere, so the C functions that it names need not be the real ones. */
+ * The guest instructions first, then the block's host code: main path and far code (translator/x64/disas.h).
+ * The block runs nowhere, so the C functions that it names need not be the real ones. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,14 +25,38 @@ struct owner {
     struct x64_jump jumps[1u << X64_JUMP_BITS];
 };
 
-static int64_t load(void *state, uint32_t lin_addr, unsigned bytes, unsigned for_write) { return -1; }
-static int64_t store(void *state, uint32_t lin_addr, unsigned bytes, uint32_t value) { return -1; }
-static int64_t segment(void *state, uint32_t offset, unsigned seg_bytes_write) { return -1; }
-static int64_t touch(void *state, uint32_t lin_addr, unsigned bytes_write) { return -1; }
-static int64_t fpu_enter(void *state) { return -1; }
-static int64_t fpu_leave(void *state) { return -1; }
-static int64_t fpu_refuse(void *state) { return -1; }
-static const void *next(void *state) { return NULL; }
+static int64_t load(void *state, uint32_t lin_addr, unsigned bytes, unsigned for_write)
+{
+    return -1;
+}
+static int64_t store(void *state, uint32_t lin_addr, unsigned bytes, uint32_t value)
+{
+    return -1;
+}
+static int64_t segment(void *state, uint32_t offset, unsigned seg_bytes_write)
+{
+    return -1;
+}
+static int64_t touch(void *state, uint32_t lin_addr, unsigned bytes_write)
+{
+    return -1;
+}
+static int64_t fpu_enter(void *state)
+{
+    return -1;
+}
+static int64_t fpu_leave(void *state)
+{
+    return -1;
+}
+static int64_t fpu_refuse(void *state)
+{
+    return -1;
+}
+static const void *next(void *state)
+{
+    return NULL;
+}
 
 /* Addresses that differ from one another; never called. */
 static ir_helper_fn const *helper_table(void)
@@ -49,11 +73,17 @@ static struct x64 *back_end(void)
     const struct x64_env env = {
         .tlb = {offsetof(struct owner, tlb[0]), offsetof(struct owner, tlb[1])},
         .itlb = {offsetof(struct owner, itlb[0]), offsetof(struct owner, itlb[1])},
-        .tlb_bits = 10, .tlb_entry_bytes = sizeof(struct tlb_line), .tag_r = offsetof(struct tlb_line, tag_r),
-        .tag_w = offsetof(struct tlb_line, tag_w), .addend = offsetof(struct tlb_line, addend),
-        .phys_page = offsetof(struct tlb_line, phys_page), .fetch_tag = offsetof(struct owner, fetch_tag),
-        .fetch_phys_page = offsetof(struct owner, fetch_phys_page), .fetch_host = offsetof(struct owner, fetch_host),
-        .jumps = offsetof(struct owner, jumps), .running_tb = offsetof(struct owner, running_tb),
+        .tlb_bits = 10,
+        .tlb_entry_bytes = sizeof(struct tlb_line),
+        .tag_r = offsetof(struct tlb_line, tag_r),
+        .tag_w = offsetof(struct tlb_line, tag_w),
+        .addend = offsetof(struct tlb_line, addend),
+        .phys_page = offsetof(struct tlb_line, phys_page),
+        .fetch_tag = offsetof(struct owner, fetch_tag),
+        .fetch_phys_page = offsetof(struct owner, fetch_phys_page),
+        .fetch_host = offsetof(struct owner, fetch_host),
+        .jumps = offsetof(struct owner, jumps),
+        .running_tb = offsetof(struct owner, running_tb),
         .calls = {load, store, segment, touch, fpu_enter, fpu_leave, fpu_refuse, next, helper_table()},
     };
     if (!x)
@@ -110,9 +140,13 @@ static void print_code(FILE *out, uint32_t mode, const uint8_t *bytes, unsigned 
     free(tb);
 }
 
-Test(codegen, listings) { golden_check("codegen", print_code); }
+Test(codegen, listings)
+{
+    golden_check("codegen", print_code);
+}
 
-/* Whatever the guest's bytes are, the block's code keeps to the compiler's bounds: registers, far code, bytes. */
+/* Whatever the guest's bytes are, the block's code keeps to the compiler's bounds: registers, far code,
+ * bytes. */
 static void compile_random(uint64_t *state, uint32_t mode)
 {
     static struct translate_out t;
@@ -120,8 +154,12 @@ static void compile_random(uint64_t *state, uint32_t mode)
     struct x64_code code;
     random_code(state, bytes, sizeof bytes);
     const bool code32 = mode & TB_MODE_CODE32;
-    const struct translate_request req = {.eip = GOLDEN_EIP, .cs_limit = code32 ? 0xffffffff : 0xffff, .mode = mode, .code = bytes,
-                                          .code_bytes = sizeof bytes, .insns_max = TB_INSNS_MAX};
+    const struct translate_request req = {.eip = GOLDEN_EIP,
+                                          .cs_limit = code32 ? 0xffffffff : 0xffff,
+                                          .mode = mode,
+                                          .code = bytes,
+                                          .code_bytes = sizeof bytes,
+                                          .insns_max = TB_INSNS_MAX};
     cr_assert_eq(translate_block(&req, &t), TRANSLATE_OK);
     struct tb *tb = make_block(&t, mode);
     memcpy(tb->insn_offset, t.insn_offset, sizeof tb->insn_offset);
@@ -138,7 +176,9 @@ Test(codegen, any_bytes_compile, .timeout = 120)
     static const uint32_t modes[] = {
         TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_PE | TB_MODE_CPL0,
         TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_PE | TB_MODE_USER,
-        TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_PE | TB_MODE_CPL0, TB_MODE_PE | TB_MODE_CPL0, TB_MODE_CPL0,
+        TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_PE | TB_MODE_CPL0,
+        TB_MODE_PE | TB_MODE_CPL0,
+        TB_MODE_CPL0,
         TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_PE | TB_MODE_CPL0 | TB_MODE_SINGLE};
     uint64_t state = 20;
     const uint64_t n = test_scale(60000);

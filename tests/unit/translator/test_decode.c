@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "translator/decode.h"
 #include "random_code.h"
+#include "translator/decode.h"
 
 /* --- what we leave out, and what Zydis does --- */
 
@@ -13,13 +13,31 @@
 static bool isa_is_ours(ZydisISASet isa)
 {
     switch (isa) {
-    case ZYDIS_ISA_SET_I86: case ZYDIS_ISA_SET_I186: case ZYDIS_ISA_SET_I286PROTECTED: case ZYDIS_ISA_SET_I286REAL:
-    case ZYDIS_ISA_SET_I386: case ZYDIS_ISA_SET_I486: case ZYDIS_ISA_SET_I486REAL: case ZYDIS_ISA_SET_PENTIUMREAL:
-    case ZYDIS_ISA_SET_PPRO: case ZYDIS_ISA_SET_CMOV: case ZYDIS_ISA_SET_FCMOV: case ZYDIS_ISA_SET_X87:
-    case ZYDIS_ISA_SET_FAT_NOP: case ZYDIS_ISA_SET_PAUSE: case ZYDIS_ISA_SET_RDPMC: case ZYDIS_ISA_SET_LAHF:
-    case ZYDIS_ISA_SET_PENTIUMMMX: case ZYDIS_ISA_SET_SSE: case ZYDIS_ISA_SET_SSEMXCSR: case ZYDIS_ISA_SET_SSE2:
-    case ZYDIS_ISA_SET_SSE2MMX: case ZYDIS_ISA_SET_FXSAVE: case ZYDIS_ISA_SET_CLFSH:
-    case ZYDIS_ISA_SET_SSE_PREFETCH: case ZYDIS_ISA_SET_PREFETCH_NOP:
+    case ZYDIS_ISA_SET_I86:
+    case ZYDIS_ISA_SET_I186:
+    case ZYDIS_ISA_SET_I286PROTECTED:
+    case ZYDIS_ISA_SET_I286REAL:
+    case ZYDIS_ISA_SET_I386:
+    case ZYDIS_ISA_SET_I486:
+    case ZYDIS_ISA_SET_I486REAL:
+    case ZYDIS_ISA_SET_PENTIUMREAL:
+    case ZYDIS_ISA_SET_PPRO:
+    case ZYDIS_ISA_SET_CMOV:
+    case ZYDIS_ISA_SET_FCMOV:
+    case ZYDIS_ISA_SET_X87:
+    case ZYDIS_ISA_SET_FAT_NOP:
+    case ZYDIS_ISA_SET_PAUSE:
+    case ZYDIS_ISA_SET_RDPMC:
+    case ZYDIS_ISA_SET_LAHF:
+    case ZYDIS_ISA_SET_PENTIUMMMX:
+    case ZYDIS_ISA_SET_SSE:
+    case ZYDIS_ISA_SET_SSEMXCSR:
+    case ZYDIS_ISA_SET_SSE2:
+    case ZYDIS_ISA_SET_SSE2MMX:
+    case ZYDIS_ISA_SET_FXSAVE:
+    case ZYDIS_ISA_SET_CLFSH:
+    case ZYDIS_ISA_SET_SSE_PREFETCH:
+    case ZYDIS_ISA_SET_PREFETCH_NOP:
         return true;
     default:
         return false;
@@ -32,9 +50,9 @@ struct exclusion {
 };
 /* Opcodes that Zydis decodes as instructions of the sets above, and we do not. */
 static const struct exclusion only_zydis[] = {
-    { 0x0faa, "RSM: system management mode is not modelled" },
-    { 0x0fff, "UD0: #UD either way, without fetching ModRM" },
-    { 0x0f0d, "hint NOPs on later processors, 3DNow! prefetches elsewhere; #UD on a P6" },
+    {0x0faa, "RSM: system management mode is not modelled"},
+    {0x0fff, "UD0: #UD either way, without fetching ModRM"},
+    {0x0f0d, "hint NOPs on later processors, 3DNow! prefetches elsewhere; #UD on a P6"},
 };
 
 static bool is_excluded(uint16_t opcode)
@@ -49,8 +67,10 @@ static bool is_excluded(uint16_t opcode)
 
 static void init(ZydisDecoder *d, bool code32)
 {
-    static const ZydisDecoderMode off[] = { ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET, ZYDIS_DECODER_MODE_LZCNT,
-        ZYDIS_DECODER_MODE_TZCNT, ZYDIS_DECODER_MODE_WBNOINVD, ZYDIS_DECODER_MODE_CLDEMOTE, ZYDIS_DECODER_MODE_KNC };
+    static const ZydisDecoderMode off[] = {ZYDIS_DECODER_MODE_MPX,      ZYDIS_DECODER_MODE_CET,
+                                           ZYDIS_DECODER_MODE_LZCNT,    ZYDIS_DECODER_MODE_TZCNT,
+                                           ZYDIS_DECODER_MODE_WBNOINVD, ZYDIS_DECODER_MODE_CLDEMOTE,
+                                           ZYDIS_DECODER_MODE_KNC};
     ZydisDecoderInit(d, code32 ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LEGACY_16,
                      code32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
     for (size_t i = 0; i < sizeof off / sizeof off[0]; i++)
@@ -104,8 +124,14 @@ static unsigned compare_random(bool code32, uint64_t seed, uint64_t count)
     return bad;
 }
 
-Test(decode, agrees_with_zydis_32) { cr_assert_eq(compare_random(true, 0x1234567, test_scale(3000000)), 0); }
-Test(decode, agrees_with_zydis_16) { cr_assert_eq(compare_random(false, 0x7654321, test_scale(2000000)), 0); }
+Test(decode, agrees_with_zydis_32)
+{
+    cr_assert_eq(compare_random(true, 0x1234567, test_scale(3000000)), 0);
+}
+Test(decode, agrees_with_zydis_16)
+{
+    cr_assert_eq(compare_random(false, 0x7654321, test_scale(2000000)), 0);
+}
 
 /* Every opcode with every ModRM byte, behind the prefixes. */
 static unsigned compare_all_after(const char *prefixes, bool code32)
@@ -116,7 +142,7 @@ static unsigned compare_all_after(const char *prefixes, bool code32)
     init(&d, code32);
     for (unsigned map = 0; map < 2; map++)
         for (unsigned i = 0; i < 0x10000; i++) {
-            uint8_t bytes[INSN_BYTES_MAX] = { 0 };
+            uint8_t bytes[INSN_BYTES_MAX] = {0};
             memcpy(bytes, prefixes, n);
             bytes[n] = 0x0f;
             bytes[n + map] = (uint8_t)(i >> 8);
@@ -129,14 +155,18 @@ static unsigned compare_all_after(const char *prefixes, bool code32)
 /* Mandatory prefixes: F2 and F3 win over 66, the last of them over the other. */
 static unsigned compare_all(bool code32)
 {
-    static const char *const prefixes[] = { "", "\x66", "\xf3", "\xf2", "\x66\xf3", "\xf2\x66", "\xf2\xf3", "\xf3\xf2" };
+    static const char *const prefixes[] = {"",         "\x66",     "\xf3",     "\xf2",
+                                           "\x66\xf3", "\xf2\x66", "\xf2\xf3", "\xf3\xf2"};
     unsigned bad = 0;
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         bad += compare_all_after(prefixes[i], code32);
     return bad;
 }
 
-Test(decode, agrees_with_zydis_on_every_opcode) { cr_assert_eq(compare_all(true) + compare_all(false), 0); }
+Test(decode, agrees_with_zydis_on_every_opcode)
+{
+    cr_assert_eq(compare_all(true) + compare_all(false), 0);
+}
 
 /* --- the rest of the contract --- */
 
@@ -164,7 +194,8 @@ Test(decode, prefixes_of_an_instruction_ask_for_more)
         const enum decode_result r = decode_insn(bytes, INSN_BYTES_MAX, true, &whole);
         for (unsigned n = 0; n < INSN_BYTES_MAX; n++) {
             const enum decode_result p = decode_insn(bytes, n, true, &part);
-            cr_assert_eq(p, r == DECODE_TOO_LONG || n < whole.length ? DECODE_MORE : r, "%u of %u bytes", n, whole.length);
+            cr_assert_eq(p, r == DECODE_TOO_LONG || n < whole.length ? DECODE_MORE : r, "%u of %u bytes", n,
+                         whole.length);
         }
     }
 }

@@ -21,4 +21,7 @@ static void print_ir(FILE *out, uint32_t mode, const uint8_t *bytes, unsigned co
     }
 }
 
-Test(goldens, listings) { golden_check("goldens", print_ir); }
+Test(goldens, listings)
+{
+    golden_check("goldens", print_ir);
+}

@@ -2,25 +2,38 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "translator/opt_flags.h"
 #include "listing.h"
 #include "random_code.h"
+#include "translator/opt_flags.h"
 
 static struct ir_op add(unsigned insn, unsigned dst)
 {
-    return (struct ir_op){ .op = IR_ADD, .size = 2, .flags = IRF_FLAGS, .dst = (uint8_t)dst, .a = IR_EAX, .b = IR_EBX,
-                           .insn = (uint8_t)insn };
+    return (struct ir_op){.op = IR_ADD,
+                          .size = 2,
+                          .flags = IRF_FLAGS,
+                          .dst = (uint8_t)dst,
+                          .a = IR_EAX,
+                          .b = IR_EBX,
+                          .insn = (uint8_t)insn};
 }
 static struct ir_op load(unsigned insn)
 {
-    return (struct ir_op){ .op = IR_LD, .size = 2, .dst = IR_ECX, .a = IR_ESI, .insn = (uint8_t)insn };
+    return (struct ir_op){.op = IR_LD, .size = 2, .dst = IR_ECX, .a = IR_ESI, .insn = (uint8_t)insn};
 }
 static struct ir_op op(unsigned insn, enum ir_opcode code, unsigned flags)
 {
-    return (struct ir_op){ .op = (uint8_t)code, .size = 2, .flags = (uint8_t)flags, .dst = IR_EDX, .a = IR_EDX,
-                           .b = IR_ECX, .insn = (uint8_t)insn };
+    return (struct ir_op){.op = (uint8_t)code,
+                          .size = 2,
+                          .flags = (uint8_t)flags,
+                          .dst = IR_EDX,
+                          .a = IR_EDX,
+                          .b = IR_ECX,
+                          .insn = (uint8_t)insn};
 }
-static struct ir_op end(unsigned insn) { return (struct ir_op){ .op = IR_JMP, .insn = (uint8_t)insn }; }
+static struct ir_op end(unsigned insn)
+{
+    return (struct ir_op){.op = IR_JMP, .insn = (uint8_t)insn};
+}
 
 static void expect(struct ir_op *ops, unsigned nops, const char *want)
 {
@@ -31,38 +44,42 @@ static void expect(struct ir_op *ops, unsigned nops, const char *want)
 
 Test(opt_flags, overwritten_flags_die)
 {
-    struct ir_op ops[] = { add(0, IR_EAX), add(1, IR_EAX), end(1) };
+    struct ir_op ops[] = {add(0, IR_EAX), add(1, IR_EAX), end(1)};
     expect(ops, 3, " 0  add32 eax, eax, ebx\n 1  add32.f eax, eax, ebx\n 1  jmp 0x0 chain=0\n");
 }
 
 Test(opt_flags, a_load_keeps_them)
 {
-    struct ir_op ops[] = { add(0, IR_EAX), load(1), add(2, IR_EAX), end(2) };
-    expect(ops, 4, " 0  add32.f eax, eax, ebx\n 1  ld32 ecx, [esi]\n 2  add32.f eax, eax, ebx\n 2  jmp 0x0 chain=0\n");
+    struct ir_op ops[] = {add(0, IR_EAX), load(1), add(2, IR_EAX), end(2)};
+    expect(
+        ops, 4,
+        " 0  add32.f eax, eax, ebx\n 1  ld32 ecx, [esi]\n 2  add32.f eax, eax, ebx\n 2  jmp 0x0 chain=0\n");
 }
 
 Test(opt_flags, a_dead_compare_goes)
 {
-    struct ir_op ops[] = { add(0, IR_NONE), add(1, IR_EAX), end(1) };
+    struct ir_op ops[] = {add(0, IR_NONE), add(1, IR_EAX), end(1)};
     expect(ops, 3, " 1  add32.f eax, eax, ebx\n 1  jmp 0x0 chain=0\n");
 }
 
 Test(opt_flags, readers_keep_them)
 {
-    struct ir_op ops[] = { add(0, IR_EAX), op(1, IR_ADC, IRF_FLAGS), op(2, IR_INC, IRF_FLAGS), add(3, IR_EAX), end(3) };
-    expect(ops, 5, " 0  add32.f eax, eax, ebx\n 1  adc32 edx, edx, ecx\n 2  inc32 edx, edx\n"
-                   " 3  add32.f eax, eax, ebx\n 3  jmp 0x0 chain=0\n");
+    struct ir_op ops[] = {add(0, IR_EAX), op(1, IR_ADC, IRF_FLAGS), op(2, IR_INC, IRF_FLAGS), add(3, IR_EAX),
+                          end(3)};
+    expect(ops, 5,
+           " 0  add32.f eax, eax, ebx\n 1  adc32 edx, edx, ecx\n 2  inc32 edx, edx\n"
+           " 3  add32.f eax, eax, ebx\n 3  jmp 0x0 chain=0\n");
 }
 
 /* A shift by a register may leave all flags: it reads them. By an immediate, it replaces them. */
 Test(opt_flags, shifts)
 {
-    struct ir_op by_slot[] = { add(0, IR_EAX), op(1, IR_SHL, IRF_FLAGS), end(1) };
+    struct ir_op by_slot[] = {add(0, IR_EAX), op(1, IR_SHL, IRF_FLAGS), end(1)};
     expect(by_slot, 3, " 0  add32.f eax, eax, ebx\n 1  shl32.f edx, edx, ecx\n 1  jmp 0x0 chain=0\n");
-    struct ir_op by_imm[] = { add(0, IR_EAX), op(1, IR_SHL, IRF_FLAGS | IRF_IMM), end(1) };
+    struct ir_op by_imm[] = {add(0, IR_EAX), op(1, IR_SHL, IRF_FLAGS | IRF_IMM), end(1)};
     by_imm[1].imm = 3;
     expect(by_imm, 3, " 0  add32 eax, eax, ebx\n 1  shl32.f edx, edx, 0x3\n 1  jmp 0x0 chain=0\n");
-    struct ir_op rotate[] = { add(0, IR_EAX), op(1, IR_ROL, IRF_FLAGS | IRF_IMM), end(1) };
+    struct ir_op rotate[] = {add(0, IR_EAX), op(1, IR_ROL, IRF_FLAGS | IRF_IMM), end(1)};
     rotate[1].imm = 3;
     expect(rotate, 3, " 0  add32.f eax, eax, ebx\n 1  rol32.f edx, edx, 0x3\n 1  jmp 0x0 chain=0\n");
 }
@@ -102,8 +119,8 @@ static bool is_dead_after(const struct ir_op *after, unsigned kept, unsigned ins
 
 static void random_block(uint64_t *seed, struct ir_op *ops, unsigned nops)
 {
-    static const uint8_t codes[] = { IR_ADD, IR_SUB, IR_XOR, IR_NEG, IR_ADC, IR_INC, IR_SHL, IR_ROL, IR_MOV, IR_LD,
-                                     IR_BTS, IR_SETCC, IR_SETCF, IR_IMUL2 };
+    static const uint8_t codes[] = {IR_ADD, IR_SUB, IR_XOR, IR_NEG, IR_ADC,   IR_INC,   IR_SHL,
+                                    IR_ROL, IR_MOV, IR_LD,  IR_BTS, IR_SETCC, IR_SETCF, IR_IMUL2};
     for (unsigned i = 0; i < nops; i++) {
         ops[i] = op(i, codes[random_below(seed, sizeof codes)], 0);
         if (strchr(ir_op_kinds[ops[i].op], 'F') && (ops[i].op == IR_SETCF || random_below(seed, 4)))
@@ -117,7 +134,8 @@ static void random_block(uint64_t *seed, struct ir_op *ops, unsigned nops)
 }
 
 /* Returns how many ops lost their flags. One op per instruction, so that insn finds it again. */
-static unsigned check_block(const struct ir_op *before, const struct ir_op *after, unsigned nops, unsigned kept)
+static unsigned check_block(const struct ir_op *before, const struct ir_op *after, unsigned nops,
+                            unsigned kept)
 {
     unsigned k = 0, lost = 0;
     for (unsigned i = 0; i < nops; i++) {

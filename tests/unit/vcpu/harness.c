@@ -64,8 +64,12 @@ static void device_wake(void *ctx)
 {
 }
 
-static const struct link_ops ops = {.access = device_access, .step = device_step, .next_event = device_next_event,
-                                    .idle = device_idle, .host_io = device_host_io, .wake = device_wake};
+static const struct link_ops ops = {.access = device_access,
+                                    .step = device_step,
+                                    .next_event = device_next_event,
+                                    .idle = device_idle,
+                                    .host_io = device_host_io,
+                                    .wake = device_wake};
 
 static uint32_t pure_now(const void *state, uint32_t offset, unsigned size, uint64_t now_ns)
 {
@@ -109,16 +113,30 @@ static void add(struct harness *h, int index, struct bus_range r)
 static void board_wire(struct harness *h)
 {
     busmap_init(&h->bus);
-    add(h, RANGE_TEXT, (struct bus_range){.first = 0xe9, .last = 0xe9, .width = 1, .read_class = CLASS_NONE,
-                                          .write_class = CLASS_POSTED});
-    add(h, RANGE_EXIT, (struct bus_range){.first = 0xf4, .last = 0xf7, .width = 4, .read_class = CLASS_NONE,
-                                          .write_class = CLASS_POSTED});
-    add(h, RANGE_COUNT, (struct bus_range){.first = 0x10, .last = 0x13, .width = 4, .read_class = CLASS_SYNC,
-                                           .write_class = CLASS_NONE});
-    add(h, RANGE_PURE, (struct bus_range){.first = 0x20, .last = 0x23, .width = 4, .read_class = CLASS_PURE,
-                                          .write_class = CLASS_NONE, .pure_read = pure_now, .state = h});
-    add(h, RANGE_MMIO, (struct bus_range){.first = HARNESS_MMIO, .last = HARNESS_MMIO + 4095, .mmio = true, .width = 4,
-                                          .read_class = CLASS_SYNC, .write_class = CLASS_SYNC});
+    add(h, RANGE_TEXT,
+        (struct bus_range){
+            .first = 0xe9, .last = 0xe9, .width = 1, .read_class = CLASS_NONE, .write_class = CLASS_POSTED});
+    add(h, RANGE_EXIT,
+        (struct bus_range){
+            .first = 0xf4, .last = 0xf7, .width = 4, .read_class = CLASS_NONE, .write_class = CLASS_POSTED});
+    add(h, RANGE_COUNT,
+        (struct bus_range){
+            .first = 0x10, .last = 0x13, .width = 4, .read_class = CLASS_SYNC, .write_class = CLASS_NONE});
+    add(h, RANGE_PURE,
+        (struct bus_range){.first = 0x20,
+                           .last = 0x23,
+                           .width = 4,
+                           .read_class = CLASS_PURE,
+                           .write_class = CLASS_NONE,
+                           .pure_read = pure_now,
+                           .state = h});
+    add(h, RANGE_MMIO,
+        (struct bus_range){.first = HARNESS_MMIO,
+                           .last = HARNESS_MMIO + 4095,
+                           .mmio = true,
+                           .width = 4,
+                           .read_class = CLASS_SYNC,
+                           .write_class = CLASS_SYNC});
 }
 
 static void digest(void *ctx, uint64_t tick)
@@ -130,11 +148,18 @@ static void digest(void *ctx, uint64_t tick)
 
 static struct vcpu_config vcpu_config(struct harness *h, const struct harness_options *o)
 {
-    return (struct vcpu_config){
-        .ram = &h->ram, .link = h->link, .bus = &h->bus, .shift = 3, .single_tb = o->single_tb, .translator = o->translator,
-        .digest_every = o->digest_every, .digest = digest, .digest_ctx = h, .survey = o->survey,
-        .tick_limit = o->tick_limit ? o->tick_limit : TICK_NEVER,
-        .intc = {h, intc_set_line, intc_intr, intc_acknowledge, intc_can_interrupt}};
+    return (struct vcpu_config){.ram = &h->ram,
+                                .link = h->link,
+                                .bus = &h->bus,
+                                .shift = 3,
+                                .single_tb = o->single_tb,
+                                .translator = o->translator,
+                                .digest_every = o->digest_every,
+                                .digest = digest,
+                                .digest_ctx = h,
+                                .survey = o->survey,
+                                .tick_limit = o->tick_limit ? o->tick_limit : TICK_NEVER,
+                                .intc = {h, intc_set_line, intc_intr, intc_acknowledge, intc_can_interrupt}};
 }
 
 void harness_init(struct harness *h, const struct harness_options *o)
@@ -144,7 +169,9 @@ void harness_init(struct harness *h, const struct harness_options *o)
     h->timer_next = o->timer_ticks ? o->timer_ticks : TICK_NEVER;
     board_wire(h);
     CHECK(ram_init(&h->ram, o->ram_bytes ? o->ram_bytes : HARNESS_RAM_BYTES) == 0);
-    struct link_config lc = {.mode = LINK_INLINE, .ops = &ops, .ctx = h,
+    struct link_config lc = {.mode = LINK_INLINE,
+                             .ops = &ops,
+                             .ctx = h,
                              .quantum_ticks = o->quantum_ticks ? o->quantum_ticks : 1000000};
     h->link = link_create(&lc);
     CHECK(h->link);

@@ -11,12 +11,13 @@
 #include "vcpu/vcpu_internal.h"
 
 #define HARNESS_RAM_BYTES (UINT64_C(16) << 20)
-#define HARNESS_MMIO 0xf0000000u
-#define HARNESS_CODE 0x10000u /* where harness_load puts code */
+#define HARNESS_MMIO      0xf0000000u
+#define HARNESS_CODE      0x10000u /* where harness_load puts code */
 
 /* Guest code as assembly text; name and name_end bound it. Addresses in it must be relative or literal. */
-#define GUEST_CODE_BITS(name, bits, text)                                                          \
-    __asm__(".pushsection .rodata\n.code" #bits "\n" #name ":\n" text "\n" #name "_end:\n.code64\n.popsection\n"); \
+#define GUEST_CODE_BITS(name, bits, text)                                                                    \
+    __asm__(".pushsection .rodata\n.code" #bits "\n" #name ":\n" text "\n" #name                             \
+            "_end:\n.code64\n.popsection\n");                                                                \
     extern const uint8_t name[], name##_end[]
 #define GUEST_CODE(name, text)   GUEST_CODE_BITS(name, 32, text)
 #define GUEST_CODE16(name, text) GUEST_CODE_BITS(name, 16, text)
@@ -26,15 +27,15 @@ struct harness {
     struct busmap bus;
     struct link *link;
     struct vcpu *cpu;
-    uint64_t timer_ticks;   /* 0: no timer */
+    uint64_t timer_ticks; /* 0: no timer */
     uint64_t timer_next;
-    uint32_t irq_pending;   /* the interrupt controller */
-    bool masked;            /* can_interrupt() says no */
+    uint32_t irq_pending; /* the interrupt controller */
+    bool masked;          /* can_interrupt() says no */
     uint32_t sync_reads;
     uint32_t mmio[1024];
-    char text[256];         /* bytes written to port 0xe9 */
+    char text[256]; /* bytes written to port 0xe9 */
     unsigned text_bytes;
-    uint64_t write_tick;    /* of the last such write */
+    uint64_t write_tick; /* of the last such write */
     unsigned digests;
     uint64_t digest_ticks[64];
 };
@@ -56,13 +57,13 @@ void harness_load32(struct harness *h, const uint8_t *code, const uint8_t *end);
 void harness_load16(struct harness *h, const uint8_t *code, const uint8_t *end);
 #define HARNESS_LOAD(h, name)   harness_load32(h, name, name##_end)
 #define HARNESS_LOAD16(h, name) harness_load16(h, name, name##_end)
-/* A GDT at 0x1000 (0x10 code, 0x18 data: flat, ring 0; 0x23, 0x2b: the same for ring 3; 0x30: TSS at 0x1100 with
- * ss0:esp0 = 0x18:0x7000) and an empty IDT at 0x2000. */
+/* A GDT at 0x1000 (0x10 code, 0x18 data: flat, ring 0; 0x23, 0x2b: the same for ring 3; 0x30: TSS at 0x1100
+ * with ss0:esp0 = 0x18:0x7000) and an empty IDT at 0x2000. */
 void harness_tables(struct harness *h);
 /* 32-bit interrupt gate of ring 0 code. */
 void harness_gate(struct harness *h, unsigned vector, uint32_t eip, unsigned dpl);
-/* Identity page tables for the first 16 MiB and the MMIO page: directory at 0x80000, rights `flags` (P RW US ...),
- * CR3 set, CR0.PG and WP on. */
+/* Identity page tables for the first 16 MiB and the MMIO page: directory at 0x80000, rights `flags` (P RW US
+ * ...), CR3 set, CR0.PG and WP on. */
 void harness_paging(struct harness *h, uint32_t flags);
 /* Physical address of the page table entry of an address below 16 MiB. */
 uint32_t harness_pte(uint32_t lin_addr);

@@ -1,5 +1,6 @@
-/* test_compiled.c - compiled code against the interpreter, stopped at every tick: loops whose flags stay in registers
- * over the back edge, rotates whose flags are put off, helpers behind which the run loop is not asked. */
+/* test_compiled.c - compiled code against the interpreter, stopped at every tick: loops whose flags stay in
+ * registers over the back edge, rotates whose flags are put off, helpers behind which the run loop is not
+ * asked. */
 #include "tests/unit/vcpu/harness.h"
 
 #include <criterion/criterion.h>
@@ -7,7 +8,8 @@
 #define LEAVE " mov $0xf4, %dx\n out %eax, %dx\n 99: jmp 99b\n"
 
 /* Compares, tests and sums before the branch; values in registers, constants and memory. */
-GUEST_CODE(loop_compare, "mov $3, %ecx\n 1: movb $1, 0x9000(%ecx)\n add $5, %ecx\n cmp $40, %ecx\n jb 1b\n" LEAVE);
+GUEST_CODE(loop_compare,
+           "mov $3, %ecx\n 1: movb $1, 0x9000(%ecx)\n add $5, %ecx\n cmp $40, %ecx\n jb 1b\n" LEAVE);
 GUEST_CODE(loop_step, "mov $9, %ecx\n 1: inc %eax\n dec %ecx\n jnz 1b\n" LEAVE);
 GUEST_CODE(loop_test, "mov $0x155, %ecx\n 1: shr %ecx\n test $0xff, %cl\n jnz 1b\n" LEAVE);
 GUEST_CODE(loop_memory, "movl $7, 0x9000\n 1: push %eax\n subl $1, 0x9000\n jns 1b\n" LEAVE);
@@ -16,62 +18,101 @@ GUEST_CODE(loop_carry, "mov $6, %ecx\n 1: adc %ecx, %eax\n rcl %edx\n dec %ecx\n
 GUEST_CODE(loop_count, "mov $8, %ecx\n mov $3, %ebx\n 1: cmp %ebx, %ecx\n loop 1b\n" LEAVE);
 GUEST_CODE(loop_mixed, "mov $8, %ecx\n 1: setc %al\n inc %ebx\n cmp %ecx, %ebx\n loop 1b\n" LEAVE);
 GUEST_CODE(loop_rotate, "mov $8, %ecx\n mov $0x81, %eax\n 1: cmp $4, %ecx\n rol $3, %eax\n loop 1b\n" LEAVE);
-GUEST_CODE(loop_rotate_carry, "mov $8, %ecx\n mov $0x81, %eax\n 1: adc %eax, %ebx\n ror $1, %eax\n loop 1b\n" LEAVE);
-GUEST_CODE(loop_overwritten, "mov $8, %ecx\n 1: rol $5, %ecx\n mov %ecx, %edx\n mov 0x10000, %ecx\n and $3, %ecx\n"
-                             " sub $1, %dl\n jo 1b\n" LEAVE);
+GUEST_CODE(loop_rotate_carry,
+           "mov $8, %ecx\n mov $0x81, %eax\n 1: adc %eax, %ebx\n ror $1, %eax\n loop 1b\n" LEAVE);
+GUEST_CODE(loop_overwritten,
+           "mov $8, %ecx\n 1: rol $5, %ecx\n mov %ecx, %edx\n mov 0x10000, %ecx\n and $3, %ecx\n"
+           " sub $1, %dl\n jo 1b\n" LEAVE);
 /* The loop changes its own code. */
-GUEST_CODE(loop_smc, "mov $4, %ecx\n mov %esi, %eax\n 1: add $1, %eax\n incb 0x10009\n dec %ecx\n jnz 1b\n" LEAVE);
-/* Pages that the loop remembers: it comes to others, stores into its own code, and reads what has the same place in the TLB. */
-#define COPY(from, to) "mov $" from ", %esi\n mov $" to ", %edi\n mov $9, %ecx\n 1: mov (%esi), %al\n mov %al, (%edi)\n" \
-                       " inc %esi\n lea 1(%edi), %edi\n dec %ecx\n jnz 1b\n"
+GUEST_CODE(loop_smc,
+           "mov $4, %ecx\n mov %esi, %eax\n 1: add $1, %eax\n incb 0x10009\n dec %ecx\n jnz 1b\n" LEAVE);
+/* Pages that the loop remembers: it comes to others, stores into its own code, and reads what has the same
+ * place in the TLB. */
+#define COPY(from, to)                                                                                       \
+    "mov $" from ", %esi\n mov $" to ", %edi\n mov $9, %ecx\n 1: mov (%esi), %al\n mov %al, (%edi)\n"        \
+    " inc %esi\n lea 1(%edi), %edi\n dec %ecx\n jnz 1b\n"
 GUEST_CODE(loop_pages, COPY("0x8ffb", "0x9ffd") LEAVE);
-GUEST_CODE(loop_pages_down, "mov $0x9004, %esp\n mov $7, %ecx\n 1: push %ecx\n mov 4(%esp), %eax\n cmp %eax, 0x8ffc(,%ecx,4)\n"
-                            " dec %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(loop_pages_down,
+           "mov $0x9004, %esp\n mov $7, %ecx\n 1: push %ecx\n mov 4(%esp), %eax\n cmp %eax, 0x8ffc(,%ecx,4)\n"
+           " dec %ecx\n jnz 1b\n" LEAVE);
 GUEST_CODE(loop_into_code, COPY("0x9000", "0xfffb") LEAVE);
 GUEST_CODE(loop_evicts, COPY("0x9000", "0x1009000") LEAVE);
-GUEST_CODE(loop_many, "mov $5, %ecx\n mov $0x8ff8, %ebx\n mov $0x9ff4, %edx\n mov $0xaff0, %esi\n 1: mov (%ebx), %eax\n"
-                      " add %eax, (%edx)\n mov %edx, (%esi)\n add %ecx, 4(%esi)\n push 4(%ebx)\n incl 4(%edx)\n pop 8(%ebx)\n"
-                      " add $4, %ebx\n add $4, %edx\n add $4, %esi\n dec %ecx\n jnz 1b\n" LEAVE);
-/* Strips: down, by an index that is computed in the loop, with flags that live from one iteration to the next or are read
- * from memory, by a pointer that stands still, with more pointers than registers, and with code in C between. */
-GUEST_CODE(strip_down, "mov $0x109010, %esi\n mov $14, %ecx\n 1: mov %ecx, -4(%esi)\n incl (%esi)\n sub $4, %esi\n dec %ecx\n jnz 1b\n" LEAVE);
-GUEST_CODE(strip_index, "mov $0x108fd0, %ebx\n 1: lea (,%edx,4), %ecx\n inc %edx\n mov 64(%ebx,%ecx), %edi\n add %edx, %edi\n"
-                        " mov %edi, (%ebx,%ecx)\n cmp $15, %edx\n jnz 1b\n" LEAVE);
-GUEST_CODE(strip_carry, "mov $0x108fe8, %esi\n mov $12, %ecx\n mov $-1, %edx\n 1: adc %ecx, (%esi)\n adc %edx, %eax\n lea 4(%esi), %esi\n"
+GUEST_CODE(
+    loop_many,
+    "mov $5, %ecx\n mov $0x8ff8, %ebx\n mov $0x9ff4, %edx\n mov $0xaff0, %esi\n 1: mov (%ebx), %eax\n"
+    " add %eax, (%edx)\n mov %edx, (%esi)\n add %ecx, 4(%esi)\n push 4(%ebx)\n incl 4(%edx)\n pop 8(%ebx)\n"
+    " add $4, %ebx\n add $4, %edx\n add $4, %esi\n dec %ecx\n jnz 1b\n" LEAVE);
+/* Strips: down, by an index that is computed in the loop, with flags that live from one iteration to the next
+ * or are read from memory, by a pointer that stands still, with more pointers than registers, and with code
+ * in C between. */
+GUEST_CODE(strip_down, "mov $0x109010, %esi\n mov $14, %ecx\n 1: mov %ecx, -4(%esi)\n incl (%esi)\n sub $4, "
+                       "%esi\n dec %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(
+    strip_index,
+    "mov $0x108fd0, %ebx\n 1: lea (,%edx,4), %ecx\n inc %edx\n mov 64(%ebx,%ecx), %edi\n add %edx, %edi\n"
+    " mov %edi, (%ebx,%ecx)\n cmp $15, %edx\n jnz 1b\n" LEAVE);
+GUEST_CODE(strip_carry, "mov $0x108fe8, %esi\n mov $12, %ecx\n mov $-1, %edx\n 1: adc %ecx, (%esi)\n adc "
+                        "%edx, %eax\n lea 4(%esi), %esi\n"
                         " dec %ecx\n jnz 1b\n" LEAVE);
-GUEST_CODE(strip_loop, "mov $0x108fe8, %esi\n mov $12, %ecx\n 1: add %ecx, (%esi)\n lea 4(%esi), %esi\n loop 1b\n" LEAVE);
-GUEST_CODE(strip_search, "mov $0x108fe8, %esi\n movl $9, 0x109004\n mov $9, %eax\n 1: add $4, %esi\n cmp %eax, (%esi)\n jne 1b\n" LEAVE);
-GUEST_CODE(strip_test, "mov $0x108fe8, %esi\n movb $9, 0x109004\n 1: inc %esi\n testb $1, (%esi)\n je 1b\n" LEAVE);
-GUEST_CODE(strip_still, "mov $0x109000, %ebx\n movl $14, (%ebx)\n 1: inc %eax\n decl (%ebx)\n jnz 1b\n" LEAVE);
-GUEST_CODE(strip_many, "mov $0x108ff0, %ebx\n mov $0x109ff4, %edx\n mov $0x10aff8, %esi\n mov $0x10b000, %edi\n 1: mov (%ebx), %eax\n"
-                       " add %eax, (%edx)\n mov %edx, (%esi)\n add %ecx, (%edi)\n add $4, %ebx\n add $4, %edx\n add $4, %esi\n"
-                       " add $2, %edi\n inc %ecx\n cmp $8, %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(strip_loop,
+           "mov $0x108fe8, %esi\n mov $12, %ecx\n 1: add %ecx, (%esi)\n lea 4(%esi), %esi\n loop 1b\n" LEAVE);
+GUEST_CODE(strip_search, "mov $0x108fe8, %esi\n movl $9, 0x109004\n mov $9, %eax\n 1: add $4, %esi\n cmp "
+                         "%eax, (%esi)\n jne 1b\n" LEAVE);
+GUEST_CODE(strip_test,
+           "mov $0x108fe8, %esi\n movb $9, 0x109004\n 1: inc %esi\n testb $1, (%esi)\n je 1b\n" LEAVE);
+GUEST_CODE(strip_still,
+           "mov $0x109000, %ebx\n movl $14, (%ebx)\n 1: inc %eax\n decl (%ebx)\n jnz 1b\n" LEAVE);
+GUEST_CODE(
+    strip_many,
+    "mov $0x108ff0, %ebx\n mov $0x109ff4, %edx\n mov $0x10aff8, %esi\n mov $0x10b000, %edi\n 1: mov (%ebx), "
+    "%eax\n"
+    " add %eax, (%edx)\n mov %edx, (%esi)\n add %ecx, (%edi)\n add $4, %ebx\n add $4, %edx\n add $4, %esi\n"
+    " add $2, %edi\n inc %ecx\n cmp $8, %ecx\n jnz 1b\n" LEAVE);
 /* SSE, aligned and not; the last stride breaks the alignment. */
 #define SSE_ON "mov %cr4, %eax\n or $0x200, %eax\n mov %eax, %cr4\n"
-GUEST_CODE(strip_sse, SSE_ON "mov $0x108fc0, %esi\n mov $0x109fe0, %edi\n mov $6, %ecx\n 1: movdqa (%esi), %xmm0\n paddd 16(%esi), %xmm0\n"
-                      " movd %ecx, %xmm1\n pxor %xmm1, %xmm0\n movdqa %xmm0, (%edi)\n movups %xmm1, 4(%esi)\n add $16, %esi\n add $16, %edi\n"
-                      " dec %ecx\n jnz 1b\n" LEAVE);
-GUEST_CODE(strip_sse_flags, SSE_ON "mov $0x108fe4, %esi\n mov $7, %ecx\n 1: cvtsi2sd %ecx, %xmm0\n addss (%esi), %xmm0\n movss %xmm0, 4(%esi)\n"
-                            " add $4, %esi\n sub $1, %ecx\n comiss %xmm1, %xmm0\n ja 1b\n test %ecx, %ecx\n jnz 1b\n" LEAVE);
-GUEST_CODE(strip_misaligned, SSE_ON "mov $0x109000, %esi\n mov $9, %ecx\n 1: movaps %xmm0, (%esi)\n add $8, %esi\n dec %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(strip_sse, SSE_ON "mov $0x108fc0, %esi\n mov $0x109fe0, %edi\n mov $6, %ecx\n 1: movdqa (%esi), "
+                             "%xmm0\n paddd 16(%esi), %xmm0\n"
+                             " movd %ecx, %xmm1\n pxor %xmm1, %xmm0\n movdqa %xmm0, (%edi)\n movups %xmm1, "
+                             "4(%esi)\n add $16, %esi\n add $16, %edi\n"
+                             " dec %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(strip_sse_flags, SSE_ON
+           "mov $0x108fe4, %esi\n mov $7, %ecx\n 1: cvtsi2sd %ecx, %xmm0\n addss (%esi), %xmm0\n movss "
+           "%xmm0, 4(%esi)\n"
+           " add $4, %esi\n sub $1, %ecx\n comiss %xmm1, %xmm0\n ja 1b\n test %ecx, %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(strip_misaligned, SSE_ON "mov $0x109000, %esi\n mov $9, %ecx\n 1: movaps %xmm0, (%esi)\n add $8, "
+                                    "%esi\n dec %ecx\n jnz 1b\n" LEAVE);
 /* What is compiled behind the first loop must not become its ops. */
-GUEST_CODE(strip_in_c, "mov $3, %ebp\n 0: mov $0x108fe8, %esi\n mov $0x109fe8, %edi\n mov $9, %ecx\n 1: rcl %cl, %edx\n add %edx, (%esi)\n"
-                       " mov (%edi), %eax\n setc %al\n mov %al, 1(%edi)\n add $4, %esi\n add $4, %edi\n dec %ecx\n jnz 1b\n mov $5, %ecx\n"
-                       " 1: incl (%esi)\n addl $7, 4(%esi)\n add $4, %esi\n inc %edx\n dec %ecx\n jnz 1b\n dec %ebp\n jnz 0b\n" LEAVE);
-GUEST_CODE(strip_at_zero, "mov $64, %eax\n mov $12, %ecx\n 1: add %ecx, 4(%eax)\n sub $8, %eax\n dec %ecx\n jnz 1b\n" LEAVE);
-GUEST_CODE(strip_into_code, "mov $0x10cfe0, %edi\n mov $12, %ecx\n 1: mov %ecx, (%edi)\n add $4, %edi\n dec %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(strip_in_c, "mov $3, %ebp\n 0: mov $0x108fe8, %esi\n mov $0x109fe8, %edi\n mov $9, %ecx\n 1: rcl "
+                       "%cl, %edx\n add %edx, (%esi)\n"
+                       " mov (%edi), %eax\n setc %al\n mov %al, 1(%edi)\n add $4, %esi\n add $4, %edi\n dec "
+                       "%ecx\n jnz 1b\n mov $5, %ecx\n"
+                       " 1: incl (%esi)\n addl $7, 4(%esi)\n add $4, %esi\n inc %edx\n dec %ecx\n jnz 1b\n "
+                       "dec %ebp\n jnz 0b\n" LEAVE);
+GUEST_CODE(strip_at_zero,
+           "mov $64, %eax\n mov $12, %ecx\n 1: add %ecx, 4(%eax)\n sub $8, %eax\n dec %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(
+    strip_into_code,
+    "mov $0x10cfe0, %edi\n mov $12, %ecx\n 1: mov %ecx, (%edi)\n add $4, %edi\n dec %ecx\n jnz 1b\n" LEAVE);
 /* The base passes 0 between two accesses to one page. */
-GUEST_CODE(group_wraps_down, "mov $3, %ecx\n 1: xor %eax, %eax\n mov %ecx, (%eax)\n sub $8, %eax\n add %ecx, 12(%eax)\n dec %ecx\n"
-                             " jnz 1b\n" LEAVE);
+GUEST_CODE(
+    group_wraps_down,
+    "mov $3, %ecx\n 1: xor %eax, %eax\n mov %ecx, (%eax)\n sub $8, %eax\n add %ecx, 12(%eax)\n dec %ecx\n"
+    " jnz 1b\n" LEAVE);
 /* Helpers that leave, and divisions. */
-GUEST_CODE(helpers, "mov $3, %ecx\n 1: sti\n cli\n cld\n lodsb\n std\n stosb\n push %ds\n pop %ds\n in $0x20, %eax\n dec %ecx\n"
+GUEST_CODE(helpers, "mov $3, %ecx\n 1: sti\n cli\n cld\n lodsb\n std\n stosb\n push %ds\n pop %ds\n in "
+                    "$0x20, %eax\n dec %ecx\n"
                     " jnz 1b\n rdtsc\n" LEAVE);
-GUEST_CODE(repeated, "cld\n mov $5, %ecx\n mov $0x9000, %edi\n rep stosb\n mov $3, %ecx\n mov $0x9000, %esi\n rep movsl\n" LEAVE);
-GUEST_CODE(divide, "mov $1000, %eax\n cmp $3, %eax\n mov $7, %ecx\n div %ecx\n cltd\n idiv %ecx\n mov $-9, %eax\n cltd\n"
-                   " idivl %ecx\n mov $1, %edx\n mov $5, %ecx\n idivl %ecx\n sbb %ebx, %ebx\n" LEAVE);
+GUEST_CODE(repeated, "cld\n mov $5, %ecx\n mov $0x9000, %edi\n rep stosb\n mov $3, %ecx\n mov $0x9000, "
+                     "%esi\n rep movsl\n" LEAVE);
+GUEST_CODE(
+    divide,
+    "mov $1000, %eax\n cmp $3, %eax\n mov $7, %ecx\n div %ecx\n cltd\n idiv %ecx\n mov $-9, %eax\n cltd\n"
+    " idivl %ecx\n mov $1, %edx\n mov $5, %ecx\n idivl %ecx\n sbb %ebx, %ebx\n" LEAVE);
 /* CF is that of a shift of the destination, ZF that of a result into which other bits came. */
-GUEST_CODE(double_shift, "xor %eax, %eax\n mov $0x80000001, %ebx\n shld $17, %ebx, %eax\n seta %cl\n setbe %ch\n"
-                         " mov $1, %eax\n shld $31, %ebx, %eax\n setbe %dl\n seta %dh\n shld $1, %ebx, %eax\n adc %ecx, %edx\n" LEAVE);
+GUEST_CODE(double_shift,
+           "xor %eax, %eax\n mov $0x80000001, %ebx\n shld $17, %ebx, %eax\n seta %cl\n setbe %ch\n"
+           " mov $1, %eax\n shld $31, %ebx, %eax\n setbe %dl\n seta %dh\n shld $1, %ebx, %eax\n adc %ecx, "
+           "%edx\n" LEAVE);
 
 /* Pages that follow one another in linear memory do not in physical memory. The last is the code's, too. */
 static void shuffle_pages(struct harness *h)
@@ -83,10 +124,12 @@ static void shuffle_pages(struct harness *h)
         harness_poke32(h, harness_pte(0x109000 + i * 0x1000), to[i] | P | RW);
 }
 
-static uint64_t run(const uint8_t *code, const uint8_t *end, bool paged, uint64_t ticks, enum translator_mode mode)
+static uint64_t run(const uint8_t *code, const uint8_t *end, bool paged, uint64_t ticks,
+                    enum translator_mode mode)
 {
     static struct harness h;
-    harness_init(&h, &(struct harness_options){.tick_limit = ticks, .translator = mode, .ram_bytes = 2 << 20});
+    harness_init(&h,
+                 &(struct harness_options){.tick_limit = ticks, .translator = mode, .ram_bytes = 2 << 20});
     harness_load32(&h, code, end);
     harness_tables(&h);
     if (paged)
@@ -101,8 +144,8 @@ static void compare(const char *name, const uint8_t *code, const uint8_t *end, b
 {
     for (unsigned i = 1; i <= 90; i++) {
         uint64_t ticks = i < 90 ? i : 30000; /* the last: to the guest's end */
-        cr_assert_eq(run(code, end, paged, ticks, TRANSLATOR_EAGER), run(code, end, paged, ticks, TRANSLATOR_INTERP), "%s, tick %u",
-                     name, (unsigned)ticks);
+        cr_assert_eq(run(code, end, paged, ticks, TRANSLATOR_EAGER),
+                     run(code, end, paged, ticks, TRANSLATOR_INTERP), "%s, tick %u", name, (unsigned)ticks);
     }
 }
 #define COMPARE(name)       compare(#name, name, name##_end, false)
@@ -115,7 +158,11 @@ static struct harness surveyed;
 
 static uint64_t run_endless(bool survey)
 {
-    const struct harness_options o = {.ram_bytes = 2 << 20, .tick_limit = 3000000, .quantum_ticks = 600, .translator = TRANSLATOR_EAGER, .survey = survey};
+    const struct harness_options o = {.ram_bytes = 2 << 20,
+                                      .tick_limit = 3000000,
+                                      .quantum_ticks = 600,
+                                      .translator = TRANSLATOR_EAGER,
+                                      .survey = survey};
     harness_init(&surveyed, &o);
     harness_load32(&surveyed, endless, endless_end);
     vcpu_run(surveyed.cpu);

@@ -110,7 +110,8 @@ Test(mmu, directory_rights_count)
     harness_free(&h);
 }
 
-/* SDM 3A 4.10.4.1: INVLPG drops all of the page that holds the address, of whatever size; and of other pages nothing. */
+/* SDM 3A 4.10.4.1: INVLPG drops all of the page that holds the address, of whatever size; and of other pages
+ * nothing. */
 static void invlpg_of_large_page(uint32_t flags)
 {
     uint32_t value;
@@ -121,7 +122,8 @@ static void invlpg_of_large_page(uint32_t flags)
     for (unsigned i = 0x100; i < 0x102; i++)
         harness_poke32(&h, 0x80000 + i * 4, 0x800000 | PS | RW | P | flags);
     tlb_flush(v);
-    cr_assert(read32(0x40000000, false, &value) && read32(0x40005000, false, &value) && read32(0x40405000, false, &value));
+    cr_assert(read32(0x40000000, false, &value) && read32(0x40005000, false, &value) &&
+              read32(0x40405000, false, &value));
     for (unsigned i = 0x100; i < 0x102; i++)
         harness_poke32(&h, 0x80000 + i * 4, 0xc00000 | PS | RW | P | flags);
     tlb_flush_page(v, 0x403ff000);
@@ -347,7 +349,8 @@ Test(mmu, one_place_for_local_and_global_pages)
 
 enum { OTHER_SPACE = 0x90000, TABLE_OF_CODE = 0x81000 };
 
-/* 0x5000 and 0x6000 were read in the first space, then the second one, with the same tables, became current. */
+/* 0x5000 and 0x6000 were read in the first space, then the second one, with the same tables, became current.
+ */
 static void start_two_spaces(void)
 {
     uint32_t value;

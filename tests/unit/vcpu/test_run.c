@@ -126,7 +126,8 @@ Test(run, halt_warps_stop_at_digest_points)
 }
 
 /* STI's shadow: the instruction after it retires before the interrupt. */
-GUEST_CODE(sti_shadow, "mov $3000, %ecx\n 1: dec %ecx\n jnz 1b\n sti\n inc %ebx\n inc %ebx\n inc %ebx\n" LEAVE);
+GUEST_CODE(sti_shadow,
+           "mov $3000, %ecx\n 1: dec %ecx\n jnz 1b\n sti\n inc %ebx\n inc %ebx\n inc %ebx\n" LEAVE);
 GUEST_CODE(shadow_handler, "mov %ebx, 0x3000\n mov (%esp), %eax\n mov %eax, 0x3004\n iret\n");
 
 Test(run, sti_holds_off_one_instruction)
@@ -143,10 +144,12 @@ Test(run, sti_holds_off_one_instruction)
 /* --- debug traps --- */
 
 /* Counts #DB, adds up the return addresses, and the instruction that set TF is not trapped. */
-GUEST_CODE(step_code, "pushf\n orl $0x100, (%esp)\n popf\n nop\n inc %eax\n pushf\n andl $~0x100, (%esp)\n popf\n nop\n"
-                      LEAVE);
-GUEST_CODE(db_handler, "incl 0x3000\n push %eax\n mov 4(%esp), %eax\n mov %eax, 0x3004\n mov %dr6, %eax\n"
-                       " mov %eax, 0x3008\n xor %eax, %eax\n mov %eax, %dr6\n pop %eax\n orl $0x10000, 8(%esp)\n iret\n");
+GUEST_CODE(
+    step_code,
+    "pushf\n orl $0x100, (%esp)\n popf\n nop\n inc %eax\n pushf\n andl $~0x100, (%esp)\n popf\n nop\n" LEAVE);
+GUEST_CODE(db_handler,
+           "incl 0x3000\n push %eax\n mov 4(%esp), %eax\n mov %eax, 0x3004\n mov %dr6, %eax\n"
+           " mov %eax, 0x3008\n xor %eax, %eax\n mov %eax, %dr6\n pop %eax\n orl $0x10000, 8(%esp)\n iret\n");
 
 static void install_db_handler(void)
 {
@@ -223,9 +226,11 @@ Test(run, neighbouring_bytes_do_not_hit)
 
 /* --- devices --- */
 
-GUEST_CODE(devices, "mov $0x61, %al\n out %al, $0xe9\n in $0x10, %eax\n mov %eax, %ebx\n in $0x10, %eax\n add %eax, %ebx\n"
-                    " movl $77, 0xf0000010\n addl $3, 0xf0000010\n mov 0xf0000010, %esi\n in $0x20, %eax\n"
-                    " mov %eax, %edi\n in $0x99, %eax\n mov %eax, %ebp\n" LEAVE);
+GUEST_CODE(
+    devices,
+    "mov $0x61, %al\n out %al, $0xe9\n in $0x10, %eax\n mov %eax, %ebx\n in $0x10, %eax\n add %eax, %ebx\n"
+    " movl $77, 0xf0000010\n addl $3, 0xf0000010\n mov 0xf0000010, %esi\n in $0x20, %eax\n"
+    " mov %eax, %edi\n in $0x99, %eax\n mov %eax, %ebp\n" LEAVE);
 
 Test(run, accesses_reach_their_devices)
 {
@@ -258,32 +263,35 @@ Test(run, rep_outs_is_one_tick_each)
 /* --- the same run, however it is cut --- */
 
 /* Copies, fills and compares with REP, calls across pages, patches its own code, takes interrupts that note
- * the time, a page fault per round that the handler mends, MMIO read-modify-write, 16-bit and unaligned stores. */
-GUEST_CODE(mixed,
-    "mov $40, %ebp\n"
-    "round:\n"
-    " mov $0x100000, %esi\n mov $0x100ff3, %edi\n mov $3000, %ecx\n rep movsb\n"
-    " mov $0x101003, %edi\n mov %ebp, %eax\n mov $900, %ecx\n rep stosl\n"
-    " std\n mov $0x102fff, %esi\n mov $0x102aaa, %edi\n mov $700, %ecx\n rep movsb\n cld\n"
-    " mov $0x100000, %esi\n mov $0x101000, %edi\n mov $500, %ecx\n repe cmpsb\n pushf\n popl 0x3100\n add %ecx, 0x3104\n"
-    " mov $0x101000, %edi\n mov $2000, %ecx\n mov $0x77, %al\n repne scasb\n add %ecx, 0x3108\n"
-    " mov %ebp, %eax\n call 1f\n"
-    "1: pop %edx\n add $(2f - 1b + 1), %edx\n mov %eax, (%edx)\n"
-    "2: mov $0x12345678, %ebx\n add %ebx, 0x100ffe(,%ebp,4)\n"
-    " addw $7, 0x100fff\n rolw $3, 0x100fff\n"
-    " addl $5, 0xf0000020\n adcl %ebx, 0xf0000024\n"
-    " mov %ebp, 0x200000\n"           /* not present the first time of each round */
-    " mov $200, %ecx\n"
-    "3: lea (%ecx,%ebx), %edx\n xor %edx, 0x100100(,%ecx,4)\n test $5, %cl\n jz 4f\n bt %ecx, %edx\n adc $0, %eax\n"
-    "4: dec %ecx\n jnz 3b\n"
-    " add %eax, 0x310c\n"
-    " sub $1, %ebp\n jnz round\n"
-    LEAVE);
+ * the time, a page fault per round that the handler mends, MMIO read-modify-write, 16-bit and unaligned
+ * stores. */
+GUEST_CODE(mixed, "mov $40, %ebp\n"
+                  "round:\n"
+                  " mov $0x100000, %esi\n mov $0x100ff3, %edi\n mov $3000, %ecx\n rep movsb\n"
+                  " mov $0x101003, %edi\n mov %ebp, %eax\n mov $900, %ecx\n rep stosl\n"
+                  " std\n mov $0x102fff, %esi\n mov $0x102aaa, %edi\n mov $700, %ecx\n rep movsb\n cld\n"
+                  " mov $0x100000, %esi\n mov $0x101000, %edi\n mov $500, %ecx\n repe cmpsb\n pushf\n popl "
+                  "0x3100\n add %ecx, 0x3104\n"
+                  " mov $0x101000, %edi\n mov $2000, %ecx\n mov $0x77, %al\n repne scasb\n add %ecx, 0x3108\n"
+                  " mov %ebp, %eax\n call 1f\n"
+                  "1: pop %edx\n add $(2f - 1b + 1), %edx\n mov %eax, (%edx)\n"
+                  "2: mov $0x12345678, %ebx\n add %ebx, 0x100ffe(,%ebp,4)\n"
+                  " addw $7, 0x100fff\n rolw $3, 0x100fff\n"
+                  " addl $5, 0xf0000020\n adcl %ebx, 0xf0000024\n"
+                  " mov %ebp, 0x200000\n" /* not present the first time of each round */
+                  " mov $200, %ecx\n"
+                  "3: lea (%ecx,%ebx), %edx\n xor %edx, 0x100100(,%ecx,4)\n test $5, %cl\n jz 4f\n bt %ecx, "
+                  "%edx\n adc $0, %eax\n"
+                  "4: dec %ecx\n jnz 3b\n"
+                  " add %eax, 0x310c\n"
+                  " sub $1, %ebp\n jnz round\n" LEAVE);
 /* #PF: makes the page at 0x200000 present; the timer's handler takes it away again. */
-GUEST_CODE(mend, "push %eax\n mov %cr2, %eax\n add %eax, 0x3110\n orl $1, 0x81800\n invlpg 0x200000\n pop %eax\n"
-                 " add $4, %esp\n iret\n");
-GUEST_CODE(tick_handler, "push %eax\n in $0x20, %eax\n add %eax, 0x3000\n roll $5, 0x3000\n incl 0x3004\n"
-                         " mov 4(%esp), %eax\n add %eax, 0x3008\n andl $~1, 0x81800\n invlpg 0x200000\n pop %eax\n iret\n");
+GUEST_CODE(mend,
+           "push %eax\n mov %cr2, %eax\n add %eax, 0x3110\n orl $1, 0x81800\n invlpg 0x200000\n pop %eax\n"
+           " add $4, %esp\n iret\n");
+GUEST_CODE(tick_handler,
+           "push %eax\n in $0x20, %eax\n add %eax, 0x3000\n roll $5, 0x3000\n incl 0x3004\n"
+           " mov 4(%esp), %eax\n add %eax, 0x3008\n andl $~1, 0x81800\n invlpg 0x200000\n pop %eax\n iret\n");
 
 static uint64_t run_mixed(const struct harness_options *o)
 {
@@ -308,17 +316,20 @@ Test(run, cutting_a_run_changes_nothing, .timeout = 60)
 {
     uint64_t expect = run_mixed(&(struct harness_options){.timer_ticks = 997});
     cr_assert_eq(run_mixed(&(struct harness_options){.timer_ticks = 997}), expect, "not even repeatable");
-    cr_assert_eq(run_mixed(&(struct harness_options){.timer_ticks = 997, .single_tb = true}), expect, "single blocks");
+    cr_assert_eq(run_mixed(&(struct harness_options){.timer_ticks = 997, .single_tb = true}), expect,
+                 "single blocks");
     for (uint64_t quantum = 1; quantum < 40; quantum += 3)
-        cr_assert_eq(run_mixed(&(struct harness_options){.timer_ticks = 997, .quantum_ticks = quantum}), expect,
-                     "quantum %lu", (unsigned long)quantum);
-    cr_assert_eq(run_mixed(&(struct harness_options){.timer_ticks = 997, .digest_every = 53}), expect, "digest points");
+        cr_assert_eq(run_mixed(&(struct harness_options){.timer_ticks = 997, .quantum_ticks = quantum}),
+                     expect, "quantum %lu", (unsigned long)quantum);
+    cr_assert_eq(run_mixed(&(struct harness_options){.timer_ticks = 997, .digest_every = 53}), expect,
+                 "digest points");
 }
 
-/* REP STOSB at 0x1000c writes a NOP over its own prefix. The next iteration would be fetched anew wherever a run is cut, so
- * it is everywhere: NOP, and one STOSB. */
-GUEST_CODE(overwrites_itself, "mov $0x90, %al\n mov $0x1000c, %edi\n mov $20, %ecx\n rep stosb\n .fill 30, 1, 0x90\n"
-                              " mov %edi, %eax\n" LEAVE);
+/* REP STOSB at 0x1000c writes a NOP over its own prefix. The next iteration would be fetched anew wherever a
+ * run is cut, so it is everywhere: NOP, and one STOSB. */
+GUEST_CODE(overwrites_itself,
+           "mov $0x90, %al\n mov $0x1000c, %edi\n mov $20, %ecx\n rep stosb\n .fill 30, 1, 0x90\n"
+           " mov %edi, %eax\n" LEAVE);
 
 Test(run, a_repeated_store_over_itself_ends_with_its_iteration)
 {
@@ -326,15 +337,17 @@ Test(run, a_repeated_store_over_itself_ends_with_its_iteration)
     for (unsigned i = 0; i < sizeof quanta / sizeof quanta[0]; i++) {
         START(overwrites_itself, .quantum_ticks = quanta[i]);
         cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
-        cr_assert_eq(vcpu_exit_value(h.cpu), 0x1000e, "quantum %lu: edi %x", quanta[i], vcpu_exit_value(h.cpu));
+        cr_assert_eq(vcpu_exit_value(h.cpu), 0x1000e, "quantum %lu: edi %x", quanta[i],
+                     vcpu_exit_value(h.cpu));
         harness_free(&h);
     }
 }
 
-/* What a kernel does at each entry and exit: segment registers saved, loaded and restored (flat, another base, null), IF off
- * and on, software interrupts. Where a helper leaves compiled code, the next block follows at once unless the
- * timer's interrupt is due. */
-GUEST_CODE(entries,
+/* What a kernel does at each entry and exit: segment registers saved, loaded and restored (flat, another
+ * base, null), IF off and on, software interrupts. Where a helper leaves compiled code, the next block
+ * follows at once unless the timer's interrupt is due. */
+GUEST_CODE(
+    entries,
     "mov $300, %ebp\n"
     "1: push %ds\n push %es\n push %fs\n cld\n"
     " mov $0x18, %eax\n mov %eax, %ds\n mov %eax, %es\n xor %eax, %eax\n mov %eax, %fs\n"
@@ -344,13 +357,14 @@ GUEST_CODE(entries,
     " std\n mov $0x20, %edi\n stosl\n cld\n"
     " int $0x40\n add %esi, %ebx\n"
     " pop %fs\n pop %es\n pop %ds\n"
-    " cli\n sti\n dec %ebp\n jnz 1b\n"
-    LEAVE);
-GUEST_CODE(entries_call, "push %ds\n push %es\n mov $0x18, %edx\n mov %edx, %ds\n lea 7(%esi,%ebx), %esi\n sti\n nop\n"
-                         " pop %es\n pop %ds\n iret\n");
+    " cli\n sti\n dec %ebp\n jnz 1b\n" LEAVE);
+GUEST_CODE(entries_call,
+           "push %ds\n push %es\n mov $0x18, %edx\n mov %edx, %ds\n lea 7(%esi,%ebx), %esi\n sti\n nop\n"
+           " pop %es\n pop %ds\n iret\n");
 /* Where it came, and with which segments and flags. */
 GUEST_CODE(entries_irq, "push %ds\n push %es\n push %eax\n mov $0x18, %eax\n mov %eax, %ds\n mov %eax, %es\n"
-                        " in $0x20, %eax\n add %eax, 0x3000\n incl 0x3004\n roll $5, 0x3008\n mov 12(%esp), %eax\n xor %eax, 0x3008\n"
+                        " in $0x20, %eax\n add %eax, 0x3000\n incl 0x3004\n roll $5, 0x3008\n mov 12(%esp), "
+                        "%eax\n xor %eax, 0x3008\n"
                         " mov 4(%esp), %eax\n add %eax, 0x300c\n mov 20(%esp), %eax\n add %eax, 0x3010\n"
                         " pop %eax\n pop %es\n pop %ds\n iret\n");
 
@@ -377,10 +391,13 @@ Test(run, entries_are_the_same_in_both_engines, .timeout = 60)
     for (uint64_t timer = 127; timer < 140; timer++) {
         uint64_t expect = run_entries(&(struct harness_options){.timer_ticks = timer, .single_tb = true});
         cr_assert_eq(run_entries(&(struct harness_options){.timer_ticks = timer}), expect, "interpreted");
-        cr_assert_eq(run_entries(&(struct harness_options){.timer_ticks = timer, .translator = TRANSLATOR_EAGER}), expect,
-                     "compiled");
-        cr_assert_eq(run_entries(&(struct harness_options){.timer_ticks = timer, .translator = TRANSLATOR_EAGER,
-                                                           .quantum_ticks = timer % 7 + 1}), expect, "compiled, cut");
+        cr_assert_eq(
+            run_entries(&(struct harness_options){.timer_ticks = timer, .translator = TRANSLATOR_EAGER}),
+            expect, "compiled");
+        cr_assert_eq(run_entries(&(struct harness_options){.timer_ticks = timer,
+                                                           .translator = TRANSLATOR_EAGER,
+                                                           .quantum_ticks = timer % 7 + 1}),
+                     expect, "compiled, cut");
     }
 }
 
@@ -388,13 +405,13 @@ Test(run, cutting_a_compiled_run_changes_nothing, .timeout = 60)
 {
     uint64_t expect = run_mixed(&(struct harness_options){.timer_ticks = 997});
     for (uint64_t quantum = 0; quantum < 40; quantum += 13)
-        cr_assert_eq(run_mixed(&(struct harness_options){.timer_ticks = 997, .quantum_ticks = quantum,
-                                                         .translator = TRANSLATOR_EAGER}), expect,
-                     "quantum %lu", (unsigned long)quantum);
+        cr_assert_eq(run_mixed(&(struct harness_options){
+                         .timer_ticks = 997, .quantum_ticks = quantum, .translator = TRANSLATOR_EAGER}),
+                     expect, "quantum %lu", (unsigned long)quantum);
 }
 
-/* An instruction at 0x20fff has its operand on the page behind it, whose translation changes under it: at once, and without
- * INVLPG only when the fetch TLB forgets the old one. */
+/* An instruction at 0x20fff has its operand on the page behind it, whose translation changes under it: at
+ * once, and without INVLPG only when the fetch TLB forgets the old one. */
 GUEST_CODE(moving, "mov $60, %ebp\n mov $0x20fff, %esi\n mov $0x31003, %ecx\n"
                    "1: mov $3, %edi\n"
                    "2: call *%esi\n add %eax, %ebx\n rol $3, %ebx\n push $3f - 1b + 0x1000f\n jmp *%esi\n"
@@ -405,7 +422,8 @@ GUEST_CODE(moving, "mov $60, %ebp\n mov $0x20fff, %esi\n mov $0x31003, %ecx\n"
 
 static uint64_t run_moving(const struct harness_options *o)
 {
-    static const uint8_t mov_eax = 0xb8, first[] = {0x11, 0x22, 0x33, 0x44, 0xc3}, second[] = {0x55, 0x66, 0x77, 0x08, 0xc3};
+    static const uint8_t mov_eax = 0xb8, first[] = {0x11, 0x22, 0x33, 0x44, 0xc3},
+                         second[] = {0x55, 0x66, 0x77, 0x08, 0xc3};
     start(o, moving, moving_end);
     harness_put(&h, 0x20fff, &mov_eax, 1);
     harness_put(&h, 0x30000, first, sizeof first);
@@ -423,6 +441,7 @@ Test(run, second_pages_move_in_both_engines, .timeout = 60)
     uint64_t expect = run_moving(&(struct harness_options){.single_tb = true});
     cr_assert_eq(run_moving(&(struct harness_options){0}), expect, "interpreted");
     for (uint64_t quantum = 0; quantum < 30; quantum += 7)
-        cr_assert_eq(run_moving(&(struct harness_options){.translator = TRANSLATOR_EAGER, .quantum_ticks = quantum}), expect,
-                     "compiled, quantum %lu", (unsigned long)quantum);
+        cr_assert_eq(
+            run_moving(&(struct harness_options){.translator = TRANSLATOR_EAGER, .quantum_ticks = quantum}),
+            expect, "compiled, quantum %lu", (unsigned long)quantum);
 }

@@ -1,4 +1,5 @@
-/* sse*.c, fxsave.c: what the hardware oracle cannot compare: approximations, page boundaries, MMIO, modes of the kernel. */
+/* sse*.c, fxsave.c: what the hardware oracle cannot compare: approximations, page boundaries, MMIO, modes of
+ * the kernel. */
 #include "tests/unit/vcpu/harness.h"
 
 #include <criterion/criterion.h>
@@ -32,7 +33,8 @@ static void set_pte(uint32_t lin_addr, uint32_t pte)
 /* Runs the memory form of a row on XMM1 or MM1. */
 static enum helper_result run_mem(enum sse_id id, uint32_t lin_addr)
 {
-    const struct ir_op op = { .op = IR_HELPER, .a = IR_T0, .b = IR_NONE, .dst = IR_NONE, .aux = 1, .imm2 = sse_op_make(id, 0) };
+    const struct ir_op op = {
+        .op = IR_HELPER, .a = IR_T0, .b = IR_NONE, .dst = IR_NONE, .aux = 1, .imm2 = sse_op_make(id, 0)};
     v->g.slot[IR_T0] = lin_addr;
     v->exc.pending = v->redo_single = false;
     return helper_SSE_MEM(v, &op);
@@ -54,7 +56,7 @@ static void fill(uint8_t *p, unsigned n, uint8_t from)
 
 static uint32_t approx(enum sse_id id, uint32_t bits)
 {
-    struct sse_io io = { .gpr = 0 };
+    struct sse_io io = {.gpr = 0};
     memcpy(io.b, &bits, 4);
     sse_run_approx(id, &io);
     memcpy(&bits, io.a, 4);
@@ -86,13 +88,21 @@ Test(sse, approximations_are_within_their_bound)
 
 Test(sse, approximations_of_special_values)
 {
-    static const struct { uint32_t x, rcp, rsqrt; } cases[] = {
-        { 0x00000000, 0x7f800000, 0x7f800000 }, { 0x80000000, 0xff800000, 0xff800000 },
-        { 0x00400000, 0x7f800000, 0x7f800000 }, { 0x80000001, 0xff800000, 0xff800000 }, /* denormals are zeros */
-        { 0x7f800000, 0x00000000, 0x00000000 }, { 0xff800000, 0x80000000, 0xffc00000 },
-        { 0x7f812345, 0x7fc12345, 0x7fc12345 }, { 0xffc12345, 0xffc12345, 0xffc12345 },
-        { 0x7f7fffff, 0x00000000, 0x1f800000 }, { 0xff000001, 0x80000000, 0xffc00000 }, /* tiny results are zeros */
-        { 0xbf800000, 0xbf800000, 0xffc00000 }, { 0x40800000, 0x3e800000, 0x3f000000 },
+    static const struct {
+        uint32_t x, rcp, rsqrt;
+    } cases[] = {
+        {0x00000000, 0x7f800000, 0x7f800000},
+        {0x80000000, 0xff800000, 0xff800000},
+        {0x00400000, 0x7f800000, 0x7f800000},
+        {0x80000001, 0xff800000, 0xff800000}, /* denormals are zeros */
+        {0x7f800000, 0x00000000, 0x00000000},
+        {0xff800000, 0x80000000, 0xffc00000},
+        {0x7f812345, 0x7fc12345, 0x7fc12345},
+        {0xffc12345, 0xffc12345, 0xffc12345},
+        {0x7f7fffff, 0x00000000, 0x1f800000},
+        {0xff000001, 0x80000000, 0xffc00000}, /* tiny results are zeros */
+        {0xbf800000, 0xbf800000, 0xffc00000},
+        {0x40800000, 0x3e800000, 0x3f000000},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         cr_assert_eq(approx(SSE_F3_0x0f53_ANY_RM, cases[i].x), cases[i].rcp, "rcp %x", cases[i].x);
@@ -158,12 +168,15 @@ Test(sse, mmio_needs_a_block_of_one_instruction)
 }
 
 /* A store over the next instruction of its own block. */
-GUEST_CODE(patches_itself, "movups 0x3000, %xmm0\n call 1f\n 1: pop %esi\n movups %xmm0, (2f - 1b)(%esi)\n 2: .fill 16, 1, 0x90\n"
-                           "mov $0xf4, %dx\n out %eax, %dx\n 3: jmp 3b\n");
+GUEST_CODE(
+    patches_itself,
+    "movups 0x3000, %xmm0\n call 1f\n 1: pop %esi\n movups %xmm0, (2f - 1b)(%esi)\n 2: .fill 16, 1, 0x90\n"
+    "mov $0xf4, %dx\n out %eax, %dx\n 3: jmp 3b\n");
 
 Test(sse, stores_over_its_own_block)
 {
-    static const uint8_t new_code[16] = { 0xb8, 42, 0, 0, 0, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90 };
+    static const uint8_t new_code[16] = {0xb8, 42,   0,    0,    0,    0x90, 0x90, 0x90,
+                                         0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90};
     harness_init(&h, &(struct harness_options){0});
     HARNESS_LOAD(&h, patches_itself);
     harness_put(&h, 0x3000, new_code, sizeof new_code);
@@ -178,7 +191,7 @@ Test(sse, stores_over_its_own_block)
 
 static enum helper_result mask_move(uint32_t offset)
 {
-    const struct ir_op op = { .op = IR_HELPER, .a = IR_EDI, .size = 4, .aux = 1 | 2 << 4, .imm2 = SEG_DS };
+    const struct ir_op op = {.op = IR_HELPER, .a = IR_EDI, .size = 4, .aux = 1 | 2 << 4, .imm2 = SEG_DS};
     v->g.slot[IR_EDI] = offset;
     v->exc.pending = false;
     return helper_MASKMOV(v, &op);
@@ -205,7 +218,10 @@ Test(sse, masked_bytes_alone_are_accessed)
 
 /* --- MXCSR --- */
 
-static void poke_csr(uint32_t value) { harness_poke32(&h, 0x5000, value); }
+static void poke_csr(uint32_t value)
+{
+    harness_poke32(&h, 0x5000, value);
+}
 
 Test(sse, reserved_bits_of_mxcsr)
 {
@@ -221,7 +237,8 @@ Test(sse, reserved_bits_of_mxcsr)
     harness_free(&h);
 }
 
-/* CVTPI2PS from memory: TOP and tags change, as the SDM says and AMD's processors do not do. CVTPI2PD does not. */
+/* CVTPI2PS from memory: TOP and tags change, as the SDM says and AMD's processors do not do. CVTPI2PD does
+ * not. */
 Test(sse, conversions_from_memory_and_the_x87_state)
 {
     start();
@@ -239,7 +256,7 @@ Test(sse, conversions_from_memory_and_the_x87_state)
 
 static enum helper_result image_op(bool save, uint32_t offset)
 {
-    const struct ir_op op = { .op = IR_HELPER, .a = IR_T0, .aux = SEG_DS };
+    const struct ir_op op = {.op = IR_HELPER, .a = IR_T0, .aux = SEG_DS};
     v->g.slot[IR_T0] = offset;
     v->exc.pending = false;
     return save ? helper_FXSAVE(v, &op) : helper_FXRSTOR(v, &op);
@@ -268,11 +285,12 @@ Test(sse, image_round_trip)
         fill(v->g.sse.xmm[i], 16, (uint8_t)(16 * i));
         fill(v->g.x87.r[i], 10, (uint8_t)(100 + 10 * i));
     }
-    v->g.x87 = (struct x87_state){ .cw = 0x37f, .sw = 5 << 11, .empty = 0x3c, .fop = 0x123, .fcs = 8, .fds = 16, .fip = 1, .fdp = 2 };
+    v->g.x87 = (struct x87_state){
+        .cw = 0x37f, .sw = 5 << 11, .empty = 0x3c, .fop = 0x123, .fcs = 8, .fds = 16, .fip = 1, .fdp = 2};
     const struct guest_state before = v->g;
     cr_assert_eq(image_op(true, 0x5000), HELPER_OK);
-    v->g.x87 = (struct x87_state){ .cw = 0 };
-    v->g.sse = (struct sse_state){ .mxcsr = 0 };
+    v->g.x87 = (struct x87_state){.cw = 0};
+    v->g.sse = (struct sse_state){.mxcsr = 0};
     cr_assert_eq(image_op(false, 0x5000), HELPER_OK);
     cr_assert_eq(memcmp(&v->g.x87, &before.x87, sizeof before.x87), 0);
     cr_assert_eq(memcmp(v->g.sse.xmm, before.sse.xmm, sizeof before.sse.xmm), 0);

@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#define DATA 0x100000u
+#define DATA       0x100000u
 #define DATA_BYTES 0x4000u
 
 static struct harness h;
@@ -84,17 +84,22 @@ static void model_run(struct model *m, const struct string_case *c)
 static uint32_t draw_accumulator(void)
 {
     switch (draw(8)) {
-    case 0: return draw(0x10000) * 0x10001u;
-    case 1: return draw(0x100) * 0x01010101u;
-    case 2: return draw(0x10000) << 16 | draw(0x10000);
-    default: return 0;
+    case 0:
+        return draw(0x10000) * 0x10001u;
+    case 1:
+        return draw(0x100) * 0x01010101u;
+    case 2:
+        return draw(0x10000) << 16 | draw(0x10000);
+    default:
+        return 0;
     }
 }
 
 static struct string_case draw_case(void)
 {
     static const uint8_t opcodes[] = {0xa4, 0xa6, 0xaa, 0xac, 0xae};
-    struct string_case c = {.opcode = opcodes[draw(5)], .size = draw(3), .down = draw(2), .repeat = draw(8) != 0};
+    struct string_case c = {
+        .opcode = opcodes[draw(5)], .size = draw(3), .down = draw(2), .repeat = draw(8) != 0};
     c.prefix = draw(2) ? 0xf3 : 0xf2;
     c.ecx = draw(4) ? draw(1500) : draw(4);
     uint32_t room = c.ecx * 4 + 8;
@@ -148,7 +153,8 @@ static void check_case(const struct model *m, const struct string_case *c, uint6
     cr_assert_eq(g->slot[IR_EDI], m->edi, "case %u opcode %x", number, c->opcode);
     cr_assert_eq(g->slot[IR_ECX], m->ecx, "case %u opcode %x", number, c->opcode);
     cr_assert_eq(g->slot[IR_EAX], m->eax, "case %u opcode %x", number, c->opcode);
-    cr_assert_eq(ticks, m->ticks + 1, "case %u opcode %x: %lu ticks", number, c->opcode, (unsigned long)ticks);
+    cr_assert_eq(ticks, m->ticks + 1, "case %u opcode %x: %lu ticks", number, c->opcode,
+                 (unsigned long)ticks);
     cr_assert_eq(memcmp(h.ram.host + DATA, m->mem, DATA_BYTES), 0, "case %u opcode %x", number, c->opcode);
     if (m->compared) {
         uint32_t mask = 0xffffffffu >> (32 - (8u << c->size));

@@ -3,8 +3,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#define A_CODE 0xc09bu     /* 32-bit, 4 KiB units, present, execute/read, accessed */
-#define A_DATA 0xc093u
+#define A_CODE   0xc09bu /* 32-bit, 4 KiB units, present, execute/read, accessed */
+#define A_DATA   0xc093u
 #define A_DPL(n) ((n) << 5)
 
 static struct guest_state marked;
@@ -15,10 +15,12 @@ void fx_gdt(struct vcpu *v, uint16_t sel, uint32_t base, uint32_t limit, uint32_
     uint32_t raw = access & 0x8000 ? limit >> 12 : limit;
     fx_poke(v, addr, 4, base << 16 | (raw & 0xffff));
     fx_poke(v, addr + 4, 4,
-            (base & 0xff000000) | (access & 0xf000) << 8 | (raw & 0xf0000) | (access & 0xff) << 8 | (base >> 16 & 0xff));
+            (base & 0xff000000) | (access & 0xf000) << 8 | (raw & 0xf0000) | (access & 0xff) << 8 |
+                (base >> 16 & 0xff));
 }
 
-void fx_gate(struct vcpu *v, uint32_t addr, uint16_t sel, uint32_t offset, unsigned type, unsigned dpl, unsigned params)
+void fx_gate(struct vcpu *v, uint32_t addr, uint16_t sel, uint32_t offset, unsigned type, unsigned dpl,
+             unsigned params)
 {
     fx_poke(v, addr, 4, (uint32_t)sel << 16 | (offset & 0xffff));
     fx_poke(v, addr + 4, 4, (offset & 0xffff0000) | 0x8000 | dpl << 13 | type << 8 | params);
@@ -66,7 +68,8 @@ static void build_gdt(struct vcpu *v)
 
 static void load_hidden(struct vcpu *v, struct segment *s, uint16_t sel)
 {
-    seg_set_hidden(s, sel, fx_peek(v, FX_GDT + (sel & 0xfff8u), 4), fx_peek(v, FX_GDT + (sel & 0xfff8u) + 4, 4));
+    seg_set_hidden(s, sel, fx_peek(v, FX_GDT + (sel & 0xfff8u), 4),
+                   fx_peek(v, FX_GDT + (sel & 0xfff8u) + 4, 4));
 }
 
 static void load_segments(struct vcpu *v, uint16_t code, uint16_t data)
@@ -164,7 +167,8 @@ void fx_mark(struct vcpu *v)
     memcpy(&marked, &v->g, sizeof marked);
 }
 
-void fx_expect_fault(struct vcpu *v, enum helper_result result, unsigned vector, uint32_t error, const char *what)
+void fx_expect_fault(struct vcpu *v, enum helper_result result, unsigned vector, uint32_t error,
+                     const char *what)
 {
     cr_assert_eq(result, HELPER_FAULT, "%s: no fault", what);
     cr_assert(v->exc.pending, "%s: nothing recorded", what);
@@ -191,6 +195,10 @@ struct ir_op fx_op(struct vcpu *v, unsigned size, uint32_t a, uint32_t b)
 {
     v->g.slot[IR_T0] = a;
     v->g.slot[IR_T0 + 1] = b;
-    return (struct ir_op){.op = IR_HELPER, .size = (uint8_t)size, .dst = IR_T0 + 2, .a = IR_T0, .b = IR_T0 + 1,
+    return (struct ir_op){.op = IR_HELPER,
+                          .size = (uint8_t)size,
+                          .dst = IR_T0 + 2,
+                          .a = IR_T0,
+                          .b = IR_T0 + 1,
                           .imm2 = FX_NEXT};
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #define PAGE_DIRECTORY 0x100000u
-#define PAGE_TABLE 0x101000u
+#define PAGE_TABLE     0x101000u
 
 static struct ram ram;
 

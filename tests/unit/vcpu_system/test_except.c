@@ -30,7 +30,8 @@ Test(except, fault_same_level_pushes_rf_and_error)
     v->g.halted = v->g.int_shadow = 1;
     guest_set_arith_flags(&v->g, FLAG_CF | FLAG_DF);
     raise_and_deliver(EXC_GP, 0x1234);
-    const uint32_t want[] = {0x1234, FX_CODE, FX_KCODE, FLAG_1 | FLAG_IF | FLAG_TF | FLAG_NT | FLAG_CF | FLAG_DF | FLAG_RF};
+    const uint32_t want[] = {0x1234, FX_CODE, FX_KCODE,
+                             FLAG_1 | FLAG_IF | FLAG_TF | FLAG_NT | FLAG_CF | FLAG_DF | FLAG_RF};
     fx_expect_stack(v, 4, want, 4, "#GP");
     cr_assert_eq(v->g.slot[IR_ESP], FX_KSTACK - 16);
     cr_assert_eq(v->g.eip, fx_handler(EXC_GP));
@@ -155,15 +156,16 @@ Test(except, rf_is_stale_after_one_tick)
     cr_assert_eq(fx_peek(v, FX_KSTACK - 16, 4), (uint32_t)FLAG_1);
 }
 
-/* --- faults in a delivery: each row breaks the gate of vector 0x50 and names the exception that results --- */
+/* --- faults in a delivery: each row breaks the gate of vector 0x50 and names the exception that results ---
+ */
 
 struct broken {
     const char *what;
-    uint16_t sel;        /* of the gate */
+    uint16_t sel; /* of the gate */
     uint8_t type;
     bool absent;
     unsigned vector;
-    uint32_t error;      /* without EXT */
+    uint32_t error; /* without EXT */
 };
 
 static const struct broken broken_gates[] = {
@@ -291,7 +293,8 @@ Test(except, accessed_bit_of_handler_code)
     cr_assert_eq(fx_peek(v, FX_GDT + FX_KCODE + 5, 1), 0x9bu);
 }
 
-/* --- SDM 3A table 6-5, driven through gates that fault: NP for contributory, an unmapped handler stack for PF --- */
+/* --- SDM 3A table 6-5, driven through gates that fault: NP for contributory, an unmapped handler stack for
+ * PF --- */
 
 static void make_absent(unsigned vector)
 {
@@ -434,7 +437,8 @@ static void put_stack(const uint32_t *value, unsigned count)
 Test(except, iret_same_level)
 {
     v->g.slot[IR_ESP] = FX_KSTACK - 32;
-    const uint32_t stack[] = {0x4444, FX_KCODE, FLAG_1 | FLAG_IF | FLAG_IOPL | FLAG_RF | FLAG_ID | FLAG_ZF | FLAG_DF};
+    const uint32_t stack[] = {0x4444, FX_KCODE,
+                              FLAG_1 | FLAG_IF | FLAG_IOPL | FLAG_RF | FLAG_ID | FLAG_ZF | FLAG_DF};
     put_stack(stack, 3);
     cr_assert_eq(iret(2), HELPER_OK);
     cr_assert_eq(v->g.eip, 0x4444u);

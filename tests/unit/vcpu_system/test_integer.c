@@ -72,14 +72,10 @@ struct adjust {
 };
 
 static const struct adjust adjusts[] = {
-    {helper_DAA, 0, 0x007a, 0, 0x80, 0x890},
-    {helper_DAA, 0, 0x007b, 0, 0x81, 0x894},
-    {helper_DAS, 0, 0x009a, 0, 0x34, 0x811},
-    {helper_AAA, 0, 0x000a, 0, 0x0100, 0x11},
-    {helper_AAS, 0, 0x000a, 0, 0xff04, 0x91},
-    {helper_AAD, 10, 0x0106, 0, 0x0010, 0x10},
-    {helper_AAD, 255, 0x0101, 0, 0x0000, 0x55},
-    {helper_AAM, 10, 0x0063, 0x11, 0x0909, 0x04},
+    {helper_DAA, 0, 0x007a, 0, 0x80, 0x890},    {helper_DAA, 0, 0x007b, 0, 0x81, 0x894},
+    {helper_DAS, 0, 0x009a, 0, 0x34, 0x811},    {helper_AAA, 0, 0x000a, 0, 0x0100, 0x11},
+    {helper_AAS, 0, 0x000a, 0, 0xff04, 0x91},   {helper_AAD, 10, 0x0106, 0, 0x0010, 0x10},
+    {helper_AAD, 255, 0x0101, 0, 0x0000, 0x55}, {helper_AAM, 10, 0x0063, 0x11, 0x0909, 0x04},
     {helper_AAM, 16, 0x12ff, 0, 0x0f0f, 0x04},
 };
 
@@ -93,7 +89,8 @@ Test(integer, decimal_adjusts)
         guest_set_arith_flags(&v->g, a->flags | FLAG_DF);
         cr_assert_eq(a->helper(v, &op), HELPER_OK);
         cr_assert_eq(v->g.slot[IR_EAX], 0x99990000 | a->ax_after, "row %u: %x", i, v->g.slot[IR_EAX]);
-        cr_assert_eq(guest_eflags(&v->g), a->flags_after | FLAG_DF | FLAG_1, "row %u: %x", i, guest_eflags(&v->g));
+        cr_assert_eq(guest_eflags(&v->g), a->flags_after | FLAG_DF | FLAG_1, "row %u: %x", i,
+                     guest_eflags(&v->g));
     }
     struct ir_op op = fx_op(v, 0, 0, 0);
     op.imm2 = 0;
@@ -105,7 +102,10 @@ Test(integer, bound)
 {
     fx_poke(v, FX_DATA, 4, (uint32_t)-5);
     fx_poke(v, FX_DATA + 4, 4, 5);
-    static const struct { int32_t index; bool ok; } rows[] = {{-6, false}, {-5, true}, {5, true}, {6, false}};
+    static const struct {
+        int32_t index;
+        bool ok;
+    } rows[] = {{-6, false}, {-5, true}, {5, true}, {6, false}};
     for (unsigned i = 0; i < 4; i++) {
         struct ir_op op = fx_op(v, 2, (uint32_t)rows[i].index, FX_DATA);
         cr_assert_eq(helper_BOUND(v, &op) == HELPER_OK, rows[i].ok, "index %d", rows[i].index);
@@ -122,7 +122,8 @@ Test(integer, pusha_popa)
 {
     struct ir_op op = fx_op(v, 2, 0, 0);
     cr_assert_eq(helper_PUSHA(v, &op), HELPER_OK);
-    const uint32_t want[] = {0x88888888, 0x77777777, 0x66666666, FX_KSTACK, 0x44444444, 0x33333333, 0x22222222, 0x11111111};
+    const uint32_t want[] = {0x88888888, 0x77777777, 0x66666666, FX_KSTACK,
+                             0x44444444, 0x33333333, 0x22222222, 0x11111111};
     fx_expect_stack(v, 4, want, 8, "PUSHA");
     for (unsigned i = IR_EAX; i <= IR_EDI; i++)
         v->g.slot[i] = i == IR_ESP ? v->g.slot[i] : 0;

@@ -282,7 +282,8 @@ static void check_query(const struct query *q, ir_helper_fn helper, bool ok, uin
     v->g.slot[op.dst] = 0x5a5a;
     guest_set_arith_flags(&v->g, ok ? FLAG_CF : FLAG_CF | FLAG_ZF);
     cr_assert_eq(helper(v, &op), HELPER_OK, "%s", q->what);
-    cr_assert_eq(guest_eflags(&v->g) & FLAGS_ARITH, (uint32_t)(ok ? FLAG_CF | FLAG_ZF : FLAG_CF), "%s", q->what);
+    cr_assert_eq(guest_eflags(&v->g) & FLAGS_ARITH, (uint32_t)(ok ? FLAG_CF | FLAG_ZF : FLAG_CF), "%s",
+                 q->what);
     if (has_value)
         cr_assert_eq(v->g.slot[op.dst], ok ? value : 0x5a5a, "%s: %x", q->what, v->g.slot[op.dst]);
 }
@@ -313,8 +314,8 @@ Test(segment, arpl)
 
 Test(segment, protected_mode_only)
 {
-    static const ir_helper_fn helpers[] = {helper_LLDT, helper_LTR, helper_SLDT, helper_STR, helper_LAR,
-                                           helper_LSL, helper_VERR, helper_VERW, helper_ARPL};
+    static const ir_helper_fn helpers[] = {helper_LLDT, helper_LTR,  helper_SLDT, helper_STR, helper_LAR,
+                                           helper_LSL,  helper_VERR, helper_VERW, helper_ARPL};
     fx_real(v);
     for (unsigned i = 0; i < sizeof helpers / sizeof helpers[0]; i++)
         fx_expect_fault(v, with_sel(helpers[i], 8), EXC_UD, 0, "real mode");

@@ -55,7 +55,8 @@ Test(system, clearing_pe_keeps_hidden_parts)
 {
     cr_assert_eq(with_reg(helper_MOV_TO_CR, 0, v->g.cr0 & ~(uint32_t)CR0_PG), HELPER_OK);
     cr_assert_eq(with_reg(helper_MOV_TO_CR, 0, v->g.cr0 & ~(uint32_t)CR0_PE), HELPER_OK);
-    cr_assert_eq(v->g.mode, (uint32_t)(TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_CPL0 | TB_MODE_SSE_UD));
+    cr_assert_eq(v->g.mode,
+                 (uint32_t)(TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_CPL0 | TB_MODE_SSE_UD));
     cr_assert_eq(v->g.seg[SEG_DS].limit, UINT32_MAX);
 }
 
@@ -162,9 +163,13 @@ Test(system, tsc)
 
 Test(system, msrs)
 {
-    static const struct { uint32_t msr; bool read, write; } msrs[] = {
-        {0x10, true, true}, {0x17, true, false}, {0x1b, false, false}, {0x8b, true, true}, {0x174, true, true},
-        {0x175, true, true}, {0x176, true, true}, {0xfe, false, false}, {0x277, false, false}, {0x1a0, false, false},
+    static const struct {
+        uint32_t msr;
+        bool read, write;
+    } msrs[] = {
+        {0x10, true, true},    {0x17, true, false},   {0x1b, false, false}, {0x8b, true, true},
+        {0x174, true, true},   {0x175, true, true},   {0x176, true, true},  {0xfe, false, false},
+        {0x277, false, false}, {0x1a0, false, false},
     };
     struct ir_op op = fx_op(v, 2, 0, 0);
     for (unsigned i = 0; i < sizeof msrs / sizeof msrs[0]; i++) {
@@ -224,7 +229,8 @@ Test(system, cpuid)
     cr_assert_str_eq(vendor, "GenuineIntel");
     cr_assert_eq(r[IR_EAX], 0x16u);
     r = cpuid(1);
-    cr_assert_eq(r[IR_EDX], 0x0788a93du, "FPU DE PSE TSC MSR CX8 SEP PGE CMOV CLFSH MMX FXSR SSE SSE2: %x", r[IR_EDX]);
+    cr_assert_eq(r[IR_EDX], 0x0788a93du, "FPU DE PSE TSC MSR CX8 SEP PGE CMOV CLFSH MMX FXSR SSE SSE2: %x",
+                 r[IR_EDX]);
     cr_assert_eq(r[IR_EBX], 0x800, "CLFLUSH: 64 bytes");
     cr_assert_eq(r[IR_ECX], 0);
     cr_assert_eq(r[IR_EAX] >> 8 & 0xf, 6u);

@@ -5,7 +5,12 @@
 
 #include "translator/x64/cache.h"
 
-enum { BLOCKS = 64, CACHE_BYTES = 1 << 16, RESERVED = 512, MOST = CACHE_BYTES - RESERVED - CODE_HEADER_BYTES };
+enum {
+    BLOCKS = 64,
+    CACHE_BYTES = 1 << 16,
+    RESERVED = 512,
+    MOST = CACHE_BYTES - RESERVED - CODE_HEADER_BYTES
+};
 
 static struct code_cache cache;
 static struct tb blocks[BLOCKS];
