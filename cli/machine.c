@@ -5,8 +5,6 @@
  * terminal, statistics), whatever ended the run. */
 #include "cli/machine.h"
 
-#include "cli/boot.h"
-#include "cli/digest.h"
 #include "cli/sampler.h"
 #include "cli/signals.h"
 #include "cli/stats.h"
@@ -16,6 +14,8 @@
 #include "devthread/chardev.h"
 #include "devthread/devthread.h"
 #include "hw/acpi.h"
+#include "machine/boot.h"
+#include "machine/digest.h"
 #include "syncq/place.h"
 #include "vcpu/vcpu.h"
 

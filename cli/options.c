@@ -1,9 +1,9 @@
 /* options.c - the option tables. See options.h. */
 #include "cli/options.h"
 
-#include "cli/optvalue.h"
 #include "clockcore/ticks.h"
-#include "vcpu/ram.h"
+#include "machine/optvalue.h"
+#include "mem/ram.h"
 #include "vcpu/vcpu.h"
 
 #include <inttypes.h>

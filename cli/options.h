@@ -6,8 +6,8 @@
 #ifndef TANDEM_CLI_OPTIONS_H
 #define TANDEM_CLI_OPTIONS_H
 
-#include "cli/err.h"
 #include "clockcore/rtcbase.h"
+#include "machine/err.h"
 #include "syncq/link.h"
 
 #include <stddef.h>

@@ -2,8 +2,8 @@
 #ifndef TANDEM_CLI_STATS_H
 #define TANDEM_CLI_STATS_H
 
-#include "cli/digest.h"
 #include "cli/options.h"
+#include "machine/digest.h"
 #include "vcpu/vcpu.h"
 
 struct sampler;

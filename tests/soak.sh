@@ -34,7 +34,7 @@ short_run() { # seed
     [ $? -eq 1 ] && cmp "$dir/first" "$dir/short"
 }
 
-# The arena of blocks (vcpu/tbcache.c: 64 MiB) fills for about 7 minutes before it is emptied for the first time: short
+# The arena of blocks (vcpu/engine/tbcache.c: 64 MiB) fills for about 7 minutes before it is emptied for the first time: short
 # runs can only be held to a bound. 16 MiB of RAM, the arena, and what the process itself needs.
 memory_is_bounded() {
     awk '$1 > top { top = $1 } END { printf "greatest RSS: %d KiB\n", top; exit top == 0 || top > 112 * 1024 }' "$dir/rss"

@@ -1,5 +1,5 @@
 /* gen_string.c - string instructions. One element is loads, stores and sums of IR; its order of checks and
- * accesses is that of the helpers (vcpu/string.c).
+ * accesses is that of the helpers (vcpu/arch/string.c).
  *
  * A repeated one is a helper, alone in its block (translate.c) and leaves it after as many iterations as the
  * budget allows; the helper sets eip to the next instruction or to this one again. */

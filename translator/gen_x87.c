@@ -1,4 +1,4 @@
-/* gen_x87.c - x87 escapes: checked and routed to the helpers of vcpu/fpu.c.
+/* gen_x87.c - x87 escapes: checked and routed to the helpers of vcpu/arch/fpu.c.
  *
  * NOT MODELLED: outside flat mode the segment check covers the operand's first and last bytes, in the
  * direction of a read; a store through a read-only segment is not refused. */

@@ -71,7 +71,7 @@ struct sse_state {
     uint32_t mxcsr; /* MXCSR_* (sse.h) */
 };
 
-/* The x87 and SSE state while compiled code has it on the host's own units (vcpu/fpu_host.c). */
+/* The x87 and SSE state while compiled code has it on the host's own units (vcpu/arch/fpu_host.c). */
 struct fpu_host {
     _Alignas(16) uint8_t image[512]; /* FXSAVE format, on the way there and back */
     uint32_t fip;                    /* of the last instruction that sets FIP, stored by compiled code, */

@@ -1,5 +1,5 @@
 /* state.c - a vCPU's life and its architectural state as bytes. */
-#include "vcpu/protect.h"
+#include "vcpu/arch/protect.h"
 
 #include <stdlib.h>
 #include <string.h>

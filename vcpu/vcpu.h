@@ -7,10 +7,10 @@
 
 #include <stdio.h>
 
+#include "mem/ram.h"
 #include "syncq/busmap.h"
 #include "syncq/link.h"
 #include "translator/guest_state.h"
-#include "vcpu/ram.h"
 
 struct vcpu;
 struct activity;

@@ -2,7 +2,7 @@
  *
  * Every outcome is fine but a crash, a sanitizer's complaint, a multi-line message, or a success that leaves
  * the entry point or the boot data outside of RAM. Meant for the address/undefined-sanitizer build. */
-#include "../unit/cli/images.h"
+#include "../unit/machine/images.h"
 
 #include <inttypes.h>
 #include <stdio.h>

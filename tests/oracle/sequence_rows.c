@@ -99,7 +99,7 @@ static bool steer(struct draft *d, uint8_t *p, const struct insn *in, const stru
 static void steer_implicit(struct draft *d, const struct oracle_row *row, const struct insn *in)
 {
     if (row->test == T_STRING &&
-        (in->rep || seq_chance(d, 98))) { /* a REP must not write over itself (vcpu/string.c) */
+        (in->rep || seq_chance(d, 98))) { /* a REP must not write over itself (vcpu/arch/string.c) */
         seq_emit_mov(d, ESI, DATA_BASE + 2048 + seq_below(d, 12000));
         seq_emit_mov(d, EDI, DATA_BASE + 2048 + seq_below(d, 12000));
         if (in->rep)

@@ -3,7 +3,7 @@
  * A chain slot is a jump that leads to its far exit until x64_link() patches it. Where the successor lies on
  * another page, the jump comes behind a check that the fetch TLB maps the successor's page to where it was
  * linked: then, and only then, the page becomes the current fetch page, as a fetch by tb_find() would make it
- * (vcpu/tlb.h).
+ * (vcpu/mmu/tlb.h).
  *
  * Loops: a successor expects the flags in their slots, which costs stores at each block's end. A small block
  * that branches to itself is emitted twice: the second copy starts with the flags where the branch left them,
@@ -51,7 +51,7 @@ static struct host_mem mem_itlb(const struct compile *c, uint32_t lin_addr, uint
 }
 
 /* Only the block's first instruction crosses into the page behind its own, whose translation may change at
- * any time; a look that finds it in the fetch TLB changes nothing (vcpu/tlb.h). */
+ * any time; a look that finds it in the fetch TLB changes nothing (vcpu/mmu/tlb.h). */
 static void emit_page2_check(struct compile *c)
 {
     const struct x64_env *env = &c->x->env;

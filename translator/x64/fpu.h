@@ -2,8 +2,8 @@
  *
  * guest_state.fpu_on_host says where the guest's x87 and SSE state is. The first of their instructions in a
  * block brings it to the host (stub fpu_enter), which is refused unless every exception is masked and none is
- * pending: then the host computes what the helper would (vcpu/fpu_arith.c uses the same unit). Helpers and
- * exits bring it back first (fpu_leave); slow paths of memory accesses keep it aside (stubs.c).
+ * pending: then the host computes what the helper would (vcpu/arch/fpu_arith.c uses the same unit). Helpers
+ * and exits bring it back first (fpu_leave); slow paths of memory accesses keep it aside (stubs.c).
  *
  * FIP, FOP, FCS and FDS belong to the last instruction that sets them; they are stored where they may be seen
  * next: block ends, helpers, faults. */

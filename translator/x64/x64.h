@@ -2,7 +2,8 @@
  *
  * The code cache is one memory object mapped twice, writable and executable, never both in one view (W^X).
  * Compiled blocks address the owner's state through `env`: offsets from the start of the state (struct
- * guest_state first) and C functions. The meaning of every op is the interpreter's (vcpu/interp_ops.inc).
+ * guest_state first) and C functions. The meaning of every op is the interpreter's
+ * (vcpu/engine/interp_ops.inc).
  *
  * In compiled code (MATCH regs.h): guest EAX ECX EDX EBX EBP ESI EDI are in their host namesakes, ESP in R14,
  * R15 points X64_STATE_BIAS bytes into the state. CC slots are exact at block ends, helpers and faults;

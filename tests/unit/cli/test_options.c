@@ -1,7 +1,7 @@
 /* test_options.c - the command line: what is understood, and that every refusal names the option. */
 #include "cli/options.h"
-#include "cli/optvalue.h"
 #include "clockcore/ticks.h"
+#include "machine/optvalue.h"
 #include "vcpu/vcpu.h"
 
 #include <criterion/criterion.h>

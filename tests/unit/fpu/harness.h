@@ -1,4 +1,4 @@
-/* harness.h - one x87 instruction, on the host's own unit and in vcpu/fpu*.c, from the same state.
+/* harness.h - one x87 instruction, on the host's own unit and in vcpu/arch/fpu*.c, from the same state.
  *
  * States travel as the 108-byte image of FNSAVE (32-bit protected mode layout), which the host loads
  * with FRSTOR and the emulated side through the same fields. The vCPU around the code under test is a
@@ -7,7 +7,7 @@
 #ifndef TANDEM_TESTS_FPU_HARNESS_H
 #define TANDEM_TESTS_FPU_HARNESS_H
 
-#include "vcpu/fpu_internal.h"
+#include "vcpu/arch/fpu_internal.h"
 
 enum form_class { LOADSTORE, ARITH, COMPARE, STACK, TRANSCENDENTAL, CONTROL, NOWAIT, ENV, ENV_NOWAIT };
 enum operand {

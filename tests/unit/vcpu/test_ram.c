@@ -1,5 +1,5 @@
 /* ram.c: bounds, dirty bits, clearing. */
-#include "vcpu/ram.h"
+#include "mem/ram.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "tests/unit/translator/random_code.h"
-#include "vcpu/sse_internal.h"
+#include "vcpu/arch/sse_internal.h"
 
 enum { P = 1, RW = 2 };
 

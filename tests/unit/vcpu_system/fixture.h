@@ -5,7 +5,7 @@
 #ifndef TANDEM_TESTS_VCPU_SYSTEM_FIXTURE_H
 #define TANDEM_TESTS_VCPU_SYSTEM_FIXTURE_H
 
-#include "vcpu/protect.h"
+#include "vcpu/arch/protect.h"
 
 #define FX_RAM_BYTES (4u << 20)
 

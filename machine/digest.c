@@ -1,0 +1,188 @@
+/* digest.c - see digest.h. */
+#include "machine/digest.h"
+
+#include "clockcore/check.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_STATIC_LINKING_ONLY
+#include <xxhash.h>
+
+#define CPU_BYTES_MAX 4096
+
+struct digest {
+    struct digest_source src;
+    char *path;
+    FILE *file;      /* NULL: none */
+    int write_errno; /* first failure to write, 0: none */
+    XXH128_hash_t chain;
+    uint64_t *page; /* hash of each page's contents as last seen */
+    uint64_t ram_sum;
+    uint8_t *chip_buf; /* room for the largest chip's fields */
+    size_t chip_bytes_max;
+};
+
+struct parts {
+    uint64_t cpu, dev, ram;
+};
+
+static void note_write(struct digest *d, int result)
+{
+    if (result < 0 && !d->write_errno)
+        d->write_errno = errno ? errno : EIO;
+}
+
+static bool allocate(struct digest *d)
+{
+    const void *state;
+    const struct chip_class *c;
+    for (unsigned i = 0; (c = d->src.chip(d->src.ctx, i, &state)); i++) {
+        size_t n = digest_chip_bytes(c, state, NULL);
+        d->chip_bytes_max = n > d->chip_bytes_max ? n : d->chip_bytes_max;
+    }
+    d->page = calloc(d->src.ram->bytes / PAGE_BYTES, sizeof *d->page);
+    d->chip_buf = malloc(d->chip_bytes_max + 1);
+    return d->page && d->chip_buf;
+}
+
+static bool open_file(struct digest *d, const char *path, const char *header, struct err *e)
+{
+    d->path = strdup(path);
+    d->file = fopen(path, "we");
+    if (!d->path || !d->file)
+        return err_set(e, "-digest: file=%s: %s; a file that can be written is needed", path,
+                       strerror(errno));
+    setvbuf(d->file, NULL, _IOLBF, 0);
+    note_write(d, fprintf(d->file, "# tandem-digest 1 %s\n", header));
+    return true;
+}
+
+static void digest_free(struct digest *d)
+{
+    free(d->path);
+    free(d->page);
+    free(d->chip_buf);
+    free(d);
+}
+
+struct digest *digest_open(const char *path, const char *header, const struct digest_source *src,
+                           struct err *e)
+{
+    struct digest *d = calloc(1, sizeof *d);
+    if (!d) {
+        err_set(e, "-digest: no host memory");
+        return NULL;
+    }
+    d->src = *src;
+    if (allocate(d) ? !path || open_file(d, path, header, e) : err_set(e, "-digest: no host memory"))
+        return d;
+    digest_free(d);
+    return NULL;
+}
+
+size_t digest_chip_bytes(const struct chip_class *c, const void *state, uint8_t *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->nfields; i++) {
+        size_t bytes = (size_t)c->fields[i].elem_bytes * c->fields[i].count;
+        if (out)
+            memcpy(out + n, (const uint8_t *)state + c->fields[i].offset, bytes);
+        n += bytes;
+    }
+    return n;
+}
+
+static uint64_t hash_cpu(struct digest *d)
+{
+    uint8_t buf[CPU_BYTES_MAX];
+    return XXH3_64bits(buf, d->src.cpu_bytes(d->src.ctx, buf, sizeof buf));
+}
+
+static uint64_t hash_devices(struct digest *d)
+{
+    const void *state;
+    const struct chip_class *c;
+    uint64_t h = 0;
+    for (unsigned i = 0; (c = d->src.chip(d->src.ctx, i, &state)); i++) {
+        size_t n = digest_chip_bytes(c, state, d->chip_buf);
+        CHECK(n <= d->chip_bytes_max);
+        h = XXH3_64bits_withSeed(d->chip_buf, n, h ^ i);
+    }
+    return h;
+}
+
+static uint64_t hash_page(const uint8_t *page, uint64_t number)
+{
+    bool zero = page[0] == 0 && memcmp(page, page + 1, PAGE_BYTES - 1) == 0;
+    return zero ? 0 : XXH3_64bits_withSeed(page, PAGE_BYTES, number);
+}
+
+static void take_page(struct digest *d, uint64_t number)
+{
+    uint64_t h = hash_page(d->src.ram->host + number * PAGE_BYTES, number);
+    d->ram_sum += h - d->page[number];
+    d->page[number] = h;
+}
+
+/* Takes in the dirty pages and marks them clean. */
+static uint64_t hash_ram(struct digest *d)
+{
+    struct ram *r = d->src.ram;
+    uint64_t pages = r->bytes / PAGE_BYTES;
+    for (uint64_t first = 0; first < pages; first += 64) {
+        uint64_t bits = r->dirty[first / 64];
+        r->dirty[first / 64] = 0;
+        if (pages - first < 64) /* bits beyond the last page mean nothing */
+            bits &= (UINT64_C(1) << (pages - first)) - 1;
+        for (; bits; bits &= bits - 1)
+            take_page(d, first + (uint64_t)__builtin_ctzll(bits));
+    }
+    d->src.rearm(d->src.ctx);
+    return d->ram_sum;
+}
+
+static struct parts hash_parts(struct digest *d)
+{
+    return (struct parts){hash_cpu(d), hash_devices(d), hash_ram(d)};
+}
+
+static XXH128_hash_t hash_chain(XXH128_hash_t before, uint64_t tick, const struct parts *p)
+{
+    const uint64_t in[6] = {before.low64, before.high64, tick, p->cpu, p->dev, p->ram};
+    return XXH3_128bits(in, sizeof in);
+}
+
+void digest_point(struct digest *d, uint64_t tick)
+{
+    struct parts p = hash_parts(d);
+    d->chain = hash_chain(d->chain, tick, &p);
+    if (d->file)
+        note_write(d, fprintf(d->file,
+                              "%" PRIu64 " %016" PRIx64 "%016" PRIx64 " %016" PRIx64 " %016" PRIx64
+                              " %016" PRIx64 "\n",
+                              tick, d->chain.high64, d->chain.low64, p.cpu, p.dev, p.ram));
+}
+
+void digest_end(struct digest *d, uint64_t tick, char state_hex[DIGEST_HEX])
+{
+    struct parts p = hash_parts(d);
+    XXH128_hash_t h = hash_chain((XXH128_hash_t){0}, tick, &p);
+    snprintf(state_hex, DIGEST_HEX, "%016" PRIx64 "%016" PRIx64, h.high64, h.low64);
+    if (d->file)
+        note_write(d, fprintf(d->file, "end %" PRIu64 " %s\n", tick, state_hex));
+}
+
+bool digest_close(struct digest *d, struct err *e)
+{
+    if (d->file && fclose(d->file) != 0)
+        note_write(d, -1);
+    bool ok = d->write_errno == 0;
+    if (!ok)
+        err_set(e, "-digest: file=%s: could not be written: %s", d->path, strerror(d->write_errno));
+    digest_free(d);
+    return ok;
+}

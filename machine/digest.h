@@ -1,0 +1,51 @@
+/* digest.h - the digest of guest-visible state: what two runs are compared by.
+ *
+ * At a point (tick T, after the effects at T, before the instruction of T) the state is hashed in three
+ * parts: CPU (vcpu_state_bytes), devices (every field of every chip's field table), RAM. The RAM hash is a
+ * sum over pages of a hash of (page number, contents), 0 for a page of zeroes: a function of the
+ * contents alone, whichever pages happen to be marked dirty, kept up to date from the dirty pages.
+ * The state hash covers tick and parts; the chain covers all points so far.
+ *
+ * File (text): "# tandem-digest 1 KEY=VALUE ..." with what the run was made of (not how it ran: mode, cores
+ * and pacing may differ), then "tick chain cpu dev ram" a point, each hash 16 hex digits (chain: 32), in the
+ * end "end tick state" with the 32 digits of the state hash. Each line is flushed as it is written.
+ *
+ * Owner: the vCPU's thread while it runs, the machine otherwise. */
+#ifndef TANDEM_MACHINE_DIGEST_H
+#define TANDEM_MACHINE_DIGEST_H
+
+#include "hw/chip.h"
+#include "machine/err.h"
+#include "mem/ram.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct digest;
+
+struct digest_source {
+    struct ram *ram;
+    void *ctx;
+    /* Canonical bytes of the CPU's state. */
+    size_t (*cpu_bytes)(void *ctx, uint8_t *out, size_t max);
+    /* Chip number i, NULL after the last; every posted access before the point has been taken. */
+    const struct chip_class *(*chip)(void *ctx, unsigned i, const void **state);
+    /* The dirty bits were cleared: make first stores to a page be noticed again. */
+    void (*rearm)(void *ctx);
+};
+
+#define DIGEST_HEX 33 /* a 128-bit hash in hexadecimal, with its NUL */
+
+/* path: NULL for no file. header: "KEY=VALUE ..." */
+struct digest *digest_open(const char *path, const char *header, const struct digest_source *src,
+                           struct err *e);
+void digest_point(struct digest *d, uint64_t tick);
+/* State hash at the end of the run, also without a file; writes the last line. */
+void digest_end(struct digest *d, uint64_t tick, char state_hex[DIGEST_HEX]);
+/* False: the file could not be written whole (disk full). */
+bool digest_close(struct digest *d, struct err *e);
+
+/* The fields of one chip, by its table: bytes into out, or only their number when out is NULL. */
+size_t digest_chip_bytes(const struct chip_class *c, const void *state, uint8_t *out);
+
+#endif

@@ -1,0 +1,260 @@
+/* load_linux.c - the Linux boot protocol (Documentation/x86/boot.rst), 32-bit entry.
+ *
+ * A bzImage of protocol 2.02 or later: its protected-mode part goes to 1 MiB, the zero page (boot_params), a
+ * GDT and the command line below 640 KiB, the initrd page-aligned as high as initrd_addr_max and RAM
+ * allow. Entry: CS 0x10, DS..SS 0x18, ESI = zero page, EBP = EDI = EBX = 0, interrupts off.
+ *
+ * All header values are hostile until checked here.
+ * NOT MODELLED: zImage, the 16-bit entry, setup_data, EFI hand-over. */
+#include "machine/boot.h"
+
+#include <string.h>
+
+#define ACCEPTED "a Linux bzImage (boot protocol 2.02 or later) or a Multiboot 1 kernel is needed"
+
+#define SECTOR 512u
+
+/* Loader data, inside BOOT_LOW_FIRST..BOOT_LOW_END. */
+#define ZERO_PAGE   0x90000u
+#define GDT_ADDR    0x91000u
+#define CMDLINE     0x92000u
+#define CMDLINE_MAX (BOOT_LOW_END - CMDLINE - 1)
+
+/* Offsets of the setup header, in the file and in the zero page alike. */
+enum {
+    HDR_SETUP_SECTS = 0x1f1,
+    HDR_SYSSIZE = 0x1f4,
+    HDR_BOOT_FLAG = 0x1fe,
+    HDR_JUMP_LEN = 0x201,
+    HDR_MAGIC = 0x202,
+    HDR_VERSION = 0x206,
+    HDR_TYPE_OF_LOADER = 0x210,
+    HDR_LOADFLAGS = 0x211,
+    HDR_CODE32_START = 0x214,
+    HDR_RAMDISK_IMAGE = 0x218,
+    HDR_RAMDISK_SIZE = 0x21c,
+    HDR_CMD_LINE_PTR = 0x228,
+    HDR_INITRD_ADDR_MAX = 0x22c,
+    HDR_RELOCATABLE = 0x234,
+    HDR_CMDLINE_SIZE = 0x238,
+    HDR_PREF_ADDRESS = 0x258,
+    HDR_INIT_SIZE = 0x260,
+    HDR_END_MAX = 0x290, /* boot_params: other fields begin here */
+};
+#define HDR_MAGIC_VALUE 0x53726448u /* "HdrS" */
+#define LOADED_HIGH     1u
+
+/* Offsets of boot_params outside the setup header. */
+enum {
+    BP_ORIG_X = 0x00,
+    BP_ORIG_Y = 0x01,
+    BP_EXT_MEM_K = 0x02,
+    BP_VIDEO_MODE = 0x06,
+    BP_VIDEO_COLS = 0x07,
+    BP_EGA_BX = 0x0a,
+    BP_VIDEO_LINES = 0x0e,
+    BP_IS_VGA = 0x0f,
+    BP_VIDEO_POINTS = 0x10,
+    BP_ACPI_RSDP = 0x070,
+    BP_ALT_MEM_K = 0x1e0,
+    BP_E820_COUNT = 0x1e8,
+    BP_E820 = 0x2d0,
+    BP_BYTES = 0x1000,
+};
+#define E820_BYTES 20u
+
+/* The header's values after parsing, with the defaults of older protocols filled in. */
+struct linux_header {
+    uint32_t version;
+    uint32_t header_end;  /* file offset */
+    uint32_t setup_bytes; /* real-mode part */
+    uint32_t code_bytes;  /* protected-mode part */
+    uint32_t code32_start;
+    uint32_t initrd_addr_max; /* last byte that the initrd may use */
+    uint32_t cmdline_max;     /* characters, without the terminator */
+    uint64_t run_first;       /* the kernel needs RAM [run_first, run_end) before it reads its memory map */
+    uint64_t run_end;
+};
+
+static bool header_identify(const struct image *k, struct err *e)
+{
+    if (k->bytes >= 4 && memcmp(k->data, "\177ELF", 4) == 0)
+        return err_set(e, "-kernel %s: an ELF file without a Multiboot 1 header; " ACCEPTED, k->name);
+    if (k->bytes < HDR_END_MAX)
+        return err_set(e, "-kernel %s: too short (%zu bytes) for any kernel; " ACCEPTED, k->name, k->bytes);
+    if (le16(k->data + HDR_BOOT_FLAG) != 0xaa55 || le32(k->data + HDR_MAGIC) != HDR_MAGIC_VALUE)
+        return err_set(
+            e, "-kernel %s: not a kernel image (no Linux setup header, no Multiboot 1 header); " ACCEPTED,
+            k->name);
+    uint32_t version = le16(k->data + HDR_VERSION);
+    if (version < 0x202)
+        return err_set(e, "-kernel %s: boot protocol %u.%02u is too old; " ACCEPTED, k->name, version >> 8,
+                       version & 0xff);
+    if (!(k->data[HDR_LOADFLAGS] & LOADED_HIGH))
+        return err_set(e, "-kernel %s: a zImage, which loads below 1 MiB; " ACCEPTED, k->name);
+    return true;
+}
+
+/* Sizes of the two parts, against the file. */
+static bool header_sizes(const struct image *k, struct linux_header *h, struct err *e)
+{
+    uint32_t sects = k->data[HDR_SETUP_SECTS] ? k->data[HDR_SETUP_SECTS] : 4;
+    h->setup_bytes = (sects + 1) * SECTOR;
+    h->header_end = HDR_MAGIC + k->data[HDR_JUMP_LEN];
+    if (h->header_end > HDR_END_MAX)
+        h->header_end = HDR_END_MAX;
+    if (k->bytes <= h->setup_bytes)
+        return err_set(
+            e, "-kernel %s: truncated: %zu bytes, but its header says %u of setup code alone; " ACCEPTED,
+            k->name, k->bytes, h->setup_bytes);
+    uint64_t said = h->version >= 0x204 ? (uint64_t)le32(k->data + HDR_SYSSIZE) * 16 : 0;
+    if (said > k->bytes - h->setup_bytes)
+        return err_set(e, "-kernel %s: truncated: %zu bytes, but its header says %llu; " ACCEPTED, k->name,
+                       k->bytes, (unsigned long long)(said + h->setup_bytes));
+    h->code_bytes = (uint32_t)(k->bytes - h->setup_bytes);
+    return true;
+}
+
+/* Fields that later protocols added. A field beyond the header's end reads as absent. */
+static uint32_t header_field(const struct image *k, const struct linux_header *h, uint32_t version,
+                             uint32_t offset, uint32_t absent)
+{
+    return h->version >= version && offset + 4 <= h->header_end ? le32(k->data + offset) : absent;
+}
+
+static void header_limits(const struct image *k, struct linux_header *h)
+{
+    h->code32_start = le32(k->data + HDR_CODE32_START);
+    h->initrd_addr_max = header_field(k, h, 0x203, HDR_INITRD_ADDR_MAX, 0x37ffffff);
+    h->cmdline_max = header_field(k, h, 0x206, HDR_CMDLINE_SIZE, 255);
+    if (h->cmdline_max > CMDLINE_MAX)
+        h->cmdline_max = CMDLINE_MAX;
+    h->run_first = BOOT_HIGH;
+    h->run_end = (uint64_t)BOOT_HIGH + h->code_bytes;
+    /* The kernel moves itself up to pref_address and unpacks within init_size bytes from there. */
+    uint64_t init_bytes = header_field(k, h, 0x20a, HDR_INIT_SIZE, 0);
+    uint64_t pref = header_field(k, h, 0x20a, HDR_PREF_ADDRESS, 0) |
+                    (uint64_t)header_field(k, h, 0x20a, HDR_PREF_ADDRESS + 4, 0) << 32;
+    uint64_t run = pref > BOOT_HIGH ? pref : BOOT_HIGH;
+    if (init_bytes && run + init_bytes > h->run_end)
+        h->run_end = run + init_bytes < run ? UINT64_MAX : run + init_bytes;
+}
+
+static bool header_parse(const struct image *k, uint64_t ram_bytes, struct linux_header *h, struct err *e)
+{
+    if (!header_identify(k, e))
+        return false;
+    h->version = le16(k->data + HDR_VERSION);
+    if (!header_sizes(k, h, e))
+        return false;
+    header_limits(k, h);
+    if (h->run_end > ram_bytes)
+        return err_set(e, "-kernel %s: needs RAM up to %llu MiB, the guest has %llu MiB; use a larger -m",
+                       k->name, (unsigned long long)((h->run_end >> 20) + 1),
+                       (unsigned long long)(ram_bytes >> 20));
+    if (h->code32_start < BOOT_HIGH || h->code32_start - BOOT_HIGH >= h->code_bytes)
+        return err_set(
+            e, "-kernel %s: malformed: its entry point %#x is outside of its code at 0x100000; " ACCEPTED,
+            k->name, h->code32_start);
+    return true;
+}
+
+/* As high as allowed, page aligned; *addr is 0 without an initrd. */
+static bool initrd_place(const struct boot_source *s, uint64_t ram_bytes, const struct linux_header *h,
+                         uint64_t *addr, struct err *e)
+{
+    *addr = 0;
+    if (!s->nmodules)
+        return true;
+    const struct image *rd = &s->module[0].image;
+    uint64_t top = (uint64_t)h->initrd_addr_max + 1;
+    if (top > ram_bytes)
+        top = ram_bytes;
+    uint64_t lowest = (h->run_end + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
+    if (rd->bytes < top)
+        *addr = (top - rd->bytes) & ~(uint64_t)(PAGE_BYTES - 1);
+    if (*addr < lowest)
+        return err_set(e,
+                       "-initrd %s: its %zu bytes do not fit between the kernel's end at %#llx and %#llx; "
+                       "use a larger -m",
+                       rd->name, rd->bytes, (unsigned long long)lowest, (unsigned long long)top);
+    return true;
+}
+
+/* An 80x25 colour text screen with the cursor at the top left, as a VGA BIOS leaves it. */
+static void zero_page_screen(uint8_t *bp)
+{
+    bp[BP_ORIG_X] = 0;
+    bp[BP_ORIG_Y] = 0;
+    bp[BP_VIDEO_MODE] = 3;
+    bp[BP_VIDEO_COLS] = 80;
+    put16(bp + BP_EGA_BX, 3); /* 256 KiB, colour */
+    bp[BP_VIDEO_LINES] = 25;
+    bp[BP_IS_VGA] = 1;
+    put16(bp + BP_VIDEO_POINTS, 16);
+}
+
+static void zero_page_memory(uint8_t *bp, uint64_t ram_bytes)
+{
+    struct e820_entry map[E820_ENTRIES];
+    uint64_t high_kib = (ram_bytes - BOOT_HIGH) >> 10;
+    boot_e820(ram_bytes, map);
+    for (unsigned i = 0; i < E820_ENTRIES; i++) {
+        uint8_t *p = bp + BP_E820 + i * E820_BYTES;
+        put64(p, map[i].base);
+        put64(p + 8, map[i].bytes);
+        put32(p + 16, map[i].type);
+    }
+    bp[BP_E820_COUNT] = E820_ENTRIES;
+    put16(bp + BP_EXT_MEM_K, (uint16_t)(high_kib > 0xfc00 ? 0xfc00 : high_kib)); /* 63 MiB, as INT 15h 88h */
+    put32(bp + BP_ALT_MEM_K, (uint32_t)high_kib);
+}
+
+static void zero_page_fill(uint8_t *bp, const struct boot_source *s, const struct linux_header *h,
+                           uint64_t ram_bytes, uint64_t initrd_addr, uint32_t rsdp_addr)
+{
+    memset(bp, 0, BP_BYTES);
+    memcpy(bp + HDR_SETUP_SECTS, s->kernel.data + HDR_SETUP_SECTS, h->header_end - HDR_SETUP_SECTS);
+    bp[HDR_TYPE_OF_LOADER] = 0xff; /* no assigned number */
+    put32(bp + HDR_CMD_LINE_PTR, CMDLINE);
+    put32(bp + HDR_RAMDISK_IMAGE, (uint32_t)initrd_addr);
+    put32(bp + HDR_RAMDISK_SIZE, s->nmodules ? (uint32_t)s->module[0].image.bytes : 0);
+    if (h->version >= 0x20e)
+        put64(bp + BP_ACPI_RSDP, rsdp_addr);
+    zero_page_screen(bp);
+    zero_page_memory(bp, ram_bytes);
+}
+
+static bool write_low(struct ram *r, const struct boot_source *s, const struct linux_header *h,
+                      uint64_t initrd_addr, uint32_t rsdp_addr)
+{
+    uint8_t bp[BP_BYTES], gdt[BOOT_GDT_BYTES];
+    zero_page_fill(bp, s, h, r->bytes, initrd_addr, rsdp_addr);
+    boot_gdt(gdt);
+    return ram_write(r, ZERO_PAGE, bp, sizeof bp) && ram_write(r, GDT_ADDR, gdt, sizeof gdt) &&
+           ram_write(r, CMDLINE, s->append, strlen(s->append) + 1);
+}
+
+static bool write_high(struct ram *r, const struct boot_source *s, const struct linux_header *h,
+                       uint64_t initrd_addr)
+{
+    const struct image *rd = &s->module[0].image;
+    return ram_write(r, BOOT_HIGH, s->kernel.data + h->setup_bytes, h->code_bytes) &&
+           (!s->nmodules || ram_write(r, initrd_addr, rd->data, rd->bytes));
+}
+
+bool linux_load(struct ram *r, const struct boot_source *s, uint32_t rsdp_addr, struct boot_entry *entry,
+                struct err *e)
+{
+    struct linux_header h = {0};
+    uint64_t initrd_addr;
+    if (!header_parse(&s->kernel, r->bytes, &h, e) || !initrd_place(s, r->bytes, &h, &initrd_addr, e))
+        return false;
+    if (strlen(s->append) > h.cmdline_max)
+        return err_set(e, "-append: %zu characters; kernel %s accepts at most %u", strlen(s->append),
+                       s->kernel.name, h.cmdline_max);
+    if (!write_low(r, s, &h, initrd_addr, rsdp_addr) || !write_high(r, s, &h, initrd_addr))
+        return err_set(e, "-kernel %s: does not fit in RAM", s->kernel.name);
+    *entry = (struct boot_entry){.eip = h.code32_start, .esi = ZERO_PAGE, .gdt_addr = GDT_ADDR};
+    return true;
+}

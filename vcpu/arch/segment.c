@@ -1,0 +1,471 @@
+/* segment.c - descriptors, segment registers and the instructions about them.
+ *
+ * Model: SDM 3A chapters 3.4, 3.5 and 5. The hidden part of a segment register is what counts;
+ * it changes on loads only. access == 0 marks a register that holds a null selector. Real mode keeps
+ * limit and attributes of the hidden part ("unreal mode" works). CS in real mode is writable data, as
+ * on the chip (SDM 3A table 9-1).
+ *
+ * NOT MODELLED: virtual-8086 mode; alignment checks (#AC). */
+#include "vcpu/arch/protect.h"
+
+/* --- descriptor tables --- */
+
+static bool desc_address(const struct guest_state *g, uint16_t sel, uint32_t *lin_addr)
+{
+    uint32_t offset = sel & 0xfff8u;
+    bool ldt = sel & SEL_TI;
+    if (SEL_IS_NULL(sel) || (ldt && !(g->ldtr.access & SEG_ACC_P)))
+        return false;
+    uint32_t limit = ldt ? g->ldtr.limit : g->gdtr.limit;
+    *lin_addr = (ldt ? g->ldtr.base : g->gdtr.base) + offset;
+    return offset + 7 <= limit;
+}
+
+enum desc_fetch desc_fetch(struct vcpu *v, uint16_t sel, struct desc *d)
+{
+    uint32_t lin_addr;
+    uint64_t bits;
+    if (!desc_address(&v->g, sel, &lin_addr))
+        return DESC_OUTSIDE;
+    if (!mem_read(v, lin_addr, 8, false, &bits))
+        return DESC_FAULT;
+    *d = (struct desc){(uint32_t)bits, (uint32_t)(bits >> 32)};
+    return DESC_OK;
+}
+
+bool desc_read(struct vcpu *v, uint16_t sel, struct desc *d, unsigned fault_vector)
+{
+    enum desc_fetch result = desc_fetch(v, sel, d);
+    if (result == DESC_OUTSIDE)
+        return raise_sel(v, fault_vector, sel);
+    return result == DESC_OK;
+}
+
+bool seg_read_descriptor(struct vcpu *v, uint16_t sel, uint32_t *lo, uint32_t *hi, unsigned fault_vector)
+{
+    struct desc d = {0, 0};
+    bool ok = desc_read(v, sel, &d, fault_vector);
+    *lo = d.lo;
+    *hi = d.hi;
+    return ok;
+}
+
+bool desc_set_bits(struct vcpu *v, uint16_t sel, struct desc *d, uint32_t bits)
+{
+    uint32_t lin_addr;
+    if ((d->hi & bits) == bits)
+        return true;
+    d->hi |= bits;
+    bool inside = desc_address(&v->g, sel, &lin_addr);
+    CHECK(inside);
+    return mem_write(v, lin_addr + 5, 1, false, d->hi >> 8 & 0xff);
+}
+
+bool desc_mark_accessed(struct vcpu *v, uint16_t sel, struct desc *d)
+{
+    return !(d->hi & DESC_S) || desc_set_bits(v, sel, d, DESC_ACCESSED);
+}
+
+void seg_set_hidden(struct segment *s, uint16_t sel, uint32_t lo, uint32_t hi)
+{
+    struct desc d = {lo, hi};
+    *s = (struct segment){
+        .sel = sel, .access = (uint16_t)(hi >> 8 & 0xf0ff), .base = desc_base(d), .limit = desc_limit(d)};
+}
+
+/* --- mode and privilege --- */
+
+static bool seg_spans_all(const struct segment *s)
+{
+    return s->base == 0 && s->limit == UINT32_MAX;
+}
+
+static bool seg_is_flat_data(const struct segment *s)
+{
+    return seg_is_plain_data(s) && seg_spans_all(s);
+}
+
+static bool seg_is_flat_code(const struct segment *s)
+{
+    uint16_t readable_code = SEG_ACC_P | SEG_ACC_S | 8 | 2;
+    return ((s->access & readable_code) == readable_code && seg_spans_all(s)) || seg_is_flat_data(s);
+}
+
+static bool segs_are_flat(const struct guest_state *g)
+{
+    return seg_is_flat_code(&g->seg[SEG_CS]) && seg_is_flat_data(&g->seg[SEG_DS]) &&
+           seg_is_flat_data(&g->seg[SEG_ES]) && seg_is_flat_data(&g->seg[SEG_SS]);
+}
+
+void vcpu_update_mode(struct vcpu *v)
+{
+    struct guest_state *g = &v->g;
+    uint32_t mode = 0;
+    mode |= g->seg[SEG_CS].access & SEG_ACC_DB ? TB_MODE_CODE32 : 0;
+    mode |= g->seg[SEG_SS].access & SEG_ACC_DB ? TB_MODE_STACK32 : 0;
+    mode |= segs_are_flat(g) ? TB_MODE_FLAT : 0;
+    mode |= g->cpl == 3 ? TB_MODE_USER : 0;
+    mode |= g->cpl == 0 ? TB_MODE_CPL0 : 0;
+    mode |= g->cr0 & CR0_PE ? TB_MODE_PE : 0;
+    mode |= g->cr0 & (CR0_EM | CR0_TS) ? TB_MODE_FPU_NM : 0;
+    mode |= (g->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS) ? TB_MODE_WAIT_NM : 0;
+    mode |= (g->cr0 & CR0_EM) || !(g->cr4 & CR4_OSFXSR) ? TB_MODE_SSE_UD : 0;
+    mode |= g->cr0 & CR0_EM ? TB_MODE_MMX_UD : 0;
+    mode |= g->cr0 & CR0_TS ? TB_MODE_TS_NM : 0;
+    g->mode = mode;
+}
+
+void vcpu_set_cpl(struct vcpu *v, unsigned cpl)
+{
+    v->g.cpl = (uint8_t)cpl;
+    vcpu_update_mode(v);
+}
+
+/* --- access through a segment --- */
+
+bool seg_offset_ok(const struct segment *s, uint32_t offset, unsigned bytes)
+{
+    uint32_t last = offset + bytes - 1;
+    if (last < offset) /* no segment has bytes on both sides of 4 GiB */
+        return false;
+    if ((s->access & (8 | 4)) == 4) { /* expand-down data: SDM 3A 5.3 */
+        uint32_t top = s->access & SEG_ACC_DB ? UINT32_MAX : 0xffff;
+        return offset > s->limit && last <= top;
+    }
+    return last <= s->limit;
+}
+
+static bool seg_type_ok(const struct segment *s, bool write)
+{
+    if (!(s->access & SEG_ACC_P))
+        return false;
+    bool code = s->access & 8, rw = s->access & 2;
+    return write ? !code && rw : !code || rw;
+}
+
+bool seg_linear(struct vcpu *v, unsigned seg, uint32_t offset, unsigned bytes, bool write, uint32_t *lin_addr)
+{
+    const struct segment *s = &v->g.seg[seg];
+    if (!seg_type_ok(s, write) || !seg_offset_ok(s, offset, bytes))
+        return raise_zero(v, seg == SEG_SS ? EXC_SS : EXC_GP);
+    *lin_addr = s->base + offset;
+    return true;
+}
+
+/* --- loads --- */
+
+void seg_load_real(struct segment *s, uint16_t sel)
+{
+    if (!(s->access & SEG_ACC_P)) /* was null or never loaded: the reset values */
+        s->limit = 0xffff;
+    s->access = (uint16_t)((s->access & (SEG_ACC_DB | SEG_ACC_G)) | SEG_ACC_P | SEG_ACC_S | 3);
+    s->sel = sel;
+    s->base = (uint32_t)sel << 4;
+}
+
+bool seg_check_stack(struct vcpu *v, uint16_t sel, unsigned cpl, unsigned vector, struct segment *out)
+{
+    struct desc d;
+    if (SEL_IS_NULL(sel))
+        return raise_zero(v, vector);
+    if (!desc_read(v, sel, &d, vector))
+        return false;
+    if (SEL_RPL(sel) != cpl || !desc_is_writable_data(d) || desc_dpl(d) != cpl)
+        return raise_sel(v, vector, sel);
+    if (!(d.hi & DESC_P))
+        return raise_sel(v, EXC_SS, sel);
+    if (!desc_mark_accessed(v, sel, &d))
+        return false;
+    seg_set_hidden(out, sel, d.lo, d.hi);
+    return true;
+}
+
+/* DS, ES, FS, GS: SDM 2 MOV, protected-mode exceptions. */
+static bool seg_check_data(struct vcpu *v, uint16_t sel, struct segment *out)
+{
+    struct desc d;
+    if (SEL_IS_NULL(sel)) {
+        *out = (struct segment){.sel = sel};
+        return true;
+    }
+    if (!desc_read(v, sel, &d, EXC_GP))
+        return false;
+    unsigned dpl = desc_dpl(d);
+    if (!desc_is_readable(d) || (!desc_is_conforming(d) && (SEL_RPL(sel) > dpl || v->g.cpl > dpl)))
+        return raise_sel(v, EXC_GP, sel);
+    if (!(d.hi & DESC_P))
+        return raise_sel(v, EXC_NP, sel);
+    if (!desc_mark_accessed(v, sel, &d))
+        return false;
+    seg_set_hidden(out, sel, d.lo, d.hi);
+    return true;
+}
+
+static bool seg_same_hidden(const struct segment *a, const struct segment *b)
+{
+    return a->access == b->access && a->base == b->base && a->limit == b->limit;
+}
+
+/* Checks come before the first store into the register, so it needs no copy on the way: that would read in
+ * one piece what was just written in four. */
+bool seg_load(struct vcpu *v, unsigned seg, uint16_t sel)
+{
+    struct guest_state *g = &v->g;
+    struct segment *s = &g->seg[seg];
+    const struct segment old = *s;
+    bool ok = true;
+    if (!(g->cr0 & CR0_PE))
+        seg_load_real(s, sel);
+    else if (seg == SEG_SS)
+        ok = seg_check_stack(v, sel, g->cpl, EXC_GP, s);
+    else
+        ok = seg_check_data(v, sel, s);
+    if (ok && !seg_same_hidden(s, &old))
+        vcpu_update_mode(v);
+    return ok;
+}
+
+static bool seg_is_inner(const struct segment *s, unsigned cpl)
+{
+    unsigned dpl = s->access >> 5 & 3;
+    bool conforming = (s->access & (8 | 4)) == (8 | 4);
+    return (s->access & SEG_ACC_P) && !conforming && dpl < cpl;
+}
+
+void seg_drop_inner(struct guest_state *g)
+{
+    static const uint8_t regs[] = {SEG_ES, SEG_DS, SEG_FS, SEG_GS};
+    for (unsigned i = 0; i < sizeof regs; i++) {
+        if (seg_is_inner(&g->seg[regs[i]], g->cpl))
+            g->seg[regs[i]] = (struct segment){.sel = 0};
+    }
+}
+
+enum helper_result helper_LOAD_SEG(struct vcpu *v, const struct ir_op *op)
+{
+    struct guest_state *g = &v->g;
+    if (!seg_load(v, op->aux, (uint16_t)g->slot[op->a]))
+        return HELPER_FAULT;
+    if (op->aux == SEG_SS)
+        g->int_shadow = 1; /* SDM 3A 6.8.3: so that MOV SS, MOV ESP are one for interrupts */
+    if (op->b != IR_NONE)
+        g->slot[IR_ESP] = g->slot[op->b];
+    g->eip = op->imm2;
+    return HELPER_OK;
+}
+
+enum helper_result helper_LOAD_FAR(struct vcpu *v, const struct ir_op *op)
+{
+    struct guest_state *g = &v->g;
+    uint32_t offset = g->slot[op->b];
+    if (!seg_load(v, op->aux, (uint16_t)g->slot[op->a]))
+        return HELPER_FAULT;
+    if (op->size == 1)
+        offset = (g->slot[op->dst] & 0xffff0000) | (offset & 0xffff);
+    g->slot[op->dst] = offset;
+    g->eip = op->imm2;
+    return HELPER_OK;
+}
+
+enum helper_result helper_GET_SREG(struct vcpu *v, const struct ir_op *op)
+{
+    v->g.slot[op->dst] = v->g.seg[op->aux].sel;
+    return HELPER_OK;
+}
+
+enum helper_result helper_CHECK_IP(struct vcpu *v, const struct ir_op *op)
+{
+    return helper_done(cs_eip_ok(v, v->g.seg[SEG_CS].limit, v->g.slot[op->a]));
+}
+
+/* --- LDTR and TR --- */
+
+/* These instructions and those below do not exist in real mode (SDM 2, LLDT ff.: #UD). */
+static bool protected_mode(struct vcpu *v)
+{
+    if (v->g.cr0 & CR0_PE)
+        return true;
+    vcpu_raise(v, EXC_UD);
+    return false;
+}
+
+/* A present system descriptor of the GDT. */
+static bool desc_read_system(struct vcpu *v, uint16_t sel, struct desc *d, uint32_t types)
+{
+    if (sel & SEL_TI)
+        return raise_sel(v, EXC_GP, sel);
+    if (!desc_read(v, sel, d, EXC_GP))
+        return false;
+    if (!(types >> desc_type(*d) & 1))
+        return raise_sel(v, EXC_GP, sel);
+    if (!(d->hi & DESC_P))
+        return raise_sel(v, EXC_NP, sel);
+    return true;
+}
+
+enum helper_result helper_LLDT(struct vcpu *v, const struct ir_op *op)
+{
+    struct guest_state *g = &v->g;
+    uint16_t sel = (uint16_t)g->slot[op->a];
+    struct desc d;
+    if (!protected_mode(v))
+        return HELPER_FAULT;
+    if (SEL_IS_NULL(sel)) {
+        g->ldtr = (struct segment){.sel = sel};
+    } else {
+        if (!desc_read_system(v, sel, &d, 1u << SYS_LDT))
+            return HELPER_FAULT;
+        seg_set_hidden(&g->ldtr, sel, d.lo, d.hi);
+    }
+    g->eip = op->imm2;
+    return HELPER_OK;
+}
+
+enum helper_result helper_LTR(struct vcpu *v, const struct ir_op *op)
+{
+    struct guest_state *g = &v->g;
+    uint16_t sel = (uint16_t)g->slot[op->a];
+    struct desc d;
+    if (!protected_mode(v))
+        return HELPER_FAULT;
+    if (SEL_IS_NULL(sel)) {
+        vcpu_raise_error(v, EXC_GP, 0);
+        return HELPER_FAULT;
+    }
+    if (!desc_read_system(v, sel, &d, 1u << SYS_TSS16 | 1u << SYS_TSS32))
+        return HELPER_FAULT;
+    if (!desc_set_bits(v, sel, &d, DESC_BUSY))
+        return HELPER_FAULT;
+    seg_set_hidden(&g->tr, sel, d.lo, d.hi);
+    g->eip = op->imm2;
+    return HELPER_OK;
+}
+
+enum helper_result helper_SLDT(struct vcpu *v, const struct ir_op *op)
+{
+    if (!protected_mode(v))
+        return HELPER_FAULT;
+    v->g.slot[op->dst] = v->g.ldtr.sel;
+    return HELPER_OK;
+}
+
+enum helper_result helper_STR(struct vcpu *v, const struct ir_op *op)
+{
+    if (!protected_mode(v))
+        return HELPER_FAULT;
+    v->g.slot[op->dst] = v->g.tr.sel;
+    return HELPER_OK;
+}
+
+/* --- LAR, LSL, VERR, VERW, ARPL --- */
+
+/* Types for which LAR and LSL succeed, by desc_type: SDM 2 tables 3-53 and 3-56; code and data always. */
+#define CODE_DATA_TYPES 0xffff0000u
+#define LAR_TYPES                                                                                            \
+    (CODE_DATA_TYPES | 1u << SYS_TSS16 | 1u << SYS_LDT | 1u << SYS_TSS16_BUSY | 1u << SYS_CALL16 |           \
+     1u << SYS_TASK_GATE | 1u << SYS_TSS32 | 1u << SYS_TSS32_BUSY | 1u << SYS_CALL32)
+#define LSL_TYPES                                                                                            \
+    (CODE_DATA_TYPES | 1u << SYS_TSS16 | 1u << SYS_LDT | 1u << SYS_TSS16_BUSY | 1u << SYS_TSS32 |            \
+     1u << SYS_TSS32_BUSY)
+
+enum probe { PROBE_YES, PROBE_NO, PROBE_FAULT };
+
+/* May `sel` be examined: inside its table, of one of `types`, visible at CPL and RPL? */
+static enum probe desc_probe(struct vcpu *v, uint16_t sel, uint32_t types, struct desc *d)
+{
+    if (!protected_mode(v))
+        return PROBE_FAULT;
+    enum desc_fetch fetch = desc_fetch(v, sel, d);
+    if (fetch == DESC_FAULT)
+        return PROBE_FAULT;
+    if (fetch == DESC_OUTSIDE || !(types >> desc_type(*d) & 1))
+        return PROBE_NO;
+    unsigned dpl = desc_dpl(*d);
+    return desc_is_conforming(*d) || (v->g.cpl <= dpl && SEL_RPL(sel) <= dpl) ? PROBE_YES : PROBE_NO;
+}
+
+static void set_zf(struct guest_state *g, bool zf)
+{
+    uint32_t flags = guest_eflags(g);
+    guest_set_arith_flags(g, zf ? flags | FLAG_ZF : flags & ~(uint32_t)FLAG_ZF);
+}
+
+static void write_sized(struct guest_state *g, const struct ir_op *op, uint32_t value)
+{
+    g->slot[op->dst] = op->size == 1 ? value & 0xffff : value;
+}
+
+enum helper_result helper_LAR(struct vcpu *v, const struct ir_op *op)
+{
+    struct desc d;
+    enum probe probe = desc_probe(v, (uint16_t)v->g.slot[op->a], LAR_TYPES, &d);
+    if (probe == PROBE_FAULT)
+        return HELPER_FAULT;
+    if (probe == PROBE_YES)
+        write_sized(&v->g, op, d.hi & 0x00ffff00);
+    set_zf(&v->g, probe == PROBE_YES);
+    return HELPER_OK;
+}
+
+enum helper_result helper_LSL(struct vcpu *v, const struct ir_op *op)
+{
+    struct desc d;
+    enum probe probe = desc_probe(v, (uint16_t)v->g.slot[op->a], LSL_TYPES, &d);
+    if (probe == PROBE_FAULT)
+        return HELPER_FAULT;
+    if (probe == PROBE_YES)
+        write_sized(&v->g, op, desc_limit(d));
+    set_zf(&v->g, probe == PROBE_YES);
+    return HELPER_OK;
+}
+
+enum helper_result helper_VERR(struct vcpu *v, const struct ir_op *op)
+{
+    struct desc d;
+    enum probe probe = desc_probe(v, (uint16_t)v->g.slot[op->a], CODE_DATA_TYPES, &d);
+    if (probe == PROBE_FAULT)
+        return HELPER_FAULT;
+    set_zf(&v->g, probe == PROBE_YES && desc_is_readable(d));
+    return HELPER_OK;
+}
+
+enum helper_result helper_VERW(struct vcpu *v, const struct ir_op *op)
+{
+    struct desc d;
+    enum probe probe = desc_probe(v, (uint16_t)v->g.slot[op->a], CODE_DATA_TYPES, &d);
+    if (probe == PROBE_FAULT)
+        return HELPER_FAULT;
+    set_zf(&v->g, probe == PROBE_YES && desc_is_writable_data(d));
+    return HELPER_OK;
+}
+
+/* SDM 2A ARPL. The processor reads first and writes only when the RPL rises: the error code of a fault and a
+ * read-only operand show it. */
+enum helper_result helper_ARPL_MEM(struct vcpu *v, const struct ir_op *op)
+{
+    uint32_t offset = v->g.slot[op->a], lin_addr;
+    unsigned rpl = SEL_RPL(v->g.slot[op->b]);
+    uint64_t sel;
+    if (!protected_mode(v) || !seg_linear(v, op->aux, offset, 2, false, &lin_addr) ||
+        !mem_read(v, lin_addr, 2, mem_is_user(v), &sel))
+        return HELPER_FAULT;
+    bool adjust = SEL_RPL(sel) < rpl;
+    if (adjust && (!seg_linear(v, op->aux, offset, 2, true, &lin_addr) ||
+                   !mem_write(v, lin_addr, 2, mem_is_user(v), (sel & 0xfffc) | rpl)))
+        return HELPER_FAULT;
+    set_zf(&v->g, adjust);
+    return HELPER_OK;
+}
+
+enum helper_result helper_ARPL(struct vcpu *v, const struct ir_op *op)
+{
+    struct guest_state *g = &v->g;
+    uint32_t sel = g->slot[op->a] & 0xffff;
+    unsigned rpl = SEL_RPL(g->slot[op->b]);
+    if (!protected_mode(v))
+        return HELPER_FAULT;
+    bool adjust = SEL_RPL(sel) < rpl;
+    g->slot[op->dst] = adjust ? (sel & 0xfffc) | rpl : sel;
+    set_zf(g, adjust);
+    return HELPER_OK;
+}

@@ -1,0 +1,144 @@
+/* sse_float.c - instructions under MXCSR: modes in, flags out, #XM (SDM 1 11.5).
+ *
+ * The host executes with the guest's rounding and denormal modes, everything masked and no flag set; what it
+ * raised then decides. All flags masked: they are or'ed into MXCSR and the result stands. One unmasked: the
+ * destination keeps its value and the exception is delivered.
+ *
+ * An unmasked exception found before the computation (#I, #D, #Z) keeps the others from being detected: flags
+ * of the later kind are not set. Unmasked overflow and underflow differ from masked ones: precision is that
+ * of the result with an unbounded exponent, and underflow is signalled for a tiny result that is exact, too
+ * (SDM 1 4.9.1.5). The host's x87 unit, with the format's precision and its own wider exponents, tells them,
+ * lane by lane. */
+#include "vcpu/arch/sse_internal.h"
+
+static uint32_t modes_of(uint32_t mxcsr)
+{
+    const bool underflow_masked = mxcsr & (MXCSR_UE << MXCSR_MASK_SHIFT);
+    const uint32_t modes = MXCSR_RC | MXCSR_DAZ | (underflow_masked ? MXCSR_FTZ : 0);
+    return (mxcsr & modes) | MXCSR_MASKS;
+}
+
+static bool fail(struct vcpu *v, uint32_t flags)
+{
+    v->g.sse.mxcsr |= flags;
+    vcpu_raise(v, v->g.cr4 & CR4_OSXMMEXCPT ? EXC_XM : EXC_UD);
+    return false;
+}
+
+/* --- unmasked overflow and underflow --- */
+
+/* Only these produce results of another magnitude than their operands'. */
+static const uint8_t range_op[256] = {[0x58] = FPU_ADD + 1,
+                                      [0x59] = FPU_MUL + 1,
+                                      [0x5c] = FPU_SUB + 1,
+                                      [0x5e] = FPU_DIV + 1,
+                                      [0x5a] = FPU_ADD + 1 /* narrowing: x + 0 */};
+
+static bool is_double(const struct sse_row *r)
+{
+    return r->prefix == PFX_66 || r->prefix == PFX_F2;
+}
+static bool is_narrowing(const struct sse_row *r)
+{
+    return r->opcode == 0x0f5a;
+}
+
+static bool has_range(const struct sse_row *r)
+{
+    return range_op[r->opcode & 0xff] != 0 && (!is_narrowing(r) || is_double(r));
+}
+
+static struct f80 lane_f80(const uint8_t *from, bool wide, bool daz)
+{
+    struct f80 r;
+    uint64_t bits = 0;
+    memcpy(&bits, from, wide ? 8 : 4);
+    const uint64_t exponent = wide ? UINT64_C(0x7ff) << 52 : UINT64_C(0xff) << 23;
+    const uint64_t sign = wide ? UINT64_C(1) << 63 : UINT64_C(1) << 31;
+    if (daz && (bits & exponent) == 0)
+        bits &= sign;
+    if (wide)
+        fpu_from_m64fp(bits, &r);
+    else
+        fpu_from_m32fp((uint32_t)bits, &r);
+    return r;
+}
+
+/* The flags of one lane, given those of the masked run. */
+static uint32_t lane_flags(const struct sse_row *r, uint32_t mxcsr, const uint8_t *a, const uint8_t *b,
+                           uint32_t masked)
+{
+    const bool wide = is_double(r), narrow = !wide || is_narrowing(r), daz = mxcsr & MXCSR_DAZ;
+    const unsigned bias = narrow ? 127 : 1023;
+    const struct x87_state x = {
+        .cw = (uint16_t)(FCW_ONE | FCW_EXC | (narrow ? 0 : 0x200) | (mxcsr & MXCSR_RC) >> 3)};
+    struct f80 value = lane_f80(is_narrowing(r) ? b : a, wide, daz), other = f80_make(0, 0, 0);
+    if (!is_narrowing(r))
+        other = lane_f80(b, wide, daz);
+    const fpu_flags f =
+        fpu_host_op2(&x, (enum fpu_op2)(range_op[r->opcode & 0xff] - 1), FPU_F80, &value, &other);
+    const unsigned e = f80_exp(&value);
+    const bool tiny = e < F80_BIAS - bias + 1 && value.sig != 0;
+    const bool huge = e > F80_BIAS + bias && e != F80_EXP_MAX;
+    if (!(tiny && !(mxcsr & MXCSR_UE << MXCSR_MASK_SHIFT)) &&
+        !(huge && !(mxcsr & MXCSR_OE << MXCSR_MASK_SHIFT)))
+        return masked;
+    return (masked & MXCSR_PRE) | (uint32_t)(tiny ? MXCSR_UE : MXCSR_OE) | (f & FSW_PE);
+}
+
+static void fill_lanes(uint8_t to[16], const uint8_t *lane, unsigned bytes)
+{
+    for (unsigned at = 0; at < 16; at += bytes)
+        memcpy(to + at, lane, bytes);
+}
+
+/* Flags of the operands in *io with overflow and underflow as the masks in mxcsr make them. */
+static uint32_t range_flags(const struct sse_row *r, sse_exec_fn fn, uint32_t mxcsr, const struct sse_io *io)
+{
+    const unsigned bytes = is_double(r) ? 8 : 4, count = r->bytes / bytes;
+    uint32_t flags = 0;
+    for (unsigned i = 0; i < count; i++) {
+        const uint8_t *a = io->a + i * bytes, *b = io->b + i * bytes;
+        struct sse_io lane = {.csr = modes_of(mxcsr)};
+        fill_lanes(lane.a, a, bytes);
+        fill_lanes(lane.b, b, bytes);
+        fn(&lane);
+        flags |= lane_flags(r, mxcsr, a, b, lane.csr & MXCSR_FLAGS);
+    }
+    return flags;
+}
+
+static bool wants_range_flags(const struct sse_row *r, uint32_t mxcsr)
+{
+    const uint32_t masks = (MXCSR_OE | MXCSR_UE) << MXCSR_MASK_SHIFT;
+    return (mxcsr & masks) != masks && has_range(r);
+}
+
+/* --- running --- */
+
+bool sse_run_fp(struct vcpu *v, enum sse_id id, sse_exec_fn fn, struct sse_io *io)
+{
+    uint32_t *mxcsr = &v->g.sse.mxcsr;
+    const uint32_t unmasked = ~(*mxcsr >> MXCSR_MASK_SHIFT) & MXCSR_FLAGS;
+    const bool by_lane = wants_range_flags(&sse_rows[id], *mxcsr);
+    const struct sse_io before = by_lane ? *io : (struct sse_io){.gpr = 0};
+    io->csr = modes_of(*mxcsr);
+    fn(io);
+    const uint32_t flags = by_lane ? range_flags(&sse_rows[id], fn, *mxcsr, &before) : io->csr & MXCSR_FLAGS;
+    if (flags & unmasked & MXCSR_PRE)
+        return fail(v, flags & MXCSR_PRE);
+    if (flags & unmasked)
+        return fail(v, flags);
+    *mxcsr |= flags;
+    return true;
+}
+
+bool sse_load_mxcsr(struct vcpu *v, uint32_t value)
+{
+    if (value & ~(uint32_t)MXCSR_VALID) {
+        vcpu_raise_error(v, EXC_GP, 0);
+        return false;
+    }
+    v->g.sse.mxcsr = value;
+    return true;
+}

@@ -1,0 +1,471 @@
+/* system.c - control and debug registers, MSRs, CPUID, SYSENTER and what else the kernel alone may use.
+ *
+ * The CPU that CPUID describes: GenuineIntel, family 6 model 9 stepping 5 (a P6 with SSE2 and without PAE, as
+ * the first Pentium M was). Its feature bits say what is really there, no more: no PAE, no APIC, no SSE3.
+ * From model 13 on, kernels read IA32_MISC_ENABLE, which is not here. Leaves 15H and 16H did not exist then;
+ * they tell the guest the frequency of the TSC, 1 GHz of virtual time, so that it need not measure it.
+ *
+ * NOT MODELLED: #AC (CR0.AM is stored only); CD and NW (no caches); performance counters; microcode updates;
+ * VME and PVI (CR4 bits 0 and 1: #GP); MTRRs, APIC, machine checks (no MSR: #GP). */
+#include <string.h>
+
+#include "vcpu/arch/protect.h"
+
+/* --- control registers --- */
+
+#define CR0_KNOWN                                                                                            \
+    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
+#define CR0_TLB   (CR0_PE | CR0_WP | CR0_PG) /* cached translations depend on these */
+#define CR4_KNOWN (CR4_TSD | CR4_DE | CR4_PSE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT)
+
+static void cr0_set(struct vcpu *v, uint32_t value)
+{
+    uint32_t changed = v->g.cr0 ^ value;
+    v->g.cr0 = value;
+    if (changed & CR0_TLB)
+        tlb_flush(v);
+    vcpu_update_mode(v);
+}
+
+static bool cr0_write(struct vcpu *v, uint32_t value)
+{
+    /* Reserved bits are ignored, ET is wired to 1 (SDM 3A 2.5). */
+    value = (value & CR0_KNOWN) | CR0_ET;
+    if ((value & (CR0_PG | CR0_PE)) == CR0_PG || (value & (CR0_NW | CR0_CD)) == CR0_NW)
+        return raise_zero(v, EXC_GP);
+    cr0_set(v, value);
+    return true;
+}
+
+static bool cr4_write(struct vcpu *v, uint32_t value)
+{
+    if (value & ~(uint32_t)CR4_KNOWN)
+        return raise_zero(v, EXC_GP);
+    uint32_t changed = v->g.cr4 ^ value;
+    v->g.cr4 = value;
+    if (changed & (CR4_PSE | CR4_PGE))
+        tlb_flush(v);
+    vcpu_update_mode(v);
+    return true;
+}
+
+static bool cr_write(struct vcpu *v, unsigned reg, uint32_t value)
+{
+    switch (reg) {
+    case 0:
+        return cr0_write(v, value);
+    case 2:
+        v->g.cr2 = value;
+        return true;
+    case 3:
+        tlb_switch(v, value);
+        return true;
+    case 4:
+        return cr4_write(v, value);
+    default:
+        vcpu_raise(v, EXC_UD);
+        return false;
+    }
+}
+
+enum helper_result helper_MOV_TO_CR(struct vcpu *v, const struct ir_op *op)
+{
+    if (!cr_write(v, op->aux, v->g.slot[op->a]))
+        return HELPER_FAULT;
+    v->g.eip = op->imm2;
+    return HELPER_OK;
+}
+
+enum helper_result helper_MOV_FROM_CR(struct vcpu *v, const struct ir_op *op)
+{
+    struct guest_state *g = &v->g;
+    const uint32_t *cr[8] = {[0] = &g->cr0, [2] = &g->cr2, [3] = &g->cr3, [4] = &g->cr4};
+    if (!cr[op->aux & 7])
+        return vcpu_raise(v, EXC_UD);
+    g->slot[op->dst] = *cr[op->aux & 7];
+    g->eip = op->imm2;
+    return HELPER_OK;
+}
+
+enum helper_result helper_CLTS(struct vcpu *v, const struct ir_op *op)
+{
+    cr0_set(v, v->g.cr0 & ~(uint32_t)CR0_TS);
+    v->g.eip = op->imm2;
+    return HELPER_OK;
+}
+
+enum helper_result helper_LMSW(struct vcpu *v, const struct ir_op *op)
+{
+    const uint32_t low = CR0_PE | CR0_MP | CR0_EM | CR0_TS;
+    /* SDM 2 LMSW: sets PE, never clears it. */
+    uint32_t cr0 = (v->g.cr0 & (~low | CR0_PE)) | (v->g.slot[op->a] & low);
+    cr0_set(v, cr0);
+    v->g.eip = op->imm2;
+    return HELPER_OK;
+}
+
+enum helper_result helper_SMSW(struct vcpu *v, const struct ir_op *op)
+{
+    v->g.slot[op->dst] = v->g.cr0;
+    return HELPER_OK;
+}
+
+/* --- debug registers: SDM 3A 17.2 --- */
+
+void debug_changed(struct vcpu *v)
+{
+    v->dr_active = v->g.dr[7] & DR7_ENABLES;
+    tlb_flush(v); /* watched pages lose or regain their fast-path tags at the next fill */
+}
+
+/* The register that `reg` names, with what an access faults on; -1: fault recorded. */
+static int dr_select(struct vcpu *v, unsigned reg)
+{
+    if (reg == 4 || reg == 5) {
+        if (v->g.cr4 & CR4_DE) {
+            vcpu_raise(v, EXC_UD);
+            return -1;
+        }
+        reg += 2;
+    }
+    if (v->g.dr[7] & DR7_GD) {
+        v->db_pending |= DR6_BD;
+        vcpu_raise(v, EXC_DB);
+        return -1;
+    }
+    return (int)reg;
+}
+
+static void dr_write(struct vcpu *v, unsigned reg, uint32_t value)
+{
+    uint32_t *dr = v->g.dr;
+    if (reg == 6) {
+        dr[6] = (value & DR6_WRITABLE) | DR6_FIXED;
+        return;
+    }
+    uint32_t enabled_before = dr[7] & DR7_ENABLES;
+    dr[reg] = reg == 7 ? (value & DR7_WRITABLE) | DR7_FIXED : value;
+    if (enabled_before | (dr[7] & DR7_ENABLES))
+        debug_changed(v);
+}
+
+enum helper_result helper_MOV_TO_DR(struct vcpu *v, const struct ir_op *op)
+{
+    int reg = dr_select(v, op->aux);
+    if (reg < 0)
+        return HELPER_FAULT;
+    dr_write(v, (unsigned)reg, v->g.slot[op->a]);
+    v->g.eip = op->imm2;
+    return HELPER_OK;
+}
+
+enum helper_result helper_MOV_FROM_DR(struct vcpu *v, const struct ir_op *op)
+{
+    int reg = dr_select(v, op->aux);
+    if (reg < 0)
+        return HELPER_FAULT;
+    v->g.slot[op->dst] = v->g.dr[reg];
+    v->g.eip = op->imm2;
+    return HELPER_OK;
+}
+
+/* --- descriptor table registers --- */
+
+static bool table_read(struct vcpu *v, const struct ir_op *op, struct desc_table *table)
+{
+    uint32_t lin_addr = v->g.slot[op->a];
+    uint64_t limit, base;
+    if (!mem_read(v, lin_addr, 2, mem_is_user(v), &limit) ||
+        !mem_read(v, lin_addr + 2, 4, mem_is_user(v), &base))
+        return false;
+    /* SDM 2 LGDT: a 16-bit operand size takes 24 bits of the base. */
+    *table = (struct desc_table){(uint32_t)base & (op->size == 1 ? 0xffffff : UINT32_MAX), (uint16_t)limit};
+    return true;
+}
+
+/* SDM 2 SGDT: all 32 bits of the base whatever the operand size. */
+static bool table_write(struct vcpu *v, const struct ir_op *op, const struct desc_table *table)
+{
+    uint32_t lin_addr = v->g.slot[op->a];
+    bool user = mem_is_user(v);
+    return mem_probe_write(v, lin_addr, 6, user) && mem_write(v, lin_addr, 2, user, table->limit) &&
+           mem_write(v, lin_addr + 2, 4, user, table->base);
+}
+
+static enum helper_result table_load(struct vcpu *v, const struct ir_op *op, struct desc_table *table)
+{
+    if (!table_read(v, op, table))
+        return HELPER_FAULT;
+    v->g.eip = op->imm2;
+    return HELPER_OK;
+}
+
+enum helper_result helper_LGDT(struct vcpu *v, const struct ir_op *op)
+{
+    return table_load(v, op, &v->g.gdtr);
+}
+
+enum helper_result helper_LIDT(struct vcpu *v, const struct ir_op *op)
+{
+    return table_load(v, op, &v->g.idtr);
+}
+
+enum helper_result helper_SGDT(struct vcpu *v, const struct ir_op *op)
+{
+    return helper_done(table_write(v, op, &v->g.gdtr));
+}
+
+enum helper_result helper_SIDT(struct vcpu *v, const struct ir_op *op)
+{
+    return helper_done(table_write(v, op, &v->g.idtr));
+}
+
+/* --- caches and halt --- */
+
+enum helper_result helper_INVLPG(struct vcpu *v, const struct ir_op *op)
+{
+    tlb_flush_page(v, v->g.slot[op->a]);
+    v->g.eip = op->imm2;
+    return HELPER_OK;
+}
+
+enum helper_result helper_INVD(struct vcpu *v, const struct ir_op *op)
+{
+    v->g.eip = op->imm2;
+    return HELPER_OK;
+}
+
+enum helper_result helper_HLT(struct vcpu *v, const struct ir_op *op)
+{
+    v->g.halted = 1;
+    v->g.eip = op->imm2;
+    return HELPER_OK;
+}
+
+/* --- time stamp counter: virtual ns, 1 GHz --- */
+
+static uint64_t virtual_ns(const struct vcpu *v)
+{
+    return vcpu_insn_tick(v) << v->cfg.shift;
+}
+
+static void set_edx_eax(struct guest_state *g, uint64_t value)
+{
+    g->slot[IR_EAX] = (uint32_t)value;
+    g->slot[IR_EDX] = (uint32_t)(value >> 32);
+}
+
+enum helper_result helper_RDTSC(struct vcpu *v, const struct ir_op *op)
+{
+    if ((v->g.cr4 & CR4_TSD) && v->g.cpl != 0)
+        return vcpu_raise_error(v, EXC_GP, 0);
+    set_edx_eax(&v->g, virtual_ns(v) + v->g.tsc_offset);
+    return HELPER_OK;
+}
+
+enum helper_result helper_RDPMC(struct vcpu *v, const struct ir_op *op)
+{
+    return vcpu_raise_error(v, EXC_GP, 0);
+}
+
+/* --- MSRs --- */
+
+enum {
+    MSR_TSC = 0x10,
+    MSR_PLATFORM_ID = 0x17,
+    MSR_BIOS_SIGN_ID = 0x8b,
+    MSR_SYSENTER_CS = 0x174,
+    MSR_SYSENTER_ESP = 0x175,
+    MSR_SYSENTER_EIP = 0x176
+};
+
+static bool msr_read(const struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+    const struct guest_state *g = &v->g;
+    switch (msr) {
+    case MSR_TSC:
+        *value = virtual_ns(v) + g->tsc_offset;
+        return true;
+    case MSR_PLATFORM_ID:
+        *value = 0;
+        return true;
+    case MSR_BIOS_SIGN_ID:
+        *value = 0;
+        return true; /* no microcode update was loaded */
+    case MSR_SYSENTER_CS:
+        *value = g->sysenter_cs;
+        return true;
+    case MSR_SYSENTER_ESP:
+        *value = g->sysenter_esp;
+        return true;
+    case MSR_SYSENTER_EIP:
+        *value = g->sysenter_eip;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+    struct guest_state *g = &v->g;
+    switch (msr) {
+    case MSR_TSC:
+        g->tsc_offset = value - virtual_ns(v);
+        return true;
+    case MSR_BIOS_SIGN_ID:
+        return true; /* written with 0 before CPUID, to be read back */
+    case MSR_SYSENTER_CS:
+        g->sysenter_cs = (uint32_t)value;
+        return true;
+    case MSR_SYSENTER_ESP:
+        g->sysenter_esp = (uint32_t)value;
+        return true;
+    case MSR_SYSENTER_EIP:
+        g->sysenter_eip = (uint32_t)value;
+        return true;
+    default:
+        return false;
+    }
+}
+
+enum helper_result helper_RDMSR(struct vcpu *v, const struct ir_op *op)
+{
+    uint64_t value;
+    if (!msr_read(v, v->g.slot[IR_ECX], &value))
+        return vcpu_raise_error(v, EXC_GP, 0);
+    set_edx_eax(&v->g, value);
+    v->g.eip = op->imm2;
+    return HELPER_OK;
+}
+
+enum helper_result helper_WRMSR(struct vcpu *v, const struct ir_op *op)
+{
+    struct guest_state *g = &v->g;
+    uint64_t value = (uint64_t)g->slot[IR_EDX] << 32 | g->slot[IR_EAX];
+    if (!msr_write(v, g->slot[IR_ECX], value))
+        return vcpu_raise_error(v, EXC_GP, 0);
+    g->eip = op->imm2;
+    return HELPER_OK;
+}
+
+/* --- SYSENTER, SYSEXIT: SDM 2. The segments are fixed, no table is read. --- */
+
+static struct segment flat_segment(uint16_t sel, unsigned type, unsigned dpl)
+{
+    uint16_t access = (uint16_t)(type | SEG_ACC_S | dpl << 5 | SEG_ACC_P | SEG_ACC_DB | SEG_ACC_G);
+    return (struct segment){.sel = sel, .access = access, .base = 0, .limit = UINT32_MAX};
+}
+
+static void flat_transfer(struct vcpu *v, uint16_t cs, unsigned cpl, uint32_t eip, uint32_t esp)
+{
+    struct guest_state *g = &v->g;
+    g->seg[SEG_CS] = flat_segment((uint16_t)(cs | cpl), 11, cpl);      /* execute, read, accessed */
+    g->seg[SEG_SS] = flat_segment((uint16_t)((cs + 8) | cpl), 3, cpl); /* read, write, accessed */
+    g->eip = eip;
+    g->slot[IR_ESP] = esp;
+    vcpu_set_cpl(v, cpl);
+}
+
+enum helper_result helper_SYSENTER(struct vcpu *v, const struct ir_op *op)
+{
+    struct guest_state *g = &v->g;
+    uint16_t cs = (uint16_t)SEL_ERROR(g->sysenter_cs);
+    if (!(g->cr0 & CR0_PE) || cs == 0)
+        return vcpu_raise_error(v, EXC_GP, 0);
+    g->eflags &= ~(uint32_t)(FLAG_IF | FLAG_RF);
+    flat_transfer(v, cs, 0, g->sysenter_eip, g->sysenter_esp);
+    return HELPER_OK;
+}
+
+enum helper_result helper_SYSEXIT(struct vcpu *v, const struct ir_op *op)
+{
+    struct guest_state *g = &v->g;
+    uint16_t cs = (uint16_t)SEL_ERROR(g->sysenter_cs);
+    if (!(g->cr0 & CR0_PE) || cs == 0 || g->cpl != 0)
+        return vcpu_raise_error(v, EXC_GP, 0);
+    flat_transfer(v, (uint16_t)(cs + 16), 3, g->slot[IR_EDX], g->slot[IR_ECX]);
+    return HELPER_OK;
+}
+
+/* --- CPUID --- */
+
+#define CPUID_BASIC_MAX    0x16u
+#define CPUID_EXTENDED     0x80000000u
+#define CPUID_EXTENDED_MAX 0x80000004u
+#define CPUID_SIGNATURE    0x695u         /* family 6, model 9, stepping 5 */
+#define CPUID_CLFLUSH_LINE (64u / 8 << 8) /* EBX of leaf 1: 64 bytes */
+enum {
+    CPUID_FPU = 1u << 0,
+    CPUID_DE = 1u << 2,
+    CPUID_PSE = 1u << 3,
+    CPUID_TSC = 1u << 4,
+    CPUID_MSR = 1u << 5,
+    CPUID_CX8 = 1u << 8,
+    CPUID_SEP = 1u << 11,
+    CPUID_PGE = 1u << 13,
+    CPUID_CMOV = 1u << 15,
+    CPUID_CLFSH = 1u << 19,
+    CPUID_MMX = 1u << 23,
+    CPUID_FXSR = 1u << 24,
+    CPUID_SSE = 1u << 25,
+    CPUID_SSE2 = 1u << 26
+};
+#define CPUID_FEATURES                                                                                       \
+    (CPUID_FPU | CPUID_DE | CPUID_PSE | CPUID_TSC | CPUID_MSR | CPUID_CX8 | CPUID_SEP | CPUID_PGE |          \
+     CPUID_CMOV | CPUID_CLFSH | CPUID_MMX | CPUID_FXSR | CPUID_SSE | CPUID_SSE2)
+
+struct cpuid_regs {
+    uint32_t eax, ebx, ecx, edx;
+};
+
+static struct cpuid_regs cpuid_basic(uint32_t leaf)
+{
+    switch (leaf) {
+    case 0:
+        return (struct cpuid_regs){CPUID_BASIC_MAX, 0x756e6547, 0x6c65746e, 0x49656e69}; /* GenuineIntel */
+    case 1:
+        return (struct cpuid_regs){CPUID_SIGNATURE, CPUID_CLFLUSH_LINE, 0, CPUID_FEATURES};
+    /* TLBs and caches: 32 + 32 KB L1, 1 MB L2, 64-byte lines (SDM 2 table 3-12). */
+    case 2:
+        return (struct cpuid_regs){0x02b3b001, 0xf0, 0, 0x2c04307c};
+    case 0x15:
+        return (struct cpuid_regs){1, 1, 1000000000, 0}; /* TSC = crystal * 1 / 1, crystal 1 GHz */
+    case 0x16:
+        return (struct cpuid_regs){1000, 1000, 100, 0}; /* base, maximum, bus in MHz */
+    default:
+        return (struct cpuid_regs){0, 0, 0, 0};
+    }
+}
+
+static struct cpuid_regs cpuid_brand(uint32_t part)
+{
+    static const char brand[48] = "Tandem i686 virtual CPU @ 1.00GHz";
+    struct cpuid_regs r;
+    memcpy(&r, brand + part * sizeof r, sizeof r);
+    return r;
+}
+
+static struct cpuid_regs cpuid(uint32_t leaf)
+{
+    if (leaf <= CPUID_BASIC_MAX)
+        return cpuid_basic(leaf);
+    if (leaf == CPUID_EXTENDED)
+        return (struct cpuid_regs){CPUID_EXTENDED_MAX, 0, 0, 0};
+    if (leaf == CPUID_EXTENDED + 1)
+        return (struct cpuid_regs){0, 0, 0, 0};
+    if (leaf > CPUID_EXTENDED && leaf <= CPUID_EXTENDED_MAX)
+        return cpuid_brand(leaf - (CPUID_EXTENDED + 2));
+    return cpuid_basic(CPUID_BASIC_MAX); /* SDM 2 CPUID: out of range is the highest basic leaf */
+}
+
+enum helper_result helper_CPUID(struct vcpu *v, const struct ir_op *op)
+{
+    uint32_t *slot = v->g.slot;
+    struct cpuid_regs r = cpuid(slot[IR_EAX]);
+    slot[IR_EAX] = r.eax;
+    slot[IR_EBX] = r.ebx;
+    slot[IR_ECX] = r.ecx;
+    slot[IR_EDX] = r.edx;
+    return HELPER_OK;
+}

@@ -1,0 +1,60 @@
+/* blocklog.c - -d in_asm,op,out_asm: what is translated and compiled, as text. Called only when it is asked
+ * for. */
+#include "vcpu/mmu/tlb.h"
+
+#include "translator/disas.h"
+#include "translator/x64/disas.h"
+
+/* Guest bytes of the block from `offset` on, at most one instruction's; 0: not in RAM. */
+static unsigned guest_bytes(const struct vcpu *v, const struct tb *tb, unsigned offset, uint8_t bytes[15])
+{
+    const struct ram *ram = v->cfg.ram;
+    unsigned n = 0;
+    for (; n < 15 && offset + n < tb->bytes; n++) {
+        const unsigned in_page = (tb->phys_addr & PAGE_OFFSET_MASK) + offset + n;
+        const uint32_t page = in_page < PAGE_BYTES ? PAGE_OF(tb->phys_addr) : tb->phys_page2;
+        if (page >= ram->bytes)
+            break;
+        bytes[n] = ram->host[page + (in_page & PAGE_OFFSET_MASK)];
+    }
+    return n;
+}
+
+static void print_in_asm(FILE *out, const struct vcpu *v, const struct tb *tb)
+{
+    fprintf(out, "----------------\nIN:\n");
+    for (unsigned i = 0; i < tb->ninsns; i++) {
+        uint8_t bytes[15];
+        const unsigned offset = tb->insn_offset[i];
+        fprintf(out, "0x%08x:  ", tb->lin_addr + offset);
+        disas_guest(out, tb->mode, tb->lin_addr - tb->cs_base + offset, bytes,
+                    guest_bytes(v, tb, offset, bytes));
+        fputc('\n', out);
+    }
+    fputc('\n', out);
+}
+
+static void print_op(FILE *out, const struct tb *tb)
+{
+    fprintf(out, "OP: 0x%08x\n", tb->lin_addr);
+    for (unsigned i = 0; i < tb->nops; i++)
+        ir_print(out, &tb->ops[i]);
+    fputc('\n', out);
+}
+
+void blocklog_built(const struct vcpu *v, const struct tb *tb)
+{
+    if (v->cfg.log_items & VCPU_LOG_IN_ASM)
+        print_in_asm(v->cfg.log_file, v, tb);
+    if (v->cfg.log_items & VCPU_LOG_OP)
+        print_op(v->cfg.log_file, tb);
+}
+
+void blocklog_installed(const struct vcpu *v, const struct tb *tb)
+{
+    if (!(v->cfg.log_items & VCPU_LOG_OUT_ASM))
+        return;
+    fprintf(v->cfg.log_file, "OUT: 0x%08x [size=%u]\n", tb->lin_addr, tb->native.bytes);
+    x64_disas(v->cfg.log_file, v->native, tb, X64_DISAS_ADDRESSES);
+    fputc('\n', v->cfg.log_file);
+}

@@ -1,0 +1,328 @@
+/* compiled.c - compiled blocks in the vCPU: entered, linked and forgotten. compiling.c makes them.
+ *
+ * Both engines leave a block for the same reasons and through the same functions (interp.c), so that which of
+ * them ran a block cannot be told from the state. Compiled code is entered only here; whatever may invalidate
+ * or flush blocks other than through a slow path's store runs after it came back.
+ *
+ * A link between compiled blocks is made under the rules of tb_find(): on one page freely, since a
+ * translation cannot change within the engine; to another page behind an inline check of the fetch TLB. A
+ * block that crosses a page end checks its second page itself, where it is jumped to. */
+#include <string.h>
+
+#include "vcpu/mmu/tlb.h"
+
+#define CODE_CACHE_BYTES ((size_t)64 << 20) /* unless the configuration says otherwise */
+
+/* --- what compiled code calls --- */
+
+static int64_t call_load(void *state, uint32_t lin_addr, unsigned bytes, unsigned for_write)
+{
+    uint32_t value;
+    ((struct vcpu *)state)->stats.native_slow++;
+    return mem_read_slow(state, lin_addr, bytes, for_write, &value) ? (int64_t)value : -1;
+}
+
+static int64_t call_store(void *state, uint32_t lin_addr, unsigned bytes, uint32_t value)
+{
+    ((struct vcpu *)state)->stats.native_slow++;
+    return mem_write_slow(state, lin_addr, bytes, value) ? 0 : -1;
+}
+
+static int64_t call_segment(void *state, uint32_t offset, unsigned what)
+{
+    uint32_t lin_addr;
+    return seg_linear(state, what & 0xff, offset, what >> 8 & 0xff, what >> 16 & 1, &lin_addr)
+               ? (int64_t)lin_addr
+               : -1;
+}
+
+static int64_t call_touch(void *state, uint32_t lin_addr, unsigned what)
+{
+    struct vcpu *v = state;
+    if ((what & X64_TOUCH_ALIGNED) && (lin_addr & 15)) {
+        v->redo_single = true;
+        return -1;
+    }
+    const uint8_t *at = mem_touch(v, lin_addr, what & X64_TOUCH_BYTES, what & X64_TOUCH_WRITE, v->touched);
+    return at ? (int64_t)(uintptr_t)at : -1;
+}
+
+static const void *call_next(void *state);
+
+static int64_t call_fpu_enter(void *state)
+{
+    return fpu_enter_host(state);
+}
+static int64_t call_fpu_leave(void *state)
+{
+    return fpu_leave_host(state);
+}
+static int64_t call_fpu_refuse(void *state)
+{
+    return fpu_refuse_host(state);
+}
+
+static const struct x64_env env = {
+    .tlb = {offsetof(struct vcpu, tlb[TLB_DATA]), offsetof(struct vcpu, tlb[TLB_DATA + 1])},
+    .itlb = {offsetof(struct vcpu, tlb[TLB_FETCH]), offsetof(struct vcpu, tlb[TLB_FETCH + 1])},
+    .tlb_bits = TLB_BITS,
+    .tlb_entry_bytes = sizeof(struct tlb_entry),
+    .tag_r = offsetof(struct tlb_entry, tag_r),
+    .tag_w = offsetof(struct tlb_entry, tag_w),
+    .addend = offsetof(struct tlb_entry, addend),
+    .phys_page = offsetof(struct tlb_entry, phys_page),
+    .fetch_tag = offsetof(struct vcpu, fetch_tag),
+    .fetch_phys_page = offsetof(struct vcpu, fetch_phys_page),
+    .fetch_host = offsetof(struct vcpu, fetch_host),
+    .jumps = offsetof(struct vcpu, native_jump),
+    .running_tb = offsetof(struct vcpu, tb),
+    .calls = {call_load, call_store, call_segment, call_touch, call_fpu_enter, call_fpu_leave,
+              call_fpu_refuse, call_next, vcpu_helpers},
+};
+_Static_assert(offsetof(struct vcpu, g) == 0, "a state pointer is a struct vcpu pointer");
+_Static_assert(offsetof(struct guest_state, slot) == 0, "and a pointer to the slots");
+_Static_assert(sizeof(((struct vcpu *)0)->tb) == 8 && sizeof(((struct vcpu *)0)->fetch_host) == 8,
+               "stored as 64 bits");
+
+/* --- life --- */
+
+bool compiled_init(struct vcpu *v)
+{
+    if (v->cfg.translator == TRANSLATOR_INTERP)
+        return true;
+    v->native = x64_create(&env, v->cfg.code_cache_bytes ? v->cfg.code_cache_bytes : CODE_CACHE_BYTES);
+    return v->native && compiling_init(v);
+}
+
+void compiled_free(struct vcpu *v)
+{
+    compiling_free(v);
+    x64_destroy(v->native);
+    v->native = NULL;
+}
+
+void compiled_get_stats(const struct vcpu *v, struct vcpu_stats *out)
+{
+    struct x64_stats s = {0};
+    if (v->native)
+        x64_get_stats(v->native, &s);
+    out->native_blocks = s.blocks;
+    out->native_bytes = s.host_bytes;
+    out->native_evicted = s.evicted;
+    out->native_used_bytes = s.used_bytes;
+    out->native_cache_bytes = s.cache_bytes;
+}
+
+static void jumps_clear(struct vcpu *v)
+{
+    memset(v->native_jump, 0, sizeof v->native_jump);
+}
+
+void compiled_flush(struct vcpu *v)
+{
+    if (!v->native)
+        return;
+    compiling_recall(v);
+    jumps_clear(v);
+    x64_reset(v->native);
+}
+
+void compiled_block_forget_jump(struct vcpu *v, const struct tb *tb)
+{
+    struct x64_jump *j = &v->native_jump[x64_jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr)) & ~1u];
+    for (unsigned way = 0; way < 2; way++)
+        if (j[way].code == tb->native.code)
+            j[way] = (struct x64_jump){0};
+}
+
+void compiled_block_dropped(struct vcpu *v, struct tb *tb)
+{
+    if (!tb->native.code)
+        return;
+    compiled_block_forget_jump(v, tb);
+    x64_drop(v->native, tb);
+}
+
+static bool is_compiled(struct vcpu *v, struct tb *tb)
+{
+    if (v->cfg.translator == TRANSLATOR_EAGER)
+        compiling_now(v, tb);
+    return tb->native.code != NULL;
+}
+
+/* --- running --- */
+
+static bool may_link_to(const struct vcpu *v, const struct tb *to)
+{
+    return !v->cfg.no_chain && to->valid && !(to->mode & TB_MODE_SINGLE) && to->phys_addr < v->cfg.ram->bytes;
+}
+
+static uint32_t slot_target(const struct tb *tb, unsigned slot)
+{
+    const struct ir_op *last = &tb->ops[tb->nops - 1];
+    return slot == 0 && last->op != IR_JMP ? last->imm2 : last->imm;
+}
+
+static struct tb *after_chain(struct vcpu *v, struct tb *tb, unsigned slot)
+{
+    uint64_t flushes = v->tb_flushes;
+    struct tb *next = find_successor(v, tb, slot_target(tb, slot), slot);
+    if (!next || v->tb_flushes != flushes || !tb->valid || !may_link_to(v, next))
+        return next;
+    if (is_compiled(v, next) && tb->native.code) {
+        x64_link(v->native, tb, slot, next);
+        v->stats.native_links++;
+    }
+    return next;
+}
+
+static bool native_jump_remembers(const struct vcpu *v, unsigned index, const struct tb *tb)
+{
+    return v->native_jump[index].code == tb->native.code || v->native_jump[index ^ 1].code == tb->native.code;
+}
+
+/* The newer two of a pair stay. MATCH jump_remember (tbcache.c) */
+static void native_jump_remember(struct vcpu *v, const struct tb *tb)
+{
+    unsigned index = x64_jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr));
+    if (native_jump_remembers(v, index, tb))
+        return;
+    v->native_jump[index ^ 1] = v->native_jump[index];
+    v->native_jump[index] = (struct x64_jump){.key = x64_jump_key(tb->lin_addr, tb->mode),
+                                              .code = tb->native.code,
+                                              .phys_page = PAGE_OF(tb->phys_addr)};
+}
+
+static struct tb *after_jump(struct vcpu *v, struct tb *tb, uint32_t eip)
+{
+    struct tb *next = find_successor(v, tb, eip, NO_SLOT);
+    if (next && may_link_to(v, next) && (next->mode & TB_MODE_FLAT) && is_compiled(v, next))
+        native_jump_remember(v, next);
+    return next;
+}
+
+/* A jump came to a block that crosses into a page which may have moved. As find_successor() goes on. */
+static struct tb *after_page2(struct vcpu *v, struct tb *tb)
+{
+    v->tb = tb;
+    v->g.eip = tb->lin_addr - tb->cs_base;
+    return v->g.budget > 0 ? tb_find(v, false) : NULL;
+}
+
+/* Has the run loop nothing to do at this boundary but to look for the next block? MATCH run_some (run.c) */
+static bool run_loop_is_idle(const struct vcpu *v)
+{
+    const struct guest_state *g = &v->g;
+    bool interrupted = v->intr && (g->eflags & FLAG_IF);
+    bool single = (g->eflags & FLAG_TF) || v->cfg.single_tb || v->db_pending || v->dr_active;
+    return g->budget > 0 && !v->exc.pending && !v->redo_single && !interrupted && !g->halted && !single &&
+           !v->exit_reason;
+}
+
+/* The same, and a shadow of STI or MOV SS has had its effect: no interrupt can be accepted before the next
+ * instruction, for one comes up only at the limit or after an access to a device. */
+static bool run_loop_is_passed(struct vcpu *v)
+{
+    if (v->in_single || !run_loop_is_idle(v))
+        return false;
+    v->g.int_shadow = 0;
+    return true;
+}
+
+static struct tb *after_helper(struct vcpu *v)
+{
+    struct tb *next = run_loop_is_passed(v) ? tb_find(v, false) : NULL;
+    if (next && may_link_to(v, next) && (next->mode & TB_MODE_FLAT) && is_compiled(v, next))
+        native_jump_remember(v, next);
+    return next;
+}
+
+/* What after_helper() would find, if that is remembered: as compiled code looks up an indirect jump. */
+static const void *call_next(void *state)
+{
+    struct vcpu *v = state;
+    uint32_t lin_addr = v->g.eip; /* in flat code, where alone blocks are remembered */
+    if (!(v->g.mode & TB_MODE_FLAT) || !run_loop_is_passed(v))
+        return NULL;
+    if (v->fetch_tag != tlb_fetch_tag(v, lin_addr) && !fetch_page_hits(v, lin_addr))
+        return NULL;
+    unsigned index = x64_jump_index(lin_addr, v->fetch_phys_page);
+    uint64_t key = x64_jump_key(lin_addr, v->g.mode);
+    for (unsigned way = 0; way < 2; way++) {
+        const struct x64_jump *j = &v->native_jump[index ^ way];
+        if (j->key == key && j->phys_page == v->fetch_phys_page)
+            return j->code;
+    }
+    return NULL;
+}
+
+/* The guest works with unmasked exceptions here: from now on helpers do the block's x87 instructions, which
+ * is slower than inline and faster than to leave at each. */
+static void fpu_to_c(struct vcpu *v, struct tb *tb)
+{
+    v->fpu_refused = false;
+    if (tb->fpu_in_c || !tb->native.code)
+        return;
+    compiled_block_dropped(v, tb);
+    tb->fpu_in_c = true;
+}
+
+static struct tb *native_leave(struct vcpu *v, struct x64_exit e)
+{
+    struct tb *tb = (struct tb *)(uintptr_t)(e.tb_kind & ~(uint64_t)X64_KIND_MASK);
+    unsigned kind = e.tb_kind & X64_KIND_MASK;
+    switch (kind) {
+    case X64_EXIT_CHAIN0:
+    case X64_EXIT_CHAIN1:
+        return after_chain(v, tb, kind - X64_EXIT_CHAIN0);
+    case X64_EXIT_JUMP:
+        return after_jump(v, tb, (uint32_t)e.arg);
+    case X64_EXIT_PAGE2:
+        return after_page2(v, tb);
+    case X64_EXIT_LIMIT:
+        leave_at_limit(v, tb);
+        return NULL;
+    case X64_EXIT_RAISE:
+        raise_op(v, (const struct ir_op *)(uintptr_t)e.arg);
+        leave_fault(v, tb, (const struct ir_op *)(uintptr_t)e.arg);
+        return NULL;
+    case X64_EXIT_FAULT:
+        leave_fault(v, tb, (const struct ir_op *)(uintptr_t)e.arg);
+        if (v->fpu_refused)
+            fpu_to_c(v, tb);
+        return NULL;
+    default:
+        v->tb = tb;
+        return after_helper(v);
+    }
+}
+
+static struct tb *native_run(struct vcpu *v, struct tb *tb)
+{
+    activity_begin(v->activity, ACTIVITY_EXECUTE);
+    struct x64_exit e = x64_run(v->native, v, tb);
+    activity_begin(v->activity, ACTIVITY_RUN_LOOP);
+    CHECK(!v->g.fpu_on_host);
+    tb = native_leave(v, e);
+    v->stats.native_exits++;
+    v->stats.native_misses += tb != NULL;
+    return tb;
+}
+
+struct tb *engine_interpret(struct vcpu *v, struct tb *tb)
+{
+    activity_begin(v->activity, ACTIVITY_INTERPRET);
+    tb = interp_run(v, tb);
+    activity_begin(v->activity, ACTIVITY_RUN_LOOP);
+    return tb;
+}
+
+void engine_run(struct vcpu *v, struct tb *tb)
+{
+    if (survey_is_due(v)) {
+        survey_run(v, tb);
+        return;
+    }
+    while (tb)
+        tb = is_compiled(v, tb) ? native_run(v, tb) : engine_interpret(v, tb);
+}

@@ -1,0 +1,326 @@
+/* interp.c - the IR interpreter: threaded code over the arrays of struct ir_op.
+ *
+ * interp_run() is one function on purpose: its body is generated from ir_handlers.def and the DO_
+ * macros of interp_ops.inc, and every handler ends with its own indirect jump to the next, so that the
+ * host predicts each of them apart.
+ *
+ * A block reserves its ticks at entry. Blocks of one guest page are linked directly: within a page the
+ * translation cannot change without leaving the engine. Other successors go through the jump cache,
+ * which is valid while the fetch TLB still maps the page to where the block was built (tlb.h), and
+ * otherwise through tb_find(). */
+#include "translator/ir_handlers.h"
+#include "vcpu/mmu/tlb.h"
+
+#include <string.h>
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+const ir_helper_fn vcpu_helpers[HELPER_COUNT] = {
+#define HELPER(name, doc) helper_##name,
+#include "translator/helpers.def"
+#undef HELPER
+};
+
+/* --- host memory, unaligned --- */
+
+#define HOST_ACCESS(BITS)                                                                                    \
+    static inline uint32_t host_load##BITS(const uint8_t *p)                                                 \
+    {                                                                                                        \
+        uint##BITS##_t x;                                                                                    \
+        memcpy(&x, p, sizeof x);                                                                             \
+        return x;                                                                                            \
+    }                                                                                                        \
+    static inline void host_store##BITS(uint8_t *p, uint32_t value)                                          \
+    {                                                                                                        \
+        uint##BITS##_t x = (uint##BITS##_t)value;                                                            \
+        memcpy(p, &x, sizeof x);                                                                             \
+    }
+HOST_ACCESS(8)
+HOST_ACCESS(16)
+HOST_ACCESS(32)
+
+/* --- values --- */
+
+static inline uint32_t put_byte(uint32_t old, uint32_t value, unsigned shift)
+{
+    return (old & ~(0xffu << shift)) | (value & 0xff) << shift;
+}
+
+static inline uint32_t rotate_left(uint32_t a, unsigned n, unsigned bits)
+{
+    n &= bits - 1;
+    uint32_t r = a << n | a >> ((bits - n) & 31);
+    return n == 0 ? a : r & 0xffffffffu >> (32 - bits);
+}
+
+static inline uint32_t rotate_right(uint32_t a, unsigned n, unsigned bits)
+{
+    return rotate_left(a, (bits - n) & (bits - 1), bits);
+}
+
+static inline void put_product(uint32_t *s, const struct ir_op *op, uint32_t low, uint32_t high)
+{
+    if (op->size == 0) {
+        s[op->dst] = high << 8 | low;
+        return;
+    }
+    s[op->dst] = low;
+    s[op->aux] = high;
+}
+
+/* --- flags --- */
+
+static inline uint32_t carry(const uint32_t *s)
+{
+    switch (s[IR_CC_OP]) {
+    case CC_OP(CC_KIND_SUB, 2):
+        return s[IR_CC_A] < s[IR_CC_B];
+    case CC_OP(CC_KIND_ADD, 2):
+        return s[IR_CC_R] < s[IR_CC_A];
+    case CC_OP(CC_KIND_LOGIC, 2):
+        return 0;
+    default:
+        return cc_cf(s[IR_CC_OP], s[IR_CC_A], s[IR_CC_B], s[IR_CC_R]);
+    }
+}
+
+static inline void set_flags(uint32_t *s, uint32_t flags)
+{
+    s[IR_CC_OP] = CC_EFLAGS;
+    s[IR_CC_R] = flags;
+}
+
+static uint32_t flags_now(const uint32_t *s)
+{
+    return cc_flags(s[IR_CC_OP], s[IR_CC_A], s[IR_CC_B], s[IR_CC_R]);
+}
+
+static __attribute__((noinline)) void set_cf(uint32_t *s, uint32_t cf)
+{
+    set_flags(s, (flags_now(s) & ~(uint32_t)FLAG_CF) | cf);
+}
+
+static __attribute__((noinline)) void set_cf_of(uint32_t *s, uint32_t cf, uint32_t of)
+{
+    set_flags(s, (flags_now(s) & ~(uint32_t)(FLAG_CF | FLAG_OF)) | cf | (of ? FLAG_OF : 0));
+}
+
+/* SDM 2B RCL: 8- and 16-bit counts are modulo 9 and 17; a count that comes to 0 changes nothing. */
+static unsigned carry_rotations(unsigned n, unsigned bits)
+{
+    return bits == 32 ? n : n % (bits + 1);
+}
+
+/* Through carry = a rotation of bits + 1 bits: carry above the value. */
+static void rotate_carry_by(uint32_t *s, const struct ir_op *op, unsigned left, unsigned bits, bool flags)
+{
+    uint64_t wide = (uint64_t)carry(s) << bits | s[op->a];
+    uint64_t turned = left == 0 ? wide : wide << left | wide >> (bits + 1 - left);
+    uint32_t r = (uint32_t)turned & 0xffffffffu >> (32 - bits);
+    s[op->dst] = r;
+    if (!flags)
+        return;
+    uint32_t cf = turned >> bits & 1, msb = r >> (bits - 1) & 1;
+    uint32_t of = op->op == IR_RCL ? msb ^ cf : msb ^ (r >> (bits - 2) & 1);
+    set_cf_of(s, cf, of);
+}
+
+static __attribute__((noinline)) void rotate_carry_left(uint32_t *s, const struct ir_op *op, unsigned n,
+                                                        unsigned bits, bool flags)
+{
+    n = carry_rotations(n, bits);
+    rotate_carry_by(s, op, n, bits, flags && n);
+}
+
+static __attribute__((noinline)) void rotate_carry_right(uint32_t *s, const struct ir_op *op, unsigned n,
+                                                         unsigned bits, bool flags)
+{
+    n = carry_rotations(n, bits);
+    rotate_carry_by(s, op, n ? bits + 1 - n : 0, bits, flags && n);
+}
+
+static unsigned double_shift_count(const uint32_t *s, const struct ir_op *op)
+{
+    return (op->flags & IRF_IMM ? op->imm : s[op->aux]) & 31;
+}
+
+/* 16-bit counts over 16 (undefined, SDM 2B SHLD) shift the pair on, zeros following. */
+static __attribute__((noinline)) void shift_double_left(uint32_t *s, const struct ir_op *op, unsigned bits,
+                                                        unsigned size, bool flags)
+{
+    unsigned n = double_shift_count(s, op);
+    uint32_t a = s[op->a];
+    uint64_t pair = (uint64_t)a << bits | s[op->b];
+    uint32_t r = (uint32_t)(pair << n >> bits) & 0xffffffffu >> (32 - bits);
+    s[op->dst] = r;
+    if (flags && n)
+        set_flags(s, cc_flags(CC_OP(CC_KIND_SHL, size), a, n, r));
+}
+
+static __attribute__((noinline)) void shift_double_right(uint32_t *s, const struct ir_op *op, unsigned bits,
+                                                         unsigned size, bool flags)
+{
+    unsigned n = double_shift_count(s, op);
+    uint32_t a = s[op->a];
+    uint64_t pair = (uint64_t)s[op->b] << bits | a;
+    uint32_t r = (uint32_t)(pair >> n) & 0xffffffffu >> (32 - bits);
+    s[op->dst] = r;
+    if (!flags || !n)
+        return;
+    /* SHRD's OF is a change of sign, SHR's the old sign. */
+    uint32_t f = cc_flags(CC_OP(CC_KIND_SHR, size), a, n, r) & ~(uint32_t)FLAG_OF;
+    set_flags(s, f | ((a ^ r) >> (bits - 1) & 1 ? FLAG_OF : 0));
+}
+
+/* --- segments --- */
+
+/* The common case inline. */
+static inline bool segment_address(struct vcpu *v, const struct ir_op *op, uint32_t *lin_addr)
+{
+    const struct segment *seg = &v->g.seg[op->aux];
+    uint32_t offset = v->g.slot[op->a] + op->imm, last = offset + (1u << op->size) - 1;
+    if (seg_is_plain_data(seg) && last >= offset && last <= seg->limit) {
+        *lin_addr = seg->base + offset;
+        return true;
+    }
+    return seg_linear(v, op->aux, offset, 1u << op->size, op->flags & IRF_WRITE, lin_addr);
+}
+
+/* --- leaving and continuing --- */
+
+void raise_op(struct vcpu *v, const struct ir_op *op)
+{
+    if (op->aux & 1)
+        vcpu_raise_error(v, op->imm, op->imm2);
+    else
+        vcpu_raise(v, op->imm);
+}
+
+static uint32_t tb_eip(const struct tb *tb)
+{
+    return tb->lin_addr - tb->cs_base;
+}
+
+/* Gives back the ticks of what did not retire: the faulting instruction and all after it. */
+void leave_fault(struct vcpu *v, struct tb *tb, const struct ir_op *op)
+{
+    bool trap = v->exc.pending && v->exc.is_trap;
+    unsigned retired = op->insn + (trap ? 1u : 0u);
+    v->g.budget += (int64_t)tb->ninsns - retired;
+    v->g.eip = trap ? v->exc.next_eip : tb_eip(tb) + tb->insn_offset[op->insn];
+    v->tb = tb;
+}
+
+static bool same_page(uint32_t addr1, uint32_t addr2)
+{
+    return PAGE_OF(addr1 ^ addr2) == 0;
+}
+
+static inline struct tb *jump_lookup(struct vcpu *v, const struct tb *tb, uint32_t eip)
+{
+    uint32_t lin_addr = tb->cs_base + eip, phys_page = PAGE_OF(tb->phys_addr);
+    if (!same_page(lin_addr, tb->lin_addr)) {
+        /* At the limit an interrupt may come first: then this page is never fetched. */
+        if (v->g.budget <= 0 || !fetch_page_hits(v, lin_addr))
+            return NULL;
+        phys_page = v->fetch_phys_page;
+    }
+    struct tb *next =
+        jump_get(v, x64_jump_index(lin_addr, phys_page), x64_jump_key(lin_addr, tb->mode), phys_page);
+    if (!next || !next->valid)
+        return NULL;
+    if (!(tb->mode & TB_MODE_FLAT) && (next->cs_base != tb->cs_base || next->cs_limit != tb->cs_limit))
+        return NULL;
+    return next;
+}
+
+static bool may_link(const struct tb *tb, const struct tb *next)
+{
+    return tb->valid && tb->phys_page2 == ~0u && next->phys_page2 == ~0u &&
+           same_page(tb->lin_addr, next->lin_addr);
+}
+
+/* The successor at eip, or NULL: back to the run loop (block of one, limit, or a fetch fault). */
+struct tb *find_successor(struct vcpu *v, struct tb *tb, uint32_t eip, unsigned slot)
+{
+    v->tb = tb;
+    v->g.eip = eip;
+    if ((tb->mode & TB_MODE_SINGLE) || v->g.budget <= 0)
+        return NULL;
+    struct tb *next = jump_lookup(v, tb, eip);
+    if (next && !may_link(tb, next))
+        return next;
+    uint64_t flushes = v->tb_flushes;
+    if (!next)
+        next = tb_find(v, false);
+    /* A flush has reused the memory of tb. */
+    if (next && slot != NO_SLOT && v->tb_flushes == flushes && !v->cfg.no_chain && may_link(tb, next))
+        tb->chain[slot] = next;
+    return next;
+}
+
+void leave_at_limit(struct vcpu *v, struct tb *tb)
+{
+    v->g.budget += tb->ninsns;
+    v->g.eip = tb_eip(tb);
+    v->tb = tb;
+}
+
+#define DISPATCH goto *labels[op->handler]
+#define NEXT                                                                                                 \
+    do {                                                                                                     \
+        op++;                                                                                                \
+        DISPATCH;                                                                                            \
+    } while (0)
+#define ENTER                                                                                                \
+    do {                                                                                                     \
+        if (unlikely(tb->cold-- <= 0) && compiled_block_hot(v, tb))                                          \
+            return tb;                                                                                       \
+        if (unlikely((v->g.budget -= tb->ninsns) < 0))                                                       \
+            goto at_limit;                                                                                   \
+        op = tb->ops;                                                                                        \
+        DISPATCH;                                                                                            \
+    } while (0)
+
+/* gcc's global subexpression pass would merge the indirect jumps into one. */
+#ifdef __clang__
+#define THREADED
+#else
+#define THREADED __attribute__((optimize("no-gcse", "no-crossjumping")))
+#endif
+
+THREADED struct tb *interp_run(struct vcpu *v, struct tb *tb)
+{
+    static const void *const labels[IRH_COUNT] = {
+#define HANDLER(name)    &&L_##name,
+#define ROW(shape, NAME) FORMS_##shape(NAME)
+#include "translator/ir_handlers.def"
+#undef ROW
+#undef HANDLER
+    };
+    uint32_t *const s = v->g.slot;
+    const struct tlb_entry *const tlb =
+        v->tlb[TLB_DATA + mem_is_user(v)]; /* the privilege changes only outside */
+    const struct ir_op *op;
+    uint32_t eip;
+    unsigned slot;
+
+    ENTER;
+
+#include "vcpu/engine/interp_ops.inc"
+
+unlinked:
+    tb = find_successor(v, tb, eip, slot);
+    if (!tb)
+        return NULL;
+    ENTER;
+
+at_limit:
+    leave_at_limit(v, tb);
+    return NULL;
+
+fault:
+    leave_fault(v, tb, op);
+    return NULL;
+}

@@ -1,0 +1,355 @@
+/* run.c - the run loop: what happens between blocks, and only there.
+ *
+ * tick = limit - budget at every boundary. The loop looks, in this order: is the limit reached (then the
+ * devices' events and effects at this tick come first), is an exception or trap to be delivered, is an
+ * interrupt accepted, is the vCPU halted; else it runs. Deliveries take no tick.
+ *
+ * The limit is the least of the link's limit, the next digest point and the tick limit. A block that
+ * would cross it is run one instruction at a time up to it. Blocks of one instruction also carry what a
+ * longer block must not do (redo_single), interrupt shadows, single-stepping and breakpoints.
+ *
+ * NOT MODELLED: NMI, SMI. */
+#include "vcpu/arch/protect.h"
+
+#define LIMIT_TICKS_MAX           (UINT64_C(1) << 62) /* keeps budget inside its type when nothing bounds a run */
+#define PROGRESS_TICKS            (UINT64_C(1) << 20)
+#define DELIVERIES_PER_STOP_CHECK 4096 /* a guest may fault for ever without a tick going by */
+
+/* --- time --- */
+
+uint64_t vcpu_tick(const struct vcpu *v)
+{
+    return v->limit - (uint64_t)v->g.budget;
+}
+
+uint64_t vcpu_now_ns(const struct vcpu *v)
+{
+    return ticks_to_ns(vcpu_tick(v), v->cfg.shift);
+}
+
+uint64_t vcpu_tick_peek(const struct vcpu *v)
+{
+    /* A figure for people: no order with anything. */
+    return __atomic_load_n(&v->tick_shown, __ATOMIC_RELAXED);
+}
+
+static void show_tick(struct vcpu *v)
+{
+    __atomic_store_n(&v->tick_shown, vcpu_tick(v), __ATOMIC_RELAXED);
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+void vcpu_refresh_limit(struct vcpu *v)
+{
+    uint64_t tick = vcpu_tick(v);
+    uint64_t limit = least(link_limit(v->cfg.link), least(v->digest_next, v->cfg.tick_limit));
+    if (limit < tick)
+        limit = tick;
+    v->limit = least(limit, tick + LIMIT_TICKS_MAX);
+    v->g.budget = (int64_t)(v->limit - tick);
+}
+
+/* --- effects --- */
+
+static void leave(struct vcpu *v, enum vcpu_exit reason)
+{
+    if (!v->exit_reason)
+        v->exit_reason = (uint8_t)(reason + 1);
+}
+
+static void effect_apply(struct vcpu *v, const struct effect *e)
+{
+    switch (e->kind) {
+    case EFFECT_IRQ:
+        v->cfg.intc.set_line(v->cfg.intc.ctx, e->line, e->value);
+        break;
+    case EFFECT_RESET:
+        leave(v, VCPU_EXIT_RESET);
+        break;
+    case EFFECT_POWEROFF:
+        leave(v, VCPU_EXIT_POWEROFF);
+        break;
+    case EFFECT_EXIT:
+        v->exit_value = e->value;
+        leave(v, VCPU_EXIT_DEBUG);
+        break;
+    }
+}
+
+static void effects_take(struct vcpu *v, uint64_t tick)
+{
+    struct effect e;
+    while (link_effect_take(v->cfg.link, tick, &e))
+        effect_apply(v, &e);
+    v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
+}
+
+/* --- at the limit --- */
+
+static void digest_point(struct vcpu *v, uint64_t tick)
+{
+    if (tick < v->digest_next)
+        return;
+    CHECK(tick == v->digest_next);
+    v->cfg.digest(v->cfg.digest_ctx, tick);
+    v->digest_next += v->cfg.digest_every;
+}
+
+static void progress_point(struct vcpu *v, uint64_t tick)
+{
+    show_tick(v);
+    if (!v->cfg.progress || tick < v->progress_next)
+        return;
+    v->progress_next = tick + PROGRESS_TICKS;
+    v->cfg.progress(v->cfg.progress_ctx, tick);
+}
+
+/* Everything at this tick that comes before its instruction. */
+static void at_limit(struct vcpu *v)
+{
+    uint64_t tick = vcpu_tick(v);
+    if (link_stopping(v->cfg.link)) {
+        leave(v, VCPU_EXIT_STOPPED);
+        return;
+    }
+    if (tick >= link_limit(v->cfg.link)) {
+        link_arrive(v->cfg.link, tick);
+        effects_take(v, tick);
+    }
+    if (tick < link_limit(v->cfg.link)) {
+        digest_point(v, tick);
+        if (tick >= v->cfg.tick_limit)
+            leave(v, VCPU_EXIT_TICK_LIMIT);
+        progress_point(v, tick);
+    }
+    vcpu_refresh_limit(v);
+}
+
+/* --- halted --- */
+
+static void warp(struct vcpu *v, uint64_t tick, uint64_t to)
+{
+    v->idle_ticks += to - tick;
+    v->limit = to;
+    v->g.budget = 0;
+}
+
+/* No interrupt can end this halt; a reset or power-off that is already on its way still counts. */
+static void halt_for_good(struct vcpu *v, uint64_t tick)
+{
+    uint64_t to = link_next_effect(v->cfg.link);
+    if (to == TICK_NEVER)
+        leave(v, VCPU_EXIT_HALTED);
+    else
+        warp(v, tick, least(to, least(v->digest_next, v->cfg.tick_limit)));
+}
+
+static void idle(struct vcpu *v)
+{
+    struct link *l = v->cfg.link;
+    uint64_t tick = vcpu_tick(v);
+    if (link_stopping(l)) {
+        leave(v, VCPU_EXIT_STOPPED);
+        return;
+    }
+    if (!(v->g.eflags & FLAG_IF) || !v->cfg.intc.can_interrupt(v->cfg.intc.ctx)) {
+        halt_for_good(v, tick);
+        return;
+    }
+    show_tick(v);
+    uint64_t to = link_idle(l, tick);
+    if (to == tick) {
+        link_poke(l, tick);
+        effects_take(v, tick);
+        vcpu_refresh_limit(v);
+    } else if (to != TICK_NEVER) {
+        warp(v, tick, least(to, least(v->digest_next, v->cfg.tick_limit)));
+    } else if (!link_stopping(l)) {
+        leave(v, VCPU_EXIT_HALTED);
+    }
+}
+
+/* --- one instruction --- */
+
+static void run_one(struct vcpu *v)
+{
+    struct tb *tb = tb_find(v, true);
+    if (!tb)
+        return;
+    v->g.int_shadow = 0; /* the instruction may set it for the next one */
+    v->in_single = true;
+    engine_run(v, tb);
+    v->in_single = false;
+    CHECK(!v->redo_single);
+}
+
+static bool tb_calls(const struct tb *tb, uint32_t helper, int aux)
+{
+    for (unsigned i = 0; i < tb->nops; i++)
+        if (tb->ops[i].op == IR_HELPER && tb->ops[i].imm == helper && (aux < 0 || tb->ops[i].aux == aux))
+            return true;
+    return false;
+}
+
+/* SDM 3A 6.8.3: MOV SS and POP SS hold off debug traps, too; STI only interrupts. */
+static bool loads_stack(const struct vcpu *v)
+{
+    return v->g.int_shadow && tb_calls(v->tb, HELPER_LOAD_SEG, SEG_SS);
+}
+
+/* SDM 3B 17.3.1.4: INT n clears TF before the trap could come. */
+static bool enters_handler(const struct vcpu *v)
+{
+    return !(v->g.eflags & FLAG_TF) && (tb_calls(v->tb, HELPER_INT, -1) || tb_calls(v->tb, HELPER_INTO, -1));
+}
+
+/* A REP that has iterations left is still the same instruction: RF keeps covering it. */
+static bool rep_goes_on(const struct vcpu *v, uint32_t eip)
+{
+    static const uint8_t strings[] = {HELPER_MOVS, HELPER_CMPS, HELPER_STOS, HELPER_LODS,
+                                      HELPER_SCAS, HELPER_INS,  HELPER_OUTS};
+    bool string = false;
+    for (unsigned i = 0; i < sizeof strings; i++)
+        string |= tb_calls(v->tb, strings[i], -1);
+    return string && v->g.eip == eip;
+}
+
+/* DR6 bits of the instruction breakpoints at lin_addr. SDM 3B 17.2.4: type 0, length 0. */
+static uint32_t exec_breakpoints(const struct vcpu *v, uint32_t lin_addr)
+{
+    uint32_t hits = 0, dr7 = v->g.dr[7];
+    for (unsigned n = 0; n < 4; n++)
+        if ((dr7 >> (2 * n) & 3) && (dr7 >> (16 + 4 * n) & 3) == 0 && v->g.dr[n] == lin_addr)
+            hits |= 1u << n;
+    return hits;
+}
+
+static bool has_exec_breakpoints(const struct vcpu *v)
+{
+    for (unsigned n = 0; n < 4; n++)
+        if ((v->g.dr[7] >> (2 * n) & 3) && (v->g.dr[7] >> (16 + 4 * n) & 3) == 0)
+            return true;
+    return false;
+}
+
+/* An instruction breakpoint is a fault before the instruction. */
+static bool breaks_here(struct vcpu *v)
+{
+    uint32_t hits = exec_breakpoints(v, v->g.seg[SEG_CS].base + v->g.eip);
+    if (!hits || vcpu_rf(v))
+        return false;
+    v->db_pending |= hits;
+    vcpu_raise(v, EXC_DB);
+    return true;
+}
+
+/* After an instruction retired: single-step and data breakpoints are traps. */
+static void debug_traps(struct vcpu *v, bool stepping)
+{
+    if (stepping && !enters_handler(v))
+        v->db_pending |= DR6_BS;
+    if (v->db_pending && !loads_stack(v))
+        vcpu_raise_trap(v, EXC_DB, v->g.eip);
+}
+
+static void run_one_checked(struct vcpu *v)
+{
+    bool stepping = v->g.eflags & FLAG_TF, rf = vcpu_rf(v);
+    uint32_t eip = v->g.eip;
+    uint64_t tick = vcpu_tick(v);
+    if (v->dr_active && breaks_here(v))
+        return;
+    run_one(v);
+    if (v->exc.pending) {
+        if (v->exc.vector != EXC_DB)
+            v->db_pending = 0;
+        return;
+    }
+    if (vcpu_tick(v) == tick)
+        return;
+    if (rf && rep_goes_on(v, eip))
+        v->rf_tick = vcpu_tick(v);
+    if (stepping || v->db_pending)
+        debug_traps(v, stepping);
+}
+
+/* --- blocks --- */
+
+static bool wants_single(const struct vcpu *v)
+{
+    return (v->g.eflags & FLAG_TF) || v->g.int_shadow || v->cfg.single_tb || v->db_pending ||
+           (v->dr_active && has_exec_breakpoints(v));
+}
+
+static void run_blocks(struct vcpu *v)
+{
+    struct tb *tb = tb_find(v, false);
+    if (!tb)
+        return;
+    if (tb->ninsns > v->g.budget) {
+        run_one_checked(v);
+        return;
+    }
+    engine_run(v, tb);
+    if (v->redo_single) {
+        v->redo_single = false;
+        run_one_checked(v);
+    } else if (v->db_pending && !v->exc.pending) {
+        debug_traps(v, false); /* an I/O breakpoint */
+    }
+}
+
+static void deliver_exception(struct vcpu *v)
+{
+    vcpu_deliver_exception(v);
+    if (v->stats.exceptions % DELIVERIES_PER_STOP_CHECK == 0 && link_stopping(v->cfg.link))
+        leave(v, VCPU_EXIT_STOPPED);
+}
+
+static void deliver_interrupt(struct vcpu *v)
+{
+    uint8_t vector = v->cfg.intc.acknowledge(v->cfg.intc.ctx);
+    v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
+    vcpu_deliver_interrupt(v, vector);
+}
+
+static void account(struct vcpu *v)
+{
+    activity_begin(v->activity, ACTIVITY_ACCOUNT);
+    at_limit(v);
+    activity_begin(v->activity, ACTIVITY_RUN_LOOP);
+}
+
+static void run_some(struct vcpu *v)
+{
+    if (v->g.budget <= 0)
+        account(v);
+    else if (v->exc.pending)
+        deliver_exception(v);
+    else if (v->intr && (v->g.eflags & FLAG_IF) && !v->g.int_shadow)
+        deliver_interrupt(v);
+    else if (v->g.halted)
+        idle(v);
+    else if (wants_single(v))
+        run_one_checked(v);
+    else
+        run_blocks(v);
+}
+
+enum vcpu_exit vcpu_run(struct vcpu *v)
+{
+    v->exit_reason = 0;
+    v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
+    v->limit = vcpu_tick(v); /* whatever changed outside: look at everything due first */
+    v->g.budget = 0;
+    activity_begin(v->activity, ACTIVITY_RUN_LOOP);
+    while (!v->exit_reason)
+        run_some(v);
+    activity_begin(v->activity, ACTIVITY_WAIT);
+    show_tick(v);
+    return (enum vcpu_exit)(v->exit_reason - 1);
+}

@@ -1,0 +1,436 @@
+/* tbcache.c - the table of translation blocks and what happens when guest code changes.
+ *
+ * Blocks live in one arena and are found by physical address, linear address, code segment base and
+ * limit, and mode. A full arena is emptied as a whole; nothing is freed one by one, so a block that
+ * has been invalidated (valid = 0) may still be running, and pointers to it stay readable until the
+ * next flush.
+ *
+ * Invariants: every valid block is in the hash table and in the list of each page that it covers;
+ * a page's chunk bitmap has a bit for every 64 bytes that a valid block covers, and may have more; pages with
+ * blocks have no fast write tag. The interpreter never chains to a block that crosses a page end, nor is it
+ * in the jump cache: its second page is looked up each time. */
+#include "vcpu/mmu/tlb.h"
+
+#include "translator/translate.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#define TB_ARENA_BYTES (UINT64_C(64) << 20)
+#define TB_HASH_BITS   16
+#define CHUNK_BITS     6 /* 64 chunks of 64 bytes in a page: one word of bits */
+
+struct code_page {
+    struct tb *list; /* through page_next */
+    uint64_t chunks;
+    bool stale; /* chunks has bits of blocks that went */
+};
+
+struct tbcache {
+    uint8_t *arena;
+    size_t arena_used;
+    struct code_page *pages; /* per RAM page */
+    uint32_t npages;
+    struct tb *hash[1u << TB_HASH_BITS];
+    struct translate_out out;
+};
+
+/* What a block must match to be the one for the current state. */
+struct tb_key {
+    uint32_t phys_addr, lin_addr, cs_base, cs_limit, mode;
+};
+
+static void *map_zero(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+bool tbcache_init(struct vcpu *v)
+{
+    struct tbcache *c = map_zero(sizeof *c);
+    if (!c)
+        return false;
+    v->tbs = c;
+    c->npages = (uint32_t)(v->cfg.ram->bytes / PAGE_BYTES);
+    c->arena = map_zero(TB_ARENA_BYTES);
+    c->pages = map_zero(c->npages * sizeof *c->pages);
+    if (c->arena && c->pages)
+        return true;
+    tbcache_free(v);
+    return false;
+}
+
+void tbcache_free(struct vcpu *v)
+{
+    struct tbcache *c = v->tbs;
+    if (!c)
+        return;
+    if (c->arena)
+        munmap(c->arena, TB_ARENA_BYTES);
+    if (c->pages)
+        munmap(c->pages, c->npages * sizeof *c->pages);
+    munmap(c, sizeof *c);
+    v->tbs = NULL;
+}
+
+/* --- which bytes a block covers --- */
+
+struct code_range {
+    uint32_t first, bytes; /* physical; bytes 0: none */
+};
+
+static struct code_range tb_range(const struct tb *tb, unsigned which)
+{
+    uint32_t room = PAGE_BYTES - (tb->phys_addr & PAGE_OFFSET_MASK);
+    uint32_t in_first = tb->bytes < room ? tb->bytes : room;
+    if (which == 0)
+        return (struct code_range){tb->phys_addr, in_first};
+    return (struct code_range){tb->phys_page2, tb->phys_page2 == ~0u ? 0 : tb->bytes - in_first};
+}
+
+static bool tb_covers(const struct tb *tb, uint64_t phys_addr, uint64_t bytes)
+{
+    for (unsigned which = 0; which < 2; which++) {
+        struct code_range r = tb_range(tb, which);
+        if (r.bytes && phys_addr < (uint64_t)r.first + r.bytes && r.first < phys_addr + bytes)
+            return true;
+    }
+    return false;
+}
+
+/* Bits of the chunks of [offset, +bytes) in a page; bytes > 0, not past the page's end. */
+static uint64_t chunk_bits(uint32_t offset, uint32_t bytes)
+{
+    unsigned first = offset >> CHUNK_BITS, last = (offset + bytes - 1) >> CHUNK_BITS;
+    return ~UINT64_C(0) >> (63 - last) & ~UINT64_C(0) << first;
+}
+
+static uint64_t tb_chunks_in(const struct tb *tb, uint32_t phys_page)
+{
+    uint64_t bits = 0;
+    for (unsigned which = 0; which < 2; which++) {
+        struct code_range r = tb_range(tb, which);
+        if (r.bytes && PAGE_OF(r.first) == phys_page)
+            bits |= chunk_bits(r.first & PAGE_OFFSET_MASK, r.bytes);
+    }
+    return bits;
+}
+
+/* --- page lists --- */
+
+static struct code_page *code_page_at(const struct vcpu *v, uint32_t phys_addr)
+{
+    uint32_t page = phys_addr >> PAGE_BITS;
+    return page < v->tbs->npages ? &v->tbs->pages[page] : NULL;
+}
+
+/* The link of a block's list on phys_page. */
+static struct tb **page_link(struct tb *tb, uint32_t phys_page)
+{
+    return &tb->page_next[PAGE_OF(tb->phys_addr) == phys_page ? 0 : 1];
+}
+
+static void page_add(struct vcpu *v, struct tb *tb, uint32_t phys_page)
+{
+    struct code_page *p = code_page_at(v, phys_page);
+    if (!p)
+        return; /* outside RAM: nothing can change it */
+    bool first = !p->list;
+    *page_link(tb, phys_page) = p->list;
+    p->list = tb;
+    p->chunks |= tb_chunks_in(tb, phys_page);
+    if (first)
+        tlb_protect_phys_page(v, phys_page);
+}
+
+static void page_remove(struct vcpu *v, struct tb *tb, uint32_t phys_page)
+{
+    struct code_page *p = code_page_at(v, phys_page);
+    if (!p)
+        return;
+    struct tb **link = &p->list;
+    while (*link != tb)
+        link = page_link(*link, phys_page);
+    *link = *page_link(tb, phys_page);
+    p->stale = true;
+}
+
+/* Bits of blocks that went stay until they have sent somebody here in vain: so that to drop n blocks takes n
+ * steps. */
+static void page_recount(struct code_page *p, uint32_t phys_page)
+{
+    p->stale = false;
+    p->chunks = 0;
+    for (struct tb *t = p->list; t; t = *page_link(t, phys_page))
+        p->chunks |= tb_chunks_in(t, phys_page);
+}
+
+static bool has_second_page(const struct tb *tb)
+{
+    return tb->phys_page2 != ~0u && tb->phys_page2 != PAGE_OF(tb->phys_addr);
+}
+
+/* --- hash table --- */
+
+static unsigned hash_of(uint32_t phys_addr, uint32_t mode)
+{
+    uint32_t h = (phys_addr ^ mode << 20) * 0x9e3779b1u;
+    return h >> (32 - TB_HASH_BITS);
+}
+
+static bool key_matches(const struct tb *tb, const struct tb_key *k)
+{
+    return tb->phys_addr == k->phys_addr && tb->lin_addr == k->lin_addr && tb->mode == k->mode &&
+           tb->cs_base == k->cs_base && tb->cs_limit == k->cs_limit;
+}
+
+static void tb_insert(struct vcpu *v, struct tb *tb)
+{
+    struct tb **head = &v->tbs->hash[hash_of(tb->phys_addr, tb->mode)];
+    tb->hash_next = *head;
+    *head = tb;
+    page_add(v, tb, PAGE_OF(tb->phys_addr));
+    if (has_second_page(tb))
+        page_add(v, tb, tb->phys_page2);
+}
+
+static void tb_drop(struct vcpu *v, struct tb *tb)
+{
+    struct tb **link = &v->tbs->hash[hash_of(tb->phys_addr, tb->mode)];
+    while (*link != tb)
+        link = &(*link)->hash_next;
+    *link = tb->hash_next;
+    page_remove(v, tb, PAGE_OF(tb->phys_addr));
+    if (has_second_page(tb))
+        page_remove(v, tb, tb->phys_page2);
+    tb->valid = 0;
+    compiled_block_dropped(v, tb);
+    v->stats.tb_invalidated++;
+}
+
+void tbcache_flush(struct vcpu *v)
+{
+    struct tbcache *c = v->tbs;
+    for (size_t at = 0; at < c->arena_used;) {
+        struct tb *tb = (struct tb *)(c->arena + at);
+        for (unsigned which = 0; which < 2; which++) {
+            struct code_page *p = code_page_at(v, tb_range(tb, which).first);
+            if (p)
+                *p = (struct code_page){0};
+        }
+        at += tb->arena_bytes;
+    }
+    compiled_flush(v);
+    c->arena_used = 0;
+    memset(c->hash, 0, sizeof c->hash);
+    memset(v->jump, 0, sizeof v->jump);
+    v->tb_flushes++;
+}
+
+/* --- changes of guest code --- */
+
+bool tbcache_page_has_code(const struct vcpu *v, uint32_t phys_page)
+{
+    const struct code_page *p = code_page_at(v, phys_page);
+    return p && p->list;
+}
+
+static struct tb *first_overlap(const struct vcpu *v, uint64_t phys_addr, uint64_t bytes)
+{
+    uint32_t phys_page = PAGE_OF((uint32_t)phys_addr);
+    struct code_page *p = code_page_at(v, phys_page);
+    if (!p || !(p->chunks & chunk_bits((uint32_t)phys_addr & PAGE_OFFSET_MASK, (uint32_t)bytes)))
+        return NULL;
+    struct tb *tb = p->list;
+    while (tb && !tb_covers(tb, phys_addr, bytes))
+        tb = *page_link(tb, phys_page);
+    if (!tb && p->stale)
+        page_recount(p, phys_page);
+    return tb;
+}
+
+bool tbcache_overlaps(const struct vcpu *v, uint32_t phys_addr, unsigned bytes)
+{
+    return first_overlap(v, phys_addr, bytes) != NULL;
+}
+
+static void invalidate_in_page(struct vcpu *v, uint64_t phys_addr, uint64_t bytes)
+{
+    struct tb *tb;
+    while ((tb = first_overlap(v, phys_addr, bytes)))
+        tb_drop(v, tb);
+}
+
+void tbcache_invalidate(struct vcpu *v, uint32_t phys_addr, uint64_t bytes)
+{
+    uint64_t at = phys_addr, end = at + bytes, ram_end = v->cfg.ram->bytes;
+    if (end > ram_end)
+        end = ram_end;
+    while (at < end) {
+        uint64_t page_end = (at | PAGE_OFFSET_MASK) + 1;
+        uint64_t n = (page_end < end ? page_end : end) - at;
+        invalidate_in_page(v, at, n);
+        at += n;
+    }
+}
+
+/* --- finding and building blocks --- */
+
+static struct tb *tb_alloc(struct vcpu *v, unsigned nops)
+{
+    struct tbcache *c = v->tbs;
+    size_t bytes = (sizeof(struct tb) + nops * sizeof(struct ir_op) + 63) & ~(size_t)63;
+    if (c->arena_used + bytes > TB_ARENA_BYTES)
+        tbcache_flush(v);
+    struct tb *tb = (struct tb *)(c->arena + c->arena_used);
+    c->arena_used += bytes;
+    memset(tb, 0, sizeof *tb);
+    tb->arena_bytes = (uint32_t)bytes;
+    return tb;
+}
+
+static struct tb *tb_store(struct vcpu *v, const struct tb_key *k, uint32_t phys_page2)
+{
+    const struct translate_out *out = &v->tbs->out;
+    struct tb *tb = tb_alloc(v, out->nops);
+    tb->phys_addr = k->phys_addr;
+    tb->lin_addr = k->lin_addr;
+    tb->cs_base = k->cs_base;
+    tb->cs_limit = k->cs_limit;
+    tb->mode = k->mode;
+    tb->bytes = (uint16_t)out->bytes;
+    tb->nops = (uint16_t)out->nops;
+    tb->ninsns = (uint8_t)out->ninsns;
+    tb->valid = 1;
+    bool crosses = (k->phys_addr & PAGE_OFFSET_MASK) + out->bytes > PAGE_BYTES;
+    tb->phys_page2 = crosses ? phys_page2 : ~0u;
+    memcpy(tb->insn_offset, out->insn_offset, sizeof tb->insn_offset);
+    memcpy(tb->ops, out->ops, out->nops * sizeof out->ops[0]);
+    compiled_block_built(v, tb);
+    tb_insert(v, tb);
+    v->stats.tb_built++;
+    v->stats.tb_bytes += out->bytes;
+    v->stats.tb_ops += out->nops;
+    if (v->cfg.log_items)
+        blocklog_built(v, tb);
+    return tb;
+}
+
+static struct tb *translate(struct vcpu *v, const struct tb_key *k)
+{
+    uint32_t offset = k->lin_addr & PAGE_OFFSET_MASK, phys_page2 = ~0u;
+    struct translate_request req = {.eip = k->lin_addr - k->cs_base,
+                                    .cs_base = k->cs_base,
+                                    .cs_limit = k->cs_limit,
+                                    .mode = k->mode,
+                                    .code = v->fetch_host + offset,
+                                    .code_bytes = PAGE_BYTES - offset,
+                                    .insns_max = k->mode & TB_MODE_SINGLE ? 1 : TB_INSNS_MAX};
+    if (translate_block(&req, &v->tbs->out) == TRANSLATE_NEED_PAGE2) {
+        if (!mem_fetch_page(v, PAGE_OF(k->lin_addr) + PAGE_BYTES, &req.code2, &phys_page2))
+            return NULL;
+        CHECK(translate_block(&req, &v->tbs->out) == TRANSLATE_OK);
+    }
+    return tb_store(v, k, phys_page2);
+}
+
+/* NULL: the second page's fetch faulted. */
+static struct tb *tb_build(struct vcpu *v, const struct tb_key *k)
+{
+    uint8_t before = activity_begin(v->activity, ACTIVITY_TRANSLATE);
+    struct tb *tb = translate(v, k);
+    activity_begin(v->activity, before);
+    return tb;
+}
+
+/* Makes the page of lin_addr the current fetch page; false: #PF recorded. */
+static bool fetch_select(struct vcpu *v, uint32_t lin_addr)
+{
+    uint64_t tag = tlb_fetch_tag(v, lin_addr);
+    if (v->fetch_tag == tag)
+        return true;
+    v->fetch_tag = TLB_NONE;
+    if (!mem_fetch_page(v, lin_addr, &v->fetch_host, &v->fetch_phys_page))
+        return false;
+    v->fetch_tag = tag;
+    return true;
+}
+
+enum lookup { LOOKUP_FAULT, LOOKUP_MISS, LOOKUP_HIT };
+
+/* A block that crosses matches only while its second page is where it was. */
+static enum lookup second_page_matches(struct vcpu *v, const struct tb *tb)
+{
+    const uint8_t *host;
+    uint32_t phys_page;
+    if (tb->phys_page2 == ~0u)
+        return LOOKUP_HIT;
+    if (!mem_fetch_page(v, PAGE_OF(tb->lin_addr) + PAGE_BYTES, &host, &phys_page))
+        return LOOKUP_FAULT;
+    return phys_page == tb->phys_page2 ? LOOKUP_HIT : LOOKUP_MISS;
+}
+
+static enum lookup tb_lookup(struct vcpu *v, const struct tb_key *k, struct tb **found)
+{
+    for (struct tb *tb = v->tbs->hash[hash_of(k->phys_addr, k->mode)]; tb; tb = tb->hash_next) {
+        if (!key_matches(tb, k))
+            continue;
+        enum lookup result = second_page_matches(v, tb);
+        if (result == LOOKUP_MISS)
+            continue;
+        *found = tb;
+        return result;
+    }
+    return LOOKUP_MISS;
+}
+
+static struct tb_key key_of_state(const struct vcpu *v, bool single)
+{
+    const struct guest_state *g = &v->g;
+    const struct segment *cs = &g->seg[SEG_CS];
+    uint32_t lin_addr = cs->base + g->eip;
+    bool flat = g->mode & TB_MODE_FLAT;
+    return (struct tb_key){.phys_addr = v->fetch_phys_page | (lin_addr & PAGE_OFFSET_MASK),
+                           .lin_addr = lin_addr,
+                           .cs_base = cs->base,
+                           .cs_limit = flat ? 0xffffffffu : cs->limit,
+                           .mode = g->mode | (single ? TB_MODE_SINGLE : 0)};
+}
+
+/* The newer two of a pair stay, whoever's place it is: a block that nobody asks for any more keeps no place.
+ */
+static void jump_remember(struct vcpu *v, struct tb *tb)
+{
+    if (tb->phys_page2 != ~0u || (tb->mode & TB_MODE_SINGLE))
+        return;
+    unsigned index = x64_jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr));
+    v->jump[index ^ 1] = v->jump[index];
+    v->jump[index] = (struct jump_entry){x64_jump_key(tb->lin_addr, tb->mode), tb};
+}
+
+struct tb *tb_find(struct vcpu *v, bool single)
+{
+    uint32_t lin_addr = v->g.seg[SEG_CS].base + v->g.eip;
+    if (!fetch_select(v, lin_addr))
+        return NULL;
+    struct tb_key key = key_of_state(v, single);
+    unsigned index = x64_jump_index(lin_addr, v->fetch_phys_page);
+    struct tb *tb = jump_get(v, index, x64_jump_key(lin_addr, key.mode), v->fetch_phys_page);
+    if (tb && tb->valid && key_matches(tb, &key))
+        return tb;
+    v->stats.tb_lookups++;
+    tb = NULL;
+    switch (tb_lookup(v, &key, &tb)) {
+    case LOOKUP_FAULT:
+        return NULL;
+    case LOOKUP_MISS:
+        tb = tb_build(v, &key);
+        break;
+    case LOOKUP_HIT:
+        break;
+    }
+    if (tb)
+        jump_remember(v, tb);
+    return tb;
+}

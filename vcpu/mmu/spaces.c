@@ -1,0 +1,206 @@
+/* spaces.c - address spaces that the guest switches between: what the TLB held of each is put back by a CR3
+ * load.
+ *
+ * A CR3 load takes all translations that are not global out of the TLB, and those that were taken out when
+ * this CR3 value was last left are put back, if the guest could have no other answer from a walk: no entry of
+ * a page table or directory that they came from has been changed since. So the guest sees a flush, and the
+ * switch costs a copy instead of a page walk for every page that is used again.
+ *
+ * Pages that a walk for a non-global translation went through are table pages: they have no fast write tag,
+ * so each store to them comes by (spaces_table_written). Only a change of an entry that was present and
+ * accessed counts; no other one can have been cached. A page that is written often and not walked stops being
+ * a table page, with everything that came from it: then its stores are fast again (a process is copied or
+ * torn down, the page is used for something else).
+ *
+ * The walk's own stores set A and D; what is kept stays right. With what is kept, what the TLB holds remains
+ * a function of the guest's instructions alone: stores to table pages are counted, whichever engine or path
+ * they come from. */
+#include "vcpu/mmu/tlb.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+enum { SPACES = 32, SAVED_MAX = 64, WRITES_MAX = 16, PTE_P = 1, PTE_A = 0x20 };
+
+struct saved {
+    uint32_t tag, phys_page;
+    uint32_t number; /* of the TLB entry */
+};
+
+struct space {
+    unsigned count;
+    struct saved saved[SAVED_MAX];
+};
+
+struct table_page {
+    uint32_t used_by; /* bit n: translations of space n may come from here; 0: not a table page */
+    uint32_t writes;  /* since the last walk */
+};
+
+struct spaces {
+    struct table_page *tables; /* per RAM page */
+    uint32_t npages;
+    unsigned current, next; /* next: to be replaced */
+    bool stale;             /* the TLB may hold what a walk in the current space would not find */
+    uint32_t cr3[SPACES];   /* page directory; NO_SPACE: none */
+    struct space space[SPACES];
+};
+#define NO_SPACE 1u /* no page address */
+
+bool spaces_init(struct vcpu *v)
+{
+    struct spaces *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (s == MAP_FAILED)
+        return false;
+    s->npages = (uint32_t)(v->cfg.ram->bytes / PAGE_BYTES);
+    s->tables = mmap(NULL, s->npages * sizeof *s->tables, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (s->tables == MAP_FAILED) {
+        munmap(s, sizeof *s);
+        return false;
+    }
+    for (unsigned i = 0; i < SPACES; i++)
+        s->cr3[i] = NO_SPACE;
+    v->spaces = s;
+    return true;
+}
+
+void spaces_free(struct vcpu *v)
+{
+    if (!v->spaces)
+        return;
+    munmap(v->spaces->tables, v->spaces->npages * sizeof *v->spaces->tables);
+    munmap(v->spaces, sizeof *v->spaces);
+    v->spaces = NULL;
+}
+
+/* --- which space --- */
+
+static unsigned space_replace(struct spaces *s, uint32_t cr3)
+{
+    do
+        s->next = (s->next + 1) % SPACES;
+    while (s->next == s->current);
+    s->cr3[s->next] = cr3;
+    s->space[s->next].count = 0;
+    return s->next;
+}
+
+static unsigned space_of(struct spaces *s, uint32_t cr3)
+{
+    for (unsigned i = 0; i < SPACES; i++)
+        if (s->cr3[i] == PAGE_OF(cr3))
+            return i;
+    return space_replace(s, PAGE_OF(cr3));
+}
+
+void spaces_forget(struct vcpu *v)
+{
+    struct spaces *s = v->spaces;
+    for (unsigned i = 0; i < SPACES; i++)
+        s->space[i].count = 0;
+    s->stale = false;
+    s->current = space_of(s, v->g.cr3);
+}
+
+/* --- switching --- */
+
+/* The newest, where there are too many. */
+static void space_save(struct vcpu *v, struct space *sp)
+{
+    unsigned i = v->tlb_local_count > SAVED_MAX ? v->tlb_local_count - SAVED_MAX : 0;
+    for (; i < v->tlb_local_count; i++) {
+        const struct tlb_entry *e = tlb_numbered(v, v->tlb_local[i]);
+        if ((e->tag & (TLB_VALID | TLB_GLOBAL)) == TLB_VALID)
+            sp->saved[sp->count++] = (struct saved){e->tag, e->phys_page, v->tlb_local[i]};
+    }
+}
+
+static void space_restore(struct vcpu *v, struct space *sp)
+{
+    for (unsigned i = 0; i < sp->count; i++)
+        tlb_restore(v, sp->saved[i].number, sp->saved[i].tag, sp->saved[i].phys_page);
+    v->stats.tlb_restored += sp->count;
+    sp->count = 0;
+}
+
+void spaces_switch(struct vcpu *v, uint32_t cr3)
+{
+    struct spaces *s = v->spaces;
+    bool paging = v->g.cr0 & CR0_PG;
+    unsigned to = space_of(s, cr3);
+    if (to == s->current && !s->stale && paging)
+        return;
+    if (to != s->current && !s->stale && paging)
+        space_save(v, &s->space[s->current]);
+    tlb_flush_local(v);
+    s->stale = false;
+    s->current = to;
+    if (paging)
+        space_restore(v, &s->space[to]);
+}
+
+/* --- table pages --- */
+
+static struct table_page *table_at(const struct vcpu *v, uint32_t phys_addr)
+{
+    uint32_t page = phys_addr >> PAGE_BITS;
+    return page < v->spaces->npages ? &v->spaces->tables[page] : NULL;
+}
+
+bool spaces_is_table(const struct vcpu *v, uint32_t phys_page)
+{
+    return v->spaces->tables[phys_page >> PAGE_BITS].used_by != 0;
+}
+
+void spaces_walked(struct vcpu *v, uint32_t phys_addr)
+{
+    struct table_page *t = table_at(v, phys_addr);
+    if (!t)
+        return; /* outside RAM: constant */
+    bool first = !t->used_by;
+    t->used_by |= 1u << v->spaces->current;
+    t->writes = 0;
+    if (first)
+        tlb_protect_phys_page(v, PAGE_OF(phys_addr));
+}
+
+/* What came from the page no longer holds. */
+static void table_changed(struct spaces *s, const struct table_page *t)
+{
+    for (uint32_t left = t->used_by; left; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctz(left);
+        s->space[i].count = 0;
+        s->stale |= i == s->current;
+    }
+}
+
+static bool was_used(const struct vcpu *v, uint32_t phys_addr, unsigned bytes)
+{
+    for (uint32_t at = phys_addr & ~3u; at < phys_addr + bytes; at += 4) {
+        uint32_t entry;
+        memcpy(&entry, v->cfg.ram->host + at, sizeof entry);
+        if ((entry & (PTE_P | PTE_A)) == (PTE_P | PTE_A))
+            return true;
+    }
+    return false;
+}
+
+void spaces_table_written(struct vcpu *v, uint32_t phys_addr, unsigned bytes)
+{
+    struct table_page *t = table_at(v, phys_addr);
+    bool often = ++t->writes > WRITES_MAX;
+    if (often || was_used(v, phys_addr, bytes))
+        table_changed(v->spaces, t);
+    if (often)
+        t->used_by = 0;
+}
+
+void spaces_ram_changed(struct vcpu *v, uint64_t phys_addr, uint64_t bytes)
+{
+    for (uint64_t page = phys_addr >> PAGE_BITS;
+         page < v->spaces->npages && page << PAGE_BITS < phys_addr + bytes; page++) {
+        table_changed(v->spaces, &v->spaces->tables[page]);
+        v->spaces->tables[page].used_by = 0;
+    }
+}

@@ -1,0 +1,83 @@
+/* tlb.h - softmmu TLB lookups, for the MMU's slow path and the engine's inlined fast path.
+ *
+ * Instruction fetches have their own TLB, and consult it exactly when the page differs from the last fetch's
+ * page (fetch_tag) or an instruction crosses into a second page. What the TLBs hold is therefore a function
+ * of the guest's instruction stream alone, not of how it was cut into blocks: stale translations and accessed
+ * bits, which a guest can see, are the same in every run. */
+#ifndef TANDEM_VCPU_MMU_TLB_H
+#define TANDEM_VCPU_MMU_TLB_H
+
+#include "vcpu/vcpu_internal.h"
+
+#define PAGE_OFFSET_MASK (PAGE_BYTES - 1)
+#define PAGE_OF(addr)    ((addr) & ~PAGE_OFFSET_MASK)
+
+static inline unsigned tlb_index(uint32_t lin_addr)
+{
+    return lin_addr >> PAGE_BITS & (TLB_ENTRIES - 1);
+}
+
+/* Does the entry translate lin_addr, whatever the fast path may do? */
+static inline bool tlb_holds(const struct tlb_entry *e, uint32_t lin_addr)
+{
+    return (e->tag & (~PAGE_OFFSET_MASK | TLB_VALID)) == (PAGE_OF(lin_addr) | TLB_VALID);
+}
+
+static inline struct tlb_entry *tlb_numbered(struct vcpu *v, unsigned number)
+{
+    return &v->tlb[number / TLB_ENTRIES][number % TLB_ENTRIES];
+}
+
+static inline struct tlb_entry *tlb_slot(struct vcpu *v, unsigned which, uint32_t lin_addr)
+{
+    return &v->tlb[which][tlb_index(lin_addr)];
+}
+
+/* The fetch tag says the privilege too: user rights are checked at the fetch. */
+static inline uint64_t tlb_fetch_tag(const struct vcpu *v, uint32_t lin_addr)
+{
+    return PAGE_OF(lin_addr) | mem_is_user(v);
+}
+
+static inline bool ram_is_dirty(const struct ram *r, uint32_t phys_addr)
+{
+    uint32_t page = phys_addr >> PAGE_BITS;
+    return r->dirty[page / 64] >> (page % 64) & 1;
+}
+
+static inline void ram_set_dirty(struct ram *r, uint32_t phys_addr)
+{
+    uint32_t page = phys_addr >> PAGE_BITS;
+    r->dirty[page / 64] |= UINT64_C(1) << (page % 64);
+}
+
+static inline uint8_t *tlb_host(const struct tlb_entry *e, uint32_t lin_addr)
+{
+    return (uint8_t *)(e->addend + lin_addr);
+}
+
+/* Makes another page the current fetch page if the fetch TLB has it, without a fill. */
+static inline bool fetch_page_hits(struct vcpu *v, uint32_t lin_addr)
+{
+    const struct tlb_entry *e = tlb_slot(v, TLB_FETCH + mem_is_user(v), lin_addr);
+    if (e->tag_r != PAGE_OF(lin_addr))
+        return false;
+    v->fetch_tag = tlb_fetch_tag(v, lin_addr);
+    v->fetch_phys_page = e->phys_page;
+    v->fetch_host = tlb_host(e, PAGE_OF(lin_addr));
+    return true;
+}
+
+/* The block in one of the two places that key may be in, or NULL. It may be invalid, or of another code
+ * segment. */
+static inline struct tb *jump_get(const struct vcpu *v, unsigned index, uint64_t key, uint32_t phys_page)
+{
+    for (unsigned way = 0; way < 2; way++) {
+        const struct jump_entry *j = &v->jump[index ^ way];
+        if (j->key == key && PAGE_OF(j->tb->phys_addr) == phys_page)
+            return j->tb;
+    }
+    return NULL;
+}
+
+#endif
