@@ -25,8 +25,10 @@ static int trouble(const char *path, const char *why)
 
 static int point_parse(const char *line, struct point *p)
 {
-    return sscanf(line, "%" SCNu64 " %39s %23s %23s %23s", &p->tick, p->chain, p->part[0], p->part[1],
-                  p->part[2]) == 5;
+    char *rest;
+    p->tick = strtoull(line, &rest, 10);
+    return rest != line &&
+           sscanf(rest, " %39s %23s %23s %23s", p->chain, p->part[0], p->part[1], p->part[2]) == 4;
 }
 
 static int different(const char *a, const char *b, uint64_t last_equal)

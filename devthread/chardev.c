@@ -344,7 +344,7 @@ bool chardev_attach(struct chardev *c, int fd)
     return false;
 }
 
-void chardev_listener_ready(void *ctx, uint32_t events)
+static void listener_ready(void *ctx, uint32_t events)
 {
     struct chardev *c = ctx;
     int fd = accept4(c->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -355,7 +355,8 @@ void chardev_listener_ready(void *ctx, uint32_t events)
     chardev_attach(c, fd);
 }
 
-void chardev_detach(struct chardev *c)
+/* Closes the sources that are open. With hostio's lock. */
+static void detach(struct chardev *c)
 {
     source_close(c, &c->rd);
     source_close(c, &c->wr);
@@ -365,7 +366,7 @@ void chardev_detach(struct chardev *c)
 static void chardev_free(struct chardev *c)
 {
     hostio_lock(c->env.hostio);
-    chardev_detach(c);
+    detach(c);
     hostio_unlock(c->env.hostio);
     if (c->pty_slave_fd >= 0)
         close(c->pty_slave_fd);
@@ -388,7 +389,7 @@ static bool chardev_register(struct chardev *c)
     c->rd.ready = rd_ready;
     c->wr.ready = wr_ready;
     c->rd.ctx = c->wr.ctx = c->listener.ctx = c;
-    c->listener.ready = chardev_listener_ready;
+    c->listener.ready = listener_ready;
     struct hostio_source *source[] = {&c->rd, &c->wr, &c->listener};
     for (unsigned i = 0; i < 3; i++)
         if (ok && source[i]->fd >= 0 && !source[i]->registered)

@@ -50,9 +50,6 @@ void chardev_notice(const struct chardev *c, const char *fmt, ...) __attribute__
 
 /* A client's descriptor (non-blocking) becomes both ends. With hostio's lock. False: no resources. */
 bool chardev_attach(struct chardev *c, int fd);
-void chardev_listener_ready(void *ctx, uint32_t events);
-/* Closes the sources that are open. With hostio's lock. */
-void chardev_detach(struct chardev *c);
 
 /* Openers: set the descriptors and flags of a fresh chardev; false: err is filled. */
 bool chardev_open_kind(struct chardev *c, char *err, size_t err_bytes);

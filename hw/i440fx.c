@@ -13,6 +13,8 @@
  * status bits, the PIIX IDE and USB functions, SMBus. */
 #include "hw/i440fx.h"
 
+#include "hw/piix4_pm.h"
+
 #define CONFADD_ENABLE   0x80000000u
 #define CONFADD_WRITABLE 0x80FFFFFCu
 #define CF9_RCPU         0x04
@@ -62,7 +64,8 @@ static const struct pci_reg regs[] = {
     {PM, 0x08, 0x03, 0},                                /* revision */
     {PM, 0x0A, 0x80, 0},      {PM, 0x0B, 0x06, 0},      /* class 06 80 00 */
     {PM, 0x3C, 0x09, 0xFF},   {PM, 0x3D, 0x01, 0},      /* interrupt line, pin A */
-    {PM, 0x40, 0x01, 0},      {PM, 0x41, 0x06, 0},      /* PMBA, MATCH PIIX4_PM_BASE */
+    {PM, 0x40, (PIIX4_PM_BASE & 0xC0) | 1, 0}, /* PMBA: I/O space */
+    {PM, 0x41, PIIX4_PM_BASE >> 8, 0},
     {PM, 0x80, 0x01, 0x01},                             /* PMREGMISC: PMIOSE */
     {PM, 0x90, 0x01, 0},                                /* SMBBA: not set up */
 };

@@ -8,6 +8,7 @@
  * reset control register stay where i440fx_reset puts them. A20 gate and PAM registers have no effect. */
 #include "hw/pc.h"
 
+#include "clockcore/rtcbase.h"
 #include "clockcore/ticks.h"
 
 #include <string.h>
@@ -222,7 +223,7 @@ void pc_config_init(struct pc_config *cfg)
 {
     *cfg = (struct pc_config){
         .ram_bytes = UINT64_C(256) << 20,
-        .rtc_seconds = 1686355200, /* MATCH RTC_BASE_DEFAULT */
+        .rtc_seconds = RTC_BASE_DEFAULT,
         .debug_exit_iobase = PC_DEBUG_EXIT_IOBASE,
         .debug_exit_iosize = PC_DEBUG_EXIT_IOSIZE,
     };

@@ -45,7 +45,4 @@ void digest_end(struct digest *d, uint64_t tick, char state_hex[DIGEST_HEX]);
 /* False: the file could not be written whole (disk full). */
 bool digest_close(struct digest *d, struct err *e);
 
-/* The fields of one chip, by its table: bytes into out, or only their number when out is NULL. */
-size_t digest_chip_bytes(const struct chip_class *c, const void *state, uint8_t *out);
-
 #endif

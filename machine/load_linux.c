@@ -110,7 +110,7 @@ static bool header_sizes(const struct image *k, struct linux_header *h, struct e
     uint64_t said = h->version >= 0x204 ? (uint64_t)le32(k->data + HDR_SYSSIZE) * 16 : 0;
     if (said > k->bytes - h->setup_bytes)
         return err_set(e, "-kernel %s: truncated: %zu bytes, but its header says %llu; " ACCEPTED, k->name,
-                       k->bytes, (unsigned long long)(said + h->setup_bytes));
+                       k->bytes, (unsigned long long)said + h->setup_bytes);
     h->code_bytes = (uint32_t)(k->bytes - h->setup_bytes);
     return true;
 }
@@ -150,7 +150,7 @@ static bool header_parse(const struct image *k, uint64_t ram_bytes, struct linux
     header_limits(k, h);
     if (h->run_end > ram_bytes)
         return err_set(e, "-kernel %s: needs RAM up to %llu MiB, the guest has %llu MiB; use a larger -m",
-                       k->name, (unsigned long long)((h->run_end >> 20) + 1),
+                       k->name, (unsigned long long)(h->run_end >> 20) + 1,
                        (unsigned long long)(ram_bytes >> 20));
     if (h->code32_start < BOOT_HIGH || h->code32_start - BOOT_HIGH >= h->code_bytes)
         return err_set(

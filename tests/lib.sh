@@ -5,7 +5,7 @@
 packages_build=(gcc libc6-dev meson ninja-build pkg-config liburcu-dev libhwloc-dev libzydis-dev
     libxxhash-dev libjansson-dev libjemalloc-dev libmpfr-dev libcriterion-dev)
 packages_demo=(debian-installer-12-netboot-i386)
-packages_check=(gcc-multilib clang libclang-rt-14-dev spin cpio socat shellcheck mandoc bsdutils util-linux)
+packages_check=(gcc-multilib clang clang-format clang-tidy libclang-rt-14-dev python3-minimal spin cpio socat shellcheck mandoc bsdutils util-linux)
 
 package_missing() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" != installed ]
@@ -58,7 +58,7 @@ debian_args() {
 }
 
 # --- results ---
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 
 pass() {
     passed=$((passed + 1))
@@ -69,6 +69,12 @@ fail() { # what [detail]
     printf 'FAIL %s\n' "$1"
     if [ -n "${2-}" ]; then printf '%s\n' "$2" | tail -n 20 | sed 's/^/    /'; fi
     return 0
+}
+
+# What could not be tried here, and why; counted and shown, so that a missing test is never silent.
+skip() { # what and why
+    skipped=$((skipped + 1))
+    printf 'SKIP %s\n' "$1"
 }
 
 # expect WHAT COMMAND...: passes if the command succeeds.
@@ -85,7 +91,7 @@ expect_text() {
 
 # Last line of a test script; its status is the script's.
 summary() { # name
-    printf '%s: %d passed, %d failed\n' "$1" "$passed" "$failed"
+    printf '%s: %d passed, %d failed, %d skipped\n' "$1" "$passed" "$failed" "$skipped"
     [ "$failed" -eq 0 ]
 }
 

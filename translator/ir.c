@@ -64,7 +64,8 @@ static bool shifts_by_nonzero_imm(const struct ir_op *op)
     return (op->flags & IRF_IMM) && (op->imm & 31) != 0;
 }
 
-int ir_cc_op(const struct ir_op *op)
+/* What a flag-setting op (IRF_FLAGS) always leaves in IR_CC_OP; -1: it depends on values. */
+static int ir_cc_op(const struct ir_op *op)
 {
     if (op->op == IR_SETFLAGS)
         return CC_EFLAGS;
@@ -94,7 +95,8 @@ int ir_cc_after(int cc, const struct ir_op *op)
     return op->flags & IRF_FLAGS ? ir_cc_op(op) : cc;
 }
 
-bool ir_reads_cc(const struct ir_op *op)
+/* Does the op read the CC slots (its F result aside)? */
+static bool ir_reads_cc(const struct ir_op *op)
 {
     if (!is_kind(op, 'C'))
         return false;

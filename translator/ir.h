@@ -52,13 +52,9 @@ extern const char *const ir_op_kinds[IR_OPCODE_COUNT];
 /* Which operand fields a form uses: d writes dst, D reads it too, a b read slots, x reads slot aux, X writes
  * it. */
 extern const char *const ir_op_uses[IR_OPCODE_COUNT];
-/* The enum cc_op that a flag-setting op (IRF_FLAGS) always leaves in IR_CC_OP; -1: it depends on values. */
-int ir_cc_op(const struct ir_op *op);
-/* The same as a step along a block: what IR_CC_OP holds after the op when it held `cc` before (-1: unknown).
- */
+/* The enum cc_op that IR_CC_OP holds after the op when it held `cc` before; -1: not known before it runs. */
 int ir_cc_after(int cc, const struct ir_op *op);
-/* Does the op read the CC slots (its F result aside)? Does it replace them whatever its operands are? */
-bool ir_reads_cc(const struct ir_op *op);
+/* Does the op replace the CC slots whatever its operands are, without reading them? */
 bool ir_kills_cc(const struct ir_op *op);
 /* An MMX, SSE or SSE2 instruction, but for EMMS? */
 bool ir_is_sse(const struct ir_op *op);

@@ -46,8 +46,7 @@ void vcpu_destroy(struct vcpu *v)
 /* --- reset: SDM 3A table 9-1 --- */
 
 #define RESET_CR0      (CR0_CD | CR0_NW | CR0_ET)
-#define RESET_EDX      0x695u /* family, model, stepping; MATCH CPUID_SIGNATURE (system.c) */
-#define SEG_RESET_DATA 0x93   /* present, writable, accessed */
+#define SEG_RESET_DATA 0x93 /* present, writable, accessed */
 
 static void segments_reset(struct guest_state *g)
 {
@@ -68,7 +67,7 @@ static void state_reset(struct vcpu *v)
     *g = (struct guest_state){.budget = budget, .eip = 0xfff0, .df = 1, .cr0 = RESET_CR0};
     segments_reset(g);
     guest_set_arith_flags(g, 0);
-    g->slot[IR_EDX] = RESET_EDX;
+    g->slot[IR_EDX] = CPUID_SIGNATURE;
     g->dr[6] = DR6_FIXED;
     g->dr[7] = DR7_FIXED;
     g->x87.cw = 0x40;

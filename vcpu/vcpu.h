@@ -110,8 +110,6 @@ enum vcpu_exit vcpu_run(struct vcpu *v);
 uint32_t vcpu_exit_value(const struct vcpu *v);
 uint64_t vcpu_tick(const struct vcpu *v); /* icount + idle, at the vCPU's current boundary */
 uint64_t vcpu_now_ns(const struct vcpu *v);
-/* Approximate, from any thread (relaxed): for status lines. */
-uint64_t vcpu_tick_peek(const struct vcpu *v);
 void vcpu_get_stats(const struct vcpu *v, struct vcpu_stats *out);
 /* Translation workers that it has, and what one of them is doing (syncq/activity.h). */
 unsigned vcpu_workers(const struct vcpu *v);

@@ -133,7 +133,6 @@ struct vcpu {
     _Alignas(64) struct x64_jump native_jump[1u << X64_JUMP_BITS]; /* indirect jumps of compiled code */
     struct vcpu_stats stats;
     struct survey survey;
-    uint64_t tick_shown; /* relaxed atomic copy for vcpu_tick_peek */
 };
 
 /* EFLAGS.RF at a boundary (tick = limit - budget). The bit counts until one instruction has retired (SDM
@@ -260,8 +259,6 @@ bool compiling_init(struct vcpu *v); /* false: no memory, no threads; compiling_
 void compiling_free(struct vcpu *v);
 /* Gives the block host code, unless it is invalid or cannot have any. May evict other blocks' code. */
 void compiling_now(struct vcpu *v, struct tb *tb);
-/* Installs what workers have finished. May evict. */
-void compiling_collect(struct vcpu *v);
 /* Calls in all jobs and drops their results, before blocks' memory is reused. */
 void compiling_recall(struct vcpu *v);
 
@@ -290,11 +287,7 @@ bool io_allowed(struct vcpu *v, uint16_t port, unsigned bytes);
 void vcpu_refresh_limit(struct vcpu *v);
 
 /* --- segments (segment.c) --- */
-/* Reads a descriptor: false: exception recorded. */
-bool seg_read_descriptor(struct vcpu *v, uint16_t sel, uint32_t *lo, uint32_t *hi, unsigned fault_vector);
 void seg_set_hidden(struct segment *s, uint16_t sel, uint32_t lo, uint32_t hi);
-/* MOV Sreg semantics; false: exception recorded. */
-bool seg_load(struct vcpu *v, unsigned seg, uint16_t sel);
 /* Recomputes g->mode from segments, CRs, cpl. Call after changing any of them. */
 void vcpu_update_mode(struct vcpu *v);
 /* Sets cpl (and mode). */
@@ -304,7 +297,7 @@ void vcpu_set_cpl(struct vcpu *v, unsigned cpl);
 bool seg_linear(struct vcpu *v, unsigned seg, uint32_t offset, unsigned bytes, bool write,
                 uint32_t *lin_addr);
 
-/* Readable and writable expand-up data: only the limit is left to check. */
+/* Readable and writable expand-up data: only the limit is left to check. MATCH seg_is_plain_data */
 static inline bool seg_is_plain_data(const struct segment *s)
 {
     const unsigned code_or_down = 0xc, writable = 2;

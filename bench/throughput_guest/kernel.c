@@ -136,7 +136,7 @@ uint32_t pass_fault(void)
 
 /* --- the console: the host compares what arrives --- */
 
-#define CONSOLE_LINES 64u
+#define CONSOLE_LINES 64u /* MATCH CONSOLE_LINES */
 
 uint32_t pass_console(void)
 {

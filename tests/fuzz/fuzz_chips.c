@@ -283,7 +283,7 @@ static bool report(uint64_t seed)
 
 int main(int argc, char **argv)
 {
-    double seconds = argc > 1 ? atof(argv[1]) : 5;
+    double seconds = argc > 1 ? strtod(argv[1], NULL) : 5;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
     uint64_t passed = 0, failed = 0;
     struct timespec start, now;

@@ -132,11 +132,10 @@ bool sse_prepare(struct gen *g, const struct oracle_row *row, struct test_case *
                  const uint8_t *p)
 {
     struct insn again;
-    if (in->row->prefix != row->prefix || strcmp(in->row->mnemonic, row->mnemonic))
+    if (in->row->prefix != row->prefix || strcmp(in->row->mnemonic, row->mnemonic) != 0)
         return false;
-    if (!strcmp(
-            row->mnemonic,
-            "MASKMOV")) { /* which bytes fault first, and whether unselected ones do, is the CPU's choice */
+    /* Which bytes fault first, and whether unselected ones do, is the CPU's choice. */
+    if (!strcmp(row->mnemonic, "MASKMOV")) {
         c->in.gpr[7] = DATA_BASE + 64 + gen_below(g, DATA_PAGES * 4096 - 128);
         return in->addrsize == 2 && in->seg_override != SEG_CS;
     }
@@ -152,7 +151,7 @@ bool sse_prepare(struct gen *g, const struct oracle_row *row, struct test_case *
 uint32_t sse_mxcsr_mask(const struct oracle_row *row, const struct test_case *c)
 {
     struct insn in;
-    if (strcmp(row->mnemonic, "FXSAVE") || decode_insn(c->code, INSN_BYTES_MAX, true, &in) != DECODE_OK)
+    if (strcmp(row->mnemonic, "FXSAVE") != 0 || decode_insn(c->code, INSN_BYTES_MAX, true, &in) != DECODE_OK)
         return 0;
     return operand_address(c, &in) + 28;
 }

@@ -118,7 +118,8 @@ static bool wanted(struct draft *d, const struct oracle_row *row, const struct i
         return false;
     if (f->names_esp && !seq_chance(d, 1))
         return false;
-    if (row->test == T_SSE && (in->row->prefix != row->prefix || strcmp(in->row->mnemonic, row->mnemonic)))
+    if (row->test == T_SSE &&
+        (in->row->prefix != row->prefix || strcmp(in->row->mnemonic, row->mnemonic) != 0))
         return false;                                   /* the ModRM byte made another row of it */
     if (ROW_IS(row, "SHLD", "SHRD") && in->opsize == 1) /* a count above the operand's bits */
         return false;

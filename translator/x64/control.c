@@ -292,7 +292,7 @@ static void far_jump_other_page(struct compile *c, const struct far_code *f)
 }
 
 /* SCRATCH2 = address of the entry for the linear address in SCRATCH1 and the physical page in phys. MATCH
- * x64_jump_index */
+ * jump_index */
 void emit_jump_entry(struct x64_buf *b, const struct x64_env *env, unsigned phys)
 {
     x_mov(b, SZ32, SCRATCH2, phys);

@@ -5,8 +5,7 @@
 #include "translator/x64/regs.h"
 
 #define X64_PAGE_MASK 0xfffu
-/* What the check of an unlinked slot compares a physical page with: no page address. MATCH control.c, link.c
- */
+/* What the check of an unlinked slot compares a physical page with: no page address. */
 #define X64_PHYS_UNLINKED 0x7fffffffu
 
 void emit_entry(struct compile *c);

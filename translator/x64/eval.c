@@ -1,4 +1,4 @@
-/* eval.c - rare operations in C, on the slots. MATCH interp.c: the same formulas. */
+/* eval.c - rare operations in C, on the slots. The formulas are those of interp.c. */
 #include "translator/x64/control.h"
 
 #include "clockcore/check.h"

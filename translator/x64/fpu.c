@@ -85,7 +85,7 @@ static bool is_compare_eflags(const struct ir_op *op)
 
 /* --- what is inline --- */
 
-/* MATCH operand() in vcpu/arch/fpu.c: where it takes slot a for the linear address. */
+/* MATCH x87_operand: where the helpers take slot a for the linear address. */
 static bool is_flat(const struct compile *c, unsigned seg)
 {
     return (c->tb->mode & TB_MODE_FLAT) && seg < SEG_FS && seg != SEG_CS;
@@ -254,7 +254,7 @@ static struct host_mem mem_x87(size_t field)
 }
 
 /* Inline when everything stays masked, and the precision is none that hosts may take differently (MATCH
- * fpu_host.c). MATCH FLDCW in vcpu/arch/fpu.c */
+ * reserved_precision). MATCH fldcw */
 static void emit_fldcw(struct compile *c, const struct ir_op *op)
 {
     enum { KEPT = 0x1f3f, ONE = 0x40, MASKS = 0x3f, PC = 0x300, PC_RESERVED = 0x100 };

@@ -532,7 +532,7 @@ static struct host_mem mem_segment(const struct ir_op *op, size_t field)
         (uint32_t)(offsetof(struct guest_state, seg) + op->aux * sizeof(struct segment) + field));
 }
 
-/* Is it a present, writable, expand-up data segment? MATCH seg_is_plain_data (vcpu_internal.h). The returned
+/* Is it a present, writable, expand-up data segment? MATCH seg_is_plain_data. The returned
  * jump: no. */
 static uint8_t *emit_plain_data_check(struct compile *c, const struct ir_op *op)
 {

@@ -3,8 +3,8 @@
  * Guest registers have fixed host registers. IR temporaries live in the pool (R8 R9 R12) and spill to their
  * slots. R13 belongs to mem.c, and R12, too, in blocks that do well without it. R10 and R11 are scratch
  * inside one emitter. An emitter first asks for its operands (reg_src), then for its result (reg_dst), and
- * only then uses scratch registers: asking may emit moves and stores. A result register may be that of an
- * operand that dies at this op. No register function writes host flags. */
+ * only then uses scratch registers: asking may emit moves and stores. MATCH x64_registers. A result register
+ * may be that of an operand that dies at this op. No register function writes host flags. */
 #ifndef TANDEM_TRANSLATOR_X64_REGS_H
 #define TANDEM_TRANSLATOR_X64_REGS_H
 

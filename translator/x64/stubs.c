@@ -288,7 +288,7 @@ static void emit_jump_try(struct x64_buf *b)
     x_patch_here(b, other_page);
 }
 
-/* R8 = key, R9 = physical page, SCRATCH2 = the entry that it is not. */
+/* R8 = key, R9 = physical page, SCRATCH2 = the entry that it is not. MATCH emit_other_way_stub */
 static uint8_t *emit_other_way_stub(struct x64_buf *b, const struct stubs *s)
 {
     uint8_t *start = b->at;

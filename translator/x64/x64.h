@@ -5,9 +5,9 @@
  * guest_state first) and C functions. The meaning of every op is the interpreter's
  * (vcpu/engine/interp_ops.inc).
  *
- * In compiled code (MATCH regs.h): guest EAX ECX EDX EBX EBP ESI EDI are in their host namesakes, ESP in R14,
- * R15 points X64_STATE_BIAS bytes into the state. CC slots are exact at block ends, helpers and faults;
- * between, flags are where flags.h says.
+ * In compiled code (MATCH x64_registers): guest EAX ECX EDX EBX EBP ESI EDI are in their host namesakes, ESP
+ * in R14, R15 points X64_STATE_BIAS bytes into the state. CC slots are exact at block ends, helpers and
+ * faults; between, flags are where flags.h says.
  *
  * Threads: x64_compile and the x64_compiler and x64_code functions: any, a compiler by one at a time. All
  * else: the thread that runs the code (the vCPU's). Errors: where memory is short, NULL or false; then blocks
@@ -55,10 +55,10 @@ struct x64_jump {
 };
 #define X64_JUMP_BITS 12
 #define X64_JUMP_MIX  0x9e5u /* odd: neighbouring pages land far apart */
-_Static_assert(sizeof(struct x64_jump) == 32, "MATCH emitted indexing in control.c");
+_Static_assert(sizeof(struct x64_jump) == 32, "emit_jump_entry multiplies by it");
 
 /* By physical page: what several address spaces have at one linear address does not collide. An entry is at
- * its index or in the other place of that pair. */
+ * its index or in the other place of that pair. MATCH jump_index */
 static inline unsigned x64_jump_index(uint32_t lin_addr, uint32_t phys_page)
 {
     return (lin_addr ^ (phys_page >> 12) * X64_JUMP_MIX) & ((1u << X64_JUMP_BITS) - 1);

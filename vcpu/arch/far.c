@@ -434,7 +434,8 @@ static bool return_outer(struct vcpu *v, unsigned width, uint32_t depth, uint32_
     return true;
 }
 
-bool far_return(struct vcpu *v, unsigned width, uint32_t release, bool iret)
+/* RET and IRET in protected mode: CS and eip (and, when IRET, EFLAGS) on the stack. */
+static bool far_return(struct vcpu *v, unsigned width, uint32_t release, bool iret)
 {
     struct return_frame r;
     struct desc d;

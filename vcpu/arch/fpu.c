@@ -23,7 +23,7 @@ typedef enum helper_result (*x87_handler)(struct fpu_insn *c);
 
 /* --- register stack and exceptions --- */
 
-void fpu_set(struct x87_state *x, unsigned i, struct f80 a)
+static void fpu_set(struct x87_state *x, unsigned i, struct f80 a)
 {
     unsigned phys = fpu_phys(x, i);
     memcpy(x->r[phys], &a, sizeof a);
@@ -46,7 +46,7 @@ static void mark_empty(struct x87_state *x, unsigned i)
     x->empty |= (uint8_t)(1u << fpu_phys(x, i));
 }
 
-void fpu_pop(struct x87_state *x)
+static void fpu_pop(struct x87_state *x)
 {
     mark_empty(x, 0);
     set_top(x, fpu_top(x) + 1);
@@ -58,13 +58,15 @@ void fpu_update_summary(struct x87_state *x)
     x->sw = (uint16_t)((x->sw & ~(FSW_ES | FSW_B)) | (pending ? FSW_ES | FSW_B : 0));
 }
 
-void fpu_commit(struct x87_state *x, fpu_flags f, uint16_t cc)
+/* ORs exception bits into the status word and replaces the condition bits in `cc` by those in `f`. */
+static void fpu_commit(struct x87_state *x, fpu_flags f, uint16_t cc)
 {
     x->sw = (uint16_t)((x->sw & ~cc) | (f & (FSW_EXC | cc)));
     fpu_update_summary(x);
 }
 
-bool fpu_stack_fault(struct x87_state *x, bool overflow)
+/* IE and SF with C1 as given; true: masked, deliver the default result. */
+static bool fpu_stack_fault(struct x87_state *x, bool overflow)
 {
     x->sw = (uint16_t)((x->sw & ~FSW_C1) | FSW_IE | FSW_SF | (overflow ? FSW_C1 : 0));
     fpu_update_summary(x);
@@ -101,6 +103,7 @@ static enum helper_result underflow(struct x87_state *x, unsigned dst, bool pop)
 /* --- memory operands --- */
 
 /* The translator has checked the segment for at most 4 bytes: wider operands are checked here. */
+/* MATCH x87_operand */
 static bool operand(struct fpu_insn *c, unsigned bytes, bool write, uint32_t *lin_addr)
 {
     struct vcpu *v = c->v;
@@ -970,7 +973,7 @@ REG(0xDB, FNCLEX)
     return HELPER_OK;
 }
 
-MEM(FLDCW, m2byte)
+MEM(FLDCW, m2byte) /* MATCH fldcw */
 {
     uint64_t value;
     if (!load(c, 2, &value))

@@ -15,7 +15,7 @@ enum {
     IMG_REG_BYTES = 16,
     IMG_XMM = 160
 };
-enum { PC_RESERVED = 0x100 }; /* SDM 1 table 8-2: no such precision; MATCH emit_fldcw */
+enum { PC_RESERVED = 0x100 }; /* SDM 1 table 8-2: no such precision; MATCH reserved_precision */
 
 /* Would the host do what the helpers do? Where an exception is unmasked, it would fault the host program. */
 static bool is_exact_on_host(const struct guest_state *g)

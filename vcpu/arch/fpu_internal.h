@@ -130,13 +130,7 @@ static inline struct f80 fpu_get(const struct x87_state *x, unsigned i)
     memcpy(&a, x->r[fpu_phys(x, i)], sizeof a);
     return a;
 }
-void fpu_set(struct x87_state *x, unsigned i, struct f80 a);
 void fpu_push(struct x87_state *x, struct f80 a);
-void fpu_pop(struct x87_state *x);
-/* ORs exception bits into the status word and replaces the condition bits in `cc` by those in `f`. */
-void fpu_commit(struct x87_state *x, fpu_flags f, uint16_t cc);
-/* IE and SF with C1 as given; true: masked, deliver the default result. */
-bool fpu_stack_fault(struct x87_state *x, bool overflow);
 /* ES and B follow from flags and masks; after any change of either. */
 void fpu_update_summary(struct x87_state *x);
 

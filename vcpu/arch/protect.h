@@ -11,6 +11,9 @@
 
 #include "vcpu/vcpu_internal.h"
 
+/* Family 6, model 9, stepping 5: CPUID leaf 1 EAX, and EDX after a reset (SDM 3A 9.1.1). */
+#define CPUID_SIGNATURE 0x695u
+
 /* --- descriptors, SDM 3A 3.4.5 and 3.5; bits of the second dword --- */
 struct desc {
     uint32_t lo, hi;
@@ -105,13 +108,8 @@ static inline unsigned gate_width(struct desc d)
 }
 
 /* --- segment.c --- */
-enum desc_fetch { DESC_OK, DESC_OUTSIDE, DESC_FAULT };
-/* DESC_OUTSIDE: null, beyond the table's limit or in no table; nothing recorded. */
-enum desc_fetch desc_fetch(struct vcpu *v, uint16_t sel, struct desc *d);
-/* As seg_read_descriptor. */
+/* Reads a descriptor; false: exception recorded. */
 bool desc_read(struct vcpu *v, uint16_t sel, struct desc *d, unsigned fault_vector);
-/* Ors `bits` into the descriptor's byte 5 (in memory and in *d); no write when they are set already. */
-bool desc_set_bits(struct vcpu *v, uint16_t sel, struct desc *d, uint32_t bits);
 /* The accessed bit, if d is a code or data segment. */
 bool desc_mark_accessed(struct vcpu *v, uint16_t sel, struct desc *d);
 bool seg_offset_ok(const struct segment *s, uint32_t offset, unsigned bytes);
@@ -180,8 +178,6 @@ void stack_set_esp(struct guest_state *g, uint32_t esp);
 void cs_commit(struct vcpu *v, uint16_t sel, struct desc d, unsigned cpl, uint32_t eip);
 /* #GP(0) when eip is beyond the code segment. */
 bool cs_eip_ok(struct vcpu *v, uint32_t limit, uint32_t eip);
-/* RET and IRET in protected mode: CS and eip (and, when IRET, EFLAGS) on the stack. */
-bool far_return(struct vcpu *v, unsigned width, uint32_t release, bool iret);
 
 /* --- EFLAGS (except.c) --- */
 /* The bits of `mask` from `value`, arithmetic flags and DF included. */

@@ -21,7 +21,9 @@ static bool desc_address(const struct guest_state *g, uint16_t sel, uint32_t *li
     return offset + 7 <= limit;
 }
 
-enum desc_fetch desc_fetch(struct vcpu *v, uint16_t sel, struct desc *d)
+enum desc_fetch { DESC_OK, DESC_OUTSIDE, DESC_FAULT };
+/* DESC_OUTSIDE: null, beyond the table's limit or in no table; nothing recorded. */
+static enum desc_fetch desc_fetch(struct vcpu *v, uint16_t sel, struct desc *d)
 {
     uint32_t lin_addr;
     uint64_t bits;
@@ -41,16 +43,8 @@ bool desc_read(struct vcpu *v, uint16_t sel, struct desc *d, unsigned fault_vect
     return result == DESC_OK;
 }
 
-bool seg_read_descriptor(struct vcpu *v, uint16_t sel, uint32_t *lo, uint32_t *hi, unsigned fault_vector)
-{
-    struct desc d = {0, 0};
-    bool ok = desc_read(v, sel, &d, fault_vector);
-    *lo = d.lo;
-    *hi = d.hi;
-    return ok;
-}
-
-bool desc_set_bits(struct vcpu *v, uint16_t sel, struct desc *d, uint32_t bits)
+/* Ors `bits` into the descriptor's byte 5 (in memory and in *d); no write when they are set already. */
+static bool desc_set_bits(struct vcpu *v, uint16_t sel, struct desc *d, uint32_t bits)
 {
     uint32_t lin_addr;
     if ((d->hi & bits) == bits)
@@ -208,7 +202,8 @@ static bool seg_same_hidden(const struct segment *a, const struct segment *b)
 
 /* Checks come before the first store into the register, so it needs no copy on the way: that would read in
  * one piece what was just written in four. */
-bool seg_load(struct vcpu *v, unsigned seg, uint16_t sel)
+/* MOV Sreg semantics; false: exception recorded. */
+static bool seg_load(struct vcpu *v, unsigned seg, uint16_t sel)
 {
     struct guest_state *g = &v->g;
     struct segment *s = &g->seg[seg];

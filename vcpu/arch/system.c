@@ -393,7 +393,6 @@ enum helper_result helper_SYSEXIT(struct vcpu *v, const struct ir_op *op)
 #define CPUID_BASIC_MAX    0x16u
 #define CPUID_EXTENDED     0x80000000u
 #define CPUID_EXTENDED_MAX 0x80000004u
-#define CPUID_SIGNATURE    0x695u         /* family 6, model 9, stepping 5 */
 #define CPUID_CLFLUSH_LINE (64u / 8 << 8) /* EBX of leaf 1: 64 bytes */
 enum {
     CPUID_FPU = 1u << 0,

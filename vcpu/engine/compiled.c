@@ -81,8 +81,7 @@ static const struct x64_env env = {
 };
 _Static_assert(offsetof(struct vcpu, g) == 0, "a state pointer is a struct vcpu pointer");
 _Static_assert(offsetof(struct guest_state, slot) == 0, "and a pointer to the slots");
-_Static_assert(sizeof(((struct vcpu *)0)->tb) == 8 && sizeof(((struct vcpu *)0)->fetch_host) == 8,
-               "stored as 64 bits");
+_Static_assert(sizeof(struct tb *) == 8 && sizeof(((struct vcpu *)0)->fetch_host) == 8, "stored as 64 bits");
 
 /* --- life --- */
 
@@ -181,7 +180,7 @@ static bool native_jump_remembers(const struct vcpu *v, unsigned index, const st
     return v->native_jump[index].code == tb->native.code || v->native_jump[index ^ 1].code == tb->native.code;
 }
 
-/* The newer two of a pair stay. MATCH jump_remember (tbcache.c) */
+/* The newer two of a pair stay. MATCH jump_remember */
 static void native_jump_remember(struct vcpu *v, const struct tb *tb)
 {
     unsigned index = x64_jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr));
@@ -209,7 +208,7 @@ static struct tb *after_page2(struct vcpu *v, struct tb *tb)
     return v->g.budget > 0 ? tb_find(v, false) : NULL;
 }
 
-/* Has the run loop nothing to do at this boundary but to look for the next block? MATCH run_some (run.c) */
+/* Has the run loop nothing to do at this boundary but to look for the next block? MATCH run_some */
 static bool run_loop_is_idle(const struct vcpu *v)
 {
     const struct guest_state *g = &v->g;

@@ -125,7 +125,8 @@ static void job_finish(struct vcpu *v, struct compile_job *job, bool wanted)
     z->free = job;
 }
 
-void compiling_collect(struct vcpu *v)
+/* Installs what workers have finished. May evict. */
+static void collect(struct vcpu *v)
 {
     struct pool_job *p;
     while (v->compiling->pool && (p = pool_take(v->compiling->pool)))
@@ -178,7 +179,7 @@ bool compiled_block_hot(struct vcpu *v, struct tb *tb)
         tb->cold = INT32_MAX;
         return false;
     }
-    compiling_collect(v);
+    collect(v);
     if (tb->native.code && v->survey.on) {
         survey_block(v, tb);
         return false;

@@ -27,17 +27,6 @@ uint64_t vcpu_now_ns(const struct vcpu *v)
     return ticks_to_ns(vcpu_tick(v), v->cfg.shift);
 }
 
-uint64_t vcpu_tick_peek(const struct vcpu *v)
-{
-    /* A figure for people: no order with anything. */
-    return __atomic_load_n(&v->tick_shown, __ATOMIC_RELAXED);
-}
-
-static void show_tick(struct vcpu *v)
-{
-    __atomic_store_n(&v->tick_shown, vcpu_tick(v), __ATOMIC_RELAXED);
-}
-
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -101,7 +90,6 @@ static void digest_point(struct vcpu *v, uint64_t tick)
 
 static void progress_point(struct vcpu *v, uint64_t tick)
 {
-    show_tick(v);
     if (!v->cfg.progress || tick < v->progress_next)
         return;
     v->progress_next = tick + PROGRESS_TICKS;
@@ -160,7 +148,6 @@ static void idle(struct vcpu *v)
         halt_for_good(v, tick);
         return;
     }
-    show_tick(v);
     uint64_t to = link_idle(l, tick);
     if (to == tick) {
         link_poke(l, tick);
@@ -324,6 +311,7 @@ static void account(struct vcpu *v)
     activity_begin(v->activity, ACTIVITY_RUN_LOOP);
 }
 
+/* MATCH run_some */
 static void run_some(struct vcpu *v)
 {
     if (v->g.budget <= 0)
@@ -350,6 +338,5 @@ enum vcpu_exit vcpu_run(struct vcpu *v)
     while (!v->exit_reason)
         run_some(v);
     activity_begin(v->activity, ACTIVITY_WAIT);
-    show_tick(v);
     return (enum vcpu_exit)(v->exit_reason - 1);
 }

@@ -399,7 +399,7 @@ static struct tb_key key_of_state(const struct vcpu *v, bool single)
 }
 
 /* The newer two of a pair stay, whoever's place it is: a block that nobody asks for any more keeps no place.
- */
+ * MATCH jump_remember */
 static void jump_remember(struct vcpu *v, struct tb *tb)
 {
     if (tb->phys_page2 != ~0u || (tb->mode & TB_MODE_SINGLE))

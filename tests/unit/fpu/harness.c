@@ -67,7 +67,7 @@ struct frame { /* what the stub addresses from RDI */
 };
 _Static_assert(offsetof(struct frame, rflags) == 0x80 && offsetof(struct frame, mem) == 0x100 &&
                    offsetof(struct frame, out) == 0x200,
-               "MATCH stub");
+               "the displacements in stub_head and stub_tail");
 
 static const uint8_t stub_head[] = {
     0xdd, 0x27,                               /* frstor [rdi] */
@@ -162,6 +162,7 @@ void fake_reset(void)
     fake.g.cr0 = CR0_PE | CR0_NE;
     fake.g.seg[SEG_CS].sel = 0x23;
     fake.g.seg[SEG_DS].sel = 0x2b;
+    /* MATCH fake_tb */
     fake_tb = (struct tb){.lin_addr = 0x4000, .cs_base = 0x1000, .insn_offset = {0, 7}};
     fake.tb = &fake_tb;
     fake_fault_from = MEM_BYTES;

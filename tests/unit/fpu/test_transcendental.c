@@ -30,7 +30,7 @@ static bool is_defined(const struct form *f, struct f80 a)
         return true;
     if (!strcmp(f->name, "F2XM1"))
         return f80_exp(&a) < F80_BIAS || (f80_exp(&a) == F80_BIAS && a.sig == F80_INTEGER);
-    return strcmp(f->name, "FYL2XP1") || f80_exp(&a) < F80_BIAS - 2;
+    return strcmp(f->name, "FYL2XP1") != 0 || f80_exp(&a) < F80_BIAS - 2;
 }
 
 /* F2XM1 of +-1 and FYL2X of a power of two are exact here; the host reports PE (and UE) regardless. */
