@@ -145,5 +145,6 @@ else
     small_guest mix 50000 rounds=120 inline thread adaptive
     small_guest smc 1000 '' adaptive
     small_guest except 1000 '' adaptive
+    small_guest writes 1777 '' adaptive
 fi
 summary invisible

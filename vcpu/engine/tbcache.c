@@ -359,7 +359,8 @@ static bool fetch_select(struct vcpu *v, uint32_t lin_addr)
 
 enum lookup { LOOKUP_FAULT, LOOKUP_MISS, LOOKUP_HIT };
 
-/* A block that crosses matches only while its second page is where it was. */
+/* A block that crosses matches only while its second page is where it was. Asking for that page may set an
+ * accessed bit, and that in code: the block may then be valid no more. */
 static enum lookup second_page_matches(struct vcpu *v, const struct tb *tb)
 {
     const uint8_t *host;
@@ -368,13 +369,13 @@ static enum lookup second_page_matches(struct vcpu *v, const struct tb *tb)
         return LOOKUP_HIT;
     if (!mem_fetch_page(v, PAGE_OF(tb->lin_addr) + PAGE_BYTES, &host, &phys_page))
         return LOOKUP_FAULT;
-    return phys_page == tb->phys_page2 ? LOOKUP_HIT : LOOKUP_MISS;
+    return phys_page == tb->phys_page2 && tb->valid ? LOOKUP_HIT : LOOKUP_MISS;
 }
 
 static enum lookup tb_lookup(struct vcpu *v, const struct tb_key *k, struct tb **found)
 {
     for (struct tb *tb = v->tbs->hash[hash_of(k->phys_addr, k->mode)]; tb; tb = tb->hash_next) {
-        if (!key_matches(tb, k))
+        if (!tb->valid || !key_matches(tb, k)) /* one that went while we were looking still leads on */
             continue;
         enum lookup result = second_page_matches(v, tb);
         if (result == LOOKUP_MISS)

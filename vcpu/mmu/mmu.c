@@ -5,8 +5,13 @@
  * allowed. With paging off, linear is physical.
  *
  * Every access checks all of its pages before it changes anything. Accesses whose order or tick
- * matters (MMIO, watched data, writes into translated code) ask for a block of one instruction
- * first (redo_single); the engine's fast path never sees them, because such pages have no fast tag.
+ * matters (MMIO, watched data, writes into translated code, the walk's own ones too) ask for a block of one
+ * instruction first (redo_single); the engine's fast path never sees them, because such pages have no fast
+ * tag.
+ *
+ * Guest memory is written in three ways, and no other: store_watched(), which tells everybody who watches the
+ * page; the fast path, in pages that nobody watches (page_watchers() == 0 is what gives a page its fast tag);
+ * and from outside, while the vCPU stands (vcpu_ram_changed).
  *
  * Page tables outside RAM read as all ones, as unmapped memory does; updates to them are lost.
  * NOT MODELLED: A20 gate, PAE, PSE-36, PAT, memory types, alignment checks (AC). */
@@ -20,7 +25,7 @@ enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8 };
 #define PDE_LARGE_RESERVED 0x003fe000u
 
 struct access_rights {
-    bool write, user;
+    bool write, user, fetch;
 };
 
 struct walk {
@@ -35,6 +40,63 @@ static bool in_ram(const struct vcpu *v, uint32_t phys_page)
     return phys_page < v->cfg.ram->bytes;
 }
 
+/* --- who watches a page of RAM, and stores --- */
+
+enum {
+    WATCH_CODE = 1,  /* translated code: blocks are dropped */
+    WATCH_TABLE = 2, /* a page table in use: what CR3 loads put back is dropped */
+    WATCH_CLEAN = 4, /* the dirty log: the page gets its bit */
+};
+
+static inline unsigned page_watchers(const struct vcpu *v, uint32_t phys_page)
+{
+    return (tbcache_page_has_code(v, phys_page) ? WATCH_CODE : 0) |
+           (spaces_is_table(v, phys_page) ? WATCH_TABLE : 0) |
+           (ram_is_dirty(v->cfg.ram, phys_page) ? 0 : WATCH_CLEAN);
+}
+
+/* Must the store be an instruction of its own, since the running block may be what it changes? */
+static bool store_is_into_code(const struct vcpu *v, uint32_t phys_addr, unsigned bytes)
+{
+    return tbcache_page_has_code(v, PAGE_OF(phys_addr)) && tbcache_overlaps(v, phys_addr, bytes);
+}
+
+/* Fixed sizes: see host_get. */
+static inline void host_put(uint8_t *p, unsigned bytes, uint64_t value)
+{
+    switch (bytes) {
+    case 1:
+        *p = (uint8_t)value;
+        return;
+    case 2:
+        memcpy(p, &value, 2);
+        return;
+    case 4:
+        memcpy(p, &value, 4);
+        return;
+    case 8:
+        memcpy(p, &value, 8);
+        return;
+    default:
+        memcpy(p, &value, bytes);
+        return;
+    }
+}
+
+/* Within one page of RAM. Guest stores to an entry of a page table may take translations back; the walk's own
+ * ones (`by_walk`) set bits that nothing cached depends on. */
+static void store_watched(struct vcpu *v, uint32_t phys_addr, unsigned bytes, uint64_t value, bool by_walk)
+{
+    unsigned watchers = page_watchers(v, PAGE_OF(phys_addr));
+    if ((watchers & WATCH_TABLE) && !by_walk)
+        spaces_table_written(v, phys_addr, bytes);
+    host_put(v->cfg.ram->host + phys_addr, bytes, value);
+    if (watchers & WATCH_CODE)
+        tbcache_invalidate(v, phys_addr, bytes);
+    if (watchers & WATCH_CLEAN)
+        ram_set_dirty(v->cfg.ram, phys_addr);
+}
+
 /* --- page walk --- */
 
 static uint32_t table_read(const struct vcpu *v, uint32_t phys_addr)
@@ -45,14 +107,22 @@ static uint32_t table_read(const struct vcpu *v, uint32_t phys_addr)
     return entry;
 }
 
-static void table_set_bits(struct vcpu *v, uint32_t phys_addr, uint32_t entry, uint32_t bits)
+/* May the walk set bits in the entry? If it is also code of a running block, the instruction must run alone.
+ * A fetch is between two blocks. */
+static bool table_may_set(struct vcpu *v, struct access_rights want, uint32_t phys_addr, uint32_t bits)
 {
-    uint32_t updated = entry | bits;
-    if (updated == entry || !in_ram(v, phys_addr))
-        return;
-    memcpy(v->cfg.ram->host + phys_addr, &updated, sizeof updated);
-    ram_set_dirty(v->cfg.ram, phys_addr);
-    tbcache_invalidate(v, phys_addr, sizeof updated);
+    if (want.fetch || v->in_single || (table_read(v, phys_addr) & bits) == bits || !in_ram(v, phys_addr) ||
+        !store_is_into_code(v, phys_addr, 4))
+        return true;
+    v->redo_single = true;
+    return false;
+}
+
+static void table_set_bits(struct vcpu *v, uint32_t phys_addr, uint32_t bits)
+{
+    uint32_t entry = table_read(v, phys_addr), updated = entry | bits;
+    if (updated != entry && in_ram(v, phys_addr))
+        store_watched(v, phys_addr, sizeof updated, updated, true);
 }
 
 static bool page_fault(struct vcpu *v, uint32_t lin_addr, struct access_rights want, uint32_t code)
@@ -82,7 +152,9 @@ static bool walk_large(struct vcpu *v, uint32_t lin_addr, struct access_rights w
     if (!allowed(v, want, pde))
         return page_fault(v, lin_addr, want, PF_P);
     uint32_t bits = PTE_A | (want.write ? PTE_D : 0);
-    table_set_bits(v, pde_addr, pde, bits);
+    if (!table_may_set(v, want, pde_addr, bits))
+        return false;
+    table_set_bits(v, pde_addr, bits);
     w->phys_page = (pde & 0xffc00000u) | (lin_addr & 0x003ff000u);
     w->writable = may_write(v, want.user, pde) && ((pde | bits) & PTE_D);
     w->pde_addr = pde_addr;
@@ -102,9 +174,10 @@ static bool walk_small(struct vcpu *v, uint32_t lin_addr, struct access_rights w
     if (!allowed(v, want, pde & pte))
         return page_fault(v, lin_addr, want, PF_P);
     uint32_t bits = PTE_A | (want.write ? PTE_D : 0);
-    table_set_bits(v, pde_addr, pde, PTE_A);
-    /* A directory may map itself: its A bit may just have been set in this very entry. */
-    table_set_bits(v, pte_addr, table_read(v, pte_addr), bits);
+    if (!table_may_set(v, want, pde_addr, PTE_A) || !table_may_set(v, want, pte_addr, bits))
+        return false;
+    table_set_bits(v, pde_addr, PTE_A);
+    table_set_bits(v, pte_addr, bits);
     w->phys_page = PAGE_OF(pte);
     w->writable = may_write(v, want.user, pde & pte) && ((pte | bits) & PTE_D);
     w->pde_addr = pde_addr;
@@ -179,8 +252,7 @@ static void tlb_retag(const struct vcpu *v, struct tlb_entry *e)
     if (page_watched(v, PAGE_OF(e->tag)))
         e->tag |= TLB_WATCHED;
     bool fast = !(e->tag & (TLB_MMIO | TLB_WATCHED));
-    bool fast_write = fast && (e->tag & TLB_WRITABLE) && ram_is_dirty(v->cfg.ram, e->phys_page) &&
-                      !tbcache_page_has_code(v, e->phys_page) && !spaces_is_table(v, e->phys_page);
+    bool fast_write = fast && (e->tag & TLB_WRITABLE) && page_watchers(v, e->phys_page) == 0;
     e->tag_r = fast ? PAGE_OF(e->tag) : TLB_NONE;
     e->tag_w = fast_write ? PAGE_OF(e->tag) : TLB_NONE;
 }
@@ -361,8 +433,7 @@ static bool must_be_single(const struct vcpu *v, const struct part *p, bool writ
 {
     if (p->e->tag & (TLB_MMIO | TLB_WATCHED))
         return true;
-    return write && tbcache_page_has_code(v, p->e->phys_page) &&
-           tbcache_overlaps(v, p->e->phys_page | (p->lin_addr & PAGE_OFFSET_MASK), p->bytes);
+    return write && store_is_into_code(v, p->e->phys_page | (p->lin_addr & PAGE_OFFSET_MASK), p->bytes);
 }
 
 static bool part_get(struct vcpu *v, struct part *p, struct access_rights want)
@@ -450,27 +521,6 @@ static inline uint64_t host_get(const uint8_t *p, unsigned bytes)
     return value;
 }
 
-static inline void host_put(uint8_t *p, unsigned bytes, uint64_t value)
-{
-    switch (bytes) {
-    case 1:
-        *p = (uint8_t)value;
-        return;
-    case 2:
-        memcpy(p, &value, 2);
-        return;
-    case 4:
-        memcpy(p, &value, 4);
-        return;
-    case 8:
-        memcpy(p, &value, 8);
-        return;
-    default:
-        memcpy(p, &value, bytes);
-        return;
-    }
-}
-
 static uint64_t part_read(struct vcpu *v, const struct part *p)
 {
     if (p->e->tag & TLB_WATCHED)
@@ -497,12 +547,8 @@ static void part_write(struct vcpu *v, const struct part *p, uint64_t value)
         mmio_write_part(v, part_phys(p), p->bytes, value);
         return;
     }
-    if (spaces_is_table(v, p->e->phys_page))
-        spaces_table_written(v, part_phys(p), p->bytes);
-    host_put(tlb_host(p->e, p->lin_addr), p->bytes, value);
-    if (tbcache_page_has_code(v, p->e->phys_page))
-        tbcache_invalidate(v, part_phys(p), p->bytes);
-    part_make_dirty(v, p);
+    store_watched(v, part_phys(p), p->bytes, value, false);
+    tlb_retag(v, p->e);
 }
 
 bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value)
@@ -572,12 +618,8 @@ bool mem_write_slow(struct vcpu *v, uint32_t lin_addr, unsigned bytes, uint32_t 
 }
 
 /* As the helper would access it: the same pages in the same order, and what redo_single is for stays so. */
-static const uint8_t *touch_crossing(struct vcpu *v, const struct part part[2], bool write, uint8_t *copy)
+static const uint8_t *touch_crossing(const struct part part[2], uint8_t *copy)
 {
-    if (write) {
-        v->redo_single = !v->in_single;
-        return NULL;
-    }
     memcpy(copy, tlb_host(part[0].e, part[0].lin_addr), part[0].bytes);
     memcpy(copy + part[0].bytes, tlb_host(part[1].e, part[1].lin_addr), part[1].bytes);
     return copy;
@@ -591,8 +633,12 @@ const uint8_t *mem_touch(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool
         parts_get(v, lin_addr, bytes, (struct access_rights){.write = write, .user = mem_is_user(v)}, part);
     if (n == 0)
         return NULL;
+    if (write && (n == 2 || (page_watchers(v, part[0].e->phys_page) & WATCH_TABLE))) {
+        v->redo_single = true; /* the helper stores, by store_watched() */
+        return NULL;
+    }
     if (n == 2)
-        return touch_crossing(v, part, write, copy);
+        return touch_crossing(part, copy);
     if (write)
         part_make_dirty(v, &part[0]);
     return tlb_host(part[0].e, lin_addr);
@@ -621,7 +667,7 @@ uint8_t *mem_fast_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool us
 
 static const struct tlb_entry *itlb_get(struct vcpu *v, uint32_t lin_addr)
 {
-    struct access_rights want = {.user = mem_is_user(v)};
+    struct access_rights want = {.user = mem_is_user(v), .fetch = true};
     struct tlb_entry *e = tlb_slot(v, TLB_FETCH + want.user, lin_addr);
     if (tlb_holds(e, lin_addr))
         return e;

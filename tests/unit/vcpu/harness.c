@@ -154,6 +154,8 @@ static struct vcpu_config vcpu_config(struct harness *h, const struct harness_op
                                 .shift = 3,
                                 .single_tb = o->single_tb,
                                 .translator = o->translator,
+                                .hot = o->hot,
+                                .translator_threads = o->translator_threads,
                                 .digest_every = o->digest_every,
                                 .digest = digest,
                                 .digest_ctx = h,

@@ -44,7 +44,8 @@ struct harness_options {
     uint64_t timer_ticks, quantum_ticks, digest_every, tick_limit; /* 0: none (quantum: 1 million) */
     bool single_tb, survey;
     enum translator_mode translator; /* default: interpreted */
-    uint64_t ram_bytes;              /* 0: HARNESS_RAM_BYTES */
+    unsigned hot, translator_threads;
+    uint64_t ram_bytes; /* 0: HARNESS_RAM_BYTES */
 };
 
 void harness_init(struct harness *h, const struct harness_options *o);
