@@ -119,7 +119,7 @@ static void loop_sync(struct machine *m, unsigned n)
 static void loop_pure(struct machine *m, unsigned n)
 {
     for (unsigned i = 0; i < n; i++, advance(m)) {
-        link_settle(m->link);
+        link_pure(m->link);
         m->state += m->next;
     }
 }

@@ -345,6 +345,11 @@ uint32_t link_sync(struct link *l, const struct access *a, uint64_t latency_tick
 
 void link_settle(struct link *l)
 {
+    settle(l, l->limit);
+}
+
+void link_pure(struct link *l)
+{
     l->stats.pure++;
     settle(l, l->limit);
 }

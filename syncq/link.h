@@ -165,9 +165,11 @@ uint64_t link_limit(const struct link *l);
 void link_post(struct link *l, const struct access *a, uint64_t latency_ticks);
 /* Synchronous access (read or write): all earlier accesses first. The limit may shrink likewise. */
 uint32_t link_sync(struct link *l, const struct access *a, uint64_t latency_ticks);
-/* Before a pure read: waits until every posted access was taken. Until the next post or arrival
- * no other thread changes any chip, so the vCPU may read chip state in place. */
+/* Waits until every posted access was taken. Until the next post or arrival no other thread changes any
+ * chip, so the vCPU may read chip state in place. */
 void link_settle(struct link *l);
+/* Before a pure read of the guest's: link_settle, and it is counted as an access. */
+void link_pure(struct link *l);
 /* The vCPU stands at `tick` <= link_limit(): waits until everything at it is handled and the horizon is
  * beyond it. Then take the effects due. Below the limit it does nothing. */
 void link_arrive(struct link *l, uint64_t tick);

@@ -66,7 +66,7 @@ static uint32_t piece_read(struct vcpu *v, const struct io_target *t, uint64_t a
         vcpu_refresh_limit(v);
         return value;
     case CLASS_PURE:
-        link_settle(v->cfg.link);
+        link_pure(v->cfg.link);
         return r->pure_read(r->state, offset_in(t, addr), t->bytes, insn_now_ns(v));
     case CLASS_LOCAL:
         value = r->read(r->state, offset_in(t, addr), t->bytes, insn_now_ns(v));

@@ -53,6 +53,16 @@ for key in ticks icount idle_ticks mips host_time vCPU execute_ns translate_ns a
     expect "statistics in JSON have $key" grep -q "\"$key\"" s.json
 done
 
+# Digest points look at chips in place, too, but they are no accesses of the guest.
+pure_of() { # argument...
+    ends 0 . -kernel hello -serial null -stats file=s.json "$@" >/dev/null
+    grep -Eo '"pure": *[0-9]+' s.json
+}
+for mode in inline thread adaptive; do
+    expect "pure accesses are the guest's alone ($mode)" test "$(pure_of -devthread mode=$mode)" = \
+        "$(pure_of -devthread mode=$mode -digest file=/dev/null,every=100)"
+done
+
 # --- digest files ---
 digest_of() { # file kernel argument...
     local file=$1 kernel=$2

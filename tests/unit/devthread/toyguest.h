@@ -52,7 +52,7 @@ static inline uint8_t toy_in(struct toyguest *g, uint16_t port)
     case CLASS_LOCAL:
         return (uint8_t)r->read(r->state, offset, 1, 0);
     case CLASS_PURE:
-        link_settle(devthread_link(g->d));
+        link_pure(devthread_link(g->d));
         return (uint8_t)r->pure_read(r->state, offset, 1, g->tick << 3);
     case CLASS_SYNC:
         return (uint8_t)link_sync(devthread_link(g->d), &a, r->latency_ticks);

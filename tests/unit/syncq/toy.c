@@ -170,7 +170,7 @@ static void guest_access(struct toy *t, uint64_t r)
     else
         link_post(t->link, &a, latency_of(a.addr));
     if ((r >> 48) % 16 == 0) { /* a pure read, in place */
-        link_settle(t->link);
+        link_pure(t->link);
         t->hash = mix(t->hash, t->dev_state);
     }
     if (t->rng == 0)
