@@ -192,11 +192,8 @@ static void run_bench(struct machine *m, const struct bench *b)
     fflush(stdout);
 }
 
-static int dev_cpu;
-
 static void *device_thread(void *arg)
 {
-    place_bind_self(dev_cpu);
     link_device_loop(arg);
     return NULL;
 }
@@ -231,13 +228,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "link_bench: %s\n", err);
         return 1;
     }
-    dev_cpu = p.dev_cpu;
-    printf("%u CPUs, vCPU on %d, device thread on %d, spin %u; best (worst) of %d, ns\n%-9s", p.allowed_cpus,
-           p.vcpu_cpu, p.dev_cpu, p.spin_iterations, ROUNDS, "");
+    printf("%u CPUs, spin %u; best (worst) of %d, ns\n%-9s", p.allowed_cpus, p.spin_iterations, ROUNDS, "");
     for (unsigned i = 0; i < sizeof benches / sizeof benches[0]; i++)
         printf(" %24s", benches[i].name);
     printf("\n");
-    place_bind_self(p.vcpu_cpu);
     for (int i = 0; i < 3; i++) {
         static const enum link_mode order[] = {LINK_INLINE, LINK_ADAPTIVE, LINK_THREAD};
         bool wanted = argc < 2;

@@ -150,15 +150,12 @@ static void device_config(struct machine *m, struct devthread_config *cfg)
     cfg->notice_ctx = m;
 }
 
-/* In inline mode one thread does everything: it is pinned only on request. */
 static bool choose_place(struct machine *m, struct err *e)
 {
     const struct options *o = m->o;
     char why[ERR_BYTES / 2];
     if (!place_choose(o->vcpu_cpu, o->device_cpu, &m->place, why, sizeof why))
         return err_set(e, "%s", why);
-    if (o->mode == LINK_INLINE)
-        m->place.vcpu_cpu = o->vcpu_cpu;
     return true;
 }
 
@@ -279,9 +276,11 @@ static bool create(struct machine *m, struct err *e)
 static bool start(struct machine *m, struct err *e)
 {
     char why[ERR_BYTES - 1];
-    if (m->place.vcpu_cpu != PLACE_ANY && !place_bind_self(m->place.vcpu_cpu))
-        return err_set(e, "-devthread: vcpu-cpu=%d: %s", m->place.vcpu_cpu, strerror(errno));
-    return devthread_start(m->dev, why, sizeof why) || err_set(e, "%s", why);
+    if (!devthread_start(m->dev, why, sizeof why))
+        return err_set(e, "%s", why);
+    /* Last: a thread inherits the CPUs of the one that starts it. */
+    return place_bind_self(m->place.vcpu_cpu) ||
+           err_set(e, "-devthread: vcpu-cpu=%d: %s", m->place.vcpu_cpu, strerror(errno));
 }
 
 static void sample(struct machine *m)

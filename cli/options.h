@@ -40,7 +40,7 @@ struct options {
     uint32_t debug_exit_port, debug_exit_ports;
 
     enum link_mode mode;      /* -devthread */
-    int device_cpu, vcpu_cpu; /* host CPU numbers; -1: placed by hwloc */
+    int device_cpu, vcpu_cpu; /* host CPU numbers; -1: any */
 
     unsigned translator_mode;  /* enum translator_mode (vcpu.h) */
     unsigned hot;              /* entries until a block is compiled; 0: the default */

@@ -63,6 +63,39 @@ for mode in inline thread adaptive; do
         "$(pure_of -devthread mode=$mode -digest file=/dev/null,every=100)"
 done
 
+# --- host CPUs: instances that run at once must not share one while others are free ---
+allowed_of() { # pid: name and allowed CPUs of each thread
+    local t
+    for t in /proc/"$1"/task/*; do
+        echo "$(<"$t/comm")" "$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' "$t/status")"
+    done
+}
+placed() { # suboptions, name, CPUs...: what the threads of two instances may use, each kind of thread a name
+    local pids=() pid i
+    for i in 1 2; do
+        "$tandem" -m 8 -display none -kernel loop -serial null -devthread "$1" 2>/dev/null &
+        pids+=($!)
+    done
+    for i in {1..100}; do # until their device threads are there, which is when all is placed
+        [ "$(cat /proc/{"${pids[0]}","${pids[1]}"}/task/*/comm | grep -cx tandem-dev)" -ge 2 ] && break
+        sleep 0.05
+    done
+    sleep 0.1
+    for pid in "${pids[@]}"; do
+        for i in "${@:2}"; do
+            expect "two instances, -devthread $1: $i" grep -qx "$i" <(allowed_of "$pid")
+        done
+    done
+    kill "${pids[@]}"
+    wait "${pids[@]}"
+}
+mine=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)
+for mode in thread adaptive; do
+    placed mode=$mode "tandem $mine" "tandem-dev $mine" # every thread may run wherever this shell may
+    placed mode=$mode,vcpu-cpu="${mine%%[-,]*}" "tandem ${mine%%[-,]*}" "tandem-dev $mine"
+    placed mode=$mode,cpu="${mine%%[-,]*}" "tandem $mine" "tandem-dev ${mine%%[-,]*}"
+done
+
 # --- digest files ---
 digest_of() { # file kernel argument...
     local file=$1 kernel=$2
