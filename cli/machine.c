@@ -14,6 +14,7 @@
 #include "devthread/chardev.h"
 #include "devthread/devthread.h"
 #include "hw/acpi.h"
+#include "hw/pc.h"
 #include "machine/boot.h"
 #include "machine/digest.h"
 #include "syncq/place.h"
@@ -26,13 +27,14 @@
 #include <sys/sysinfo.h>
 #include <xxhash.h>
 
-_Static_assert(SERIALS_MAX == DEVTHREAD_SERIAL_MAX, "as many -serial as ports");
+_Static_assert(SERIALS_MAX == PC_SERIAL_MAX, "as many -serial as ports");
 
 struct machine {
     const struct options *o;
     struct boot_source source;
     struct ram ram;
     struct place place;
+    struct board board;
     struct devthread *dev;
     struct vcpu *vcpu;
     struct digest *digest;
@@ -125,21 +127,37 @@ static unsigned serial_mask(const struct options *o)
     return mask;
 }
 
+static bool create_board(struct machine *m, struct err *e)
+{
+    const struct options *o = m->o;
+    struct pc_config pc;
+    pc_config_init(&pc);
+    pc.ram_bytes = o->ram_bytes;
+    pc.debug_exit = o->debug_exit;
+    pc.debug_exit_iobase = (uint16_t)o->debug_exit_port;
+    pc.debug_exit_iosize = (uint8_t)o->debug_exit_ports;
+    for (unsigned i = 0; i < SERIALS_MAX; i++)
+        pc.com[i] = serial_spec(o, i) != NULL;
+    return pc_board(&m->board, &pc) ||
+           err_set(
+               e,
+               "-device isa-debug-exit: iobase=0x%x,iosize=%u (accepted: iosize 1, 2 or 4, and ports that "
+               "no other device has)",
+               pc.debug_exit_iobase, pc.debug_exit_iosize);
+}
+
 static void device_config(struct machine *m, struct devthread_config *cfg)
 {
     const struct options *o = m->o;
     devthread_config_init(cfg);
+    cfg->board = &m->board;
     cfg->mode = o->mode;
     cfg->shift = o->shift;
     cfg->sleep = o->sleep;
     cfg->quantum_ticks = o->quantum_ticks;
     for (unsigned i = 0; i < SERIALS_MAX; i++)
-        cfg->serial[i] = serial_spec(o, i);
-    cfg->pc.ram_bytes = o->ram_bytes;
-    cfg->pc.rtc_seconds = o->rtc.seconds;
-    cfg->pc.debug_exit = o->debug_exit;
-    cfg->pc.debug_exit_iobase = (uint16_t)o->debug_exit_port;
-    cfg->pc.debug_exit_iosize = (uint8_t)o->debug_exit_ports;
+        cfg->chardev[PC_PORT_SERIAL0 + i] = serial_spec(o, i);
+    cfg->rtc_seconds = o->rtc.seconds;
     cfg->record_file = o->rr == RR_RECORD ? o->rrfile : NULL;
     cfg->replay_file = o->rr == RR_REPLAY ? o->rrfile : NULL;
     cfg->host_cpu = m->place.dev_cpu;
@@ -176,8 +194,8 @@ static bool create_vcpu(struct machine *m, struct err *e)
         .link = devthread_link(m->dev),
         .bus = devthread_busmap(m->dev),
         .shift = o->shift,
-        .intc = {devthread_pc(m->dev), pc_intc_set_line, pc_intc_intr, pc_intc_acknowledge,
-                 pc_intc_can_interrupt},
+        .intc = {devthread_state(m->dev), m->board.intc.set_line, m->board.intc.intr,
+                 m->board.intc.acknowledge, m->board.intc.can_interrupt},
         .single_tb = o->single_tb,
         .digest_every = o->digest_file ? o->digest_every : 0,
         .digest = on_digest,
@@ -270,7 +288,8 @@ static bool create(struct machine *m, struct err *e)
     m->boot_acpi.bytes = acpi_build(m->acpi, sizeof m->acpi, BOOT_ACPI, &m->boot_acpi.rsdp_addr);
     return boot_source_read(&m->source, o->kernel, o->initrd, o->append, o->ram_bytes, e) &&
            create_ram(m, e) && create_stats_file(m, e) && create_log_file(m, e) && choose_place(m, e) &&
-           create_devices(m, e) && create_vcpu(m, e) && load_guest(m, e) && create_digest(m, e);
+           create_board(m, e) && create_devices(m, e) && create_vcpu(m, e) && load_guest(m, e) &&
+           create_digest(m, e);
 }
 
 static bool start(struct machine *m, struct err *e)

@@ -5,13 +5,16 @@
 #include "clockcore/clock.h"
 #include "hw/requests.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define EVENTS_PER_TICK_MAX 64 /* of one chip; more than that waits for the next tick */
 
+_Static_assert(BOARD_PORTS_MAX <= 16, "device_ports[] has a bit a port");
+
 static void *chip_state(struct bus *b, unsigned dev)
 {
-    return (uint8_t *)&b->pc + b->board.device[dev].state_offset;
+    return (uint8_t *)b->cfg.state + b->board->device[dev].state_offset;
 }
 
 static uint64_t max_u64(uint64_t a, uint64_t x)
@@ -45,8 +48,8 @@ static unsigned line_level(const struct bus *b, unsigned line)
 {
     unsigned level = 0;
 
-    for (unsigned i = 0; i < b->board.nwires; i++) {
-        const struct board_wire *w = &b->board.wire[i];
+    for (unsigned i = 0; i < b->board->nwires; i++) {
+        const struct board_wire *w = &b->board->wire[i];
         if (w->line == line)
             level |= b->st.outputs[w->device] >> w->pin & 1;
     }
@@ -64,8 +67,8 @@ static void line_emit(struct bus *b, unsigned line, unsigned level, uint64_t tic
 
 static void pins_changed(struct bus *b, unsigned dev, uint32_t changed, uint64_t tick)
 {
-    for (unsigned i = 0; i < b->board.nwires; i++) {
-        const struct board_wire *w = &b->board.wire[i];
+    for (unsigned i = 0; i < b->board->nwires; i++) {
+        const struct board_wire *w = &b->board->wire[i];
         if (w->device != dev || !(changed >> w->pin & 1))
             continue;
         unsigned level = line_level(b, w->line);
@@ -76,7 +79,7 @@ static void pins_changed(struct bus *b, unsigned dev, uint32_t changed, uint64_t
 
 static void emit_requests(struct bus *b, unsigned dev, uint64_t tick)
 {
-    const struct board_device *d = &b->board.device[dev];
+    const struct board_device *d = &b->board->device[dev];
     uint32_t req = d->take_request(chip_state(b, dev));
 
     if (req & HW_REQUEST_RESET)
@@ -89,30 +92,35 @@ static void emit_requests(struct bus *b, unsigned dev, uint64_t tick)
 
 /* --- after every call on a chip --- */
 
-static void drain_tx(struct bus *b, const struct board_device *d, void *state)
+static void port_output(struct bus *b, unsigned port, const uint8_t *entry, uint32_t bytes)
 {
-    struct chardev *c = b->cfg.chardev[d->serial];
-    uint8_t byte;
+    const struct backend *be = &b->cfg.backend[port];
+
+    if (be->class && be->class->output)
+        be->class->output(be->ctx, entry, bytes);
+}
+
+static void drain_port(struct bus *b, unsigned port, void *state)
+{
+    const struct port_output *out = b->board->port[port].out;
+    uint32_t n;
     bool any = false;
 
-    for (; d->hooks->take_tx(state, &byte); any = true)
-        if (c)
-            chardev_putc(c, byte);
+    for (; (n = out->take(state, b->entry, PORT_ENTRY_BYTES)); any = true)
+        port_output(b, port, b->entry, n);
     if (any) /* a guest that only writes may be far from its next horizon */
         bus_flush_if_due(b);
 }
 
 void bus_drain_output(struct bus *b)
 {
-    uint8_t byte[16];
-
-    for (unsigned dev = 0; dev < b->board.ndevices; dev++) {
-        const struct board_device *d = &b->board.device[dev];
-        if (!d->hooks || !b->cfg.chardev[d->serial])
+    for (unsigned port = 0; port < b->board->nports; port++) {
+        const struct board_port *p = &b->board->port[port];
+        if (!p->present || !p->out || !p->out->unsent)
             continue;
-        unsigned n = d->hooks->unsent(chip_state(b, dev), byte, sizeof byte);
-        for (unsigned i = 0; i < n; i++)
-            chardev_putc(b->cfg.chardev[d->serial], byte[i]);
+        uint32_t n = p->out->unsent(chip_state(b, p->device), b->entry, PORT_ENTRY_BYTES);
+        if (n)
+            port_output(b, port, b->entry, n);
     }
     bus_flush_output(b);
 }
@@ -125,27 +133,35 @@ static void set_tick(struct bus *b, uint64_t *slot, uint64_t tick)
     b->earliest = min_u64(b->earliest, tick);
 }
 
-/* When the head of the port's queue reaches the UART: with room, at wire speed. */
-static void input_schedule(struct bus *b, unsigned dev, uint64_t earliest_tick)
+/* When the head of the port's queue reaches the chip. */
+static void input_schedule(struct bus *b, unsigned port, uint64_t earliest_tick)
 {
-    const struct board_device *d = &b->board.device[dev];
-    uint64_t ready_ns = b->queue[d->serial].count ? d->hooks->receive_ready_ns(chip_state(b, dev)) : NS_NEVER;
+    const struct board_port *p = &b->board->port[port];
+    uint64_t ready_ns = b->queue[port]->count ? p->in->ready_ns(chip_state(b, p->device)) : NS_NEVER;
 
-    set_tick(b, &b->st.input_tick[d->serial], max_u64(ticks_ceil(ready_ns, b->cfg.shift), earliest_tick));
+    set_tick(b, &b->st.input_tick[port], max_u64(ticks_ceil(ready_ns, b->cfg.shift), earliest_tick));
+}
+
+static void ports_settled(struct bus *b, unsigned dev, void *state, uint64_t earliest)
+{
+    for (unsigned left = b->device_ports[dev]; left; left &= left - 1) {
+        unsigned port = (unsigned)__builtin_ctz(left);
+        if (b->board->port[port].out)
+            drain_port(b, port, state);
+        if (b->queue[port])
+            input_schedule(b, port, earliest);
+    }
 }
 
 /* Effects of what the chip just did are stamped `tick`; its next event is no earlier than `next_min`
  * nor than the last access allows. */
 static void chip_settled(struct bus *b, unsigned dev, uint64_t tick, uint64_t next_min)
 {
-    const struct board_device *d = &b->board.device[dev];
+    const struct board_device *d = &b->board->device[dev];
     void *s = chip_state(b, dev);
     uint64_t earliest = max_u64(next_min, b->st.floor_tick[dev]);
 
-    if (d->hooks) {
-        drain_tx(b, d, s);
-        input_schedule(b, dev, earliest);
-    }
+    ports_settled(b, dev, s, earliest);
     if (d->take_request)
         emit_requests(b, dev, tick);
     if (d->chip->outputs) {
@@ -164,7 +180,7 @@ static void chip_settled(struct bus *b, unsigned dev, uint64_t tick, uint64_t ne
 
 static void reset_chip(struct bus *b, unsigned dev, uint64_t tick)
 {
-    const struct board_device *d = &b->board.device[dev];
+    const struct board_device *d = &b->board->device[dev];
     void *s = chip_state(b, dev);
     uint64_t now_ns = ticks_to_ns(tick, b->cfg.shift);
 
@@ -181,8 +197,8 @@ static void reset_chip(struct bus *b, unsigned dev, uint64_t tick)
 /* Every line is told again, changed or not: the 8259 has just forgotten its inputs. */
 static void reset_board(struct bus *b, uint64_t tick)
 {
-    for (unsigned dev = 0; dev < b->board.ndevices; dev++)
-        if (on_this_side(&b->board.device[dev]))
+    for (unsigned dev = 0; dev < b->board->ndevices; dev++)
+        if (on_this_side(&b->board->device[dev]))
             reset_chip(b, dev, tick);
     for (unsigned line = 0; line < BOARD_IRQ_LINES; line++)
         line_emit(b, line, line_level(b, line), tick + 1);
@@ -191,7 +207,7 @@ static void reset_board(struct bus *b, uint64_t tick)
 /* An earlier access may have moved an event into the shadow of its own latency: it comes first. */
 static void advance_before_access(struct bus *b, unsigned dev, uint64_t tick, uint64_t answer_tick)
 {
-    const struct board_device *d = &b->board.device[dev];
+    const struct board_device *d = &b->board->device[dev];
     uint64_t now_ns = ticks_to_ns(tick, b->cfg.shift);
 
     if (tick >= b->st.floor_tick[dev] || !d->chip->next_event ||
@@ -220,7 +236,7 @@ uint32_t bus_access(void *bus, const struct access *a)
         reset_board(b, a->tick);
         return 0;
     }
-    const struct board_device *d = &b->board.device[r->dev];
+    const struct board_device *d = &b->board->device[r->dev];
     advance_before_access(b, r->dev, a->tick, answer_tick);
     if (a->kind == ACCESS_PIO_WRITE || a->kind == ACCESS_MMIO_WRITE)
         d->chip->write(chip_state(b, r->dev), offset, a->size, a->value & size_mask(a->size), now_ns);
@@ -233,42 +249,83 @@ uint32_t bus_access(void *bus, const struct access *a)
 
 /* --- input from outside --- */
 
+static bool is_stream(const struct bus *b, unsigned port)
+{
+    return b->board->port[port].kind == PORT_BYTES;
+}
+
+/* Bytes that the next entry may have. */
 static uint32_t queue_room(const struct bus *b, unsigned port)
 {
-    return BUS_QUEUE_BYTES - b->queue[port].count;
+    uint32_t room = BUS_QUEUE_BYTES - b->queue[port]->count;
+
+    if (!is_stream(b, port))
+        room = room > BUS_LENGTH_BYTES ? room - BUS_LENGTH_BYTES : 0;
+    return (uint32_t)min_u64(room, PORT_ENTRY_BYTES);
 }
 
-static void queue_push(struct bus *b, unsigned dev, const uint8_t *bytes, uint32_t n, uint64_t tick)
+static void ring_put(struct bus_queue *q, const uint8_t *bytes, uint32_t n)
 {
-    struct bus_queue *q = &b->queue[b->board.device[dev].serial];
-    bool was_empty = q->count == 0;
+    uint32_t tail = (q->head + q->count) % BUS_QUEUE_BYTES;
+    uint32_t first = (uint32_t)min_u64(n, BUS_QUEUE_BYTES - tail);
 
-    memcpy(q->byte + q->count, bytes, n);
+    memcpy(q->byte + tail, bytes, first);
+    memcpy(q->byte, bytes + first, n - first);
     q->count += n;
+}
+
+static void ring_take(struct bus_queue *q, uint8_t *bytes, uint32_t n)
+{
+    uint32_t first = (uint32_t)min_u64(n, BUS_QUEUE_BYTES - q->head);
+
+    memcpy(bytes, q->byte + q->head, first);
+    memcpy(bytes + first, q->byte, n - first);
+    memset(q->byte + q->head, 0, first);
+    memset(q->byte, 0, n - first);
+    q->head = (q->head + n) % BUS_QUEUE_BYTES;
+    q->count -= n;
+}
+
+static void queue_push(struct bus *b, unsigned port, const uint8_t *entry, uint32_t n, uint64_t tick)
+{
+    struct bus_queue *q = b->queue[port];
+    bool was_empty = q->count == 0;
+    uint8_t length[BUS_LENGTH_BYTES] = {(uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), 0};
+
+    if (!is_stream(b, port))
+        ring_put(q, length, sizeof(length));
+    ring_put(q, entry, n);
     if (was_empty)
-        input_schedule(b, dev, max_u64(tick, b->st.floor_tick[dev]));
+        input_schedule(b, port, max_u64(tick, b->st.floor_tick[b->board->port[port].device]));
 }
 
-static uint8_t queue_pop(struct bus_queue *q)
+/* The next byte or entry, to b->entry. */
+static uint32_t queue_pop(struct bus *b, unsigned port)
 {
-    uint8_t byte = q->byte[0];
+    struct bus_queue *q = b->queue[port];
+    uint8_t length[BUS_LENGTH_BYTES];
+    uint32_t n = 1;
 
-    q->count--;
-    memmove(q->byte, q->byte + 1, q->count);
-    q->byte[q->count] = 0;
-    return byte;
+    if (!is_stream(b, port)) {
+        ring_take(q, length, sizeof(length));
+        n = (uint32_t)(length[0] | length[1] << 8 | length[2] << 16);
+    }
+    ring_take(q, b->entry, n);
+    return n;
 }
 
-static void input_from_log(struct bus *b, unsigned dev, uint64_t tick)
+/* An entry that does not fit is cut (a stream) or dropped: the log is another machine's. */
+static void input_from_log(struct bus *b, unsigned port, uint64_t tick)
 {
-    unsigned port = (unsigned)b->board.device[dev].serial;
     uint64_t next = inputlog_next_tick(b->cfg.replay);
 
-    if (next > tick || inputlog_next_source(b->cfg.replay) != INPUT_SERIAL0 + port)
+    if (next > tick || inputlog_next_port(b->cfg.replay) != port)
         return;
     const struct inputlog_entry *e = inputlog_take(b->cfg.replay, tick);
-    b->replay_strayed |= next != tick || e->nbytes > queue_room(b, port);
-    queue_push(b, dev, e->bytes, (uint32_t)min_u64(e->nbytes, queue_room(b, port)), tick);
+    uint32_t room = queue_room(b, port);
+    b->replay_strayed |= next != tick || e->nbytes > room;
+    if (e->nbytes <= room || is_stream(b, port))
+        queue_push(b, port, e->bytes, (uint32_t)min_u64(e->nbytes, room), tick);
 }
 
 /* Nothing at tick 0, which no log can stamp, nor in a second step at one tick (a poke after an event):
@@ -279,44 +336,49 @@ static bool intake_open(const struct bus *b, uint64_t tick)
 }
 
 /* True: it took something in. */
-static bool input_from_host(struct bus *b, unsigned dev, uint64_t tick)
+static bool input_from_host(struct bus *b, unsigned port, uint64_t tick)
 {
-    unsigned port = (unsigned)b->board.device[dev].serial;
-    struct chardev *c = b->cfg.chardev[port];
-    uint8_t bytes[BUS_QUEUE_BYTES];
+    const struct backend *be = &b->cfg.backend[port];
+    uint32_t room = queue_room(b, port);
 
-    if (!c || queue_room(b, port) == 0)
+    if (!be->class || !be->class->input_take || room == 0)
         return false;
-    uint32_t n = (uint32_t)chardev_input_take(c, bytes, queue_room(b, port));
+    uint32_t n = be->class->input_take(be->ctx, b->entry, room);
     if (n == 0)
         return false;
     if (b->cfg.record)
-        inputlog_record(b->cfg.record, tick, (enum input_source)(INPUT_SERIAL0 + port), bytes, n);
-    queue_push(b, dev, bytes, n, tick);
+        inputlog_record(b->cfg.record, tick, port, b->entry, n);
+    queue_push(b, port, b->entry, n, tick);
     return true;
 }
 
-static void input_deliver(struct bus *b, unsigned dev, uint64_t tick)
+static void input_deliver(struct bus *b, unsigned port, uint64_t tick)
 {
-    const struct board_device *d = &b->board.device[dev];
+    const struct board_port *p = &b->board->port[port];
     uint64_t now_ns = ticks_to_ns(tick, b->cfg.shift);
 
-    while (b->st.input_tick[d->serial] <= tick) {
-        d->hooks->receive(chip_state(b, dev), queue_pop(&b->queue[d->serial]), now_ns);
-        chip_settled(b, dev, tick, tick + 1);
+    while (b->st.input_tick[port] <= tick) {
+        uint32_t n = queue_pop(b, port);
+        p->in->put(chip_state(b, p->device), b->entry, n, now_ns);
+        chip_settled(b, p->device, tick, tick + 1);
     }
 }
 
-/* True: bytes came in from the host. */
+/* True: something came in from the host. */
 static bool input_step(struct bus *b, unsigned dev, uint64_t tick)
 {
     bool taken = false;
 
-    if (b->cfg.replay)
-        input_from_log(b, dev, tick);
-    else if (intake_open(b, tick))
-        taken = input_from_host(b, dev, tick);
-    input_deliver(b, dev, tick);
+    for (unsigned left = b->device_ports[dev]; left; left &= left - 1) {
+        unsigned port = (unsigned)__builtin_ctz(left);
+        if (!b->queue[port])
+            continue;
+        if (b->cfg.replay)
+            input_from_log(b, port, tick);
+        else if (intake_open(b, tick))
+            taken |= input_from_host(b, port, tick);
+        input_deliver(b, port, tick);
+    }
     return taken;
 }
 
@@ -332,7 +394,7 @@ static void skip_strays(struct bus *b, uint64_t tick)
 /* A tick may hold several events of one chip, such as both edges of a pulse shorter than a tick. */
 static void chip_events(struct bus *b, unsigned dev, uint64_t tick)
 {
-    const struct chip_class *chip = b->board.device[dev].chip;
+    const struct chip_class *chip = b->board->device[dev].chip;
     uint64_t now_ns = ticks_to_ns(tick, b->cfg.shift);
 
     for (unsigned n = 0; n < EVENTS_PER_TICK_MAX; n++) {
@@ -343,13 +405,19 @@ static void chip_events(struct bus *b, unsigned dev, uint64_t tick)
     }
 }
 
+static bool output_waits(const struct bus *b)
+{
+    for (unsigned port = 0; port < b->board->nports; port++) {
+        const struct backend *be = &b->cfg.backend[port];
+        if (be->class && be->class->output_waits && be->class->output_waits(be->ctx))
+            return true;
+    }
+    return false;
+}
+
 void bus_flush_if_due(struct bus *b)
 {
-    bool dirty = false;
-
-    for (unsigned i = 0; i < BOARD_SERIAL_MAX; i++)
-        dirty |= b->cfg.chardev[i] && chardev_dirty(b->cfg.chardev[i]);
-    if (!dirty)
+    if (!output_waits(b))
         return;
     uint64_t now_ns = clock_realtime_coarse_ns();
     if (now_ns - b->flush_ns < BUS_FLUSH_NS)
@@ -360,9 +428,11 @@ void bus_flush_if_due(struct bus *b)
 
 void bus_flush_output(struct bus *b)
 {
-    for (unsigned i = 0; i < BOARD_SERIAL_MAX; i++)
-        if (b->cfg.chardev[i])
-            chardev_flush(b->cfg.chardev[i]);
+    for (unsigned port = 0; port < b->board->nports; port++) {
+        const struct backend *be = &b->cfg.backend[port];
+        if (be->class && be->class->flush)
+            be->class->flush(be->ctx);
+    }
 }
 
 void bus_step(void *bus, uint64_t tick)
@@ -370,13 +440,12 @@ void bus_step(void *bus, uint64_t tick)
     struct bus *b = bus;
     bool taken = false;
 
-    for (unsigned dev = 0; dev < b->board.ndevices; dev++) {
-        if (!on_this_side(&b->board.device[dev]))
+    for (unsigned dev = 0; dev < b->board->ndevices; dev++) {
+        if (!on_this_side(&b->board->device[dev]))
             continue;
         if (b->st.next_tick[dev] <= tick)
             chip_events(b, dev, tick);
-        if (b->board.device[dev].hooks)
-            taken |= input_step(b, dev, tick);
+        taken |= input_step(b, dev, tick);
     }
     if (taken)
         b->intake_tick = tick;
@@ -388,9 +457,9 @@ static void find_earliest(struct bus *b)
 {
     uint64_t earliest = TICK_NEVER;
 
-    for (unsigned dev = 0; dev < b->board.ndevices; dev++)
+    for (unsigned dev = 0; dev < b->board->ndevices; dev++)
         earliest = min_u64(earliest, b->st.next_tick[dev]);
-    for (unsigned port = 0; port < BOARD_SERIAL_MAX; port++)
+    for (unsigned port = 0; port < b->board->nports; port++)
         earliest = min_u64(earliest, b->st.input_tick[port]);
     b->earliest = earliest;
     b->earliest_stale = false;
@@ -411,9 +480,12 @@ bool bus_input_waiting(void *bus)
 
     if (b->cfg.replay)
         return false;
-    for (unsigned port = 0; port < BOARD_SERIAL_MAX; port++)
-        if (b->cfg.chardev[port] && queue_room(b, port) && chardev_input_waiting(b->cfg.chardev[port]))
+    for (unsigned port = 0; port < b->board->nports; port++) {
+        const struct backend *be = &b->cfg.backend[port];
+        if (b->queue[port] && be->class && be->class->input_waiting && queue_room(b, port) &&
+            be->class->input_waiting(be->ctx, queue_room(b, port)))
             return true;
+    }
     return false;
 }
 
@@ -431,9 +503,9 @@ static enum access_class to_access_class(uint8_t c)
     return map[c];
 }
 
-static void map_ports(struct bus *b, const struct board_ports *p)
+static void map_io(struct bus *b, const struct board_io *p)
 {
-    const struct board_device *d = &b->board.device[p->device];
+    const struct board_device *d = &b->board->device[p->device];
     struct bus_range r = {
         .first = p->first,
         .last = p->last,
@@ -469,14 +541,14 @@ static void map_reset(struct bus *b)
 
 static void init_lines(struct bus *b)
 {
-    for (unsigned i = b->board.nwires; i-- > 0;) {
-        const struct board_wire *w = &b->board.wire[i];
+    for (unsigned i = b->board->nwires; i-- > 0;) {
+        const struct board_wire *w = &b->board->wire[i];
         if (b->line_dev[w->line] == 0 || w->device < b->line_dev[w->line])
             b->line_dev[w->line] = w->device;
     }
     for (unsigned line = 0; line < BOARD_IRQ_LINES; line++) {
         b->st.lines |= line_level(b, line) << line;
-        pc_intc_set_line(&b->pc, line, line_level(b, line));
+        b->board->intc.set_line(b->cfg.state, line, line_level(b, line));
     }
 }
 
@@ -484,10 +556,10 @@ static void init_devices(struct bus *b)
 {
     for (unsigned dev = 0; dev < BOARD_DEVICES_MAX; dev++)
         b->st.next_tick[dev] = TICK_NEVER;
-    for (unsigned port = 0; port < BOARD_SERIAL_MAX; port++)
+    for (unsigned port = 0; port < BOARD_PORTS_MAX; port++)
         b->st.input_tick[port] = TICK_NEVER;
-    for (unsigned dev = 0; dev < b->board.ndevices; dev++) {
-        const struct board_device *d = &b->board.device[dev];
+    for (unsigned dev = 0; dev < b->board->ndevices; dev++) {
+        const struct board_device *d = &b->board->device[dev];
         b->latency_ticks[dev] = max_u64(ticks_ceil(d->latency_ns, b->cfg.shift), 1);
         if (!on_this_side(d))
             continue;
@@ -498,21 +570,49 @@ static void init_devices(struct bus *b)
     }
 }
 
+static bool init_ports(struct bus *b)
+{
+    b->entry = malloc(PORT_ENTRY_BYTES);
+    if (!b->entry)
+        return false;
+    for (unsigned port = 0; port < b->board->nports; port++) {
+        const struct board_port *p = &b->board->port[port];
+        if (!p->present)
+            continue;
+        b->device_ports[p->device] |= (uint16_t)(1u << port);
+        if (p->in && !(b->queue[port] = calloc(1, sizeof(*b->queue[port]))))
+            return false;
+    }
+    return true;
+}
+
 bool bus_init(struct bus *b, const struct bus_config *cfg)
 {
     memset(b, 0, sizeof(*b));
     b->cfg = *cfg;
-    if (!pc_board(&b->board, &cfg->pc))
+    b->board = cfg->board;
+    if (!init_ports(b)) {
+        bus_fini(b);
         return false;
-    pc_power_on(&b->pc, &b->board, &cfg->pc);
+    }
     init_devices(b);
     init_lines(b);
     b->earliest_stale = true;
     busmap_init(&b->map);
-    for (unsigned i = 0; i < b->board.nports; i++)
-        map_ports(b, &b->board.ports[i]);
+    for (unsigned i = 0; i < b->board->nio; i++)
+        map_io(b, &b->board->io[i]);
     map_reset(b);
     return true;
+}
+
+void bus_fini(struct bus *b)
+{
+    for (unsigned port = 0; port < BOARD_PORTS_MAX; port++) {
+        free(b->queue[port]);
+        b->queue[port] = NULL;
+    }
+    free(b->entry);
+    b->entry = NULL;
 }
 
 const struct link_ops bus_ops = {

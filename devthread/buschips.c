@@ -9,6 +9,7 @@ static const struct chip_field state_fields[] = {
 };
 
 static const struct chip_field queue_fields[] = {
+    CHIP_FIELD(struct bus_queue, head),
     CHIP_FIELD(struct bus_queue, count),
     CHIP_ARRAY(struct bus_queue, byte),
 };
@@ -21,22 +22,19 @@ static const struct chip_class state_class = {
 };
 
 static const struct chip_class queue_class = {
-    .name = "serial-input",
+    .name = "input-queue",
     .state_bytes = sizeof(struct bus_queue),
     .fields = queue_fields,
     .nfields = sizeof(queue_fields) / sizeof(queue_fields[0]),
 };
 
-static const char *const queue_name[BOARD_SERIAL_MAX] = {"com1-input", "com2-input", "com3-input",
-                                                         "com4-input"};
-
 static bool nth_device(struct bus *b, unsigned *i, struct bus_chip *out)
 {
-    for (unsigned dev = 0; dev < b->board.ndevices; dev++) {
-        const struct board_device *d = &b->board.device[dev];
+    for (unsigned dev = 0; dev < b->board->ndevices; dev++) {
+        const struct board_device *d = &b->board->device[dev];
         if (!d->present || (*i)-- > 0)
             continue;
-        *out = (struct bus_chip){d->name, d->chip, (uint8_t *)&b->pc + d->state_offset};
+        *out = (struct bus_chip){d->name, d->chip, (uint8_t *)b->cfg.state + d->state_offset};
         return true;
     }
     return false;
@@ -44,10 +42,10 @@ static bool nth_device(struct bus *b, unsigned *i, struct bus_chip *out)
 
 static bool nth_queue(struct bus *b, unsigned *i, struct bus_chip *out)
 {
-    for (unsigned port = 0; port < BOARD_SERIAL_MAX; port++) {
-        if (!b->cfg.pc.com[port] || (*i)-- > 0)
+    for (unsigned port = 0; port < b->board->nports; port++) {
+        if (!b->queue[port] || (*i)-- > 0)
             continue;
-        *out = (struct bus_chip){queue_name[port], &queue_class, &b->queue[port]};
+        *out = (struct bus_chip){b->board->port[port].name, &queue_class, b->queue[port]};
         return true;
     }
     return false;

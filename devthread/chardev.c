@@ -284,7 +284,7 @@ static void rd_ready(void *ctx, uint32_t events)
         hostio_input_arrived(c->env.hostio);
 }
 
-size_t chardev_input_waiting(struct chardev *c)
+static size_t input_waiting(struct chardev *c)
 {
     hostio_lock(c->env.hostio);
     size_t n = c->in_count;
@@ -437,3 +437,45 @@ void chardev_close(struct chardev *c)
     finish_output(c);
     chardev_free(c);
 }
+
+/* --- as a back end --- */
+
+static void backend_output(void *ctx, const uint8_t *entry, uint32_t bytes)
+{
+    for (uint32_t i = 0; i < bytes; i++)
+        chardev_putc(ctx, entry[i]);
+}
+
+static bool backend_output_waits(const void *ctx)
+{
+    return chardev_dirty(ctx);
+}
+
+static void backend_flush(void *ctx)
+{
+    chardev_flush(ctx);
+}
+
+static bool backend_input_waiting(void *ctx, uint32_t room)
+{
+    return room > 0 && input_waiting(ctx) > 0;
+}
+
+static uint32_t backend_input_take(void *ctx, uint8_t *entry, uint32_t room)
+{
+    return (uint32_t)chardev_input_take(ctx, entry, room);
+}
+
+static bool backend_input_open(void *ctx)
+{
+    return chardev_input_open(ctx);
+}
+
+const struct backend_class chardev_backend = {
+    .output = backend_output,
+    .output_waits = backend_output_waits,
+    .flush = backend_flush,
+    .input_waiting = backend_input_waiting,
+    .input_take = backend_input_take,
+    .input_open = backend_input_open,
+};

@@ -1,4 +1,4 @@
-/* chardev.h - character back ends of serial ports: where a guest's bytes go to and come from.
+/* chardev.h - character back ends of byte streams: where a guest's bytes go to and come from.
  *
  * Specifications, as in QEMU's -serial:
  *   stdio                  the terminal, raw; Ctrl-C still ends the emulator; no escape keys
@@ -23,6 +23,8 @@
  * Errors: open fails with one line that names the specification and says what is accepted. */
 #ifndef TANDEM_DEVTHREAD_CHARDEV_H
 #define TANDEM_DEVTHREAD_CHARDEV_H
+
+#include "devthread/backend.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,15 +55,16 @@ struct chardev *chardev_open(const char *spec, const struct chardev_env *env, ch
 /* Writes out what is left (waiting for a slow reader as the rules above have it), restores the terminal. */
 void chardev_close(struct chardev *c);
 
+/* A chardev as the back end of a typed port of kind PORT_BYTES; ctx: the chardev. */
+extern const struct backend_class chardev_backend;
+
 /* --- holder of the baton --- */
 void chardev_putc(struct chardev *c, uint8_t byte);
 /* Bytes are waiting for chardev_flush. */
 bool chardev_dirty(const struct chardev *c);
 /* Hands everything collected to the host, as far as it takes it without waiting. */
 void chardev_flush(struct chardev *c);
-/* Bytes from outside that can be taken now. */
-size_t chardev_input_waiting(struct chardev *c);
-/* Takes up to `max` of them. */
+/* Takes up to `max` bytes from outside; returns how many there were. */
 size_t chardev_input_take(struct chardev *c, uint8_t *bytes, size_t max);
 /* Throws input away from now on (replay: it comes from the log); escape keys still work. */
 void chardev_input_discard(struct chardev *c);

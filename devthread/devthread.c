@@ -2,6 +2,7 @@
 #include "devthread/devthread.h"
 
 #include "devthread/bus.h"
+#include "devthread/chardev.h"
 #include "syncq/place.h"
 
 #include <errno.h>
@@ -13,10 +14,13 @@
 
 struct devthread {
     struct devthread_config cfg; /* constant after create; its strings belong to the caller by then */
+    struct board board;          /* constant after create */
+    void *state;                 /* the board's */
     struct bus bus;
+    bool bus_ready;
     struct link *link;
     struct hostio *hostio;
-    struct chardev *chardev[DEVTHREAD_SERIAL_MAX];
+    struct chardev *chardev[BOARD_PORTS_MAX];
     struct inputlog *record, *replay;
     pthread_t thread;
     bool started;        /* `thread` runs */
@@ -24,8 +28,6 @@ struct devthread {
     bool quit_requested; /* under hostio's lock */
     char error[CHARDEV_ERR_BYTES];
 };
-
-static const char *const serial_label[DEVTHREAD_SERIAL_MAX] = {"serial0", "serial1", "serial2", "serial3"};
 
 void devthread_config_init(struct devthread_config *cfg)
 {
@@ -36,7 +38,6 @@ void devthread_config_init(struct devthread_config *cfg)
         .host_cpu = PLACE_ANY,
         .spin_iterations = -1,
     };
-    pc_config_init(&cfg->pc);
 }
 
 /* --- hooks of the parts --- */
@@ -71,22 +72,17 @@ static void on_quit(void *ctx)
 
 /* --- create --- */
 
-static bool fitted(const char *spec)
-{
-    return spec && !chardev_spec_is_none(spec);
-}
-
 static bool is_stdio(const char *spec)
 {
-    return strcmp(spec, "stdio") == 0 || strcmp(spec, "mon:stdio") == 0;
+    return spec && (strcmp(spec, "stdio") == 0 || strcmp(spec, "mon:stdio") == 0);
 }
 
 static bool check_config(const struct devthread_config *cfg, char *err, size_t err_bytes)
 {
     unsigned nstdio = 0;
 
-    for (unsigned i = 0; i < DEVTHREAD_SERIAL_MAX; i++)
-        nstdio += fitted(cfg->serial[i]) && is_stdio(cfg->serial[i]);
+    for (unsigned i = 0; i < BOARD_PORTS_MAX; i++)
+        nstdio += is_stdio(cfg->chardev[i]);
     if (nstdio > 1)
         snprintf(err, err_bytes, "-serial: standard input and output can serve one port only");
     else if (cfg->record_file && cfg->replay_file)
@@ -98,18 +94,30 @@ static bool check_config(const struct devthread_config *cfg, char *err, size_t e
     return false;
 }
 
+static void tell_torn(struct devthread *d)
+{
+    char line[512];
+
+    if (!inputlog_torn(d->replay))
+        return;
+    snprintf(line, sizeof(line), "rrfile=%.200s: line %llu is cut off; the recording is replayed up to there",
+             d->cfg.replay_file, (unsigned long long)inputlog_torn(d->replay));
+    on_notice(d, line);
+}
+
 static bool open_logs(struct devthread *d, char *err, size_t err_bytes)
 {
-    struct inputlog_header h = {.shift = d->cfg.shift, .rtc_seconds = d->cfg.pc.rtc_seconds};
+    struct inputlog_header h = {.shift = d->cfg.shift, .rtc_seconds = d->cfg.rtc_seconds};
 
     if (d->cfg.record_file)
-        return (d->record = inputlog_record_open(d->cfg.record_file, &h, err, err_bytes)) != NULL;
+        return (d->record = inputlog_record_open(d->cfg.record_file, &h, &d->board, err, err_bytes)) != NULL;
     if (!d->cfg.replay_file)
         return true;
-    d->replay = inputlog_replay_open(d->cfg.replay_file, &h, err, err_bytes);
+    d->replay = inputlog_replay_open(d->cfg.replay_file, &h, &d->board, err, err_bytes);
     if (!d->replay)
         return false;
-    d->cfg.pc.rtc_seconds = h.rtc_seconds;
+    tell_torn(d);
+    d->cfg.rtc_seconds = h.rtc_seconds;
     if (h.shift == d->cfg.shift)
         return true;
     snprintf(err, err_bytes,
@@ -118,19 +126,19 @@ static bool open_logs(struct devthread *d, char *err, size_t err_bytes)
     return false;
 }
 
-static bool open_serial(struct devthread *d, char *err, size_t err_bytes)
+static bool open_chardevs(struct devthread *d, char *err, size_t err_bytes)
 {
     struct chardev_env env = {
         .hostio = d->hostio, .notice = on_notice, .quit = on_quit, .stopping = on_stopping, .ctx = d};
 
-    for (unsigned i = 0; i < DEVTHREAD_SERIAL_MAX; i++) {
-        if (!fitted(d->cfg.serial[i]))
+    for (unsigned i = 0; i < d->board.nports; i++) {
+        if (!d->board.port[i].present || !d->cfg.chardev[i])
             continue;
-        env.label = serial_label[i];
-        d->chardev[i] = chardev_open(d->cfg.serial[i], &env, err, err_bytes);
+        env.label = d->board.port[i].name;
+        d->chardev[i] = chardev_open(d->cfg.chardev[i], &env, err, err_bytes);
         if (!d->chardev[i])
             return false;
-        d->bus.cfg.chardev[i] = d->chardev[i];
+        d->bus.cfg.backend[i] = (struct backend){&chardev_backend, d->chardev[i]};
         if (d->replay)
             chardev_input_discard(d->chardev[i]);
     }
@@ -141,7 +149,7 @@ static bool open_bus(struct devthread *d, char *err, size_t err_bytes)
 {
     struct bus_config c = {.shift = d->cfg.shift,
                            .sleep = d->cfg.sleep,
-                           .pc = d->cfg.pc,
+                           .board = &d->board,
                            .hostio = d->hostio,
                            .record = d->record,
                            .replay = d->replay,
@@ -149,13 +157,15 @@ static bool open_bus(struct devthread *d, char *err, size_t err_bytes)
                            .stopping = on_stopping,
                            .ctx = d};
 
-    if (bus_init(&d->bus, &c))
-        return true;
-    snprintf(err, err_bytes,
-             "-device isa-debug-exit: iobase=0x%x,iosize=%u (accepted: iosize 1, 2 or 4, and ports that no "
-             "other device has)",
-             c.pc.debug_exit_iobase, c.pc.debug_exit_iosize);
-    return false;
+    memcpy(c.backend, d->cfg.backend, sizeof(c.backend));
+    c.state = d->state = calloc(1, d->board.state_bytes);
+    if (d->state) {
+        d->board.power_on(d->state, &d->board, d->cfg.rtc_seconds);
+        d->bus_ready = bus_init(&d->bus, &c);
+    }
+    if (!d->bus_ready)
+        snprintf(err, err_bytes, "devices: %s", strerror(ENOMEM));
+    return d->bus_ready;
 }
 
 static bool open_link(struct devthread *d, char *err, size_t err_bytes)
@@ -197,11 +207,11 @@ struct devthread *devthread_create(const struct devthread_config *cfg, char *err
         return NULL;
     }
     d->cfg = *cfg;
-    for (unsigned i = 0; i < DEVTHREAD_SERIAL_MAX; i++)
-        d->cfg.pc.com[i] = fitted(cfg->serial[i]);
+    d->board = *cfg->board;
+    d->cfg.board = &d->board;
     /* In this order: each part may call those before it, if only to be stopped. */
     if (open_hostio(d, err, err_bytes) && open_logs(d, err, err_bytes) && open_bus(d, err, err_bytes) &&
-        open_link(d, err, err_bytes) && open_serial(d, err, err_bytes))
+        open_link(d, err, err_bytes) && open_chardevs(d, err, err_bytes))
         return d;
     devthread_destroy(d);
     return NULL;
@@ -250,7 +260,7 @@ static void note_errors(struct devthread *d)
 {
     const char *e = "";
 
-    for (unsigned i = 0; !*e && i < DEVTHREAD_SERIAL_MAX; i++)
+    for (unsigned i = 0; !*e && i < BOARD_PORTS_MAX; i++)
         if (d->chardev[i])
             e = chardev_error(d->chardev[i]);
     if (!*e && d->record)
@@ -280,12 +290,15 @@ void devthread_destroy(struct devthread *d)
         return;
     if (d->link)
         devthread_stop(d);
-    for (unsigned i = DEVTHREAD_SERIAL_MAX; i-- > 0;)
+    for (unsigned i = BOARD_PORTS_MAX; i-- > 0;)
         chardev_close(d->chardev[i]);
     inputlog_close(d->record);
     inputlog_close(d->replay);
     link_destroy(d->link);
     hostio_destroy(d->hostio);
+    if (d->bus_ready)
+        bus_fini(&d->bus);
+    free(d->state);
     free(d);
 }
 
@@ -301,14 +314,14 @@ const struct busmap *devthread_busmap(const struct devthread *d)
     return &d->bus.map;
 }
 
-struct pc *devthread_pc(struct devthread *d)
+void *devthread_state(struct devthread *d)
 {
-    return &d->bus.pc;
+    return d->state;
 }
 
 int64_t devthread_rtc_seconds(const struct devthread *d)
 {
-    return d->cfg.pc.rtc_seconds;
+    return d->cfg.rtc_seconds;
 }
 
 bool devthread_quit_requested(struct devthread *d)
@@ -348,7 +361,16 @@ static void take_effects(struct devthread *d, uint64_t tick)
         link_arrive(d->link, tick);
         while (link_effect_take(d->link, tick, &e))
             if (e.kind == EFFECT_IRQ)
-                pc_intc_set_line(&d->bus.pc, e.line, e.value);
+                d->board.intc.set_line(d->state, e.line, e.value);
+    }
+}
+
+static void reset_local(struct devthread *d, uint64_t tick)
+{
+    for (unsigned dev = 0; dev < d->board.ndevices; dev++) {
+        const struct board_device *b = &d->board.device[dev];
+        if (b->present && b->local)
+            b->chip->reset((uint8_t *)d->state + b->state_offset, ticks_to_ns(tick, d->cfg.shift));
     }
 }
 
@@ -364,5 +386,5 @@ void devthread_reset(struct devthread *d, uint64_t tick)
 
     take_effects(d, tick);
     link_sync(d->link, &a, 1);
-    i8259_reset(&d->bus.pc.pic);
+    reset_local(d, tick);
 }

@@ -1,9 +1,9 @@
-/* devthread.h - the device side of a machine: board, link, host I/O, back ends, input log, thread.
+/* devthread.h - the device side of a machine: a board's chips, link, host I/O, back ends, input log, thread.
  *
  *     struct devthread_config cfg;
- *     devthread_config_init(&cfg);                     // then set what differs
+ *     devthread_config_init(&cfg);                     // then set the board and what else differs
  *     struct devthread *d = devthread_create(&cfg, err, sizeof(err));
- *     struct pc *pc = devthread_pc(d);                 // vcpu_intc: pc_intc_* of hw/pc.h, ctx = pc
+ *     vcpu_intc: the board's intc hooks, ctx = devthread_state(d)
  *     vcpu_config: .link = devthread_link(d), .bus = devthread_busmap(d), .shift = cfg.shift
  *     devthread_start(d, err, sizeof(err));            // no thread in inline mode; call it anyway
  *     vcpu_run() ...  VCPU_EXIT_RESET or _TRIPLE_FAULT: devthread_reset(d, vcpu_tick(v)), vcpu_reset(v)
@@ -17,7 +17,8 @@
 #ifndef TANDEM_DEVTHREAD_DEVTHREAD_H
 #define TANDEM_DEVTHREAD_DEVTHREAD_H
 
-#include "hw/pc.h"
+#include "devthread/backend.h"
+#include "hw/board.h"
 #include "syncq/busmap.h"
 #include "syncq/link.h"
 
@@ -25,29 +26,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DEVTHREAD_SERIAL_MAX BOARD_SERIAL_MAX
 #define DEVTHREAD_QUANTUM_NS 1000000 /* default quantum in virtual ns: bounds how late input is seen */
 
 struct devthread_config {
-    enum link_mode mode;                         /* -devthread mode= */
-    unsigned shift;                              /* -icount shift= */
-    bool sleep;                                  /* -icount sleep=on */
-    uint64_t quantum_ticks;                      /* 0: DEVTHREAD_QUANTUM_NS worth of ticks */
-    const char *serial[DEVTHREAD_SERIAL_MAX];    /* chardev.h specifications; NULL or "none": not fitted */
-    struct pc_config pc;                         /* com[] is set from serial[] */
-    const char *record_file;                     /* -icount rr=record,rrfile=F; NULL: none */
-    const char *replay_file;                     /* -icount rr=replay,rrfile=F; NULL: none */
-    int host_cpu;                                /* device thread's host CPU; -1: not pinned */
-    int64_t spin_iterations;                     /* before parking (place.h); -1: link_default_spin() */
-    uint64_t jitter_seed;                        /* test: link_config */
-    uint64_t plant_late;                         /* test: link_config */
+    enum link_mode mode;                     /* -devthread mode= */
+    unsigned shift;                          /* -icount shift= */
+    bool sleep;                              /* -icount sleep=on */
+    uint64_t quantum_ticks;                  /* 0: DEVTHREAD_QUANTUM_NS worth of ticks */
+    const struct board *board;               /* copied */
+    const char *chardev[BOARD_PORTS_MAX];    /* of typed ports that are byte streams: chardev.h; NULL: none */
+    struct backend backend[BOARD_PORTS_MAX]; /* test: of the other typed ports */
+    int64_t rtc_seconds;                     /* calendar at tick 0, unless a replay brings its own */
+    const char *record_file;                 /* -icount rr=record,rrfile=F; NULL: none */
+    const char *replay_file;                 /* -icount rr=replay,rrfile=F; NULL: none */
+    int host_cpu;                            /* device thread's host CPU; -1: not pinned */
+    int64_t spin_iterations;                 /* before parking (place.h); -1: link_default_spin() */
+    uint64_t jitter_seed;                    /* test: link_config */
+    uint64_t plant_late;                     /* test: link_config */
     void (*notice)(void *ctx, const char *line); /* one line for the user, no newline; NULL: dropped */
     void *notice_ctx;
 };
 
 struct devthread;
 
-/* Defaults: adaptive, shift 3, sleep=on, no serial port, not pinned, everything else zero. */
+/* Defaults: adaptive, shift 3, sleep=on, no back end, not pinned, everything else zero. */
 void devthread_config_init(struct devthread_config *cfg);
 /* Powers the board on at tick 0 and opens all back ends and files (a server with wait=on blocks here).
  * Strings in cfg are copied. NULL: err says why. */
@@ -61,12 +63,13 @@ void devthread_destroy(struct devthread *d);
 
 struct link *devthread_link(struct devthread *d);
 const struct busmap *devthread_busmap(const struct devthread *d);
-struct pc *devthread_pc(struct devthread *d);
+/* The board's state block, all chips. Its local devices belong to the vCPU's thread. */
+void *devthread_state(struct devthread *d);
 /* Calendar at tick 0: cfg's, or the recording's when one is replayed. */
 int64_t devthread_rtc_seconds(const struct devthread *d);
 
 /* Machine reset at the vCPU's `tick` (vcpu_tick; vCPU's thread, after vcpu_run returned RESET or
- * TRIPLE_FAULT): every chip, the 8259 pair too. Calendar and CMOS stay. Then vcpu_reset. */
+ * TRIPLE_FAULT): every chip, local ones too. What a battery keeps stays. Then vcpu_reset. */
 void devthread_reset(struct devthread *d, uint64_t tick);
 /* Ctrl-A x was typed: the reason of a VCPU_EXIT_STOPPED. Any thread. */
 bool devthread_quit_requested(struct devthread *d);

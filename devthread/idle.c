@@ -17,9 +17,11 @@ static bool input_open(struct bus *b)
 {
     if (b->cfg.replay)
         return false;
-    for (unsigned port = 0; port < BOARD_SERIAL_MAX; port++)
-        if (b->cfg.chardev[port] && chardev_input_open(b->cfg.chardev[port]))
+    for (unsigned port = 0; port < b->board->nports; port++) {
+        const struct backend *be = &b->cfg.backend[port];
+        if (be->class && be->class->input_open && be->class->input_open(be->ctx))
             return true;
+    }
     return false;
 }
 

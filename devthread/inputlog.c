@@ -9,19 +9,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOG_MAGIC   "tandem-input-log 1"
-#define LINE_BYTES  (2 * INPUTLOG_ENTRY_BYTES + 64) /* the longest line, its newline and a NUL */
+#define LOG_MAGIC   "tandem-input-log 2"
+#define LOG_MAGIC_1 "tandem-input-log 1"
+#define LINE_BYTES  (2 * PORT_ENTRY_BYTES + 64) /* the longest line, its newline and a NUL */
 #define ERROR_BYTES 256
 
 struct inputlog {
     FILE *file;
     char *path;
-    uint64_t line;               /* lines read */
-    bool more;                   /* replay: `entry` holds the next one */
-    char error[ERROR_BYTES];     /* first error while running */
-    char text[LINE_BYTES];       /* current line */
-    struct inputlog_entry entry; /* replay: the next entry */
-    struct inputlog_entry out;   /* replay: the last one taken; record: the last one written (tick, source) */
+    const struct board *board;
+    uint64_t line;                  /* lines read */
+    uint64_t torn_line;             /* replay: number of a last line that has no end; 0: none */
+    bool old;                       /* replay: a recording in format 1 */
+    bool more;                      /* replay: entry[next] is the next one */
+    unsigned next;                  /* replay: index in entry[]; the other one was taken last */
+    uint64_t last_tick;             /* record: of the last entry written; 0: none */
+    unsigned last_port;             /* likewise */
+    char error[ERROR_BYTES];        /* first error while running */
+    char text[LINE_BYTES];          /* current line */
+    struct inputlog_entry entry[2]; /* replay */
 };
 
 /* --- parsing: pointers walk over one line, NULL on anything unexpected --- */
@@ -60,7 +66,7 @@ static const char *parse_hex(const char *p, uint8_t *bytes, uint32_t *nbytes)
     uint32_t n = 0;
 
     for (; hex_digit(p[0]) >= 0; p += 2) {
-        if (hex_digit(p[1]) < 0 || n == INPUTLOG_ENTRY_BYTES)
+        if (hex_digit(p[1]) < 0 || n == PORT_ENTRY_BYTES)
             return NULL;
         bytes[n++] = (uint8_t)(hex_digit(p[0]) << 4 | hex_digit(p[1]));
     }
@@ -68,20 +74,24 @@ static const char *parse_hex(const char *p, uint8_t *bytes, uint32_t *nbytes)
     return n ? p : NULL;
 }
 
-static const char *parse_source(const char *p, enum input_source *source)
+/* Any port of the board into which something can come, fitted or not. */
+static const char *parse_port(const char *p, const struct board *b, unsigned *port)
 {
-    p = parse_word(p, "serial");
-    if (!p || *p < '0' || *p >= '0' + INPUT_SOURCES)
-        return NULL;
-    *source = (enum input_source)(INPUT_SERIAL0 + (*p - '0'));
-    return p + 1;
+    size_t n = strcspn(p, " ");
+
+    for (unsigned i = 0; i < b->nports; i++)
+        if (b->port[i].in && strlen(b->port[i].name) == n && strncmp(p, b->port[i].name, n) == 0) {
+            *port = i;
+            return p + n;
+        }
+    return NULL;
 }
 
-static bool parse_entry(const char *p, struct inputlog_entry *e)
+static bool parse_entry(const char *p, const struct board *b, struct inputlog_entry *e)
 {
     p = parse_u64(p, &e->tick);
     p = parse_word(p, " ");
-    p = p ? parse_source(p, &e->source) : NULL;
+    p = p ? parse_port(p, b, &e->port) : NULL;
     p = parse_word(p, " ");
     p = p ? parse_hex(p, e->bytes, &e->nbytes) : NULL;
     return p && *p == '\0' && e->tick > 0 && e->tick < TICK_NEVER;
@@ -99,26 +109,31 @@ static bool parse_rtc(const char *p, int64_t *seconds)
     return true;
 }
 
-static bool entry_follows(const struct inputlog_entry *e, const struct inputlog_entry *prev)
+static bool in_order(uint64_t tick, unsigned port, uint64_t last_tick, unsigned last_port)
 {
-    return e->tick > prev->tick || (e->tick == prev->tick && e->source > prev->source);
+    return tick > last_tick || (tick == last_tick && port > last_port);
 }
 
 /* --- lines --- */
 
 enum line_result { LINE_OK, LINE_END, LINE_BAD };
 
-/* One whole line without its newline into l->text. Bad: too long, cut off, or with a NUL in it. */
+/* One whole line without its newline into l->text. End: also where the last line has none, once an entry may
+ * stand there. Bad: too long, or with a NUL in it. */
 static enum line_result read_line(struct inputlog *l)
 {
     if (!fgets(l->text, sizeof(l->text), l->file))
         return ferror(l->file) ? LINE_BAD : LINE_END;
     l->line++;
     size_t len = strlen(l->text);
-    if (len == 0 || l->text[len - 1] != '\n')
+    if (len > 0 && l->text[len - 1] == '\n') {
+        l->text[len - 1] = '\0';
+        return LINE_OK;
+    }
+    if (!feof(l->file))
         return LINE_BAD;
-    l->text[len - 1] = '\0';
-    return LINE_OK;
+    l->torn_line = l->line;
+    return LINE_END;
 }
 
 static bool read_header(struct inputlog *l, struct inputlog_header *h)
@@ -126,7 +141,9 @@ static bool read_header(struct inputlog *l, struct inputlog_header *h)
     uint64_t shift;
     const char *p;
 
-    if (read_line(l) != LINE_OK || strcmp(l->text, LOG_MAGIC) != 0)
+    enum line_result r = read_line(l);
+    l->old = r == LINE_OK && strcmp(l->text, LOG_MAGIC_1) == 0;
+    if (r != LINE_OK || strcmp(l->text, LOG_MAGIC) != 0)
         return false;
     if (read_line(l) != LINE_OK || !(p = parse_word(l->text, "shift ")) || !(p = parse_u64(p, &shift)) ||
         *p || shift > ICOUNT_SHIFT_MAX)
@@ -135,17 +152,20 @@ static bool read_header(struct inputlog *l, struct inputlog_header *h)
     return read_line(l) == LINE_OK && (p = parse_word(l->text, "rtc ")) && parse_rtc(p, &h->rtc_seconds);
 }
 
-/* Reads the next entry into l->entry; l->more says whether there was one. False: a bad line. */
+/* Reads the next entry over the older of the two; l->more says whether there was one. False: a bad line. */
 static bool read_entry(struct inputlog *l)
 {
-    struct inputlog_entry prev = {.tick = l->entry.tick, .source = l->entry.source};
+    const struct inputlog_entry *last = &l->entry[l->next];
+    struct inputlog_entry *e = &l->entry[!l->next];
     bool first = !l->more;
     enum line_result r = read_line(l);
 
     l->more = r == LINE_OK;
     if (r != LINE_OK)
         return r == LINE_END;
-    l->more = parse_entry(l->text, &l->entry) && (first || entry_follows(&l->entry, &prev));
+    l->more =
+        parse_entry(l->text, l->board, e) && (first || in_order(e->tick, e->port, last->tick, last->port));
+    l->next = !l->next;
     return l->more;
 }
 
@@ -157,10 +177,13 @@ static void runtime_error(struct inputlog *l, const char *what)
         snprintf(l->error, sizeof(l->error), "%.200s: %s", l->path, what);
 }
 
-static struct inputlog *log_open(const char *path, const char *mode, char *err, size_t err_bytes)
+static struct inputlog *log_open(const char *path, const char *mode, const struct board *board, char *err,
+                                 size_t err_bytes)
 {
     struct inputlog *l = calloc(1, sizeof(*l));
 
+    if (l)
+        l->board = board;
     if (l && (l->path = strdup(path)) && (l->file = fopen(path, mode)))
         return l;
     snprintf(err, err_bytes, "rrfile=%.200s: %s", path, strerror(errno));
@@ -178,10 +201,10 @@ void inputlog_close(struct inputlog *l)
     free(l);
 }
 
-struct inputlog *inputlog_record_open(const char *path, const struct inputlog_header *header, char *err,
-                                      size_t err_bytes)
+struct inputlog *inputlog_record_open(const char *path, const struct inputlog_header *header,
+                                      const struct board *board, char *err, size_t err_bytes)
 {
-    struct inputlog *l = log_open(path, "we", err, err_bytes);
+    struct inputlog *l = log_open(path, "we", board, err, err_bytes);
 
     if (!l)
         return NULL;
@@ -208,33 +231,47 @@ static bool validate(struct inputlog *l, struct inputlog_header *header)
     return start >= 0 && fseek(l->file, start, SEEK_SET) == 0 && read_entry(l);
 }
 
-struct inputlog *inputlog_replay_open(const char *path, struct inputlog_header *header, char *err,
-                                      size_t err_bytes)
+static void replay_refused(const struct inputlog *l, char *err, size_t err_bytes)
 {
-    struct inputlog *l = log_open(path, "re", err, err_bytes);
+    if (l->old)
+        snprintf(err, err_bytes,
+                 "rrfile=%.200s: a recording in format 1, of an older version of Tandem with another "
+                 "machine; only "
+                 "format 2 is accepted: record again",
+                 l->path);
+    else
+        snprintf(err, err_bytes,
+                 "rrfile=%.200s: line %llu is not part of a recording (accepted: '" LOG_MAGIC
+                 "', 'shift N', 'rtc SECONDS', then 'TICK PORT HEX' in order, such as '12 serial0 0d')",
+                 l->path, (unsigned long long)l->line);
+}
+
+struct inputlog *inputlog_replay_open(const char *path, struct inputlog_header *header,
+                                      const struct board *board, char *err, size_t err_bytes)
+{
+    struct inputlog *l = log_open(path, "re", board, err, err_bytes);
 
     if (!l || validate(l, header))
         return l;
-    snprintf(err, err_bytes,
-             "rrfile=%.200s: line %llu is not part of a recording (accepted: '" LOG_MAGIC
-             "', 'shift N', 'rtc SECONDS', then 'TICK serialN HEX' in order)",
-             path, (unsigned long long)l->line);
+    replay_refused(l, err, err_bytes);
     inputlog_close(l);
     return NULL;
 }
 
+uint64_t inputlog_torn(const struct inputlog *l)
+{
+    return l->torn_line;
+}
+
 /* --- running --- */
 
-void inputlog_record(struct inputlog *l, uint64_t tick, enum input_source source, const uint8_t *bytes,
-                     uint32_t nbytes)
+void inputlog_record(struct inputlog *l, uint64_t tick, unsigned port, const uint8_t *bytes, uint32_t nbytes)
 {
-    struct inputlog_entry now = {.tick = tick, .source = source};
-
-    CHECK(nbytes > 0 && nbytes <= INPUTLOG_ENTRY_BYTES && tick > 0);
-    CHECK(l->out.tick == 0 || entry_follows(&now, &l->out));
-    l->out.tick = tick;
-    l->out.source = source;
-    fprintf(l->file, "%llu serial%u ", (unsigned long long)tick, (unsigned)source);
+    CHECK(nbytes > 0 && nbytes <= PORT_ENTRY_BYTES && tick > 0);
+    CHECK(l->last_tick == 0 || in_order(tick, port, l->last_tick, l->last_port));
+    l->last_tick = tick;
+    l->last_port = port;
+    fprintf(l->file, "%llu %s ", (unsigned long long)tick, l->board->port[port].name);
     for (uint32_t i = 0; i < nbytes; i++)
         fprintf(l->file, "%02x", bytes[i]);
     fputc('\n', l->file);
@@ -244,22 +281,22 @@ void inputlog_record(struct inputlog *l, uint64_t tick, enum input_source source
 
 uint64_t inputlog_next_tick(const struct inputlog *l)
 {
-    return l->more ? l->entry.tick : TICK_NEVER;
+    return l->more ? l->entry[l->next].tick : TICK_NEVER;
 }
 
-enum input_source inputlog_next_source(const struct inputlog *l)
+unsigned inputlog_next_port(const struct inputlog *l)
 {
-    return l->entry.source;
+    return l->entry[l->next].port;
 }
 
 const struct inputlog_entry *inputlog_take(struct inputlog *l, uint64_t tick)
 {
-    if (!l->more || l->entry.tick > tick)
+    if (!l->more || l->entry[l->next].tick > tick)
         return NULL;
-    l->out = l->entry;
+    const struct inputlog_entry *taken = &l->entry[l->next];
     if (!read_entry(l))
         runtime_error(l, "the recording changed while it was replayed");
-    return &l->out;
+    return taken;
 }
 
 const char *inputlog_error(const struct inputlog *l)

@@ -1,21 +1,23 @@
-/* board.h - a board as data: its devices, the ports they answer, the wires to interrupt lines.
+/* board.h - a board as data: its devices, the I/O ports they answer, typed ports, wires to interrupt lines.
  *
  * The tables say what is soldered to what; who runs them is not their business. A device's number is its
  * index in `device[]`: it breaks ties between events of one tick, so it never depends on options
- * (a device that is not fitted keeps its number and has `present` false).
- * Threads: filled at start-up, then read-only. Memory: plain values, `name` and the hooks are static. */
+ * (a device that is not fitted keeps its number and has `present` false). So does a typed port's in `port[]`.
+ * All chips' states together are one block of `state_bytes`, which is the board's runner's; the hooks get its
+ * address. Threads: filled at start-up, then read-only. Memory: plain values, names and hooks are static. */
 #ifndef TANDEM_HW_BOARD_H
 #define TANDEM_HW_BOARD_H
 
 #include "hw/chip.h"
+#include "hw/port.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #define BOARD_DEVICES_MAX 16
-#define BOARD_PORTS_MAX   48
+#define BOARD_IO_MAX      48
+#define BOARD_PORTS_MAX   16
 #define BOARD_WIRES_MAX   16
-#define BOARD_SERIAL_MAX  4
 #define BOARD_IRQ_LINES   16
 
 /* How a port range may be served (design, section 4, rules 3 to 5). MATCH board_class */
@@ -26,15 +28,6 @@ enum board_class {
     BOARD_LOCAL,  /* the chip sits on the CPU's side */
 };
 
-/* What a serial port offers to a back end. */
-struct board_serial_hooks {
-    /* Characters that the guest wrote and that wait for the wire, oldest first; returns how many. */
-    unsigned (*unsent)(const void *s, uint8_t *bytes, unsigned max);
-    bool (*take_tx)(void *s, uint8_t *byte);     /* next character sent; false: none */
-    uint64_t (*receive_ready_ns)(const void *s); /* NS_NEVER: no room until the guest does something */
-    void (*receive)(void *s, uint8_t byte, uint64_t now_ns);
-};
-
 struct board_device {
     const char *name; /* "com1" */
     const struct chip_class *chip;
@@ -42,14 +35,13 @@ struct board_device {
     uint32_t latency_ns;   /* least virtual time from an access to its effects */
     bool present;
     bool local;                              /* touched by the CPU's thread only */
-    int8_t serial;                           /* serial port number, -1: none */
-    const struct board_serial_hooks *hooks;  /* serial ports; else NULL */
     uint32_t (*take_request)(void *s);       /* enum hw_request bits, cleared; NULL: never any */
     uint32_t (*exit_value)(const void *s);   /* goes with HW_REQUEST_DEBUG_EXIT; else NULL */
     void (*reset)(void *s, uint64_t now_ns); /* machine reset, where it is less than power-on; NULL: chip's */
 };
 
-struct board_ports {
+/* I/O ports that a device answers. */
+struct board_io {
     uint16_t first, last; /* inclusive */
     uint8_t device;       /* device number */
     uint8_t base_offset;  /* chip offset of `first` */
@@ -63,11 +55,35 @@ struct board_wire {
     uint8_t device, pin, line;
 };
 
+/* A typed port (port.h). */
+struct board_port {
+    const char *name; /* "serial0": in options, recordings and messages; no two of a board are alike */
+    bool present;     /* it has something to be connected to */
+    uint8_t kind;     /* enum port_kind */
+    uint8_t device;
+    const struct port_input *in;   /* NULL: nothing comes in */
+    const struct port_output *out; /* NULL: nothing goes out */
+};
+
+/* The interrupt controller on the CPU's side. `state`: the board's; CPU's thread only. */
+struct board_intc {
+    void (*set_line)(void *state, unsigned line, unsigned level);
+    bool (*intr)(const void *state);          /* INTR pin */
+    uint8_t (*acknowledge)(void *state);      /* INTA cycle: the vector */
+    bool (*can_interrupt)(const void *state); /* false: whatever the lines do, INTR stays low */
+};
+
 struct board {
     struct board_device device[BOARD_DEVICES_MAX];
-    struct board_ports ports[BOARD_PORTS_MAX];
+    struct board_io io[BOARD_IO_MAX];
+    struct board_port port[BOARD_PORTS_MAX];
     struct board_wire wire[BOARD_WIRES_MAX];
-    unsigned ndevices, nports, nwires;
+    unsigned ndevices, nio, nports, nwires;
+    size_t state_bytes;
+    struct board_intc intc;
+    /* Power-on state of everything at virtual time zero; `rtc_seconds`: the calendar then (Unix seconds). */
+    void (*power_on)(void *state, const struct board *b, int64_t rtc_seconds);
+    uint64_t ram_bytes; /* what is fitted: power_on tells the CMOS */
 };
 
 #endif

@@ -8,7 +8,6 @@
  * reset control register stay where i440fx_reset puts them. A20 gate and PAM registers have no effect. */
 #include "hw/pc.h"
 
-#include "clockcore/rtcbase.h"
 #include "clockcore/ticks.h"
 
 #include <string.h>
@@ -16,8 +15,8 @@
 #define ISA_CYCLE_NS 720
 #define PCI_CYCLE_NS 120
 
-static const uint16_t com_base[BOARD_SERIAL_MAX] = {0x3F8, 0x2F8, 0x3E8, 0x2E8};
-static const uint8_t com_line[BOARD_SERIAL_MAX] = {4, 3, 4, 3};
+static const uint16_t com_base[PC_SERIAL_MAX] = {0x3F8, 0x2F8, 0x3E8, 0x2E8};
+static const uint8_t com_line[PC_SERIAL_MAX] = {4, 3, 4, 3};
 
 /* --- hooks: typed wrappers of the chips' functions --- */
 
@@ -51,39 +50,54 @@ static void rtc_reset_pin(void *s, uint64_t now_ns)
     mc146818_reset_pin(s, now_ns);
 }
 
-static bool com_take_tx(void *s, uint8_t *byte)
+static uint32_t com_take(void *s, uint8_t *bytes, uint32_t max)
 {
-    return ns16550_take_tx(s, byte);
+    uint32_t n = 0;
+
+    while (n < max && ns16550_take_tx(s, &bytes[n]))
+        n++;
+    return n;
 }
 
-static uint64_t com_receive_ready_ns(const void *s)
-{
-    return ns16550_can_receive(s) ? ns16550_receive_ready_ns(s) : NS_NEVER;
-}
-
-static void com_receive(void *s, uint8_t byte, uint64_t now_ns)
-{
-    ns16550_receive(s, byte, now_ns);
-}
-
-static unsigned com_unsent(const void *s, uint8_t *bytes, unsigned max)
+static uint32_t com_unsent(const void *s, uint8_t *bytes, uint32_t max)
 {
     return ns16550_unsent(s, bytes, max);
 }
 
-static const struct board_serial_hooks com_hooks = {
-    .unsent = com_unsent,
-    .take_tx = com_take_tx,
-    .receive_ready_ns = com_receive_ready_ns,
-    .receive = com_receive,
-};
+static uint64_t com_ready_ns(const void *s)
+{
+    return ns16550_can_receive(s) ? ns16550_receive_ready_ns(s) : NS_NEVER;
+}
+
+static void com_put(void *s, const uint8_t *entry, uint32_t bytes, uint64_t now_ns)
+{
+    (void)bytes; /* a stream comes byte by byte */
+    ns16550_receive(s, entry[0], now_ns);
+}
+
+static uint64_t kbc_ready_ns(const void *s)
+{
+    (void)s;
+    return 0; /* fingers do not wait: a key that the keyboard has no room for is lost */
+}
+
+static void kbc_put(void *s, const uint8_t *entry, uint32_t bytes, uint64_t now_ns)
+{
+    struct port_key k = port_key_unpack(entry, bytes);
+
+    i8042_key(s, k.code, k.down, now_ns);
+}
+
+static const struct port_input com_in = {.ready_ns = com_ready_ns, .put = com_put};
+static const struct port_output com_out = {.take = com_take, .unsent = com_unsent};
+static const struct port_input kbc_in = {.ready_ns = kbc_ready_ns, .put = kbc_put};
 
 /* --- tables --- */
 
 #define COM_DEVICE(n)                                                                                        \
     {                                                                                                        \
         .name = "com" #n, .chip = &ns16550_class, .state_offset = offsetof(struct pc, com[(n)-1]),           \
-        .latency_ns = ISA_CYCLE_NS, .serial = (n)-1, .hooks = &com_hooks                                     \
+        .latency_ns = ISA_CYCLE_NS                                                                           \
     }
 
 static const struct board_device devices[PC_DEV_COUNT] = {
@@ -92,27 +106,23 @@ static const struct board_device devices[PC_DEV_COUNT] = {
                     .state_offset = offsetof(struct pc, pic),
                     .latency_ns = ISA_CYCLE_NS,
                     .present = true,
-                    .local = true,
-                    .serial = -1},
+                    .local = true},
     [PC_DEV_PIT] = {.name = "pit",
                     .chip = &i8254_class,
                     .state_offset = offsetof(struct pc, pit),
                     .latency_ns = ISA_CYCLE_NS,
-                    .present = true,
-                    .serial = -1},
+                    .present = true},
     [PC_DEV_RTC] = {.name = "rtc",
                     .chip = &mc146818_class,
                     .state_offset = offsetof(struct pc, rtc),
                     .latency_ns = ISA_CYCLE_NS,
                     .present = true,
-                    .serial = -1,
                     .reset = rtc_reset_pin},
     [PC_DEV_KBC] = {.name = "kbc",
                     .chip = &i8042_class,
                     .state_offset = offsetof(struct pc, kbc),
                     .latency_ns = ISA_CYCLE_NS,
                     .present = true,
-                    .serial = -1,
                     .take_request = kbc_take_request},
     [PC_DEV_COM1] = COM_DEVICE(1),
     [PC_DEV_COM2] = COM_DEVICE(2),
@@ -123,26 +133,23 @@ static const struct board_device devices[PC_DEV_COUNT] = {
                    .state_offset = offsetof(struct pc, pm),
                    .latency_ns = PCI_CYCLE_NS,
                    .present = true,
-                   .serial = -1,
                    .take_request = pm_take_request},
     [PC_DEV_PCI] = {.name = "pci",
                     .chip = &i440fx_class,
                     .state_offset = offsetof(struct pc, pci),
                     .latency_ns = PCI_CYCLE_NS,
                     .present = true,
-                    .serial = -1,
                     .take_request = pci_take_request},
     [PC_DEV_MISC] = {.name = "misc",
                      .chip = &pcmisc_class,
                      .state_offset = offsetof(struct pc, misc),
                      .latency_ns = ISA_CYCLE_NS,
                      .present = true,
-                     .serial = -1,
                      .take_request = misc_take_request,
                      .exit_value = misc_exit_value},
 };
 
-static const struct board_ports ports[] = {
+static const struct board_io io[] = {
     /* first, last, device, base offset, read class, write class, width */
     {0x20, 0x21, PC_DEV_PIC, I8259_OFF_MASTER_CMD, BOARD_LOCAL, BOARD_LOCAL, 1},
     {0xA0, 0xA1, PC_DEV_PIC, I8259_OFF_SLAVE_CMD, BOARD_LOCAL, BOARD_LOCAL, 1},
@@ -163,11 +170,24 @@ static const struct board_ports ports[] = {
 _Static_assert(PIIX4_PM_BASE == 0x600 && PIIX4_PM_BYTES == 0x40, "the PM range of the table above");
 
 /* The UART's registers by offset: RBR and IIR have side effects, the rest is pure (ns16550.h). */
-static const struct board_ports com_ports[] = {
+static const struct board_io com_io[] = {
     {0, 0, 0, 0, BOARD_SYNC, BOARD_POSTED, 1},
     {1, 1, 0, 1, BOARD_PURE, BOARD_POSTED, 1},
     {2, 2, 0, 2, BOARD_SYNC, BOARD_POSTED, 1},
     {3, 7, 0, 3, BOARD_PURE, BOARD_POSTED, 1},
+};
+
+#define SERIAL_PORT(n)                                                                                       \
+    {                                                                                                        \
+        .name = "serial" #n, .kind = PORT_BYTES, .device = PC_DEV_COM1 + (n), .in = &com_in, .out = &com_out \
+    }
+
+static const struct board_port ports[PC_PORT_COUNT] = {
+    [PC_PORT_SERIAL0] = SERIAL_PORT(0),
+    [PC_PORT_SERIAL0 + 1] = SERIAL_PORT(1),
+    [PC_PORT_SERIAL0 + 2] = SERIAL_PORT(2),
+    [PC_PORT_SERIAL0 + 3] = SERIAL_PORT(3),
+    [PC_PORT_KEYS] = {.name = "keys0", .kind = PORT_KEYS, .device = PC_DEV_KBC, .in = &kbc_in},
 };
 
 static const struct board_wire wires[] = {
@@ -176,8 +196,9 @@ static const struct board_wire wires[] = {
 };
 
 #define NELEM(a) (sizeof(a) / sizeof((a)[0]))
-_Static_assert(NELEM(ports) + BOARD_SERIAL_MAX * NELEM(com_ports) + 1 <= BOARD_PORTS_MAX, "ports");
-_Static_assert(NELEM(wires) + BOARD_SERIAL_MAX <= BOARD_WIRES_MAX, "wires");
+_Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + 1 <= BOARD_IO_MAX, "I/O ports");
+_Static_assert(NELEM(wires) + PC_SERIAL_MAX <= BOARD_WIRES_MAX, "wires");
+_Static_assert(PC_PORT_COUNT <= BOARD_PORTS_MAX, "typed ports");
 _Static_assert(PC_DEV_COUNT <= BOARD_DEVICES_MAX, "devices");
 
 static void add_com(struct board *b, unsigned n)
@@ -185,20 +206,21 @@ static void add_com(struct board *b, unsigned n)
     unsigned dev = PC_DEV_COM1 + n;
 
     b->device[dev].present = true;
-    for (unsigned i = 0; i < NELEM(com_ports); i++) {
-        struct board_ports p = com_ports[i];
-        p.first += com_base[n];
-        p.last += com_base[n];
-        p.device = (uint8_t)dev;
-        b->ports[b->nports++] = p;
+    b->port[PC_PORT_SERIAL0 + n].present = true;
+    for (unsigned i = 0; i < NELEM(com_io); i++) {
+        struct board_io r = com_io[i];
+        r.first += com_base[n];
+        r.last += com_base[n];
+        r.device = (uint8_t)dev;
+        b->io[b->nio++] = r;
     }
     b->wire[b->nwires++] = (struct board_wire){(uint8_t)dev, 0, com_line[n]};
 }
 
-static bool ports_free(const struct board *b, unsigned first, unsigned last)
+static bool io_free(const struct board *b, unsigned first, unsigned last)
 {
-    for (unsigned i = 0; i < b->nports; i++)
-        if (first <= b->ports[i].last && last >= b->ports[i].first)
+    for (unsigned i = 0; i < b->nio; i++)
+        if (first <= b->io[i].last && last >= b->io[i].first)
             return false;
     return true;
 }
@@ -210,12 +232,15 @@ static bool add_debug_exit(struct board *b, const struct pc_config *cfg)
 
     if ((size != 1 && size != 2 && size != 4) || first + size > 0x10000)
         return false;
-    if (!ports_free(b, first, first + size - 1))
+    if (!io_free(b, first, first + size - 1))
         return false;
-    b->ports[b->nports++] = (struct board_ports){(uint16_t)first, (uint16_t)(first + size - 1),
-                                                 PC_DEV_MISC,     PCMISC_OFF_DEBUG_EXIT,
-                                                 BOARD_PURE,      BOARD_POSTED,
-                                                 (uint8_t)size};
+    b->io[b->nio++] = (struct board_io){.first = (uint16_t)first,
+                                        .last = (uint16_t)(first + size - 1),
+                                        .device = PC_DEV_MISC,
+                                        .base_offset = PCMISC_OFF_DEBUG_EXIT,
+                                        .read_class = BOARD_PURE,
+                                        .write_class = BOARD_POSTED,
+                                        .width = (uint8_t)size};
     return true;
 }
 
@@ -223,25 +248,9 @@ void pc_config_init(struct pc_config *cfg)
 {
     *cfg = (struct pc_config){
         .ram_bytes = UINT64_C(256) << 20,
-        .rtc_seconds = RTC_BASE_DEFAULT,
         .debug_exit_iobase = PC_DEBUG_EXIT_IOBASE,
         .debug_exit_iosize = PC_DEBUG_EXIT_IOSIZE,
     };
-}
-
-bool pc_board(struct board *b, const struct pc_config *cfg)
-{
-    memset(b, 0, sizeof(*b));
-    memcpy(b->device, devices, sizeof(devices));
-    b->ndevices = PC_DEV_COUNT;
-    memcpy(b->ports, ports, sizeof(ports));
-    b->nports = NELEM(ports);
-    memcpy(b->wire, wires, sizeof(wires));
-    b->nwires = NELEM(wires);
-    for (unsigned n = 0; n < BOARD_SERIAL_MAX; n++)
-        if (cfg->com[n])
-            add_com(b, n);
-    return !cfg->debug_exit || add_debug_exit(b, cfg);
 }
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -269,31 +278,54 @@ static void fill_cmos(struct mc146818 *rtc, uint64_t ram_bytes)
     set_cmos_word(rtc, CMOS_MEM_16M_LO, CMOS_MEM_16M_HI, min_u64(blocks, 65535));
 }
 
-void pc_power_on(struct pc *pc, const struct board *b, const struct pc_config *cfg)
+static void power_on(void *state, const struct board *b, int64_t rtc_seconds)
 {
+    struct pc *pc = state;
+
     memset(pc, 0, sizeof(*pc)); /* padding too: states are compared and hashed */
     for (unsigned i = 0; i < b->ndevices; i++)
         b->device[i].chip->reset((uint8_t *)pc + b->device[i].state_offset, 0);
-    mc146818_set_time(&pc->rtc, cfg->rtc_seconds > 0 ? (uint64_t)cfg->rtc_seconds : 0, 0);
-    fill_cmos(&pc->rtc, cfg->ram_bytes);
+    mc146818_set_time(&pc->rtc, rtc_seconds > 0 ? (uint64_t)rtc_seconds : 0, 0);
+    fill_cmos(&pc->rtc, b->ram_bytes);
 }
 
-void pc_intc_set_line(void *pc, unsigned line, unsigned level)
+static void set_line(void *pc, unsigned line, unsigned level)
 {
     i8259_set_line(&((struct pc *)pc)->pic, line, level);
 }
 
-bool pc_intc_intr(const void *pc)
+static bool intr(const void *pc)
 {
     return i8259_intr(&((const struct pc *)pc)->pic);
 }
 
-uint8_t pc_intc_acknowledge(void *pc)
+static uint8_t acknowledge(void *pc)
 {
     return i8259_acknowledge(&((struct pc *)pc)->pic);
 }
 
-bool pc_intc_can_interrupt(const void *pc)
+static bool can_interrupt(const void *pc)
 {
     return i8259_can_interrupt(&((const struct pc *)pc)->pic);
+}
+
+bool pc_board(struct board *b, const struct pc_config *cfg)
+{
+    *b = (struct board){.ndevices = PC_DEV_COUNT,
+                        .nio = NELEM(io),
+                        .nports = PC_PORT_COUNT,
+                        .nwires = NELEM(wires),
+                        .state_bytes = sizeof(struct pc),
+                        .intc = {set_line, intr, acknowledge, can_interrupt},
+                        .power_on = power_on,
+                        .ram_bytes = cfg->ram_bytes};
+    memcpy(b->device, devices, sizeof(devices));
+    memcpy(b->io, io, sizeof(io));
+    memcpy(b->port, ports, sizeof(ports));
+    memcpy(b->wire, wires, sizeof(wires));
+    b->port[PC_PORT_KEYS].present = cfg->keys;
+    for (unsigned n = 0; n < PC_SERIAL_MAX; n++)
+        if (cfg->com[n])
+            add_com(b, n);
+    return !cfg->debug_exit || add_debug_exit(b, cfg);
 }

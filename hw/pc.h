@@ -1,7 +1,7 @@
 /* pc.h - the PC board (i440FX, PIIX): all chips as one value, and the tables that wire them.
  *
  * Threads: `pic` belongs to the vCPU's thread, every other chip to the holder of the baton;
- * pc_board and pc_power_on at start-up. Memory: struct pc has no pointers. Errors: none. */
+ * pc_board at start-up. Memory: struct pc has no pointers. Errors: none. */
 #ifndef TANDEM_HW_PC_H
 #define TANDEM_HW_PC_H
 
@@ -31,14 +31,23 @@ enum pc_device {
     PC_DEV_COUNT,
 };
 
+#define PC_SERIAL_MAX 4
+
+/* Numbers of the typed ports. */
+enum pc_port {
+    PC_PORT_SERIAL0,
+    PC_PORT_KEYS = PC_PORT_SERIAL0 + PC_SERIAL_MAX,
+    PC_PORT_COUNT,
+};
+
 #define PC_DEBUG_EXIT_IOBASE 0x501 /* QEMU's isa-debug-exit defaults */
 #define PC_DEBUG_EXIT_IOSIZE 2
 
 struct pc_config {
-    uint64_t ram_bytes;         /* for the CMOS memory words */
-    int64_t rtc_seconds;        /* calendar at virtual time zero, Unix seconds */
-    bool com[BOARD_SERIAL_MAX]; /* fitted; ports of the others float high */
-    bool debug_exit;            /* -device isa-debug-exit */
+    uint64_t ram_bytes;      /* for the CMOS memory words */
+    bool com[PC_SERIAL_MAX]; /* fitted; I/O ports of the others float high */
+    bool keys;               /* something outside presses keys */
+    bool debug_exit;         /* -device isa-debug-exit */
     uint16_t debug_exit_iobase;
     uint8_t debug_exit_iosize; /* 1, 2 or 4 bytes */
 };
@@ -48,28 +57,21 @@ struct pc {
     struct i8254 pit;
     struct mc146818 rtc;
     struct i8042 kbc;
-    struct ns16550 com[BOARD_SERIAL_MAX];
+    struct ns16550 com[PC_SERIAL_MAX];
     struct piix4_pm pm;
     struct i440fx pci;
     struct pcmisc misc;
 };
 
-/* 256 MiB, default date, no serial port, no debug exit. */
+/* 256 MiB, no serial port, no debug exit. */
 void pc_config_init(struct pc_config *cfg);
-/* Fills the tables. False: the debug exit's size is not 1, 2 or 4, or its ports are taken or wrap. */
+/* Fills the tables; the state block is a struct pc. False: the debug exit's size is not 1, 2 or 4, or its
+ * ports are taken or wrap. */
 bool pc_board(struct board *b, const struct pc_config *cfg);
-/* Power-on state of every chip at virtual time zero: clock set, CMOS filled. */
-void pc_power_on(struct pc *pc, const struct board *b, const struct pc_config *cfg);
 /* isa-debug-exit's exit status for a written value, as QEMU has it: (value << 1) | 1. */
 static inline uint32_t pc_debug_exit_status(uint32_t value)
 {
     return value << 1 | 1;
 }
-
-/* The interrupt controller as the vCPU sees it; `pc` is the struct pc. vCPU's thread only. */
-void pc_intc_set_line(void *pc, unsigned line, unsigned level);
-bool pc_intc_intr(const void *pc);
-uint8_t pc_intc_acknowledge(void *pc);
-bool pc_intc_can_interrupt(const void *pc);
 
 #endif

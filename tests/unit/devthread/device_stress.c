@@ -14,10 +14,14 @@
 static const char *const mode_name[] = {"thread", "inline", "adaptive"};
 static int failures;
 
-static struct toyguest run(const struct devthread_config *cfg, uint64_t seed, uint64_t ticks)
+static struct toyguest run(const struct devthread_config *config, uint64_t seed, uint64_t ticks)
 {
+    struct devthread_config with_board = *config, *cfg = &with_board;
+    struct board board;
     char err[768];
     struct toyguest g = {0};
+
+    toy_board(&board, cfg);
     struct devthread *d = devthread_create(cfg, err, sizeof(err));
 
     if (!d || !devthread_start(d, err, sizeof(err))) {
@@ -52,7 +56,7 @@ static void modes_round(uint64_t seed, uint64_t ticks)
 
     devthread_config_init(&cfg);
     cfg.sleep = false;
-    cfg.serial[0] = cfg.serial[2] = "null";
+    cfg.chardev[0] = cfg.chardev[2] = "null";
     cfg.mode = LINK_INLINE;
     want = run(&cfg, seed, ticks);
     for (unsigned k = 0; k < 4; k++) {
@@ -109,7 +113,7 @@ static void replay_round(uint64_t seed, uint64_t ticks)
         close(fd);
     devthread_config_init(&cfg);
     cfg.sleep = seed & 1;
-    cfg.serial[0] = "stdio";
+    cfg.chardev[0] = "stdio";
     cfg.mode = (enum link_mode)(seed % 3);
     cfg.record_file = path;
     struct toyguest want = run_typed(&cfg, seed, ticks);

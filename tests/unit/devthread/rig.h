@@ -3,10 +3,15 @@
 #define TANDEM_TESTS_DEVTHREAD_RIG_H
 
 #include "devthread/bus.h"
+#include "devthread/chardev.h"
+#include "hw/pc.h"
 
 #define RIG_EFFECTS_MAX 256
 
 struct rig {
+    struct pc_config cfg;
+    struct board board;
+    struct pc pc;
     struct bus bus;
     struct effect effect[RIG_EFFECTS_MAX];
     unsigned neffects;
@@ -31,17 +36,26 @@ static inline bool rig_stopping(void *ctx)
 static inline void rig_config(struct rig *r, struct bus_config *c)
 {
     *c = (struct bus_config){.shift = 3, .emit = rig_emit, .stopping = rig_stopping, .ctx = r};
-    pc_config_init(&c->pc);
-    c->pc.com[0] = c->pc.com[2] = true;
-    c->pc.debug_exit = true;
+    pc_config_init(&r->cfg);
+    r->cfg.com[0] = r->cfg.com[2] = true;
+    r->cfg.debug_exit = true;
 }
 
+/* Its pc_config decides on the board; c->board and c->state are the rig's. May be called again. */
 static inline bool rig_init(struct rig *r, const struct bus_config *c)
 {
+    struct bus_config mine = *c;
+
+    mine.board = &r->board;
+    mine.state = &r->pc;
     r->neffects = 0;
     r->tick = 1;
     r->stop = false;
-    return bus_init(&r->bus, c);
+    if (!pc_board(&r->board, &r->cfg))
+        return false;
+    r->board.power_on(&r->pc, &r->board, 1686355200);
+    bus_fini(&r->bus);
+    return bus_init(&r->bus, &mine);
 }
 
 static inline uint32_t rig_access(struct rig *r, uint16_t port, uint32_t value, unsigned size, bool write)

@@ -16,15 +16,23 @@ static void setup(void)
 {
     devthread_config_init(&cfg);
     cfg.sleep = false;
-    cfg.serial[0] = "null";
-    cfg.serial[2] = "null";
+    cfg.chardev[0] = "null";
+    cfg.chardev[2] = "null";
 }
 
 TestSuite(devthread, .init = setup, .timeout = 120);
 
+static struct board board;
+
+static struct devthread *create(void)
+{
+    toy_board(&board, &cfg);
+    return devthread_create(&cfg, err, sizeof(err));
+}
+
 static struct devthread *start(void)
 {
-    struct devthread *d = devthread_create(&cfg, err, sizeof(err));
+    struct devthread *d = create();
 
     cr_assert_not_null(d, "%s", err);
     cr_assert(devthread_start(d, err, sizeof(err)), "%s", err);
@@ -112,7 +120,7 @@ Test(devthread, replay_in_any_mode_is_the_recorded_run)
     char path[] = "/tmp/tandem-rr-XXXXXX";
 
     close(mkstemp(path));
-    cfg.serial[0] = "stdio";
+    cfg.chardev[0] = "stdio";
     for (unsigned m = 0; m < 3; m++) {
         cfg.record_file = path;
         cfg.replay_file = NULL;
@@ -143,8 +151,8 @@ Test(devthread, reset_starts_again_in_every_mode)
             toy_run(&g, round * 200000);
             devthread_reset(d, g.tick);
             link_settle(devthread_link(d));
-            cr_expect_eq(devthread_pc(d)->com[0].ier, 0);
-            cr_expect_not(pc_intc_intr(devthread_pc(d)));
+            cr_expect_eq(g.pc->com[0].ier, 0);
+            cr_expect_not(i8259_intr(&g.pc->pic));
             g.tick++;
         }
         hash[m] = g.hash;
@@ -182,7 +190,7 @@ Test(devthread, a_stop_ends_a_halt_that_waits_for_input)
     pthread_t t;
 
     redirect();
-    cfg.serial[0] = "stdio";
+    cfg.chardev[0] = "stdio";
     for (unsigned m = 0; m < 3; m++) {
         cfg.mode = (enum link_mode)m;
         cfg.sleep = m == 1;
@@ -202,7 +210,7 @@ Test(devthread, a_stop_ends_a_halt_that_waits_for_input)
 Test(devthread, quit_key)
 {
     redirect();
-    cfg.serial[0] = "mon:stdio";
+    cfg.chardev[0] = "mon:stdio";
     for (unsigned m = 0; m < 3; m++) {
         cfg.mode = (enum link_mode)m;
         struct devthread *d = start();
@@ -218,25 +226,19 @@ Test(devthread, quit_key)
 
 Test(devthread, bad_configurations_are_refused_with_a_reason)
 {
-    cfg.serial[1] = "bogus";
-    cr_expect_null(devthread_create(&cfg, err, sizeof(err)));
+    cfg.chardev[1] = "bogus";
+    cr_expect_null(create());
     cr_expect_not_null(strstr(err, "accepted"));
-    cfg.serial[0] = "stdio";
-    cfg.serial[1] = "mon:stdio";
-    cr_expect_null(devthread_create(&cfg, err, sizeof(err)));
+    cfg.chardev[0] = "stdio";
+    cfg.chardev[1] = "mon:stdio";
+    cr_expect_null(create());
     cr_expect_not_null(strstr(err, "one port"));
-    cfg.serial[1] = "none";
-    cfg.serial[0] = NULL;
-    cfg.pc.debug_exit = true;
-    cfg.pc.debug_exit_iosize = 3;
-    cr_expect_null(devthread_create(&cfg, err, sizeof(err)));
-    cr_expect_not_null(strstr(err, "iosize"));
-    cfg.pc.debug_exit = false;
+    cfg.chardev[0] = cfg.chardev[1] = NULL;
     cfg.replay_file = "/nonexistent";
-    cr_expect_null(devthread_create(&cfg, err, sizeof(err)));
+    cr_expect_null(create());
     cr_expect_not_null(strstr(err, "/nonexistent"));
     cfg.record_file = "/tmp/x";
-    cr_expect_null(devthread_create(&cfg, err, sizeof(err)));
+    cr_expect_null(create());
 }
 
 Test(devthread, replay_needs_the_recorded_shift_and_brings_its_date)
@@ -245,17 +247,38 @@ Test(devthread, replay_needs_the_recorded_shift_and_brings_its_date)
 
     close(mkstemp(path));
     cfg.record_file = path;
-    cfg.pc.rtc_seconds = 1000000000;
+    cfg.rtc_seconds = 1000000000;
     devthread_destroy(start());
     cfg.record_file = NULL;
     cfg.replay_file = path;
-    cfg.pc.rtc_seconds = 5;
+    cfg.rtc_seconds = 5;
     struct devthread *d = start();
     cr_expect_eq(devthread_rtc_seconds(d), 1000000000);
     cr_expect(devthread_replay_finished(d));
     devthread_destroy(d);
     cfg.shift = 4;
-    cr_expect_null(devthread_create(&cfg, err, sizeof(err)));
+    cr_expect_null(create());
     cr_expect_not_null(strstr(err, "shift=3"));
+    unlink(path);
+}
+
+static void note(void *ctx, const char *line)
+{
+    snprintf(ctx, 512, "%s", line);
+}
+
+Test(devthread, a_recording_that_is_cut_off_is_replayed_up_to_there)
+{
+    char path[] = "/tmp/tandem-rr-XXXXXX", notice[512] = "";
+    int fd = mkstemp(path);
+
+    dprintf(fd, "tandem-input-log 2\nshift 3\nrtc 0\n500 serial0 41\n900 serial0 4");
+    close(fd);
+    cfg.replay_file = path;
+    cfg.notice = note;
+    cfg.notice_ctx = notice;
+    struct toyguest g = run(4, 1000000);
+    cr_expect_eq(g.characters, 1);
+    cr_expect_not_null(strstr(notice, "line 5"), "%s", notice);
     unlink(path);
 }

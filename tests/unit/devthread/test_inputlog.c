@@ -1,6 +1,7 @@
 /* The recording: round trip, and files that are not one. */
 #include "clockcore/ticks.h"
 #include "devthread/inputlog.h"
+#include "hw/pc.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -10,9 +11,14 @@
 
 static char path[] = "/tmp/tandem-log-XXXXXX";
 static char err[512];
+static struct board board;
 
 static void setup(void)
 {
+    struct pc_config pc;
+
+    pc_config_init(&pc);
+    pc_board(&board, &pc);
     int fd = mkstemp(path);
 
     cr_assert_geq(fd, 0);
@@ -38,7 +44,7 @@ static bool opens(const char *text, size_t n)
 
     put(text, n);
     err[0] = '\0';
-    struct inputlog *l = inputlog_replay_open(path, &h, err, sizeof(err));
+    struct inputlog *l = inputlog_replay_open(path, &h, &board, err, sizeof(err));
     inputlog_close(l);
     cr_expect_eq(!l, err[0] != '\0');
     return l != NULL;
@@ -49,20 +55,20 @@ TestSuite(inputlog, .init = setup, .fini = teardown);
 Test(inputlog, round_trip)
 {
     struct inputlog_header h = {.shift = 5, .rtc_seconds = -3}, back;
-    uint8_t bytes[INPUTLOG_ENTRY_BYTES];
+    static uint8_t bytes[PORT_ENTRY_BYTES];
 
     for (unsigned i = 0; i < sizeof(bytes); i++)
         bytes[i] = (uint8_t)i;
-    struct inputlog *l = inputlog_record_open(path, &h, err, sizeof(err));
+    struct inputlog *l = inputlog_record_open(path, &h, &board, err, sizeof(err));
     cr_assert_not_null(l);
-    inputlog_record(l, 1, INPUT_SERIAL0, bytes, 1);
-    inputlog_record(l, 7, INPUT_SERIAL1, bytes, sizeof(bytes));
-    inputlog_record(l, 7, INPUT_SERIAL3, bytes + 200, 2);
-    inputlog_record(l, UINT64_MAX - 1, INPUT_SERIAL0, bytes, 3);
+    inputlog_record(l, 1, PC_PORT_SERIAL0 + 0, bytes, 1);
+    inputlog_record(l, 7, PC_PORT_SERIAL0 + 1, bytes, sizeof(bytes));
+    inputlog_record(l, 7, PC_PORT_SERIAL0 + 3, bytes + 200, 2);
+    inputlog_record(l, UINT64_MAX - 1, PC_PORT_SERIAL0 + 0, bytes, 3);
     cr_expect_str_empty(inputlog_error(l));
     inputlog_close(l);
 
-    l = inputlog_replay_open(path, &back, err, sizeof(err));
+    l = inputlog_replay_open(path, &back, &board, err, sizeof(err));
     cr_assert_not_null(l, "%s", err);
     cr_expect_eq(back.shift, 5);
     cr_expect_eq(back.rtc_seconds, -3);
@@ -71,9 +77,9 @@ Test(inputlog, round_trip)
     cr_expect_eq(inputlog_take(l, 1)->nbytes, 1);
     cr_expect_eq(inputlog_next_tick(l), 7);
     const struct inputlog_entry *e = inputlog_take(l, 9);
-    cr_expect_eq(e->source, INPUT_SERIAL1);
+    cr_expect_eq(e->port, PC_PORT_SERIAL0 + 1);
     cr_expect_eq(memcmp(e->bytes, bytes, sizeof(bytes)), 0);
-    cr_expect_eq(inputlog_next_source(l), INPUT_SERIAL3);
+    cr_expect_eq(inputlog_next_port(l), PC_PORT_SERIAL0 + 3);
     cr_expect_eq(inputlog_take(l, 9)->bytes[1], 201);
     cr_expect_null(inputlog_take(l, UINT64_MAX - 2));
     cr_expect_eq(inputlog_take(l, UINT64_MAX - 1)->nbytes, 3);
@@ -82,25 +88,27 @@ Test(inputlog, round_trip)
     inputlog_close(l);
 }
 
-#define HEAD "tandem-input-log 1\nshift 3\nrtc 0\n"
+#define HEAD "tandem-input-log 2\nshift 3\nrtc 0\n"
 
 Test(inputlog, refuses_what_is_not_a_recording)
 {
     static const char *const bad[] = {
         "",
         "\n",
-        "tandem-input-log 2\nshift 3\nrtc 0\n",
-        "tandem-input-log 1\n",
-        "tandem-input-log 1\nshift 11\nrtc 0\n",
-        "tandem-input-log 1\nshift \nrtc 0\n",
-        "tandem-input-log 1\nshift 3\nrtc 99999999999999999999\n",
-        "tandem-input-log 1\nshift 3\nrtc --1\n",
+        "tandem-input-log 3\nshift 3\nrtc 0\n",
+        "tandem-input-log 2\n",
+        "tandem-input-log 2\nshift 11\nrtc 0\n",
+        "tandem-input-log 2\nshift \nrtc 0\n",
+        "tandem-input-log 2\nshift 3\nrtc 99999999999999999999\n",
+        "tandem-input-log 2\nshift 3\nrtc --1\n",
         HEAD "0 serial0 00\n",
         HEAD "1 serial0 0\n",
         HEAD "1 serial0 \n",
         HEAD "1 serial4 00\n",
         HEAD "1 serial 00\n",
         HEAD "1 mouse0 00\n",
+        HEAD "1 serial01 00\n",
+        HEAD "1 keys0x 00\n",
         HEAD "1  serial0 00\n",
         HEAD "x serial0 00\n",
         HEAD "18446744073709551615 serial0 00\n",
@@ -109,7 +117,6 @@ Test(inputlog, refuses_what_is_not_a_recording)
         HEAD "2 serial0 00\n1 serial0 00\n",
         HEAD "2 serial0 00\n2 serial0 00\n",
         HEAD "2 serial1 00\n2 serial0 00\n",
-        HEAD "1 serial0 00",
         HEAD "1 serial0 0g\n",
         HEAD "1 serial0 00 \n",
         HEAD "1 serial0 0A\n",
@@ -123,17 +130,49 @@ Test(inputlog, refuses_what_is_not_a_recording)
     cr_expect_not(opens(nul, sizeof(nul) - 1));
 }
 
+Test(inputlog, format_1_is_refused_by_name)
+{
+    static const char text[] = "tandem-input-log 1\nshift 3\nrtc 0\n1 serial0 00\n";
+
+    cr_expect_not(opens(text, sizeof(text) - 1));
+    cr_expect_not_null(strstr(err, "format 1"), "%s", err);
+}
+
+Test(inputlog, a_torn_last_line_ends_the_recording)
+{
+    static const char good[] = HEAD "1 serial0 0102\n2 keys0 1e0001\n";
+    static const char torn[] = "3 serial1 0304\n";
+
+    for (size_t n = 0; n < sizeof(torn); n++) {
+        struct inputlog_header h;
+        char text[sizeof(good) + sizeof(torn)];
+        bool whole = n == 0 || n == sizeof(torn) - 1;
+        put(text, (size_t)snprintf(text, sizeof(text), "%s%.*s", good, (int)n, torn));
+        struct inputlog *l = inputlog_replay_open(path, &h, &board, err, sizeof(err));
+        cr_assert_not_null(l, "%s", err);
+        cr_expect_eq(inputlog_torn(l), whole ? 0 : 6);
+        cr_expect_eq(inputlog_take(l, 5)->port, PC_PORT_SERIAL0);
+        cr_expect_eq(inputlog_take(l, 5)->port, PC_PORT_KEYS);
+        cr_expect_eq(inputlog_take(l, 5) != NULL, n == sizeof(torn) - 1);
+        cr_expect_str_empty(inputlog_error(l));
+        inputlog_close(l);
+    }
+    static const char head[] = HEAD;
+    for (size_t n = 0; n < sizeof(head) - 1; n++)
+        cr_expect_not(opens(head, n), "half a header is no recording");
+}
+
 Test(inputlog, bounds_the_line)
 {
-    static char text[8 * INPUTLOG_ENTRY_BYTES];
+    static char text[8 * PORT_ENTRY_BYTES];
     int n = sprintf(text, HEAD "5 serial2 ");
 
-    memset(text + n, 'a', 2 * INPUTLOG_ENTRY_BYTES);
-    text[n + 2 * INPUTLOG_ENTRY_BYTES] = '\n';
-    cr_expect(opens(text, (size_t)n + 2 * INPUTLOG_ENTRY_BYTES + 1), "%s", err);
-    memset(text + n, 'a', 2 * INPUTLOG_ENTRY_BYTES + 2);
-    text[n + 2 * INPUTLOG_ENTRY_BYTES + 2] = '\n';
-    cr_expect_not(opens(text, (size_t)n + 2 * INPUTLOG_ENTRY_BYTES + 3));
+    memset(text + n, 'a', 2 * PORT_ENTRY_BYTES);
+    text[n + 2 * PORT_ENTRY_BYTES] = '\n';
+    cr_expect(opens(text, (size_t)n + 2 * PORT_ENTRY_BYTES + 1), "%s", err);
+    memset(text + n, 'a', 2 * PORT_ENTRY_BYTES + 2);
+    text[n + 2 * PORT_ENTRY_BYTES + 2] = '\n';
+    cr_expect_not(opens(text, (size_t)n + 2 * PORT_ENTRY_BYTES + 3));
     memset(text + n, 'a', sizeof(text) - (size_t)n);
     cr_expect_not(opens(text, sizeof(text)));
 }
@@ -153,10 +192,10 @@ Test(inputlog, mutated_files)
         }
         struct inputlog_header h;
         put(text, sizeof(text) - 1);
-        struct inputlog *l = inputlog_replay_open(path, &h, err, sizeof(err));
+        struct inputlog *l = inputlog_replay_open(path, &h, &board, err, sizeof(err));
         uint64_t last = 0;
         for (const struct inputlog_entry *e; l && (e = inputlog_take(l, UINT64_MAX));) {
-            cr_assert(e->tick >= last && e->nbytes > 0 && e->nbytes <= INPUTLOG_ENTRY_BYTES);
+            cr_assert(e->tick >= last && e->nbytes > 0 && e->nbytes <= PORT_ENTRY_BYTES);
             last = e->tick;
         }
         inputlog_close(l);
@@ -167,9 +206,9 @@ Test(inputlog, open_errors_name_the_file)
 {
     struct inputlog_header h = {0};
 
-    cr_expect_null(inputlog_replay_open("/nonexistent/log", &h, err, sizeof(err)));
+    cr_expect_null(inputlog_replay_open("/nonexistent/log", &h, &board, err, sizeof(err)));
     cr_expect_not_null(strstr(err, "/nonexistent/log"));
-    cr_expect_null(inputlog_record_open("/nonexistent/log", &h, err, sizeof(err)));
-    cr_expect_null(inputlog_record_open("/dev/full", &h, err, sizeof(err)));
+    cr_expect_null(inputlog_record_open("/nonexistent/log", &h, &board, err, sizeof(err)));
+    cr_expect_null(inputlog_record_open("/dev/full", &h, &board, err, sizeof(err)));
     cr_expect_not_null(strstr(err, "/dev/full"));
 }

@@ -5,12 +5,15 @@
 
 #include "clockcore/ticks.h"
 #include "devthread/devthread.h"
+#include "hw/pc.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 struct toyguest {
     struct devthread *d;
+    struct pc *pc;
     uint64_t tick, rng, hash;
     uint64_t interrupts, characters, resets;
     bool halted, done; /* done: the device side said that nothing can end the halt */
@@ -83,15 +86,31 @@ static inline void toy_digest(struct toyguest *g)
     for (unsigned i = 0; devthread_chip(g->d, i, &c); i++)
         for (size_t f = 0; f < c.chip->nfields; f++) {
             const uint8_t *p = (const uint8_t *)c.state + c.chip->fields[f].offset;
-            for (uint32_t b = 0; b < c.chip->fields[f].elem_bytes * c.chip->fields[f].count; b++)
-                toy_mix(g, p[b]);
+            uint32_t n = c.chip->fields[f].elem_bytes * c.chip->fields[f].count;
+            for (uint32_t b = 0; b < n; b += 8) {
+                uint64_t word = 0;
+                memcpy(&word, p + b, n - b < 8 ? n - b : 8);
+                toy_mix(g, word);
+            }
         }
     toy_mix(g, g->tick);
 }
 
+/* A PC with those serial ports that cfg has a back end for. */
+static inline void toy_board(struct board *b, struct devthread_config *cfg)
+{
+    struct pc_config pc;
+
+    pc_config_init(&pc);
+    for (unsigned i = 0; i < PC_SERIAL_MAX; i++)
+        pc.com[i] = cfg->chardev[PC_PORT_SERIAL0 + i] != NULL;
+    pc_board(b, &pc);
+    cfg->board = b;
+}
+
 static inline void toy_start(struct toyguest *g, struct devthread *d, uint64_t seed)
 {
-    *g = (struct toyguest){.d = d, .rng = seed * 2 + 1};
+    *g = (struct toyguest){.d = d, .pc = devthread_state(d), .rng = seed * 2 + 1};
 }
 
 /* 8259 with every line open, timer at 1 kHz, com1 at 115200 with all its interrupts. */
@@ -113,7 +132,7 @@ static inline void toy_program(struct toyguest *g)
             link_arrive(devthread_link(g->d), g->tick);
             while (link_effect_take(devthread_link(g->d), g->tick, &e))
                 if (e.kind == EFFECT_IRQ)
-                    pc_intc_set_line(devthread_pc(g->d), e.line, e.value);
+                    i8259_set_line(&g->pc->pic, e.line, e.value);
         }
         toy_out(g, init[i].port, init[i].value);
         g->tick++;
@@ -128,7 +147,7 @@ static inline void toy_effects(struct toyguest *g)
         toy_mix(g, e.tick << 8 | (uint64_t)e.kind << 6 | e.line);
         toy_mix(g, e.value);
         if (e.kind == EFFECT_IRQ)
-            pc_intc_set_line(devthread_pc(g->d), e.line, e.value);
+            i8259_set_line(&g->pc->pic, e.line, e.value);
         else if (e.kind == EFFECT_RESET)
             g->resets++;
     }
@@ -161,7 +180,7 @@ static inline void toy_instruction(struct toyguest *g)
 
 static inline void toy_interrupt(struct toyguest *g)
 {
-    uint8_t vector = pc_intc_acknowledge(devthread_pc(g->d));
+    uint8_t vector = i8259_acknowledge(&g->pc->pic);
 
     g->halted = false;
     g->interrupts++;
@@ -207,7 +226,7 @@ static inline void toy_run(struct toyguest *g, uint64_t end)
             toy_digest(g);
             next_digest = (g->tick | 0xFFFF) + 1;
         }
-        if (pc_intc_intr(devthread_pc(g->d)))
+        if (i8259_intr(&g->pc->pic))
             toy_interrupt(g);
         else if (g->halted)
             toy_idle(g);
