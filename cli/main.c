@@ -2,10 +2,23 @@
 #include "cli/machine.h"
 #include "cli/signals.h"
 
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
 static int fail(const struct err *e)
 {
     fprintf(stderr, "tandem: %s\n", e->text);
     return MACHINE_HOST_ERROR;
+}
+
+static bool pidfile_write(const char *path, struct err *e)
+{
+    FILE *f = fopen(path, "we");
+    bool bad = !f || fprintf(f, "%ld\n", (long)getpid()) < 0;
+    if (f && fclose(f) != 0)
+        bad = true;
+    return !bad || err_set(e, "-pidfile %s: %s; a file that can be written is needed", path, strerror(errno));
 }
 
 static int act(const struct options *o, struct err *e)
@@ -20,8 +33,12 @@ static int act(const struct options *o, struct err *e)
     case ACTION_RUN:
         break;
     }
-    signals_install();
+    if (o->pidfile && !pidfile_write(o->pidfile, e))
+        return fail(e);
+    signals_install(o->pidfile);
     int status = machine_run(o, e);
+    if (o->pidfile)
+        unlink(o->pidfile);
     return status == MACHINE_HOST_ERROR ? fail(e) : status;
 }
 

@@ -227,9 +227,11 @@ static bool set_exit_port(void *target, const char *value, struct err *e)
 
 static bool set_exit_ports(void *target, const char *value, struct err *e)
 {
-    int log2 = value_choice(value, "1|2|4");
-    ((struct options *)target)->debug_exit_ports = log2 < 0 ? 0 : 1u << log2;
-    return log2 >= 0;
+    uint64_t v;
+    if (!value_number(value, 1, 4, &v) || v == 3)
+        return false;
+    ((struct options *)target)->debug_exit_ports = (uint32_t)v;
+    return true;
 }
 
 static bool set_device(void *target, const char *value, struct err *e)
@@ -260,6 +262,50 @@ static bool set_late(void *target, const char *value, struct err *e)
 static const struct list_key jitter_keys[] = {{"seed", "N (at least 1)", set_seed}};
 static const struct list_key plant_keys[] = {{"late", "N (effect number, at least 1)", set_late}};
 
+/* Settings that have one honest value, which is given: nothing is stored. */
+
+static bool set_machine_type(void *target, const char *value, struct err *e)
+{
+    return strcmp(value, "pc") == 0 || strncmp(value, "pc-i440fx-", 10) == 0;
+}
+
+static bool set_accel(void *target, const char *value, struct err *e)
+{
+    return strcmp(value, "tcg") == 0;
+}
+
+static bool set_on(void *target, const char *value, struct err *e)
+{
+    return strcmp(value, "on") == 0;
+}
+
+static bool set_off(void *target, const char *value, struct err *e)
+{
+    return strcmp(value, "off") == 0;
+}
+
+static bool set_one(void *target, const char *value, struct err *e)
+{
+    uint64_t v;
+    return value_number(value, 1, 1, &v);
+}
+
+static const struct list_key machine_keys[] = {
+    {"type", "pc|pc-i440fx-VERSION", set_machine_type},
+    {"accel", "tcg", set_accel},
+    {"acpi", "on", set_on},
+    {"hpet", "off", set_off},
+    {"usb", "off", set_off},
+    {"vmport", "off", set_off},
+};
+
+static const struct list_key accel_keys[] = {{"accel", "tcg", set_accel}};
+
+static const struct list_key smp_keys[] = {
+    {"cpus", "1", set_one},  {"maxcpus", "1", set_one}, {"sockets", "1", set_one},
+    {"cores", "1", set_one}, {"threads", "1", set_one},
+};
+
 /* --- options --- */
 
 struct option_def;
@@ -287,6 +333,11 @@ static void *field(struct options *o, const struct option_def *d)
 static bool parse_flag(struct options *o, const struct option_def *d, const char *value, struct err *e)
 {
     *(bool *)field(o, d) = true;
+    return true;
+}
+
+static bool parse_nothing(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
     return true;
 }
 
@@ -379,7 +430,7 @@ static const struct option_def option_defs[] = {
     {"initrd", "FILE", parse_text, "initial ramdisk; with Multiboot: modules \"FILE ARGS,FILE ARGS\"",
      FIELD(initrd), NULL, NULL, 0},
     {"append", "TEXT", parse_text, "kernel command line", FIELD(append), NULL, NULL, 0},
-    {"m", "SIZE[K|M|G]", parse_list, "guest RAM, 4M to 3G (default 128M; a bare number is MiB)",
+    {"m", "SIZE[K|M|G]", parse_list, "guest RAM, 4M to 3G (default 128M; a bare number is MiB; 0.5G is 512M)",
      KEYS(memory_keys, "size")},
     {"serial", "BACKEND", parse_serial,
      "connect the next serial port (up to 4): stdio, mon:stdio, file:PATH, null, none, pty, "
@@ -422,17 +473,22 @@ static const struct option_def option_defs[] = {
     {"D", "FILE", parse_text, "file of that log (default stderr)", FIELD(log_file), NULL, NULL, 0},
     {"name", "TEXT", parse_text, "name of the machine in the status line and the statistics", FIELD(name),
      NULL, NULL, 0},
-    {"machine", "pc", parse_only, "the only machine", ONLY("pc|type=pc")},
-    {"M", "pc", parse_only, NULL, ONLY("pc|type=pc")},
+    {"machine", "pc|pc-i440fx-VERSION[,accel=tcg]", parse_list, "the only machine",
+     KEYS(machine_keys, "type")},
+    {"M", "pc", parse_list, NULL, KEYS(machine_keys, "type")},
+    {"accel", "tcg", parse_list, "guest code is translated: the only way", KEYS(accel_keys, "accel")},
     {"cpu", "i686", parse_only, "the only CPU: P6 class with MMX, SSE and SSE2, without PAE and APIC",
      ONLY("i686")},
-    {"smp", "1", parse_only, "the only number of CPUs", ONLY("1|cpus=1")},
+    {"smp", "1[,sockets=1,...]", parse_list, "the only number of CPUs", KEYS(smp_keys, "cpus")},
     {"display", "none", parse_only, "no screen yet", ONLY("none")},
     {"monitor", "none", parse_only, "no monitor yet", ONLY("none|null")},
     {"vga", "none", parse_only, "no VGA card yet", ONLY("none")},
     {"net", "none", parse_only, "no network yet", ONLY("none")},
     {"nic", "none", parse_only, NULL, ONLY("none")},
     {"parallel", "none", parse_only, "no parallel port", ONLY("none|null")},
+    {"no-user-config", NULL, parse_nothing, "accepted: there are no configuration files", 0, NULL, NULL, 0},
+    {"pidfile", "FILE", parse_text, "write the process number to FILE, which goes away at the end",
+     FIELD(pidfile), NULL, NULL, 0},
     {"nodefaults", NULL, parse_flag, "no default devices: -nographic alone then connects no serial port",
      FIELD(nodefaults), NULL, NULL, 0},
     /* For tests. */
@@ -445,7 +501,6 @@ static const struct option_def option_defs[] = {
 
 /* Options of qemu-system-i386 that are not honoured, but for those above. */
 static const char *const unsupported[] = {
-    "accel",
     "acpitable",
     "action",
     "add-fd",
@@ -499,7 +554,6 @@ static const char *const unsupported[] = {
     "no-kvm",
     "no-quit",
     "no-shutdown",
-    "no-user-config",
     "numa",
     "object",
     "old-param",
@@ -508,7 +562,6 @@ static const char *const unsupported[] = {
     "overcommit",
     "perfmap",
     "pflash",
-    "pidfile",
     "plugin",
     "portrait",
     "preconfig",
@@ -667,7 +720,7 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
 
 void options_free(struct options *o)
 {
-    char *owned[] = {o->name,   o->kernel,      o->initrd,     o->append,
+    char *owned[] = {o->name,   o->pidfile,     o->kernel,     o->initrd,  o->append,
                      o->rrfile, o->digest_file, o->stats_file, o->log_file};
     for (size_t i = 0; i < COUNT(owned); i++)
         free(owned[i]);

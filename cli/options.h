@@ -23,7 +23,8 @@ enum rr_mode { RR_OFF, RR_RECORD, RR_REPLAY };
 
 struct options {
     enum options_action action;
-    char *name; /* -name, or NULL */
+    char *name;    /* -name, or NULL */
+    char *pidfile; /* -pidfile, or NULL */
     uint64_t ram_bytes;
     char *kernel, *initrd, *append; /* NULL: not given */
     char *serial[SERIALS_MAX];      /* -serial texts in order */

@@ -11,6 +11,7 @@
 static volatile sig_atomic_t received;
 /* Written by the main thread, read by handlers, which may run on any thread. */
 static _Atomic(struct link *) target;
+static const char *pid_path; /* set before the handlers; NULL: none */
 
 static void on_stop(int sig)
 {
@@ -18,6 +19,8 @@ static void on_stop(int sig)
     struct link *l = atomic_load_explicit(&target, memory_order_acquire);
     if (received || !l) {
         chardev_tty_restore();
+        if (pid_path)
+            unlink(pid_path);
         _exit(EXIT_BY_SIGNAL + sig);
     }
     received = sig;
@@ -42,8 +45,9 @@ static void install(int sig, void (*handler)(int), int flags)
         sigaction(sig, &sa, NULL);
 }
 
-void signals_install(void)
+void signals_install(const char *pidfile)
 {
+    pid_path = pidfile;
     static const int stop[] = {SIGINT, SIGTERM, SIGHUP}, fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
     for (size_t i = 0; i < sizeof stop / sizeof *stop; i++)
         install(stop[i], on_stop, SA_RESTART);

@@ -12,7 +12,8 @@
 
 #define EXIT_BY_SIGNAL 128
 
-void signals_install(void);
+/* pidfile: removed by a signal that ends the process at once; the string stays the caller's. NULL: none. */
+void signals_install(const char *pidfile);
 /* From here on a signal stops this link; NULL: none runs. */
 void signals_aim(struct link *l);
 /* The signal that asked for the end; 0: none yet. */

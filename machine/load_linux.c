@@ -12,7 +12,8 @@
 
 #define ACCEPTED "a Linux bzImage (boot protocol 2.02 or later) or a Multiboot 1 kernel is needed"
 
-#define SECTOR 512u
+#define SECTOR    512u
+#define PARAGRAPH 16u
 
 /* Loader data, inside BOOT_LOW_FIRST..BOOT_LOW_END. */
 #define ZERO_PAGE   0x90000u
@@ -107,8 +108,10 @@ static bool header_sizes(const struct image *k, struct linux_header *h, struct e
         return err_set(
             e, "-kernel %s: truncated: %zu bytes, but its header says %u of setup code alone; " ACCEPTED,
             k->name, k->bytes, h->setup_bytes);
-    uint64_t said = h->version >= 0x204 ? (uint64_t)le32(k->data + HDR_SYSSIZE) * 16 : 0;
-    if (said > k->bytes - h->setup_bytes)
+    /* syssize counts paragraphs, rounded up; not every build pads the last one (Linux up to 2.6.25,
+     * memtest86+, iPXE). */
+    uint64_t said = h->version >= 0x204 ? (uint64_t)le32(k->data + HDR_SYSSIZE) * PARAGRAPH : 0;
+    if (said >= k->bytes - h->setup_bytes + PARAGRAPH)
         return err_set(e, "-kernel %s: truncated: %zu bytes, but its header says %llu; " ACCEPTED, k->name,
                        k->bytes, (unsigned long long)said + h->setup_bytes);
     h->code_bytes = (uint32_t)(k->bytes - h->setup_bytes);

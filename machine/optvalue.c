@@ -30,12 +30,25 @@ bool value_number(const char *text, uint64_t first, uint64_t last, uint64_t *out
     return true;
 }
 
+/* ".DIGITS" at *text, in 1e-9 units (later digits do not count); moves *text behind it. False: no digit. */
+static bool fraction(const char **text, uint64_t *billionths)
+{
+    const char *p = *text + 1;
+    *billionths = 0;
+    if (!isdigit((unsigned char)*p))
+        return false;
+    for (uint64_t weight = 100000000; isdigit((unsigned char)*p); p++, weight /= 10)
+        *billionths += weight * (uint64_t)(*p - '0');
+    *text = p;
+    return true;
+}
+
 bool value_size(const char *text, uint64_t unit, uint64_t *bytes)
 {
     static const char suffixes[] = "KMG";
     const char *end;
-    uint64_t v;
-    if (!number_prefix(text, &v, &end))
+    uint64_t v, billionths = 0;
+    if (!number_prefix(text, &v, &end) || (*end == '.' && !fraction(&end, &billionths)))
         return false;
     if (*end) {
         const char *s = strchr(suffixes, toupper((unsigned char)*end));
@@ -43,7 +56,8 @@ bool value_size(const char *text, uint64_t unit, uint64_t *bytes)
             return false;
         unit = UINT64_C(1024) << 10 * (s - suffixes);
     }
-    return !__builtin_mul_overflow(v, unit, bytes);
+    uint64_t part = (uint64_t)((unsigned __int128)unit * billionths / 1000000000);
+    return !__builtin_mul_overflow(v, unit, bytes) && !__builtin_add_overflow(*bytes, part, bytes);
 }
 
 bool value_switch(const char *text, bool *out)

@@ -7,9 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Decimal or 0x-hexadecimal, the whole text, first..last. */
+/* Decimal (a leading 0 is not octal) or 0x-hexadecimal, the whole text, first..last. */
 bool value_number(const char *text, uint64_t first, uint64_t last, uint64_t *out);
-/* Number with an optional suffix K, M or G (none: `unit` bytes). */
+/* Number with an optional decimal fraction and an optional suffix K, M or G (none: `unit` bytes). What is
+ * less than a byte is dropped. */
 bool value_size(const char *text, uint64_t unit, uint64_t *bytes);
 /* on or off */
 bool value_switch(const char *text, bool *out);

@@ -101,10 +101,11 @@ refuses 'unknown option' -kernel good -frobnicate
 refuses '-drive: .*not supported yet' -kernel good -drive file=x
 refuses '-cdrom: .*not supported yet' -cdrom x.iso
 refuses '-gdb: .*not supported yet' -kernel good -gdb tcp::1234
-refuses '-smp 4: .*not supported' -kernel good -smp 4
+refuses '-smp: cpus=4: bad value; 1 is accepted' -kernel good -smp 4
 refuses 'shift=auto is refused' -kernel good -icount shift=auto
 refuses 'align=on is refused' -kernel good -icount shift=3,align=on
 refuses '-icount: .*0..10' -kernel good -icount shift=99
+refuses '-pidfile /nowhere/p: .*needed' -kernel good -pidfile /nowhere/p
 refuses '-rtc: .*clock=vm' -kernel good -rtc clock=host
 refuses '-rtc: ' -kernel good -rtc base=never
 refuses '-d in_asm,cpu: no item .cpu.; in_asm, op and out_asm are accepted' -kernel good -d in_asm,cpu

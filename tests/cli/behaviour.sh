@@ -42,6 +42,14 @@ for option in $("$tandem" --help | grep -Eo '^  -[a-z-]+' | tr -d ' '); do
     expect "manual page has $option" grep -Eq -- "Fl ${option#-}( |$)" "$here/../../docs/tandem.1"
 done 2>/dev/null
 
+# --- the process ---
+timeout 30 "$tandem" -m 8 -display none -kernel loop -pidfile pid >stdout 2>stderr </dev/null &
+for _ in $(seq 100); do [ -s pid ] && break; sleep 0.05; done
+expect_text "-pidfile has the process number" "$(cat pid)" '^[0-9]+$'
+expect "a signal to that process ends the run" kill -TERM "$(cat pid)"
+wait $!
+expect "-pidfile's file goes away at the end" test ! -e pid
+
 # --- statistics ---
 ends 0 . -kernel halt -stats
 expect_text "statistics for people" "$(cat stderr)" 'rendezvous per second'

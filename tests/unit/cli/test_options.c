@@ -95,7 +95,17 @@ static const struct {
     {"-digest every=5", "-digest", "file"},
     {"-digest file=x,every=0", "-digest", "every"},
     {"-stats format=xml", "-stats", "human|json"},
-    {"-smp 2", "-smp", "\"1"},
+    {"-smp 2", "-smp", "1 is accepted"},
+    {"-smp 1,cores=2", "-smp", "cores=2"},
+    {"-accel kvm", "-accel", "tcg"},
+    {"-accel tcg,thread=multi", "-accel", "thread"},
+    {"-machine pc,accel=kvm", "-machine", "tcg"},
+    {"-machine pc,usb=on", "-machine", "usb=on"},
+    {"-machine pc-q35-7.2", "-machine", "pc-i440fx"},
+    {"-device isa-debug-exit,iosize=0x3", "-device", "1|2|4"},
+    {"-device isa-debug-exit,iosize=0x", "-device", "1|2|4"},
+    {"-m 0.5.5G", "-m", "4M..3G"},
+    {"-pidfile", "-pidfile", "needs a value"},
     {"-cpu host", "-cpu", "i686"},
     {"-machine q35", "-machine", "pc"},
     {"-display gtk", "-display", "none"},
@@ -150,6 +160,48 @@ Test(optvalue, sizes)
     cr_expect_not(value_number("0x", 0, 100, &v));
     cr_expect_not(value_number(" 1", 0, 100, &v));
     cr_expect_not(value_number("18446744073709551616", 0, UINT64_MAX, &v));
+}
+
+Test(optvalue, sizes_with_fractions)
+{
+    uint64_t v;
+    cr_expect(value_size("0.5G", 1 << 20, &v) && v == UINT64_C(512) << 20);
+    cr_expect(value_size("1.25m", 1, &v) && v == (UINT64_C(5) << 20) / 4);
+    cr_expect(value_size("1.5", 1 << 20, &v) && v == UINT64_C(3) << 19);
+    cr_expect(value_size("0.0000000001234K", 1, &v) && v == 0);
+    cr_expect_not(value_size(".5G", 1, &v));
+    cr_expect_not(value_size("1.G", 1, &v));
+    cr_expect_not(value_size("1.5.5G", 1, &v));
+    cr_expect_not(value_size("1.5e3", 1, &v));
+    cr_expect_not(value_size("17179869183.9999999999999G", UINT64_C(1) << 40, &v) && v < UINT64_C(1) << 63);
+}
+
+/* Spellings that QEMU's users write, and that are true of this machine. */
+Test(options, accepted_spellings)
+{
+    static const char *const args[] = {
+        "-machine pc,accel=tcg",
+        "-M pc-i440fx-7.2,usb=off,vmport=off,hpet=off,acpi=on",
+        "-machine type=pc",
+        "-accel tcg",
+        "-accel accel=tcg",
+        "-smp 1,sockets=1,cores=1,threads=1,maxcpus=1",
+        "-smp cpus=1",
+        "-no-user-config -nodefaults",
+        "-pidfile p",
+        "-m 0.5G",
+        "-m size=0x40M",
+        "-device isa-debug-exit,iobase=0xf4,iosize=0x4",
+        "-device isa-debug-exit,iobase=244,iosize=0x04",
+        "-device isa-debug-exit,iosize=04",
+        "-device isa-debug-exit,iosize=1",
+    };
+    for (size_t i = 0; i < sizeof args / sizeof *args; i++) {
+        struct options o;
+        struct err e;
+        cr_expect(parse(&o, args[i], &e), "%s: %s", args[i], e.text);
+        options_free(&o);
+    }
 }
 
 Test(optvalue, distance)
