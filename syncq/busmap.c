@@ -1,5 +1,5 @@
-/* busmap.c - see busmap.h. Ports by a table of 64 Ki bytes, MMIO by a scan: there are few MMIO ranges,
- * and the vCPU's TLB remembers which one a page belongs to. */
+/* busmap.c - see busmap.h. Ports are found by a table of 64 Ki bytes, MMIO by a scan at each access: there
+ * are few MMIO ranges, and none that is accessed often. */
 #include "syncq/busmap.h"
 
 #include <string.h>

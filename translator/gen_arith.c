@@ -6,12 +6,12 @@
 
 static void gen_alu(struct builder *b, const struct insn *in, enum ir_opcode op)
 {
-    const struct place d = opnd_place(b, in, 0, ACCESS_RW);
+    const struct operand d = opnd_locate(b, in, 0, USE_RW);
     const struct value src = opnd_value(b, in, 1);
-    const unsigned old = place_load(b, &d);
-    const unsigned t = place_target(b, &d);
+    const unsigned old = operand_load(b, &d);
+    const unsigned t = operand_target(b, &d);
     emit_binary(b, op, d.size, IRF_FLAGS, t, old, src);
-    place_store(b, &d, value_slot(t));
+    operand_store(b, &d, value_slot(t));
 }
 
 void gen_ADD(struct builder *b, const struct insn *in)
@@ -63,11 +63,11 @@ void gen_TEST(struct builder *b, const struct insn *in)
 
 static void gen_unary(struct builder *b, const struct insn *in, enum ir_opcode op, unsigned flags)
 {
-    const struct place d = opnd_place(b, in, 0, ACCESS_RW);
-    const unsigned old = place_load(b, &d);
-    const unsigned t = place_target(b, &d);
+    const struct operand d = opnd_locate(b, in, 0, USE_RW);
+    const unsigned old = operand_load(b, &d);
+    const unsigned t = operand_target(b, &d);
     emit_unary(b, op, d.size, flags, t, old);
-    place_store(b, &d, value_slot(t));
+    operand_store(b, &d, value_slot(t));
 }
 
 void gen_INC(struct builder *b, const struct insn *in)
@@ -131,10 +131,10 @@ void gen_IMUL(struct builder *b, const struct insn *in)
 
 static void gen_multiply(struct builder *b, const struct insn *in, unsigned left, struct value right)
 {
-    const struct place d = opnd_place(b, in, 0, ACCESS_WRITE);
-    const unsigned t = place_target(b, &d);
+    const struct operand d = opnd_locate(b, in, 0, USE_WRITE);
+    const unsigned t = operand_target(b, &d);
     emit_binary(b, IR_IMUL2, d.size, IRF_FLAGS, t, left, right);
-    place_store(b, &d, value_slot(t));
+    operand_store(b, &d, value_slot(t));
 }
 
 void gen_IMUL2(struct builder *b, const struct insn *in)

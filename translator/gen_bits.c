@@ -20,14 +20,14 @@ static bool is_zero_count(struct value n)
 
 static void gen_shift(struct builder *b, const struct insn *in, enum ir_opcode op)
 {
-    const struct place d = opnd_place(b, in, 0, ACCESS_RW);
+    const struct operand d = opnd_locate(b, in, 0, USE_RW);
     const struct value count = shift_count(b, in, 1);
-    const unsigned old = place_load(b, &d);
+    const unsigned old = operand_load(b, &d);
     if (is_zero_count(count))
         return; /* flags and operand stay; memory was checked */
-    const unsigned t = place_target(b, &d);
+    const unsigned t = operand_target(b, &d);
     emit_binary(b, op, d.size, IRF_FLAGS, t, old, count);
-    place_store(b, &d, value_slot(t));
+    operand_store(b, &d, value_slot(t));
 }
 
 void gen_ROL(struct builder *b, const struct insn *in)
@@ -79,15 +79,15 @@ static void emit_double_shift(struct builder *b, enum ir_opcode op, unsigned siz
 
 static void gen_double_shift(struct builder *b, const struct insn *in, enum ir_opcode op)
 {
-    const struct place d = opnd_place(b, in, 0, ACCESS_RW);
+    const struct operand d = opnd_locate(b, in, 0, USE_RW);
     const struct value count = shift_count(b, in, 2);
     const unsigned filler = opnd_slot(b, in, 1);
-    const unsigned old = place_load(b, &d);
+    const unsigned old = operand_load(b, &d);
     if (is_zero_count(count))
         return;
-    const unsigned t = place_target(b, &d);
+    const unsigned t = operand_target(b, &d);
     emit_double_shift(b, op, d.size, t, old, filler, count);
-    place_store(b, &d, value_slot(t));
+    operand_store(b, &d, value_slot(t));
 }
 
 void gen_SHLD(struct builder *b, const struct insn *in)
@@ -121,25 +121,25 @@ static struct addr bit_string_addr(struct builder *b, const struct insn *in, uns
     return seg_addr(b, in->seg, at, size, write);
 }
 
-static struct place bit_place(struct builder *b, const struct insn *in, enum access access)
+static struct operand bit_locate(struct builder *b, const struct insn *in, enum operand_use use)
 {
     if (!insn_opnd_is_mem(in, 0) || in->row->opnd[1] == OP_Ib)
-        return opnd_place(b, in, 0, access);
-    struct place p = {.is_mem = true, .size = in->opsize, .access = (uint8_t)access};
-    p.at = bit_string_addr(b, in, p.size, access != ACCESS_READ);
+        return opnd_locate(b, in, 0, use);
+    struct operand p = {.is_mem = true, .size = in->opsize, .use = (uint8_t)use};
+    p.at = bit_string_addr(b, in, p.size, use != USE_READ);
     return p;
 }
 
 static void gen_bit(struct builder *b, const struct insn *in, enum ir_opcode op)
 {
     const bool writes = op != IR_BT;
-    const struct place d = bit_place(b, in, writes ? ACCESS_RW : ACCESS_READ);
+    const struct operand d = bit_locate(b, in, writes ? USE_RW : USE_READ);
     const struct value bit = opnd_value(b, in, 1);
-    const unsigned old = place_load(b, &d);
-    const unsigned t = writes ? place_target(b, &d) : (unsigned)IR_NONE;
+    const unsigned old = operand_load(b, &d);
+    const unsigned t = writes ? operand_target(b, &d) : (unsigned)IR_NONE;
     emit_binary(b, op, d.size, IRF_FLAGS, t, old, bit);
     if (writes)
-        place_store(b, &d, value_slot(t));
+        operand_store(b, &d, value_slot(t));
 }
 
 void gen_BT(struct builder *b, const struct insn *in)

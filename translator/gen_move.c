@@ -16,8 +16,8 @@ void gen_MOV(struct builder *b, const struct insn *in)
         load_into_reg(b, in, opnd_reg(in, 0), 1);
         return;
     }
-    const struct place d = opnd_place(b, in, 0, ACCESS_WRITE);
-    place_store(b, &d, opnd_value_low(b, in, 1));
+    const struct operand d = opnd_locate(b, in, 0, USE_WRITE);
+    operand_store(b, &d, opnd_value_low(b, in, 1));
 }
 
 void gen_MOVZX(struct builder *b, const struct insn *in)
@@ -116,27 +116,27 @@ static unsigned copy_of(struct builder *b, unsigned slot)
 
 void gen_XCHG(struct builder *b, const struct insn *in)
 {
-    const struct place d = opnd_place(b, in, 0, ACCESS_RW);
-    const struct place r = opnd_place(b, in, 1, ACCESS_RW);
-    const unsigned old = copy_of(b, place_load(b, &d));
-    const unsigned other = place_load(b, &r);
-    place_store(b, &d, value_slot(other));
-    place_store(b, &r, value_slot(old));
+    const struct operand d = opnd_locate(b, in, 0, USE_RW);
+    const struct operand r = opnd_locate(b, in, 1, USE_RW);
+    const unsigned old = copy_of(b, operand_load(b, &d));
+    const unsigned other = operand_load(b, &r);
+    operand_store(b, &d, value_slot(other));
+    operand_store(b, &r, value_slot(old));
 }
 
 void gen_XADD(struct builder *b, const struct insn *in)
 {
-    const struct place d = opnd_place(b, in, 0, ACCESS_RW);
-    const struct place r = opnd_place(b, in, 1, ACCESS_RW);
-    const unsigned old = place_load(b, &d);
-    const unsigned add = place_load(b, &r);
+    const struct operand d = opnd_locate(b, in, 0, USE_RW);
+    const struct operand r = opnd_locate(b, in, 1, USE_RW);
+    const unsigned old = operand_load(b, &d);
+    const unsigned add = operand_load(b, &r);
     const unsigned sum = emit_temp(b);
     emit_binary(b, IR_ADD, d.size, IRF_FLAGS, sum, old, value_slot(add));
     if (d.is_mem)
-        place_store(b, &d, value_slot(sum));
-    place_store(b, &r, value_slot(old));
+        operand_store(b, &d, value_slot(sum));
+    operand_store(b, &r, value_slot(old));
     if (!d.is_mem)
-        place_store(b, &d, value_slot(sum));
+        operand_store(b, &d, value_slot(sum));
 }
 
 enum { COND_E = 4, COND_NE = 5 };
@@ -160,19 +160,19 @@ static void accumulate_if_ne(struct builder *b, unsigned size, unsigned acc, uns
 /* Memory is written in both cases, as on the hardware. */
 void gen_CMPXCHG(struct builder *b, const struct insn *in)
 {
-    const struct place d = opnd_place(b, in, 0, ACCESS_RW);
+    const struct operand d = opnd_locate(b, in, 0, USE_RW);
     const unsigned src = opnd_slot(b, in, 1);
-    const unsigned old = copy_of(b, place_load(b, &d));
+    const unsigned old = copy_of(b, operand_load(b, &d));
     const unsigned acc = reg_value(b, IR_EAX, d.size);
     const unsigned t = emit_temp(b);
     emit_binary(b, IR_SUB, d.size, IRF_FLAGS, IR_NONE, acc, value_slot(old));
     emit_mov(b, t, value_slot(old));
     emit_cond(b, IR_CMOV, COND_E, t, src);
     if (d.is_mem)
-        place_store(b, &d, value_slot(t));
+        operand_store(b, &d, value_slot(t));
     accumulate_if_ne(b, d.size, acc, old);
     if (!d.is_mem)
-        place_store(b, &d, value_slot(t));
+        operand_store(b, &d, value_slot(t));
 }
 
 void gen_CMPXCHG8B(struct builder *b, const struct insn *in)
@@ -185,10 +185,10 @@ void gen_CMPXCHG8B(struct builder *b, const struct insn *in)
 
 void gen_SETCC(struct builder *b, const struct insn *in)
 {
-    const struct place d = opnd_place(b, in, 0, ACCESS_WRITE);
+    const struct operand d = opnd_locate(b, in, 0, USE_WRITE);
     const unsigned t = emit_temp(b);
     emit_cond(b, IR_SETCC, in->opcode & 15, t, IR_ZERO);
-    place_store(b, &d, value_slot(t));
+    operand_store(b, &d, value_slot(t));
 }
 
 void gen_CMOVCC(struct builder *b, const struct insn *in)

@@ -1,8 +1,7 @@
 /* gen_system.c - segment registers, descriptor tables, control registers, ports, and the rest of ring 0.
  * Rows' A_PRIV and A_PE were checked by translate.c; IOPL and TSS checks are the helpers'.
  *
- * NOT MODELLED: INVLPG outside flat mode (or through CS, FS, GS) checks the segment limit of its operand.
- * ARPL writes memory that it leaves unchanged, too; processors do not. */
+ * NOT MODELLED: INVLPG outside flat mode (or through CS, FS, GS) checks the segment limit of its operand. */
 #include "translator/gen.h"
 #include "translator/operand.h"
 
@@ -152,8 +151,8 @@ static unsigned get_sreg(struct builder *b, unsigned seg)
 
 void gen_MOV_FROM_SREG(struct builder *b, const struct insn *in)
 {
-    const struct place d = opnd_place(b, in, 0, ACCESS_WRITE);
-    place_store(b, &d, value_slot(get_sreg(b, sreg_of(in, 1))));
+    const struct operand d = opnd_locate(b, in, 0, USE_WRITE);
+    operand_store(b, &d, value_slot(get_sreg(b, sreg_of(in, 1))));
 }
 
 /* The selector is zero-extended to 32 bits. */
@@ -227,10 +226,10 @@ void gen_LGS(struct builder *b, const struct insn *in)
 
 static void gen_store_from(struct builder *b, const struct insn *in, enum ir_helper helper)
 {
-    const struct place d = opnd_place(b, in, 0, ACCESS_WRITE);
+    const struct operand d = opnd_locate(b, in, 0, USE_WRITE);
     const unsigned t = emit_temp(b);
     emit_helper(b, helper)->dst = (uint8_t)t;
-    place_store(b, &d, value_slot(t));
+    operand_store(b, &d, value_slot(t));
 }
 
 void gen_SLDT(struct builder *b, const struct insn *in)
@@ -321,14 +320,14 @@ void gen_ARPL(struct builder *b, const struct insn *in)
         o->b = (uint8_t)src;
         return;
     }
-    const struct place d = opnd_place(b, in, 0, ACCESS_RW);
-    const unsigned old = place_load(b, &d);
+    const struct operand d = opnd_locate(b, in, 0, USE_RW);
+    const unsigned old = operand_load(b, &d);
     const unsigned t = emit_temp(b);
     o = emit_helper(b, HELPER_ARPL);
     o->dst = (uint8_t)t;
     o->a = (uint8_t)old;
     o->b = (uint8_t)src;
-    place_store(b, &d, value_slot(t));
+    operand_store(b, &d, value_slot(t));
 }
 
 /* --- descriptor tables --- */

@@ -1,6 +1,6 @@
 /* ir.h - the intermediate representation of a translation block.
  *
- * A block is a flat array of 16-byte ops over the slots of guest_state.h. Contract for whoever
+ * A block is a flat array of ops over the slots of guest_state.h. Contract for whoever
  * emits or rewrites IR:
  *  1. Every op that may fault (kinds M, X) comes before any write to a guest slot or CC slot by the same
  *     guest instruction, or the written slots are temporaries: faults are precise.

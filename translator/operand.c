@@ -210,35 +210,35 @@ unsigned opnd_slot(struct builder *b, const struct insn *in, unsigned i)
     return value_in_slot(b, opnd_value(b, in, i));
 }
 
-/* --- places --- */
+/* --- operands that are written --- */
 
-struct place opnd_place(struct builder *b, const struct insn *in, unsigned i, enum access access)
+struct operand opnd_locate(struct builder *b, const struct insn *in, unsigned i, enum operand_use use)
 {
     const unsigned n = reg_number(in, i);
-    struct place p = {.size = (uint8_t)opnd_size(in, i), .access = (uint8_t)access};
+    struct operand p = {.size = (uint8_t)opnd_size(in, i), .use = (uint8_t)use};
     p.is_mem = insn_opnd_is_mem(in, i);
     if (p.is_mem)
-        p.at = mem_addr(b, in, 0, p.size, access != ACCESS_READ);
+        p.at = mem_addr(b, in, 0, p.size, use != USE_READ);
     p.reg = (uint8_t)(p.size == 0 ? byte_reg(n) : n);
     p.high = p.size == 0 && byte_high(n);
     return p;
 }
 
-unsigned place_load(struct builder *b, const struct place *p)
+unsigned operand_load(struct builder *b, const struct operand *p)
 {
     if (!p->is_mem)
         return p->size == 2 ? p->reg : narrow_value(b, p->reg, p->size, p->high);
     const unsigned t = emit_temp(b);
-    emit_load(b, p->access == ACCESS_RW ? IR_LDRW : IR_LD, p->size, t, p->at);
+    emit_load(b, p->use == USE_RW ? IR_LDRW : IR_LD, p->size, t, p->at);
     return t;
 }
 
-unsigned place_target(struct builder *b, const struct place *p)
+unsigned operand_target(struct builder *b, const struct operand *p)
 {
     return p->is_mem || p->size != 2 ? emit_temp(b) : p->reg;
 }
 
-void place_store(struct builder *b, const struct place *p, struct value v)
+void operand_store(struct builder *b, const struct operand *p, struct value v)
 {
     if (p->is_mem)
         emit_store(b, p->size, p->at, v);

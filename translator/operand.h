@@ -5,14 +5,14 @@
 
 #include "translator/emit.h"
 
-/* What a place is wanted for. */
-enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_RW };
+/* What an operand is wanted for. */
+enum operand_use { USE_READ, USE_WRITE, USE_RW };
 
 /* Where an operand lives: a general register (part), or memory whose address is computed and checked. */
-struct place {
+struct operand {
     bool is_mem;
     uint8_t size;   /* 0, 1, 2 */
-    uint8_t access; /* enum access */
+    uint8_t use;    /* enum operand_use */
     uint8_t reg;    /* register slot */
     uint8_t high;   /* 1: bits 8..15 of it */
     struct addr at; /* memory */
@@ -30,14 +30,14 @@ struct value opnd_value_low(struct builder *b, const struct insn *in, unsigned i
 /* The same in a slot. */
 unsigned opnd_slot(struct builder *b, const struct insn *in, unsigned i);
 /* Memory or register operand i, to be written or modified. */
-struct place opnd_place(struct builder *b, const struct insn *in, unsigned i, enum access access);
+struct operand opnd_locate(struct builder *b, const struct insn *in, unsigned i, enum operand_use use);
 
-/* Reads it (ACCESS_RW memory: LDRW). */
-unsigned place_load(struct builder *b, const struct place *p);
+/* Reads it (USE_RW memory: LDRW). */
+unsigned operand_load(struct builder *b, const struct operand *p);
 /* A slot to compute its new value in: the register itself when 32 bits wide. */
-unsigned place_target(struct builder *b, const struct place *p);
+unsigned operand_target(struct builder *b, const struct operand *p);
 /* Writes it; free when the value is already there. */
-void place_store(struct builder *b, const struct place *p, struct value v);
+void operand_store(struct builder *b, const struct operand *p, struct value v);
 
 /* dst = the general register's low `size`, zero-extended; 32 bits: the register itself, no op. */
 unsigned reg_value(struct builder *b, unsigned reg, unsigned size);

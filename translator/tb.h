@@ -38,7 +38,7 @@ enum {
 struct tb_native {
     const void *code;          /* entry for jumps; NULL: none */
     uint32_t enter;            /* from there to where the owner enters, who has looked up the second page */
-    uint32_t place, bytes;     /* of the code, in the cache; bytes 0: none */
+    uint32_t offset, bytes;    /* of the code, in the cache; bytes 0: none */
     uintptr_t in;              /* list of chain slots that continue here: struct tb * | slot; 0: end */
     uintptr_t in_next[2];      /* by this block's slots: the list that the slot is in */
     struct tb *to[2];          /* where this block's slots are linked to; NULL: not */

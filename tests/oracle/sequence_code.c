@@ -110,12 +110,12 @@ static void serialize(struct draft *d)
 }
 
 /* The address of what is to be changed: a slot, or a label where one will be. */
-struct place {
+struct target {
     struct label *label;
     uint32_t at, addend;
 };
 
-static void put_address(struct draft *d, const struct place *p, uint32_t field)
+static void put_address(struct draft *d, const struct target *p, uint32_t field)
 {
     if (p->label)
         seq_label_use(d, p->label, FIX_ABS32, field, p->addend);
@@ -123,7 +123,7 @@ static void put_address(struct draft *d, const struct place *p, uint32_t field)
         seq_put32(d, field, p->at + p->addend);
 }
 
-static void store_imm(struct draft *d, const struct place *p, const struct patch *x)
+static void store_imm(struct draft *d, const struct target *p, const struct patch *x)
 {
     if (x->bytes == 1)
         EMIT(d, 0xc6, 0x05, LE32(0), (uint8_t)x->value);
@@ -136,7 +136,7 @@ static void store_imm(struct draft *d, const struct place *p, const struct patch
 
 /* The accumulator, through an absolute address or a register; where any value will do, mostly what happens to
  * be in it. */
-static void store_reg(struct draft *d, const struct place *p, const struct patch *x)
+static void store_reg(struct draft *d, const struct target *p, const struct patch *x)
 {
     static const uint8_t base[] = {ECX, EDX, EBX, ESI, EDI};
     uint8_t r = base[seq_below(d, sizeof base)], op = x->bytes == 1 ? 0x88 : 0x89;
@@ -159,7 +159,7 @@ static void store_reg(struct draft *d, const struct place *p, const struct patch
         put_address(d, p, d->at - 4);
 }
 
-static void store_string(struct draft *d, const struct place *p, const struct patch *x)
+static void store_string(struct draft *d, const struct target *p, const struct patch *x)
 {
     bool copy = seq_chance(d, 50);
     EMIT(d, 0xfc);
@@ -171,9 +171,9 @@ static void store_string(struct draft *d, const struct place *p, const struct pa
     EMIT(d, 0xf3, copy ? 0xa4 : 0xaa);
 }
 
-static void store_push(struct draft *d, const struct place *p, const struct patch *x)
+static void store_push(struct draft *d, const struct target *p, const struct patch *x)
 {
-    struct place top = *p;
+    struct target top = *p;
     top.addend += 4;
     EMIT(d, 0xbc, LE32(0));
     put_address(d, &top, d->at - 4);
@@ -182,7 +182,7 @@ static void store_push(struct draft *d, const struct place *p, const struct patc
 }
 
 /* Instructions that read what they change. */
-static void store_modified(struct draft *d, const struct place *p, const struct patch *x)
+static void store_modified(struct draft *d, const struct target *p, const struct patch *x)
 {
     switch (seq_below(d, 4)) {
     case 0:
@@ -204,13 +204,13 @@ static void store_modified(struct draft *d, const struct place *p, const struct 
     }
 }
 
-static void store_toggle(struct draft *d, const struct place *p, const struct patch *x)
+static void store_toggle(struct draft *d, const struct target *p, const struct patch *x)
 {
     seq_emit(d, (const uint8_t[]){0x80, 0x35, LE32(0), x->toggle}, 7, FLAG_AF); /* XOR */
     put_address(d, p, d->at - 5);
 }
 
-static void store_patch(struct draft *d, struct place *p, const struct patch *x)
+static void store_patch(struct draft *d, struct target *p, const struct patch *x)
 {
     unsigned form = seq_below(d, 10);
     p->addend += x->offset;
@@ -230,29 +230,29 @@ static void store_patch(struct draft *d, struct place *p, const struct patch *x)
 
 /* An instruction already there (for the next time), in a function, or one soon to come; next: the very next.
  */
-static struct place choose_place(struct draft *d, unsigned *kind)
+static struct target choose_target(struct draft *d, unsigned *kind)
 {
     unsigned r = seq_below(d, 100), f = seq_below(d, FUNCTIONS);
     if (r < 35 && d->nslots) {
         struct slot s = d->slot[seq_below(d, d->nslots)];
         *kind = s.kind;
-        return (struct place){.at = s.at};
+        return (struct target){.at = s.at};
     }
     struct label *l = &d->function_slot[f];
     if (r < 60 && l->has_slot && (l->placed || !d->in_functions)) {
         *kind = l->slot;
-        return (struct place){.label = l};
+        return (struct target){.label = l};
     }
     *kind = seq_below(d, SLOT_KINDS);
     l = seq_label_new(d, r < 80 ? 0 : seq_below(d, 8));
     l->has_slot = true, l->slot = (uint8_t)*kind;
-    return (struct place){.label = l};
+    return (struct target){.label = l};
 }
 
 void seq_change_code(struct draft *d)
 {
     unsigned kind;
-    struct place p = choose_place(d, &kind);
+    struct target p = choose_target(d, &kind);
     struct patch x = patch_for(d, kind);
     d->s->changes_code = true;
     if (d->s->alias && seq_chance(d, 75))

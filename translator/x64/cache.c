@@ -44,9 +44,9 @@ struct code_header {
 };
 _Static_assert(sizeof(struct code_header) == CODE_HEADER_BYTES, "CODE_HEADER_BYTES");
 
-static struct code_header *header_at(const struct code_cache *c, size_t place)
+static struct code_header *header_at(const struct code_cache *c, size_t offset)
 {
-    return (struct code_header *)(void *)(c->write + place);
+    return (struct code_header *)(void *)(c->write + offset);
 }
 
 static size_t with_header(size_t bytes)
@@ -108,7 +108,7 @@ uint32_t code_cache_take(struct code_cache *c, struct tb *tb, size_t bytes)
     return (uint32_t)(c->head - h->bytes + CODE_HEADER_BYTES);
 }
 
-void code_cache_give_up(struct code_cache *c, uint32_t place)
+void code_cache_give_up(struct code_cache *c, uint32_t offset)
 {
-    header_at(c, place - CODE_HEADER_BYTES)->tb = NULL;
+    header_at(c, offset - CODE_HEADER_BYTES)->tb = NULL;
 }

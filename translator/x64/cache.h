@@ -1,7 +1,7 @@
 /* cache.h - memory for host code: one object, a writable view and an executable one.
  *
  * A ring: code is placed one block behind the other, each behind a header, and where there is no room the
- * oldest goes first. Code that its block gives up keeps its place, without an owner, until its turn comes.
+ * oldest goes first. Code that its block gives up stays, without an owner, until its turn comes.
  *
  * Threads: one, that which runs the code. Bound: fixed at creation. */
 #ifndef TANDEM_TRANSLATOR_X64_CACHE_H
@@ -37,10 +37,10 @@ bool code_cache_has_room(struct code_cache *c, size_t bytes);
 /* The owner of the oldest, or NULL: it was given up. There is one. */
 struct tb *code_cache_oldest(const struct code_cache *c);
 void code_cache_drop_oldest(struct code_cache *c);
-/* A place for the block's code; there is room. Offset in the cache. */
+/* Room for the block's code, which there is: its offset in the cache. */
 uint32_t code_cache_take(struct code_cache *c, struct tb *tb, size_t bytes);
-/* The code at that place has no owner any more. */
-void code_cache_give_up(struct code_cache *c, uint32_t place);
+/* The code at that offset has no owner any more. */
+void code_cache_give_up(struct code_cache *c, uint32_t offset);
 
 static inline const void *code_cache_exec(const struct code_cache *c, const uint8_t *write)
 {

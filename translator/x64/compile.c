@@ -96,7 +96,7 @@ void x64_evict_oldest(struct x64 *x)
 void x64_drop(struct x64 *x, struct tb *tb)
 {
     x64_unlink(x, tb);
-    code_cache_give_up(&x->cache, tb->native.place);
+    code_cache_give_up(&x->cache, tb->native.offset);
     tb->native = (struct tb_native){0};
 }
 
@@ -110,8 +110,8 @@ void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code)
     struct tb_native *n = &tb->native;
     CHECK(n->bytes == 0);
     n->bytes = code->nbytes;
-    n->place = code_cache_take(&x->cache, tb, code->nbytes);
-    uint8_t *at = x->cache.write + n->place;
+    n->offset = code_cache_take(&x->cache, tb, code->nbytes);
+    uint8_t *at = x->cache.write + n->offset;
     memcpy(at, code->bytes, code->nbytes);
     for (unsigned i = 0; i < code->nrefs; i++) {
         uint32_t target;
@@ -119,15 +119,15 @@ void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code)
         x_patch(at + code->refs[i], x->cache.write + target);
     }
     for (unsigned slot = 0; slot < 2; slot++) {
-        n->jump[slot] = moved(code->jump[slot], n->place);
-        n->exit[slot] = moved(code->exit[slot], n->place);
-        n->phys[slot] = moved(code->phys[slot], n->place);
+        n->jump[slot] = moved(code->jump[slot], n->offset);
+        n->exit[slot] = moved(code->exit[slot], n->offset);
+        n->phys[slot] = moved(code->phys[slot], n->offset);
     }
-    n->loop = moved(code->loop, n->place);
-    n->loop_jump = moved(code->loop_jump, n->place);
-    n->loop_exit = moved(code->loop_exit, n->place);
-    n->loop_next = moved(code->loop_next, n->place);
-    n->code = x->cache.exec + n->place;
+    n->loop = moved(code->loop, n->offset);
+    n->loop_jump = moved(code->loop_jump, n->offset);
+    n->loop_exit = moved(code->loop_exit, n->offset);
+    n->loop_next = moved(code->loop_next, n->offset);
+    n->code = x->cache.exec + n->offset;
     n->enter = code->enter;
     x->stats.blocks++;
     x->stats.host_bytes += code->nbytes;

@@ -19,7 +19,7 @@
 #include "translator/x64/strip.h"
 
 /* From the block's start; never 0: every block begins with its entry. */
-static uint32_t place_of(const struct compile *c, const uint8_t *at)
+static uint32_t offset_of(const struct compile *c, const uint8_t *at)
 {
     return (uint32_t)(at - c->b.start);
 }
@@ -63,7 +63,7 @@ static void emit_page2_check(struct compile *c)
     struct far_code *f = far_add(c, far_page2, x_jcc(&c->b, CC_NE));
     x_alu_mem_imm(&c->b, ALU_CMP, SZ32, mem_itlb(c, page2, env->phys_page), c->tb->phys_page2);
     f->from[1] = x_jcc(&c->b, CC_NE);
-    c->out->enter = place_of(c, c->b.at);
+    c->out->enter = offset_of(c, c->b.at);
 }
 
 void emit_entry(struct compile *c)
@@ -78,7 +78,7 @@ void emit_entry(struct compile *c)
 
 static void far_chain(struct compile *c, const struct far_code *f)
 {
-    c->out->exit[f->slot] = place_of(c, c->b.at);
+    c->out->exit[f->slot] = offset_of(c, c->b.at);
     emit_exit(c, X64_EXIT_CHAIN0 + f->slot, false);
 }
 
@@ -86,7 +86,7 @@ static struct far_code *chain_jump(struct compile *c, unsigned slot, uint8_t *re
 {
     struct far_code *f = far_add(c, far_chain, rel32);
     f->slot = (uint8_t)slot;
-    c->out->jump[slot] = place_of(c, rel32);
+    c->out->jump[slot] = offset_of(c, rel32);
     return f;
 }
 
@@ -107,7 +107,7 @@ static void emit_other_page(struct compile *c, unsigned slot, uint32_t lin_addr)
     miss[1] = x_jcc(&c->b, CC_NE);
     x_load(&c->b, SZ32, SCRATCH2, mem_state(entry + env->phys_page));
     x_alu_imm(&c->b, ALU_CMP, SZ32, SCRATCH2, X64_PHYS_UNLINKED);
-    c->out->phys[slot] = place_of(c, c->b.at - 4);
+    c->out->phys[slot] = offset_of(c, c->b.at - 4);
     miss[2] = x_jcc(&c->b, CC_NE);
     x_store(&c->b, SZ32, mem_state(env->fetch_phys_page), SCRATCH2);
     x_load(&c->b, SZ64, SCRATCH2, mem_state(entry + env->addend));
@@ -178,14 +178,14 @@ static bool is_loop(const struct compile *c, const struct ir_op *op)
 
 static void far_loop(struct compile *c, const struct far_code *f)
 {
-    c->out->exit[1] = place_of(c, c->b.at);
+    c->out->exit[1] = offset_of(c, c->b.at);
     flags_flush_far(c, &f->cc);
     emit_exit(c, X64_EXIT_CHAIN1, false);
 }
 
 static void far_loop_copy(struct compile *c, const struct far_code *f)
 {
-    c->out->loop_exit = place_of(c, c->b.at);
+    c->out->loop_exit = offset_of(c, c->b.at);
     flags_flush_far(c, &f->cc);
     emit_exit(c, X64_EXIT_CHAIN1, false);
 }
@@ -194,7 +194,7 @@ static void emit_loop_first(struct compile *c, const struct ir_op *op, unsigned 
 {
     uint8_t *taken = x_jcc(&c->b, cond);
     far_add(c, far_loop, taken);
-    c->out->jump[1] = place_of(c, taken);
+    c->out->jump[1] = offset_of(c, taken);
     c->loop.wanted = true;
     c->loop.cc = c->cc;
     flags_flush(c);
@@ -210,7 +210,7 @@ static void emit_loop_copy(struct compile *c, unsigned cond)
         flags_flush(c); /* keeps the condition: what it may leave in the host's flags is what a JCC tests */
     uint8_t *taken = x_jcc(&c->b, cond);
     far_add(c, far_loop_copy, taken);
-    n->loop_jump = place_of(c, taken);
+    n->loop_jump = offset_of(c, taken);
     n->loop_next = same ? c->loop.head : 0;
     flags_flush(c);
     x_jmp_to(&c->b, c->loop.other);
@@ -230,11 +230,11 @@ static void emit_loop_branch(struct compile *c, const struct ir_op *op, unsigned
 
 void emit_loop_begin(struct compile *c)
 {
-    c->out->loop = place_of(c, c->b.at);
+    c->out->loop = offset_of(c, c->b.at);
     c->loop.copying = true;
     mem_begin(c);
     mem_begin_loop(c);
-    c->loop.head = place_of(c, c->b.at);
+    c->loop.head = offset_of(c, c->b.at);
     c->fpu_on_host = false;
     c->cc = c->loop.cc;
     c->b.flags_for = 0;

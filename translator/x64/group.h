@@ -5,7 +5,7 @@
 
 #include "translator/x64/regs.h"
 
-enum { PAGE_BITS = 12, PAGE_BYTES = 1 << PAGE_BITS, ALIGN = 16 };
+enum { X64_PAGE_BITS = 12, X64_PAGE_BYTES = 1 << X64_PAGE_BITS, ALIGN = 16 };
 
 /* What an op that accesses memory accesses. */
 bool op_accesses(const struct compile *c, const struct ir_op *op);

@@ -25,9 +25,9 @@ void x64_link(struct x64 *x, struct tb *from, unsigned slot, struct tb *to)
     if (!n->jump[slot] || n->to[slot] || (loops && to != from))
         return;
     patch_phys(x, from, slot, to->phys_addr & ~X64_PAGE_MASK);
-    patch_site(x, n->jump[slot], loops ? n->loop : to->native.place);
+    patch_site(x, n->jump[slot], loops ? n->loop : to->native.offset);
     if (loops && n->loop_jump)
-        patch_site(x, n->loop_jump, n->loop_next ? n->loop_next : to->native.place);
+        patch_site(x, n->loop_jump, n->loop_next ? n->loop_next : to->native.offset);
     n->to[slot] = to;
     n->in_next[slot] = to->native.in;
     to->native.in = (uintptr_t)from | slot;

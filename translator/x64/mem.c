@@ -48,7 +48,7 @@ void emit_fault_far(struct compile *c, const struct far_code *f)
 void emit_tlb_index(struct x64_buf *b, const struct x64_env *env, unsigned reg)
 {
     x_mov(b, SZ32, reg, SCRATCH1);
-    x_shift_imm(b, SH_SHR, SZ32, reg, PAGE_BITS - ENTRY_SHIFT);
+    x_shift_imm(b, SH_SHR, SZ32, reg, X64_PAGE_BITS - ENTRY_SHIFT);
     x_alu_imm(b, ALU_AND, SZ32, reg, ((1u << env->tlb_bits) - 1) << ENTRY_SHIFT);
 }
 
@@ -99,8 +99,9 @@ static unsigned address_src(struct compile *c, const struct ir_op *op)
 /* Is the entry known, and whether the operand fits its page, too? */
 static bool is_constant(const struct ir_op *op, unsigned a)
 {
-    uint32_t disp = access_disp(op), offset = disp % PAGE_BYTES;
-    return a == NO_REG && offset <= PAGE_BYTES - access_bytes(op) && !(access_is_aligned(op) && disp % ALIGN);
+    uint32_t disp = access_disp(op), offset = disp % X64_PAGE_BYTES;
+    return a == NO_REG && offset <= X64_PAGE_BYTES - access_bytes(op) &&
+           !(access_is_aligned(op) && disp % ALIGN);
 }
 
 /* emit_lookup for an address that is the displacement. */
@@ -108,9 +109,9 @@ static struct host_mem emit_constant_lookup(struct compile *c, const struct ir_o
                                             uint8_t **miss)
 {
     const struct x64_env *env = &c->x->env;
-    uint32_t disp = access_disp(op), index = disp >> PAGE_BITS & ((1u << env->tlb_bits) - 1);
+    uint32_t disp = access_disp(op), index = disp >> X64_PAGE_BITS & ((1u << env->tlb_bits) - 1);
     uint32_t entry = tlb_of(c) + (index << ENTRY_SHIFT);
-    x_mov_imm(&c->b, SCRATCH1, disp & ~(PAGE_BYTES - 1u));
+    x_mov_imm(&c->b, SCRATCH1, disp & ~(X64_PAGE_BYTES - 1u));
     x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_state(entry + tag));
     miss[0] = x_jcc(&c->b, CC_NE);
     x_load(&c->b, SZ64, SCRATCH2, mem_state(entry + env->addend));
@@ -130,7 +131,7 @@ static struct host_mem emit_lookup(struct compile *c, const struct ir_op *op, un
     emit_lookup_address(c, op, a);
     emit_tlb_index(&c->b, env, SCRATCH2);
     x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_tlb(tlb_of(c), tag, SCRATCH2));
-    x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, PAGE_BYTES - access_bytes(op));
+    x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, X64_PAGE_BYTES - access_bytes(op));
     miss[0] = x_jcc(&c->b, CC_A);
     if (access_is_aligned(op)) {
         x_test_imm(&c->b, SZ8, SCRATCH1, ALIGN - 1);
@@ -316,7 +317,7 @@ static struct page_group *group_for(struct compile *c, const struct ir_op *op)
  * [1]: not all of the group lies in the page, aligned. */
 static void emit_group_fits(struct compile *c, const struct page_group *g, uint8_t **miss)
 {
-    x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, (uint32_t)(PAGE_BYTES - (g->high - g->low)));
+    x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, (uint32_t)(X64_PAGE_BYTES - (g->high - g->low)));
     miss[0] = x_jcc(&c->b, CC_A);
     if (!g->aligned)
         return;
@@ -441,7 +442,7 @@ static void far_page_miss(struct compile *c, const struct far_code *f)
     uint8_t *miss[2] = {NULL, NULL};
     emit_group_check(c, g, f->slot, miss);
     x_lea(&c->b, SZ64, SCRATCH1, mem_at(f->slot, g->low));
-    x_alu_imm(&c->b, ALU_AND, SZ64, SCRATCH1, ~(uint32_t)(PAGE_BYTES - 1));
+    x_alu_imm(&c->b, ALU_AND, SZ64, SCRATCH1, ~(uint32_t)(X64_PAGE_BYTES - 1));
     x_store(&c->b, SZ64, mem_place(g->place, PLACE_PAGE), SCRATCH1);
     x_jmp_to(&c->b, f->hit);
     for (unsigned i = 0; i < 2; i++)

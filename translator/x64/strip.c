@@ -197,10 +197,10 @@ static void emit_iterations(struct compile *c, const struct page_group *g, const
     if (s->stride == 0)
         return;
     emit_stream_address(c, s);
-    x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH1, PAGE_BYTES - 1);
+    x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH1, X64_PAGE_BYTES - 1);
     if (s->stride > 0) {
         x_unary(&c->b, UN_NEG, SZ32, SCRATCH1);
-        x_alu_imm(&c->b, ALU_ADD, SZ32, SCRATCH1, (uint32_t)(PAGE_BYTES - (g->high - g->low)));
+        x_alu_imm(&c->b, ALU_ADD, SZ32, SCRATCH1, (uint32_t)(X64_PAGE_BYTES - (g->high - g->low)));
     }
     if (shift)
         x_shift_imm(&c->b, SH_SHR, SZ32, SCRATCH1, shift);

@@ -1,4 +1,4 @@
-/* The ring of host code: places never overlap, the oldest goes first, and everything fits in the end. */
+/* The ring of host code: blocks never overlap, the oldest goes first, and everything fits in the end. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,19 +32,20 @@ TestSuite(code_cache, .init = start, .fini = end);
 /* What the cache should hold, oldest first. */
 struct expected {
     struct tb *tb;
-    size_t place, bytes;
+    size_t offset, bytes;
 };
 static struct expected queue[CACHE_BYTES / CODE_ALIGN];
 static unsigned first, last;
 
-static void check_places(void)
+static void check_offsets(void)
 {
     for (unsigned i = first; i < last; i++) {
         const struct expected *a = &queue[i];
-        cr_assert_geq(a->place, RESERVED + CODE_HEADER_BYTES);
-        cr_assert_leq(a->place + a->bytes, CACHE_BYTES);
+        cr_assert_geq(a->offset, RESERVED + CODE_HEADER_BYTES);
+        cr_assert_leq(a->offset + a->bytes, CACHE_BYTES);
         for (unsigned j = i + 1; j < last; j++)
-            cr_assert(a->place + a->bytes <= queue[j].place || queue[j].place + queue[j].bytes <= a->place);
+            cr_assert(a->offset + a->bytes <= queue[j].offset ||
+                      queue[j].offset + queue[j].bytes <= a->offset);
     }
     cr_assert_eq(cache.blocks, last - first);
 }
@@ -57,7 +58,7 @@ static void drop(void)
     first++;
 }
 
-static void place(struct tb *tb, size_t bytes)
+static void install(struct tb *tb, size_t bytes)
 {
     cr_assert(code_cache_could_hold(&cache, bytes));
     while (!code_cache_has_room(&cache, bytes))
@@ -74,11 +75,11 @@ Test(code_cache, random_sizes_for_many_rounds)
 {
     srand(1);
     for (unsigned i = 0; i < 20000; i++) {
-        place(&blocks[i % BLOCKS], 1 + (unsigned)rand() % (i % 100 ? 3000 : MOST));
-        check_places();
+        install(&blocks[i % BLOCKS], 1 + (unsigned)rand() % (i % 100 ? 3000 : MOST));
+        check_offsets();
         if (i % 7 == 0) {
             struct expected *given_up = &queue[first + (unsigned)rand() % (last - first)];
-            code_cache_give_up(&cache, (uint32_t)given_up->place);
+            code_cache_give_up(&cache, (uint32_t)given_up->offset);
             given_up->tb = NULL;
         }
     }
@@ -87,28 +88,28 @@ Test(code_cache, random_sizes_for_many_rounds)
 Test(code_cache, a_block_of_all_the_room)
 {
     cr_assert_not(code_cache_could_hold(&cache, MOST + 1));
-    place(&blocks[0], 100);
-    place(&blocks[1], MOST);
-    check_places();
+    install(&blocks[0], 100);
+    install(&blocks[1], MOST);
+    check_offsets();
     cr_assert_eq(code_cache_oldest(&cache), &blocks[1]);
-    place(&blocks[0], 100);
+    install(&blocks[0], 100);
     cr_assert_eq(code_cache_oldest(&cache), &blocks[0]);
-    check_places();
+    check_offsets();
 }
 
 Test(code_cache, the_views_show_the_same_bytes)
 {
-    place(&blocks[0], 64);
-    cache.write[queue[0].place] = 0xc3;
-    cr_assert_eq(*(const uint8_t *)code_cache_exec(&cache, cache.write + queue[0].place), 0xc3);
+    install(&blocks[0], 64);
+    cache.write[queue[0].offset] = 0xc3;
+    cr_assert_eq(*(const uint8_t *)code_cache_exec(&cache, cache.write + queue[0].offset), 0xc3);
 }
 
 Test(code_cache, clearing_forgets_everything)
 {
-    place(&blocks[0], 5000);
+    install(&blocks[0], 5000);
     code_cache_clear(&cache);
     cr_assert_eq(cache.used, 0);
     first = last;
-    place(&blocks[0], MOST);
-    check_places();
+    install(&blocks[0], MOST);
+    check_offsets();
 }
