@@ -100,6 +100,7 @@ struct vcpu {
     /* time: tick = limit - g.budget */
     uint64_t limit;
     uint64_t idle_ticks; /* ticks that were warps; icount = tick - idle_ticks */
+    uint64_t idle_end;   /* of the idle period under way; at or below the tick: none is */
 
     uint8_t touched[16];       /* mem_touch: copy of an operand that crosses pages */
     struct activity *activity; /* the link's, of this thread */

@@ -107,6 +107,9 @@ static void at_limit(struct vcpu *v)
     if (tick >= link_limit(v->cfg.link)) {
         link_arrive(v->cfg.link, tick);
         effects_take(v, tick);
+    } else if (tick == v->idle_end) {
+        link_poke(v->cfg.link, tick);
+        effects_take(v, tick);
     }
     if (tick < link_limit(v->cfg.link)) {
         digest_point(v, tick);
@@ -136,6 +139,16 @@ static void halt_for_good(struct vcpu *v, uint64_t tick)
         warp(v, tick, least(to, least(v->digest_next, v->cfg.tick_limit)));
 }
 
+/* The devices' last word at this tick was had: a step here would be recorded behind the digest that it
+ * belongs before, where a replay takes it. */
+static bool digest_taken(const struct vcpu *v, uint64_t tick)
+{
+    return v->cfg.digest_every && tick + v->cfg.digest_every == v->digest_next;
+}
+
+/* Asks the link once for each idle period, however many digest points it spans: each asking would begin the
+ * host time anew that the period lasts. What ended it (input, maybe) is taken in at its end, before the
+ * digest there. */
 static void idle(struct vcpu *v)
 {
     struct link *l = v->cfg.link;
@@ -148,16 +161,20 @@ static void idle(struct vcpu *v)
         halt_for_good(v, tick);
         return;
     }
-    uint64_t to = link_idle(l, tick);
-    if (to == tick) {
+    uint64_t to = v->idle_end > tick ? v->idle_end : link_idle(l, tick);
+    if (to == TICK_NEVER) {
+        if (!link_stopping(l))
+            leave(v, VCPU_EXIT_HALTED);
+        return;
+    }
+    if (to == tick && !digest_taken(v, tick)) {
         link_poke(l, tick);
         effects_take(v, tick);
         vcpu_refresh_limit(v);
-    } else if (to != TICK_NEVER) {
-        warp(v, tick, least(to, least(v->digest_next, v->cfg.tick_limit)));
-    } else if (!link_stopping(l)) {
-        leave(v, VCPU_EXIT_HALTED);
+        return;
     }
+    v->idle_end = to == tick ? tick + 1 : to;
+    warp(v, tick, least(v->idle_end, least(v->digest_next, v->cfg.tick_limit)));
 }
 
 /* --- one instruction --- */

@@ -36,24 +36,45 @@ static void irq(struct harness *h, uint64_t tick, uint32_t level)
     link_effect(h->link, &(struct effect){.tick = tick, .kind = EFFECT_IRQ, .line = 0, .value = level});
 }
 
+static void raise_and_lower(struct harness *h, uint64_t tick)
+{
+    irq(h, tick, 1);
+    irq(h, tick, 0);
+}
+
+/* Input is taken once a tick at most, as on the real bus. */
+static void input_step(struct harness *h, uint64_t tick)
+{
+    if (tick < h->input_tick || h->input_taken)
+        return;
+    h->input_taken = tick;
+    raise_and_lower(h, tick);
+}
+
 static void device_step(void *ctx, uint64_t tick)
 {
     struct harness *h = ctx;
+    if (h->input_tick)
+        input_step(h, tick);
     if (tick < h->timer_next)
         return;
-    irq(h, tick, 1);
-    irq(h, tick, 0);
+    raise_and_lower(h, tick);
     h->timer_next += h->timer_ticks;
 }
 
 static uint64_t device_next_event(void *ctx)
 {
-    return ((struct harness *)ctx)->timer_next;
+    const struct harness *h = ctx;
+    bool logged = h->input_replayed && h->input_tick && !h->input_taken;
+    return logged && h->input_tick < h->timer_next ? h->input_tick : h->timer_next;
 }
 
 static uint64_t device_idle(void *ctx, uint64_t tick, uint64_t max_tick)
 {
-    return max_tick;
+    const struct harness *h = ctx;
+    if (h->input_replayed || !h->input_tick || h->input_taken || h->input_tick >= max_tick)
+        return max_tick;
+    return h->input_tick > tick ? h->input_tick : tick;
 }
 
 static void device_host_io(void *ctx, uint64_t timeout_ns)
@@ -142,8 +163,10 @@ static void board_wire(struct harness *h)
 static void digest(void *ctx, uint64_t tick)
 {
     struct harness *h = ctx;
-    if (h->digests < sizeof h->digest_ticks / sizeof h->digest_ticks[0])
-        h->digest_ticks[h->digests++] = tick;
+    if (h->digests >= sizeof h->digest_ticks / sizeof h->digest_ticks[0])
+        return;
+    h->digest_inputs += h->input_taken != 0;
+    h->digest_ticks[h->digests++] = tick;
 }
 
 static struct vcpu_config vcpu_config(struct harness *h, const struct harness_options *o)

@@ -35,8 +35,11 @@ struct harness {
     uint32_t mmio[1024];
     char text[256]; /* bytes written to port 0xe9 */
     unsigned text_bytes;
-    uint64_t write_tick; /* of the last such write */
-    unsigned digests;
+    uint64_t write_tick;  /* of the last such write */
+    uint64_t input_tick;  /* from outside, once; 0: none. Raises the timer's line, */
+    uint64_t input_taken; /* when it was taken in; 0: not yet */
+    bool input_replayed;  /* known before, as an event; else it waits from input_tick on, and ends an idle */
+    unsigned digests, digest_inputs; /* calls; of them, those behind the input */
     uint64_t digest_ticks[64];
 };
 

@@ -125,6 +125,41 @@ Test(run, halt_warps_stop_at_digest_points)
     harness_free(&h);
 }
 
+/* Where was the input taken in, how many digest points saw it, and what came of it? */
+struct input_result {
+    uint64_t taken;
+    unsigned inputs;
+    uint64_t fingerprint;
+};
+
+static struct input_result run_input(uint64_t tick, bool replayed, uint64_t digest_every)
+{
+    START(halt_loop, .timer_ticks = 100, .digest_every = digest_every, .tick_limit = 480);
+    install_irq_handler();
+    h.input_tick = tick;
+    h.input_replayed = replayed;
+    vcpu_run(h.cpu);
+    struct input_result r = {h.input_taken, h.digest_inputs, harness_fingerprint(&h)};
+    harness_free(&h);
+    return r;
+}
+
+Test(run, input_belongs_before_the_digest_of_its_tick)
+{
+    static const uint64_t every[] = {0, 1, 2, 7, 20, 100};
+
+    for (unsigned i = 0; i < sizeof every / sizeof every[0]; i++)
+        for (uint64_t tick = 1; tick < 450; tick++) {
+            struct input_result r = run_input(tick, false, every[i]),
+                                again = run_input(r.taken, true, every[i]);
+            cr_assert(r.taken >= tick, "input at %u was taken at %u", (unsigned)tick, (unsigned)r.taken);
+            cr_assert_eq(r.taken, again.taken);
+            cr_assert_eq(r.inputs, again.inputs, "input at %u, a digest every %u", (unsigned)tick,
+                         (unsigned)every[i]);
+            cr_assert_eq(r.fingerprint, again.fingerprint);
+        }
+}
+
 /* STI's shadow: the instruction after it retires before the interrupt. */
 GUEST_CODE(sti_shadow,
            "mov $3000, %ecx\n 1: dec %ecx\n jnz 1b\n sti\n inc %ebx\n inc %ebx\n inc %ebx\n" LEAVE);
