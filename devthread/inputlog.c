@@ -271,6 +271,8 @@ void inputlog_record(struct inputlog *l, uint64_t tick, unsigned port, const uin
     CHECK(l->last_tick == 0 || in_order(tick, port, l->last_tick, l->last_port));
     l->last_tick = tick;
     l->last_port = port;
+    if (l->error[0]) /* nothing behind a line that may be torn */
+        return;
     fprintf(l->file, "%llu %s ", (unsigned long long)tick, l->board->port[port].name);
     for (uint32_t i = 0; i < nbytes; i++)
         fprintf(l->file, "%02x", bytes[i]);

@@ -52,7 +52,7 @@ done
 cp "$dir/log" "$dir/whole"
 head -c -2 "$dir/whole" >"$dir/log"
 run b inline "sleep=off,rr=replay,rrfile=$dir/log" -append "pit=0" </dev/null
-expect_text "a torn last line is told" "$(cat "$dir/b.err")" "line $(wc -l <"$dir/whole"), the last, is cut off"
+expect_text "a torn last line is told" "$(cat "$dir/b.err")" "line $(wc -l <"$dir/whole") is cut off"
 expect "what is before it is replayed" test "$(head -n 1 "$dir/b.out")" = "ready"
 sed '5s/serial0/serial9/' "$dir/whole" >"$dir/log"
 run b inline "sleep=off,rr=replay,rrfile=$dir/log" -append "pit=0" </dev/null
