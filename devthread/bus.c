@@ -4,6 +4,7 @@
 #include "clockcore/check.h"
 #include "clockcore/clock.h"
 #include "hw/requests.h"
+#include "hw/router.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,19 +44,6 @@ static void emit(struct bus *b, uint64_t tick, unsigned dev, enum effect_kind ki
     b->cfg.emit(b->cfg.ctx, &e);
 }
 
-/* OR of the pins that drive a line. */
-static unsigned line_level(const struct bus *b, unsigned line)
-{
-    unsigned level = 0;
-
-    for (unsigned i = 0; i < b->board->nwires; i++) {
-        const struct board_wire *w = &b->board->wire[i];
-        if (w->line == line)
-            level |= b->st.outputs[w->device] >> w->pin & 1;
-    }
-    return level;
-}
-
 /* One tie breaker for all drivers of a line, and no stamp before the last: levels arrive in order. */
 static void line_emit(struct bus *b, unsigned line, unsigned level, uint64_t tick)
 {
@@ -65,15 +53,14 @@ static void line_emit(struct bus *b, unsigned line, unsigned level, uint64_t tic
     emit(b, tick, b->line_dev[line], EFFECT_IRQ, line, level);
 }
 
-static void pins_changed(struct bus *b, unsigned dev, uint32_t changed, uint64_t tick)
+/* Pins or routes have changed: lines follow. */
+static void lines_settled(struct bus *b, uint64_t tick)
 {
-    for (unsigned i = 0; i < b->board->nwires; i++) {
-        const struct board_wire *w = &b->board->wire[i];
-        if (w->device != dev || !(changed >> w->pin & 1))
-            continue;
-        unsigned level = line_level(b, w->line);
-        if (level != (b->st.lines >> w->line & 1))
-            line_emit(b, w->line, level, tick);
+    uint32_t levels = router_levels(b->board, b->st.outputs, b->cfg.state);
+
+    for (uint32_t changed = levels ^ b->st.lines; changed; changed &= changed - 1) {
+        unsigned line = (unsigned)__builtin_ctz(changed);
+        line_emit(b, line, levels >> line & 1, tick);
     }
 }
 
@@ -166,11 +153,13 @@ static void chip_settled(struct bus *b, unsigned dev, uint64_t tick, uint64_t ne
         emit_requests(b, dev, tick);
     if (d->chip->outputs) {
         uint32_t pins = d->chip->outputs(s);
-        uint32_t changed = pins ^ b->st.outputs[dev];
+        bool changed = pins != b->st.outputs[dev];
         b->st.outputs[dev] = pins;
         if (changed)
-            pins_changed(b, dev, changed, tick);
+            lines_settled(b, tick);
     }
+    if (d->configures)
+        lines_settled(b, tick);
     if (d->chip->next_event)
         set_tick(b, &b->st.next_tick[dev],
                  max_u64(ticks_ceil(d->chip->next_event(s), b->cfg.shift), earliest));
@@ -200,8 +189,9 @@ static void reset_board(struct bus *b, uint64_t tick)
     for (unsigned dev = 0; dev < b->board->ndevices; dev++)
         if (on_this_side(&b->board->device[dev]))
             reset_chip(b, dev, tick);
+    uint32_t levels = router_levels(b->board, b->st.outputs, b->cfg.state);
     for (unsigned line = 0; line < BOARD_IRQ_LINES; line++)
-        line_emit(b, line, line_level(b, line), tick + 1);
+        line_emit(b, line, levels >> line & 1, tick + 1);
 }
 
 /* An earlier access may have moved an event into the shadow of its own latency: it comes first. */
@@ -543,13 +533,12 @@ static void init_lines(struct bus *b)
 {
     for (unsigned i = b->board->nwires; i-- > 0;) {
         const struct board_wire *w = &b->board->wire[i];
-        if (b->line_dev[w->line] == 0 || w->device < b->line_dev[w->line])
+        if (w->line < BOARD_IRQ_LINES && (b->line_dev[w->line] == 0 || w->device < b->line_dev[w->line]))
             b->line_dev[w->line] = w->device;
     }
-    for (unsigned line = 0; line < BOARD_IRQ_LINES; line++) {
-        b->st.lines |= line_level(b, line) << line;
-        b->board->intc.set_line(b->cfg.state, line, line_level(b, line));
-    }
+    b->st.lines = router_levels(b->board, b->st.outputs, b->cfg.state);
+    for (unsigned line = 0; line < BOARD_IRQ_LINES; line++)
+        b->board->intc.set_line(b->cfg.state, line, b->st.lines >> line & 1);
 }
 
 static void init_devices(struct bus *b)

@@ -81,7 +81,7 @@ struct bus {
     uint16_t device_ports[BOARD_DEVICES_MAX]; /* bit n: typed port n is there and the device's */
     struct busmap map;
     uint64_t latency_ticks[BOARD_DEVICES_MAX];
-    uint8_t line_dev[BOARD_IRQ_LINES]; /* tie breaker of a line: the lowest device that drives it */
+    uint8_t line_dev[BOARD_IRQ_LINES]; /* tie breaker of a line: the lowest device wired to it */
     uint16_t reset_range;              /* index in map */
 
     /* --- the host's, owned by the holder of the baton --- */

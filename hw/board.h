@@ -18,7 +18,10 @@
 #define BOARD_IO_MAX      48
 #define BOARD_PORTS_MAX   16
 #define BOARD_WIRES_MAX   16
-#define BOARD_IRQ_LINES   16
+#define BOARD_IRQ_LINES   16 /* ISA lines, the inputs of the 8259 pair */
+#define BOARD_PIRQ_A      16 /* then INTA#..INTD# of the PCI bus (router.h) */
+#define BOARD_PIRQS       4
+#define BOARD_NO_LINE     255
 
 /* How a port range may be served (design, section 4, rules 3 to 5). MATCH board_class */
 enum board_class {
@@ -35,6 +38,7 @@ struct board_device {
     uint32_t latency_ns;   /* least virtual time from an access to its effects */
     bool present;
     bool local;                              /* touched by the CPU's thread only */
+    bool configures;                         /* its registers route interrupts */
     uint32_t (*take_request)(void *s);       /* enum hw_request bits, cleared; NULL: never any */
     uint32_t (*exit_value)(const void *s);   /* goes with HW_REQUEST_DEBUG_EXIT; else NULL */
     void (*reset)(void *s, uint64_t now_ns); /* machine reset, where it is less than power-on; NULL: chip's */
@@ -50,7 +54,7 @@ struct board_io {
     uint8_t width; /* widest access, bytes */
 };
 
-/* Output pin `pin` of a device drives interrupt line `line`; lines with several drivers are ORed. */
+/* Output pin `pin` of a device drives line `line`: an ISA line or BOARD_PIRQ_A.. (router.h). */
 struct board_wire {
     uint8_t device, pin, line;
 };
@@ -81,6 +85,8 @@ struct board {
     unsigned ndevices, nio, nports, nwires;
     size_t state_bytes;
     struct board_intc intc;
+    /* The ISA line that INTA#.. (0..3) is routed to, or BOARD_NO_LINE; NULL: no PCI bus. */
+    unsigned (*pirq_route)(const void *state, unsigned pirq);
     /* Power-on state of everything at virtual time zero; `rtc_seconds`: the calendar then (Unix seconds). */
     void (*power_on)(void *state, const struct board *b, int64_t rtc_seconds);
     uint64_t ram_bytes; /* what is fitted: power_on tells the CMOS */

@@ -2,17 +2,20 @@
  * data sheet, order 290549; 82371SB PIIX3, order 290550; 82371AB PIIX4, order 290562).
  *
  * Model: the address register at CF8h (dword accesses only) selects a function and a register, and
- * CFCh..CFFh read and write its bytes. Every function is 256 bytes and a mask of the bits that
- * software may change; the tables below list both, everything else is 0 and read-only. Absent
- * functions and disabled cycles read all ones. No function has a BAR, so sizing reads 0.
+ * CFCh..CFFh read and write its bytes. What a function has is in its table (pci.h): here those of the
+ * chip set, in their own files those of other chips. Absent functions and disabled cycles read all ones.
+ * The PIRQ route registers 60h..63h of the PIIX3 send INTA#..INTD# to an ISA line (290550, PIRQRC[A:D]: bit 7
+ * turns a route off; lines 0, 1, 2, 8 and 13 are reserved, here they are routes to nowhere).
  * A byte access to CF9h is the PIIX3's reset control register: a rise of RCPU resets the machine.
  * The machine boots without firmware, so what firmware would set up is there after reset: PMBASE
  * at 600h, enabled; SCI on IRQ9; the PIRQ routes are off. PMBASE is fixed: it cannot be moved.
  *
- * NOT MODELLED: what the registers do (PAM shadowing, SMRAM, PIRQ routing, X-bus chip selects),
+ * NOT MODELLED: what other registers do (PAM shadowing, SMRAM, X-bus chip selects),
  * status bits, the PIIX IDE and USB functions, SMBus. */
 #include "hw/i440fx.h"
 
+#include "hw/board.h"
+#include "hw/pci.h"
 #include "hw/piix4_pm.h"
 
 #define CONFADD_ENABLE   0x80000000u
@@ -20,85 +23,78 @@
 #define CF9_RCPU         0x04
 #define CF9_SRST         0x02
 
-struct pci_reg {
-    uint8_t function, reg;
-    uint8_t value; /* after reset */
-    uint8_t mask;  /* writable bits */
-};
-
-#define HOST I440FX_FN_HOST
-#define ISA  I440FX_FN_ISA
-#define PM   I440FX_FN_PM
+#define ISA_PIRQRC   0x60 /* four of them */
+#define PIRQRC_OFF   0x80
+#define PIRQRC_LINE  0x0F
+#define PIRQRC_LINES 0xDEF8u /* a bit for each line that may be routed to */
 
 /* One register pair a line. */
 /* clang-format off */
-static const struct pci_reg regs[] = {
-    {HOST, 0x00, 0x86, 0},    {HOST, 0x01, 0x80, 0},    /* vendor: Intel */
-    {HOST, 0x02, 0x37, 0},    {HOST, 0x03, 0x12, 0},    /* device: 82441FX */
-    {HOST, 0x04, 0x06, 0x40}, {HOST, 0x05, 0x00, 0x01}, /* PCICMD: PERRE, SERRE */
-    {HOST, 0x06, 0x80, 0},    {HOST, 0x07, 0x02, 0},    /* PCISTS */
-    {HOST, 0x08, 0x02, 0},    {HOST, 0x0B, 0x06, 0},    /* revision; class 06 00 00 */
-    {HOST, 0x0D, 0x00, 0xF8},                           /* MLT */
-    {HOST, 0x50, 0x00, 0xFF}, {HOST, 0x51, 0x01, 0xFF}, /* PMCCFG */
-    {HOST, 0x57, 0x01, 0xFF}, {HOST, 0x58, 0x10, 0xFF}, /* DRAMC, DRAMT */
-    {HOST, 0x59, 0x00, 0xFF}, {HOST, 0x5A, 0x00, 0xFF}, /* PAM0..PAM6 */
-    {HOST, 0x5B, 0x00, 0xFF}, {HOST, 0x5C, 0x00, 0xFF},
-    {HOST, 0x5D, 0x00, 0xFF}, {HOST, 0x5E, 0x00, 0xFF},
-    {HOST, 0x5F, 0x00, 0xFF}, {HOST, 0x72, 0x02, 0x78}, /* SMRAM */
+static const struct pci_reg host_regs[] = {
+    {0x00, 0x86, 0},    {0x01, 0x80, 0},    /* vendor: Intel */
+    {0x02, 0x37, 0},    {0x03, 0x12, 0},    /* device: 82441FX */
+    {0x04, 0x06, 0x40}, {0x05, 0x00, 0x01}, /* PCICMD: PERRE, SERRE */
+    {0x06, 0x80, 0},    {0x07, 0x02, 0},    /* PCISTS */
+    {0x08, 0x02, 0},    {0x0B, 0x06, 0},    /* revision; class 06 00 00 */
+    {0x0D, 0x00, 0xF8},                     /* MLT */
+    {0x50, 0x00, 0xFF}, {0x51, 0x01, 0xFF}, /* PMCCFG */
+    {0x57, 0x01, 0xFF}, {0x58, 0x10, 0xFF}, /* DRAMC, DRAMT */
+    {0x59, 0x00, 0xFF}, {0x5A, 0x00, 0xFF}, /* PAM0..PAM6 */
+    {0x5B, 0x00, 0xFF}, {0x5C, 0x00, 0xFF},
+    {0x5D, 0x00, 0xFF}, {0x5E, 0x00, 0xFF},
+    {0x5F, 0x00, 0xFF}, {0x72, 0x02, 0x78}, /* SMRAM */
+};
 
-    {ISA, 0x00, 0x86, 0},     {ISA, 0x01, 0x80, 0},
-    {ISA, 0x02, 0x00, 0},     {ISA, 0x03, 0x70, 0},     /* device: PIIX3 ISA bridge */
-    {ISA, 0x04, 0x07, 0x08},  {ISA, 0x05, 0x00, 0x01},
-    {ISA, 0x06, 0x80, 0},     {ISA, 0x07, 0x02, 0},
-    {ISA, 0x0A, 0x01, 0},     {ISA, 0x0B, 0x06, 0},     /* class 06 01 00 */
-    {ISA, 0x0E, 0x80, 0},                               /* multi-function */
-    {ISA, 0x4C, 0x4D, 0xFF},  {ISA, 0x4E, 0x03, 0xFF},  /* IORT, XBCS */
-    {ISA, 0x60, 0x80, 0x8F},  {ISA, 0x61, 0x80, 0x8F},  /* PIRQRCA..D: bit 7 routes nothing */
-    {ISA, 0x62, 0x80, 0x8F},  {ISA, 0x63, 0x80, 0x8F},
-    {ISA, 0x69, 0x02, 0xFF},                            /* TOM */
+static const struct pci_reg isa_regs[] = {
+    {0x00, 0x86, 0},     {0x01, 0x80, 0},
+    {0x02, 0x00, 0},     {0x03, 0x70, 0},   /* device: PIIX3 ISA bridge */
+    {0x04, 0x07, 0x08},  {0x05, 0x00, 0x01},
+    {0x06, 0x80, 0},     {0x07, 0x02, 0},
+    {0x0A, 0x01, 0},     {0x0B, 0x06, 0},   /* class 06 01 00 */
+    {0x0E, 0x80, 0},                        /* multi-function */
+    {0x4C, 0x4D, 0xFF},  {0x4E, 0x03, 0xFF}, /* IORT, XBCS */
+    {0x60, 0x80, 0x8F},  {0x61, 0x80, 0x8F}, /* PIRQRCA..D */
+    {0x62, 0x80, 0x8F},  {0x63, 0x80, 0x8F},
+    {0x69, 0x02, 0xFF},                     /* TOM */
+};
 
-    {PM, 0x00, 0x86, 0},      {PM, 0x01, 0x80, 0},
-    {PM, 0x02, 0x13, 0},      {PM, 0x03, 0x71, 0},      /* device: PIIX4 power management */
-    {PM, 0x04, 0x00, 0x01},                             /* PCICMD: I/O space */
-    {PM, 0x06, 0x80, 0},      {PM, 0x07, 0x02, 0},
-    {PM, 0x08, 0x03, 0},                                /* revision */
-    {PM, 0x0A, 0x80, 0},      {PM, 0x0B, 0x06, 0},      /* class 06 80 00 */
-    {PM, 0x3C, 0x09, 0xFF},   {PM, 0x3D, 0x01, 0},      /* interrupt line, pin A */
-    {PM, 0x40, (PIIX4_PM_BASE & 0xC0) | 1, 0}, /* PMBA: I/O space */
-    {PM, 0x41, PIIX4_PM_BASE >> 8, 0},
-    {PM, 0x80, 0x01, 0x01},                             /* PMREGMISC: PMIOSE */
-    {PM, 0x90, 0x01, 0},                                /* SMBBA: not set up */
+static const struct pci_reg pm_regs[] = {
+    {0x00, 0x86, 0},      {0x01, 0x80, 0},
+    {0x02, 0x13, 0},      {0x03, 0x71, 0},  /* device: PIIX4 power management */
+    {0x04, 0x00, 0x01},                     /* PCICMD: I/O space */
+    {0x06, 0x80, 0},      {0x07, 0x02, 0},
+    {0x08, 0x03, 0},                        /* revision */
+    {0x0A, 0x80, 0},      {0x0B, 0x06, 0},  /* class 06 80 00 */
+    {0x3C, 0x09, 0xFF},   {0x3D, 0x01, 0},  /* interrupt line, pin A */
+    {0x40, (PIIX4_PM_BASE & 0xC0) | 1, 0},  /* PMBA: I/O space */
+    {0x41, PIIX4_PM_BASE >> 8, 0},
+    {0x80, 0x01, 0x01},                     /* PMREGMISC: PMIOSE */
+    {0x90, 0x01, 0},                        /* SMBBA: not set up */
 };
 /* clang-format on */
+
+#define REGS(table) .regs = table, .nregs = sizeof(table) / sizeof(table)[0]
+
+static const struct pci_function functions[I440FX_FN_COUNT] = {
+    [I440FX_FN_HOST] = {.devfn = PCI_DEVFN(0, 0), REGS(host_regs)},
+    [I440FX_FN_ISA] = {.devfn = PCI_DEVFN(1, 0), REGS(isa_regs)},
+    [I440FX_FN_PM] = {.devfn = PCI_DEVFN(1, 3), REGS(pm_regs)},
+};
 
 /* Function addressed by CONFADD; I440FX_FN_COUNT: none. */
 static unsigned addressed_function(uint32_t address)
 {
     if (!(address & CONFADD_ENABLE))
         return I440FX_FN_COUNT;
-    switch (address >> 8 & 0xFFFF) { /* bus 23..16, device 15..11, function 10..8 */
-    case 0x00 << 3 | 0:
-        return I440FX_FN_HOST;
-    case 0x01 << 3 | 0:
-        return I440FX_FN_ISA;
-    case 0x01 << 3 | 3:
-        return I440FX_FN_PM;
-    default:
-        return I440FX_FN_COUNT;
-    }
-}
-
-static uint8_t writable_mask(unsigned function, unsigned reg)
-{
-    for (unsigned i = 0; i < sizeof regs / sizeof regs[0]; i++)
-        if (regs[i].function == function && regs[i].reg == reg)
-            return regs[i].mask;
-    return 0;
+    for (unsigned n = 0; n < I440FX_FN_COUNT; n++)
+        if ((address >> 8 & 0xFFFF) == functions[n].devfn) /* bus 23..16, device 15..11, function 10..8 */
+            return n;
+    return I440FX_FN_COUNT;
 }
 
 uint8_t i440fx_config_peek(const struct i440fx *s, unsigned function, unsigned reg)
 {
-    return function < I440FX_FN_COUNT && reg < 256 ? s->cfg[function * 256 + reg] : 0;
+    return function < I440FX_FN_COUNT && reg < 256 ? s->cfg[function * PCI_CONFIG_BYTES + reg] : 0;
 }
 
 static uint8_t data_byte(const struct i440fx *s, uint32_t offset)
@@ -107,7 +103,7 @@ static uint8_t data_byte(const struct i440fx *s, uint32_t offset)
 
     if (function == I440FX_FN_COUNT || offset > 7)
         return 0xFF;
-    return s->cfg[function * 256 + (s->address & 0xFC) + (offset & 3)];
+    return s->cfg[function * PCI_CONFIG_BYTES + (s->address & 0xFC) + (offset & 3)];
 }
 
 static void write_data_byte(struct i440fx *s, uint32_t offset, uint8_t v)
@@ -117,9 +113,7 @@ static void write_data_byte(struct i440fx *s, uint32_t offset, uint8_t v)
 
     if (function == I440FX_FN_COUNT || offset > 7)
         return;
-    uint8_t *byte = &s->cfg[function * 256 + reg];
-    uint8_t mask = writable_mask(function, reg);
-    *byte = (uint8_t)((*byte & ~mask) | (v & mask));
+    pci_write(&functions[function], &s->cfg[function * PCI_CONFIG_BYTES], reg, v);
 }
 
 static void write_reset_control(struct i440fx *s, uint8_t v)
@@ -170,8 +164,16 @@ static void reset(void *state, uint64_t now_ns)
 
     (void)now_ns;
     *s = (struct i440fx){0};
-    for (unsigned i = 0; i < sizeof regs / sizeof regs[0]; i++)
-        s->cfg[regs[i].function * 256 + regs[i].reg] = regs[i].value;
+    for (unsigned n = 0; n < I440FX_FN_COUNT; n++)
+        pci_reset(&functions[n], &s->cfg[n * PCI_CONFIG_BYTES]);
+}
+
+unsigned i440fx_pirq_route(const struct i440fx *s, unsigned pirq)
+{
+    uint8_t route = s->cfg[I440FX_FN_ISA * PCI_CONFIG_BYTES + ISA_PIRQRC + pirq % BOARD_PIRQS];
+    unsigned line = route & PIRQRC_LINE;
+
+    return route & PIRQRC_OFF || !(PIRQRC_LINES >> line & 1) ? BOARD_NO_LINE : line;
 }
 
 uint32_t i440fx_take_request(struct i440fx *s)

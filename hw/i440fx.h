@@ -32,6 +32,8 @@ struct i440fx {
 extern const struct chip_class i440fx_class;
 
 uint32_t i440fx_take_request(struct i440fx *s);
+/* ISA line that INTA#..INTD# (0..3) goes to; BOARD_NO_LINE: none. */
+unsigned i440fx_pirq_route(const struct i440fx *s, unsigned pirq);
 /* Byte `reg` of a function's configuration space (I440FX_FN_*); 0 out of range. */
 uint8_t i440fx_config_peek(const struct i440fx *s, unsigned function, unsigned reg);
 

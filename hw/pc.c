@@ -139,6 +139,7 @@ static const struct board_device devices[PC_DEV_COUNT] = {
                     .state_offset = offsetof(struct pc, pci),
                     .latency_ns = PCI_CYCLE_NS,
                     .present = true,
+                    .configures = true,
                     .take_request = pci_take_request},
     [PC_DEV_MISC] = {.name = "misc",
                      .chip = &pcmisc_class,
@@ -309,6 +310,11 @@ static bool can_interrupt(const void *pc)
     return i8259_can_interrupt(&((const struct pc *)pc)->pic);
 }
 
+static unsigned pirq_route(const void *pc, unsigned pirq)
+{
+    return i440fx_pirq_route(&((const struct pc *)pc)->pci, pirq);
+}
+
 bool pc_board(struct board *b, const struct pc_config *cfg)
 {
     *b = (struct board){.ndevices = PC_DEV_COUNT,
@@ -317,6 +323,7 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
                         .nwires = NELEM(wires),
                         .state_bytes = sizeof(struct pc),
                         .intc = {set_line, intr, acknowledge, can_interrupt},
+                        .pirq_route = pirq_route,
                         .power_on = power_on,
                         .ram_bytes = cfg->ram_bytes};
     memcpy(b->device, devices, sizeof(devices));
