@@ -12,10 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RAM_BYTES_MIN (UINT64_C(4) << 20)
-#define RAM_BYTES_MAX (UINT64_C(3) << 30) /* the PCI hole starts here */
-#define PAGE_BITS     12
-#define PAGE_BYTES    4096u
+#include "mem/physmem.h"
 
 struct ram {
     uint8_t *host;

@@ -62,6 +62,7 @@ enum effect_kind {
     EFFECT_RESET,    /* the guest asked for a machine reset */
     EFFECT_POWEROFF, /* the guest powered the machine off */
     EFFECT_EXIT,     /* isa-debug-exit: leave with status `value` */
+    EFFECT_REMAP,    /* remap number `line` of physical memory (mem/remap.h) gets the value `value` */
 };
 
 /* What devices do to the vCPU's side, applied at exactly `tick`. */
@@ -70,7 +71,7 @@ struct effect {
     uint32_t seq; /* set by the link: order of emission */
     uint16_t dev; /* device number, the tie breaker */
     uint8_t kind; /* enum effect_kind */
-    uint8_t line; /* EFFECT_IRQ: interrupt line 0..15 */
+    uint8_t line; /* EFFECT_IRQ: interrupt line 0..15; EFFECT_REMAP: its number */
     uint32_t value;
 };
 

@@ -20,6 +20,7 @@ struct shim_options {
     void (*init)(void);
     void (*fini)(void);
     unsigned timeout; /* seconds; 0: none */
+    int signal;       /* that must end the test; 0: none */
 };
 
 struct shim_entry {
@@ -133,10 +134,12 @@ static inline bool shim_passes(const struct shim_entry *t)
         shim_run(t);
     if (child < 0 || waitpid(child, &status, 0) != child)
         return false;
-    if (status != 0)
+    bool passes =
+        t->options.signal ? WIFSIGNALED(status) && WTERMSIG(status) == t->options.signal : status == 0;
+    if (!passes)
         fprintf(stderr, "FAIL %s::%s (%s %d)\n", t->suite, t->name, WIFSIGNALED(status) ? "signal" : "status",
                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    return status == 0;
+    return passes;
 }
 
 __attribute__((weak)) int main(void)

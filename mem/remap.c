@@ -1,0 +1,149 @@
+/* remap.c - see remap.h. */
+#include "mem/remap.h"
+
+#include <stdlib.h>
+
+#include "clockcore/check.h"
+#include "mem/watch_internal.h"
+
+#define A20 (UINT64_C(1) << 20)
+
+typedef void remap_fn(struct physmem *pm, const struct mem_remap *r);
+
+struct mem_remap {
+    remap_fn *apply; /* puts the value into force, where it was `before` */
+    phys_addr_t first;
+    uint32_t bytes;
+    mem_target_t target;
+    uint32_t value, before, initial;
+};
+
+bool physmem_remaps_init(struct physmem *pm)
+{
+    pm->remap = calloc(MEM_REMAPS_MAX, sizeof *pm->remap);
+    return pm->remap;
+}
+
+void physmem_remaps_free(struct physmem *pm)
+{
+    free(pm->remap);
+}
+
+static int add(struct physmem *pm, const struct mem_remap *r)
+{
+    if (pm->nremaps == MEM_REMAPS_MAX)
+        return -1;
+    pm->remap[pm->nremaps] = *r;
+    pm->remap[pm->nremaps].value = pm->remap[pm->nremaps].before = r->initial;
+    r->apply(pm, &pm->remap[pm->nremaps]);
+    return (int)pm->nremaps++;
+}
+
+bool physmem_remap(struct physmem *pm, unsigned number, uint32_t value)
+{
+    CHECK(number < pm->nremaps);
+    struct mem_remap *r = &pm->remap[number];
+    if (r->value == value)
+        return false;
+    r->before = r->value;
+    r->value = value;
+    r->apply(pm, r);
+    physmem_remapped(pm);
+    return true;
+}
+
+uint32_t physmem_remap_value(const struct physmem *pm, unsigned number)
+{
+    CHECK(number < pm->nremaps);
+    return pm->remap[number].value;
+}
+
+void physmem_remaps_reset(struct physmem *pm)
+{
+    for (unsigned i = 0; i < pm->nremaps; i++)
+        physmem_remap(pm, i, pm->remap[i].initial);
+}
+
+/* --- A20 --- */
+
+static void a20_apply(struct physmem *pm, const struct mem_remap *r)
+{
+    pm->addr_mask = r->value & 1 ? ~UINT64_C(0) : ~A20;
+}
+
+int physmem_add_a20(struct physmem *pm)
+{
+    return add(pm, &(struct mem_remap){.apply = a20_apply, .initial = 1});
+}
+
+/* --- shadow RAM --- */
+
+static void shadow_apply(struct physmem *pm, const struct mem_remap *r)
+{
+    mem_target_t ram = mem_target(MEM_RAM, r->first);
+    physmem_map(pm, r->first, r->bytes, r->value & MEM_SHADOW_READ ? ram : r->target,
+                r->value & MEM_SHADOW_WRITE ? ram : r->target);
+}
+
+int physmem_add_shadow(struct physmem *pm, phys_addr_t first, uint32_t bytes, mem_target_t outside,
+                       uint32_t value)
+{
+    CHECK(first + bytes <= pm->area[0].bytes);
+    return add(
+        pm, &(struct mem_remap){
+                .apply = shadow_apply, .first = first, .bytes = bytes, .target = outside, .initial = value});
+}
+
+/* --- windows --- */
+
+/* Physical pages [first, end) of the window at this value that lie above RAM and below 4 GiB: the base is the
+ * guest's. */
+struct window_pages {
+    uint64_t base, first, end;
+};
+
+static struct window_pages window_pages(const struct physmem *pm, const struct mem_remap *r, uint32_t value)
+{
+    const uint64_t end_max = (UINT64_C(1) << 32) / PAGE_BYTES, ram_end = pm->area[0].bytes / PAGE_BYTES;
+    struct window_pages w = {.base = value / PAGE_BYTES};
+    w.first = w.base < ram_end ? ram_end : w.base;
+    w.end = w.base + r->bytes / PAGE_BYTES;
+    w.end = w.end < end_max ? w.end : end_max;
+    return w;
+}
+
+static void window_hide(struct physmem *pm, const struct mem_remap *r, uint32_t value)
+{
+    struct window_pages w = window_pages(pm, r, value);
+    for (uint64_t page = w.first; (value & MEM_WINDOW_ON) && page < w.end; page++)
+        if (pm->slot[page].read & MEM_TARGET_WINDOW)
+            pm->slot[page] = (struct mem_slot){0};
+}
+
+static void window_show(struct physmem *pm, const struct mem_remap *r)
+{
+    struct window_pages w = window_pages(pm, r, r->value);
+    for (uint64_t page = w.first; (r->value & MEM_WINDOW_ON) && page < w.end; page++) {
+        mem_target_t t = (r->target + (page - w.base) * PAGE_BYTES) | MEM_TARGET_WINDOW;
+        if (pm->slot[page].read == 0 && pm->slot[page].write == 0)
+            pm->slot[page] = (struct mem_slot){t, t};
+    }
+}
+
+/* All windows anew, in order: what the old place hid is seen, and the lower number wins. */
+static void window_apply(struct physmem *pm, const struct mem_remap *r)
+{
+    window_hide(pm, r, r->before);
+    for (unsigned i = 0; i < pm->nremaps; i++)
+        if (pm->remap[i].apply == window_apply && &pm->remap[i] != r)
+            window_hide(pm, &pm->remap[i], pm->remap[i].value);
+    for (unsigned i = 0; i < pm->nremaps; i++)
+        if (pm->remap[i].apply == window_apply)
+            window_show(pm, &pm->remap[i]);
+}
+
+int physmem_add_window(struct physmem *pm, uint32_t bytes, mem_target_t target)
+{
+    CHECK(bytes >= PAGE_BYTES && (bytes & (bytes - 1)) == 0 && mem_target_addr(target) != 0);
+    return add(pm, &(struct mem_remap){.apply = window_apply, .bytes = bytes, .target = target});
+}

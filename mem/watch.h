@@ -1,0 +1,69 @@
+/* watch.h - who is told of writes to guest memory. Every write goes through here, whoever makes it, but for
+ * the vCPUs' fast stores, which are to pages that nobody watches (mem_watchers() == 0).
+ *
+ * Dirty logs: each client has its own; a page is marked by the first write since the client took it.
+ * Watchers: one a vCPU. It says per page whether it has translated code there (MEM_WATCH_CODE) or page tables
+ * that it relies on (MEM_WATCH_TABLE). Of its own stores it is told at once. What others write is put on its
+ * list of changes, which it takes before it goes on: they write only while it stands, so that the list needs
+ * no lock; the link's hand-over orders it. A list that is full grows coarse, never short: to drop too much
+ * costs time only.
+ *
+ * Threads: logs and physmem_store: the vCPU's; the rest as physmem.h says. */
+#ifndef TANDEM_MEM_WATCH_H
+#define TANDEM_MEM_WATCH_H
+
+#include "mem/physmem.h"
+
+enum mem_log { MEM_LOG_DIGEST, MEM_LOG_SNAPSHOT, MEM_LOG_SCREEN, MEM_LOGS };
+
+/* The digest's log is on from the start, with every page clean: all is zero. */
+void physmem_log_start(struct physmem *pm, enum mem_log log); /* every page is dirty */
+void physmem_log_stop(struct physmem *pm, enum mem_log log);
+bool physmem_log_is_dirty(const struct physmem *pm, enum mem_log log, uint32_t page);
+/* Calls back for every dirty page of [first, +pages), ascending, and makes it clean. */
+typedef void mem_page_fn(void *ctx, uint32_t page);
+void physmem_log_take(struct physmem *pm, enum mem_log log, uint32_t first, uint32_t pages, mem_page_fn *fn,
+                      void *ctx);
+
+enum { MEM_WATCH_CODE = 1, MEM_WATCH_TABLE = 2, MEM_WATCH_CLEAN = 4 };
+#define MEM_CHANGES_MAX 32
+
+struct mem_range {
+    mem_addr_t first;
+    uint64_t bytes;
+};
+
+struct mem_watcher {
+    void *ctx;
+    /* Its own store is about to change, has changed, memory in a page watched as a table, as code. */
+    void (*table_store)(void *ctx, mem_addr_t at, unsigned bytes);
+    void (*code_store)(void *ctx, mem_addr_t at, unsigned bytes);
+    /* Pages that were not watched are now (a log was taken): fast stores to them must end. */
+    void (*rearmed)(void *ctx);
+    /* The map has changed: translations to physical addresses are void. */
+    void (*remapped)(void *ctx);
+    uint8_t *pages; /* MEM_WATCH_CODE, _TABLE per page of memory; the watcher's own */
+    unsigned nchanges;
+    struct mem_range change[MEM_CHANGES_MAX];
+};
+
+/* false: no memory. pages: allocated here. */
+bool physmem_attach(struct physmem *pm, unsigned vcpu, struct mem_watcher *w);
+void physmem_detach(struct physmem *pm, unsigned vcpu);
+
+/* Who watches the page, of this vCPU's view? 0: stores to it need no further ado. */
+static inline unsigned mem_watchers(const struct physmem *pm, const struct mem_watcher *w, mem_addr_t at)
+{
+    uint32_t page = at >> PAGE_BITS;
+    return w->pages[page] | (pm->clean[page] ? MEM_WATCH_CLEAN : 0u);
+}
+
+/* A store of a vCPU, within one page, 1 to 8 bytes. tell: of MEM_WATCH_CODE and _TABLE, what it can matter
+ * to. */
+void physmem_store(struct physmem *pm, unsigned vcpu, mem_addr_t at, unsigned bytes, uint64_t value,
+                   unsigned tell);
+
+/* The oldest of what others changed; false: nothing (any more). */
+bool physmem_change_take(struct mem_watcher *w, struct mem_range *out);
+
+#endif

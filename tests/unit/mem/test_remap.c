@@ -1,0 +1,106 @@
+/* remap.c: A20, shadow RAM, windows: what is seen where, whatever addresses the guest writes into them. */
+#include "mem/remap.h"
+#include "tests/unit/mem/mem_test.h"
+
+static struct physmem pm;
+static struct counting c;
+
+static mem_target_t reads(phys_addr_t addr)
+{
+    return physmem_lookup(&pm, addr).read;
+}
+
+Test(remap, a20)
+{
+    start(&pm, &c);
+    cr_assert(physmem_attach(&pm, 0, &c.w));
+    unsigned a20 = (unsigned)physmem_add_a20(&pm);
+    cr_assert(same_target(reads(0x100000), MEM_RAM, 0x100000), "open at start");
+    cr_assert(physmem_remap(&pm, a20, 0));
+    cr_assert(same_target(reads(0x100000), MEM_RAM, 0));
+    cr_assert(same_target(reads(0x3fffff), MEM_RAM, 0x2ff000), "every odd megabyte");
+    cr_assert_eq(c.remaps, 1);
+    cr_assert(!physmem_remap(&pm, a20, 0), "nothing new");
+    cr_assert_eq(c.remaps, 1);
+    physmem_clear(&pm);
+    cr_assert_eq(physmem_remap_value(&pm, a20), 1, "a reset opens it");
+    cr_assert(same_target(reads(0x100000), MEM_RAM, 0x100000));
+    physmem_detach(&pm, 0);
+    physmem_free(&pm);
+}
+
+Test(remap, shadow)
+{
+    start(&pm, &c);
+    mem_addr_t rom = physmem_add(&pm, MEM_ROM, 0x10000);
+    unsigned pam = (unsigned)physmem_add_shadow(&pm, 0xf0000, 0x10000, mem_target(MEM_ROM, rom), 0);
+    struct mem_slot s = physmem_lookup(&pm, 0xff000);
+    cr_assert(same_target(s.read, MEM_ROM, rom + 0xf000) && s.read == s.write);
+    physmem_remap(&pm, pam, MEM_SHADOW_WRITE);
+    s = physmem_lookup(&pm, 0xff000);
+    cr_assert(same_target(s.read, MEM_ROM, rom + 0xf000) && same_target(s.write, MEM_RAM, 0xff000));
+    physmem_remap(&pm, pam, MEM_SHADOW_READ);
+    s = physmem_lookup(&pm, 0xf0000);
+    cr_assert(same_target(s.write, MEM_ROM, rom) && same_target(s.read, MEM_RAM, 0xf0000));
+    cr_assert(!physmem_write(&pm, 0xf0000, "x", 1), "its writes go elsewhere");
+    physmem_remap(&pm, pam, MEM_SHADOW_READ | MEM_SHADOW_WRITE);
+    cr_assert(physmem_write(&pm, 0xf0000, "x", 1));
+    cr_assert(same_target(reads(0xeffff), MEM_RAM, 0xef000) &&
+              same_target(reads(0x100000), MEM_RAM, 0x100000));
+    unsigned hole = (unsigned)physmem_add_shadow(&pm, 0xc0000, 0x4000, MEM_HOLE, 3);
+    cr_assert(same_target(reads(0xc0000), MEM_RAM, 0xc0000));
+    physmem_remap(&pm, hole, 0);
+    cr_assert_eq(reads(0xc3fff), MEM_HOLE);
+    physmem_free(&pm);
+}
+
+enum { BUS1 = 0x10000, BUS2 = 0x20000 };
+
+Test(remap, windows)
+{
+    const uint64_t bus = UINT64_C(1) << 40;
+    start(&pm, &c);
+    unsigned first = (unsigned)physmem_add_window(&pm, 4 * PAGE_BYTES, mem_target(MEM_BUS, bus + BUS1)),
+             second = (unsigned)physmem_add_window(&pm, 2 * PAGE_BYTES, mem_target(MEM_BUS, bus + BUS2));
+    cr_assert_eq(reads(0xe0000000), 0);
+    physmem_remap(&pm, second, 0xe0002000 | MEM_WINDOW_ON);
+    cr_assert(same_target(reads(0xe0003fff), MEM_BUS, bus + BUS2 + 0x1000));
+    physmem_remap(&pm, first, 0xe0000000 | MEM_WINDOW_ON);
+    cr_assert(same_target(reads(0xe0003000), MEM_BUS, bus + BUS1 + 0x3000), "the lower number is seen");
+    physmem_remap(&pm, first, 0xe0001000 | MEM_WINDOW_ON);
+    cr_assert_eq(reads(0xe0000000), 0);
+    cr_assert(same_target(reads(0xe0003000), MEM_BUS, bus + BUS1 + 0x2000));
+    physmem_remap(&pm, first, 0xe0001000);
+    cr_assert(same_target(reads(0xe0002000), MEM_BUS, bus + BUS2), "what it hid is seen again");
+    cr_assert_eq(reads(0xe0001000), 0);
+    physmem_remap(&pm, second, 0);
+    cr_assert_eq(reads(0xe0002000), 0);
+    physmem_free(&pm);
+}
+
+Test(remap, windows_anywhere)
+{
+    start(&pm, &c);
+    mem_addr_t vram = physmem_add(&pm, MEM_VRAM, 16 * PAGE_BYTES);
+    unsigned w = (unsigned)physmem_add_window(&pm, 16 * PAGE_BYTES, mem_target(MEM_VRAM, vram));
+    physmem_remap(&pm, w, 0xfffff000 | MEM_WINDOW_ON);
+    cr_assert(same_target(reads(0xfffff000), MEM_VRAM, vram));
+    cr_assert_eq(reads(UINT64_C(1) << 32), 0, "no further than 4 GiB");
+    physmem_remap(&pm, w, (uint32_t)(RAM - 2 * PAGE_BYTES) | MEM_WINDOW_ON);
+    cr_assert(same_target(reads(RAM - 1), MEM_RAM, RAM - PAGE_BYTES), "RAM is never hidden");
+    cr_assert(same_target(reads(RAM), MEM_VRAM, vram + 2 * PAGE_BYTES));
+    cr_assert_eq(reads(0xfffff000), 0);
+    physmem_remap(&pm, w, 0 | MEM_WINDOW_ON);
+    cr_assert(same_target(reads(0), MEM_RAM, 0));
+    cr_assert_eq(reads(RAM), 0);
+    physmem_free(&pm);
+}
+
+Test(remap, there_is_a_bound)
+{
+    start(&pm, &c);
+    for (int i = 0; i < MEM_REMAPS_MAX; i++)
+        cr_assert_eq(physmem_add_window(&pm, PAGE_BYTES, mem_target(MEM_BUS, UINT64_C(1) << 40)), i);
+    cr_assert_eq(physmem_add_a20(&pm), -1);
+    physmem_free(&pm);
+}
