@@ -1,17 +1,17 @@
 /* buschips.c - the list of everything that the guest can see on the device side (bus_chip). */
 #include "devthread/bus.h"
 
-static const struct chip_field state_fields[] = {
-    CHIP_ARRAY(struct bus_state, next_tick),  CHIP_ARRAY(struct bus_state, input_tick),
-    CHIP_ARRAY(struct bus_state, floor_tick), CHIP_ARRAY(struct bus_state, line_tick),
-    CHIP_ARRAY(struct bus_state, outputs),    CHIP_FIELD(struct bus_state, lines),
-    CHIP_FIELD(struct bus_state, reserved),
+static const struct field state_fields[] = {
+    FIELD_ARRAY(struct bus_state, next_tick),  FIELD_ARRAY(struct bus_state, input_tick),
+    FIELD_ARRAY(struct bus_state, floor_tick), FIELD_ARRAY(struct bus_state, line_tick),
+    FIELD_ARRAY(struct bus_state, outputs),    FIELD(struct bus_state, lines),
+    FIELD(struct bus_state, reserved),
 };
 
-static const struct chip_field queue_fields[] = {
-    CHIP_FIELD(struct bus_queue, head),
-    CHIP_FIELD(struct bus_queue, count),
-    CHIP_ARRAY(struct bus_queue, byte),
+static const struct field queue_fields[] = {
+    FIELD(struct bus_queue, head),
+    FIELD(struct bus_queue, count),
+    FIELD_ARRAY(struct bus_queue, byte),
 };
 
 static const struct chip_class state_class = {

@@ -17,32 +17,15 @@
 #ifndef TANDEM_HW_CHIP_H
 #define TANDEM_HW_CHIP_H
 
+#include "clockcore/fields.h"
+
 #include <stddef.h>
 #include <stdint.h>
-
-/* One named field (or array) of a chip's state: the single source for snapshot, digest, `info`
- * and for naming what differs. Every byte of state that matters is in exactly one field. */
-struct chip_field {
-    const char *name;
-    uint32_t offset;     /* byte offset in the state struct */
-    uint32_t elem_bytes; /* 1, 2, 4 or 8 */
-    uint32_t count;      /* elements; 1 unless an array */
-};
-
-#define CHIP_FIELD(type, member)                                                                             \
-    {                                                                                                        \
-#member, offsetof(type, member), sizeof(((type *)0)->member), 1                                      \
-    }
-#define CHIP_ARRAY(type, member)                                                                             \
-    {                                                                                                        \
-#member, offsetof(type, member), sizeof(((type *)0)->member[0]),                                     \
-            sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0])                                     \
-    }
 
 struct chip_class {
     const char *name; /* part number: "i8254" */
     size_t state_bytes;
-    const struct chip_field *fields; /* `nfields` of them */
+    const struct field *fields; /* `nfields` of them: every byte of the state is in exactly one */
     size_t nfields;
     void (*reset)(void *s, uint64_t now_ns);
     /* One register access: offset from the chip's base, size 1, 2 or 4 bytes (the bus splits wider

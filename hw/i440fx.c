@@ -184,11 +184,11 @@ uint32_t i440fx_take_request(struct i440fx *s)
     return request;
 }
 
-static const struct chip_field fields[] = {
-    CHIP_FIELD(struct i440fx, address),
-    CHIP_FIELD(struct i440fx, reset_control),
-    CHIP_FIELD(struct i440fx, request),
-    CHIP_ARRAY(struct i440fx, cfg),
+static const struct field fields[] = {
+    FIELD(struct i440fx, address),
+    FIELD(struct i440fx, reset_control),
+    FIELD(struct i440fx, request),
+    FIELD_ARRAY(struct i440fx, cfg),
 };
 
 const struct chip_class i440fx_class = {

@@ -460,7 +460,7 @@ static uint32_t outputs(const void *state)
     return ((const struct i8254 *)state)->out0;
 }
 
-#define COUNTER_FIELD(n, member) CHIP_FIELD(struct i8254, counter[n].member)
+#define COUNTER_FIELD(n, member) FIELD(struct i8254, counter[n].member)
 #define COUNTER_FIELDS(n)                                                                                    \
     COUNTER_FIELD(n, base_clk), COUNTER_FIELD(n, load_clk), COUNTER_FIELD(n, count), COUNTER_FIELD(n, cr),   \
         COUNTER_FIELD(n, latch), COUNTER_FIELD(n, latch_bytes), COUNTER_FIELD(n, status),                    \
@@ -469,13 +469,9 @@ static uint32_t outputs(const void *state)
         COUNTER_FIELD(n, null_count), COUNTER_FIELD(n, write_msb), COUNTER_FIELD(n, write_lsb),              \
         COUNTER_FIELD(n, read_msb), COUNTER_FIELD(n, loaded)
 
-static const struct chip_field fields[] = {
-    COUNTER_FIELDS(0),
-    COUNTER_FIELDS(1),
-    COUNTER_FIELDS(2),
-    CHIP_FIELD(struct i8254, next_ns),
-    CHIP_FIELD(struct i8254, out0),
-    CHIP_FIELD(struct i8254, portb),
+static const struct field fields[] = {
+    COUNTER_FIELDS(0),         COUNTER_FIELDS(1),          COUNTER_FIELDS(2), FIELD(struct i8254, next_ns),
+    FIELD(struct i8254, out0), FIELD(struct i8254, portb),
 };
 
 const struct chip_class i8254_class = {

@@ -310,16 +310,16 @@ static void class_write(void *s, uint32_t offset, unsigned size, uint32_t value,
 }
 
 #define PIC_FIELDS(n)                                                                                        \
-    CHIP_FIELD(struct i8259, pic[n].irr), CHIP_FIELD(struct i8259, pic[n].isr),                              \
-        CHIP_FIELD(struct i8259, pic[n].imr), CHIP_FIELD(struct i8259, pic[n].lines),                        \
-        CHIP_FIELD(struct i8259, pic[n].elcr), CHIP_FIELD(struct i8259, pic[n].vector_base),                 \
-        CHIP_FIELD(struct i8259, pic[n].icw3), CHIP_FIELD(struct i8259, pic[n].icw4),                        \
-        CHIP_FIELD(struct i8259, pic[n].init_step), CHIP_FIELD(struct i8259, pic[n].init_icw1),              \
-        CHIP_FIELD(struct i8259, pic[n].ready), CHIP_FIELD(struct i8259, pic[n].top),                        \
-        CHIP_FIELD(struct i8259, pic[n].rotate_aeoi), CHIP_FIELD(struct i8259, pic[n].special_mask),         \
-        CHIP_FIELD(struct i8259, pic[n].read_isr), CHIP_FIELD(struct i8259, pic[n].poll)
+    FIELD(struct i8259, pic[n].irr), FIELD(struct i8259, pic[n].isr), FIELD(struct i8259, pic[n].imr),       \
+        FIELD(struct i8259, pic[n].lines), FIELD(struct i8259, pic[n].elcr),                                 \
+        FIELD(struct i8259, pic[n].vector_base), FIELD(struct i8259, pic[n].icw3),                           \
+        FIELD(struct i8259, pic[n].icw4), FIELD(struct i8259, pic[n].init_step),                             \
+        FIELD(struct i8259, pic[n].init_icw1), FIELD(struct i8259, pic[n].ready),                            \
+        FIELD(struct i8259, pic[n].top), FIELD(struct i8259, pic[n].rotate_aeoi),                            \
+        FIELD(struct i8259, pic[n].special_mask), FIELD(struct i8259, pic[n].read_isr),                      \
+        FIELD(struct i8259, pic[n].poll)
 
-static const struct chip_field fields[] = {PIC_FIELDS(0), PIC_FIELDS(1)};
+static const struct field fields[] = {PIC_FIELDS(0), PIC_FIELDS(1)};
 
 const struct chip_class i8259_class = {
     .name = "i8259",

@@ -409,10 +409,9 @@ static void reset(void *state, uint64_t now_ns)
     mc146818_set_time(s, 0, now_ns);
 }
 
-static const struct chip_field fields[] = {
-    CHIP_FIELD(struct mc146818, div_base_ns), CHIP_FIELD(struct mc146818, settled_ns),
-    CHIP_FIELD(struct mc146818, next_ns),     CHIP_ARRAY(struct mc146818, ram),
-    CHIP_FIELD(struct mc146818, index),       CHIP_FIELD(struct mc146818, reserved),
+static const struct field fields[] = {
+    FIELD(struct mc146818, div_base_ns), FIELD(struct mc146818, settled_ns), FIELD(struct mc146818, next_ns),
+    FIELD_ARRAY(struct mc146818, ram),   FIELD(struct mc146818, index),      FIELD(struct mc146818, reserved),
 };
 
 const struct chip_class mc146818_class = {

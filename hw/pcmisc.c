@@ -108,10 +108,9 @@ static void reset(void *state, uint64_t now_ns)
     *s = (struct pcmisc){.porta = PORTA_A20};
 }
 
-static const struct chip_field fields[] = {
-    CHIP_FIELD(struct pcmisc, exit_value), CHIP_FIELD(struct pcmisc, post),
-    CHIP_FIELD(struct pcmisc, porta),      CHIP_FIELD(struct pcmisc, shutdown_length),
-    CHIP_FIELD(struct pcmisc, request),
+static const struct field fields[] = {
+    FIELD(struct pcmisc, exit_value),      FIELD(struct pcmisc, post),    FIELD(struct pcmisc, porta),
+    FIELD(struct pcmisc, shutdown_length), FIELD(struct pcmisc, request),
 };
 
 const struct chip_class pcmisc_class = {

@@ -199,12 +199,11 @@ static void reset(void *state, uint64_t now_ns)
     s->next_ns = NS_NEVER;
 }
 
-static const struct chip_field fields[] = {
-    CHIP_FIELD(struct piix4_pm, next_ns), CHIP_FIELD(struct piix4_pm, tmr_epochs),
-    CHIP_FIELD(struct piix4_pm, pm1_sts), CHIP_FIELD(struct piix4_pm, pm1_en),
-    CHIP_FIELD(struct piix4_pm, pm1_cnt), CHIP_FIELD(struct piix4_pm, gpsts),
-    CHIP_FIELD(struct piix4_pm, gpen),    CHIP_FIELD(struct piix4_pm, apmc),
-    CHIP_FIELD(struct piix4_pm, apms),    CHIP_FIELD(struct piix4_pm, request),
+static const struct field fields[] = {
+    FIELD(struct piix4_pm, next_ns), FIELD(struct piix4_pm, tmr_epochs), FIELD(struct piix4_pm, pm1_sts),
+    FIELD(struct piix4_pm, pm1_en),  FIELD(struct piix4_pm, pm1_cnt),    FIELD(struct piix4_pm, gpsts),
+    FIELD(struct piix4_pm, gpen),    FIELD(struct piix4_pm, apmc),       FIELD(struct piix4_pm, apms),
+    FIELD(struct piix4_pm, request),
 };
 
 const struct chip_class piix4_pm_class = {

@@ -36,25 +36,12 @@ static void note_write(struct digest *d, int result)
         d->write_errno = errno ? errno : EIO;
 }
 
-/* The fields of one chip, by its table: bytes into out, or only their number when out is NULL. */
-static size_t chip_bytes(const struct chip_class *c, const void *state, uint8_t *out)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < c->nfields; i++) {
-        size_t bytes = (size_t)c->fields[i].elem_bytes * c->fields[i].count;
-        if (out)
-            memcpy(out + n, (const uint8_t *)state + c->fields[i].offset, bytes);
-        n += bytes;
-    }
-    return n;
-}
-
 static bool allocate(struct digest *d)
 {
     const void *state;
     const struct chip_class *c;
     for (unsigned i = 0; (c = d->src.chip(d->src.ctx, i, &state)); i++) {
-        size_t n = chip_bytes(c, state, NULL);
+        size_t n = fields_bytes(c->fields, c->nfields);
         d->chip_bytes_max = n > d->chip_bytes_max ? n : d->chip_bytes_max;
     }
     d->page = calloc(d->src.ram->bytes / PAGE_BYTES, sizeof *d->page);
@@ -109,8 +96,9 @@ static uint64_t hash_devices(struct digest *d)
     const struct chip_class *c;
     uint64_t h = 0;
     for (unsigned i = 0; (c = d->src.chip(d->src.ctx, i, &state)); i++) {
-        size_t n = chip_bytes(c, state, d->chip_buf);
+        size_t n = fields_bytes(c->fields, c->nfields);
         CHECK(n <= d->chip_bytes_max);
+        fields_put(c->fields, c->nfields, state, d->chip_buf);
         h = XXH3_64bits_withSeed(d->chip_buf, n, h ^ i);
     }
     return h;

@@ -242,7 +242,7 @@ static void reload(struct run *r)
 
     memset(r->b, 0xC3, sizeof r->b);
     for (size_t i = 0; i < c->nfields; i++) {
-        const struct chip_field *f = &c->fields[i];
+        const struct field *f = &c->fields[i];
         memcpy((uint8_t *)r->b + f->offset, (uint8_t *)r->a + f->offset, (size_t)f->elem_bytes * f->count);
     }
     check_state(r);

@@ -13,8 +13,7 @@ struct toy_chip {
     uint8_t padding; /* in no field: must not matter */
     uint32_t count;
 };
-static const struct chip_field toy_fields[] = {CHIP_ARRAY(struct toy_chip, reg),
-                                               CHIP_FIELD(struct toy_chip, count)};
+static const struct field toy_fields[] = {FIELD_ARRAY(struct toy_chip, reg), FIELD(struct toy_chip, count)};
 static const struct chip_class toy_class = {
     .name = "toy", .state_bytes = sizeof(struct toy_chip), .fields = toy_fields, .nfields = 2};
 
