@@ -112,8 +112,9 @@ static void gen_movs(struct builder *b, const struct insn *in)
 
 static void gen_cmps(struct builder *b, const struct insn *in)
 {
-    const unsigned left = load_source(b, in);
+    /* Where both operands fault, Intel's processors report ES:EDI (docs/decisions.md). */
     const unsigned right = load_element(b, in, SEG_ES, IR_EDI, emit_temp(b));
+    const unsigned left = load_source(b, in);
     compare(b, in, left, right);
     const unsigned by = step(b, in);
     advance(b, in, IR_ESI, by);

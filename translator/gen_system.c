@@ -155,10 +155,11 @@ void gen_MOV_FROM_SREG(struct builder *b, const struct insn *in)
     operand_store(b, &d, value_slot(get_sreg(b, sreg_of(in, 1))));
 }
 
-/* The selector is zero-extended to 32 bits. */
+/* SDM 2B PUSH: with a 32-bit operand, Intel's processors store the selector by a 16-bit move and leave the
+ * upper half of the slot as it was. */
 void gen_PUSH_SREG(struct builder *b, const struct insn *in)
 {
-    builder_push(b, in->opsize, value_slot(get_sreg(b, sreg_of(in, 0))));
+    builder_push_selector(b, in->opsize, value_slot(get_sreg(b, sreg_of(in, 0))));
 }
 
 /* Only SS holds off interrupts and traps. */

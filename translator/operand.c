@@ -271,17 +271,27 @@ static bool is_simple_stack(const struct builder *b)
     return mode_has(b, TB_MODE_STACK32) && seg_is_flat(b, SEG_SS);
 }
 
-void builder_push(struct builder *b, unsigned size, struct value v)
+static void push_stored(struct builder *b, unsigned size, unsigned stored_size, struct value v)
 {
     const uint32_t delta = 0u - (1u << size);
     if (is_simple_stack(b)) {
-        emit_store(b, size, (struct addr){IR_ESP, delta}, v);
+        emit_store(b, stored_size, (struct addr){IR_ESP, delta}, v);
         emit_binary(b, IR_ADD, 2, 0, IR_ESP, IR_ESP, value_imm(delta));
         return;
     }
     const unsigned sp = moved_sp(b, delta);
-    emit_store(b, size, seg_addr(b, SEG_SS, sp, size, true), v);
+    emit_store(b, stored_size, seg_addr(b, SEG_SS, sp, stored_size, true), v);
     set_sp(b, sp);
+}
+
+void builder_push(struct builder *b, unsigned size, struct value v)
+{
+    push_stored(b, size, size, v);
+}
+
+void builder_push_selector(struct builder *b, unsigned size, struct value v)
+{
+    push_stored(b, size, 1, v);
 }
 
 unsigned stack_load(struct builder *b, unsigned size, unsigned into)

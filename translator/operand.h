@@ -59,6 +59,8 @@ unsigned value_in_slot(struct builder *b, struct value v);
 
 /* Pushes: the store and the new ESP. */
 void builder_push(struct builder *b, unsigned size, struct value v);
+/* The new ESP goes by `size`, but only the selector's 16 bits are stored. */
+void builder_push_selector(struct builder *b, unsigned size, struct value v);
 /* A pop is a load, whatever else may fault, then the new ESP. `into`: a slot, IR_NONE: a temporary. */
 unsigned stack_load(struct builder *b, unsigned size, unsigned into);
 void stack_release(struct builder *b, unsigned bytes);

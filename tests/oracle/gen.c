@@ -358,8 +358,7 @@ bool gen_single(struct gen *g, const struct oracle_row *row, struct test_case *c
     if (!prepare(g, row, c, &in, c->code))
         return false;
     memset(c->code + c->code_bytes, 0xcc, sizeof c->code - c->code_bytes);
-    *u = (struct undefined){.flags = row->undefined & U_ALL,
-                            .fault_writes = in.opcode == 0xc8 || in.opcode == 0x60};
+    *u = (struct undefined){.flags = row->undefined & U_ALL};
     u->mxcsr_mask = sse_mxcsr_mask(row, c);
     if (row->undefined)
         u->flags = shift_undefined(row, c, &in, row->undefined, &u->result) & U_ALL;
@@ -380,8 +379,9 @@ bool gen_sequence(struct gen *g, struct test_case *c)
         uint8_t *p = c->code + c->code_bytes;
         if (row->excluded || row->undefined ||
             (row->test != T_ALL && row->test != T_STACK && row->test != T_SSE && row->test != T_X87) ||
-            sse_is_alone(row) || row->x87_env || row->x87_compare || !strcmp(row->mnemonic, "POPF") ||
-            !strcmp(row->mnemonic, "ENTER") || !strcmp(row->mnemonic, "PUSHA"))
+            sse_is_alone(row) || !strncmp(row->mnemonic, "FPREM", 5) || row->x87_env || row->x87_compare ||
+            !strcmp(row->mnemonic, "POPF") || !strcmp(row->mnemonic, "ENTER") ||
+            !strcmp(row->mnemonic, "PUSHA"))
             continue;
         unsigned bytes = encode(g, row, p, &in);
         if (!bytes)

@@ -34,8 +34,6 @@ struct gen {
 struct undefined {
     uint32_t flags;      /* EFLAGS bits */
     bool result;         /* registers and memory too (shift counts beyond the operand) */
-    bool fault_writes;   /* ENTER, PUSHA: a CPU may have written part of the frame before the fault */
-    uint16_t fsw;        /* x87 status word bits */
     uint32_t mxcsr_mask; /* FXSAVE: address of MXCSR_MASK, 0: none */
 };
 

@@ -188,7 +188,7 @@ static void load_segment(struct draft *d)
 static void read_segment(struct draft *d)
 {
     if (seq_chance(d, 50))
-        EMIT(d, (uint8_t[]){0x06, 0x0e, 0x16, 0x1e}[seq_below(d, 4)]);
+        seq_push_selector(d, (uint8_t[]){0x06, 0x0e, 0x16, 0x1e}[seq_below(d, 4)]);
     else
         EMIT(d, 0x8c, 0xc0 | seq_below(d, 4) << 3 | seq_any_reg(d));
 }

@@ -104,7 +104,7 @@ static void serialize(struct draft *d)
         return;
     }
     EMIT(d, 0x9c);
-    EMIT(d, 0x0e);
+    seq_push_selector(d, 0x0e);
     EMIT(d, 0x68, LE32(d->at + 6));
     EMIT(d, 0xcf);
 }

@@ -145,6 +145,13 @@ void seq_emit_mov(struct draft *d, unsigned reg, uint32_t value)
 
 /* --- labels --- */
 
+void seq_push_selector(struct draft *d, uint8_t opcode)
+{
+    EMIT(d, 0x6a, 0x00);             /* push 0 */
+    EMIT(d, 0x8d, 0x64, 0x24, 0x04); /* lea esp, [esp + 4] */
+    EMIT(d, opcode);
+}
+
 struct label *seq_label_new(struct draft *d, unsigned countdown)
 {
     for (unsigned i = 0; i < LABELS; i++)

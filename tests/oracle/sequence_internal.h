@@ -86,6 +86,8 @@ void seq_define_flags(struct draft *d);
 /* Appends an instruction that leaves `undefined` flags so. */
 void seq_emit(struct draft *d, const uint8_t *p, unsigned n, uint32_t undefined);
 void seq_emit_mov(struct draft *d, unsigned reg, uint32_t value);
+/* PUSH of a segment register, by its opcode, onto a slot whose upper half is 0 already (vendor.def). */
+void seq_push_selector(struct draft *d, uint8_t opcode);
 struct label *seq_label_new(struct draft *d, unsigned countdown);
 /* A field to be filled with the label's address or distance. */
 void seq_label_use(struct draft *d, struct label *l, enum fixup_kind kind, uint32_t at, uint32_t addend);

@@ -34,7 +34,7 @@ static bool row_usable(struct draft *d, const struct oracle_row *row)
     case T_STRING:
         return seq_chance(d, 60);
     case T_X87:
-        return !row->x87_compare && !row->x87_env && seq_chance(d, 12);
+        return !row->x87_compare && !row->x87_env && !ROW_IS(row, "FPREM", "FPREM1") && seq_chance(d, 12);
     case T_SSE:
         return !sse_is_alone(row) && seq_chance(d, 12);
     default:
@@ -70,7 +70,9 @@ static bool has_memory(const struct insn *in)
 static bool steer(struct draft *d, uint8_t *p, const struct insn *in, const struct facts *f)
 {
     uint32_t target = seq_data_target(d, f->writes_memory), index = 0;
-    bool aligned = in->row->test == T_SSE && !seq_chance(d, 3);
+    /* FSTP m80fp and FBSTP: not over a page end (vendor.def). */
+    const bool wide = (in->opcode == 0xdb && in->reg == 7) || (in->opcode == 0xdf && in->reg == 6);
+    bool aligned = wide || (in->row->test == T_SSE && !seq_chance(d, 3));
     if (aligned)
         target &= ~15u;
     if (in->index < 8) {

@@ -3,7 +3,8 @@
  * One handler per row of translator/insns_x87.def: x87_<mnemonic>_<operand> for memory forms,
  * x87_<opcode>_<mnemonic> for register forms; a row without one does not build. A handler reads memory or
  * writes it before it changes any x87 state, so memory faults leave the instruction undone. A
- * numeric exception that is unmasked sets ES and B; the next waiting instruction raises #MF.
+ * numeric exception that is unmasked sets ES and B; the next waiting instruction raises #MF. One that keeps a
+ * store from being made keeps its memory operand from being looked at, too (docs/decisions.md).
  *
  * Values come from fpu_arith.c, fpu_soft.c and fpu_transcendental.c; here is what surrounds them: empty and
  * full registers, tags, TOP, which unmasked exceptions keep a result from being written or popped.
@@ -102,7 +103,7 @@ static enum helper_result underflow(struct x87_state *x, unsigned dst, bool pop)
 
 /* --- memory operands --- */
 
-/* The translator has checked the segment for at most 4 bytes: wider operands are checked here. */
+/* Outside flat mode the segment is checked here, when no #MF and no unmasked exception comes first. */
 /* MATCH x87_operand */
 static bool operand(struct fpu_insn *c, unsigned bytes, bool write, uint32_t *lin_addr)
 {
@@ -132,18 +133,16 @@ static bool load80(struct fpu_insn *c, uint64_t *low, uint16_t *high)
     return true;
 }
 
-/* From a buffer of 16 bytes; do_it false: only faults as the store would. */
-static bool store(struct fpu_insn *c, unsigned bytes, const void *from, bool do_it)
+/* From a buffer of 16 bytes; all of them or, on a fault, none. */
+static bool store(struct fpu_insn *c, unsigned bytes, const void *from)
 {
     uint32_t lin_addr;
     uint64_t low, high;
     bool user = mem_is_user(c->v);
     if (!operand(c, bytes, true, &lin_addr))
         return false;
-    if ((bytes > 8 || !do_it) && !mem_probe_write(c->v, lin_addr, bytes, user))
+    if (bytes > 8 && !mem_probe_write(c->v, lin_addr, bytes, user))
         return false;
-    if (!do_it)
-        return true;
     memcpy(&low, from, 8);
     memcpy(&high, (const uint8_t *)from + 8, 8);
     if (bytes < 8)
@@ -343,7 +342,7 @@ static void store_indefinite(enum fpu_dst kind, uint64_t buffer[2])
 
 static enum helper_result store_empty(struct fpu_insn *c, unsigned bytes, const void *indefinite, bool pop)
 {
-    if (!store(c, bytes, indefinite, c->x->cw & FSW_IE))
+    if ((c->x->cw & FSW_IE) && !store(c, bytes, indefinite))
         return HELPER_FAULT;
     if (fpu_stack_fault(c->x, false) && pop)
         fpu_pop(c->x);
@@ -362,7 +361,7 @@ static enum helper_result store_converted(struct fpu_insn *c, enum fpu_dst kind,
     struct f80 a = fpu_get(x, 0);
     fpu_flags f = fpu_host_store(x, kind, &a, buffer);
     bool blocked = fpu_blocks_store(x, f);
-    if (!store(c, bytes, buffer, !blocked))
+    if (!blocked && !store(c, bytes, buffer))
         return HELPER_FAULT;
     if (blocked) /* SDM 1 8.5.6: PE is ignored beside an unmasked overflow or underflow to memory */
         f &= (fpu_flags) ~(FSW_C1 | (x->sw & FSW_PE ? 0 : FSW_PE));
@@ -730,7 +729,7 @@ MEM(FSTP, m80fp)
     struct f80 a = fpu_is_empty(x, 0) ? f80_indefinite() : fpu_get(x, 0);
     if (fpu_is_empty(x, 0))
         return store_empty(c, 10, &a, true);
-    if (!store(c, 10, &a, true))
+    if (!store(c, 10, &a))
         return HELPER_FAULT;
     fpu_commit(x, 0, FSW_C1);
     fpu_pop(x);

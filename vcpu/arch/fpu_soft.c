@@ -258,9 +258,9 @@ fpu_flags fpu_rem(const struct x87_state *x, struct f80 a, struct f80 b, bool ne
     fpu_flags f = ca == F80_DENORMAL || cb == F80_DENORMAL ? FSW_DE : 0;
     if (ca == F80_ZERO || fpu_blocks(x, f))
         return f;
-    if (cb == F80_INF) {
-        struct f80_parts p = f80_unpack(&a);
-        return f | f80_round(x, p, 0, r);
+    if (cb == F80_INF) { /* SDM 2A FPREM: the result is ST(0), a denormal one without underflow */
+        struct x87_state masked = {.cw = x->cw | FCW_EXC};
+        return f | f80_round(&masked, f80_unpack(&a), 0, r);
     }
     return f | rem_finite(x, f80_unpack(&a), f80_unpack(&b), nearest, r);
 }

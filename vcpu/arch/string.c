@@ -10,27 +10,31 @@
  * overlapping copies included. A REP that writes over itself is fetched anew with its next iteration
  * (processors do that after an interrupt only, so that what they do depends on its time).
  *
- * Flags of an interrupted REP CMPS or SCAS are those of its last iteration (SDM 2B REP leaves
- * the value before the instruction in some cases: it is not visible how far a REP came in one go). */
+ * A repeated CMPS or SCAS writes the flags when it ends, and not before: after a fault, and while an
+ * interrupt or a trap between two iterations is served, they are what they were in front of the
+ * instruction (SDM 2B REP: a fault restores them; docs/decisions.md has the measurement of the rest). */
 #include "vcpu/vcpu_internal.h"
 
 #include <string.h>
 
+struct elements {
+    uint32_t a, b;
+};
+
 struct string_insn {
     const struct ir_op *op;
-    unsigned bytes;   /* of an element */
-    uint32_t mask;    /* of ECX, ESI, EDI: address size */
-    int32_t step;     /* +bytes or -bytes */
-    unsigned seg;     /* of the source */
-    bool repe, repne; /* REP is repe */
+    struct elements *last; /* CMPS, SCAS: the last two that were compared */
+    unsigned bytes;        /* of an element */
+    uint32_t mask;         /* of ECX, ESI, EDI: address size */
+    int32_t step;          /* +bytes or -bytes */
+    unsigned seg;          /* of the source */
+    bool repe, repne;      /* REP is repe */
 };
 
 /* One iteration; false: fault or redo, nothing changed. */
 typedef bool step_fn(struct vcpu *v, const struct string_insn *x);
 /* Up to `max` iterations; 0: none that could be done at once. */
 typedef uint32_t bulk_fn(struct vcpu *v, const struct string_insn *x, uint32_t max);
-/* Does the comparison end the repetition? NULL: only the count does. */
-typedef bool stop_fn(const struct vcpu *v, const struct string_insn *x);
 
 static struct string_insn string_insn(const struct vcpu *v, const struct ir_op *op)
 {
@@ -73,13 +77,15 @@ static void acc_set(struct vcpu *v, const struct string_insn *x, uint32_t value)
     v->g.slot[IR_EAX] = (old & ~value_mask(x)) | (value & value_mask(x));
 }
 
-static void compare(struct vcpu *v, const struct string_insn *x, uint32_t a, uint32_t b)
+/* The flags of the comparison that ends the instruction. */
+static void set_flags(struct vcpu *v, const struct string_insn *x)
 {
+    const struct elements *e = x->last;
     uint32_t *s = v->g.slot;
     s[IR_CC_OP] = CC_OP(CC_KIND_SUB, x->op->size);
-    s[IR_CC_A] = a;
-    s[IR_CC_B] = b;
-    s[IR_CC_R] = (a - b) & value_mask(x);
+    s[IR_CC_A] = e->a;
+    s[IR_CC_B] = e->b;
+    s[IR_CC_R] = (e->a - e->b) & value_mask(x);
 }
 
 /* --- one element --- */
@@ -129,9 +135,10 @@ static bool step_movs(struct vcpu *v, const struct string_insn *x)
 static bool step_cmps(struct vcpu *v, const struct string_insn *x)
 {
     uint32_t a, b;
-    if (!element_read(v, x, x->seg, IR_ESI, &a) || !element_read(v, x, SEG_ES, IR_EDI, &b))
+    if (!element_read(v, x, SEG_ES, IR_EDI, &b) ||
+        !element_read(v, x, x->seg, IR_ESI, &a)) /* Intel's order */
         return false;
-    compare(v, x, a, b);
+    *x->last = (struct elements){a, b};
     reg_add(v, x, IR_ESI, (uint32_t)x->step);
     reg_add(v, x, IR_EDI, (uint32_t)x->step);
     return true;
@@ -160,7 +167,7 @@ static bool step_scas(struct vcpu *v, const struct string_insn *x)
     uint32_t value;
     if (!element_read(v, x, SEG_ES, IR_EDI, &value))
         return false;
-    compare(v, x, acc_get(v, x), value);
+    *x->last = (struct elements){acc_get(v, x), value};
     reg_add(v, x, IR_EDI, (uint32_t)x->step);
     return true;
 }
@@ -390,7 +397,7 @@ static uint32_t bulk_cmps(struct vcpu *v, const struct string_insn *x, uint32_t 
     if (n == 0)
         return 0;
     struct compared r = compare_run(x, src, 0, dst, n);
-    compare(v, x, r.a, r.b);
+    *x->last = (struct elements){r.a, r.b};
     reg_add(v, x, IR_ESI, r.done * (uint32_t)x->step);
     reg_add(v, x, IR_EDI, r.done * (uint32_t)x->step);
     return r.done;
@@ -403,7 +410,7 @@ static uint32_t bulk_scas(struct vcpu *v, const struct string_insn *x, uint32_t 
     if (n == 0)
         return 0;
     struct compared r = compare_run(x, NULL, acc_get(v, x), dst, n);
-    compare(v, x, r.a, r.b);
+    *x->last = (struct elements){r.a, r.b};
     reg_add(v, x, IR_EDI, r.done * (uint32_t)x->step);
     return r.done;
 }
@@ -423,22 +430,17 @@ static bool may_repeat(const struct vcpu *v)
     return g->budget > 0 && !interrupt && !(g->eflags & FLAG_TF) && !v->dr_active;
 }
 
-static bool stop_never(const struct vcpu *v, const struct string_insn *x)
-{
-    return false;
-}
-
-static bool stop_on_zf(const struct vcpu *v, const struct string_insn *x)
-{
-    bool zf = v->g.slot[IR_CC_R] == 0;
-    return x->repe ? !zf : zf;
-}
-
 struct string_kind {
     step_fn *step;
     bulk_fn *bulk;
-    stop_fn *stop;
+    bool compares;
 };
+
+/* Does the comparison end the repetition? */
+static bool compared_enough(const struct string_insn *x)
+{
+    return (x->last->a == x->last->b) != x->repe;
+}
 
 /* Some iterations: 0: fault. Inline, as repeat() is: each instruction has its own, without calls through
  * pointers, for kernels copy a few words more often than pages. */
@@ -475,8 +477,11 @@ repeat(struct vcpu *v, const struct string_insn *x, const struct string_kind *k)
             return HELPER_FAULT;
         reg_add(v, x, IR_ECX, 0u - n);
         count -= n;
-        if (count == 0 || k->stop(v, x))
+        if (count == 0 || (k->compares && compared_enough(x))) {
+            if (k->compares)
+                set_flags(v, x);
             break;
+        }
         if (!may_repeat(v) || must_fetch_again(v)) {
             v->g.eip = own_eip(v, x->op);
             return HELPER_OK;
@@ -490,35 +495,41 @@ repeat(struct vcpu *v, const struct string_insn *x, const struct string_kind *k)
 static inline __attribute__((always_inline)) enum helper_result
 string_run(struct vcpu *v, const struct ir_op *op, const struct string_kind *k)
 {
+    struct elements last;
     struct string_insn x = string_insn(v, op);
+    x.last = &last;
     if (x.repe || x.repne)
         return repeat(v, &x, k);
-    return k->step(v, &x) ? HELPER_OK : HELPER_FAULT;
+    if (!k->step(v, &x))
+        return HELPER_FAULT;
+    if (k->compares)
+        set_flags(v, &x);
+    return HELPER_OK;
 }
 
 enum helper_result helper_MOVS(struct vcpu *v, const struct ir_op *op)
 {
-    return string_run(v, op, &(struct string_kind){step_movs, bulk_movs, stop_never});
+    return string_run(v, op, &(struct string_kind){step_movs, bulk_movs, false});
 }
 
 enum helper_result helper_STOS(struct vcpu *v, const struct ir_op *op)
 {
-    return string_run(v, op, &(struct string_kind){step_stos, bulk_stos, stop_never});
+    return string_run(v, op, &(struct string_kind){step_stos, bulk_stos, false});
 }
 
 enum helper_result helper_LODS(struct vcpu *v, const struct ir_op *op)
 {
-    return string_run(v, op, &(struct string_kind){step_lods, bulk_lods, stop_never});
+    return string_run(v, op, &(struct string_kind){step_lods, bulk_lods, false});
 }
 
 enum helper_result helper_CMPS(struct vcpu *v, const struct ir_op *op)
 {
-    return string_run(v, op, &(struct string_kind){step_cmps, bulk_cmps, stop_on_zf});
+    return string_run(v, op, &(struct string_kind){step_cmps, bulk_cmps, true});
 }
 
 enum helper_result helper_SCAS(struct vcpu *v, const struct ir_op *op)
 {
-    return string_run(v, op, &(struct string_kind){step_scas, bulk_scas, stop_on_zf});
+    return string_run(v, op, &(struct string_kind){step_scas, bulk_scas, true});
 }
 
 /* Port instructions end their block even without REP, and check their permission even when ECX is 0. */
@@ -527,7 +538,7 @@ io_string_run(struct vcpu *v, const struct ir_op *op, step_fn *step)
 {
     if (!io_allowed(v, (uint16_t)v->g.slot[IR_EDX], 1u << op->size))
         return HELPER_FAULT;
-    enum helper_result result = string_run(v, op, &(struct string_kind){step, bulk_none, stop_never});
+    enum helper_result result = string_run(v, op, &(struct string_kind){step, bulk_none, false});
     if (result == HELPER_OK && !(op->aux & 3))
         v->g.eip = op->imm2;
     return result;

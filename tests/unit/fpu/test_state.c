@@ -92,6 +92,38 @@ Test(fpu_state, memory_faults_change_nothing)
     }
 }
 
+/* An unmasked exception that keeps a store from being made: no access, so no fault; the exception is pending.
+ */
+Test(fpu_state, a_blocked_store_does_not_look_at_memory)
+{
+    for (unsigned i = 0; i < form_count; i++) {
+        const struct form *f = &forms[i];
+        if (f->class != LOADSTORE || f->operand == no_memory || f->name[1] == 'L' ||
+            !strncmp(f->name, "FIL", 3) || !strncmp(f->name, "FBL", 3))
+            continue;
+        fake_reset(); /* an empty ST(0) */
+        fake.g.x87.cw &= (uint16_t)~FSW_IE;
+        fake_fault_from = ADDR;
+        cr_expect_eq(fake_exec(f->opcode, f->modrm, ADDR, false), HELPER_OK, "%s", f->name);
+        cr_expect_eq(fake.g.x87.sw & (FSW_IE | FSW_SF | FSW_ES), FSW_IE | FSW_SF | FSW_ES, "%s", f->name);
+    }
+}
+
+/* SDM 2A FPREM: over infinity, ST(0) stays what it is; a denormal one without underflow. */
+Test(fpu_state, remainder_over_infinity_keeps_a_denormal)
+{
+    for (uint8_t modrm = 0xf5; modrm <= 0xf8; modrm += 3) {
+        struct f80 denormal = f80_make(1, 0, 0x1234), infinity = f80_make(0, F80_EXP_MAX, F80_INTEGER);
+        fake_reset();
+        fake.g.x87.cw &= (uint16_t)~FSW_UE;
+        fpu_push(&fake.g.x87, infinity), fpu_push(&fake.g.x87, denormal);
+        exec_ok(0xd9, modrm);
+        struct f80 r = fpu_get(&fake.g.x87, 0);
+        cr_expect_eq(memcmp(&r, &denormal, 10), 0);
+        cr_expect_eq(fake.g.x87.sw & (FSW_EXC | FSW_ES), FSW_DE);
+    }
+}
+
 Test(fpu_state, segment_checks_cover_the_whole_operand)
 {
     fake_reset();

@@ -203,6 +203,19 @@ Test(run, single_step_traps)
     harness_free(&h);
 }
 
+/* SDM 2B PUSH: a selector is stored by a 16-bit move, whatever the operand size. */
+GUEST_CODE(push_selectors, "movl $0x12345678, 0x7ffc\n mov $0x8000, %esp\n push %ds\n" LEAVE);
+
+Test(run, push_of_a_selector_keeps_the_slots_upper_half)
+{
+    START(push_selectors);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    cr_assert_eq(harness_peek32(&h, 0x7ffc) >> 16, 0x1234);
+    cr_assert_eq(harness_peek32(&h, 0x7ffc) & 0xffff, vcpu_state(h.cpu)->seg[SEG_DS].sel);
+    cr_assert_eq(vcpu_state(h.cpu)->slot[IR_ESP], 0x7ffc);
+    harness_free(&h);
+}
+
 /* 0: mov $5,%eax (5 bytes)  5: mov %eax,0x5000 (5)  a: inc %ebx (1)  b: mov 0x5000,%ecx (6) */
 GUEST_CODE(watched, "mov $5, %eax\n mov %eax, 0x5000\n inc %ebx\n mov 0x5000, %ecx\n inc %ebx\n" LEAVE);
 

@@ -216,6 +216,60 @@ Test(string, fault_in_the_middle_is_exact)
     harness_free(&h);
 }
 
+/* SDM 2B REP: a fault in a repeated comparison leaves EFLAGS as they were before the instruction; here also
+ * where the run is cut between two iterations. */
+GUEST_CODE(search, "stc\n repne scasb\n hlt\n");
+
+static void faulting_search(uint64_t quantum_ticks)
+{
+    harness_init(&h, &(struct harness_options){.quantum_ticks = quantum_ticks});
+    HARNESS_LOAD(&h, search);
+    harness_tables(&h);
+    harness_paging(&h, 3);
+    harness_poke32(&h, harness_pte(0x102000), 0);
+    harness_gate(&h, EXC_PF, HARNESS_CODE + (uint32_t)(search_end - search) - 1, 0);
+    struct guest_state *g = vcpu_state(h.cpu);
+    g->slot[IR_EAX] = 0xff; /* memory is 0: each comparison sets neither CF nor ZF */
+    g->slot[IR_EDI] = 0x101000;
+    g->slot[IR_ECX] = 5000;
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_HALTED);
+    cr_assert_eq(g->slot[IR_ECX], 5000 - 4096);
+    cr_assert_eq(harness_peek32(&h, 0x8000 - 4) & (FLAG_CF | FLAG_ZF | FLAG_SF), FLAG_CF); /* pushed EFLAGS */
+    harness_free(&h);
+}
+
+Test(string, a_fault_restores_the_flags)
+{
+    faulting_search(0);
+    faulting_search(7);
+}
+
+/* Where both operands of CMPS fault, the one at ES:EDI is reported. */
+GUEST_CODE(compare_both, "cmpsl\n hlt\n");
+GUEST_CODE(repeat_both, "repe cmpsl\n hlt\n");
+
+static void compare_absent(const uint8_t *code, const uint8_t *end)
+{
+    harness_init(&h, &(struct harness_options){0});
+    harness_load32(&h, code, end);
+    harness_tables(&h);
+    harness_paging(&h, 3);
+    harness_poke32(&h, harness_pte(0x102000), 0);
+    harness_poke32(&h, harness_pte(0x103000), 0);
+    harness_gate(&h, EXC_PF, HARNESS_CODE + (uint32_t)(end - code) - 1, 0);
+    struct guest_state *g = vcpu_state(h.cpu);
+    g->slot[IR_ESI] = 0x102000, g->slot[IR_EDI] = 0x103000, g->slot[IR_ECX] = 1;
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_HALTED);
+    cr_assert_eq(g->cr2, 0x103000);
+    harness_free(&h);
+}
+
+Test(string, cmps_reports_its_destination)
+{
+    compare_absent(compare_both, compare_both_end);
+    compare_absent(repeat_both, repeat_both_end);
+}
+
 /* Real mode: SI and DI wrap at 64 KiB, the upper halves of the registers stay. */
 GUEST_CODE16(wrap, "cld\n rep movsb\n hlt\n");
 
