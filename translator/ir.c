@@ -5,58 +5,80 @@
 
 #include "translator/cc.h"
 
-const char *const ir_op_name[IR_OPCODE_COUNT] = {
-#define IROP(name, kinds, doc) #name,
+/* Column `uses`. */
+enum {
+    USES_none = 0,
+    USES_d = IR_WRITES_DST,
+    USES_a = IR_READS_A,
+    USES_ab = IR_READS_A | IR_READS_B,
+    USES_da = USES_d | USES_a,
+    USES_db = USES_d | IR_READS_B,
+    USES_dab = USES_d | USES_ab,
+    USES_dabx = USES_dab | IR_READS_AUX,
+    USES_dabX = USES_dab | IR_WRITES_AUX,
+    USES_dDa = USES_da | IR_READS_DST,
+    USES_dDb = USES_db | IR_READS_DST
+};
+
+/* Columns `writes` and `ends`, where they are no names of other enumerations. */
+enum {
+    CC_KIND_EFLAGS = CC_KIND_COUNT,
+    CC_KIND_NONE = IR_WRITES_NONE,
+    CC_KIND_VARIES = IR_WRITES_VARIES,
+    ENDS_NO = 0,
+    ENDS_END = 1
+};
+
+const struct ir_op_info ir_op_info[IR_OPCODE_COUNT] = {
+#define IROP(name, shape, uses, reads, writes, faults, ends, doc)                                            \
+    [IR_##name] = {                                                                                          \
+        #name,      IR_SHAPE_##shape, USES_##uses, IR_READS_##reads, CC_KIND_##writes, IR_FAULTS_##faults,   \
+        ENDS_##ends},
 #include "translator/ir_ops.def"
 #undef IROP
 };
 
-const char *const ir_op_kinds[IR_OPCODE_COUNT] = {
-#define IROP(name, kinds, doc) kinds,
+/* A row that numbers its handlers by IRF_FLAGS sets flags, and one that reads them because it keeps some
+ * does. */
+#define IROP(name, shape, uses, reads, writes, faults, ends, doc)                                            \
+    _Static_assert((IR_SHAPE_##shape != IR_SHAPE_SF && IR_SHAPE_##shape != IR_SHAPE_SIF) ||                  \
+                       (int)CC_KIND_##writes != (int)IR_WRITES_NONE,                                         \
+                   #name ": has a form with flags");                                                         \
+    _Static_assert(IR_READS_##reads < IR_READS_FLAGS || (int)CC_KIND_##writes != (int)IR_WRITES_NONE,        \
+                   #name ": keeps flags without setting any");                                               \
+    _Static_assert(!(USES_##uses & IR_READS_DST) || (USES_##uses & IR_WRITES_DST), #name ": dst");           \
+    _Static_assert(!ENDS_##ends || !(USES_##uses & IR_WRITES_DST), #name ": nobody reads what an end "       \
+                                                                         "writes");
 #include "translator/ir_ops.def"
 #undef IROP
+
+const struct helper_info helper_info[HELPER_COUNT] = {
+#define HELPER(name, ends, flags, changes, tick, inl, size, doc)                                             \
+    [HELPER_##name] = {#name,                                                                                \
+                       HELPER_ENDS_##ends,                                                                   \
+                       HELPER_FLAGS_##flags,                                                                 \
+                       HELPER_CHANGES_##changes,                                                             \
+                       HELPER_TICK_##tick,                                                                   \
+                       HELPER_INLINE_##inl,                                                                  \
+                       HELPER_SIZE_##size},
+#include "translator/helpers.def"
+#undef HELPER
 };
 
-const char *const ir_op_uses[IR_OPCODE_COUNT] = {
-    [IR_MOV] = "db",    [IR_GETB] = "da",    [IR_GETW] = "da",    [IR_PUTB] = "dDb",   [IR_PUTW] = "dDb",
-    [IR_SEXT] = "da",   [IR_SEXT8W] = "da",  [IR_LEA] = "dab",    [IR_LEA16] = "dab",  [IR_ADD] = "dab",
-    [IR_ADC] = "dab",   [IR_SUB] = "dab",    [IR_SBB] = "dab",    [IR_AND] = "dab",    [IR_OR] = "dab",
-    [IR_XOR] = "dab",   [IR_INC] = "da",     [IR_DEC] = "da",     [IR_NEG] = "da",     [IR_NOT] = "da",
-    [IR_SHL] = "dab",   [IR_SHR] = "dab",    [IR_SAR] = "dab",    [IR_ROL] = "dab",    [IR_ROR] = "dab",
-    [IR_RCL] = "dab",   [IR_RCR] = "dab",    [IR_SHLD] = "dabx",  [IR_SHRD] = "dabx",  [IR_MUL] = "dabX",
-    [IR_IMUL] = "dabX", [IR_IMUL2] = "dab",  [IR_BT] = "ab",      [IR_BTS] = "dab",    [IR_BTR] = "dab",
-    [IR_BTC] = "dab",   [IR_BSF] = "dDa",    [IR_BSR] = "dDa",    [IR_BSWAP] = "da",   [IR_SETCC] = "d",
-    [IR_CMOV] = "dDb",  [IR_GETFLAGS] = "d", [IR_SETFLAGS] = "a", [IR_SETCF] = "",     [IR_GETDF] = "d",
-    [IR_LD] = "da",     [IR_LDRW] = "da",    [IR_ST] = "ab",      [IR_SEGADDR] = "da", [IR_HELPER] = "dab",
-    [IR_RAISE] = "",    [IR_JMP] = "",       [IR_JCC] = "",       [IR_JNZ] = "a",      [IR_JMPIND] = "a",
-    [IR_LEAVE_TB] = "",
-};
-
-static bool has(const char *set, char c)
-{
-    return strchr(set, c) != NULL;
-}
-static bool is_kind(const struct ir_op *op, char c)
-{
-    return has(ir_op_kinds[op->op], c);
-}
+#define HELPER(name, ends, flags, changes, tick, inl, size, doc)                                             \
+    _Static_assert(!HELPER_TICK_##tick || HELPER_ENDS_##ends != HELPER_ENDS_NO,                              \
+                   #name ": what needs the tick is its block's last instruction");                           \
+    _Static_assert(HELPER_CHANGES_##changes == HELPER_CHANGES_MORE ||                                        \
+                       HELPER_FLAGS_##flags < HELPER_FLAGS_WRITE,                                            \
+                   #name ": flags are more than dst");                                                       \
+    _Static_assert(HELPER_CHANGES_##changes == HELPER_CHANGES_MORE || HELPER_ENDS_##ends == HELPER_ENDS_NO,  \
+                   #name ": eip is more than dst");                                                          \
+    _Static_assert(HELPER_INLINE_##inl == HELPER_INLINE_CALL || HELPER_ENDS_##ends == HELPER_ENDS_NO,        \
+                   #name ": inline code goes on");
+#include "translator/helpers.def"
+#undef HELPER
 
 /* --- flags --- */
-
-/* kind + 1 of ops whose flag result has one kind; 0: none or it depends. */
-static const uint8_t cc_kind_of[IR_OPCODE_COUNT] = {
-    [IR_ADD] = CC_KIND_ADD + 1,   [IR_ADC] = CC_KIND_ADC + 1,   [IR_SUB] = CC_KIND_SUB + 1,
-    [IR_SBB] = CC_KIND_SBB + 1,   [IR_AND] = CC_KIND_LOGIC + 1, [IR_OR] = CC_KIND_LOGIC + 1,
-    [IR_XOR] = CC_KIND_LOGIC + 1, [IR_INC] = CC_KIND_INC + 1,   [IR_DEC] = CC_KIND_DEC + 1,
-    [IR_NEG] = CC_KIND_SUB + 1,   [IR_SHL] = CC_KIND_SHL + 1,   [IR_SHR] = CC_KIND_SHR + 1,
-    [IR_SAR] = CC_KIND_SAR + 1,   [IR_MUL] = CC_KIND_MUL + 1,   [IR_IMUL] = CC_KIND_MUL + 1,
-    [IR_IMUL2] = CC_KIND_MUL + 1,
-};
-
-static bool is_shift(const struct ir_op *op)
-{
-    return op->op == IR_SHL || op->op == IR_SHR || op->op == IR_SAR;
-}
 
 /* A shift by a count that is known not to be 0 replaces all flags. */
 static bool shifts_by_nonzero_imm(const struct ir_op *op)
@@ -67,59 +89,39 @@ static bool shifts_by_nonzero_imm(const struct ir_op *op)
 /* What a flag-setting op (IRF_FLAGS) always leaves in IR_CC_OP; -1: it depends on values. */
 static int ir_cc_op(const struct ir_op *op)
 {
-    if (op->op == IR_SETFLAGS)
+    const struct ir_op_info *info = &ir_op_info[op->op];
+    if (info->writes == CC_KIND_COUNT)
         return CC_EFLAGS;
-    const unsigned kind = cc_kind_of[op->op];
-    if (!(op->flags & IRF_FLAGS) || kind == 0 || (is_shift(op) && !shifts_by_nonzero_imm(op)))
+    const bool may_keep = info->reads == IR_READS_COUNT && !shifts_by_nonzero_imm(op);
+    if (!(op->flags & IRF_FLAGS) || info->writes >= IR_WRITES_NONE || may_keep)
         return -1;
-    return CC_OP((int)kind - 1, op->size);
-}
-
-/* Helpers that change nothing but their dst. */
-static bool helper_is_pure(unsigned helper)
-{
-    return helper == HELPER_CHECK_IP || helper == HELPER_FWAIT || helper == HELPER_GET_SREG ||
-           helper == HELPER_SMSW || helper == HELPER_SLDT || helper == HELPER_STR;
-}
-
-static bool helper_keeps_cc(unsigned helper)
-{
-    return helper_is_pure(helper) || helper == HELPER_DIV || helper == HELPER_IDIV || helper == HELPER_CLD ||
-           helper == HELPER_STD;
+    return CC_OP(info->writes, op->size);
 }
 
 int ir_cc_after(int cc, const struct ir_op *op)
 {
     if (op->op == IR_HELPER)
-        return helper_keeps_cc(op->imm) ? cc : -1;
+        return helper_info[op->imm].flags & HELPER_FLAGS_WRITE ? -1 : cc;
     return op->flags & IRF_FLAGS ? ir_cc_op(op) : cc;
 }
 
-/* Does the op read the CC slots (its F result aside)? */
 static bool ir_reads_cc(const struct ir_op *op)
 {
-    if (!is_kind(op, 'C'))
+    switch (ir_op_info[op->op].reads) {
+    case IR_READS_NO:
         return false;
-    switch (op->op) {
-    case IR_ADC:
-    case IR_SBB:
-    case IR_RCL:
-    case IR_RCR:
+    case IR_READS_YES:
         return true;
-    case IR_SHL:
-    case IR_SHR:
-    case IR_SAR:
-    case IR_SHLD:
-    case IR_SHRD:
-        return (op->flags & IRF_FLAGS) && !shifts_by_nonzero_imm(op);
+    case IR_READS_FLAGS:
+        return op->flags & IRF_FLAGS;
     default:
-        return !is_kind(op, 'F') || (op->flags & IRF_FLAGS); /* INC keeps CF only with F */
+        return (op->flags & IRF_FLAGS) && !shifts_by_nonzero_imm(op);
     }
 }
 
 bool ir_kills_cc(const struct ir_op *op)
 {
-    return (op->flags & IRF_FLAGS) && is_kind(op, 'F') && !ir_reads_cc(op);
+    return (op->flags & IRF_FLAGS) && ir_has_flags(op) && !ir_reads_cc(op);
 }
 
 bool ir_is_sse(const struct ir_op *op)
@@ -129,8 +131,10 @@ bool ir_is_sse(const struct ir_op *op)
 
 bool ir_observes_cc(const struct ir_op *op, bool faults)
 {
-    bool by_access = is_kind(op, 'M') || ir_is_sse(op), may_fault = by_access ? faults : is_kind(op, 'X');
-    return ir_reads_cc(op) || may_fault || is_kind(op, 'E');
+    const unsigned how = ir_op_info[op->op].faults;
+    const bool by_access = how == IR_FAULTS_ACCESS || ir_is_sse(op);
+    const bool may_fault = by_access ? faults : how == IR_FAULTS_OTHER;
+    return ir_reads_cc(op) || may_fault || ir_ends(op);
 }
 
 /* --- printer --- */
@@ -145,12 +149,6 @@ static const char *const cond_name[16] = {"o", "no", "b", "ae", "e", "ne", "be",
 static const char *const seg_name[8] = {"es", "cs", "ss", "ds", "fs", "gs", "?6", "?7"};
 static const char *const cc_kind_name[] = {"add", "adc", "sub", "sbb", "logic", "inc",
                                            "dec", "shl", "shr", "sar", "mul",   "eflags"};
-static const char *const helper_name[HELPER_COUNT] = {
-#define HELPER(name, doc) #name,
-#include "translator/helpers.def"
-#undef HELPER
-};
-
 static const char *slot(unsigned s)
 {
     return s < IR_NSLOTS ? slot_name[s] : "?";
@@ -170,8 +168,8 @@ static void print_lower(FILE *out, const char *s)
 static void print_head(FILE *out, const struct ir_op *op)
 {
     fprintf(out, "%2u  ", op->insn);
-    print_lower(out, ir_op_name[op->op]);
-    if (is_kind(op, 'S'))
+    print_lower(out, ir_op_info[op->op].name);
+    if (ir_has_size(op))
         fprintf(out, "%s%u", op->op == IR_IMUL2 ? "_" : "", 8u << (op->size & 3));
     if (op->op == IR_SETCC || op->op == IR_CMOV || op->op == IR_JCC)
         fprintf(out, ".%s", cond_name[op->aux & 15]);
@@ -214,7 +212,7 @@ static void print_lea(FILE *out, const struct ir_op *op)
 static void print_helper(FILE *out, const struct ir_op *op)
 {
     fprintf(out, " %s size=%u aux=%u dst=%s a=%s b=%s imm2=0x%x",
-            op->imm < HELPER_COUNT ? helper_name[op->imm] : "?", op->size, op->aux, slot(op->dst),
+            op->imm < HELPER_COUNT ? helper_info[op->imm].name : "?", op->size, op->aux, slot(op->dst),
             slot(op->a), slot(op->b), op->imm2);
     if (op->disp)
         fprintf(out, " disp=0x%x", op->disp);
@@ -268,21 +266,20 @@ static void print_leave(FILE *out, const struct ir_op *op)
 
 static void print_plain(FILE *out, const struct ir_op *op)
 {
-    const char *uses = ir_op_uses[op->op];
     const char *sep = " ";
-    if (has(uses, 'd'))
+    if (ir_uses(op, IR_WRITES_DST))
         sep = (fprintf(out, "%s%s", sep, slot(op->dst)), ", ");
-    if (has(uses, 'X') && op->size != 0)
+    if (ir_uses(op, IR_WRITES_AUX) && op->size != 0)
         sep = (fprintf(out, "%s%s", sep, slot(op->aux)), ", ");
-    if (has(uses, 'a'))
+    if (ir_uses(op, IR_READS_A))
         sep = (fprintf(out, "%s%s", sep, slot(op->a)), ", ");
-    if (has(uses, 'x')) {
+    if (ir_uses(op, IR_READS_AUX)) {
         fprintf(out, "%s%s, ", sep, slot(op->b));
         if (op->flags & IRF_IMM)
             fprintf(out, "0x%x", op->imm);
         else
             fputs(slot(op->aux), out);
-    } else if (has(uses, 'b')) {
+    } else if (ir_uses(op, IR_READS_B)) {
         fputs(sep, out);
         print_b(out, op);
     }
@@ -347,17 +344,16 @@ static const char *check_read(const struct check *c, unsigned s)
 
 static const char *check_reads(const struct check *c, const struct ir_op *op)
 {
-    const char *uses = ir_op_uses[op->op];
-    const bool imm_b = (op->flags & IRF_IMM) && !has(uses, 'x');
+    const bool imm_b = (op->flags & IRF_IMM) && !ir_uses(op, IR_READS_AUX);
     const bool any = op->op == IR_HELPER; /* its b may be IR_NONE; its row knows */
     const char *why = NULL;
-    if (has(uses, 'a') && (why = check_read(c, op->a)))
+    if (ir_uses(op, IR_READS_A) && (why = check_read(c, op->a)))
         return why;
-    if (has(uses, 'b') && !imm_b && !(any && op->b == IR_NONE) && (why = check_read(c, op->b)))
+    if (ir_uses(op, IR_READS_B) && !imm_b && !(any && op->b == IR_NONE) && (why = check_read(c, op->b)))
         return why;
-    if (has(uses, 'D') && (why = check_read(c, op->dst)))
+    if (ir_uses(op, IR_READS_DST) && (why = check_read(c, op->dst)))
         return why;
-    if (has(uses, 'x') && !(op->flags & IRF_IMM))
+    if (ir_uses(op, IR_READS_AUX) && !(op->flags & IRF_IMM))
         why = check_read(c, op->aux);
     return why;
 }
@@ -380,11 +376,12 @@ static const char *check_write(struct check *c, unsigned s)
 static const char *check_writes(struct check *c, const struct ir_op *op)
 {
     const char *why = NULL;
-    if (has(ir_op_uses[op->op], 'd') && (why = check_write(c, op->dst)))
+    if (ir_uses(op, IR_WRITES_DST) && (why = check_write(c, op->dst)))
         return why;
-    if (has(ir_op_uses[op->op], 'X') && op->size != 0 && (why = check_write(c, op->aux)))
+    if (ir_uses(op, IR_WRITES_AUX) && op->size != 0 && (why = check_write(c, op->aux)))
         return why;
-    if ((op->flags & IRF_FLAGS) || (op->op == IR_HELPER && !helper_is_pure(op->imm)))
+    if ((op->flags & IRF_FLAGS) ||
+        (op->op == IR_HELPER && helper_info[op->imm].changes == HELPER_CHANGES_MORE))
         c->wrote_guest = true;
     c->cc = ir_cc_after(c->cc, op);
     return NULL;
@@ -395,19 +392,41 @@ static bool is_cc_reader(const struct ir_op *op)
     return op->op == IR_SETCC || op->op == IR_CMOV || op->op == IR_JCC;
 }
 
+static const char *check_helper(const struct ir_op *op)
+{
+    if (op->imm >= HELPER_COUNT)
+        return "no such helper";
+    const unsigned size = helper_info[op->imm].size;
+    if (op->size < (size & 15) || op->size > size >> 4)
+        return "a size that the helper does not have";
+    return NULL;
+}
+
+/* What must follow a helper: columns `ends` and `tick` of helpers.def. */
+static const char *check_behind_helper(const struct ir_op *helper, const struct ir_op *next)
+{
+    const unsigned ends = helper_info[helper->imm].ends;
+    if ((next->op == IR_LEAVE_TB) != (ends >= HELPER_ENDS_LEAVE))
+        return "LEAVE_TB stands behind helpers that say so, and only there";
+    if (ends == HELPER_ENDS_JUMP && next->op != IR_JMP)
+        return "a helper that ends the block for the sake of the tick goes on with a JMP";
+    if (ends != HELPER_ENDS_NO && next->insn != helper->insn)
+        return "the block's last instruction is not that of the helper which ends it";
+    return NULL;
+}
+
 /* IRF_IMM, IRF_FLAGS, ... and size only where the row has such a form. */
 static const char *check_form(const struct check *c, const struct ir_op *op)
 {
-    const bool imm_ok = is_kind(op, 'I') || op->op == IR_ST || op->op == IR_SHLD || op->op == IR_SHRD;
-    if ((op->flags & IRF_IMM) && !imm_ok)
+    if ((op->flags & IRF_IMM) && !ir_has_imm(op))
         return "no immediate form";
-    if ((op->flags & IRF_FLAGS) && !is_kind(op, 'F'))
+    if ((op->flags & IRF_FLAGS) && !ir_has_flags(op))
         return "no flag-setting form";
     if ((op->op == IR_SETFLAGS || op->op == IR_SETCF) && !(op->flags & IRF_FLAGS))
         return "SETFLAGS and SETCF exist only with IRF_FLAGS";
     if ((op->flags & IRF_WRITE) && op->op != IR_SEGADDR)
         return "IRF_WRITE outside SEGADDR";
-    if (is_kind(op, 'S') && op->size > 2)
+    if (ir_has_size(op) && op->size > 2)
         return "bad size";
     if (op->op == IR_IMUL2 && op->size == 0)
         return "IMUL2 has no 8-bit form";
@@ -417,9 +436,7 @@ static const char *check_form(const struct check *c, const struct ir_op *op)
         if (op->size != c->cc)
             return "IRF_CC_KNOWN with the wrong kind";
     }
-    if (op->op == IR_HELPER && op->imm >= HELPER_COUNT)
-        return "no such helper";
-    return NULL;
+    return op->op == IR_HELPER ? check_helper(op) : NULL;
 }
 
 /* May the op fault after this instruction wrote guest state? Only the store that its LDRW vouched for, CHECK.
@@ -427,7 +444,7 @@ static const char *check_form(const struct check *c, const struct ir_op *op)
 static const char *check_fault_order(const struct check *c, const struct ir_op *op)
 {
     const struct ir_op *rw = c->rw;
-    if (!c->wrote_guest || !(is_kind(op, 'M') || is_kind(op, 'X')))
+    if (!c->wrote_guest || ir_op_info[op->op].faults == IR_FAULTS_NO)
         return NULL;
     if (op->op == IR_ST && rw && rw->a == op->a && rw->imm == op->imm && rw->size == op->size)
         return NULL;
@@ -469,9 +486,13 @@ const char *ir_validate(const struct ir_op *ops, unsigned nops)
         if (i == 0 || ops[i].insn != insn)
             begin_insn(&c);
         insn = ops[i].insn;
-        if (is_kind(&ops[i], 'E') != (i == nops - 1))
+        if (ir_ends(&ops[i]) != (i == nops - 1))
             return "the last op, and only it, ends the block";
         const char *why = check_op(&c, &ops[i]);
+        if (!why && ops[i].op == IR_HELPER)
+            why = i + 1 < nops ? check_behind_helper(&ops[i], &ops[i + 1]) : NULL;
+        if (!why && ops[i].op == IR_LEAVE_TB && (i == 0 || ops[i - 1].op != IR_HELPER))
+            why = "LEAVE_TB without a helper before it";
         if (why)
             return why;
     }

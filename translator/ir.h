@@ -19,7 +19,7 @@
 #include "translator/guest_state.h"
 
 enum ir_opcode {
-#define IROP(name, kinds, doc) IR_##name,
+#define IROP(name, ...) IR_##name,
 #include "translator/ir_ops.def"
 #undef IROP
     IR_OPCODE_COUNT
@@ -46,12 +46,56 @@ struct ir_op {
 };
 _Static_assert(sizeof(struct ir_op) == 24, "ir_op is compact; 8-byte aligned on purpose");
 
-/* Which forms exist; indexes tables by opcode. */
-extern const char *const ir_op_name[IR_OPCODE_COUNT];
-extern const char *const ir_op_kinds[IR_OPCODE_COUNT];
-/* Which operand fields a form uses: d writes dst, D reads it too, a b read slots, x reads slot aux, X writes
- * it. */
-extern const char *const ir_op_uses[IR_OPCODE_COUNT];
+/* The columns of ir_ops.def. */
+enum ir_shape { IR_SHAPE_ONE, IR_SHAPE_I, IR_SHAPE_S, IR_SHAPE_SI, IR_SHAPE_SF, IR_SHAPE_SIF, IR_SHAPE_CC };
+enum ir_use {
+    IR_WRITES_DST = 1 << 0,
+    IR_READS_DST = 1 << 1,
+    IR_READS_A = 1 << 2,
+    IR_READS_B = 1 << 3,   /* unless IRF_IMM puts the immediate there */
+    IR_READS_AUX = 1 << 4, /* unless IRF_IMM puts the immediate there */
+    IR_WRITES_AUX = 1 << 5 /* but with 8-bit size */
+};
+enum ir_reads { IR_READS_NO, IR_READS_YES, IR_READS_FLAGS, IR_READS_COUNT };
+enum ir_faults { IR_FAULTS_NO, IR_FAULTS_ACCESS, IR_FAULTS_OTHER };
+enum { IR_WRITES_NONE = 0xfe, IR_WRITES_VARIES = 0xff };
+struct ir_op_info {
+    const char *name;
+    uint8_t shape;  /* enum ir_shape */
+    uint8_t uses;   /* enum ir_use */
+    uint8_t reads;  /* enum ir_reads */
+    uint8_t writes; /* enum cc_kind, CC_KIND_COUNT: CC_EFLAGS, or IR_WRITES_ */
+    uint8_t faults; /* enum ir_faults */
+    bool ends;
+};
+extern const struct ir_op_info ir_op_info[IR_OPCODE_COUNT];
+
+static inline bool ir_uses(const struct ir_op *op, enum ir_use use)
+{
+    return ir_op_info[op->op].uses & use;
+}
+static inline bool ir_ends(const struct ir_op *op)
+{
+    return ir_op_info[op->op].ends;
+}
+/* Is op->size an operand size? */
+static inline bool ir_has_size(const struct ir_op *op)
+{
+    const unsigned shape = ir_op_info[op->op].shape;
+    return shape >= IR_SHAPE_S && shape <= IR_SHAPE_SIF;
+}
+/* Has the op a form with IRF_IMM? */
+static inline bool ir_has_imm(const struct ir_op *op)
+{
+    const unsigned shape = ir_op_info[op->op].shape;
+    return shape == IR_SHAPE_I || shape == IR_SHAPE_SI || shape == IR_SHAPE_SIF;
+}
+/* Has it a form with IRF_FLAGS? */
+static inline bool ir_has_flags(const struct ir_op *op)
+{
+    return ir_op_info[op->op].writes != IR_WRITES_NONE;
+}
+
 /* The enum cc_op that IR_CC_OP holds after the op when it held `cc` before; -1: not known before it runs. */
 int ir_cc_after(int cc, const struct ir_op *op);
 /* Does the op replace the CC slots whatever its operands are, without reading them? */
@@ -76,11 +120,47 @@ const char *ir_validate(const struct ir_op *ops, unsigned nops);
  * and SSE_MEM carry a row of insns_sse.def and register numbers (sse.h), so that an engine may inline them.
  */
 enum ir_helper {
-#define HELPER(name, doc) HELPER_##name,
+#define HELPER(name, ...) HELPER_##name,
 #include "translator/helpers.def"
 #undef HELPER
     HELPER_COUNT
 };
+
+/* The columns of helpers.def. */
+enum helper_ends {
+    HELPER_ENDS_NO,
+    HELPER_ENDS_JUMP,
+    HELPER_ENDS_LEAVE,
+    HELPER_ENDS_REPEAT,
+    HELPER_ENDS_HANDLER
+};
+enum helper_flags {
+    HELPER_FLAGS_KEEP,
+    HELPER_FLAGS_READ = 1 << 0,
+    HELPER_FLAGS_WRITE = 1 << 1,
+    HELPER_FLAGS_BOTH = HELPER_FLAGS_READ | HELPER_FLAGS_WRITE
+};
+enum helper_changes { HELPER_CHANGES_DST, HELPER_CHANGES_MORE };
+enum helper_tick { HELPER_TICK_NO, HELPER_TICK_TICK };
+enum helper_inline {
+    HELPER_INLINE_CALL,
+    HELPER_INLINE_DIVIDE,
+    HELPER_INLINE_STATE,
+    HELPER_INLINE_X87,
+    HELPER_INLINE_SSE
+};
+enum helper_size { /* least op.size | greatest << 4 */
+                   HELPER_SIZE_NONE = 0,
+                   HELPER_SIZE_BWD = 0 | 2 << 4,
+                   HELPER_SIZE_WD = 1 | 2 << 4,
+                   HELPER_SIZE_KIND = 0 | 2 << 4,
+                   HELPER_SIZE_VECTOR = 3 | 4 << 4
+};
+struct helper_info {
+    const char *name;
+    uint8_t ends, flags, changes, tick, form, size; /* form: column `inline` */
+};
+extern const struct helper_info helper_info[HELPER_COUNT];
 
 /* A helper's result. FAULT: an exception is recorded in the vCPU (vcpu_raise); the engine leaves the
  * block with eip at the op's instruction and gives back unretired ticks. */

@@ -1,4 +1,4 @@
-/* ir_finalize.c - gives every IR op the number of its specialised handler (ir_handlers.def). */
+/* ir_finalize.c - gives every IR op the number of its specialised handler (ir_handlers.h). */
 #include "translator/ir_handlers.h"
 
 #include "translator/cc.h"
@@ -41,20 +41,11 @@ struct handler_row {
         .first = IRH_##op##_ANY, .conditions = true                                                          \
     }
 
-static const struct handler_row handler_rows[] = {
-#define ROW(shape, op) [IR_##op] = SHAPE_##shape(op),
-#include "translator/ir_handlers.def"
-#undef ROW
+static const struct handler_row handler_rows[IR_OPCODE_COUNT] = {
+#define IROP(name, shape, ...) [IR_##name] = SHAPE_##shape(name),
+#include "translator/ir_ops.def"
+#undef IROP
 };
-_Static_assert(sizeof handler_rows / sizeof handler_rows[0] == IR_OPCODE_COUNT, "a row per IR operation");
-
-enum {
-    ROWS_COUNTED = 0
-#define ROW(shape, op) +1
-#include "translator/ir_handlers.def"
-#undef ROW
-};
-_Static_assert((int)ROWS_COUNTED == (int)IR_OPCODE_COUNT, "ir_handlers.def lists every operation once");
 
 /* SDM tttn codes. */
 enum {

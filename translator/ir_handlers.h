@@ -1,6 +1,6 @@
 /* ir_handlers.h - numbering of the specialised forms of IR operations (struct ir_op.handler).
  *
- * The interpreter's table of labels and ir_finalize() both expand ir_handlers.def through the
+ * The interpreter's table of labels and ir_finalize() both expand ir_ops.def through the
  * FORMS_ macros here, so the two cannot disagree. A user defines HANDLER(name) for the forms. */
 #ifndef TANDEM_TRANSLATOR_IR_HANDLERS_H
 #define TANDEM_TRANSLATOR_IR_HANDLERS_H
@@ -38,10 +38,10 @@ enum ir_cc_form {
 };
 
 enum ir_handler {
-#define HANDLER(name)  IRH_##name,
-#define ROW(shape, op) FORMS_##shape(op)
-#include "translator/ir_handlers.def"
-#undef ROW
+#define HANDLER(name)          IRH_##name,
+#define IROP(name, shape, ...) FORMS_##shape(name)
+#include "translator/ir_ops.def"
+#undef IROP
 #undef HANDLER
     IRH_COUNT
 };

@@ -2,17 +2,10 @@
  * that may fault; elsewhere a flag result that is replaced before anything reads it need not be computed. */
 #include "translator/opt_flags.h"
 
-#include <string.h>
-
-static bool is_kind(const struct ir_op *op, char c)
-{
-    return strchr(ir_op_kinds[op->op], c) != NULL;
-}
-
 /* Only its flags were wanted, and now they are not. */
 static bool has_no_effect(const struct ir_op *op)
 {
-    return is_kind(op, 'F') && !(op->flags & IRF_FLAGS) && op->dst == IR_NONE && op->op != IR_MUL &&
+    return ir_has_flags(op) && !(op->flags & IRF_FLAGS) && op->dst == IR_NONE && op->op != IR_MUL &&
            op->op != IR_IMUL;
 }
 

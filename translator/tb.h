@@ -1,13 +1,11 @@
 /* tb.h - translation blocks: what a block is keyed by, what it holds.
  *
  * A TB is a straight run of guest instructions from one entry, within one page (only its first
- * instruction may cross into the next). It ends at a control transfer, before an instruction
- * that would cross the page, after TB_INSNS_MAX instructions, and after every instruction whose
- * effect is not confined to slots and memory and may matter to the next one: IN/OUT/INS/OUTS, RDTSC, HLT,
- * STI, POPF, MOV to CRn/DRn/Sreg (SS always; DS/ES/FS/GS too, since mode may change), LGDT..., INT, IRET, far
- * transfers, SYSENTER/SYSEXIT, INVLPG, WRMSR, REP string instructions (which also start their
- * own TB: their tick count is dynamic). So a helper that needs the tick is always in the TB's last
- * instruction: tick of that instruction = limit - budget - 1. */
+ * instruction may cross into the next). It ends at a control transfer, before an instruction that would cross
+ * the page, after TB_INSNS_MAX instructions, and after every helper whose column `ends` (helpers.def) says
+ * so: its effect is not confined to slots and memory and may matter to the next instruction, or it needs the
+ * tick. REP string instructions also start a TB of their own: their tick count is dynamic. So a helper that
+ * needs the tick is always in the TB's last instruction: tick of that instruction = limit - budget - 1. */
 #ifndef TANDEM_TRANSLATOR_TB_H
 #define TANDEM_TRANSLATOR_TB_H
 

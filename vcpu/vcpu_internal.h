@@ -307,7 +307,7 @@ static inline bool seg_is_plain_data(const struct segment *s)
 }
 
 /* --- the helper table: every HELPER_x of helpers.def has a function helper_x (lower case) --- */
-#define HELPER(name, doc) enum helper_result helper_##name(struct vcpu *v, const struct ir_op *op);
+#define HELPER(name, ...) enum helper_result helper_##name(struct vcpu *v, const struct ir_op *op);
 #include "translator/helpers.def"
 #undef HELPER
 extern const ir_helper_fn vcpu_helpers[HELPER_COUNT]; /* interp.c */

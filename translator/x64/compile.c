@@ -15,7 +15,7 @@
 
 /* An op without an emitter does not link. */
 static emit_fn *const emitters[IR_OPCODE_COUNT] = {
-#define IROP(name, kinds, doc) [IR_##name] = emit_##name,
+#define IROP(name, ...) [IR_##name] = emit_##name,
 #include "translator/ir_ops.def"
 #undef IROP
 };

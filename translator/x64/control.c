@@ -367,17 +367,29 @@ void emit_helper_call(struct compile *c, const struct ir_op *op)
     emit_call_c(c, op, (uintptr_t)c->x->env.calls.helpers[op->imm]);
 }
 
+/* Column `inline` of helpers.def; false: the helper is to be called. */
+static bool emit_inline(struct compile *c, const struct ir_op *op)
+{
+    switch (helper_info[op->imm].form) {
+    case HELPER_INLINE_DIVIDE:
+        emit_divide(c, op);
+        return true;
+    case HELPER_INLINE_STATE:
+        return emit_state_helper(c, op);
+    case HELPER_INLINE_X87:
+    case HELPER_INLINE_SSE:
+        if (!fpu_is_inline(c, op))
+            return false;
+        emit_fpu(c, op);
+        return true;
+    default:
+        return false;
+    }
+}
+
 void emit_HELPER(struct compile *c, const struct ir_op *op)
 {
-    if (op->imm == HELPER_DIV || op->imm == HELPER_IDIV) {
-        emit_divide(c, op);
-        return;
-    }
-    if (fpu_is_inline(c, op)) {
-        emit_fpu(c, op);
-        return;
-    }
-    if (emit_state_helper(c, op))
+    if (emit_inline(c, op))
         return;
     flush_all(c);
     fpu_leave(c);

@@ -23,7 +23,8 @@ void emit_loop_begin(struct compile *c);
 void emit_helper_call(struct compile *c, const struct ir_op *op);
 /* HELPER DIV and IDIV (divide.c). */
 void emit_divide(struct compile *c, const struct ir_op *op);
-/* Helpers that only move a word of the state (state.c); false: another one. */
+/* Helpers that only move a word of the state (state.c: column `inline` of helpers.def says STATE); false: not
+ * in this mode. */
 bool emit_state_helper(struct compile *c, const struct ir_op *op);
 /* eval.c: one op without memory access, on the slots. */
 void x64_eval(struct guest_state *g, const struct ir_op *op);

@@ -89,7 +89,7 @@ static void code_name(const struct disas *d, uint64_t address, char name[NAME_BY
 /* --- names of pointers --- */
 
 static const char *const helper_names[HELPER_COUNT] = {
-#define HELPER(name, doc) #name,
+#define HELPER(name, ...) #name,
 #include "translator/helpers.def"
 #undef HELPER
 };

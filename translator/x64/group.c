@@ -44,10 +44,9 @@ static bool is_c_helper(const struct compile *c, const struct ir_op *op)
 
 bool op_writes_slot(const struct ir_op *op, unsigned slot)
 {
-    const char *uses = ir_op_uses[op->op];
     if (op->op == IR_HELPER) /* one that is inline */
         return fpu_writes_slot(op, slot);
-    return (strchr(uses, 'd') && op->dst == slot) || (strchr(uses, 'X') && op->aux == slot);
+    return (ir_uses(op, IR_WRITES_DST) && op->dst == slot) || (ir_uses(op, IR_WRITES_AUX) && op->aux == slot);
 }
 
 static bool constant_of(const struct ir_op *op, int32_t *by)

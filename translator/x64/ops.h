@@ -5,7 +5,7 @@
 #include "translator/x64/regs.h"
 
 typedef void emit_fn(struct compile *c, const struct ir_op *op);
-#define IROP(name, kinds, doc) emit_fn emit_##name;
+#define IROP(name, ...) emit_fn emit_##name;
 #include "translator/ir_ops.def"
 #undef IROP
 

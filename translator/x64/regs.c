@@ -27,27 +27,22 @@ static uint16_t temp_bit(unsigned slot)
     return is_temp(slot) && slot < IR_NSLOTS ? (uint16_t)(1u << (slot - IR_T0)) : 0;
 }
 
-static bool uses(const struct ir_op *op, char what)
-{
-    return strchr(ir_op_uses[op->op], what) != NULL;
-}
-
 /* The slot, not an immediate in its place. */
 static bool reads_b(const struct ir_op *op)
 {
-    return uses(op, 'b') && (!(op->flags & IRF_IMM) || uses(op, 'x'));
+    return ir_uses(op, IR_READS_B) && (!(op->flags & IRF_IMM) || ir_uses(op, IR_READS_AUX));
 }
 
 static uint16_t temps_read(const struct ir_op *op)
 {
     uint16_t bits = 0;
-    if (uses(op, 'a'))
+    if (ir_uses(op, IR_READS_A))
         bits |= temp_bit(op->a);
     if (reads_b(op))
         bits |= temp_bit(op->b);
-    if (uses(op, 'x') && !(op->flags & IRF_IMM))
+    if (ir_uses(op, IR_READS_AUX) && !(op->flags & IRF_IMM))
         bits |= temp_bit(op->aux);
-    if (uses(op, 'D') || op->op == IR_HELPER)
+    if (ir_uses(op, IR_READS_DST) || op->op == IR_HELPER)
         bits |= temp_bit(op->dst);
     return bits;
 }
@@ -55,9 +50,9 @@ static uint16_t temps_read(const struct ir_op *op)
 static uint16_t temps_written(const struct ir_op *op)
 {
     uint16_t bits = 0;
-    if (uses(op, 'd') && op->op != IR_HELPER)
+    if (ir_uses(op, IR_WRITES_DST) && op->op != IR_HELPER)
         bits |= temp_bit(op->dst);
-    if (uses(op, 'X') && op->size != 0)
+    if (ir_uses(op, IR_WRITES_AUX) && op->size != 0)
         bits |= temp_bit(op->aux);
     return bits;
 }
@@ -90,7 +85,7 @@ static unsigned pool_needed(const struct compile *c, unsigned index)
 {
     const struct ir_op *op = &c->ops[index];
     unsigned temps = c->live[index] | temps_read(op) | temps_written(op);
-    bool zero_a = uses(op, 'a') && op->a == IR_ZERO, zero_b = reads_b(op) && op->b == IR_ZERO;
+    bool zero_a = ir_uses(op, IR_READS_A) && op->a == IR_ZERO, zero_b = reads_b(op) && op->b == IR_ZERO;
     return (unsigned)__builtin_popcount(temps) + zero_a + zero_b + (op->op == IR_HELPER);
 }
 

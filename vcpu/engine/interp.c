@@ -1,6 +1,6 @@
 /* interp.c - the IR interpreter: threaded code over the arrays of struct ir_op.
  *
- * interp_run() is one function on purpose: its body is generated from ir_handlers.def and the DO_
+ * interp_run() is one function on purpose: its body is generated from ir_ops.def and the DO_
  * macros of interp_ops.inc, and every handler ends with its own indirect jump to the next, so that the
  * host predicts each of them apart.
  *
@@ -17,7 +17,7 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 const ir_helper_fn vcpu_helpers[HELPER_COUNT] = {
-#define HELPER(name, doc) helper_##name,
+#define HELPER(name, ...) helper_##name,
 #include "translator/helpers.def"
 #undef HELPER
 };
@@ -293,10 +293,10 @@ void leave_at_limit(struct vcpu *v, struct tb *tb)
 THREADED struct tb *interp_run(struct vcpu *v, struct tb *tb)
 {
     static const void *const labels[IRH_COUNT] = {
-#define HANDLER(name)    &&L_##name,
-#define ROW(shape, NAME) FORMS_##shape(NAME)
-#include "translator/ir_handlers.def"
-#undef ROW
+#define HANDLER(name)          &&L_##name,
+#define IROP(name, shape, ...) FORMS_##shape(name)
+#include "translator/ir_ops.def"
+#undef IROP
 #undef HANDLER
     };
     uint32_t *const s = v->g.slot;

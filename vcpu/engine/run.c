@@ -191,35 +191,36 @@ static void run_one(struct vcpu *v)
     CHECK(!v->redo_single);
 }
 
-static bool tb_calls(const struct tb *tb, uint32_t helper, int aux)
+/* The helper that ends the block, of one instruction or more; NULL: it ends otherwise. */
+static const struct ir_op *ending_helper(const struct tb *tb)
 {
-    for (unsigned i = 0; i < tb->nops; i++)
-        if (tb->ops[i].op == IR_HELPER && tb->ops[i].imm == helper && (aux < 0 || tb->ops[i].aux == aux))
-            return true;
-    return false;
+    const struct ir_op *last = &tb->ops[tb->nops - 1];
+    return last->op == IR_LEAVE_TB ? last - 1 : NULL;
+}
+
+static bool tb_ends(const struct tb *tb, enum helper_ends how)
+{
+    const struct ir_op *helper = ending_helper(tb);
+    return helper && helper_info[helper->imm].ends == how;
 }
 
 /* SDM 3A 6.8.3: MOV SS and POP SS hold off debug traps, too; STI only interrupts. */
 static bool loads_stack(const struct vcpu *v)
 {
-    return v->g.int_shadow && tb_calls(v->tb, HELPER_LOAD_SEG, SEG_SS);
+    const struct ir_op *helper = ending_helper(v->tb);
+    return v->g.int_shadow && helper && helper->imm == HELPER_LOAD_SEG && helper->aux == SEG_SS;
 }
 
 /* SDM 3B 17.3.1.4: INT n clears TF before the trap could come. */
 static bool enters_handler(const struct vcpu *v)
 {
-    return !(v->g.eflags & FLAG_TF) && (tb_calls(v->tb, HELPER_INT, -1) || tb_calls(v->tb, HELPER_INTO, -1));
+    return !(v->g.eflags & FLAG_TF) && tb_ends(v->tb, HELPER_ENDS_HANDLER);
 }
 
 /* A REP that has iterations left is still the same instruction: RF keeps covering it. */
 static bool rep_goes_on(const struct vcpu *v, uint32_t eip)
 {
-    static const uint8_t strings[] = {HELPER_MOVS, HELPER_CMPS, HELPER_STOS, HELPER_LODS,
-                                      HELPER_SCAS, HELPER_INS,  HELPER_OUTS};
-    bool string = false;
-    for (unsigned i = 0; i < sizeof strings; i++)
-        string |= tb_calls(v->tb, strings[i], -1);
-    return string && v->g.eip == eip;
+    return tb_ends(v->tb, HELPER_ENDS_REPEAT) && v->g.eip == eip;
 }
 
 /* DR6 bits of the instruction breakpoints at lin_addr. SDM 3B 17.2.4: type 0, length 0. */

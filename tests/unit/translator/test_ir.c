@@ -4,12 +4,29 @@
 #include "translator/cc.h"
 #include "translator/ir.h"
 
+/* The columns of ir_ops.def and helpers.def, as far as static asserts in ir.c do not see to them. */
 Test(ir, every_op_is_described)
 {
     for (unsigned i = 0; i < IR_OPCODE_COUNT; i++) {
-        cr_assert_not_null(ir_op_name[i]);
-        cr_assert_not_null(ir_op_kinds[i]);
-        cr_assert_not_null(ir_op_uses[i], "%s", ir_op_name[i]);
+        const struct ir_op_info *info = &ir_op_info[i];
+        const struct ir_op op = {.op = (uint8_t)i, .flags = IRF_FLAGS, .size = 2};
+        cr_assert_not_null(info->name);
+        cr_assert(info->writes < CC_KIND_COUNT + 1 || info->writes >= IR_WRITES_NONE, "%s", info->name);
+        if (!info->ends && info->faults == IR_FAULTS_NO && ir_kills_cc(&op))
+            cr_assert_not(ir_observes_cc(&op, true), "%s replaces what it reads", info->name);
+        if (info->ends)
+            cr_assert(ir_observes_cc(&op, false), "%s: flags are live at the end", info->name);
+    }
+}
+
+Test(ir, every_helper_is_described)
+{
+    for (unsigned i = 0; i < HELPER_COUNT; i++) {
+        const struct ir_op op = {.op = IR_HELPER, .imm = i};
+        cr_assert_not_null(helper_info[i].name);
+        cr_assert_leq(helper_info[i].size & 15, helper_info[i].size >> 4, "%s", helper_info[i].name);
+        cr_assert_eq(ir_cc_after(CC_EFLAGS, &op) < 0, helper_info[i].flags >= HELPER_FLAGS_WRITE, "%s",
+                     helper_info[i].name);
     }
 }
 
@@ -38,6 +55,31 @@ Test(ir, ends)
     REFUSED(add);
     REFUSED(jmp, jmp);
     REFUSED(with_insn(add, 1), jmp);
+}
+
+/* A block that ends behind a helper ends as the helper's row says. */
+Test(ir, helpers_end_blocks)
+{
+    static const struct ir_op leave = {.op = IR_LEAVE_TB};
+    for (unsigned i = 0; i < HELPER_COUNT; i++) {
+        const struct helper_info *h = &helper_info[i];
+        const struct ir_op helper = {
+            .op = IR_HELPER, .imm = i, .size = h->size & 15, .dst = IR_NONE, .a = IR_ZERO, .b = IR_ZERO};
+        const struct ir_op left[] = {helper, leave}, jumped[] = {helper, jmp},
+                           later[] = {helper, with_insn(leave, 1)},
+                           later_jump[] = {helper, with_insn(jmp, 1)};
+        const bool leaves = h->ends >= HELPER_ENDS_LEAVE;
+        cr_assert_eq(ir_validate(left, 2) == NULL, leaves, "%s", h->name);
+        cr_assert_eq(ir_validate(jumped, 2) == NULL, !leaves, "%s", h->name);
+        cr_assert_not_null(ir_validate(later, 2), "%s", h->name);
+        cr_assert_eq(ir_validate(later_jump, 2) == NULL, h->ends == HELPER_ENDS_NO, "%s", h->name);
+    }
+    REFUSED(leave);
+    REFUSED(add, leave);
+    struct ir_op sized = {.op = IR_HELPER, .imm = HELPER_ENTER, .size = 2, .dst = IR_NONE};
+    ACCEPTED(sized, jmp);
+    sized.size = 0;
+    REFUSED(sized, jmp);
 }
 
 Test(ir, faults_come_before_writes)

@@ -90,18 +90,17 @@ Test(opt_flags, shifts)
 static bool replaces_all(const struct ir_op *o)
 {
     const bool shift_by_imm = o->op == IR_SHL && (o->flags & IRF_IMM) && (o->imm & 31);
-    return (o->flags & IRF_FLAGS) && (shift_by_imm || !strchr(ir_op_kinds[o->op], 'C'));
+    return (o->flags & IRF_FLAGS) && (shift_by_imm || ir_op_info[o->op].reads == IR_READS_NO);
 }
 
 /* INC, shifts, rotates and bit ops keep some flags, but only when they still set flags at all. */
 static bool sees(const struct ir_op *o)
 {
-    const char *kinds = ir_op_kinds[o->op];
-    if (strpbrk(kinds, "MXE"))
+    if (ir_op_info[o->op].faults != IR_FAULTS_NO || ir_ends(o))
         return true;
     if (o->op == IR_ADC || o->op == IR_SETCC)
         return true;
-    return strchr(kinds, 'C') && (o->flags & IRF_FLAGS) && !replaces_all(o);
+    return ir_op_info[o->op].reads != IR_READS_NO && (o->flags & IRF_FLAGS) && !replaces_all(o);
 }
 
 static bool is_dead_after(const struct ir_op *after, unsigned kept, unsigned insn)
@@ -123,9 +122,9 @@ static void random_block(uint64_t *seed, struct ir_op *ops, unsigned nops)
                                     IR_ROL, IR_MOV, IR_LD,  IR_BTS, IR_SETCC, IR_SETCF, IR_IMUL2};
     for (unsigned i = 0; i < nops; i++) {
         ops[i] = op(i, codes[random_below(seed, sizeof codes)], 0);
-        if (strchr(ir_op_kinds[ops[i].op], 'F') && (ops[i].op == IR_SETCF || random_below(seed, 4)))
+        if (ir_has_flags(&ops[i]) && (ops[i].op == IR_SETCF || random_below(seed, 4)))
             ops[i].flags |= IRF_FLAGS;
-        if (strchr(ir_op_kinds[ops[i].op], 'I') && random_below(seed, 2))
+        if (ir_has_imm(&ops[i]) && random_below(seed, 2))
             ops[i].flags |= IRF_IMM;
         ops[i].imm = random_below(seed, 3);
         ops[i].dst = ops[i].op == IR_SETCF ? IR_NONE : IR_EDX;
