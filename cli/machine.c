@@ -309,9 +309,9 @@ static void sample(struct machine *m)
     m->sampler = m->o->stats ? sampler_create() : NULL;
     if (!m->sampler)
         return;
-    sampler_add(m->sampler, "vCPU", link_activity(link, 0));
+    sampler_add(m->sampler, "vCPU", link_vcpu_activity(link));
     if (m->o->mode != LINK_INLINE)
-        sampler_add(m->sampler, "devices", link_activity(link, 1));
+        sampler_add(m->sampler, "devices", link_device_activity(link));
     for (unsigned i = 0; i < vcpu_workers(m->vcpu); i++) {
         snprintf(name, sizeof name, "translator %u", i);
         sampler_add(m->sampler, name, vcpu_worker_activity(m->vcpu, i));

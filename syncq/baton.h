@@ -1,4 +1,4 @@
-/* baton.h - the right to run device code: free, the vCPU's or the device thread's.
+/* baton.h - the right to run device code: free, a vCPU's or the device thread's.
  *
  * Nobody waits for the baton here: who does not get it asks the holder through the message queue.
  * Ordering: all that one holder did is visible to the next (baton_drop to baton_try).
@@ -9,19 +9,20 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-enum baton_holder { BATON_FREE, BATON_VCPU, BATON_DEVICE };
+/* Who holds it: nobody, the device thread, or the thread of vCPU n, which is BATON_VCPU + n. */
+enum baton_holder { BATON_FREE, BATON_DEVICE, BATON_VCPU };
 
 struct baton {
-    _Atomic int holder; /* enum baton_holder */
+    _Atomic int holder; /* as above */
 };
 
-static inline void baton_init(struct baton *b, enum baton_holder first)
+static inline void baton_init(struct baton *b, int first)
 {
     atomic_init(&b->holder, first);
 }
 
 /* Takes it if it is free. */
-static inline bool baton_try(struct baton *b, enum baton_holder me)
+static inline bool baton_try(struct baton *b, int me)
 {
     int free_value = BATON_FREE;
     /* A look first: a CAS that fails would still take the line from the holder. */
@@ -39,9 +40,9 @@ static inline void baton_drop(struct baton *b)
 }
 
 /* A hint: it may change at once, unless it is ours. */
-static inline enum baton_holder baton_holder(const struct baton *b)
+static inline int baton_holder(const struct baton *b)
 {
-    return (enum baton_holder)atomic_load_explicit(&b->holder, memory_order_relaxed);
+    return atomic_load_explicit(&b->holder, memory_order_relaxed);
 }
 
 #endif

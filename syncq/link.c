@@ -43,12 +43,10 @@ static void link_init_fields(struct link *l, const struct link_config *cfg)
     l->ops = cfg->ops;
     l->always_mine = cfg->mode == LINK_INLINE;
     l->bound = l->soft = l->ahead_of = TICK_NEVER;
-    l->holder = l->last_holder = cfg->mode == LINK_THREAD ? BATON_DEVICE : BATON_VCPU;
+    l->holder = l->last_holder = BATON_VCPU + cfg->vcpu;
     l->vcpu_rng = cfg->jitter_seed * 2 + 1;
     l->dev_rng = cfg->jitter_seed * 2 + UINT64_C(0x9e3779b97f4a7c15);
-    static const enum baton_holder first[] = {
-        [LINK_THREAD] = BATON_DEVICE, [LINK_INLINE] = BATON_VCPU, [LINK_ADAPTIVE] = BATON_FREE};
-    baton_init(&l->baton, first[cfg->mode]);
+    baton_init(&l->baton, l->always_mine ? BATON_VCPU + cfg->vcpu : BATON_FREE);
     park_init(&l->vcpu_parker);
     park_init(&l->dev_parker);
 }
@@ -100,9 +98,14 @@ uint32_t link_default_spin(void)
     return SPIN_DEFAULT;
 }
 
-struct activity *link_activity(struct link *l, unsigned thread)
+struct activity *link_vcpu_activity(struct link *l)
 {
-    return &l->activity[thread];
+    return &l->vcpu_activity;
+}
+
+struct activity *link_device_activity(struct link *l)
+{
+    return &l->dev_activity;
 }
 
 void link_get_stats(const struct link *l, struct link_stats *out)
@@ -189,9 +192,9 @@ static bool vcpu_take(struct link *l)
     if (l->always_mine)
         return true;
     link_jitter(l, &l->vcpu_rng);
-    if (!baton_try(&l->baton, BATON_VCPU))
+    if (!baton_try(&l->baton, BATON_VCPU + l->cfg.vcpu))
         return false;
-    serve_begin(l, BATON_VCPU);
+    serve_begin(l, BATON_VCPU + l->cfg.vcpu);
     link_jitter(l, &l->vcpu_rng);
     if (l->out_seen != l->out) {
         serve_messages(l, SERVE_ALL);
@@ -205,6 +208,41 @@ static void vcpu_drop(struct link *l, uint64_t lowest)
     horizon_take_in(l, lowest);
     if (!l->always_mine)
         baton_drop(&l->baton);
+}
+
+/* Mode thread leaves the work to the device thread, while that keeps up. */
+static bool my_turn(struct link *l)
+{
+    if (l->cfg.mode != LINK_THREAD)
+        return true;
+    if (l->own_turns == 0)
+        return false;
+    l->own_turns--;
+    return true;
+}
+
+/* For an operation that is not sent yet. */
+static bool vcpu_serves(struct link *l)
+{
+    return my_turn(l) && vcpu_take(l);
+}
+
+/* The device thread does not run, or not fast enough (its CPU has other work, or it has to be woken first):
+ * waiting for it each time would cost the guest far more than the work itself. */
+static void device_late(struct link *l)
+{
+    uint32_t most = l->cfg.jitter_seed ? OWN_TURNS_MAX_JITTER : OWN_TURNS_MAX;
+    l->penalty = l->penalty < most ? 2 * l->penalty + 1 : most;
+    l->own_turns = l->penalty;
+    l->in_time = 0;
+}
+
+static void device_in_time(struct link *l)
+{
+    if (l->penalty && ++l->in_time >= l->penalty) {
+        l->penalty /= 2;
+        l->in_time = 0;
+    }
 }
 
 /* True: nothing is out any more, either because the device thread served it or because it has left the
@@ -234,45 +272,67 @@ static void vcpu_park(struct link *l)
     l->stats.parked_ns += clock_realtime_ns() - start_ns;
 }
 
-static bool spin_until_caught_up(struct link *l, uint32_t iterations)
+/* What a wait looks at while it still hopes: mode thread gives the device thread time to take the baton. */
+static bool is_over(struct link *l)
+{
+    return l->cfg.mode == LINK_THREAD ? all_served(l) : caught_up(l);
+}
+
+static bool spin_until_over(struct link *l, uint32_t iterations)
 {
     for (uint32_t i = 0; i < iterations; i++) {
-        if (caught_up(l))
+        if (is_over(l))
             return true;
         cpu_relax();
     }
     return false;
 }
 
-static bool yield_until_caught_up(struct link *l)
+static bool yield_until_over(struct link *l)
 {
     for (int i = 0; i < YIELDS_BEFORE_PARK; i++) {
-        if (caught_up(l))
+        if (is_over(l))
             return true;
         sched_yield();
     }
     return false;
 }
 
-static void wait_slow(struct link *l)
+static bool hope(struct link *l)
 {
-    if (l->cfg.spin_iterations ? spin_until_caught_up(l, l->cfg.spin_iterations) : yield_until_caught_up(l))
-        return;
-    while (!caught_up(l))
+    return l->cfg.spin_iterations ? spin_until_over(l, l->cfg.spin_iterations) : yield_until_over(l);
+}
+
+static bool hope_in_time(struct link *l, uint64_t start_ns)
+{
+    do {
+        if (hope(l))
+            return true;
+    } while (l->cfg.mode == LINK_THREAD && clock_realtime_ns() - start_ns < LATE_NS);
+    return false;
+}
+
+/* False: the device thread was late. */
+static bool wait_slow(struct link *l, uint64_t *ns)
+{
+    uint64_t start_ns = clock_realtime_ns();
+    bool in_time = hope_in_time(l, start_ns);
+    while (!in_time && !caught_up(l))
         vcpu_park(l);
+    *ns += clock_realtime_ns() - start_ns;
+    return in_time;
 }
 
 /* Waits until nothing is out; the host time that takes goes to *ns. */
 static void wait_served(struct link *l, uint64_t *ns, uint64_t lowest)
 {
-    uint8_t before = activity_begin(&l->activity[0], ACTIVITY_WAIT);
+    uint8_t before = activity_begin(&l->vcpu_activity, ACTIVITY_WAIT);
     l->stats.rendezvous++;
-    if (!spin_until_caught_up(l, l->cfg.spin_iterations ? SPIN_UNTIMED : 1)) {
-        uint64_t start_ns = clock_realtime_ns();
-        wait_slow(l);
-        *ns += clock_realtime_ns() - start_ns;
-    }
-    activity_begin(&l->activity[0], before);
+    if (spin_until_over(l, l->cfg.spin_iterations ? SPIN_UNTIMED : 1) || wait_slow(l, ns))
+        device_in_time(l);
+    else
+        device_late(l);
+    activity_begin(&l->vcpu_activity, before);
     horizon_take_in(l, lowest);
 }
 
@@ -282,8 +342,8 @@ static void settle(struct link *l, uint64_t lowest)
         wait_served(l, &l->stats.wait_ns, lowest);
 }
 
-/* In mode adaptive the holder is awake, and looks at the queue once more after it drops the baton; in
- * mode thread it may sleep in host_io. */
+/* In mode adaptive the holder is awake, or the vCPU finds the baton free while it waits; in mode thread the
+ * device thread is to do the work, and may sleep in host_io. */
 static void send(struct link *l, const struct msg *m)
 {
     link_jitter(l, &l->vcpu_rng);
@@ -320,7 +380,7 @@ void link_post(struct link *l, const struct access *a, uint64_t latency_ticks)
 {
     CHECK(a->tick < l->limit && latency_ticks >= 1);
     l->stats.posted++;
-    if (vcpu_take(l)) {
+    if (vcpu_serves(l)) {
         serve_access(l, a, latency_ticks);
         vcpu_drop(l, a->tick + 1);
         return;
@@ -334,7 +394,7 @@ uint32_t link_sync(struct link *l, const struct access *a, uint64_t latency_tick
 {
     CHECK(a->tick < l->limit && latency_ticks >= 1);
     l->stats.synchronous++;
-    if (vcpu_take(l)) {
+    if (vcpu_serves(l)) {
         uint32_t value = serve_access(l, a, latency_ticks);
         vcpu_drop(l, a->tick + 1);
         return value;
@@ -373,8 +433,8 @@ static void step_at(struct link *l, uint64_t tick)
 {
     l->stats.steps++;
     if (l->always_mine)
-        link_poll_host(l, &l->vcpu_poll);
-    if (vcpu_take(l)) {
+        link_poll_host(l, &l->vcpu_poll, &l->vcpu_activity);
+    if (vcpu_serves(l)) {
         serve_step(l, tick);
         vcpu_drop(l, tick + 1);
         return;
@@ -385,8 +445,13 @@ static void step_at(struct link *l, uint64_t tick)
 
 static void announce_ahead(struct link *l, uint64_t tick)
 {
-    struct msg m = {.access = {.tick = tick, .vcpu = l->cfg.vcpu}, .kind = MSG_AHEAD};
     l->ahead_of = l->horizon_seen;
+    if (vcpu_serves(l)) {
+        serve_ahead(l, tick);
+        vcpu_drop(l, tick + 1);
+        return;
+    }
+    struct msg m = {.access = {.tick = tick, .vcpu = l->cfg.vcpu}, .kind = MSG_AHEAD};
     send(l, &m);
     l->soft = TICK_NEVER;
     limit_update(l);
@@ -437,7 +502,7 @@ uint64_t link_idle(struct link *l, uint64_t tick)
     settle(l, tick + 1);
     CHECK(tick < l->limit);
     uint64_t to;
-    if (vcpu_take(l)) {
+    if (vcpu_serves(l)) {
         to = idle_here(l, tick);
     } else {
         struct msg m = {.access = {.tick = tick, .vcpu = l->cfg.vcpu},

@@ -2,9 +2,9 @@
  *
  * The vCPU counts ticks; the device side answers "how far may it go" (the horizon H). Design,
  * section 4, rules 1 to 7. Device code runs through `struct link_ops` on whichever thread holds
- * the baton: the device thread (mode thread), the vCPU's (inline), or either (adaptive). The
- * sequence of ops calls, with their ticks, is the same in every mode, but for step() calls that
- * handle nothing (a quantum boundary), which therefore must change no device state.
+ * the baton: the device thread while it keeps up (mode thread), the vCPU's (inline), or whichever finds it
+ * free (adaptive). The sequence of ops calls, with their ticks, is the same in every mode, but for step()
+ * calls that handle nothing (a quantum boundary), which therefore must change no device state.
  *
  * Order at one tick T: all events at T (by device number, then sequence), then the effects at T,
  * then the instruction that makes T into T+1, whose accesses are stamped T.
@@ -72,6 +72,7 @@ struct effect {
     uint16_t dev; /* device number, the tie breaker */
     uint8_t kind; /* enum effect_kind */
     uint8_t line; /* EFFECT_IRQ: interrupt line 0..15; EFFECT_REMAP: its number */
+    uint8_t vcpu; /* set by the link: number of the vCPU that it applies to */
     uint32_t value;
 };
 
@@ -97,9 +98,9 @@ struct link_ops {
     /* Host I/O service: waits up to timeout_ns of host time (0: polls; UINT64_MAX: no limit) for host
      * file descriptors or for wake(). Called by the device thread when it has nothing to do, or by
      * the vCPU's in mode inline, at horizons, about every 2 ms. Changes no chip: what comes in waits
-     * for the next step(). In mode adaptive it runs on the device thread WITHOUT the baton, at the
-     * same time as the other ops on the vCPU's thread: what they share needs a lock, and input that it
-     * takes in must end an idle() of the other thread. */
+     * for the next step(). On the device thread it runs WITHOUT the baton, at the same time as the other ops
+     * on the vCPU's thread: what they share needs a lock, and input that it takes in must end an idle() of
+     * the other thread. */
     void (*host_io)(void *ctx, uint64_t timeout_ns);
     /* Ends a host_io() or idle() wait of another thread, or if there is none, the next such wait.
      * Any thread and signal handlers; carries no data; one too many costs host time only. */
@@ -138,8 +139,7 @@ struct link_config {
 /* Start-up and end: one thread, no other in the link. NULL with errno on lack of memory. */
 struct link *link_create(const struct link_config *cfg);
 void link_destroy(struct link *l);
-/* Body of the device thread (modes thread and adaptive): returns after link_stop(). In mode thread it
- * must be run, or the vCPU waits for ever. */
+/* Body of the device thread (modes thread and adaptive): returns after link_stop(). */
 void link_device_loop(struct link *l);
 /* Asks both sides to leave; any thread, async-signal-safe (if ops->wake is). Nothing is cut short but
  * idling: accesses and arrivals under way are completed, by the vCPU's own thread once the device
@@ -151,9 +151,9 @@ void link_get_stats(const struct link *l, struct link_stats *out);
 /* Spin count that suits the CPUs this process may run on: 0 when there is only one. */
 uint32_t link_default_spin(void);
 
-/* What the vCPU's thread (0) and the device thread (1) are doing (activity.h); the vCPU itself says so on its
- * thread. */
-struct activity *link_activity(struct link *l, unsigned thread);
+/* What the two threads are doing (activity.h); the vCPU itself says so on its thread. */
+struct activity *link_vcpu_activity(struct link *l);
+struct activity *link_device_activity(struct link *l);
 
 /* --- vCPU's thread --- */
 /* First tick at which the vCPU must call link_arrive: min(horizon, bound of posted writes, next

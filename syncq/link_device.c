@@ -1,7 +1,8 @@
 /* link_device.c - the device thread's loop, in the modes that have one.
  *
- * mode thread: holds the baton until the end; serves messages, spins for more, then sleeps in host_io,
- * announced in dev_parker so that the vCPU wakes it with its next message.
+ * mode thread: serves messages, spins for more, then sleeps in host_io, announced in dev_parker so that the
+ * vCPU wakes it with its next message. A vCPU that it keeps waiting takes the baton and serves for itself,
+ * and goes on so for a while (link.c:device_late).
  *
  * mode adaptive: sleeps in host_io without the baton, where the vCPU finds it free and does the device
  * work itself. When host I/O has woken it, it is awake anyway: it serves for a moment whatever the
@@ -66,19 +67,35 @@ static void dev_park(struct link *l)
     park_cancel(&l->dev_parker);
 }
 
+/* Leaves the baton, and tells a vCPU that sleeps: what it waits for may have come after the last look. */
+static void dev_drop(struct link *l)
+{
+    baton_drop(&l->baton);
+    link_jitter(l, &l->dev_rng);
+    park_unpark(&l->vcpu_parker);
+}
+
+/* Holds the baton while it works, not while it looks for work: a vCPU that finds it asleep or pushed off its
+ * CPU then need not wait for it. */
+static void dev_serve(struct link *l)
+{
+    if (!msgq_available(&l->msgq) || !baton_try(&l->baton, BATON_DEVICE))
+        return;
+    serve_begin(l, BATON_DEVICE);
+    serve_messages(l, SERVE_BATCH);
+    link_jitter(l, &l->dev_rng);
+    dev_drop(l);
+}
+
 static void loop_thread(struct link *l)
 {
-    serve_begin(l, BATON_DEVICE);
     while (!link_stopping(l)) {
         link_jitter(l, &l->dev_rng);
-        serve_messages(l, SERVE_BATCH);
-        link_poll_host(l, &l->dev_poll);
+        dev_serve(l);
+        link_poll_host(l, &l->dev_poll, &l->dev_activity);
         if (!dev_look(l))
             dev_park(l);
     }
-    serve_messages(l, SERVE_ALL);
-    baton_drop(&l->baton);
-    park_unpark(&l->vcpu_parker); /* it may wait for a message that came after our last look */
 }
 
 /* Short on purpose: one look for more. A vCPU that streams posted writes keeps serve_messages busy, and
@@ -93,9 +110,7 @@ static void dev_episode(struct link *l)
     if (dev_spin(l, l->cfg.spin_iterations / EPISODE_SPIN_FRACTION))
         serve_messages(l, SERVE_BATCH);
     link_jitter(l, &l->dev_rng);
-    baton_drop(&l->baton);
-    link_jitter(l, &l->dev_rng);
-    park_unpark(&l->vcpu_parker);
+    dev_drop(l);
 }
 
 static void loop_adaptive(struct link *l)

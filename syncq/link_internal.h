@@ -13,11 +13,14 @@
 #include "syncq/msgq.h"
 #include "syncq/park.h"
 
-#define MSGQ_SLOTS         1024    /* posted writes in flight; "full" waits for the device side */
-#define SPIN_UNTIMED       64      /* spins before a wait is worth reading the clock for */
-#define YIELDS_BEFORE_PARK 4       /* where spinning is pointless (one CPU) */
-#define HOST_IO_PERIOD_NS  2000000 /* how often host I/O is polled by a thread that never parks */
-#define HOST_IO_CHECKS_MAX 64      /* arrivals between two looks at the clock, at most */
+#define MSGQ_SLOTS           1024 /* posted writes in flight; "full" waits for the device side */
+#define SPIN_UNTIMED         64   /* spins before a wait is worth reading the clock for */
+#define YIELDS_BEFORE_PARK   4    /* where spinning is pointless (one CPU) */
+#define LATE_NS              200000 /* mode thread: more than it takes to wake the device thread on an idle CPU */
+#define OWN_TURNS_MAX        4095    /* mode thread: see device_late in link.c */
+#define OWN_TURNS_MAX_JITTER 7       /* where tests want the device thread to be late and yet to work */
+#define HOST_IO_PERIOD_NS    2000000 /* how often host I/O is polled by a thread that never parks */
+#define HOST_IO_CHECKS_MAX   64      /* arrivals between two looks at the clock, at most */
 
 /* When to poll host I/O without reading the clock at each chance; one per thread. */
 struct io_poll {
@@ -41,7 +44,10 @@ struct link {
     uint64_t out_seen;                        /* of them, known to be served */
     struct pending pending;
     struct io_poll vcpu_poll;
-    uint64_t vcpu_rng; /* jitter */
+    uint32_t own_turns; /* mode thread: operations that this thread still does itself */
+    uint32_t penalty;   /* mode thread: own turns that the last late answer was worth */
+    uint32_t in_time;   /* mode thread: answers in time since `penalty` last changed */
+    uint64_t vcpu_rng;  /* jitter */
     struct {
         uint64_t posted, synchronous, pure, steps, effects, rendezvous, wait_ns, parks, parked_ns, idle_ns;
     } stats;
@@ -49,26 +55,26 @@ struct link {
     /* --- owned by the holder of the baton --- */
     alignas(CACHE_LINE_BYTES) uint64_t sched; /* next tick at which events are handled */
     uint64_t quantum_end;
-    uint64_t horizon;            /* min(sched, quantum_end) */
-    uint64_t effect_floor;       /* no effect of the op under way is earlier */
-    uint64_t answer;             /* of the last message that has one */
-    uint64_t served_count;       /* the owner's copy of `served` */
-    _Atomic uint64_t handovers;  /* relaxed: statistics */
-    uint32_t seq;                /* of the last effect */
-    uint8_t holder, last_holder; /* enum baton_holder: who executes / executed ops */
-    bool clamped;                /* events may exist before `sched` */
-    bool started;                /* the first step was done */
+    uint64_t horizon;           /* min(sched, quantum_end) */
+    uint64_t effect_floor;      /* no effect of the op under way is earlier */
+    uint64_t answer;            /* of the last message that has one */
+    uint64_t served_count;      /* the owner's copy of `served` */
+    _Atomic uint64_t handovers; /* relaxed: statistics */
+    uint32_t seq;               /* of the last effect */
+    int holder, last_holder;    /* who executes / executed ops, as in baton.h */
+    bool clamped;               /* events may exist before `sched` */
+    bool started;               /* the first step was done */
 
     /* --- crossing: see the table in link.c --- */
     alignas(CACHE_LINE_BYTES) struct baton baton;
-    _Atomic uint64_t served; /* messages served so far */
+    alignas(CACHE_LINE_BYTES) _Atomic uint64_t served; /* messages served so far */
     alignas(CACHE_LINE_BYTES) struct parker vcpu_parker;
     alignas(CACHE_LINE_BYTES) struct parker dev_parker; /* sleeps in ops->host_io */
     _Atomic int stop;
     struct msgq msgq;
     struct effect_ring ring;
 
-    struct activity activity[2]; /* of the vCPU's thread, of the device thread; each its own */
+    struct activity vcpu_activity, dev_activity; /* each written by its thread */
 
     /* --- owned by the device thread --- */
     alignas(CACHE_LINE_BYTES) struct io_poll dev_poll;
@@ -79,13 +85,14 @@ struct link {
 /* Of the thread that holds the baton. */
 static inline struct activity *holder_activity(struct link *l)
 {
-    return &l->activity[l->holder == BATON_DEVICE];
+    return l->holder == BATON_DEVICE ? &l->dev_activity : &l->vcpu_activity;
 }
 
 /* link_serve.c: caller holds the baton and has called serve_begin since it took it. */
-void serve_begin(struct link *l, enum baton_holder me);
+void serve_begin(struct link *l, int me);
 uint32_t serve_access(struct link *l, const struct access *a, uint64_t latency_ticks);
 void serve_step(struct link *l, uint64_t tick);
+void serve_ahead(struct link *l, uint64_t tick);
 uint64_t serve_idle(struct link *l, uint64_t tick, uint64_t effect_tick);
 /* Serves the messages in the queue, in order, `max` at the most: the device thread has host I/O to see to,
  * too, and a vCPU that does nothing but post never lets the queue run empty. */
@@ -93,8 +100,8 @@ uint64_t serve_idle(struct link *l, uint64_t tick, uint64_t effect_tick);
 #define SERVE_BATCH 256
 void serve_messages(struct link *l, uint32_t max);
 
-/* Polls host I/O if that is due. */
-void link_poll_host(struct link *l, struct io_poll *p);
+/* Polls host I/O if that is due, on the thread whose activity is given. */
+void link_poll_host(struct link *l, struct io_poll *p, struct activity *me);
 
 /* A random host delay, if the link was asked for jitter. */
 void link_jitter_slow(uint64_t *rng);

@@ -27,13 +27,13 @@ static void horizon_update(struct link *l)
     l->horizon = min_u64(l->sched, l->quantum_end);
 }
 
-void serve_begin(struct link *l, enum baton_holder me)
+void serve_begin(struct link *l, int me)
 {
-    l->holder = (uint8_t)me;
+    l->holder = me;
     /* Relaxed: a figure; only the holder writes it. */
     if (l->last_holder != me)
         atomic_fetch_add_explicit(&l->handovers, 1, memory_order_relaxed);
-    l->last_holder = (uint8_t)me;
+    l->last_holder = me;
 }
 
 /* An event that appears before t + L is put off until then: on the other thread the vCPU may have run
@@ -108,7 +108,7 @@ uint64_t serve_idle(struct link *l, uint64_t tick, uint64_t effect_tick)
 }
 
 /* The quantum starts again at a tick that the vCPU has reached, without a step: nothing waits for one. */
-static void serve_ahead(struct link *l, uint64_t tick)
+void serve_ahead(struct link *l, uint64_t tick)
 {
     if (l->ops->input_waiting && !l->ops->input_waiting(l->cfg.ctx))
         l->quantum_end = add_ticks(tick, l->cfg.quantum_ticks);
@@ -135,7 +135,7 @@ static void serve_message(struct link *l, const struct msg *m)
 
 static uint64_t *holder_rng(struct link *l)
 {
-    return l->holder == BATON_VCPU ? &l->vcpu_rng : &l->dev_rng;
+    return l->holder == BATON_DEVICE ? &l->dev_rng : &l->vcpu_rng;
 }
 
 void serve_messages(struct link *l, uint32_t max)
@@ -172,22 +172,23 @@ void link_effect(struct link *l, const struct effect *e)
         sent.tick = l->effect_floor;
     if (l->cfg.plant_late && sent.seq == l->cfg.plant_late)
         sent.tick++;
-    if (l->holder == BATON_VCPU)
-        pending_add(&l->pending, &sent);
-    else
+    sent.vcpu = l->cfg.vcpu;
+    if (l->holder == BATON_DEVICE)
         effect_send(l, &sent);
+    else
+        pending_add(&l->pending, &sent);
 }
 
-static void poll_host_now(struct link *l)
+static void poll_host_now(struct link *l, struct activity *me)
 {
-    uint8_t before = activity_begin(holder_activity(l), ACTIVITY_DEVICE);
+    uint8_t before = activity_begin(me, ACTIVITY_DEVICE);
     l->ops->host_io(l->cfg.ctx, 0);
-    activity_begin(holder_activity(l), before);
+    activity_begin(me, before);
 }
 
 /* Doubles or halves the number of chances between two looks at the clock, so that looks come
  * about every HOST_IO_PERIOD_NS however often the chances come. */
-void link_poll_host(struct link *l, struct io_poll *p)
+void link_poll_host(struct link *l, struct io_poll *p, struct activity *me)
 {
     if (p->countdown-- > 0)
         return;
@@ -195,7 +196,7 @@ void link_poll_host(struct link *l, struct io_poll *p)
     if (now - p->last_ns >= HOST_IO_PERIOD_NS) {
         p->interval /= 2;
         p->last_ns = now;
-        poll_host_now(l);
+        poll_host_now(l, me);
     } else if (p->interval < HOST_IO_CHECKS_MAX) {
         p->interval = p->interval ? p->interval * 2 : 1;
     }

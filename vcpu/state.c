@@ -20,7 +20,7 @@ struct vcpu *vcpu_create(const struct vcpu_config *cfg)
     memset(v, 0, bytes);
     v->cfg = *cfg;
     tlb_init(v);
-    v->activity = link_activity(cfg->link, 0);
+    v->activity = link_vcpu_activity(cfg->link);
     v->digest_next = cfg->digest_every ? cfg->digest_every : TICK_NEVER;
     if (!spaces_init(v) || !tbcache_init(v) || !compiled_init(v)) {
         compiled_free(v);

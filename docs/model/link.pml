@@ -1,14 +1,17 @@
 /* link.pml - the protocol between the vCPU's thread and the holder of the baton (syncq/link.c).
  *
- * Choose one of -DTHREAD, -DADAPTIVE, -DINLINE, and -DTMAX=n (ticks that the guest runs).
- * Checked: no invalid end state (deadlock, lost wake-up); the assertions, numbered A1 to A5 below;
- * and <>done under weak fairness (the horizon always grows, the guest gets to its end).
- * The -DBUG_... variants each break one rule and must fail: see check.sh.
+ * Choose one of -DTHREAD, -DADAPTIVE, -DINLINE; -DTMAX=n is the number of ticks that the guest runs, -DDIGEST=n
+ * makes every nth tick a digest point, -DINPUT lets input come in once, -DPAUSE lets the run pause and go on
+ * once. Checked: no invalid end state (deadlock, lost wake-up); the assertions, numbered A1 to A8 below; and <>done
+ * under weak fairness (the horizon always grows, the guest gets to its end). The -DBUG_... variants each break
+ * one rule and must fail: see check.sh.
  *
  * The guest may do at each tick, as the checker chooses: nothing, a posted write with L = 1 or 2, a
  * synchronous access, or halt. The device has one timer, which accesses and its own events arm, move and
- * cancel, and raises effects. Stop comes at any time. NOT MODELLED: weak memory orders (the comments in
- * the code pair them; ThreadSanitizer looks at them), and events put off to t + L. */
+ * cancel, and raises effects. Stop comes at any time, or when the guest is through.
+ *
+ * Steps that touch only what their thread owns, or what the baton protects while it is held, are joined into
+ * one: no other thread can tell. `due` is the checker's own account of the effects that were decided. */
 
 #ifndef TMAX
 #define TMAX 4
@@ -28,17 +31,14 @@ byte served_count = 0;
 
 /* --- owned by the vCPU --- */
 byte pending[TSLOTS];  /* effects that apply at this tick; the rest is local to vcpu() */
+byte tick = 0;         /* read by assertions only, elsewhere */
 bool done = false;
 
 /* --- crossing --- */
 #ifdef INLINE
 mtype baton = VCPU;
 #else
-#ifdef THREAD
-mtype baton = DEVICE;
-#else
 mtype baton = FREE;
-#endif
 #endif
 byte served = 0;
 chan msgq = [2] of { mtype, byte, byte };  /* kind, tick, L or next pending effect */
@@ -46,6 +46,16 @@ chan ring = [4] of { byte };               /* effects: their ticks */
 bool vcpu_asleep = false, dev_asleep = false;  /* the parkers' words */
 bool io_wake = false;                      /* ops->wake(): sticky */
 bool stop = false;
+#ifdef INPUT
+bool arrived = false;                      /* a byte waits in the host's buffers */
+byte taken = NEVER;                        /* its stamp */
+#endif
+
+/* --- the checker's own account --- */
+byte due[TSLOTS];      /* effects that were decided for this tick and not yet applied */
+#ifdef DIGEST
+byte digested = NEVER; /* tick of the last digest point */
+#endif
 
 inline min_to(var, other) { if :: other < var -> var = other :: else fi }
 
@@ -53,9 +63,16 @@ inline min_to(var, other) { if :: other < var -> var = other :: else fi }
 
 inline effect_at(me, at)
 {
+    assert(at >= tick);         /* A4: no effect in the vCPU's past */
+    due[at]++;
+#ifdef BUG_EMITTED_LATE
+#define AT (at + 1)
+#else
+#define AT at
+#endif
     if
-    :: me == VCPU -> pending[at]++
-    :: else -> ring!at
+    :: me == VCPU -> pending[AT]++
+    :: else -> ring!AT
     fi
 }
 
@@ -82,9 +99,29 @@ inline device_access(me, t, lat)
     horizon_update()
 }
 
+#ifdef INPUT
+/* Takes in what waits, once a tick, or leaves it for later (the host had not yet looked). */
+inline intake(t)
+{
+    if
+    :: arrived && taken == NEVER ->
+        taken = t;              /* the stamp: where a replay takes it, as an event */
+#ifdef DIGEST
+        assert(digested == NEVER || t > digested)  /* A6: a digest holds all input with stamps up to it */
+#endif
+    :: true
+    fi
+}
+#define INPUT_WAITS (arrived && taken == NEVER)
+#else
+inline intake(t) { skip }
+#define INPUT_WAITS false
+#endif
+
 inline device_step(me, t)
 {
     assert(t >= handled && t <= next_event);  /* A3: no event is late */
+    assert(t == tick);                        /* ... and none, and no input, comes while the vCPU is elsewhere */
     handled = t;
     quantum_end = t + QUANTUM;
     if
@@ -97,6 +134,7 @@ inline device_step(me, t)
         fi
     :: else
     fi;
+    intake(t);
     sched = next_event;
     horizon_update()
 }
@@ -104,26 +142,29 @@ inline device_step(me, t)
 inline device_idle(t, effect_tick)
 {
     answer = sched;
+#ifndef BUG_IDLE_IGNORES_EFFECT
     min_to(answer, effect_tick);
+#endif
     if
     :: stop || answer == NEVER -> answer = t  /* the toy guest then goes on by itself */
+    :: INPUT_WAITS && answer != t -> answer = t
+    :: INPUT_WAITS && answer > t + 1 -> answer = t + 1  /* it came while time went by */
     :: else
     fi;
     if :: answer > quantum_end -> quantum_end = answer + QUANTUM :: else fi;
     horizon_update()
 }
 
+/* Pops and serves one message; the choices are the checker's, so not in a d_step. */
 inline serve_message(me, kind, t, arg)
 {
-    atomic { /* not d_step, which would take the first choice each time */
-        if
-        :: kind == ACCESS -> device_access(me, t, arg)
-        :: kind == STEP -> device_step(me, t)
-        :: kind == AHEAD -> quantum_end = t + QUANTUM; horizon_update()
-        :: kind == IDLE -> device_idle(t, arg)
-        fi;
-        served_count++
-    }
+    if
+    :: kind == ACCESS -> device_access(me, t, arg)
+    :: kind == STEP -> device_step(me, t)
+    :: kind == AHEAD -> quantum_end = t + QUANTUM; horizon_update()
+    :: kind == IDLE -> device_idle(t, arg)
+    fi;
+    served_count++
 }
 
 /* --- the device thread (link_device.c) --- */
@@ -132,8 +173,8 @@ inline unpark_vcpu() { vcpu_asleep = false }  /* the read-modify-write of park_c
 
 #ifdef BUG_EFFECT_AFTER_HORIZON
 #define DEV_LOCALS mtype kind = FREE; byte t = 0, arg = 0, held = NEVER
-inline hold_effect() { d_step { held = NEVER; if :: nempty(ring) -> ring?held :: empty(ring) fi } }
-inline send_held() { if :: held != NEVER -> ring!held :: else fi }
+inline hold_effect() { held = NEVER; if :: nempty(ring) -> ring?held :: empty(ring) fi }
+inline send_held() { if :: held != NEVER -> ring!held; held = NEVER :: else fi }
 #else
 #define DEV_LOCALS mtype kind = FREE; byte t = 0, arg = 0
 inline hold_effect() { skip }
@@ -143,48 +184,51 @@ inline send_held() { skip }
 inline dev_serve()
 {
     do
-    :: msgq?kind, t, arg ->
 #ifdef BUG_PUBLISH_FIRST
+    :: msgq?kind, t, arg ->
         served = served_count + 1;
-        serve_message(DEVICE, kind, t, arg);
+        atomic { serve_message(DEVICE, kind, t, arg); kind = FREE; t = 0; arg = 0 };
 #else
-        serve_message(DEVICE, kind, t, arg);
-        hold_effect();
+    :: atomic { msgq?kind, t, arg -> serve_message(DEVICE, kind, t, arg); hold_effect(); kind = FREE; t = 0; arg = 0 };
         served = served_count;
         send_held();
 #endif
-        unpark_vcpu();
-        d_step { kind = FREE; t = 0; arg = 0 }
+        unpark_vcpu()
     :: empty(msgq) -> break
     od
+}
+
+/* Leaves the baton, and tells a vCPU that sleeps. */
+inline dev_drop()
+{
+    baton = FREE;
+#ifndef BUG_SILENT_DROP
+    unpark_vcpu()
+#endif
 }
 
 #ifdef THREAD
 active proctype device()
 {
     DEV_LOCALS;
-    bool last = false;
     do
-    :: true ->
-        last = stop;  /* after a stop it serves once more, then leaves */
-        dev_serve();
+    :: stop -> break
+    :: else ->
         if
-        :: last -> break
-        :: else ->
+        :: atomic { nempty(msgq) && baton == FREE -> baton = DEVICE }; dev_serve(); dev_drop()
+        :: empty(msgq) || baton != FREE
+        fi;
+        if
+        :: nempty(msgq)  /* dev_look found one */
+        :: empty(msgq) ->
             dev_asleep = true;
-#ifdef BUG_DEVICE_PARKS_BLINDLY
-            io_wake -> io_wake = false;
-#else
             if
-            :: len(msgq) == 0 && !stop -> io_wake -> io_wake = false  /* host_io */
-            :: len(msgq) != 0 || stop
+            :: atomic { empty(msgq) && !stop -> skip }; io_wake -> io_wake = false  /* host_io */
+            :: nempty(msgq) || stop
             fi;
-#endif
             dev_asleep = false
         fi
-    od;
-    baton = FREE;
-    unpark_vcpu()
+    od
 }
 #endif
 
@@ -198,27 +242,32 @@ active proctype device()
     :: stirs < STIRS ->
         stirs++;  /* host_io returns: something came in */
         if
-        :: atomic { baton == FREE -> baton = DEVICE };
-            dev_serve();
-            baton = FREE;
-#ifndef BUG_SILENT_DROP
-            unpark_vcpu()
-#endif
+        :: atomic { baton == FREE -> baton = DEVICE }; dev_serve(); dev_drop()
         :: baton != FREE
         fi
     od
 }
 #endif
 
-active proctype stopper()
+/* The host: input at any time; the stop at any time, or only when the guest is through: a lost wake-up must
+ * not be healed by the stop. */
+active proctype host()
 {
-    /* At any time, or only when the guest is through: a lost wake-up must not be healed by the stop. */
+#ifdef INPUT
+    if
+    :: atomic { arrived = true; io_wake = true }
+    :: done
+    fi;
+#endif
     if
     :: true
     :: true -> done
     fi;
-    stop = true;
-    io_wake = true
+#ifdef BUG_STOP_WITHOUT_WAKE
+    stop = true
+#else
+    atomic { stop = true; io_wake = true }
+#endif
 }
 
 /* --- the vCPU's thread (link.c) --- */
@@ -235,6 +284,12 @@ inline limit_update()
     od;
     effect_next = (i < TSLOTS -> i : NEVER);
     limit = effect_next;
+#ifdef BUG_APPLIED_LATE
+    if :: effect_next != NEVER -> limit++ :: else fi;
+#endif
+#ifdef BUG_LIMIT_IGNORES_EFFECT
+    limit = NEVER;
+#endif
     min_to(limit, horizon_seen);
     min_to(limit, bound);
     min_to(limit, soft);
@@ -243,32 +298,73 @@ inline limit_update()
 
 inline horizon_take_in()
 {
-    d_step {
-        horizon_seen = horizon;
-        bound = NEVER;
-        soft = NEVER;
+    horizon_seen = horizon;
+    bound = NEVER;
+    soft = NEVER;
 #ifdef THREAD
-        if
-        :: horizon == quantum_end && horizon != ahead_of && horizon > tick + 1 -> soft = horizon - 1
-        :: else
-        fi;
+    if
+    :: horizon == quantum_end && horizon != ahead_of && horizon > tick + 1 -> soft = horizon - 1
+    :: else
+    fi;
+    if :: horizon != ahead_of -> ahead_of = NEVER :: else fi;
 #endif
-        limit_update()
+    limit_update()
+}
+
+inline effects_collect()
+{
+    do
+    :: len(ring) > 0 -> ring?e; assert(e >= tick); pending[e]++
+    :: else -> break
+    od;
+    e = 0
+}
+
+/* Each message is served and seen. The counts begin again: only their differences matter. */
+inline nothing_out() { out = 0; out_seen = 0; served = 0; served_count = 0 }
+
+/* `served` first, the ring after it. */
+inline all_served()
+{
+#ifdef BUG_RING_FIRST
+    d_step { effects_collect() };
+    d_step {
+        ok = (served == out);
+#else
+    seen = served;
+    d_step {
+        effects_collect();
+        ok = (seen == out);
+#endif
+        seen = 0;
+        if :: ok -> nothing_out(); horizon_take_in() :: else fi
     }
 }
 
-inline all_served()
+/* The vCPU holds the baton: it is the device, for the queue first. */
+inline serve_here()
 {
-    seen = served;
-    d_step {
+    atomic {
+#ifndef BUG_NO_DRAIN
         do
-        :: len(ring) > 0 -> ring?e; assert(e >= tick); pending[e]++  /* A4: no effect in the vCPU's past */
-        :: else -> break
+        :: nempty(msgq) -> msgq?k, mt, marg; serve_message(VCPU, k, mt, marg)
+        :: empty(msgq) -> break
         od;
-        e = 0;
-        ok = (seen == out);
-        seen = 0;
-        if :: ok -> out_seen = out :: else fi
+        k = FREE; mt = 0; marg = 0;
+        effects_collect();
+        nothing_out();
+#endif
+        if
+        :: sent
+        :: !sent && (op == POST || op == SYNC) -> device_access(VCPU, tick, lat)
+        :: !sent && op == STEP -> device_step(VCPU, tick)
+        :: !sent && op == IDLE -> device_idle(tick, effect_next)
+        :: !sent && op == AHEAD -> quantum_end = tick + QUANTUM; horizon_update()
+        fi;
+        horizon_take_in();
+#ifndef INLINE
+        baton = FREE;
+#endif
     }
 }
 
@@ -283,33 +379,17 @@ inline baton_take()
     }
 }
 
-inline drain()
+/* Mode thread sends first and takes the baton when the answer is late, or is in its own turns. */
+inline baton_take_perhaps()
 {
-#ifdef BUG_NO_DRAIN
-    skip
+#ifdef THREAD
+    if
+    :: true -> baton_take()
+    :: !announced -> mine = false
+    fi
 #else
-    do
-    :: msgq?k, mt, marg -> serve_message(VCPU, k, mt, marg); served = served_count
-    :: empty(msgq) -> break
-    od;
-    skip;
-    d_step { k = FREE; mt = 0; marg = 0 };
-    all_served();
-    assert(ok)
+    baton_take()
 #endif
-}
-
-/* The vCPU holds the baton: it is the device. */
-inline serve_here()
-{
-    atomic {
-        if
-        :: op == POST || op == SYNC -> device_access(VCPU, tick, lat)
-        :: op == STEP -> device_step(VCPU, tick)
-        :: op == IDLE -> device_idle(tick, effect_next)
-        :: op == AHEAD || op == SETTLE
-        fi
-    }
 }
 
 inline send()
@@ -333,7 +413,11 @@ inline posted()
 {
     d_step {
 #ifndef BUG_NO_BOUND
+#ifdef BUG_BOUND_PLUS_1
+        if :: op == POST -> min_to(bound, tick + lat + 1) :: else fi;
+#else
         if :: op == POST -> min_to(bound, tick + lat) :: else fi;
+#endif
 #endif
         if :: op == AHEAD -> soft = NEVER :: else fi;
         limit_update()
@@ -345,12 +429,11 @@ inline park()
 {
     if
     :: !announced ->
-        vcpu_asleep = true;
-        announced = true
+        atomic { vcpu_asleep = true; announced = true };
 #ifdef BUG_LOST_WAKE
-        ; !vcpu_asleep; announced = false
+        !vcpu_asleep; announced = false
 #endif
-    :: announced -> !vcpu_asleep; announced = false
+    :: announced -> atomic { !vcpu_asleep -> announced = false }
     fi
 }
 
@@ -363,18 +446,11 @@ inline operate()
     :: true ->
         if :: sent -> all_served() :: else -> ok = false fi;
         if
-        :: ok -> horizon_take_in(); break
-        :: else -> baton_take()
+        :: ok -> break
+        :: else -> baton_take_perhaps()
         fi;
         if
-        :: mine ->
-            if :: out_seen != out -> drain() :: else fi;
-            if :: !sent -> serve_here() :: else fi;
-            horizon_take_in();
-#ifndef INLINE
-            baton = FREE;
-#endif
-            break
+        :: mine -> serve_here(); break
         :: !mine && !sent && nfull(msgq) ->
             send();
             if :: !WAITS -> posted(); break :: else fi
@@ -389,12 +465,14 @@ inline operate()
 inline take_effects()
 {
     d_step {
-        pending[tick] = 0;  /* applied here, at their own tick */
-        i = 0;
-        do
-        :: i < tick -> assert(pending[i] == 0); i++  /* A5: none was passed over */
-        :: else -> break
-        od;
+#ifdef BUG_APPLIED_LATE
+        i = (tick > 0 -> tick - 1 : TSLOTS - 1);
+#else
+        i = tick;
+#endif
+        assert(pending[i] <= due[i]);
+        due[i] = due[i] - pending[i];  /* applied here, at their own tick */
+        pending[i] = 0;
         limit_update()
     }
 }
@@ -402,18 +480,41 @@ inline take_effects()
 /* link_arrive, one turn of it. */
 inline arrive()
 {
-    d_step {
+    if
+    :: out_seen != out && (tick >= bound || tick >= horizon_seen) -> op = SETTLE
+    :: else ->
         if
-        :: out_seen != out && (tick >= bound || tick >= horizon_seen) -> op = SETTLE
-        :: else ->
-            if
-            :: tick >= horizon_seen -> op = STEP
-            :: tick < horizon_seen && tick >= soft -> op = AHEAD; ahead_of = horizon_seen
-            :: else -> op = NONE
-            fi
+        :: tick >= horizon_seen -> op = STEP
+        :: tick < horizon_seen && tick >= soft -> op = AHEAD; ahead_of = horizon_seen
+        :: else -> op = NONE
         fi
-    }
+    fi
 }
+
+#ifdef DIGEST
+#define DIGEST_DUE (tick > 0 && tick % DIGEST == 0 && tick != digested)
+/* Everything at this tick but its instruction is done, and settled. */
+inline digest()
+{
+    assert(out_seen == out);
+    assert(handled <= tick && next_event > tick);  /* A7: all events up to the digest are in it, none behind */
+    assert(due[tick] == 0);
+    digested = tick
+}
+/* The next tick at which a warp stops. */
+#define DIGEST_NEXT ((tick / DIGEST + 1) * DIGEST)
+#else
+#define DIGEST_DUE false
+#define DIGEST_NEXT NEVER
+inline digest() { skip }
+#endif
+
+/* A step at a tick whose digest was taken would take input in behind it. */
+#if defined(DIGEST) && !defined(BUG_INPUT_BEHIND_DIGEST)
+#define MAY_IDLE (tick != digested)
+#else
+#define MAY_IDLE true
+#endif
 
 inline instruction()
 {
@@ -422,44 +523,79 @@ inline instruction()
     :: op = POST; lat = 1
     :: op = POST; lat = 2
     :: op = SYNC; lat = 1
-    :: !woken -> op = (out_seen != out -> SETTLE : IDLE)
+    :: !woken && MAY_IDLE -> op = (out_seen != out -> SETTLE : IDLE)
     fi
 }
+
+/* The tick moves on from one to another: nothing that was due before may be left. */
+inline leave_tick(to)
+{
+    i = tick;
+    do
+    :: i < to -> assert(due[i] == 0); i++  /* A5: each effect was applied at its own tick */
+    :: else -> break
+    od;
+    i = 0;
+    tick = to
+}
+
+/* A warp stops at digest points on the way; the link is not asked again before its end. */
+inline warp()
+{
+    to = idle_end;
+    min_to(to, DIGEST_NEXT);
+    leave_tick(to);
+    to = 0
+}
+
+#define IN_WARP (tick < TMAX && !poke && below && idle_end != NEVER && tick < idle_end)
 
 /* After the operation: the tick moves on, by one or by a warp; or a poke is due. */
 inline move_on()
 {
-    d_step {
-        poke = false;
-        if
-        :: op == IDLE && answer == tick -> poke = true; woken = true  /* or it would halt for ever */
-        :: op == IDLE && answer != tick -> tick = (answer < TMAX -> answer : TMAX)
-        :: op == SETTLE || op == STEP || op == AHEAD
-        :: else -> if :: below -> tick++; woken = false :: else fi
-        fi;
-        op = NONE;
-        lat = 0;
-        answer = 0
-    }
+    poke = false;
+    if
+    :: op == IDLE && answer == tick -> poke = true; woken = true  /* or it would halt for ever */
+    :: op == IDLE && answer != tick -> idle_end = (answer < TMAX -> answer : TMAX); warp()
+    :: op == SETTLE || op == STEP || op == AHEAD
+    :: else -> if :: below -> leave_tick(tick + 1); woken = false :: else fi
+    fi;
+    op = NONE;
+    lat = 0;
+    answer = 0
 }
+
+#ifdef BUG_POKE_BEHIND_DIGEST
+inline after_digest() { if :: tick == idle_end -> idle_end = NEVER; op = STEP; below = false :: else -> instruction() fi }
+#else
+inline after_digest() { instruction() }
+#endif
 
 active proctype vcpu()
 {
-    byte tick = 0, horizon_seen = 0, bound = NEVER, limit = 0, soft = NEVER, ahead_of = NEVER;
+    byte horizon_seen = 0, bound = NEVER, limit = 0, soft = NEVER, ahead_of = NEVER;
     byte out = 0, out_seen = 0;
     byte i = 0, e = 0, seen = 0, mt = 0, marg = 0, lat = 0, effect_next = NEVER;
     mtype k = FREE, op = NONE;
+    byte idle_end = NEVER, to = 0;
     bool ok = false, mine = false, sent = false, announced = false, poke = false, below = false, woken = false;
     do
     :: tick >= TMAX && out_seen == out -> break
     :: else ->
         atomic {
             below = (tick < limit);
+#ifndef BUG_POKE_BEHIND_DIGEST
+            if :: tick == idle_end -> idle_end = NEVER; if :: below && tick < TMAX -> poke = true :: else fi :: else fi;
+#endif
             if
             :: tick >= TMAX -> op = SETTLE
             :: tick < TMAX && poke -> op = STEP
+            :: IN_WARP && !DIGEST_DUE -> below = false; warp()
+            :: IN_WARP && DIGEST_DUE && out_seen == out -> digest(); below = false; warp()
             :: tick < TMAX && !poke && !below -> arrive()
-            :: tick < TMAX && !poke && below -> instruction()
+            :: tick < TMAX && !poke && below && DIGEST_DUE && out_seen != out -> op = SETTLE
+            :: tick < TMAX && !poke && below && !IN_WARP && DIGEST_DUE && out_seen == out -> digest(); after_digest()
+            :: tick < TMAX && !poke && below && !IN_WARP && !DIGEST_DUE -> instruction()
             fi
         };
         if :: op != NONE -> operate() :: else fi;

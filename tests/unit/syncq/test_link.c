@@ -96,6 +96,29 @@ Test(link, a_late_effect_is_noticed, .timeout = 60)
     }
 }
 
+/* A device thread that gets no CPU must not stop the guest: it serves for itself, and waits for the other one
+ * ever more rarely. */
+static void without_device_thread(unsigned access_percent)
+{
+    struct toy_result want, got;
+    struct toy_config cfg = base_config(45);
+    cfg.access_percent = access_percent;
+    cfg.end_tick = 200000;
+    toy_run(&cfg, &want);
+    cfg.mode = LINK_THREAD;
+    cfg.ahead = cfg.absent = true;
+    toy_run(&cfg, &got);
+    cr_assert(got.guest_hash == want.guest_hash && got.device_hash == want.device_hash);
+    cr_assert_lt(got.stats.rendezvous, 40 + got.stats.posted / 1000, "%llu waits",
+                 (unsigned long long)got.stats.rendezvous);
+}
+
+Test(link, a_device_thread_that_never_runs, .timeout = 60)
+{
+    without_device_thread(5);
+    without_device_thread(90);
+}
+
 #define TRACE 4000
 
 /* What a stopped run has done is the beginning of what a whole run does. */

@@ -269,7 +269,7 @@ void toy_run(const struct toy_config *cfg, struct toy_result *out)
     struct toy t;
     pthread_t device, ping, stop;
     toy_init(&t, cfg);
-    if (cfg->mode != LINK_INLINE)
+    if (cfg->mode != LINK_INLINE && !cfg->absent)
         CHECK(pthread_create(&device, NULL, device_thread, &t) == 0);
     if (cfg->pings)
         CHECK(pthread_create(&ping, NULL, ping_thread, &t) == 0);
@@ -283,7 +283,7 @@ void toy_run(const struct toy_config *cfg, struct toy_result *out)
     atomic_store(&t.done, true);
     if (cfg->pings)
         pthread_join(ping, NULL);
-    if (cfg->mode != LINK_INLINE)
+    if (cfg->mode != LINK_INLINE && !cfg->absent)
         pthread_join(device, NULL);
     *out = (struct toy_result){t.hash, t.dev_hash, t.tick, {0}};
     link_get_stats(t.link, &out->stats);

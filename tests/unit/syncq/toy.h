@@ -28,6 +28,7 @@ struct toy_config {
     uint32_t spin_iterations;
     bool pings;              /* a third thread calls wake() all the time: the device thread stirs */
     bool ahead;              /* offer input_waiting: soft limits */
+    bool absent;             /* mode thread: the device thread never gets a CPU */
     bool early_events;       /* timers may be armed nearer than L: the link must put them off */
     uint32_t access_percent; /* of ticks at which the guest makes an access */
     uint64_t stop_after_us;  /* call link_stop() from another thread then; 0: never */
