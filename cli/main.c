@@ -1,5 +1,5 @@
 /* main.c - the tandem command: options in, a machine's run, an exit status out. */
-#include "cli/machine.h"
+#include "cli/run.h"
 #include "cli/signals.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 static int fail(const struct err *e)
 {
     fprintf(stderr, "tandem: %s\n", e->text);
-    return MACHINE_HOST_ERROR;
+    return RUN_HOST_ERROR;
 }
 
 static bool pidfile_write(const char *path, struct err *e)
@@ -26,20 +26,20 @@ static int act(const struct options *o, struct err *e)
     switch (o->action) {
     case ACTION_HELP:
         options_help(stdout);
-        return MACHINE_OK;
+        return RUN_OK;
     case ACTION_VERSION:
         printf("tandem %s\n", TANDEM_VERSION);
-        return MACHINE_OK;
+        return RUN_OK;
     case ACTION_RUN:
         break;
     }
     if (o->pidfile && !pidfile_write(o->pidfile, e))
         return fail(e);
     signals_install(o->pidfile);
-    int status = machine_run(o, e);
+    int status = run(o, e);
     if (o->pidfile)
         unlink(o->pidfile);
-    return status == MACHINE_HOST_ERROR ? fail(e) : status;
+    return status == RUN_HOST_ERROR ? fail(e) : status;
 }
 
 int main(int argc, char **argv)
@@ -48,5 +48,5 @@ int main(int argc, char **argv)
     struct err e;
     int status = options_parse(&o, argc, argv, &e) ? act(&o, &e) : fail(&e);
     options_free(&o);
-    return fflush(stdout) == 0 ? status : MACHINE_HOST_ERROR;
+    return fflush(stdout) == 0 ? status : RUN_HOST_ERROR;
 }

@@ -2,6 +2,7 @@
 #include "cli/signals.h"
 
 #include "devthread/chardev.h"
+#include "machine/machine.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -10,21 +11,21 @@
 
 static volatile sig_atomic_t received;
 /* Written by the main thread, read by handlers, which may run on any thread. */
-static _Atomic(struct link *) target;
+static _Atomic(struct machine *) target;
 static const char *pid_path; /* set before the handlers; NULL: none */
 
 static void on_stop(int sig)
 {
-    /* Acquire pairs with the release in signals_aim: the link is whole. */
-    struct link *l = atomic_load_explicit(&target, memory_order_acquire);
-    if (received || !l) {
+    /* Acquire pairs with the release in signals_aim: the machine is whole. */
+    struct machine *m = atomic_load_explicit(&target, memory_order_acquire);
+    if (received || !m) {
         chardev_tty_restore();
         if (pid_path)
             unlink(pid_path);
         _exit(EXIT_BY_SIGNAL + sig);
     }
     received = sig;
-    link_stop(l);
+    machine_quit_request(m);
 }
 
 /* Installed with SA_RESETHAND: returning to a fault, or raising again, ends the process as usual. */
@@ -56,9 +57,9 @@ void signals_install(const char *pidfile)
     install(SIGPIPE, SIG_IGN, 0); /* a reader that goes away is a write error */
 }
 
-void signals_aim(struct link *l)
+void signals_aim(struct machine *m)
 {
-    atomic_store_explicit(&target, l, memory_order_release); /* pairs with on_stop */
+    atomic_store_explicit(&target, m, memory_order_release); /* pairs with on_stop */
 }
 
 int signals_received(void)

@@ -37,14 +37,14 @@ static double hit_percent(uint64_t misses, uint64_t surveyed, const struct vcpu_
 
 static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
 {
-    const struct link_stats *l = &s->link;
-    const struct vcpu_stats *v = &s->vcpu;
+    const struct link_stats *l = &s->machine.link;
+    const struct vcpu_stats *v = &s->machine.vcpu;
     uint64_t busy_ns = s->wall_ns > l->idle_ns ? s->wall_ns - l->idle_ns : 0;
     const struct figure all[] = {
-        {"time", "ticks", "ticks", UNIT_COUNT, (double)s->tick},
+        {"time", "ticks", "ticks", UNIT_COUNT, (double)s->machine.tick},
         {"time", "icount", "instructions", UNIT_COUNT, (double)v->icount},
         {"time", "idle_ticks", "idle ticks", UNIT_COUNT, (double)v->idle_ticks},
-        {"time", "virtual_ns", "virtual time", UNIT_NS, (double)s->virtual_ns},
+        {"time", "virtual_ns", "virtual time", UNIT_NS, (double)s->machine.virtual_ns},
         {"time", "wall_ns", "wall time", UNIT_NS, (double)s->wall_ns},
         {"time", "idle_wall_ns", "of it asleep with the guest", UNIT_NS, (double)l->idle_ns},
         {"time", "mips", "MIPS while not asleep", UNIT_RATE, per_second(v->icount, busy_ns) / 1e6},
@@ -128,8 +128,8 @@ static void print_text(FILE *out, const struct options *o, const struct run_stat
     }
     if (s->sampler)
         print_host_time(out, s->sampler);
-    fprintf(out, "guest resets %" PRIu64 "\ndigest %s at tick %" PRIu64 "\n", s->resets, s->state_hex,
-            s->tick);
+    fprintf(out, "guest resets %" PRIu64 "\ndigest %s at tick %" PRIu64 "\n", s->machine.resets,
+            s->machine.state_hex, s->machine.tick);
 }
 
 static json_t *figure_json(const struct figure *f)
@@ -158,7 +158,7 @@ static json_t *build_json(const struct options *o, const struct run_stats *s)
     json_t *root = json_pack("{s:o, s:s, s:i, s:s, s:i, s:b, s:I, s:s}", "name",
                              name ? name : json_string("tandem"), "reason", s->reason, "status", s->status,
                              "mode", link_mode_name(o->mode), "shift", (int)o->shift, "sleep", (int)o->sleep,
-                             "resets", (json_int_t)s->resets, "digest", s->state_hex);
+                             "resets", (json_int_t)s->machine.resets, "digest", s->machine.state_hex);
     for (size_t i = 0; i < n && root; i++) {
         json_t *group = json_object_get(root, f[i].group);
         if (!group) {

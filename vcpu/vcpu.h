@@ -63,7 +63,7 @@ struct vcpu_config {
     /* Called now and then (at most once a quantum) on the vCPU's thread: status line, limits. May be NULL. */
     void (*progress)(void *ctx, uint64_t tick);
     void *progress_ctx;
-    uint64_t tick_limit; /* stop at this tick (tests); TICK_NEVER: none */
+    uint64_t tick_limit; /* as vcpu_stop_at; TICK_NEVER: none */
     bool survey;         /* count for the hit rates of vcpu_stats (survey.c): host time only */
     unsigned log_items;  /* VCPU_LOG_*; 0: no log */
     FILE *log_file;      /* the caller's; written by the vCPU's thread */
@@ -106,6 +106,9 @@ void vcpu_set_flat32(struct vcpu *v, uint32_t eip, uint16_t code_sel, uint16_t d
 struct guest_state *vcpu_state(struct vcpu *v);
 /* After changing segments, CRs or cpl in vcpu_state() from outside: recomputes mode, flushes TLB. */
 void vcpu_state_changed(struct vcpu *v);
+/* The next runs end at this tick (VCPU_EXIT_TICK_LIMIT), after its effects and before its instruction, or at
+ * once where it is past; TICK_NEVER: no limit. The vCPU stands. */
+void vcpu_stop_at(struct vcpu *v, uint64_t tick);
 enum vcpu_exit vcpu_run(struct vcpu *v);
 uint32_t vcpu_exit_value(const struct vcpu *v);
 uint64_t vcpu_tick(const struct vcpu *v); /* icount + idle, at the vCPU's current boundary */

@@ -346,6 +346,11 @@ static void run_some(struct vcpu *v)
         run_blocks(v);
 }
 
+void vcpu_stop_at(struct vcpu *v, uint64_t tick)
+{
+    v->cfg.tick_limit = tick;
+}
+
 enum vcpu_exit vcpu_run(struct vcpu *v)
 {
     v->exit_reason = 0;

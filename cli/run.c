@@ -1,0 +1,222 @@
+/* run.c - see run.h.
+ *
+ * Order of life: everything that can fail for the host's or the user's sake happens before the guest's first
+ * instruction; then the run; then the end in order (device thread, digest, terminal, last line, statistics),
+ * whatever ended the run. */
+#include "cli/run.h"
+
+#include "cli/sampler.h"
+#include "cli/signals.h"
+#include "cli/stats.h"
+#include "cli/status.h"
+#include "clockcore/clock.h"
+#include "devthread/chardev.h"
+#include "machine/machine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+
+_Static_assert(SERIALS_MAX == MACHINE_SERIALS_MAX, "as many -serial as ports");
+_Static_assert(SAMPLER_NAME_BYTES == MACHINE_THREAD_BYTES, "names of threads");
+
+struct run {
+    const struct options *o;
+    struct machine *machine;
+    FILE *stats_file; /* NULL: stderr */
+    FILE *log_file;   /* NULL: stderr */
+    struct status status;
+    struct sampler *sampler; /* NULL: no -stats */
+    struct run_stats stats;
+};
+
+/* --- callbacks --- */
+
+static void on_progress(void *ctx, uint64_t tick, uint64_t icount)
+{
+    status_update(&((struct run *)ctx)->status, tick, icount);
+}
+
+static void on_notice(void *ctx, const char *line)
+{
+    status_erase(&((struct run *)ctx)->status);
+    fprintf(stderr, "tandem: %s\n", line);
+}
+
+/* --- start --- */
+
+/* Back end of serial port i; NULL: none. */
+static const char *serial_spec(const struct options *o, unsigned i)
+{
+    if (o->nserial == 0 && i == 0 && !o->nodefaults)
+        return o->nographic ? "mon:stdio" : "null";
+    return i < o->nserial && !chardev_spec_is_none(o->serial[i]) ? o->serial[i] : NULL;
+}
+
+static void machine_of_options(struct run *r, struct machine_config *c)
+{
+    const struct options *o = r->o;
+    machine_config_init(c);
+    c->ram_bytes = o->ram_bytes;
+    c->kernel = o->kernel;
+    c->initrd = o->initrd;
+    c->append = o->append;
+    for (unsigned i = 0; i < SERIALS_MAX; i++)
+        c->serial[i] = serial_spec(o, i);
+    c->rtc_seconds = o->rtc.seconds;
+    c->shift = o->shift;
+    c->debug_exit = o->debug_exit;
+    c->debug_exit_port = (uint16_t)o->debug_exit_port;
+    c->debug_exit_ports = (uint8_t)o->debug_exit_ports;
+    c->no_reboot = o->no_reboot;
+    c->sleep = o->sleep;
+    c->record_file = o->rr == RR_RECORD ? o->rrfile : NULL;
+    c->replay_file = o->rr == RR_REPLAY ? o->rrfile : NULL;
+    c->mode = o->mode;
+    c->vcpu_cpu = o->vcpu_cpu;
+    c->device_cpu = o->device_cpu;
+    c->translator = (enum translator_mode)o->translator_mode;
+    c->hot = o->hot;
+    c->translator_threads = o->translator_threads;
+    c->code_cache_bytes = o->code_cache_bytes;
+    c->chain = o->chain;
+    c->digest_file = o->digest_file;
+    c->digest_every = o->digest_every;
+    c->survey = o->stats;
+    c->log_items = o->log_items;
+    c->log_file = r->log_file ? r->log_file : stderr;
+    c->notice = on_notice;
+    c->progress = r->status.on ? on_progress : NULL;
+    c->ctx = r;
+    c->quantum_ticks = o->quantum_ticks;
+    c->jitter_seed = o->jitter_seed;
+    c->plant_late = o->plant_late;
+    c->single_tb = o->single_tb;
+}
+
+/* NULL path: no file, and that is fine. */
+static bool create_file(const char *option, const char *path, FILE **f, struct err *e)
+{
+    if (!path)
+        return true;
+    *f = fopen(path, "we");
+    return *f ? true
+              : err_set(e, "%s%s: %s; a file that can be written is needed", option, path, strerror(errno));
+}
+
+static bool create(struct run *r, struct err *e)
+{
+    struct machine_config cfg;
+    if (!create_file("-stats: file=", r->o->stats_file, &r->stats_file, e) ||
+        !create_file("-D ", r->o->log_file, &r->log_file, e))
+        return false;
+    machine_of_options(r, &cfg);
+    r->machine = machine_create(&cfg, e);
+    return r->machine != NULL;
+}
+
+static void sample(struct run *r)
+{
+    char name[MACHINE_THREAD_BYTES];
+    const struct activity *a;
+    r->sampler = r->o->stats ? sampler_create() : NULL;
+    if (!r->sampler)
+        return;
+    for (unsigned i = 0; (a = machine_activity(r->machine, i, name)); i++)
+        sampler_add(r->sampler, name, a);
+    sampler_start(r->sampler);
+}
+
+/* --- end --- */
+
+static const struct {
+    const char *reason;
+    int status;
+} endings[] = {
+    [MACHINE_STOP_TICK] = {"the tick limit was reached", RUN_OK},
+    [MACHINE_STOP_QUIT] = {"stopped", RUN_OK},
+    [MACHINE_STOP_POWEROFF] = {"the guest powered off", RUN_OK},
+    [MACHINE_STOP_RESET] = {"the guest asked for a reset (-no-reboot)", RUN_OK},
+    [MACHINE_STOP_DEBUG_EXIT] = {"the guest left through isa-debug-exit", RUN_OK},
+    [MACHINE_STOP_HALTED] = {"the guest halted and nothing can wake it", RUN_OK},
+    [MACHINE_STOP_TRIPLE_FAULT] = {"triple fault (-no-reboot)", RUN_TRIPLE_FAULT},
+};
+
+static void note_ending(struct run *r, enum machine_stop why)
+{
+    struct run_stats *s = &r->stats;
+    s->reason = endings[why].reason;
+    s->status = endings[why].status;
+    if (why == MACHINE_STOP_DEBUG_EXIT)
+        s->status = (int)(machine_exit_value(r->machine) & 0xff);
+    if (why == MACHINE_STOP_QUIT && signals_received()) {
+        s->reason = signals_received() == SIGINT ? "ended by SIGINT" : "ended by a signal";
+        s->status = EXIT_BY_SIGNAL + signals_received();
+    } else if (why == MACHINE_STOP_QUIT && machine_console_quit(r->machine)) {
+        s->reason = "ended from the console (Ctrl-A x)";
+    }
+}
+
+/* option: "-D FILE" up to the file's name. */
+static bool close_file(const char *option, const char *path, FILE **file, struct err *e)
+{
+    FILE *f = *file;
+    *file = NULL;
+    if (!f)
+        return true;
+    bool bad = ferror(f);
+    return fclose(f) == 0 && !bad
+               ? true
+               : err_set(e, "%s%s: could not be written: %s", option, path, strerror(errno));
+}
+
+/* Says how it ended and writes what was asked for. False: the host failed. */
+static bool finish(struct run *r, struct err *e)
+{
+    bool ok = machine_finish(r->machine, &r->stats.machine, e);
+    status_erase(&r->status);
+    fprintf(stderr, "tandem: %s at tick %" PRIu64 " (%.3f s of virtual time)\n", r->stats.reason,
+            r->stats.machine.tick, (double)r->stats.machine.virtual_ns / 1e9);
+    if (r->o->stats)
+        stats_print(r->stats_file ? r->stats_file : stderr, r->o, &r->stats);
+    return ok && close_file("-D ", r->o->log_file, &r->log_file, e) &&
+           close_file("-stats: file=", r->o->stats_file, &r->stats_file, e);
+}
+
+static void destroy(struct run *r)
+{
+    sampler_destroy(r->sampler);
+    machine_destroy(r->machine);
+    if (r->stats_file)
+        fclose(r->stats_file);
+    if (r->log_file)
+        fclose(r->log_file);
+}
+
+static int run_and_report(struct run *r, struct err *e)
+{
+    const struct machine_until until = {.tick = r->o->tick_limit};
+    sample(r);
+    uint64_t start_ns = clock_realtime_ns();
+    signals_aim(r->machine);
+    enum machine_stop why = machine_run_until(r->machine, &until, e);
+    signals_aim(NULL);
+    r->stats.wall_ns = clock_realtime_ns() - start_ns;
+    if (r->sampler)
+        sampler_stop(r->sampler);
+    r->stats.sampler = r->sampler;
+    if (why == MACHINE_STOP_ERROR)
+        return RUN_HOST_ERROR;
+    note_ending(r, why);
+    return finish(r, e) ? r->stats.status : RUN_HOST_ERROR;
+}
+
+int run(const struct options *o, struct err *e)
+{
+    struct run r = {.o = o};
+    status_init(&r.status, o);
+    int status = create(&r, e) ? run_and_report(&r, e) : RUN_HOST_ERROR;
+    destroy(&r);
+    return status;
+}

@@ -1,0 +1,402 @@
+/* machine.c - see machine.h. */
+#include "machine/machine.h"
+
+#include "clockcore/rtcbase.h"
+#include "clockcore/ticks.h"
+#include "hw/acpi.h"
+#include "hw/pc.h"
+#include "machine/boot.h"
+#include "syncq/place.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <xxhash.h>
+
+#define RAM_BYTES_DEFAULT (UINT64_C(128) << 20)
+
+struct machine {
+    struct machine_config cfg;
+    struct boot_source source;
+    struct ram ram;
+    struct place place;
+    struct board board;
+    struct devthread *dev;
+    struct vcpu *vcpu;
+    struct digest *digest;
+    uint8_t acpi[ACPI_BYTES_MAX];
+    struct boot_acpi boot_acpi;
+    uint64_t resets;
+    bool triple_fault_told;
+    enum machine_stop ended; /* the guest ended itself; MACHINE_STOP_ERROR: not yet */
+};
+
+void machine_config_init(struct machine_config *cfg)
+{
+    *cfg = (struct machine_config){
+        .ram_bytes = RAM_BYTES_DEFAULT,
+        .rtc_seconds = RTC_BASE_DEFAULT,
+        .shift = ICOUNT_SHIFT_DEFAULT,
+        .sleep = true,
+        .mode = LINK_ADAPTIVE,
+        .vcpu_cpu = PLACE_ANY,
+        .device_cpu = PLACE_ANY,
+        .translator = TRANSLATOR_BACKGROUND,
+        .translator_threads = -1,
+        .chain = true,
+    };
+}
+
+/* --- callbacks, on the vCPU's thread --- */
+
+static void on_digest(void *ctx, uint64_t tick)
+{
+    struct machine *m = ctx;
+    link_settle(devthread_link(m->dev));
+    digest_point(m->digest, tick);
+}
+
+static void on_progress(void *ctx, uint64_t tick)
+{
+    struct machine *m = ctx;
+    struct vcpu_stats s;
+    if (!m->cfg.progress)
+        return;
+    vcpu_get_stats(m->vcpu, &s);
+    m->cfg.progress(m->cfg.ctx, tick, s.icount);
+}
+
+static void notice(struct machine *m, const char *line)
+{
+    if (m->cfg.notice)
+        m->cfg.notice(m->cfg.ctx, line);
+}
+
+static size_t digest_cpu(void *ctx, uint8_t *out, size_t max)
+{
+    return vcpu_state_bytes(((struct machine *)ctx)->vcpu, out, max);
+}
+
+static const struct chip_class *digest_chip(void *ctx, unsigned i, const void **state)
+{
+    struct devthread_chip c;
+    if (!devthread_chip(((struct machine *)ctx)->dev, i, &c))
+        return NULL;
+    *state = c.state;
+    return c.chip;
+}
+
+static void digest_rearm(void *ctx)
+{
+    vcpu_dirty_rearm(((struct machine *)ctx)->vcpu);
+}
+
+/* --- create --- */
+
+/* RAM is allocated on touch, so the host would notice too late that it has not that much. */
+static bool create_ram(struct machine *m, struct err *e)
+{
+    struct sysinfo host;
+    unsigned long long mib = m->cfg.ram_bytes >> 20;
+    if (sysinfo(&host) == 0) {
+        uint64_t have = ((uint64_t)host.totalram + host.totalswap) * host.mem_unit;
+        if (m->cfg.ram_bytes > have)
+            return err_set(e, "-m: %llu MiB is more than this host's memory of %llu MiB", mib,
+                           (unsigned long long)have >> 20);
+    }
+    int rc = ram_init(&m->ram, m->cfg.ram_bytes);
+    return rc == 0 || err_set(e, "-m: the host does not give %llu MiB of memory: %s", mib, strerror(rc));
+}
+
+static bool choose_place(struct machine *m, struct err *e)
+{
+    char why[ERR_BYTES / 2];
+    return place_choose(m->cfg.vcpu_cpu, m->cfg.device_cpu, &m->place, why, sizeof why) ||
+           err_set(e, "%s", why);
+}
+
+static bool create_board(struct machine *m, struct err *e)
+{
+    const struct machine_config *c = &m->cfg;
+    struct pc_config pc;
+    pc_config_init(&pc);
+    pc.ram_bytes = c->ram_bytes;
+    pc.debug_exit = c->debug_exit;
+    pc.debug_exit_iobase = c->debug_exit_port;
+    pc.debug_exit_iosize = c->debug_exit_ports;
+    for (unsigned i = 0; i < MACHINE_SERIALS_MAX; i++)
+        pc.com[i] = c->serial[i] != NULL;
+    return pc_board(&m->board, &pc) ||
+           err_set(
+               e,
+               "-device isa-debug-exit: iobase=0x%x,iosize=%u (accepted: iosize 1, 2 or 4, and ports that "
+               "no other device has)",
+               pc.debug_exit_iobase, pc.debug_exit_iosize);
+}
+
+static void device_config(struct machine *m, struct devthread_config *cfg)
+{
+    const struct machine_config *c = &m->cfg;
+    devthread_config_init(cfg);
+    cfg->board = &m->board;
+    cfg->mode = c->mode;
+    cfg->shift = c->shift;
+    cfg->sleep = c->sleep;
+    cfg->quantum_ticks = c->quantum_ticks;
+    for (unsigned i = 0; i < MACHINE_SERIALS_MAX; i++)
+        cfg->chardev[PC_PORT_SERIAL0 + i] = c->serial[i];
+    cfg->rtc_seconds = c->rtc_seconds;
+    cfg->record_file = c->record_file;
+    cfg->replay_file = c->replay_file;
+    cfg->host_cpu = m->place.dev_cpu;
+    cfg->spin_iterations = m->place.spin_iterations;
+    cfg->jitter_seed = c->jitter_seed;
+    cfg->plant_late = c->plant_late;
+    cfg->notice = c->notice;
+    cfg->notice_ctx = c->ctx;
+}
+
+static bool create_devices(struct machine *m, struct err *e)
+{
+    struct devthread_config cfg;
+    char why[ERR_BYTES - 1];
+    device_config(m, &cfg);
+    m->dev = devthread_create(&cfg, why, sizeof why);
+    return m->dev ? true : err_set(e, "%s", why);
+}
+
+static bool create_vcpu(struct machine *m, struct err *e)
+{
+    const struct machine_config *c = &m->cfg;
+    struct vcpu_config cfg = {
+        .ram = &m->ram,
+        .link = devthread_link(m->dev),
+        .bus = devthread_busmap(m->dev),
+        .shift = c->shift,
+        .intc = {devthread_state(m->dev), m->board.intc.set_line, m->board.intc.intr,
+                 m->board.intc.acknowledge, m->board.intc.can_interrupt},
+        .single_tb = c->single_tb,
+        .digest_every = c->digest_file ? c->digest_every : 0,
+        .digest = on_digest,
+        .digest_ctx = m,
+        .translator = c->translator,
+        .hot = c->hot,
+        .code_cache_bytes = c->code_cache_bytes,
+        .no_chain = !c->chain,
+        .translator_threads =
+            c->translator_threads < 0 ? place_spare_cpus(&m->place) : (unsigned)c->translator_threads,
+        .translator_not_on_cpu = m->place.vcpu_cpu,
+        .translator_jitter = c->jitter_seed,
+        .survey = c->survey,
+        .log_items = c->log_items,
+        .log_file = c->log_file,
+        .progress = on_progress,
+        .progress_ctx = m,
+        .tick_limit = TICK_NEVER,
+    };
+    m->vcpu = vcpu_create(&cfg);
+    return m->vcpu ? true
+                   : err_set(e, "no host memory for the vCPU and its translator; -translator cache=SIZE "
+                                "makes it smaller, mode=interp needs none");
+}
+
+static uint64_t image_hash(const struct image *img)
+{
+    return img->data ? XXH3_64bits(img->data, img->bytes) : 0;
+}
+
+/* What the guest's state is a function of, and nothing else: two runs of one machine have one header. */
+static bool create_digest(struct machine *m, struct err *e)
+{
+    const struct machine_config *c = &m->cfg;
+    const struct digest_source src = {&m->ram, m, digest_cpu, digest_chip, digest_rearm};
+    uint64_t modules = 0;
+    unsigned serials = 0;
+    for (unsigned i = 0; i < m->source.nmodules; i++)
+        modules = modules * 31 + image_hash(&m->source.module[i].image);
+    for (unsigned i = 0; i < MACHINE_SERIALS_MAX; i++)
+        serials |= (unsigned)(c->serial[i] != NULL) << i;
+    char header[512];
+    snprintf(header, sizeof header,
+             "version=%s ram=%" PRIu64 " shift=%u every=%" PRIu64 " rtc=%" PRId64
+             " serial=%#x exit=%#x kernel=%016" PRIx64 " initrd=%016" PRIx64 " append=%016" PRIx64,
+             TANDEM_VERSION, c->ram_bytes, c->shift, c->digest_every, devthread_rtc_seconds(m->dev), serials,
+             c->debug_exit ? c->debug_exit_port : 0, image_hash(&m->source.kernel), modules,
+             (uint64_t)XXH3_64bits(m->source.append, strlen(m->source.append)));
+    m->digest = digest_open(c->digest_file, header, &src, e);
+    return m->digest != NULL;
+}
+
+/* RAM and CPU as the loader leaves them; the vCPU has just been created or reset. */
+static bool load_guest(struct machine *m, struct err *e)
+{
+    struct boot_entry entry;
+    if (!boot_load(&m->ram, &m->source, &m->boot_acpi, &entry, e))
+        return false;
+    vcpu_set_flat32(m->vcpu, entry.eip, BOOT_CS, BOOT_DS);
+    struct guest_state *g = vcpu_state(m->vcpu);
+    g->slot[IR_EAX] = entry.eax;
+    g->slot[IR_EBX] = entry.ebx;
+    g->slot[IR_ESI] = entry.esi;
+    g->gdtr = (struct desc_table){entry.gdt_addr, BOOT_GDT_BYTES - 1};
+    vcpu_state_changed(m->vcpu);
+    return true;
+}
+
+static bool start(struct machine *m, struct err *e)
+{
+    char why[ERR_BYTES - 1];
+    if (!devthread_start(m->dev, why, sizeof why))
+        return err_set(e, "%s", why);
+    /* Last: a thread inherits the CPUs of the one that starts it. */
+    return place_bind_self(m->place.vcpu_cpu) ||
+           err_set(e, "-devthread: vcpu-cpu=%d: %s", m->place.vcpu_cpu, strerror(errno));
+}
+
+static bool compose(struct machine *m, struct err *e)
+{
+    const struct machine_config *c = &m->cfg;
+    m->boot_acpi.tables = m->acpi;
+    m->boot_acpi.bytes = acpi_build(m->acpi, sizeof m->acpi, BOOT_ACPI, &m->boot_acpi.rsdp_addr);
+    return boot_source_read(&m->source, c->kernel, c->initrd, c->append, c->ram_bytes, e) &&
+           create_ram(m, e) && choose_place(m, e) && create_board(m, e) && create_devices(m, e) &&
+           create_vcpu(m, e) && load_guest(m, e) && create_digest(m, e) && start(m, e);
+}
+
+struct machine *machine_create(const struct machine_config *cfg, struct err *e)
+{
+    struct machine *m = calloc(1, sizeof *m);
+    if (!m) {
+        err_set(e, "no host memory for the machine");
+        return NULL;
+    }
+    m->cfg = *cfg;
+    if (compose(m, e))
+        return m;
+    machine_destroy(m);
+    return NULL;
+}
+
+/* --- run --- */
+
+static bool reset(struct machine *m, enum vcpu_exit why, struct err *e)
+{
+    if (why == VCPU_EXIT_TRIPLE_FAULT && !m->triple_fault_told) {
+        m->triple_fault_told = true;
+        notice(m, "triple fault: the machine resets (-no-reboot ends instead; told once)");
+    }
+    m->resets++;
+    devthread_reset(m->dev, vcpu_tick(m->vcpu));
+    ram_clear(&m->ram);
+    vcpu_reset(m->vcpu);
+    return load_guest(m, e);
+}
+
+static bool is_reset(const struct machine *m, enum vcpu_exit why)
+{
+    return !m->cfg.no_reboot && (why == VCPU_EXIT_RESET || why == VCPU_EXIT_TRIPLE_FAULT);
+}
+
+static enum machine_stop stop_reason(enum vcpu_exit why)
+{
+    static const enum machine_stop stop[] = {
+        [VCPU_EXIT_POWEROFF] = MACHINE_STOP_POWEROFF,
+        [VCPU_EXIT_RESET] = MACHINE_STOP_RESET,
+        [VCPU_EXIT_DEBUG] = MACHINE_STOP_DEBUG_EXIT,
+        [VCPU_EXIT_HALTED] = MACHINE_STOP_HALTED,
+        [VCPU_EXIT_STOPPED] = MACHINE_STOP_QUIT,
+        [VCPU_EXIT_TICK_LIMIT] = MACHINE_STOP_TICK,
+        [VCPU_EXIT_TRIPLE_FAULT] = MACHINE_STOP_TRIPLE_FAULT,
+    };
+    return stop[why];
+}
+
+enum machine_stop machine_run_until(struct machine *m, const struct machine_until *until, struct err *e)
+{
+    if (m->ended)
+        return m->ended;
+    vcpu_stop_at(m->vcpu, until->tick);
+    enum vcpu_exit why = vcpu_run(m->vcpu);
+    for (; is_reset(m, why); why = vcpu_run(m->vcpu)) {
+        if (!reset(m, why, e))
+            return MACHINE_STOP_ERROR;
+    }
+    enum machine_stop stop = stop_reason(why);
+    if (stop >= MACHINE_STOP_POWEROFF)
+        m->ended = stop;
+    return stop;
+}
+
+void machine_quit_request(struct machine *m)
+{
+    link_stop(devthread_link(m->dev));
+}
+
+uint32_t machine_exit_value(const struct machine *m)
+{
+    return vcpu_exit_value(m->vcpu);
+}
+
+bool machine_console_quit(struct machine *m)
+{
+    return devthread_quit_requested(m->dev);
+}
+
+const struct activity *machine_activity(struct machine *m, unsigned i, char *name)
+{
+    const bool has_device_thread = m->cfg.mode != LINK_INLINE;
+    const unsigned first_worker = has_device_thread ? 2 : 1;
+    snprintf(name, MACHINE_THREAD_BYTES, "%s", i == 0 ? "vCPU" : "devices");
+    if (i == 0)
+        return link_vcpu_activity(devthread_link(m->dev));
+    if (i == 1 && has_device_thread)
+        return link_device_activity(devthread_link(m->dev));
+    snprintf(name, MACHINE_THREAD_BYTES, "translator %u", i - first_worker);
+    return i - first_worker < vcpu_workers(m->vcpu) ? vcpu_worker_activity(m->vcpu, i - first_worker) : NULL;
+}
+
+/* --- end --- */
+
+static void collect_stats(struct machine *m, struct machine_stats *s)
+{
+    *s = (struct machine_stats){
+        .tick = vcpu_tick(m->vcpu), .virtual_ns = vcpu_now_ns(m->vcpu), .resets = m->resets};
+    vcpu_get_stats(m->vcpu, &s->vcpu);
+    link_get_stats(devthread_link(m->dev), &s->link);
+}
+
+bool machine_finish(struct machine *m, struct machine_stats *stats, struct err *e)
+{
+    char why[ERR_BYTES - 1];
+    /* After a stop from outside the last posted accesses may never be taken; otherwise they must be in the
+     * digest. */
+    if (m->ended)
+        link_settle(devthread_link(m->dev));
+    devthread_stop(m->dev);
+    collect_stats(m, stats);
+    digest_end(m->digest, stats->tick, stats->state_hex);
+    snprintf(why, sizeof why, "%s", devthread_error(m->dev));
+    devthread_destroy(m->dev); /* all output, and the terminal as it was */
+    m->dev = NULL;
+    bool ok = digest_close(m->digest, e);
+    m->digest = NULL;
+    return ok && (!why[0] || err_set(e, "%s", why));
+}
+
+void machine_destroy(struct machine *m)
+{
+    struct err ignored;
+    if (!m)
+        return;
+    if (m->digest)
+        digest_close(m->digest, &ignored);
+    if (m->vcpu)
+        vcpu_destroy(m->vcpu);
+    devthread_destroy(m->dev);
+    if (m->ram.host)
+        ram_free(&m->ram);
+    boot_source_free(&m->source);
+    free(m);
+}

@@ -1,0 +1,117 @@
+/* machine.h - one machine: RAM, board and device thread, vCPU, guest image; composed from plain data, run in
+ * stretches.
+ *
+ *     machine_config_init(&cfg);                      // then set what differs
+ *     m = machine_create(&cfg, &e);                   // stands at tick 0
+ *     stop = machine_run_until(m, &until, &e);        // as often as wanted
+ *     machine_finish(m, &stats, &e);                  // all output and files are whole
+ *     machine_destroy(m);
+ *
+ * Between two calls the machine stands: at a tick, behind all effects of that tick and before its
+ * instruction. Where a run is cut can never be seen by the guest, nor in a digest file.
+ *
+ * Threads: the guest runs on the thread that calls machine_run_until; one thread at a time uses the machine,
+ * exceptions are named. Errors: false or MACHINE_STOP_ERROR with a message in e. */
+#ifndef TANDEM_MACHINE_MACHINE_H
+#define TANDEM_MACHINE_MACHINE_H
+
+#include "devthread/devthread.h"
+#include "hw/pc.h"
+#include "machine/digest.h"
+#include "machine/err.h"
+#include "vcpu/vcpu.h"
+
+#define MACHINE_SERIALS_MAX  PC_SERIAL_MAX
+#define MACHINE_THREAD_BYTES 24 /* longest name of a thread, with its NUL */
+
+/* Strings are borrowed until machine_destroy. */
+struct machine_config {
+    /* --- what the guest's state is a function of --- */
+    uint64_t ram_bytes;
+    const char *kernel, *initrd, *append;    /* initrd, append: NULL for none */
+    const char *serial[MACHINE_SERIALS_MAX]; /* chardev.h specifications; NULL: not fitted */
+    int64_t rtc_seconds;                     /* calendar at tick 0 */
+    unsigned shift;                          /* one tick is 2^shift ns */
+    bool debug_exit;                         /* fit isa-debug-exit */
+    uint16_t debug_exit_port;
+    uint8_t debug_exit_ports;
+    bool no_reboot; /* a reset ends the run (MACHINE_STOP_RESET, _TRIPLE_FAULT) */
+
+    /* --- how it is run: the guest cannot see it --- */
+    bool sleep;                            /* idle time lasts as long on the host */
+    const char *record_file, *replay_file; /* NULL: none */
+    enum link_mode mode;
+    int vcpu_cpu, device_cpu; /* host CPUs; PLACE_ANY: any */
+    enum translator_mode translator;
+    unsigned hot;              /* see vcpu_config */
+    int translator_threads;    /* -1: as many as there are spare CPUs */
+    uint64_t code_cache_bytes; /* 0: the default */
+    bool chain;
+
+    /* --- what is written about it --- */
+    const char *digest_file; /* NULL: none */
+    uint64_t digest_every;   /* ticks; only with digest_file */
+    bool survey;             /* count for hit rates (vcpu_config) */
+    unsigned log_items;      /* VCPU_LOG_* */
+    FILE *log_file;          /* the caller's */
+    void (*notice)(void *ctx,
+                   const char *line); /* one line for the user, no newline; any thread; may be NULL */
+    /* Now and then while the guest runs, on its thread; may be NULL. */
+    void (*progress)(void *ctx, uint64_t tick, uint64_t icount);
+    void *ctx;
+
+    /* --- for tests --- */
+    uint64_t quantum_ticks, jitter_seed, plant_late; /* 0: the default, none, none */
+    bool single_tb;
+};
+
+/* Why a stretch ended. From POWEROFF on the guest's own doing: the machine has ended, and another
+ * machine_run_until says the same again at once. */
+enum machine_stop {
+    MACHINE_STOP_ERROR,
+    MACHINE_STOP_TICK, /* the tick of machine_until was reached */
+    MACHINE_STOP_QUIT, /* machine_quit_request */
+    MACHINE_STOP_POWEROFF,
+    MACHINE_STOP_RESET,        /* under no_reboot */
+    MACHINE_STOP_DEBUG_EXIT,   /* value: machine_exit_value */
+    MACHINE_STOP_HALTED,       /* nothing can wake the guest */
+    MACHINE_STOP_TRIPLE_FAULT, /* under no_reboot */
+};
+
+struct machine_until {
+    uint64_t tick; /* stand there; TICK_NEVER: no limit. A tick that is past: stand at once. */
+};
+
+struct machine_stats {
+    uint64_t tick, virtual_ns, resets;
+    struct vcpu_stats vcpu;
+    struct link_stats link;
+    char state_hex[DIGEST_HEX]; /* digest of the final state */
+};
+
+struct machine;
+
+/* A machine of 128 MiB without a kernel, in the defaults of the command. */
+void machine_config_init(struct machine_config *cfg);
+/* Everything that can fail for the host's or the user's sake, and the device thread's start. Binds the
+ * calling thread to vcpu_cpu. NULL: e says why. */
+struct machine *machine_create(const struct machine_config *cfg, struct err *e);
+/* Runs until something of enum machine_stop; resets under way are handled inside. */
+enum machine_stop machine_run_until(struct machine *m, const struct machine_until *until, struct err *e);
+/* Asks for the end of the stretch under way, or of the next one. Any thread, signal handlers. */
+void machine_quit_request(struct machine *m);
+/* Ends the run: device thread, output, digest, terminal. False: the host failed in between (e); stats are
+ * whole in either case. Nothing but the functions below may be called afterwards. */
+bool machine_finish(struct machine *m, struct machine_stats *stats, struct err *e);
+void machine_destroy(struct machine *m); /* NULL is fine */
+
+/* --- while it stands --- */
+/* Exit status that the guest gave to isa-debug-exit. */
+uint32_t machine_exit_value(const struct machine *m);
+/* Ctrl-A x was typed: the reason of a MACHINE_STOP_QUIT. */
+bool machine_console_quit(struct machine *m);
+/* What thread i of the machine is doing (syncq/activity.h; look from any thread until machine_finish); name
+ * has MACHINE_THREAD_BYTES. NULL: i is past the last. */
+const struct activity *machine_activity(struct machine *m, unsigned i, char *name);
+
+#endif
