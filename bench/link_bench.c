@@ -212,7 +212,7 @@ static void run_mode(const char *name, enum link_mode mode, uint32_t spin)
     for (unsigned i = 0; i < sizeof benches / sizeof benches[0]; i++)
         run_bench(&m, &benches[i]);
     printf("\n");
-    link_stop(m.link);
+    link_end(m.link);
     if (mode != LINK_INLINE)
         pthread_join(t, NULL);
     link_destroy(m.link);

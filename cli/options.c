@@ -260,6 +260,18 @@ static bool set_late(void *target, const char *value, struct err *e)
 }
 
 static const struct list_key jitter_keys[] = {{"seed", "N (at least 1)", set_seed}};
+static bool set_pause_every(void *target, const char *value, struct err *e)
+{
+    return value_number(value, 1, UINT64_C(1) << 40, &((struct options *)target)->pause_every);
+}
+
+static bool set_pause_seed(void *target, const char *value, struct err *e)
+{
+    return value_number(value, 1, UINT64_MAX, &((struct options *)target)->pause_seed);
+}
+
+static const struct list_key pause_keys[] = {{"every", "N (ticks, at least 1)", set_pause_every},
+                                             {"seed", "N (at least 1)", set_pause_seed}};
 static const struct list_key plant_keys[] = {{"late", "N (effect number, at least 1)", set_late}};
 
 /* Settings that have one honest value, which is given: nothing is stored. */
@@ -494,6 +506,7 @@ static const struct option_def option_defs[] = {
     /* For tests. */
     {"x-jitter", "seed=N", parse_list, NULL, KEYS(jitter_keys, NULL)},
     {"x-plant", "late=N", parse_list, NULL, KEYS(plant_keys, NULL)},
+    {"x-pause", "every=N[,seed=N]", parse_list, NULL, KEYS(pause_keys, NULL)},
     {"x-ticks", "N", parse_ticks, NULL, FIELD(tick_limit), NULL, NULL, 0},
     {"x-quantum", "N", parse_ticks, NULL, FIELD(quantum_ticks), NULL, NULL, 0},
     {"x-single-tb", NULL, parse_flag, NULL, FIELD(single_tb), NULL, NULL, 0},

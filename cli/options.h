@@ -58,8 +58,9 @@ struct options {
 
     /* Hidden, for tests. */
     uint64_t jitter_seed, plant_late;
-    uint64_t tick_limit;    /* TICK_NEVER: none */
-    uint64_t quantum_ticks; /* 0: the default */
+    uint64_t tick_limit;              /* TICK_NEVER: none */
+    uint64_t quantum_ticks;           /* 0: the default */
+    uint64_t pause_every, pause_seed; /* stand about every so many ticks; 0: never */
     bool single_tb;
 };
 

@@ -135,7 +135,8 @@ static const struct {
     int status;
 } endings[] = {
     [MACHINE_STOP_TICK] = {"the tick limit was reached", RUN_OK},
-    [MACHINE_STOP_QUIT] = {"stopped", RUN_OK},
+    [MACHINE_STOP_QUIT] = {"ended by a signal", EXIT_BY_SIGNAL},
+    [MACHINE_STOP_CONSOLE] = {"ended from the console (Ctrl-A x)", RUN_OK},
     [MACHINE_STOP_POWEROFF] = {"the guest powered off", RUN_OK},
     [MACHINE_STOP_RESET] = {"the guest asked for a reset (-no-reboot)", RUN_OK},
     [MACHINE_STOP_DEBUG_EXIT] = {"the guest left through isa-debug-exit", RUN_OK},
@@ -150,12 +151,10 @@ static void note_ending(struct run *r, enum machine_stop why)
     s->status = endings[why].status;
     if (why == MACHINE_STOP_DEBUG_EXIT)
         s->status = (int)(machine_exit_value(r->machine) & 0xff);
-    if (why == MACHINE_STOP_QUIT && signals_received()) {
-        s->reason = signals_received() == SIGINT ? "ended by SIGINT" : "ended by a signal";
-        s->status = EXIT_BY_SIGNAL + signals_received();
-    } else if (why == MACHINE_STOP_QUIT && machine_console_quit(r->machine)) {
-        s->reason = "ended from the console (Ctrl-A x)";
-    }
+    if (why == MACHINE_STOP_QUIT)
+        s->status += signals_received();
+    if (why == MACHINE_STOP_QUIT && signals_received() == SIGINT)
+        s->reason = "ended by SIGINT";
 }
 
 /* option: "-D FILE" up to the file's name. */
@@ -194,13 +193,35 @@ static void destroy(struct run *r)
         fclose(r->log_file);
 }
 
+/* -x-pause: stands at ticks that the seed chooses, and each time looks at the whole state. */
+static enum machine_stop run_in_stretches(struct run *r, struct err *e)
+{
+    const struct options *o = r->o;
+    uint64_t random = o->pause_seed * 2 + 1, tick = 0;
+    enum machine_stop stop;
+    char hex[DIGEST_HEX];
+    do {
+        random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+        tick += 1 + (random >> 33) % (2 * o->pause_every);
+        struct vcpu_until until = {.tick = tick < o->tick_limit ? tick : o->tick_limit};
+        stop = machine_run_until(r->machine, &until, e);
+        machine_state_hex(r->machine, hex);
+    } while (stop == MACHINE_STOP_TICK && tick < o->tick_limit);
+    return stop;
+}
+
+static enum machine_stop run_guest(struct run *r, struct err *e)
+{
+    const struct vcpu_until until = {.tick = r->o->tick_limit};
+    return r->o->pause_every ? run_in_stretches(r, e) : machine_run_until(r->machine, &until, e);
+}
+
 static int run_and_report(struct run *r, struct err *e)
 {
-    const struct machine_until until = {.tick = r->o->tick_limit};
     sample(r);
     uint64_t start_ns = clock_realtime_ns();
     signals_aim(r->machine);
-    enum machine_stop why = machine_run_until(r->machine, &until, e);
+    enum machine_stop why = run_guest(r, e);
     signals_aim(NULL);
     r->stats.wall_ns = clock_realtime_ns() - start_ns;
     if (r->sampler)

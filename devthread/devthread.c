@@ -23,9 +23,8 @@ struct devthread {
     struct chardev *chardev[BOARD_PORTS_MAX];
     struct inputlog *record, *replay;
     pthread_t thread;
-    bool started;        /* `thread` runs */
-    bool drained;        /* the transmitters' rest went out */
-    bool quit_requested; /* under hostio's lock */
+    bool started; /* `thread` runs */
+    bool drained; /* the transmitters' rest went out */
     char error[CHARDEV_ERR_BYTES];
 };
 
@@ -54,6 +53,13 @@ static bool on_stopping(void *ctx)
     return d->link && link_stopping(d->link); /* no link yet: a back end waits while it is opened */
 }
 
+static bool on_ending(void *ctx)
+{
+    struct devthread *d = ctx;
+
+    return d->link && (link_stopping(d->link) & ~(uint32_t)DEVTHREAD_PAUSE);
+}
+
 static void on_notice(void *ctx, const char *line)
 {
     struct devthread *d = ctx;
@@ -66,8 +72,7 @@ static void on_quit(void *ctx)
 {
     struct devthread *d = ctx;
 
-    d->quit_requested = true;
-    link_stop(d->link);
+    link_stop(d->link, DEVTHREAD_CONSOLE);
 }
 
 /* --- create --- */
@@ -129,7 +134,7 @@ static bool open_logs(struct devthread *d, char *err, size_t err_bytes)
 static bool open_chardevs(struct devthread *d, char *err, size_t err_bytes)
 {
     struct chardev_env env = {
-        .hostio = d->hostio, .notice = on_notice, .quit = on_quit, .stopping = on_stopping, .ctx = d};
+        .hostio = d->hostio, .notice = on_notice, .quit = on_quit, .stopping = on_ending, .ctx = d};
 
     for (unsigned i = 0; i < d->board.nports; i++) {
         if (!d->board.port[i].present || !d->cfg.chardev[i])
@@ -274,7 +279,7 @@ static void note_errors(struct devthread *d)
 
 void devthread_stop(struct devthread *d)
 {
-    link_stop(d->link);
+    link_end(d->link);
     if (d->started)
         pthread_join(d->thread, NULL);
     d->started = false;
@@ -324,12 +329,9 @@ int64_t devthread_rtc_seconds(const struct devthread *d)
     return d->cfg.rtc_seconds;
 }
 
-bool devthread_quit_requested(struct devthread *d)
+void devthread_flush(struct devthread *d)
 {
-    hostio_lock(d->hostio);
-    bool quit = d->quit_requested;
-    hostio_unlock(d->hostio);
-    return quit;
+    bus_flush_output(&d->bus);
 }
 
 bool devthread_replay_finished(struct devthread *d)

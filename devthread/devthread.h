@@ -12,7 +12,7 @@
  * EFFECT_EXIT carries the exit status (pc_debug_exit_status).
  *
  * Threads: every function on the thread that created it, or on the vCPU's while the creator waits;
- * exceptions are named. link_stop(devthread_link(d)) from a signal handler is the way to end a run.
+ * exceptions are named. link_stop(devthread_link(d), DEVTHREAD_...) is the way to make the vCPU stand.
  * Errors: one line in err that names the option and says what is accepted. */
 #ifndef TANDEM_DEVTHREAD_DEVTHREAD_H
 #define TANDEM_DEVTHREAD_DEVTHREAD_H
@@ -47,6 +47,14 @@ struct devthread_config {
     void *notice_ctx;
 };
 
+/* Reasons of link_stop(). Output that waits for a slow reader waits on in a pause, and no longer at the
+ * others. */
+enum {
+    DEVTHREAD_PAUSE = 1 << 0,
+    DEVTHREAD_QUIT = 1 << 1,
+    DEVTHREAD_CONSOLE = 1 << 2, /* set by the device side: Ctrl-A x was typed */
+};
+
 struct devthread;
 
 /* Defaults: adaptive, shift 3, sleep=on, no back end, not pinned, everything else zero. */
@@ -56,7 +64,7 @@ void devthread_config_init(struct devthread_config *cfg);
 struct devthread *devthread_create(const struct devthread_config *cfg, char *err, size_t err_bytes);
 /* Starts the device thread (none in inline mode). False: err says why. */
 bool devthread_start(struct devthread *d, char *err, size_t err_bytes);
-/* link_stop() and join; the vCPU may still be leaving vcpu_run. Idempotent. */
+/* Ends the device thread and puts out what the guest has sent; the vCPU stands for good. Idempotent. */
 void devthread_stop(struct devthread *d);
 /* Writes out all output, closes the log, restores the terminal. NULL is fine. */
 void devthread_destroy(struct devthread *d);
@@ -71,8 +79,9 @@ int64_t devthread_rtc_seconds(const struct devthread *d);
 /* Machine reset at the vCPU's `tick` (vcpu_tick; vCPU's thread, after vcpu_run returned RESET or
  * TRIPLE_FAULT): every chip, local ones too. What a battery keeps stays. Then vcpu_reset. */
 void devthread_reset(struct devthread *d, uint64_t tick);
-/* Ctrl-A x was typed: the reason of a VCPU_EXIT_STOPPED. Any thread. */
-bool devthread_quit_requested(struct devthread *d);
+/* Hands what the guest has sent to the host, where it would wait for more. vCPU's thread, after
+ * link_settle(). */
+void devthread_flush(struct devthread *d);
 /* Replay: every entry of the log has been fed. vCPU's thread, after link_settle(). */
 bool devthread_replay_finished(struct devthread *d);
 /* First trouble of a back end or a log while running ("" if none): full disk, a log that does not fit

@@ -156,11 +156,16 @@ void digest_point(struct digest *d, uint64_t tick)
                               tick, d->chain.high64, d->chain.low64, p.cpu, p.dev, p.ram));
 }
 
-void digest_end(struct digest *d, uint64_t tick, char state_hex[DIGEST_HEX])
+void digest_state(struct digest *d, uint64_t tick, char state_hex[DIGEST_HEX])
 {
     struct parts p = hash_parts(d);
     XXH128_hash_t h = hash_chain((XXH128_hash_t){0}, tick, &p);
     snprintf(state_hex, DIGEST_HEX, "%016" PRIx64 "%016" PRIx64, h.high64, h.low64);
+}
+
+void digest_end(struct digest *d, uint64_t tick, char state_hex[DIGEST_HEX])
+{
+    digest_state(d, tick, state_hex);
     if (d->file)
         note_write(d, fprintf(d->file, "end %" PRIu64 " %s\n", tick, state_hex));
 }

@@ -40,6 +40,8 @@ struct digest_source {
 struct digest *digest_open(const char *path, const char *header, const struct digest_source *src,
                            struct err *e);
 void digest_point(struct digest *d, uint64_t tick);
+/* State hash now: it enters neither chain nor file. */
+void digest_state(struct digest *d, uint64_t tick, char state_hex[DIGEST_HEX]);
 /* State hash at the end of the run, also without a file; writes the last line. */
 void digest_end(struct digest *d, uint64_t tick, char state_hex[DIGEST_HEX]);
 /* False: the file could not be written whole (disk full). */

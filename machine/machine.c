@@ -194,7 +194,6 @@ static bool create_vcpu(struct machine *m, struct err *e)
         .log_file = c->log_file,
         .progress = on_progress,
         .progress_ctx = m,
-        .tick_limit = TICK_NEVER,
     };
     m->vcpu = vcpu_create(&cfg);
     return m->vcpu ? true
@@ -299,49 +298,72 @@ static bool is_reset(const struct machine *m, enum vcpu_exit why)
     return !m->cfg.no_reboot && (why == VCPU_EXIT_RESET || why == VCPU_EXIT_TRIPLE_FAULT);
 }
 
-static enum machine_stop stop_reason(enum vcpu_exit why)
+/* Of a request from outside. A pause is over once it is told; the end is for good. */
+static enum machine_stop requested(struct machine *m)
 {
-    static const enum machine_stop stop[] = {
-        [VCPU_EXIT_POWEROFF] = MACHINE_STOP_POWEROFF,
-        [VCPU_EXIT_RESET] = MACHINE_STOP_RESET,
-        [VCPU_EXIT_DEBUG] = MACHINE_STOP_DEBUG_EXIT,
-        [VCPU_EXIT_HALTED] = MACHINE_STOP_HALTED,
-        [VCPU_EXIT_STOPPED] = MACHINE_STOP_QUIT,
-        [VCPU_EXIT_TICK_LIMIT] = MACHINE_STOP_TICK,
-        [VCPU_EXIT_TRIPLE_FAULT] = MACHINE_STOP_TRIPLE_FAULT,
-    };
-    return stop[why];
+    struct link *l = devthread_link(m->dev);
+    uint32_t why = link_stopping(l);
+    if (why & DEVTHREAD_QUIT)
+        return MACHINE_STOP_QUIT;
+    if (why & DEVTHREAD_CONSOLE)
+        return MACHINE_STOP_CONSOLE;
+    link_resume(l, DEVTHREAD_PAUSE);
+    return MACHINE_STOP_PAUSE;
 }
 
-enum machine_stop machine_run_until(struct machine *m, const struct machine_until *until, struct err *e)
+static enum machine_stop stop_reason(struct machine *m, enum vcpu_exit why)
+{
+    static const enum machine_stop stop[] = {
+        [VCPU_EXIT_POWEROFF] = MACHINE_STOP_POWEROFF,         [VCPU_EXIT_RESET] = MACHINE_STOP_RESET,
+        [VCPU_EXIT_DEBUG] = MACHINE_STOP_DEBUG_EXIT,          [VCPU_EXIT_HALTED] = MACHINE_STOP_HALTED,
+        [VCPU_EXIT_TICK_LIMIT] = MACHINE_STOP_TICK,           [VCPU_EXIT_CONDITION] = MACHINE_STOP_CONDITION,
+        [VCPU_EXIT_TRIPLE_FAULT] = MACHINE_STOP_TRIPLE_FAULT,
+    };
+    return why == VCPU_EXIT_STOPPED ? requested(m) : stop[why];
+}
+
+enum machine_stop machine_run_until(struct machine *m, const struct vcpu_until *until, struct err *e)
 {
     if (m->ended)
         return m->ended;
-    vcpu_stop_at(m->vcpu, until->tick);
+    vcpu_until(m->vcpu, until);
     enum vcpu_exit why = vcpu_run(m->vcpu);
     for (; is_reset(m, why); why = vcpu_run(m->vcpu)) {
         if (!reset(m, why, e))
             return MACHINE_STOP_ERROR;
     }
-    enum machine_stop stop = stop_reason(why);
+    devthread_flush(m->dev);
+    enum machine_stop stop = stop_reason(m, why);
     if (stop >= MACHINE_STOP_POWEROFF)
         m->ended = stop;
     return stop;
 }
 
+void machine_pause_request(struct machine *m)
+{
+    link_stop(devthread_link(m->dev), DEVTHREAD_PAUSE);
+}
+
 void machine_quit_request(struct machine *m)
 {
-    link_stop(devthread_link(m->dev));
+    link_stop(devthread_link(m->dev), DEVTHREAD_QUIT);
+}
+
+/* --- while it stands --- */
+
+uint64_t machine_tick(const struct machine *m)
+{
+    return vcpu_tick(m->vcpu);
+}
+
+void machine_state_hex(struct machine *m, char hex[DIGEST_HEX])
+{
+    digest_state(m->digest, vcpu_tick(m->vcpu), hex);
 }
 
 uint32_t machine_exit_value(const struct machine *m)
 {
     return vcpu_exit_value(m->vcpu);
-}
-
-bool machine_console_quit(struct machine *m)
-{
-    return devthread_quit_requested(m->dev);
 }
 
 const struct activity *machine_activity(struct machine *m, unsigned i, char *name)
@@ -370,10 +392,6 @@ static void collect_stats(struct machine *m, struct machine_stats *s)
 bool machine_finish(struct machine *m, struct machine_stats *stats, struct err *e)
 {
     char why[ERR_BYTES - 1];
-    /* After a stop from outside the last posted accesses may never be taken; otherwise they must be in the
-     * digest. */
-    if (m->ended)
-        link_settle(devthread_link(m->dev));
     devthread_stop(m->dev);
     collect_stats(m, stats);
     digest_end(m->digest, stats->tick, stats->state_hex);

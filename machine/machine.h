@@ -69,17 +69,16 @@ struct machine_config {
  * machine_run_until says the same again at once. */
 enum machine_stop {
     MACHINE_STOP_ERROR,
-    MACHINE_STOP_TICK, /* the tick of machine_until was reached */
-    MACHINE_STOP_QUIT, /* machine_quit_request */
+    MACHINE_STOP_TICK,      /* the tick of machine_until was reached */
+    MACHINE_STOP_CONDITION, /* its condition held */
+    MACHINE_STOP_PAUSE,     /* machine_pause_request */
+    MACHINE_STOP_QUIT,      /* machine_quit_request; again at once if called again */
+    MACHINE_STOP_CONSOLE,   /* Ctrl-A x was typed; likewise */
     MACHINE_STOP_POWEROFF,
     MACHINE_STOP_RESET,        /* under no_reboot */
     MACHINE_STOP_DEBUG_EXIT,   /* value: machine_exit_value */
     MACHINE_STOP_HALTED,       /* nothing can wake the guest */
     MACHINE_STOP_TRIPLE_FAULT, /* under no_reboot */
-};
-
-struct machine_until {
-    uint64_t tick; /* stand there; TICK_NEVER: no limit. A tick that is past: stand at once. */
 };
 
 struct machine_stats {
@@ -96,9 +95,14 @@ void machine_config_init(struct machine_config *cfg);
 /* Everything that can fail for the host's or the user's sake, and the device thread's start. Binds the
  * calling thread to vcpu_cpu. NULL: e says why. */
 struct machine *machine_create(const struct machine_config *cfg, struct err *e);
-/* Runs until something of enum machine_stop; resets under way are handled inside. */
-enum machine_stop machine_run_until(struct machine *m, const struct machine_until *until, struct err *e);
-/* Asks for the end of the stretch under way, or of the next one. Any thread, signal handlers. */
+/* Runs until something of enum machine_stop; resets under way are handled inside. Costs nothing while it
+ * runs, but for a condition, for which instructions run one at a time; starting and stopping cost
+ * microseconds. */
+enum machine_stop machine_run_until(struct machine *m, const struct vcpu_until *until, struct err *e);
+/* Make the stretch under way end soon: within a quantum of virtual time (a millisecond) of host time for the
+ * guest, at once if it idles. A request that comes while the machine stands counts for the next stretch. Any
+ * thread, signal handlers. */
+void machine_pause_request(struct machine *m);
 void machine_quit_request(struct machine *m);
 /* Ends the run: device thread, output, digest, terminal. False: the host failed in between (e); stats are
  * whole in either case. Nothing but the functions below may be called afterwards. */
@@ -106,10 +110,11 @@ bool machine_finish(struct machine *m, struct machine_stats *stats, struct err *
 void machine_destroy(struct machine *m); /* NULL is fine */
 
 /* --- while it stands --- */
+uint64_t machine_tick(const struct machine *m);
 /* Exit status that the guest gave to isa-debug-exit. */
 uint32_t machine_exit_value(const struct machine *m);
-/* Ctrl-A x was typed: the reason of a MACHINE_STOP_QUIT. */
-bool machine_console_quit(struct machine *m);
+/* Digest of the state at this tick: a function of what the guest sees alone. */
+void machine_state_hex(struct machine *m, char hex[DIGEST_HEX]);
 /* What thread i of the machine is doing (syncq/activity.h; look from any thread until machine_finish); name
  * has MACHINE_THREAD_BYTES. NULL: i is past the last. */
 const struct activity *machine_activity(struct machine *m, unsigned i, char *name);

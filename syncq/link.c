@@ -10,7 +10,8 @@
  *   effect slot, to be used again            vCPU -> device   ring `head` release      `head` acquire
  *   baton-owned fields, device state         last holder ->   baton drop release       baton CAS acquire
  *   "somebody sleeps" / "something changed"  both ways        parker RMW (acq_rel)     parker RMW
- *   stop                                     any -> both      `stop` release           `stop` acquire
+ *   reasons to stand                         any -> both      `stop` release           `stop` acquire
+ *   end                                      any -> device    `ended` release          `ended` acquire
  *
  * The rule that keeps it small: the devices are quiescent unless a message of the vCPU is being
  * served. So while `served` equals the number of messages pushed, the vCPU reads the horizon,
@@ -76,18 +77,31 @@ void link_destroy(struct link *l)
     free(l);
 }
 
-void link_stop(struct link *l)
+void link_stop(struct link *l, uint32_t why)
 {
-    /* Pairs with the acquire loads of `stop`; publishes nothing but itself. The device thread may
-     * sleep in host_io and either thread in idle: wake ends both. The vCPU's own parker needs no wake:
-     * the device thread serves what the vCPU waits for before it leaves. */
-    atomic_store_explicit(&l->stop, 1, memory_order_release);
+    /* Pairs with the acquire loads of `stop`; publishes nothing but itself. The vCPU may sleep in idle, on
+     * its own thread or on the device thread: wake ends that. Its parker needs no wake: the device
+     * thread serves what the vCPU waits for. */
+    atomic_fetch_or_explicit(&l->stop, why, memory_order_release);
     l->ops->wake(l->cfg.ctx);
 }
 
-bool link_stopping(const struct link *l)
+uint32_t link_stopping(const struct link *l)
 {
     return atomic_load_explicit(&l->stop, memory_order_acquire); /* pairs with link_stop */
+}
+
+void link_resume(struct link *l, uint32_t why)
+{
+    /* Acquire: what the requester did before comes before what the vCPU does next. */
+    atomic_fetch_and_explicit(&l->stop, ~why, memory_order_acquire);
+}
+
+void link_end(struct link *l)
+{
+    /* Pairs with the acquire in link_ended; the device thread may sleep in host_io. */
+    atomic_store_explicit(&l->ended, true, memory_order_release);
+    l->ops->wake(l->cfg.ctx);
 }
 
 uint32_t link_default_spin(void)
@@ -510,8 +524,5 @@ uint64_t link_idle(struct link *l, uint64_t tick)
                         .kind = MSG_IDLE};
         to = send_and_wait(l, &m, &l->stats.idle_ns);
     }
-    /* One wake() may have been swallowed by this idle() while host_io slept as well. */
-    if (!l->always_mine && link_stopping(l) && park_claim(&l->dev_parker))
-        l->ops->wake(l->cfg.ctx);
     return to;
 }

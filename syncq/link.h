@@ -16,7 +16,7 @@
  *
  * The vCPU's run loop, in all modes:
  *
- *     while (!link_stopping(l)) {
+ *     while (!link_stopping(l)) {                      // afterwards link_settle(l): it stands
  *         if (tick >= link_limit(l)) {
  *             link_arrive(l, tick);
  *             while (link_effect_take(l, tick, &e))
@@ -102,15 +102,15 @@ struct link_ops {
      * on the vCPU's thread: what they share needs a lock, and input that it takes in must end an idle() of
      * the other thread. */
     void (*host_io)(void *ctx, uint64_t timeout_ns);
-    /* Ends a host_io() or idle() wait of another thread, or if there is none, the next such wait.
-     * Any thread and signal handlers; carries no data; one too many costs host time only. */
+    /* Ends one wait in host_io() and one in idle(): those under way, or the next ones. Any thread and
+     * signal handlers; carries no data; one too many costs host time only. */
     void (*wake)(void *ctx);
     /* May be NULL. Does input wait for the next step()? Where it does not, mode thread moves the
      * horizon of a quantum boundary ahead before the vCPU gets there. Holder of the baton. */
     bool (*input_waiting)(void *ctx);
 };
 
-/* Figures for -stats; host times in ns. Read after link_stop(), or approximately by the vCPU. */
+/* Figures for -stats; host times in ns. Exact while the vCPU stands, else approximate. */
 struct link_stats {
     uint64_t posted, synchronous, pure; /* accesses by class, as the vCPU made them */
     uint64_t steps;                     /* horizons reached by the vCPU */
@@ -139,14 +139,21 @@ struct link_config {
 /* Start-up and end: one thread, no other in the link. NULL with errno on lack of memory. */
 struct link *link_create(const struct link_config *cfg);
 void link_destroy(struct link *l);
-/* Body of the device thread (modes thread and adaptive): returns after link_stop(). */
+/* Body of the device thread (modes thread and adaptive): returns after link_end(). */
 void link_device_loop(struct link *l);
-/* Asks both sides to leave; any thread, async-signal-safe (if ops->wake is). Nothing is cut short but
- * idling: accesses and arrivals under way are completed, by the vCPU's own thread once the device
- * thread has left, so that the state at which the vCPU stops is exact. The vCPU must look at
- * link_stopping() itself; if it runs a long quantum, its own exit request must end that. */
-void link_stop(struct link *l);
-bool link_stopping(const struct link *l);
+/* The device thread leaves; once, for good. Any thread. A vCPU that goes on afterwards does all the work on
+ * its own thread. */
+void link_end(struct link *l);
+/* Asks the vCPU to stand, for the reasons `why`: bits that the caller chooses, not 0. Any thread,
+ * async-signal-safe (if ops->wake is). Nothing is cut short but idling. The vCPU must look at
+ * link_stopping() itself; one that stands after link_settle() has the devices for itself: the device thread
+ * serves host I/O, which reaches the devices with the vCPU's next step() only. A request stays until
+ * link_resume(), also one that comes while the vCPU stands already. */
+void link_stop(struct link *l, uint32_t why);
+/* The reasons; 0: none. Any thread. */
+uint32_t link_stopping(const struct link *l);
+/* Forgets these reasons: the vCPU's thread, while it stands. */
+void link_resume(struct link *l, uint32_t why);
 void link_get_stats(const struct link *l, struct link_stats *out);
 /* Spin count that suits the CPUs this process may run on: 0 when there is only one. */
 uint32_t link_default_spin(void);

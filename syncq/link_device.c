@@ -17,6 +17,11 @@
 
 #define EPISODE_SPIN_FRACTION 8
 
+static bool ended(struct link *l)
+{
+    return atomic_load_explicit(&l->ended, memory_order_acquire); /* pairs with link_end */
+}
+
 static void dev_count_park(struct link *l, uint64_t start_ns)
 {
     /* Relaxed: figures, written here only. */
@@ -62,7 +67,7 @@ static void dev_park(struct link *l)
 {
     park_prepare(&l->dev_parker);
     link_jitter(l, &l->dev_rng);
-    if (!msgq_available(&l->msgq) && !link_stopping(l))
+    if (!msgq_available(&l->msgq) && !ended(l))
         dev_sleep(l);
     park_cancel(&l->dev_parker);
 }
@@ -89,7 +94,7 @@ static void dev_serve(struct link *l)
 
 static void loop_thread(struct link *l)
 {
-    while (!link_stopping(l)) {
+    while (!ended(l)) {
         link_jitter(l, &l->dev_rng);
         dev_serve(l);
         link_poll_host(l, &l->dev_poll, &l->dev_activity);
@@ -115,11 +120,8 @@ static void dev_episode(struct link *l)
 
 static void loop_adaptive(struct link *l)
 {
-    while (!link_stopping(l)) {
-        park_prepare(&l->dev_parker); /* for link_idle's second wake at a stop */
-        if (!link_stopping(l))
-            dev_sleep(l);
-        park_cancel(&l->dev_parker);
+    while (!ended(l)) {
+        dev_sleep(l); /* link_end's wake is sticky */
         dev_episode(l);
     }
 }
@@ -131,5 +133,4 @@ void link_device_loop(struct link *l)
         loop_thread(l);
     else
         loop_adaptive(l);
-    l->ops->wake(l->cfg.ctx); /* link_stop's may have ended our host_io and not the other's idle() */
 }

@@ -70,7 +70,8 @@ struct link {
     alignas(CACHE_LINE_BYTES) _Atomic uint64_t served; /* messages served so far */
     alignas(CACHE_LINE_BYTES) struct parker vcpu_parker;
     alignas(CACHE_LINE_BYTES) struct parker dev_parker; /* sleeps in ops->host_io */
-    _Atomic int stop;
+    _Atomic uint32_t stop;                              /* reasons why the vCPU shall stand (link_stop) */
+    _Atomic bool ended;                                 /* the device thread shall leave */
     struct msgq msgq;
     struct effect_ring ring;
 

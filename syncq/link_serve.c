@@ -152,13 +152,11 @@ void serve_messages(struct link *l, uint32_t max)
     }
 }
 
-/* The ring has room for far more than one message's effects, and the vCPU empties it whenever it
- * asks for its limit; so this hardly ever waits. After a stop nobody may be left to empty it. */
+/* The ring has room for far more than one message's effects, and the vCPU empties it whenever it waits or
+ * arrives, before it stands, too (link_settle); so this hardly ever waits. */
 static void effect_send(struct link *l, const struct effect *e)
 {
     while (!effect_ring_push(&l->ring, e)) {
-        if (link_stopping(l))
-            return;
         park_unpark(&l->vcpu_parker);
         sched_yield();
     }

@@ -62,6 +62,17 @@ for engine in interp eager background background,threads=0,hot=1; do
     done
 done
 
+# A machine that stands at ticks chosen at random and goes on is the machine that never stood.
+for engine in interp eager background,threads=1,hot=2; do
+    for mode in inline thread adaptive; do
+        for every in 50 3000 100000; do
+            run_mix "$dir/run" "$mode" -translator "mode=$engine" -x-pause "every=$every,seed=$every"
+            same "$dir/run"
+            verdict "-translator mode=$engine, devthread mode=$mode, standing about every $every ticks" $?
+        done
+    done
+done
+
 # A late fall of a line shows nowhere; a late rise moves the interrupt. Both modes must tell the same ones.
 pin=''
 caught() { # mode: the effects whose delay by one tick changes the digest

@@ -35,9 +35,11 @@ for i in $(seq "$recordings"); do
     mode=${modes[i % 3]} sleep_mode=$([ $((i / 3 % 2)) -eq 0 ] && echo on || echo off)
     append=pit=$((i % 2 * 60000)) every=$((i % 4 == 3 ? 1000 : 20000))
     [ "$sleep_mode$append" = "on""pit=60000" ] && every=20000
-    type_at_random | run a "$mode" "sleep=$sleep_mode,rr=record,rrfile=$dir/log" -append "$append"
+    pauses=()
+    [ $((i % 2)) -eq 0 ] && pauses=(-x-pause "every=9000,seed=$i") # a machine that stands now and then
+    type_at_random | run a "$mode" "sleep=$sleep_mode,rr=record,rrfile=$dir/log" -append "$append" "${pauses[@]}"
     status=$?
-    what="recorded mode=$mode sleep=$sleep_mode $append every=$every"
+    what="recorded mode=$mode sleep=$sleep_mode $append every=$every ${pauses[*]}"
     expect "$what: ends at q (status $status)" test "$status" -eq 1
     expect "$what: input came in several entries" test "$(grep -c serial0 "$dir/log")" -ge 4
     for other in "${modes[@]}"; do
@@ -45,6 +47,8 @@ for i in $(seq "$recordings"); do
             run b "$other" "sleep=off,rr=replay,rrfile=$dir/log" -append "$append" -translator "mode=$engine" </dev/null
             expect "$what, replayed mode=$other $engine" same
         done
+        run b "$other" "sleep=off,rr=replay,rrfile=$dir/log" -append "$append" -x-pause "every=700,seed=$i" </dev/null
+        expect "$what, replayed mode=$other, standing now and then" same
     done
 done
 

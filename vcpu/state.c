@@ -21,6 +21,7 @@ struct vcpu *vcpu_create(const struct vcpu_config *cfg)
     v->cfg = *cfg;
     tlb_init(v);
     v->activity = link_vcpu_activity(cfg->link);
+    v->until.tick = TICK_NEVER;
     v->digest_next = cfg->digest_every ? cfg->digest_every : TICK_NEVER;
     if (!spaces_init(v) || !tbcache_init(v) || !compiled_init(v)) {
         compiled_free(v);

@@ -63,10 +63,9 @@ struct vcpu_config {
     /* Called now and then (at most once a quantum) on the vCPU's thread: status line, limits. May be NULL. */
     void (*progress)(void *ctx, uint64_t tick);
     void *progress_ctx;
-    uint64_t tick_limit; /* as vcpu_stop_at; TICK_NEVER: none */
-    bool survey;         /* count for the hit rates of vcpu_stats (survey.c): host time only */
-    unsigned log_items;  /* VCPU_LOG_*; 0: no log */
-    FILE *log_file;      /* the caller's; written by the vCPU's thread */
+    bool survey;        /* count for the hit rates of vcpu_stats (survey.c): host time only */
+    unsigned log_items; /* VCPU_LOG_*; 0: no log */
+    FILE *log_file;     /* the caller's; written by the vCPU's thread */
 };
 
 enum vcpu_exit {
@@ -75,8 +74,17 @@ enum vcpu_exit {
     VCPU_EXIT_DEBUG,    /* isa-debug-exit; value in vcpu_exit_value */
     VCPU_EXIT_HALTED,   /* HLT with interrupts off, or with nothing that can interrupt */
     VCPU_EXIT_TRIPLE_FAULT,
-    VCPU_EXIT_STOPPED, /* link_stop() */
-    VCPU_EXIT_TICK_LIMIT,
+    VCPU_EXIT_STOPPED,    /* link_stop() */
+    VCPU_EXIT_TICK_LIMIT, /* vcpu_until.tick */
+    VCPU_EXIT_CONDITION,  /* vcpu_until.condition */
+};
+
+struct vcpu_until {
+    uint64_t tick; /* TICK_NEVER: no limit; one that is past: at once */
+    /* Asked before each instruction but the one at which the run begins: true ends the run there. Runs one
+     * instruction at a time while it is set. NULL: none. */
+    bool (*condition)(void *ctx);
+    void *ctx;
 };
 
 struct vcpu_stats {
@@ -106,9 +114,11 @@ void vcpu_set_flat32(struct vcpu *v, uint32_t eip, uint16_t code_sel, uint16_t d
 struct guest_state *vcpu_state(struct vcpu *v);
 /* After changing segments, CRs or cpl in vcpu_state() from outside: recomputes mode, flushes TLB. */
 void vcpu_state_changed(struct vcpu *v);
-/* The next runs end at this tick (VCPU_EXIT_TICK_LIMIT), after its effects and before its instruction, or at
- * once where it is past; TICK_NEVER: no limit. The vCPU stands. */
-void vcpu_stop_at(struct vcpu *v, uint64_t tick);
+/* Where the next runs end, if not before (none at first). The vCPU stands. */
+void vcpu_until(struct vcpu *v, const struct vcpu_until *until);
+/* Runs until something of enum vcpu_exit. However it ended: the vCPU stands behind the effects of its tick
+ * and before its instruction, all its accesses are taken (link_settle), and another call goes on as if
+ * nothing had been. */
 enum vcpu_exit vcpu_run(struct vcpu *v);
 uint32_t vcpu_exit_value(const struct vcpu *v);
 uint64_t vcpu_tick(const struct vcpu *v); /* icount + idle, at the vCPU's current boundary */

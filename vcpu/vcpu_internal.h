@@ -119,6 +119,8 @@ struct vcpu {
     uint32_t fetch_phys_page;  /* its physical page, */
     const uint8_t *fetch_host; /* and where the host has it */
     uint64_t digest_next, progress_next; /* ticks of the next digest point and progress call */
+    struct vcpu_until until;             /* where this run ends */
+    bool moved;                          /* something was run or delivered: until.condition may be asked */
     struct tlb_entry tlb[TLB_COUNT][TLB_ENTRIES];
     unsigned tlb_local_count, tlb_global_count;
     uint16_t

@@ -134,7 +134,7 @@ static void stop_runaway(void *ctx, uint64_t tick)
 {
     struct emulated *m = ctx;
     if (m->ran_away_ticks && tick - m->started > m->ran_away_ticks)
-        link_stop(m->link);
+        link_stop(m->link, 1);
 }
 
 struct emulated *emulated_create(const struct emulated_config *cfg)
@@ -163,8 +163,7 @@ struct emulated *emulated_create(const struct emulated_config *cfg)
                              .no_chain = cfg->no_chain,
                              .progress = stop_runaway,
                              .progress_ctx = m,
-                             .intc = {NULL, set_line, no_intr, no_ack, no_intr},
-                             .tick_limit = UINT64_MAX};
+                             .intc = {NULL, set_line, no_intr, no_ack, no_intr}};
     m->vcpu = vcpu_create(&vc);
     if (!m->vcpu)
         return NULL;

@@ -213,7 +213,8 @@ static bool run_loop_is_idle(const struct vcpu *v)
 {
     const struct guest_state *g = &v->g;
     bool interrupted = v->intr && (g->eflags & FLAG_IF);
-    bool single = (g->eflags & FLAG_TF) || v->cfg.single_tb || v->db_pending || v->dr_active;
+    bool single =
+        (g->eflags & FLAG_TF) || v->cfg.single_tb || v->db_pending || v->dr_active || v->until.condition;
     return g->budget > 0 && !v->exc.pending && !v->redo_single && !interrupted && !g->halted && !single &&
            !v->exit_reason;
 }

@@ -35,7 +35,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 void vcpu_refresh_limit(struct vcpu *v)
 {
     uint64_t tick = vcpu_tick(v);
-    uint64_t limit = least(link_limit(v->cfg.link), least(v->digest_next, v->cfg.tick_limit));
+    uint64_t limit = least(link_limit(v->cfg.link), least(v->digest_next, v->until.tick));
     if (limit < tick)
         limit = tick;
     v->limit = least(limit, tick + LIMIT_TICKS_MAX);
@@ -96,25 +96,30 @@ static void progress_point(struct vcpu *v, uint64_t tick)
     v->cfg.progress(v->cfg.progress_ctx, tick);
 }
 
+/* The devices' last word at this tick was had: a step here would be recorded behind the digest that it
+ * belongs before, where a replay takes it. */
+static bool digest_taken(const struct vcpu *v, uint64_t tick)
+{
+    return v->cfg.digest_every && tick + v->cfg.digest_every == v->digest_next;
+}
+
 /* Everything at this tick that comes before its instruction. */
 static void at_limit(struct vcpu *v)
 {
     uint64_t tick = vcpu_tick(v);
-    if (link_stopping(v->cfg.link)) {
-        leave(v, VCPU_EXIT_STOPPED);
-        return;
-    }
     if (tick >= link_limit(v->cfg.link)) {
         link_arrive(v->cfg.link, tick);
         effects_take(v, tick);
-    } else if (tick == v->idle_end) {
+    } else if (tick == v->idle_end && !digest_taken(v, tick)) {
         link_poke(v->cfg.link, tick);
         effects_take(v, tick);
     }
     if (tick < link_limit(v->cfg.link)) {
         digest_point(v, tick);
-        if (tick >= v->cfg.tick_limit)
+        if (tick >= v->until.tick)
             leave(v, VCPU_EXIT_TICK_LIMIT);
+        if (link_stopping(v->cfg.link))
+            leave(v, VCPU_EXIT_STOPPED);
         progress_point(v, tick);
     }
     vcpu_refresh_limit(v);
@@ -136,14 +141,7 @@ static void halt_for_good(struct vcpu *v, uint64_t tick)
     if (to == TICK_NEVER)
         leave(v, VCPU_EXIT_HALTED);
     else
-        warp(v, tick, least(to, least(v->digest_next, v->cfg.tick_limit)));
-}
-
-/* The devices' last word at this tick was had: a step here would be recorded behind the digest that it
- * belongs before, where a replay takes it. */
-static bool digest_taken(const struct vcpu *v, uint64_t tick)
-{
-    return v->cfg.digest_every && tick + v->cfg.digest_every == v->digest_next;
+        warp(v, tick, least(to, least(v->digest_next, v->until.tick)));
 }
 
 /* Asks the link once for each idle period, however many digest points it spans: each asking would begin the
@@ -163,10 +161,11 @@ static void idle(struct vcpu *v)
     }
     uint64_t to = v->idle_end > tick ? v->idle_end : link_idle(l, tick);
     if (to == TICK_NEVER) {
-        if (!link_stopping(l))
-            leave(v, VCPU_EXIT_HALTED);
+        leave(v, VCPU_EXIT_HALTED);
         return;
     }
+    if (to == tick && link_stopping(l))
+        return;
     if (to == tick && !digest_taken(v, tick)) {
         link_poke(l, tick);
         effects_take(v, tick);
@@ -174,7 +173,7 @@ static void idle(struct vcpu *v)
         return;
     }
     v->idle_end = to == tick ? tick + 1 : to;
-    warp(v, tick, least(v->idle_end, least(v->digest_next, v->cfg.tick_limit)));
+    warp(v, tick, least(v->idle_end, least(v->digest_next, v->until.tick)));
 }
 
 /* --- one instruction --- */
@@ -287,7 +286,7 @@ static void run_one_checked(struct vcpu *v)
 static bool wants_single(const struct vcpu *v)
 {
     return (v->g.eflags & FLAG_TF) || v->g.int_shadow || v->cfg.single_tb || v->db_pending ||
-           (v->dr_active && has_exec_breakpoints(v));
+           v->until.condition || (v->dr_active && has_exec_breakpoints(v));
 }
 
 static void run_blocks(struct vcpu *v)
@@ -310,6 +309,7 @@ static void run_blocks(struct vcpu *v)
 
 static void deliver_exception(struct vcpu *v)
 {
+    v->moved = true;
     vcpu_deliver_exception(v);
     if (v->stats.exceptions % DELIVERIES_PER_STOP_CHECK == 0 && link_stopping(v->cfg.link))
         leave(v, VCPU_EXIT_STOPPED);
@@ -317,9 +317,19 @@ static void deliver_exception(struct vcpu *v)
 
 static void deliver_interrupt(struct vcpu *v)
 {
+    v->moved = true;
     uint8_t vector = v->cfg.intc.acknowledge(v->cfg.intc.ctx);
     v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
     vcpu_deliver_interrupt(v, vector);
+}
+
+static bool condition_holds(struct vcpu *v)
+{
+    if (!v->until.condition)
+        return false;
+    bool ask = v->moved;
+    v->moved = true;
+    return ask && v->until.condition(v->until.ctx);
 }
 
 static void account(struct vcpu *v)
@@ -340,26 +350,30 @@ static void run_some(struct vcpu *v)
         deliver_interrupt(v);
     else if (v->g.halted)
         idle(v);
+    else if (condition_holds(v))
+        leave(v, VCPU_EXIT_CONDITION);
     else if (wants_single(v))
         run_one_checked(v);
     else
         run_blocks(v);
 }
 
-void vcpu_stop_at(struct vcpu *v, uint64_t tick)
+void vcpu_until(struct vcpu *v, const struct vcpu_until *until)
 {
-    v->cfg.tick_limit = tick;
+    v->until = *until;
 }
 
 enum vcpu_exit vcpu_run(struct vcpu *v)
 {
     v->exit_reason = 0;
+    v->moved = false;
     v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
     v->limit = vcpu_tick(v); /* whatever changed outside: look at everything due first */
     v->g.budget = 0;
     activity_begin(v->activity, ACTIVITY_RUN_LOOP);
     while (!v->exit_reason)
         run_some(v);
+    link_settle(v->cfg.link);
     activity_begin(v->activity, ACTIVITY_WAIT);
     return (enum vcpu_exit)(v->exit_reason - 1);
 }

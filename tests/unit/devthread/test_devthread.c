@@ -181,7 +181,7 @@ Test(devthread, guest_requests_arrive)
 static void *stop_soon(void *d)
 {
     usleep(20000);
-    link_stop(devthread_link(d));
+    link_stop(devthread_link(d), DEVTHREAD_QUIT);
     return NULL;
 }
 
@@ -219,7 +219,7 @@ Test(devthread, quit_key)
         toy_program(&g);
         cr_expect_eq(write(to_guest, "\001x", 2), 2);
         toy_run(&g, TICK_NEVER);
-        cr_expect(devthread_quit_requested(d));
+        cr_expect_eq(link_stopping(devthread_link(d)), DEVTHREAD_CONSOLE);
         devthread_destroy(d);
     }
 }

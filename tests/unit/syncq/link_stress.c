@@ -19,6 +19,7 @@ static struct toy_config variant(uint64_t seed, uint64_t end_tick, unsigned k)
                                .early_events = seed % 2,
                                .ahead = k >= 3,
                                .pings = k >= 4,
+                               .pauses = k == 2 || k == 3 || k > 6,
                                .jitter_seed = k >= 5 ? seed * 16 + k : 0};
 }
 

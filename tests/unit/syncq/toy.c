@@ -11,6 +11,8 @@
 #include "clockcore/check.h"
 #include "clockcore/ticks.h"
 
+enum { STOP_FOR_A_WHILE = 1, STOP_FOR_GOOD = 2 }; /* reasons of link_stop */
+
 struct toy {
     const struct toy_config *cfg;
     struct link *link;
@@ -157,7 +159,19 @@ static void *stop_thread(void *arg)
     uint64_t us = t->cfg->stop_after_us;
     nanosleep(&(struct timespec){.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000},
               NULL);
-    link_stop(t->link);
+    link_stop(t->link, STOP_FOR_GOOD);
+    return NULL;
+}
+
+/* Makes the guest stand again and again. */
+static void *pause_thread(void *arg)
+{
+    struct toy *t = arg;
+    uint64_t rng = t->cfg->seed * 2 + 1;
+    while (!atomic_load(&t->done)) {
+        nanosleep(&(struct timespec){.tv_nsec = (long)(next_random(&rng) % 30000)}, NULL);
+        link_stop(t->link, STOP_FOR_A_WHILE);
+    }
     return NULL;
 }
 
@@ -213,34 +227,44 @@ static void guest_effects(struct toy *t)
     CHECK(limit >= t->tick);
 }
 
-static bool guest_idle(struct toy *t)
+static void guest_idle(struct toy *t)
 {
     uint64_t to = link_idle(t->link, t->tick);
     if (to == TICK_NEVER) {
         t->halted = false; /* a real machine would end; the toy wakes up by itself */
-        return true;
+        return;
     }
     if (to == t->tick) {
-        if (link_stopping(t->link))
-            return false;
+        if (link_stopping(t->link)) /* no input, perhaps: the guest asks again later */
+            return;
         link_poke(t->link, t->tick);
         guest_effects(t);
         if (t->halted) /* or idle() would say the same again */
             t->halted = false, t->hash = mix(t->hash, 1);
     }
     t->tick = to;
-    return true;
+}
+
+/* While the guest stands, the devices are its own: others must neither read nor write them. */
+static void guest_stand(struct toy *t)
+{
+    link_settle(t->link);
+    t->dev_state ^= t->cfg->seed;
+    sched_yield();
+    t->dev_state ^= t->cfg->seed;
+    link_resume(t->link, STOP_FOR_A_WHILE);
 }
 
 static void guest_loop(struct toy *t)
 {
-    while (t->tick < t->cfg->end_tick && !link_stopping(t->link)) {
+    while (t->tick < t->cfg->end_tick && !(link_stopping(t->link) & STOP_FOR_GOOD)) {
+        if (link_stopping(t->link))
+            guest_stand(t);
         if (t->tick >= link_limit(t->link)) {
             link_arrive(t->link, t->tick);
             guest_effects(t);
         } else if (t->halted) {
-            if (!guest_idle(t))
-                break;
+            guest_idle(t);
         } else {
             guest_run(t);
         }
@@ -267,7 +291,7 @@ static void toy_init(struct toy *t, const struct toy_config *cfg)
 void toy_run(const struct toy_config *cfg, struct toy_result *out)
 {
     struct toy t;
-    pthread_t device, ping, stop;
+    pthread_t device, ping, stop, pause;
     toy_init(&t, cfg);
     if (cfg->mode != LINK_INLINE && !cfg->absent)
         CHECK(pthread_create(&device, NULL, device_thread, &t) == 0);
@@ -275,12 +299,16 @@ void toy_run(const struct toy_config *cfg, struct toy_result *out)
         CHECK(pthread_create(&ping, NULL, ping_thread, &t) == 0);
     if (cfg->stop_after_us)
         CHECK(pthread_create(&stop, NULL, stop_thread, &t) == 0);
+    if (cfg->pauses)
+        CHECK(pthread_create(&pause, NULL, pause_thread, &t) == 0);
     guest_loop(&t);
     link_settle(t.link);
     if (cfg->stop_after_us)
         pthread_join(stop, NULL);
-    link_stop(t.link);
+    link_end(t.link);
     atomic_store(&t.done, true);
+    if (cfg->pauses)
+        pthread_join(pause, NULL);
     if (cfg->pings)
         pthread_join(ping, NULL);
     if (cfg->mode != LINK_INLINE && !cfg->absent)

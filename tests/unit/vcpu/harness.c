@@ -183,7 +183,6 @@ static struct vcpu_config vcpu_config(struct harness *h, const struct harness_op
                                 .digest = digest,
                                 .digest_ctx = h,
                                 .survey = o->survey,
-                                .tick_limit = o->tick_limit ? o->tick_limit : TICK_NEVER,
                                 .intc = {h, intc_set_line, intc_intr, intc_acknowledge, intc_can_interrupt}};
 }
 
@@ -203,6 +202,8 @@ void harness_init(struct harness *h, const struct harness_options *o)
     struct vcpu_config vc = vcpu_config(h, o);
     h->cpu = vcpu_create(&vc);
     CHECK(h->cpu);
+    if (o->tick_limit)
+        vcpu_until(h->cpu, &(struct vcpu_until){.tick = o->tick_limit});
 }
 
 void harness_free(struct harness *h)

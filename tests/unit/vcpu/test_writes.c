@@ -216,7 +216,7 @@ static void run_at(const struct path *p, uint32_t edi)
     harness_poke32(&h, 0x1004 + 0x30, 0x00008b00);
     harness_poke32(&h, 0x1004 + TSS_SEL, 0x00008900);
     vcpu_update_mode(h.cpu);
-    h.cpu->cfg.tick_limit = vcpu_tick(h.cpu) + TICKS;
+    h.cpu->until.tick = vcpu_tick(h.cpu) + TICKS;
     vcpu_run(h.cpu);
 }
 
@@ -402,7 +402,7 @@ static uint64_t run_walk(const uint8_t *code, const struct way *w, uint64_t quan
         g->slot[IR_ESP] = 0x8000;
         g->x87 = (struct x87_state){.cw = 0x37f, .empty = 0};
         vcpu_update_mode(h.cpu);
-        h.cpu->cfg.tick_limit = vcpu_tick(h.cpu) + 100;
+        h.cpu->until.tick = vcpu_tick(h.cpu) + 100;
         vcpu_run(h.cpu);
         sum = sum * 31 + harness_fingerprint(&h);
     }
