@@ -86,7 +86,8 @@ void gen_init(struct gen *g, uint64_t seed)
     g->seed = seed;
     for (unsigned i = 0; i < insn_row_count; i++) {
         const struct insn_row *r = &insn_rows[i];
-        struct oracle_row row = {.opcode = r->opcode,
+        struct oracle_row row = {.insn = r,
+                                 .opcode = r->opcode,
                                  .reg = r->reg,
                                  .span = r->span,
                                  .modrm = -1,
@@ -162,6 +163,12 @@ static void random_data(struct gen *g, struct test_case *c, bool x87)
 static void random_state(struct gen *g, struct test_case *c, const struct oracle_row *row)
 {
     const bool x87 = row && row->test == T_X87;
+    if (g->pool) {
+        g->pooled = gen_below(g, g->npool);
+        c->in = g->pool[g->pooled].in;
+        memcpy(c->data, g->pool[g->pooled].data, DATA_BYTES);
+        return;
+    }
     memset(&c->in, 0, sizeof c->in);
     for (unsigned i = 0; i < 8; i++)
         c->in.gpr[i] = gen_below(g, 2) ? data_pointer(g) : random_value(g);
@@ -358,11 +365,37 @@ bool gen_single(struct gen *g, const struct oracle_row *row, struct test_case *c
     if (!prepare(g, row, c, &in, c->code))
         return false;
     memset(c->code + c->code_bytes, 0xcc, sizeof c->code - c->code_bytes);
+    gen_undefined(row, c, u);
+    return true;
+}
+
+void gen_undefined(const struct oracle_row *row, const struct test_case *c, struct undefined *u)
+{
+    struct insn in;
     *u = (struct undefined){.flags = row->undefined & U_ALL};
     u->mxcsr_mask = sse_mxcsr_mask(row, c);
-    if (row->undefined)
+    if (row->undefined && decode_insn(c->code, INSN_BYTES_MAX, true, &in) == DECODE_OK)
         u->flags = shift_undefined(row, c, &in, row->undefined, &u->result) & U_ALL;
-    return true;
+}
+
+static bool is_x87_row(const struct oracle_row *row, const struct insn *in)
+{
+    if (!row->x87 || row->opcode != in->opcode)
+        return false;
+    if (in->mod != 3)
+        return row->modrm < 0 && row->reg == in->reg;
+    return row->modrm >= 0 && in->modrm >= row->modrm && in->modrm < row->modrm + row->span;
+}
+
+const struct oracle_row *gen_row_of(const struct gen *g, const uint8_t *code)
+{
+    struct insn in;
+    if (decode_insn(code, INSN_BYTES_MAX, true, &in) != DECODE_OK)
+        return NULL;
+    for (unsigned i = 0; i < g->nrows; i++)
+        if (is_x87_row(&g->rows[i], &in) || (g->rows[i].insn && g->rows[i].insn == in.row))
+            return &g->rows[i];
+    return NULL;
 }
 
 bool gen_sequence(struct gen *g, struct test_case *c)
@@ -370,7 +403,7 @@ bool gen_sequence(struct gen *g, struct test_case *c)
     struct insn in;
     unsigned want = 2 + gen_below(g, 5), n = 0;
     random_state(g, c, NULL);
-    if (gen_below(g, 2))
+    if (!g->pool && gen_below(g, 2))
         random_fpu(g, &c->in.fpu, true);
     c->code_bytes = 0;
     memset(c->code, 0xcc, sizeof c->code);

@@ -8,8 +8,9 @@
 
 /* One row of either table, as the coverage count sees it. */
 struct oracle_row {
-    char name[40];        /* "01 ADD Ev,Gv" or "d8/0 FADD m32fp" */
-    const char *excluded; /* reason, or NULL: runnable */
+    const struct insn_row *insn; /* NULL: x87 */
+    char name[40];               /* "01 ADD Ev,Gv" or "d8/0 FADD m32fp" */
+    const char *excluded;        /* reason, or NULL: runnable */
     uint16_t opcode;
     int16_t reg;   /* ModRM.reg, -1: any */
     uint8_t span;  /* opcodes, or x87 ModRM bytes */
@@ -26,6 +27,9 @@ struct oracle_row {
 
 struct gen {
     uint64_t seed;
+    const struct test_case
+        *pool;              /* states and data to start from (record.h); NULL: each case draws its own */
+    unsigned npool, pooled; /* pooled: the last case's */
     struct oracle_row *rows;
     unsigned nrows;
 };
@@ -41,6 +45,10 @@ void gen_init(struct gen *g, uint64_t seed);
 void gen_end(struct gen *g);
 /* Fills *c with one instruction of `row`; false: this draw makes no case (try again). */
 bool gen_single(struct gen *g, const struct oracle_row *row, struct test_case *c, struct undefined *u);
+/* The row of an instruction; NULL: none. */
+const struct oracle_row *gen_row_of(const struct gen *g, const uint8_t *code);
+/* What may differ after a case of one instruction. */
+void gen_undefined(const struct oracle_row *row, const struct test_case *c, struct undefined *u);
 /* A sequence of 2..6 instructions without undefined flags. */
 bool gen_sequence(struct gen *g, struct test_case *c);
 uint64_t gen_random(struct gen *g);

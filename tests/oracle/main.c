@@ -2,6 +2,8 @@
  *
  *     oracle [--cases N] [--sequences N] [--seed S] [--row TEXT] [--table] [--single-tb]
  *            [--engine interp|eager] [--shown N]
+ *     oracle --record FILE [--cases N] [--seed S]     results of this CPU for every host (record.h)
+ *     oracle --replay FILE [--engine interp|eager]    compares them; needs no CPU of that kind
  *
  * Prints mismatches with their bytes and differences, the coverage table (--table), what vendor.def
  * explained, and the counts. */
@@ -11,6 +13,8 @@
 #include <string.h>
 
 #include "tests/oracle/compare.h"
+#include "tests/oracle/gen_float.h"
+#include "tests/oracle/record.h"
 #include "tests/oracle/sequence.h"
 #include "tests/oracle/vendor.h"
 
@@ -29,7 +33,7 @@ static void print_table(const struct gen *g)
 
 struct options {
     uint64_t cases, sequences, seed, shown; /* shown: mismatches printed at most */
-    const char *row;
+    const char *row, *record, *replay;
     bool table, single_tb, compiled;
 };
 
@@ -43,6 +47,8 @@ static bool parse(int argc, char **argv, struct options *o)
                                           {"sequences", required_argument, NULL, 'q'},
                                           {"engine", required_argument, NULL, 'e'},
                                           {"shown", required_argument, NULL, 'n'},
+                                          {"record", required_argument, NULL, 'R'},
+                                          {"replay", required_argument, NULL, 'P'},
                                           {NULL, 0, NULL, 0}};
     *o = (struct options){.cases = 100000, .seed = 1, .shown = 20};
     for (int k; (k = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
@@ -58,6 +64,12 @@ static bool parse(int argc, char **argv, struct options *o)
             break;
         case 'r':
             o->row = optarg;
+            break;
+        case 'R':
+            o->record = optarg;
+            break;
+        case 'P':
+            o->replay = optarg;
             break;
         case 'n':
             o->shown = strtoull(optarg, NULL, 0);
@@ -142,6 +154,100 @@ static void run_cases(struct driver *d)
     }
 }
 
+/* --- recorded results --- */
+
+/* Cases a row; of several instructions; and of each that vendor.def explains here, so many more. */
+enum { ROW_CASES = 5, SEQUENCE_CASES = 500, DIFFERENCE_CASES = 25 };
+
+static void fill_pool(struct driver *d, struct record *r)
+{
+    struct undefined u;
+    for (unsigned i = 0; i < RECORD_POOL; i++) {
+        struct test_case *c = &r->pool[i];
+        const struct oracle_row *row;
+        do
+            row = &d->g.rows[gen_random(&d->g) % d->g.nrows];
+        while (row->excluded || row->test != (i % 3 ? T_SSE : T_X87) || !gen_single(&d->g, row, c, &u));
+        if (i)
+            memcpy(c->data, r->pool[0].data, DATA_BYTES);
+    }
+}
+
+static bool differs(struct driver *d, const struct vendor_case *v)
+{
+    static struct test_result e;
+    emulated_run(d->machine, v->c, &e);
+    return compare_results(v->cpu, &e, v->u, false) != 0;
+}
+
+static bool is_wanted(struct driver *d, const struct vendor_case *v, uint64_t *sequences)
+{
+    struct vendor_counts before = d->explained;
+    const uint64_t passed = d->passed;
+    if (!differs(d, v))
+        return v->row ? ((struct oracle_row *)v->row)->cases++ < ROW_CASES : (*sequences)++ < SEQUENCE_CASES;
+    judge(d, v);
+    for (unsigned i = 0; i < VENDOR_DIFFERENCES; i++)
+        if (d->explained.explained[i] != before.explained[i] && before.explained[i] < DIFFERENCE_CASES)
+            return true;
+    return d->passed == passed; /* unknown yet: above all these */
+}
+
+static bool record_cases(struct driver *d)
+{
+    static struct record r;
+    static struct recorded_case rc;
+    FILE *to = fopen(d->o.record, "wb");
+    if (!to) {
+        perror(d->o.record);
+        return false;
+    }
+    fill_pool(d, &r);
+    d->g.pool = r.pool, d->g.npool = RECORD_POOL;
+    record_begin(&r, to);
+    uint64_t written = 0, sequences = 0;
+    for (uint64_t n = 0; n < d->o.cases; n++) {
+        struct undefined u;
+        const struct oracle_row *row = draw(&d->g, &d->o, n, &rc.c, &u);
+        rc.is_sequence = !row;
+        native_run(&rc.c, &rc.cpu);
+        if (!is_comparable(&rc.cpu) ||
+            !is_wanted(d, &(struct vendor_case){&rc.c, row, &u, &rc.cpu, d->machine}, &sequences))
+            continue;
+        record_write(&r, d->g.pooled, &rc);
+        written++;
+    }
+    const bool ok = record_end(&r) && fclose(to) == 0;
+    printf("oracle: %s: %lu cases of %s%s\n", d->o.record, written, r.cpu, ok ? "" : ": cannot write");
+    return ok;
+}
+
+static bool replay_cases(struct driver *d)
+{
+    static struct record r;
+    static struct recorded_case rc;
+    FILE *from = strcmp(d->o.replay, "-") ? fopen(d->o.replay, "rb") : stdin;
+    if (!from || !record_open(&r, from)) {
+        fprintf(stderr, "oracle: %s: not a recorded set\n", d->o.replay);
+        return false;
+    }
+    d->vendor = r.vendor;
+    while (record_read(&r, &rc)) {
+        struct undefined u = {0};
+        const struct oracle_row *row = rc.is_sequence ? NULL : gen_row_of(&d->g, rc.c.code);
+        if (row)
+            gen_undefined(row, &rc.c, &u);
+        judge(d, &(struct vendor_case){&rc.c, row, &u, &rc.cpu, d->machine});
+    }
+    d->failed += r.bad;
+    vendor_print(&d->explained);
+    printf("oracle: recorded on %s%s\n%lu passed, %lu failed\n", r.cpu, r.bad ? "; the set is torn" : "",
+           d->passed, d->failed);
+    return true;
+}
+
+/* --- all --- */
+
 /* Adds the sequences' counts; false: they could not run. */
 static bool run_sequences(struct driver *d)
 {
@@ -166,7 +272,7 @@ int main(int argc, char **argv)
 {
     static struct driver d;
     char cpu[49];
-    if (!parse(argc, argv, &d.o) || !native_init())
+    if (!parse(argc, argv, &d.o) || (!d.o.replay && !native_init()))
         return 2;
     d.vendor = vendor_of_host(cpu);
     d.machine = emulated_create(&(struct emulated_config){
@@ -174,6 +280,8 @@ int main(int argc, char **argv)
     if (!d.machine)
         return 2;
     gen_init(&d.g, d.o.seed);
+    if (d.o.record || d.o.replay)
+        return !(d.o.record ? record_cases(&d) : replay_cases(&d)) ? 2 : d.failed ? 1 : 0;
     run_cases(&d);
     if (d.o.table)
         print_table(&d.g);

@@ -1,21 +1,43 @@
 #!/usr/bin/env bash
 # [SEED=N] run.sh [BUILD [CASES [SEQUENCES]]] - the hardware oracle: CASES random instructions on the real CPU and in the
 # emulator, interpreted and then compiled, and the coverage table per instruction row; a runnable row that never ran
-# fails. Then SEQUENCES sequences of instructions on the real CPU and in all engines.
+# fails. Then SEQUENCES sequences of instructions on the real CPU and in all engines, and every recorded set of native/
+# in both engines; a maker without a set is a skip.
 set -u
 build=${1:-build} cases=${2:-100000} sequences=${3:-20000} seed=${SEED:-1}
+here=$(dirname "$(readlink -f "$0")") oracle=$build/tests/oracle/oracle
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
-timeout 3000 "$build/tests/oracle/oracle" --cases "$cases" --seed "$seed" --table | tee "$out"
-status=${PIPESTATUS[0]}
-compiled=$(timeout 3000 "$build/tests/oracle/oracle" --cases "$cases" --seed "$seed" --engine eager) || status=1
-printf 'compiled by the x86-64 back end:\n%s\n' "$compiled" | tail -n 60
-lines=$(timeout 3000 "$build/tests/oracle/oracle" --cases 0 --sequences "$sequences" --seed "$seed") || status=1
-printf 'sequences:\n%s\n' "$lines" | tail -n 100
+skipped=0 runs=0 status=0
+
+run() { # title, its arguments
+    printf '%s:\n' "$1"
+    runs=$((runs + 1))
+    timeout 3000 "$oracle" "${@:2}" 2>&1 | tee -a "$out" | tail -n 100
+    [ "${PIPESTATUS[0]}" -eq 0 ] || status=1
+}
+
+run "interpreted" --cases "$cases" --seed "$seed" --table
 if grep -q 'NOT RUN' "$out"; then
     echo "oracle: rows that never ran"
     status=1
 fi
-printf '%s\n%s\n' "$compiled" "$lines" >>"$out"
-awk '/^[0-9]+ passed, [0-9]+ failed$/ { n++; p += $1; f += $3 } END { printf "oracle: %d passed, %d failed\n", p, f + (n < 3) }' "$out"
+run "compiled by the x86-64 back end" --cases "$cases" --seed "$seed" --engine eager
+run "sequences" --cases 0 --sequences "$sequences" --seed "$seed"
+for vendor in intel amd; do
+    sets=("$here/native/$vendor"-*.xz)
+    if [ ! -f "${sets[0]}" ]; then
+        echo "SKIP no recorded set of an $vendor processor: tests/oracle/record.sh on one makes it"
+        skipped=$((skipped + 1))
+        continue
+    fi
+    for set in "${sets[@]}"; do
+        for engine in interp eager; do
+            run "recorded: $(basename "$set" .xz), $engine" --replay <(xz -dc "$set") --engine "$engine"
+        done
+    done
+done
+awk -v runs="$runs" -v skipped="$skipped" '
+    /^[0-9]+ passed, [0-9]+ failed$/ { n++; p += $1; f += $3 }
+    END { printf "oracle: %d passed, %d failed, %d skipped\n", p, f + runs - n, skipped }' "$out"
 [ "$status" -eq 0 ]

@@ -151,16 +151,15 @@ static bool vendor_split_store_80(const struct vendor_case *v, struct test_resul
         !((in.opcode == 0xdb && in.reg == 7) || (in.opcode == 0xdf && in.reg == 6)))
         return false;
     const uint32_t page = v->cpu->cr2 & ~4095u;
-    for (uint32_t low = page - 9; low <= page - 8; low++) {
-        uint8_t *to = data_at(e, low, 8);
-        const uint8_t *from = to ? v->cpu->data + (low - DATA_BASE) : NULL;
-        if (!to || !memcmp(to, from, 8) ||
-            (in.opcode == 0xdb && memcmp(from, e->out.fpu.r[e->out.fpu.sw >> 11 & 7], 8) != 0))
-            continue;
-        memcpy(to, from, 8);
-        return true;
-    }
-    return false;
+    uint8_t *before = data_at(e, page - 9, 9);
+    if (!before)
+        return false;
+    const uint8_t *cpu = v->cpu->data + (before - e->data);
+    const unsigned shift = *before == *cpu; /* the operand begins 8 or 9 bytes before the page's end */
+    if (in.opcode == 0xdb && memcmp(cpu + shift, e->out.fpu.r[e->out.fpu.sw >> 11 & 7], 8) != 0)
+        return false;
+    memcpy(before + shift, cpu + shift, 8);
+    return true;
 }
 
 static bool vendor_compare_c1(const struct vendor_case *v, struct test_result *e)
