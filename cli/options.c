@@ -3,7 +3,7 @@
 
 #include "clockcore/ticks.h"
 #include "machine/optvalue.h"
-#include "mem/ram.h"
+#include "mem/physmem.h"
 #include "vcpu/vcpu.h"
 
 #include <inttypes.h>

@@ -104,22 +104,22 @@ static const struct bios_word {
     {0xffffe, 1, 0xfc},         /* model: AT */
 };
 
-static bool low_memory(struct ram *r, const struct boot_acpi *acpi)
+static bool low_memory(struct physmem *mem, const struct boot_acpi *acpi)
 {
     bool ok = true;
     for (size_t i = 0; i < sizeof bios_words / sizeof *bios_words; i++) {
         uint8_t b[2];
         put16(b, bios_words[i].value);
-        ok = ok && ram_write(r, bios_words[i].addr, b, bios_words[i].bytes);
+        ok = ok && physmem_write(mem, bios_words[i].addr, b, bios_words[i].bytes);
     }
-    return ok && (!acpi->bytes || ram_write(r, BOOT_ACPI, acpi->tables, acpi->bytes));
+    return ok && (!acpi->bytes || physmem_write(mem, BOOT_ACPI, acpi->tables, acpi->bytes));
 }
 
-bool boot_load(struct ram *r, const struct boot_source *s, const struct boot_acpi *acpi,
+bool boot_load(struct physmem *mem, const struct boot_source *s, const struct boot_acpi *acpi,
                struct boot_entry *entry, struct err *e)
 {
     *entry = (struct boot_entry){0};
-    if (!low_memory(r, acpi))
+    if (!low_memory(mem, acpi))
         return err_set(e, "-m: not enough RAM for the low memory area");
-    return s->multiboot ? multiboot_load(r, s, entry, e) : linux_load(r, s, acpi->rsdp_addr, entry, e);
+    return s->multiboot ? multiboot_load(mem, s, entry, e) : linux_load(mem, s, acpi->rsdp_addr, entry, e);
 }

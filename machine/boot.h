@@ -13,7 +13,7 @@
 #define TANDEM_MACHINE_BOOT_H
 
 #include "machine/image.h"
-#include "mem/ram.h"
+#include "mem/physmem.h"
 
 #define BOOT_MODULES_MAX 64
 
@@ -58,7 +58,7 @@ bool boot_source_read(struct boot_source *s, const char *kernel, const char *ini
                       uint64_t ram_bytes, struct err *e);
 void boot_source_free(struct boot_source *s);
 
-bool boot_load(struct ram *r, const struct boot_source *s, const struct boot_acpi *acpi,
+bool boot_load(struct physmem *mem, const struct boot_source *s, const struct boot_acpi *acpi,
                struct boot_entry *entry, struct err *e);
 
 /* --- shared by the loaders --- */
@@ -71,8 +71,8 @@ struct e820_entry {
 void boot_e820(uint64_t ram_bytes, struct e820_entry map[E820_ENTRIES]);
 void boot_gdt(uint8_t gdt[BOOT_GDT_BYTES]);
 
-bool linux_load(struct ram *r, const struct boot_source *s, uint32_t rsdp_addr, struct boot_entry *entry,
-                struct err *e);
+bool linux_load(struct physmem *mem, const struct boot_source *s, uint32_t rsdp_addr,
+                struct boot_entry *entry, struct err *e);
 
 /* A Multiboot 1 header, checksum verified. */
 struct multiboot_header {
@@ -83,6 +83,7 @@ struct multiboot_header {
 #define MULTIBOOT_AOUT (1u << 16)
 /* True: found. The address fields are 0 where the file ends before them. */
 bool multiboot_find(const struct image *kernel, struct multiboot_header *h);
-bool multiboot_load(struct ram *r, const struct boot_source *s, struct boot_entry *entry, struct err *e);
+bool multiboot_load(struct physmem *mem, const struct boot_source *s, struct boot_entry *entry,
+                    struct err *e);
 
 #endif

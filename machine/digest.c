@@ -44,7 +44,7 @@ static bool allocate(struct digest *d)
         size_t n = fields_bytes(c->fields, c->nfields);
         d->chip_bytes_max = n > d->chip_bytes_max ? n : d->chip_bytes_max;
     }
-    d->page = calloc(d->src.ram->bytes / PAGE_BYTES, sizeof *d->page);
+    d->page = calloc(d->src.mem->bytes / PAGE_BYTES, sizeof *d->page);
     d->chip_buf = malloc(d->chip_bytes_max + 1);
     return d->page && d->chip_buf;
 }
@@ -110,27 +110,18 @@ static uint64_t hash_page(const uint8_t *page, uint64_t number)
     return zero ? 0 : XXH3_64bits_withSeed(page, PAGE_BYTES, number);
 }
 
-static void take_page(struct digest *d, uint64_t number)
+static void take_page(void *ctx, uint32_t number)
 {
-    uint64_t h = hash_page(d->src.ram->host + number * PAGE_BYTES, number);
+    struct digest *d = ctx;
+    uint64_t h = hash_page(physmem_page(d->src.mem, number), number);
     d->ram_sum += h - d->page[number];
     d->page[number] = h;
 }
 
-/* Takes in the dirty pages and marks them clean. */
+/* Takes in the dirty pages. */
 static uint64_t hash_ram(struct digest *d)
 {
-    struct ram *r = d->src.ram;
-    uint64_t pages = r->bytes / PAGE_BYTES;
-    for (uint64_t first = 0; first < pages; first += 64) {
-        uint64_t bits = r->dirty[first / 64];
-        r->dirty[first / 64] = 0;
-        if (pages - first < 64) /* bits beyond the last page mean nothing */
-            bits &= (UINT64_C(1) << (pages - first)) - 1;
-        for (; bits; bits &= bits - 1)
-            take_page(d, first + (uint64_t)__builtin_ctzll(bits));
-    }
-    d->src.rearm(d->src.ctx);
+    physmem_log_take(d->src.mem, MEM_LOG_DIGEST, 0, (uint32_t)(d->src.mem->bytes / PAGE_BYTES), take_page, d);
     return d->ram_sum;
 }
 

@@ -1,10 +1,10 @@
 /* digest.h - the digest of guest-visible state: what two runs are compared by.
  *
  * At a point (tick T, after the effects at T, before the instruction of T) the state is hashed in three
- * parts: CPU (vcpu_state_bytes), devices (every field of every chip's field table), RAM. The RAM hash is a
- * sum over pages of a hash of (page number, contents), 0 for a page of zeroes: a function of the
- * contents alone, whichever pages happen to be marked dirty, kept up to date from the dirty pages.
- * The state hash covers tick and parts; the chain covers all points so far.
+ * parts: CPU (vcpu_state_bytes), devices (every field of every chip's field table), RAM with all other
+ * memory. Its hash is a sum over pages of a hash of (page number, contents), 0 for a page of zeroes: a
+ * function of the contents alone, whichever pages happen to be marked dirty, kept up to date from the dirty
+ * pages. The state hash covers tick and parts; the chain covers all points so far.
  *
  * File (text): "# tandem-digest 1 KEY=VALUE ..." with what the run was made of (not how it ran: mode, cores
  * and pacing may differ), then "tick chain cpu dev ram" a point, each hash 16 hex digits (chain: 32), in the
@@ -16,7 +16,7 @@
 
 #include "hw/chip.h"
 #include "machine/err.h"
-#include "mem/ram.h"
+#include "mem/watch.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -24,14 +24,12 @@
 struct digest;
 
 struct digest_source {
-    struct ram *ram;
+    struct physmem *mem;
     void *ctx;
     /* Canonical bytes of the CPU's state. */
     size_t (*cpu_bytes)(void *ctx, uint8_t *out, size_t max);
     /* Chip number i, NULL after the last; every posted access before the point has been taken. */
     const struct chip_class *(*chip)(void *ctx, unsigned i, const void **state);
-    /* The dirty bits were cleared: make first stores to a page be noticed again. */
-    void (*rearm)(void *ctx);
 };
 
 #define DIGEST_HEX 33 /* a 128-bit hash in hexadecimal, with its NUL */

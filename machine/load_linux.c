@@ -228,35 +228,36 @@ static void zero_page_fill(uint8_t *bp, const struct boot_source *s, const struc
     zero_page_memory(bp, ram_bytes);
 }
 
-static bool write_low(struct ram *r, const struct boot_source *s, const struct linux_header *h,
+static bool write_low(struct physmem *mem, const struct boot_source *s, const struct linux_header *h,
                       uint64_t initrd_addr, uint32_t rsdp_addr)
 {
     uint8_t bp[BP_BYTES], gdt[BOOT_GDT_BYTES];
-    zero_page_fill(bp, s, h, r->bytes, initrd_addr, rsdp_addr);
+    zero_page_fill(bp, s, h, physmem_ram_bytes(mem), initrd_addr, rsdp_addr);
     boot_gdt(gdt);
-    return ram_write(r, ZERO_PAGE, bp, sizeof bp) && ram_write(r, GDT_ADDR, gdt, sizeof gdt) &&
-           ram_write(r, CMDLINE, s->append, strlen(s->append) + 1);
+    return physmem_write(mem, ZERO_PAGE, bp, sizeof bp) && physmem_write(mem, GDT_ADDR, gdt, sizeof gdt) &&
+           physmem_write(mem, CMDLINE, s->append, strlen(s->append) + 1);
 }
 
-static bool write_high(struct ram *r, const struct boot_source *s, const struct linux_header *h,
+static bool write_high(struct physmem *mem, const struct boot_source *s, const struct linux_header *h,
                        uint64_t initrd_addr)
 {
     const struct image *rd = &s->module[0].image;
-    return ram_write(r, BOOT_HIGH, s->kernel.data + h->setup_bytes, h->code_bytes) &&
-           (!s->nmodules || ram_write(r, initrd_addr, rd->data, rd->bytes));
+    return physmem_write(mem, BOOT_HIGH, s->kernel.data + h->setup_bytes, h->code_bytes) &&
+           (!s->nmodules || physmem_write(mem, initrd_addr, rd->data, rd->bytes));
 }
 
-bool linux_load(struct ram *r, const struct boot_source *s, uint32_t rsdp_addr, struct boot_entry *entry,
-                struct err *e)
+bool linux_load(struct physmem *mem, const struct boot_source *s, uint32_t rsdp_addr,
+                struct boot_entry *entry, struct err *e)
 {
     struct linux_header h = {0};
     uint64_t initrd_addr;
-    if (!header_parse(&s->kernel, r->bytes, &h, e) || !initrd_place(s, r->bytes, &h, &initrd_addr, e))
+    if (!header_parse(&s->kernel, physmem_ram_bytes(mem), &h, e) ||
+        !initrd_place(s, physmem_ram_bytes(mem), &h, &initrd_addr, e))
         return false;
     if (strlen(s->append) > h.cmdline_max)
         return err_set(e, "-append: %zu characters; kernel %s accepts at most %u", strlen(s->append),
                        s->kernel.name, h.cmdline_max);
-    if (!write_low(r, s, &h, initrd_addr, rsdp_addr) || !write_high(r, s, &h, initrd_addr))
+    if (!write_low(mem, s, &h, initrd_addr, rsdp_addr) || !write_high(mem, s, &h, initrd_addr))
         return err_set(e, "-kernel %s: does not fit in RAM", s->kernel.name);
     *entry = (struct boot_entry){.eip = h.code32_start, .esi = ZERO_PAGE, .gdt_addr = GDT_ADDR};
     return true;

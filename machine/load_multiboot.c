@@ -95,13 +95,14 @@ static bool too_big(const struct image *k, uint64_t need, uint64_t ram_bytes, st
 
 /* Memory that the image says is zero. RAM starts as zeroes, so that only what the loader or an earlier
  * segment put there is written: a huge .bss costs no host memory. */
-static bool zero_fill(struct ram *r, uint64_t first, uint64_t end)
+static bool zero_fill(struct physmem *mem, uint64_t first, uint64_t end)
 {
     static const uint8_t zero[PAGE_BYTES];
+    uint8_t old[PAGE_BYTES];
     for (uint64_t at = first, n; at < end; at += n) {
         n = PAGE_BYTES - (at & (PAGE_BYTES - 1));
         n = n < end - at ? n : end - at;
-        if (memcmp(r->host + at, zero, n) != 0 && !ram_write(r, at, zero, n))
+        if (!physmem_read(mem, at, old, n) || (memcmp(old, zero, n) != 0 && !physmem_write(mem, at, zero, n)))
             return false;
     }
     return true;
@@ -109,7 +110,7 @@ static bool zero_fill(struct ram *r, uint64_t first, uint64_t end)
 
 /* --- the a.out kludge: the header's own address fields --- */
 
-static bool aout_load(struct ram *r, const struct image *k, const struct multiboot_header *h,
+static bool aout_load(struct physmem *mem, const struct image *k, const struct multiboot_header *h,
                       struct placed *out, struct err *e)
 {
     if (h->offset + 32u > k->bytes)
@@ -125,11 +126,12 @@ static bool aout_load(struct ram *r, const struct image *k, const struct multibo
         return malformed(k, "bss_end_addr of the Multiboot header lies before the end of the data", e);
     if (h->bss_end_addr)
         end = h->bss_end_addr;
-    if (end > r->bytes)
-        return too_big(k, end, r->bytes, e);
+    if (end > physmem_ram_bytes(mem))
+        return too_big(k, end, physmem_ram_bytes(mem), e);
     *out = (struct placed){h->load_addr, end, h->entry_addr};
-    return (ram_write(r, h->load_addr, k->data + first, bytes) && zero_fill(r, h->load_addr + bytes, end)) ||
-           too_big(k, end, r->bytes, e);
+    return (physmem_write(mem, h->load_addr, k->data + first, bytes) &&
+            zero_fill(mem, h->load_addr + bytes, end)) ||
+           too_big(k, end, physmem_ram_bytes(mem), e);
 }
 
 /* --- ELF32 --- */
@@ -185,7 +187,7 @@ static void elf_note_entry(const struct elf_segment *s, uint32_t e_entry, struct
         out->entry = e_entry - s->vaddr + s->paddr;
 }
 
-static bool elf_load(struct ram *r, const struct image *k, struct placed *out, struct err *e)
+static bool elf_load(struct physmem *mem, const struct image *k, struct placed *out, struct err *e)
 {
     struct elf_segment s;
     if (!elf_identify(k, e))
@@ -195,12 +197,12 @@ static bool elf_load(struct ram *r, const struct image *k, struct placed *out, s
     for (unsigned i = 0; i < le16(k->data + 44); i++) {
         if (!elf_segment_get(k, i, &s))
             continue;
-        if (!elf_segment_check(k, &s, r->bytes, e))
+        if (!elf_segment_check(k, &s, physmem_ram_bytes(mem), e))
             return false;
         uint64_t end = (uint64_t)s.paddr + s.memsz;
-        if (!ram_write(r, s.paddr, k->data + s.offset, s.filesz) ||
-            !zero_fill(r, (uint64_t)s.paddr + s.filesz, end))
-            return too_big(k, end, r->bytes, e);
+        if (!physmem_write(mem, s.paddr, k->data + s.offset, s.filesz) ||
+            !zero_fill(mem, (uint64_t)s.paddr + s.filesz, end))
+            return too_big(k, end, physmem_ram_bytes(mem), e);
         out->low = s.paddr < out->low ? s.paddr : out->low;
         out->high = end > out->high ? end : out->high;
         elf_note_entry(&s, e_entry, out);
@@ -216,13 +218,13 @@ static uint64_t page_up(uint64_t addr)
 }
 
 /* Modules one after another from *next on; their addresses in start[]. */
-static bool modules_load(struct ram *r, const struct boot_source *s, uint64_t *next,
+static bool modules_load(struct physmem *mem, const struct boot_source *s, uint64_t *next,
                          uint32_t start[BOOT_MODULES_MAX], struct err *e)
 {
     for (unsigned i = 0; i < s->nmodules; i++) {
         const struct image *m = &s->module[i].image;
         *next = page_up(*next);
-        if (*next + m->bytes > r->bytes || !ram_write(r, *next, m->data, m->bytes))
+        if (*next + m->bytes > physmem_ram_bytes(mem) || !physmem_write(mem, *next, m->data, m->bytes))
             return err_set(
                 e, "-initrd %s: its %zu bytes do not fit between %#llx and the end of RAM; use a larger -m",
                 m->name, m->bytes, (unsigned long long)*next);
@@ -348,7 +350,7 @@ static uint64_t block_place(size_t bytes, const struct placed *k, uint64_t next)
     return low_free && bytes <= BOOT_LOW_END - BOOT_LOW_FIRST ? BOOT_LOW_FIRST : page_up(next);
 }
 
-static bool info_write(struct ram *r, const struct boot_source *s, uint32_t header_flags,
+static bool info_write(struct physmem *mem, const struct boot_source *s, uint32_t header_flags,
                        const struct placed *k, uint64_t next, const uint32_t *mod_start,
                        struct boot_entry *entry, struct err *e)
 {
@@ -357,10 +359,10 @@ static bool info_write(struct ram *r, const struct boot_source *s, uint32_t head
     b.data = calloc(1, b.room);
     if (!b.data)
         return err_set(e, "-append: no host memory");
-    bool ok = b.base + b.room <= r->bytes;
+    bool ok = b.base + b.room <= physmem_ram_bytes(mem);
     if (ok) {
-        block_fill(&b, s, header_flags, r->bytes, mod_start, entry);
-        ok = ram_write(r, b.base, b.data, b.bytes);
+        block_fill(&b, s, header_flags, physmem_ram_bytes(mem), mod_start, entry);
+        ok = physmem_write(mem, b.base, b.data, b.bytes);
     }
     free(b.data);
     return ok ? true
@@ -368,31 +370,32 @@ static bool info_write(struct ram *r, const struct boot_source *s, uint32_t head
                         s->kernel.name);
 }
 
-static bool kernel_load(struct ram *r, const struct image *k, const struct multiboot_header *h,
+static bool kernel_load(struct physmem *mem, const struct image *k, const struct multiboot_header *h,
                         struct placed *out, struct err *e)
 {
     if (h->flags & FLAGS_REQUIRED & ~FLAGS_KNOWN)
         return err_set(
             e, "-kernel %s: its Multiboot header requires features (flags %#x) beyond bits 0 to 2; " ACCEPTED,
             k->name, h->flags & FLAGS_REQUIRED);
-    if (!(h->flags & MULTIBOOT_AOUT ? aout_load(r, k, h, out, e) : elf_load(r, k, out, e)))
+    if (!(h->flags & MULTIBOOT_AOUT ? aout_load(mem, k, h, out, e) : elf_load(mem, k, out, e)))
         return false;
     if (out->entry < out->low || out->entry >= out->high)
         return malformed(k, "its entry point is outside of what it loads", e);
     return true;
 }
 
-bool multiboot_load(struct ram *r, const struct boot_source *s, struct boot_entry *entry, struct err *e)
+bool multiboot_load(struct physmem *mem, const struct boot_source *s, struct boot_entry *entry, struct err *e)
 {
     struct multiboot_header h;
     struct placed k = {0};
     uint32_t mod_start[BOOT_MODULES_MAX];
     if (!multiboot_find(&s->kernel, &h))
         return malformed(&s->kernel, "no Multiboot header", e);
-    if (!kernel_load(r, &s->kernel, &h, &k, e))
+    if (!kernel_load(mem, &s->kernel, &h, &k, e))
         return false;
     uint64_t next = k.high > BOOT_HIGH ? k.high : BOOT_HIGH;
-    if (!modules_load(r, s, &next, mod_start, e) || !info_write(r, s, h.flags, &k, next, mod_start, entry, e))
+    if (!modules_load(mem, s, &next, mod_start, e) ||
+        !info_write(mem, s, h.flags, &k, next, mod_start, entry, e))
         return false;
     entry->eip = k.entry;
     entry->eax = BOOT_MAGIC;

@@ -6,6 +6,7 @@
 #include "hw/acpi.h"
 #include "hw/pc.h"
 #include "machine/boot.h"
+#include "machine/pcmem.h"
 #include "syncq/place.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@
 struct machine {
     struct machine_config cfg;
     struct boot_source source;
-    struct ram ram;
+    struct physmem mem;
     struct place place;
     struct board board;
     struct devthread *dev;
@@ -88,11 +89,6 @@ static const struct chip_class *digest_chip(void *ctx, unsigned i, const void **
     return c.chip;
 }
 
-static void digest_rearm(void *ctx)
-{
-    vcpu_dirty_rearm(((struct machine *)ctx)->vcpu);
-}
-
 /* --- create --- */
 
 /* RAM is allocated on touch, so the host would notice too late that it has not that much. */
@@ -106,7 +102,7 @@ static bool create_ram(struct machine *m, struct err *e)
             return err_set(e, "-m: %llu MiB is more than this host's memory of %llu MiB", mib,
                            (unsigned long long)have >> 20);
     }
-    int rc = ram_init(&m->ram, m->cfg.ram_bytes);
+    int rc = pcmem_init(&m->mem, m->cfg.ram_bytes);
     return rc == 0 || err_set(e, "-m: the host does not give %llu MiB of memory: %s", mib, strerror(rc));
 }
 
@@ -171,7 +167,7 @@ static bool create_vcpu(struct machine *m, struct err *e)
 {
     const struct machine_config *c = &m->cfg;
     struct vcpu_config cfg = {
-        .ram = &m->ram,
+        .mem = &m->mem,
         .link = devthread_link(m->dev),
         .bus = devthread_busmap(m->dev),
         .shift = c->shift,
@@ -210,7 +206,7 @@ static uint64_t image_hash(const struct image *img)
 static bool create_digest(struct machine *m, struct err *e)
 {
     const struct machine_config *c = &m->cfg;
-    const struct digest_source src = {&m->ram, m, digest_cpu, digest_chip, digest_rearm};
+    const struct digest_source src = {&m->mem, m, digest_cpu, digest_chip};
     uint64_t modules = 0;
     unsigned serials = 0;
     for (unsigned i = 0; i < m->source.nmodules; i++)
@@ -232,7 +228,7 @@ static bool create_digest(struct machine *m, struct err *e)
 static bool load_guest(struct machine *m, struct err *e)
 {
     struct boot_entry entry;
-    if (!boot_load(&m->ram, &m->source, &m->boot_acpi, &entry, e))
+    if (!boot_load(&m->mem, &m->source, &m->boot_acpi, &entry, e))
         return false;
     vcpu_set_flat32(m->vcpu, entry.eip, BOOT_CS, BOOT_DS);
     struct guest_state *g = vcpu_state(m->vcpu);
@@ -288,7 +284,7 @@ static bool reset(struct machine *m, enum vcpu_exit why, struct err *e)
     }
     m->resets++;
     devthread_reset(m->dev, vcpu_tick(m->vcpu));
-    ram_clear(&m->ram);
+    physmem_clear(&m->mem);
     vcpu_reset(m->vcpu);
     return load_guest(m, e);
 }
@@ -413,8 +409,8 @@ void machine_destroy(struct machine *m)
     if (m->vcpu)
         vcpu_destroy(m->vcpu);
     devthread_destroy(m->dev);
-    if (m->ram.host)
-        ram_free(&m->ram);
+    if (m->mem.host)
+        physmem_free(&m->mem);
     boot_source_free(&m->source);
     free(m);
 }

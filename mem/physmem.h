@@ -105,6 +105,11 @@ void physmem_map(struct physmem *pm, phys_addr_t first, uint64_t bytes, mem_targ
 /* Machine reset: RAM and video RAM become zero, remaps get their first values. */
 void physmem_clear(struct physmem *pm);
 
+static inline uint64_t physmem_ram_bytes(const struct physmem *pm)
+{
+    return pm->area[0].bytes;
+}
+
 static inline struct mem_slot physmem_slot(const struct physmem *pm, phys_addr_t addr)
 {
     if (addr >> MEM_PHYS_BITS)

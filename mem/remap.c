@@ -88,7 +88,7 @@ static void shadow_apply(struct physmem *pm, const struct mem_remap *r)
 int physmem_add_shadow(struct physmem *pm, phys_addr_t first, uint32_t bytes, mem_target_t outside,
                        uint32_t value)
 {
-    CHECK(first + bytes <= pm->area[0].bytes);
+    CHECK(first + bytes <= physmem_ram_bytes(pm));
     return add(
         pm, &(struct mem_remap){
                 .apply = shadow_apply, .first = first, .bytes = bytes, .target = outside, .initial = value});
@@ -104,7 +104,7 @@ struct window_pages {
 
 static struct window_pages window_pages(const struct physmem *pm, const struct mem_remap *r, uint32_t value)
 {
-    const uint64_t end_max = (UINT64_C(1) << 32) / PAGE_BYTES, ram_end = pm->area[0].bytes / PAGE_BYTES;
+    const uint64_t end_max = (UINT64_C(1) << 32) / PAGE_BYTES, ram_end = physmem_ram_bytes(pm) / PAGE_BYTES;
     struct window_pages w = {.base = value / PAGE_BYTES};
     w.first = w.base < ram_end ? ram_end : w.base;
     w.end = w.base + r->bytes / PAGE_BYTES;

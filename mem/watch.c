@@ -55,7 +55,7 @@ bool physmem_log_is_dirty(const struct physmem *pm, enum mem_log log, uint32_t p
     return pm->dirty[log][page / 64] >> (page % 64) & 1;
 }
 
-static void page_written(struct physmem *pm, uint32_t page)
+void physmem_page_written(struct physmem *pm, uint32_t page)
 {
     for (unsigned left = pm->clean[page]; left; left &= left - 1)
         pm->dirty[__builtin_ctz(left)][page / 64] |= UINT64_C(1) << (page % 64);
@@ -128,28 +128,6 @@ void physmem_remapped(struct physmem *pm)
 
 /* --- a vCPU's stores --- */
 
-/* Fixed sizes: a memcpy of any size is a call. */
-static inline void host_put(uint8_t *p, unsigned bytes, uint64_t value)
-{
-    switch (bytes) {
-    case 1:
-        *p = (uint8_t)value;
-        return;
-    case 2:
-        memcpy(p, &value, 2);
-        return;
-    case 4:
-        memcpy(p, &value, 4);
-        return;
-    case 8:
-        memcpy(p, &value, 8);
-        return;
-    default:
-        memcpy(p, &value, bytes);
-        return;
-    }
-}
-
 void physmem_store(struct physmem *pm, unsigned vcpu, mem_addr_t at, unsigned bytes, uint64_t value,
                    unsigned tell)
 {
@@ -162,7 +140,7 @@ void physmem_store(struct physmem *pm, unsigned vcpu, mem_addr_t at, unsigned by
     if (told & MEM_WATCH_CODE)
         w->code_store(w->ctx, at, bytes);
     if (pm->clean[page])
-        page_written(pm, page);
+        physmem_page_written(pm, page);
 }
 
 /* --- everybody else's writes --- */
@@ -206,7 +184,7 @@ void physmem_changed(struct physmem *pm, mem_addr_t at, uint64_t bytes)
         return;
     for (uint64_t page = at >> PAGE_BITS; page << PAGE_BITS < range_end(&r); page++)
         if (pm->clean[page])
-            page_written(pm, (uint32_t)page);
+            physmem_page_written(pm, (uint32_t)page);
     for (unsigned i = 0; i < MEM_VCPUS_MAX; i++)
         if (pm->watcher[i] && is_watched(pm->watcher[i], &r))
             change_add(pm->watcher[i], r);

@@ -12,6 +12,8 @@
 #ifndef TANDEM_MEM_WATCH_H
 #define TANDEM_MEM_WATCH_H
 
+#include <string.h>
+
 #include "mem/physmem.h"
 
 enum mem_log { MEM_LOG_DIGEST, MEM_LOG_SNAPSHOT, MEM_LOG_SCREEN, MEM_LOGS };
@@ -56,6 +58,36 @@ static inline unsigned mem_watchers(const struct physmem *pm, const struct mem_w
 {
     uint32_t page = at >> PAGE_BITS;
     return w->pages[page] | (pm->clean[page] ? MEM_WATCH_CLEAN : 0u);
+}
+
+void physmem_page_written(struct physmem *pm, uint32_t page); /* for physmem_mark */
+/* A vCPU is about to store to the page by itself, once. */
+static inline void physmem_mark(struct physmem *pm, mem_addr_t at)
+{
+    if (pm->clean[at >> PAGE_BITS])
+        physmem_page_written(pm, at >> PAGE_BITS);
+}
+
+/* The bytes of a value at a place of the host. Fixed sizes: a memcpy of any size is a call. */
+static inline void host_put(uint8_t *p, unsigned bytes, uint64_t value)
+{
+    switch (bytes) {
+    case 1:
+        *p = (uint8_t)value;
+        return;
+    case 2:
+        memcpy(p, &value, 2);
+        return;
+    case 4:
+        memcpy(p, &value, 4);
+        return;
+    case 8:
+        memcpy(p, &value, 8);
+        return;
+    default:
+        memcpy(p, &value, bytes);
+        return;
+    }
 }
 
 /* A store of a vCPU, within one page, 1 to 8 bytes. tell: of MEM_WATCH_CODE and _TABLE, what it can matter

@@ -106,15 +106,15 @@ static unsigned range_of_port(const struct vcpu *v, uint64_t port)
     return v->cfg.bus->port_range[port];
 }
 
-static unsigned range_of_phys(const struct vcpu *v, uint64_t phys_addr)
+static unsigned range_of_memory(const struct vcpu *v, uint64_t bus_addr)
 {
-    return busmap_find_mmio(v->cfg.bus, phys_addr);
+    return busmap_find_mmio(v->cfg.bus, bus_addr);
 }
 
 /* Ports wrap at 64 Ki. */
 static uint64_t piece_addr(uint64_t addr, enum access_kind kind)
 {
-    return kind == ACCESS_PIO_READ || kind == ACCESS_PIO_WRITE ? addr & 0xffff : (uint32_t)addr;
+    return kind == ACCESS_PIO_READ || kind == ACCESS_PIO_WRITE ? addr & 0xffff : addr;
 }
 
 static uint32_t split_read(struct vcpu *v, uint64_t addr, unsigned bytes, enum access_kind kind)
@@ -122,7 +122,7 @@ static uint32_t split_read(struct vcpu *v, uint64_t addr, unsigned bytes, enum a
     uint32_t value = 0;
     for (unsigned done = 0; done < bytes;) {
         uint64_t at = piece_addr(addr + done, kind);
-        unsigned index = kind == ACCESS_PIO_READ ? range_of_port(v, at) : range_of_phys(v, at);
+        unsigned index = kind == ACCESS_PIO_READ ? range_of_port(v, at) : range_of_memory(v, at);
         struct io_target t = target_at(v, index, at, bytes - done);
         value |= (piece_read(v, &t, at, kind) & ones(t.bytes)) << (8 * done);
         done += t.bytes;
@@ -134,7 +134,7 @@ static void split_write(struct vcpu *v, uint64_t addr, unsigned bytes, enum acce
 {
     for (unsigned done = 0; done < bytes;) {
         uint64_t at = piece_addr(addr + done, kind);
-        unsigned index = kind == ACCESS_PIO_WRITE ? range_of_port(v, at) : range_of_phys(v, at);
+        unsigned index = kind == ACCESS_PIO_WRITE ? range_of_port(v, at) : range_of_memory(v, at);
         struct io_target t = target_at(v, index, at, bytes - done);
         piece_write(v, &t, at, kind, value >> (8 * done));
         done += t.bytes;
@@ -171,14 +171,14 @@ void io_port_write(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t value
     split_write(v, port, bytes, ACCESS_PIO_WRITE, value);
 }
 
-uint32_t io_mmio_read(struct vcpu *v, uint32_t phys_addr, unsigned bytes)
+uint32_t io_mmio_read(struct vcpu *v, uint64_t bus_addr, unsigned bytes)
 {
-    return split_read(v, phys_addr, bytes, ACCESS_MMIO_READ);
+    return split_read(v, bus_addr, bytes, ACCESS_MMIO_READ);
 }
 
-void io_mmio_write(struct vcpu *v, uint32_t phys_addr, unsigned bytes, uint32_t value)
+void io_mmio_write(struct vcpu *v, uint64_t bus_addr, unsigned bytes, uint32_t value)
 {
-    split_write(v, phys_addr, bytes, ACCESS_MMIO_WRITE, value);
+    split_write(v, bus_addr, bytes, ACCESS_MMIO_WRITE, value);
 }
 
 /* --- permission --- */

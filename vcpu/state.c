@@ -19,14 +19,13 @@ struct vcpu *vcpu_create(const struct vcpu_config *cfg)
         return NULL;
     memset(v, 0, bytes);
     v->cfg = *cfg;
-    tlb_init(v);
     v->activity = link_vcpu_activity(cfg->link);
     v->until.tick = TICK_NEVER;
     v->digest_next = cfg->digest_every ? cfg->digest_every : TICK_NEVER;
-    if (!spaces_init(v) || !tbcache_init(v) || !compiled_init(v)) {
+    if (!mmu_init(v) || !tbcache_init(v) || !compiled_init(v)) {
         compiled_free(v);
-        spaces_free(v);
         tbcache_free(v);
+        mmu_free(v);
         free(v);
         return NULL;
     }
@@ -40,7 +39,7 @@ void vcpu_destroy(struct vcpu *v)
         return;
     compiled_free(v);
     tbcache_free(v);
-    spaces_free(v);
+    mmu_free(v);
     free(v);
 }
 
@@ -132,14 +131,6 @@ void vcpu_get_stats(const struct vcpu *v, struct vcpu_stats *out)
     out->idle_ticks = v->idle_ticks;
     out->icount = vcpu_tick(v) - v->idle_ticks;
     compiled_get_stats(v, out);
-}
-
-void vcpu_ram_changed(struct vcpu *v, uint64_t phys_addr, uint64_t bytes)
-{
-    if (phys_addr >= v->cfg.ram->bytes)
-        return;
-    tbcache_invalidate(v, (uint32_t)phys_addr, bytes);
-    spaces_ram_changed(v, phys_addr, bytes);
 }
 
 /* --- canonical bytes: little-endian, no padding, nothing but architecture --- */

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "mem/ram.h"
+#include "mem/physmem.h"
 #include "syncq/busmap.h"
 #include "syncq/link.h"
 #include "translator/guest_state.h"
@@ -41,7 +41,7 @@ enum { VCPU_LOG_IN_ASM = 1 << 0, VCPU_LOG_OP = 1 << 1, VCPU_LOG_OUT_ASM = 1 << 2
 #define VCPU_TRANSLATORS_MAX 64
 
 struct vcpu_config {
-    struct ram *ram;
+    struct physmem *mem; /* whole: every memory has been added */
     struct link *link;
     const struct busmap *bus;
     struct vcpu_intc intc;
@@ -127,11 +127,9 @@ void vcpu_get_stats(const struct vcpu *v, struct vcpu_stats *out);
 /* Translation workers that it has, and what one of them is doing (syncq/activity.h). */
 unsigned vcpu_workers(const struct vcpu *v);
 struct activity *vcpu_worker_activity(const struct vcpu *v, unsigned worker);
-/* Makes every clean page trap its first store again; called with the dirty bits cleared. */
-void vcpu_dirty_rearm(struct vcpu *v);
-/* Guest memory changed by somebody else than this vCPU (DMA, loader) while it stands: drops code there,
- * and translations that page tables there gave. */
-void vcpu_ram_changed(struct vcpu *v, uint64_t phys_addr, uint64_t bytes);
+/* Takes what others have written to memory while it stood (mem/watch.h): drops code there, and translations
+ * that page tables there gave. vcpu_run does so by itself. */
+void vcpu_take_changes(struct vcpu *v);
 /* Digest of the CPU state alone goes through these: canonical bytes of the architectural state. */
 size_t vcpu_state_bytes(const struct vcpu *v, uint8_t *out, size_t max);
 

@@ -15,6 +15,7 @@
 
 #include "clockcore/check.h"
 #include "clockcore/ticks.h"
+#include "mem/watch.h"
 #include "syncq/activity.h"
 #include "translator/cc.h"
 #include "translator/tb.h"
@@ -63,7 +64,7 @@ struct tlb_entry {
     _Alignas(32) uint64_t tag_r; /* a power of two of bytes: indexed without a multiply */
     uint64_t tag_w;
     uintptr_t addend;   /* host pointer = addend + linear address */
-    uint32_t phys_page; /* physical page address */
+    uint32_t phys_page; /* page of memory (mem_addr_t), TLB_MMIO and TLB_SPLIT: physical page */
     uint32_t tag;       /* linear page | TLB_* below: what the slow path may do without a new walk */
 };
 enum {
@@ -74,7 +75,8 @@ enum {
     TLB_GLOBAL = 16,
     TLB_LISTED = 32 /* the entry's number is in tlb_local: it may have to go at the next CR3 load */,
     TLB_LISTED_GLOBAL = 64 /* in tlb_global */,
-    TLB_LARGE = 128 /* of a 4 MiB page */
+    TLB_LARGE = 128, /* of a 4 MiB page */
+    TLB_SPLIT = 256, /* data: stores go elsewhere than loads (shadow RAM), or nowhere (ROM) */
 };
 enum { TLB_DATA, TLB_FETCH = 2, TLB_COUNT = 4 }; /* + 1: user */
 
@@ -116,7 +118,7 @@ struct vcpu {
     uint64_t rf_tick;          /* tick after the instruction that loaded EFLAGS.RF: see vcpu_rf */
     bool dr_active;            /* DR7 enables something: single-instruction TBs with checks */
     uint64_t fetch_tag;        /* tlb.h: page and privilege of the last instruction fetch; TLB_NONE: none */
-    uint32_t fetch_phys_page;  /* its physical page, */
+    uint32_t fetch_phys_page;  /* its page of memory; MEM_NOWHERE: none, all ones, */
     const uint8_t *fetch_host; /* and where the host has it */
     uint64_t digest_next, progress_next; /* ticks of the next digest point and progress call */
     struct vcpu_until until;             /* where this run ends */
@@ -128,6 +130,7 @@ struct vcpu {
     uint16_t tlb_global[TLB_COUNT * TLB_ENTRIES]; /* all global ones, and some others */
     uint32_t tlb_large[32]; /* bit n: since the last full flush there was a 4 MiB page at n << 22 */
     struct spaces *spaces;
+    struct mem_watcher watcher; /* of memory: pages with blocks, and page tables in use */
     struct jump_entry jump[1u << X64_JUMP_BITS];
     struct tbcache *tbs;
     uint64_t tb_flushes;         /* bumped when blocks' memory is reused: older struct tb pointers are void */
@@ -181,18 +184,19 @@ uint8_t *mem_fast_read(struct vcpu *v, uint32_t lin_addr);
 uint8_t *mem_fast_write(struct vcpu *v, uint32_t lin_addr);
 /* The same for a write of `bytes` with these rights; NULL also where it crosses pages. */
 uint8_t *mem_fast_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
-/* Instruction fetch: host pointer to the page that holds lin_addr and its physical page; false: #PF recorded.
- */
+/* Instruction fetch: host pointer to the page that holds lin_addr and its page of memory (mem_addr_t;
+ * MEM_NOWHERE: none, reads as all ones); false: #PF recorded. */
 bool mem_fetch_page(struct vcpu *v, uint32_t lin_addr, const uint8_t **host_page, uint32_t *phys_page);
-void tlb_init(struct vcpu *v);                 /* of memory that is all zero: nothing hits */
+bool mmu_init(struct vcpu *v); /* of a vCPU that is all zero; false: no memory */
+void mmu_free(struct vcpu *v);
 void tlb_flush(struct vcpu *v);                /* all, globals too */
 void tlb_switch(struct vcpu *v, uint32_t cr3); /* CR3 is loaded: all but globals */
 void tlb_flush_page(struct vcpu *v, uint32_t lin_addr);
 void tlb_flush_local(struct vcpu *v); /* all entries but those of global pages */
 /* Entry `number` gets a tag and physical page that it has had before. */
 void tlb_restore(struct vcpu *v, unsigned number, uint32_t tag, uint32_t phys_page);
-/* A page now holds (or no longer holds) translated code / a watchpoint: adjust fast-path tags. */
-void tlb_protect_phys_page(struct vcpu *v, uint32_t phys_page);
+/* Who watches this page of memory has changed: adjust fast-path tags. */
+void tlb_protect_page(struct vcpu *v, mem_addr_t page);
 
 /* --- address spaces (spaces.c) --- */
 bool spaces_init(struct vcpu *v);
@@ -201,14 +205,13 @@ void spaces_free(struct vcpu *v);
 void spaces_forget(struct vcpu *v);
 /* CR3 is loaded: changes what the TLB holds. */
 void spaces_switch(struct vcpu *v, uint32_t cr3);
-/* A walk that fills the TLB read the table entry at phys_addr. */
-void spaces_walked(struct vcpu *v, uint32_t phys_addr);
-/* Must each store to the page be told of? In RAM. */
-bool spaces_is_table(const struct vcpu *v, uint32_t phys_page);
-/* [phys_addr, +bytes) in such a page is about to be written by the guest. */
-void spaces_table_written(struct vcpu *v, uint32_t phys_addr, unsigned bytes);
+/* A walk that fills the TLB read the table entry there; MEM_NOWHERE: in no memory. From now on
+ * MEM_WATCH_TABLE says so, until its page is no table any more. */
+void spaces_walked(struct vcpu *v, mem_addr_t at);
+/* [at, +bytes) in such a page is about to be written by the guest. */
+void spaces_table_written(struct vcpu *v, mem_addr_t at, unsigned bytes);
 /* Memory was changed by somebody else. */
-void spaces_ram_changed(struct vcpu *v, uint64_t phys_addr, uint64_t bytes);
+void spaces_memory_changed(struct vcpu *v, const struct mem_range *r);
 
 /* --- blocks (tbcache.c) --- */
 bool tbcache_init(struct vcpu *v);
@@ -216,10 +219,10 @@ void tbcache_free(struct vcpu *v);
 void tbcache_flush(struct vcpu *v);
 /* Block for the current eip and mode; single: of one instruction. NULL: exception recorded (fetch fault). */
 struct tb *tb_find(struct vcpu *v, bool single);
-bool tbcache_page_has_code(const struct vcpu *v, uint32_t phys_page);
-/* Is any valid block's code in [phys, +bytes)? (bitmap of 64-byte chunks first) */
-bool tbcache_overlaps(const struct vcpu *v, uint32_t phys_addr, unsigned bytes);
-void tbcache_invalidate(struct vcpu *v, uint32_t phys_addr, uint64_t bytes);
+/* Is any valid block's code in [at, +bytes)? (bitmap of 64-byte chunks first). Pages with blocks have
+ * MEM_WATCH_CODE. */
+bool tbcache_overlaps(const struct vcpu *v, mem_addr_t at, unsigned bytes);
+void tbcache_invalidate(struct vcpu *v, mem_addr_t at, uint64_t bytes);
 
 /* --- engine --- */
 /* Runs the block and its successors until a boundary that the run loop must look at. On return g->eip is
@@ -282,8 +285,9 @@ static inline uint64_t vcpu_insn_tick(const struct vcpu *v)
 }
 uint32_t io_port_read(struct vcpu *v, uint16_t port, unsigned bytes);
 void io_port_write(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t value);
-uint32_t io_mmio_read(struct vcpu *v, uint32_t phys_addr, unsigned bytes);
-void io_mmio_write(struct vcpu *v, uint32_t phys_addr, unsigned bytes, uint32_t value);
+/* bus_addr: of the bus map. */
+uint32_t io_mmio_read(struct vcpu *v, uint64_t bus_addr, unsigned bytes);
+void io_mmio_write(struct vcpu *v, uint64_t bus_addr, unsigned bytes, uint32_t value);
 /* CPL/IOPL and TSS I/O bitmap check; false: #GP(0) or #PF recorded. */
 bool io_allowed(struct vcpu *v, uint16_t port, unsigned bytes);
 /* After anything that may have shrunk link_limit() (an access): refreshes v->limit keeping the tick. */

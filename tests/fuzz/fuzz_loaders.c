@@ -93,7 +93,7 @@ static void fail(const char *why, const struct image *k, const struct err *e)
     exit(1);
 }
 
-static bool load_one(struct ram *r)
+static bool load_one(struct physmem *mem)
 {
     static const struct boot_acpi no_acpi;
     struct boot_source s = {.append = rng(2) ? "console=ttyS0" : ""};
@@ -106,9 +106,9 @@ static bool load_one(struct ram *r)
     for (unsigned i = 0; i < s.nmodules; i++)
         s.module[i] = (struct boot_module){images_blob("module", 1 + rng(rng(8) ? 9000 : RAM_BYTES), 0x5a),
                                            strdup("module a b")};
-    bool ok = boot_load(r, &s, &no_acpi, &entry, &e);
-    if (ok && (entry.eip >= r->bytes || entry.gdt_addr + BOOT_GDT_BYTES > r->bytes || entry.ebx >= r->bytes ||
-               entry.esi >= r->bytes))
+    bool ok = boot_load(mem, &s, &no_acpi, &entry, &e);
+    if (ok && (entry.eip >= RAM_BYTES || entry.gdt_addr + BOOT_GDT_BYTES > RAM_BYTES ||
+               entry.ebx >= RAM_BYTES || entry.esi >= RAM_BYTES))
         fail("a success outside of RAM", &s.kernel, &e);
     if (!ok && (!e.text[0] || strchr(e.text, '\n')))
         fail("no one-line message", &s.kernel, &e);
@@ -121,13 +121,13 @@ int main(int argc, char **argv)
     unsigned seconds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 2;
     rng_state = (argc > 2 ? strtoull(argv[2], NULL, 0) : 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
     uint64_t runs = 0, loaded = 0;
-    struct ram r;
-    if (ram_init(&r, RAM_BYTES) != 0)
+    struct physmem mem;
+    if (physmem_init(&mem, RAM_BYTES) != 0)
         return 2;
     for (time_t end = time(NULL) + seconds; time(NULL) < end;)
         for (int i = 0; i < 100; i++, runs++)
-            loaded += load_one(&r);
-    ram_free(&r);
+            loaded += load_one(&mem);
+    physmem_free(&mem);
     printf("fuzz_loaders: %" PRIu64 " images, %" PRIu64 " loaded, the others refused\n", runs, loaded);
     return 0;
 }

@@ -21,7 +21,7 @@
 #define GDT_BASE   0x00d57000u
 
 struct emulated {
-    struct ram ram;
+    struct physmem mem;
     struct busmap bus;
     struct vcpu *vcpu;
     struct link *link;
@@ -79,12 +79,12 @@ static uint8_t no_ack(void *ctx)
 
 static void put32(struct emulated *m, uint32_t at, uint32_t v)
 {
-    memcpy(m->ram.host + at, &v, 4);
+    physmem_put(&m->mem, at, &v, 4);
 }
 
 static void put64(struct emulated *m, uint32_t at, uint64_t v)
 {
-    memcpy(m->ram.host + at, &v, 8);
+    physmem_put(&m->mem, at, &v, 8);
 }
 
 void emulated_map(struct emulated *m, uint32_t lin_addr, uint32_t phys_addr, uint32_t flags)
@@ -119,7 +119,7 @@ static void build_idt(struct emulated *m)
         put64(m, IDT_BASE + 8 * v,
               (entry & 0xffff) | UINT64_C(0x08) << 16 | (uint64_t)(0x8e | dpl << 5) << 40 |
                   (uint64_t)(entry >> 16) << 48);
-        m->ram.host[entry] = 0xf4;
+        physmem_put(&m->mem, entry, "\xf4", 1);
     }
     put32(m, TSS_BASE + 100, 0xffff0000); /* no I/O bitmap */
     put32(m, TSS_BASE + 4, STACK0_TOP), put32(m, TSS_BASE + 8, 0x10);
@@ -147,9 +147,9 @@ struct emulated *emulated_create(const struct emulated_config *cfg)
         .mode = LINK_INLINE, .ops = &ops, .quantum_ticks = cfg->quantum_ticks ? cfg->quantum_ticks : 1 << 17};
     m->link = link_create(&lc);
     m->ran_away_ticks = cfg->ran_away_ticks;
-    if (!m->link || ram_init(&m->ram, RAM_BYTES) != 0)
+    if (!m->link || physmem_init(&m->mem, RAM_BYTES) != 0)
         return NULL;
-    struct vcpu_config vc = {.ram = &m->ram,
+    struct vcpu_config vc = {.mem = &m->mem,
                              .link = m->link,
                              .bus = &m->bus,
                              .shift = 3,
@@ -211,7 +211,7 @@ static void get_state(struct emulated *m, struct test_result *r)
     struct guest_state *g = vcpu_state(m->vcpu);
     static const uint32_t with_error =
         1u << 8 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 17;
-    const uint32_t *frame = (const uint32_t *)(m->ram.host + g->slot[IR_ESP]);
+    const uint32_t *frame = (const uint32_t *)(m->mem.host + g->slot[IR_ESP]);
     memcpy(r->out.gpr, g->slot, sizeof r->out.gpr);
     r->vector = (g->eip - 1 - HANDLERS) / 16;
     r->error = r->vector < 32 && (with_error >> r->vector & 1) ? *frame++ : 0;
@@ -240,23 +240,23 @@ bool emulated_enter(struct emulated *m, const struct cpu_image *in, struct test_
 
 void emulated_run(struct emulated *m, const struct test_case *c, struct test_result *r)
 {
-    memset(m->ram.host + CODE_BASE, 0xcc, CODE_BYTES);
-    memcpy(m->ram.host + c->in.eip, c->code, c->code_bytes);
-    memcpy(m->ram.host + DATA_BASE, c->data, DATA_BYTES);
-    vcpu_ram_changed(m->vcpu, CODE_BASE, CODE_BYTES);
-    vcpu_ram_changed(m->vcpu, DATA_BASE, DATA_BYTES);
+    uint8_t code[CODE_BYTES];
+    memset(code, 0xcc, CODE_BYTES);
+    memcpy(code + (c->in.eip - CODE_BASE), c->code, c->code_bytes);
+    physmem_put(&m->mem, CODE_BASE, code, CODE_BYTES);
+    physmem_put(&m->mem, DATA_BASE, c->data, DATA_BYTES);
     emulated_enter(m, &c->in, r);
-    memcpy(r->data, m->ram.host + DATA_BASE, DATA_BYTES);
+    memcpy(r->data, m->mem.host + DATA_BASE, DATA_BYTES);
 }
 
-uint8_t *emulated_ram(struct emulated *m)
+const uint8_t *emulated_ram(const struct emulated *m)
 {
-    return m->ram.host;
+    return m->mem.host;
 }
 
-void emulated_ram_changed(struct emulated *m, uint32_t phys_addr, uint32_t bytes)
+void emulated_put(struct emulated *m, uint32_t phys_addr, const void *from, uint32_t bytes)
 {
-    vcpu_ram_changed(m->vcpu, phys_addr, bytes);
+    physmem_put(&m->mem, phys_addr, from, bytes);
 }
 
 uint64_t emulated_ticks(const struct emulated *m)
@@ -275,6 +275,6 @@ void emulated_destroy(struct emulated *m)
         return;
     vcpu_destroy(m->vcpu);
     link_destroy(m->link);
-    ram_free(&m->ram);
+    physmem_free(&m->mem);
     free(m);
 }

@@ -85,8 +85,8 @@ struct emulated *emulated_create(const struct emulated_config *cfg);
 void emulated_destroy(struct emulated *m);
 void emulated_run(struct emulated *m, const struct test_case *c, struct test_result *r);
 /* The steps of emulated_run: memory, then a run from `in`; false: it would not end, or not as cases do. */
-uint8_t *emulated_ram(struct emulated *m);
-void emulated_ram_changed(struct emulated *m, uint32_t phys_addr, uint32_t bytes);
+const uint8_t *emulated_ram(const struct emulated *m);
+void emulated_put(struct emulated *m, uint32_t phys_addr, const void *from, uint32_t bytes);
 void emulated_map(struct emulated *m, uint32_t lin_addr, uint32_t phys_addr, uint32_t flags);
 bool emulated_enter(struct emulated *m, const struct cpu_image *in, struct test_result *r);
 uint64_t emulated_ticks(const struct emulated *m); /* that the last run took */

@@ -85,7 +85,7 @@ static void fill_read_only(const struct sequence_runner *r)
     memcpy(native_at(at), from, bytes);
     mprotect(native_at(at), bytes, PROT_READ);
     for (unsigned i = 0; i < MACHINES; i++)
-        memcpy(emulated_ram(r->machine[i]) + at, from, bytes);
+        emulated_put(r->machine[i], at, from, bytes);
 }
 
 static bool machine_start(struct sequence_runner *r, unsigned i)
@@ -140,26 +140,30 @@ static struct sequence_runner *runner_create(struct gen *g)
 
 /* --- memory --- */
 
-/* Puts the case's memory in place; m: the machine to tell of changes, NULL for the real CPU's side. */
+/* Puts the case's memory in place: the machine's, or with m NULL the real CPU's at base. */
 static void put_memory(const struct sequence_runner *r, uint8_t *base, struct emulated *m)
 {
     for (unsigned a = 0; a < AREAS; a++)
         for (uint32_t at = 0; at < areas[a].bytes; at += CHUNK) {
-            uint8_t *to = base + areas[a].lin_addr + at;
-            if (memcmp(to, r->image[a] + at, CHUNK) == 0)
+            uint32_t addr = areas[a].lin_addr + at;
+            if (memcmp((m ? emulated_ram(m) : base) + addr, r->image[a] + at, CHUNK) == 0)
                 continue;
-            memcpy(to, r->image[a] + at, CHUNK);
             if (m)
-                emulated_ram_changed(m, areas[a].lin_addr + at, CHUNK);
+                emulated_put(m, addr, r->image[a] + at, CHUNK);
+            else
+                memcpy(base + addr, r->image[a] + at, CHUNK);
         }
 }
 
 /* Accessed and dirty bits off, so that each run shows which it sets. */
 static void clear_page_bits(struct emulated *m)
 {
-    uint32_t *entry = (uint32_t *)(emulated_ram(m) + EMULATED_TABLES);
-    for (unsigned i = 0; i < EMULATED_TABLES_BYTES / 4; i++)
-        entry[i] &= ~0x60u;
+    const uint32_t *entry = (const uint32_t *)(emulated_ram(m) + EMULATED_TABLES);
+    for (uint32_t i = 0; i < EMULATED_TABLES_BYTES / 4; i++) {
+        uint32_t cleared = entry[i] & ~0x60u;
+        if (cleared != entry[i])
+            emulated_put(m, EMULATED_TABLES + 4 * i, &cleared, 4);
+    }
 }
 
 /* --- comparing --- */
@@ -308,7 +312,7 @@ static bool comparable(const struct test_result *n)
 static void emulated_turn(struct sequence_runner *r, unsigned i, struct test_result *e)
 {
     struct emulated *m = r->machine[i];
-    put_memory(r, emulated_ram(m), m);
+    put_memory(r, NULL, m);
     clear_page_bits(m);
     if (!emulated_enter(m, &r->enter.in, e)) {
         printf("oracle: a sequence does not end in %s\n", engines[i].name);

@@ -5,17 +5,17 @@
 #include "translator/disas.h"
 #include "translator/x64/disas.h"
 
-/* Guest bytes of the block from `offset` on, at most one instruction's; 0: not in RAM. */
+/* Guest bytes of the block from `offset` on, at most one instruction's; 0: in no memory. */
 static unsigned guest_bytes(const struct vcpu *v, const struct tb *tb, unsigned offset, uint8_t bytes[15])
 {
-    const struct ram *ram = v->cfg.ram;
+    const struct physmem *mem = v->cfg.mem;
     unsigned n = 0;
     for (; n < 15 && offset + n < tb->bytes; n++) {
         const unsigned in_page = (tb->phys_addr & PAGE_OFFSET_MASK) + offset + n;
         const uint32_t page = in_page < PAGE_BYTES ? PAGE_OF(tb->phys_addr) : tb->phys_page2;
-        if (page >= ram->bytes)
+        if (page >= mem->bytes)
             break;
-        bytes[n] = ram->host[page + (in_page & PAGE_OFFSET_MASK)];
+        bytes[n] = mem->host[page + (in_page & PAGE_OFFSET_MASK)];
     }
     return n;
 }

@@ -153,7 +153,7 @@ static bool is_compiled(struct vcpu *v, struct tb *tb)
 
 static bool may_link_to(const struct vcpu *v, const struct tb *to)
 {
-    return !v->cfg.no_chain && to->valid && !(to->mode & TB_MODE_SINGLE) && to->phys_addr < v->cfg.ram->bytes;
+    return !v->cfg.no_chain && to->valid && !(to->mode & TB_MODE_SINGLE) && to->phys_addr < v->cfg.mem->bytes;
 }
 
 static uint32_t slot_target(const struct tb *tb, unsigned slot)

@@ -9,6 +9,7 @@
  * longer block must not do (redo_single), interrupt shadows, single-stepping and breakpoints.
  *
  * NOT MODELLED: NMI, SMI. */
+#include "mem/remap.h"
 #include "vcpu/arch/protect.h"
 
 #define LIMIT_TICKS_MAX           (UINT64_C(1) << 62) /* keeps budget inside its type when nothing bounds a run */
@@ -66,12 +67,16 @@ static void effect_apply(struct vcpu *v, const struct effect *e)
         v->exit_value = e->value;
         leave(v, VCPU_EXIT_DEBUG);
         break;
+    case EFFECT_REMAP:
+        physmem_remap(v->cfg.mem, e->line, e->value);
+        break;
     }
 }
 
 static void effects_take(struct vcpu *v, uint64_t tick)
 {
     struct effect e;
+    vcpu_take_changes(v); /* of bus masters, in the step() for this tick */
     while (link_effect_take(v->cfg.link, tick, &e))
         effect_apply(v, &e);
     v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
@@ -367,6 +372,7 @@ enum vcpu_exit vcpu_run(struct vcpu *v)
 {
     v->exit_reason = 0;
     v->moved = false;
+    vcpu_take_changes(v);
     v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
     v->limit = vcpu_tick(v); /* whatever changed outside: look at everything due first */
     v->g.budget = 0;

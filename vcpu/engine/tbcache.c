@@ -1,9 +1,8 @@
 /* tbcache.c - the table of translation blocks and what happens when guest code changes.
  *
- * Blocks live in one arena and are found by physical address, linear address, code segment base and
- * limit, and mode. A full arena is emptied as a whole; nothing is freed one by one, so a block that
- * has been invalidated (valid = 0) may still be running, and pointers to it stay readable until the
- * next flush.
+ * Blocks live in one arena and are found by address in memory (mem_addr_t), linear address, code segment base
+ * and limit, and mode. A full arena is emptied as a whole; nothing is freed one by one, so a block that has
+ * been invalidated (valid = 0) may still be running, and pointers to it stay readable until the next flush.
  *
  * Invariants: every valid block is in the hash table and in the list of each page that it covers;
  * a page's chunk bitmap has a bit for every 64 bytes that a valid block covers, and may have more; pages with
@@ -29,7 +28,7 @@ struct code_page {
 struct tbcache {
     uint8_t *arena;
     size_t arena_used;
-    struct code_page *pages; /* per RAM page */
+    struct code_page *pages; /* per page of memory */
     uint32_t npages;
     struct tb *hash[1u << TB_HASH_BITS];
     struct translate_out out;
@@ -52,7 +51,7 @@ bool tbcache_init(struct vcpu *v)
     if (!c)
         return false;
     v->tbs = c;
-    c->npages = (uint32_t)(v->cfg.ram->bytes / PAGE_BYTES);
+    c->npages = (uint32_t)(v->cfg.mem->bytes / PAGE_BYTES);
     c->arena = map_zero(TB_ARENA_BYTES);
     c->pages = map_zero(c->npages * sizeof *c->pages);
     if (c->arena && c->pages)
@@ -135,13 +134,15 @@ static void page_add(struct vcpu *v, struct tb *tb, uint32_t phys_page)
 {
     struct code_page *p = code_page_at(v, phys_page);
     if (!p)
-        return; /* outside RAM: nothing can change it */
+        return; /* in no memory: nothing can change it */
     bool first = !p->list;
     *page_link(tb, phys_page) = p->list;
     p->list = tb;
     p->chunks |= tb_chunks_in(tb, phys_page);
-    if (first)
-        tlb_protect_phys_page(v, phys_page);
+    if (!first)
+        return;
+    v->watcher.pages[phys_page >> PAGE_BITS] |= MEM_WATCH_CODE;
+    tlb_protect_page(v, phys_page);
 }
 
 static void page_remove(struct vcpu *v, struct tb *tb, uint32_t phys_page)
@@ -154,6 +155,8 @@ static void page_remove(struct vcpu *v, struct tb *tb, uint32_t phys_page)
         link = page_link(*link, phys_page);
     *link = *page_link(tb, phys_page);
     p->stale = true;
+    if (!p->list)
+        v->watcher.pages[phys_page >> PAGE_BITS] &= (uint8_t)~MEM_WATCH_CODE;
 }
 
 /* Bits of blocks that went stay until they have sent somebody here in vain: so that to drop n blocks takes n
@@ -215,9 +218,12 @@ void tbcache_flush(struct vcpu *v)
     for (size_t at = 0; at < c->arena_used;) {
         struct tb *tb = (struct tb *)(c->arena + at);
         for (unsigned which = 0; which < 2; which++) {
-            struct code_page *p = code_page_at(v, tb_range(tb, which).first);
-            if (p)
-                *p = (struct code_page){0};
+            uint32_t first = tb_range(tb, which).first;
+            struct code_page *p = code_page_at(v, first);
+            if (!p)
+                continue;
+            *p = (struct code_page){0};
+            v->watcher.pages[first >> PAGE_BITS] &= (uint8_t)~MEM_WATCH_CODE;
         }
         at += tb->arena_bytes;
     }
@@ -229,12 +235,6 @@ void tbcache_flush(struct vcpu *v)
 }
 
 /* --- changes of guest code --- */
-
-bool tbcache_page_has_code(const struct vcpu *v, uint32_t phys_page)
-{
-    const struct code_page *p = code_page_at(v, phys_page);
-    return p && p->list;
-}
 
 static struct tb *first_overlap(const struct vcpu *v, uint64_t phys_addr, uint64_t bytes)
 {
@@ -250,9 +250,9 @@ static struct tb *first_overlap(const struct vcpu *v, uint64_t phys_addr, uint64
     return tb;
 }
 
-bool tbcache_overlaps(const struct vcpu *v, uint32_t phys_addr, unsigned bytes)
+bool tbcache_overlaps(const struct vcpu *v, mem_addr_t at, unsigned bytes)
 {
-    return first_overlap(v, phys_addr, bytes) != NULL;
+    return first_overlap(v, at, bytes) != NULL;
 }
 
 static void invalidate_in_page(struct vcpu *v, uint64_t phys_addr, uint64_t bytes)
@@ -262,11 +262,9 @@ static void invalidate_in_page(struct vcpu *v, uint64_t phys_addr, uint64_t byte
         tb_drop(v, tb);
 }
 
-void tbcache_invalidate(struct vcpu *v, uint32_t phys_addr, uint64_t bytes)
+void tbcache_invalidate(struct vcpu *v, mem_addr_t first, uint64_t bytes)
 {
-    uint64_t at = phys_addr, end = at + bytes, ram_end = v->cfg.ram->bytes;
-    if (end > ram_end)
-        end = ram_end;
+    uint64_t at = first, end = at + bytes;
     while (at < end) {
         uint64_t page_end = (at | PAGE_OFFSET_MASK) + 1;
         uint64_t n = (page_end < end ? page_end : end) - at;

@@ -9,12 +9,16 @@
  * instruction first (redo_single); the engine's fast path never sees them, because such pages have no fast
  * tag.
  *
- * Guest memory is written in three ways, and no other: store_watched(), which tells everybody who watches the
- * page; the fast path, in pages that nobody watches (page_watchers() == 0 is what gives a page its fast tag);
- * and from outside, while the vCPU stands (vcpu_ram_changed).
+ * Guest memory is written in three ways, and no other: physmem_store(), which tells everybody who watches the
+ * page (mem/watch.h); the fast path, in pages that nobody watches (mem_watchers() == 0 is what gives a page
+ * its fast tag); and from outside, while the vCPU stands (vcpu_take_changes).
  *
- * Page tables outside RAM read as all ones, as unmapped memory does; updates to them are lost.
- * NOT MODELLED: A20 gate, PAE, PSE-36, PAT, memory types, alignment checks (AC). */
+ * Where physical pages are is mem/physmem.h's. For a page of memory the TLB holds its mem_addr_t; where loads
+ * and stores go to different places (shadow RAM, ROM), or to the bus, it holds the physical page, and the
+ * slow path looks up the rest. A change of that map flushes all.
+ *
+ * Page tables in no memory read as all ones, as unmapped memory does; updates to them are lost, as in a ROM.
+ * NOT MODELLED: PAE, PSE-36, PAT, memory types, alignment checks (AC). */
 #include "vcpu/mmu/tlb.h"
 
 #include <string.h>
@@ -30,99 +34,71 @@ struct access_rights {
 
 struct walk {
     uint32_t phys_page;
-    uint32_t pde_addr, pte_addr; /* where it came from; ~0u: nowhere */
-    bool writable;               /* at this privilege, with D already set */
+    mem_addr_t pde_at, pte_at; /* where it came from; MEM_NOWHERE: nowhere, or in no memory */
+    bool writable;             /* at this privilege, with D already set */
     bool global, large;
 };
 
-static bool in_ram(const struct vcpu *v, uint32_t phys_page)
-{
-    return phys_page < v->cfg.ram->bytes;
-}
-
-/* --- who watches a page of RAM, and stores --- */
-
-enum {
-    WATCH_CODE = 1,  /* translated code: blocks are dropped */
-    WATCH_TABLE = 2, /* a page table in use: what CR3 loads put back is dropped */
-    WATCH_CLEAN = 4, /* the dirty log: the page gets its bit */
-};
-
-static inline unsigned page_watchers(const struct vcpu *v, uint32_t phys_page)
-{
-    return (tbcache_page_has_code(v, phys_page) ? WATCH_CODE : 0) |
-           (spaces_is_table(v, phys_page) ? WATCH_TABLE : 0) |
-           (ram_is_dirty(v->cfg.ram, phys_page) ? 0 : WATCH_CLEAN);
-}
+/* --- stores --- */
 
 /* Must the store be an instruction of its own, since the running block may be what it changes? */
-static bool store_is_into_code(const struct vcpu *v, uint32_t phys_addr, unsigned bytes)
+static bool store_is_into_code(const struct vcpu *v, mem_addr_t at, unsigned bytes)
 {
-    return tbcache_page_has_code(v, PAGE_OF(phys_addr)) && tbcache_overlaps(v, phys_addr, bytes);
-}
-
-/* Fixed sizes: see host_get. */
-static inline void host_put(uint8_t *p, unsigned bytes, uint64_t value)
-{
-    switch (bytes) {
-    case 1:
-        *p = (uint8_t)value;
-        return;
-    case 2:
-        memcpy(p, &value, 2);
-        return;
-    case 4:
-        memcpy(p, &value, 4);
-        return;
-    case 8:
-        memcpy(p, &value, 8);
-        return;
-    default:
-        memcpy(p, &value, bytes);
-        return;
-    }
-}
-
-/* Within one page of RAM. Guest stores to an entry of a page table may take translations back; the walk's own
- * ones (`by_walk`) set bits that nothing cached depends on. */
-static void store_watched(struct vcpu *v, uint32_t phys_addr, unsigned bytes, uint64_t value, bool by_walk)
-{
-    unsigned watchers = page_watchers(v, PAGE_OF(phys_addr));
-    if ((watchers & WATCH_TABLE) && !by_walk)
-        spaces_table_written(v, phys_addr, bytes);
-    host_put(v->cfg.ram->host + phys_addr, bytes, value);
-    if (watchers & WATCH_CODE)
-        tbcache_invalidate(v, phys_addr, bytes);
-    if (watchers & WATCH_CLEAN)
-        ram_set_dirty(v->cfg.ram, phys_addr);
+    return (v->watcher.pages[at >> PAGE_BITS] & MEM_WATCH_CODE) && tbcache_overlaps(v, at, bytes);
 }
 
 /* --- page walk --- */
 
-static uint32_t table_read(const struct vcpu *v, uint32_t phys_addr)
+struct table_entry {
+    mem_addr_t at, store_at; /* where loads and stores of it go; MEM_NOWHERE: to no memory */
+    uint32_t value;
+};
+
+static mem_addr_t target_at(mem_target_t t, uint32_t phys_addr)
 {
-    uint32_t entry = ~0u;
-    if (in_ram(v, phys_addr))
-        memcpy(&entry, v->cfg.ram->host + phys_addr, sizeof entry);
-    return entry;
+    return (mem_addr_t)mem_target_addr(t) | (phys_addr & PAGE_OFFSET_MASK);
+}
+
+static uint32_t table_load(const struct vcpu *v, mem_addr_t at)
+{
+    uint32_t value;
+    memcpy(&value, v->cfg.mem->host + at, sizeof value);
+    return value;
+}
+
+static struct table_entry table_entry(const struct vcpu *v, uint32_t phys_addr)
+{
+    struct mem_slot s = physmem_lookup(v->cfg.mem, phys_addr);
+    struct table_entry e = {MEM_NOWHERE, MEM_NOWHERE, ~0u};
+    if (mem_target_is_memory(s.read)) {
+        e.at = target_at(s.read, phys_addr);
+        e.value = table_load(v, e.at);
+    }
+    if (mem_target_is_memory(s.write) && mem_target_kind(s.write) != MEM_ROM)
+        e.store_at = target_at(s.write, phys_addr);
+    return e;
 }
 
 /* May the walk set bits in the entry? If it is also code of a running block, the instruction must run alone.
  * A fetch is between two blocks. */
-static bool table_may_set(struct vcpu *v, struct access_rights want, uint32_t phys_addr, uint32_t bits)
+static bool table_may_set(struct vcpu *v, struct access_rights want, const struct table_entry *e,
+                          uint32_t bits)
 {
-    if (want.fetch || v->in_single || (table_read(v, phys_addr) & bits) == bits || !in_ram(v, phys_addr) ||
-        !store_is_into_code(v, phys_addr, 4))
+    if (want.fetch || v->in_single || (e->value & bits) == bits || e->store_at == MEM_NOWHERE ||
+        !store_is_into_code(v, e->store_at, 4))
         return true;
     v->redo_single = true;
     return false;
 }
 
-static void table_set_bits(struct vcpu *v, uint32_t phys_addr, uint32_t bits)
+/* Nothing that is cached depends on the bits: no page table watcher need know. */
+static void table_set_bits(struct vcpu *v, const struct table_entry *e, uint32_t bits)
 {
-    uint32_t entry = table_read(v, phys_addr), updated = entry | bits;
-    if (updated != entry && in_ram(v, phys_addr))
-        store_watched(v, phys_addr, sizeof updated, updated, true);
+    if ((e->value & bits) == bits || e->store_at == MEM_NOWHERE)
+        return;
+    /* A directory may map itself: its A bit may just have been set in this very entry. */
+    uint32_t now = e->at == MEM_NOWHERE ? e->value : table_load(v, e->at);
+    physmem_store(v->cfg.mem, v->cfg.number, e->store_at, sizeof now, now | bits, MEM_WATCH_CODE);
 }
 
 static bool page_fault(struct vcpu *v, uint32_t lin_addr, struct access_rights want, uint32_t code)
@@ -144,45 +120,45 @@ static bool allowed(const struct vcpu *v, struct access_rights want, uint32_t ri
     return !want.write || may_write(v, want.user, rights);
 }
 
-static bool walk_large(struct vcpu *v, uint32_t lin_addr, struct access_rights want, uint32_t pde_addr,
-                       uint32_t pde, struct walk *w)
+static bool walk_large(struct vcpu *v, uint32_t lin_addr, struct access_rights want,
+                       const struct table_entry *pde, struct walk *w)
 {
-    if (pde & PDE_LARGE_RESERVED)
+    if (pde->value & PDE_LARGE_RESERVED)
         return page_fault(v, lin_addr, want, PF_P | PF_RSVD);
-    if (!allowed(v, want, pde))
+    if (!allowed(v, want, pde->value))
         return page_fault(v, lin_addr, want, PF_P);
     uint32_t bits = PTE_A | (want.write ? PTE_D : 0);
-    if (!table_may_set(v, want, pde_addr, bits))
+    if (!table_may_set(v, want, pde, bits))
         return false;
-    table_set_bits(v, pde_addr, bits);
-    w->phys_page = (pde & 0xffc00000u) | (lin_addr & 0x003ff000u);
-    w->writable = may_write(v, want.user, pde) && ((pde | bits) & PTE_D);
-    w->pde_addr = pde_addr;
-    w->pte_addr = ~0u;
-    w->global = (pde & PTE_G) && (v->g.cr4 & CR4_PGE);
+    table_set_bits(v, pde, bits);
+    w->phys_page = (pde->value & 0xffc00000u) | (lin_addr & 0x003ff000u);
+    w->writable = may_write(v, want.user, pde->value) && ((pde->value | bits) & PTE_D);
+    w->pde_at = pde->at;
+    w->pte_at = MEM_NOWHERE;
+    w->global = (pde->value & PTE_G) && (v->g.cr4 & CR4_PGE);
     w->large = true;
     return true;
 }
 
-static bool walk_small(struct vcpu *v, uint32_t lin_addr, struct access_rights want, uint32_t pde_addr,
-                       uint32_t pde, struct walk *w)
+static bool walk_small(struct vcpu *v, uint32_t lin_addr, struct access_rights want,
+                       const struct table_entry *pde, struct walk *w)
 {
-    uint32_t pte_addr = PAGE_OF(pde) + (lin_addr >> PAGE_BITS & 0x3ff) * 4;
-    uint32_t pte = table_read(v, pte_addr);
-    if (!(pte & PTE_P))
+    const struct table_entry pte = table_entry(v, PAGE_OF(pde->value) + (lin_addr >> PAGE_BITS & 0x3ff) * 4);
+    uint32_t rights = pde->value & pte.value;
+    if (!(pte.value & PTE_P))
         return page_fault(v, lin_addr, want, 0);
-    if (!allowed(v, want, pde & pte))
+    if (!allowed(v, want, rights))
         return page_fault(v, lin_addr, want, PF_P);
     uint32_t bits = PTE_A | (want.write ? PTE_D : 0);
-    if (!table_may_set(v, want, pde_addr, PTE_A) || !table_may_set(v, want, pte_addr, bits))
+    if (!table_may_set(v, want, pde, PTE_A) || !table_may_set(v, want, &pte, bits))
         return false;
-    table_set_bits(v, pde_addr, PTE_A);
-    table_set_bits(v, pte_addr, bits);
-    w->phys_page = PAGE_OF(pte);
-    w->writable = may_write(v, want.user, pde & pte) && ((pte | bits) & PTE_D);
-    w->pde_addr = pde_addr;
-    w->pte_addr = pte_addr;
-    w->global = (pte & PTE_G) && (v->g.cr4 & CR4_PGE);
+    table_set_bits(v, pde, PTE_A);
+    table_set_bits(v, &pte, bits);
+    w->phys_page = PAGE_OF(pte.value);
+    w->writable = may_write(v, want.user, rights) && ((pte.value | bits) & PTE_D);
+    w->pde_at = pde->at;
+    w->pte_at = pte.at;
+    w->global = (pte.value & PTE_G) && (v->g.cr4 & CR4_PGE);
     w->large = false;
     return true;
 }
@@ -190,17 +166,16 @@ static bool walk_small(struct vcpu *v, uint32_t lin_addr, struct access_rights w
 static bool page_walk(struct vcpu *v, uint32_t lin_addr, struct access_rights want, struct walk *w)
 {
     if (!(v->g.cr0 & CR0_PG)) {
-        *w =
-            (struct walk){.phys_page = PAGE_OF(lin_addr), .pde_addr = ~0u, .pte_addr = ~0u, .writable = true};
+        *w = (struct walk){
+            .phys_page = PAGE_OF(lin_addr), .pde_at = MEM_NOWHERE, .pte_at = MEM_NOWHERE, .writable = true};
         return true;
     }
-    uint32_t pde_addr = PAGE_OF(v->g.cr3) + (lin_addr >> 22) * 4;
-    uint32_t pde = table_read(v, pde_addr);
-    if (!(pde & PTE_P))
+    const struct table_entry pde = table_entry(v, PAGE_OF(v->g.cr3) + (lin_addr >> 22) * 4);
+    if (!(pde.value & PTE_P))
         return page_fault(v, lin_addr, want, 0);
-    if ((pde & PTE_PS) && (v->g.cr4 & CR4_PSE))
-        return walk_large(v, lin_addr, want, pde_addr, pde, w);
-    return walk_small(v, lin_addr, want, pde_addr, pde, w);
+    if ((pde.value & PTE_PS) && (v->g.cr4 & CR4_PSE))
+        return walk_large(v, lin_addr, want, &pde, w);
+    return walk_small(v, lin_addr, want, &pde, w);
 }
 
 /* --- data breakpoints --- */
@@ -252,7 +227,8 @@ static void tlb_retag(const struct vcpu *v, struct tlb_entry *e)
     if (page_watched(v, PAGE_OF(e->tag)))
         e->tag |= TLB_WATCHED;
     bool fast = !(e->tag & (TLB_MMIO | TLB_WATCHED));
-    bool fast_write = fast && (e->tag & TLB_WRITABLE) && page_watchers(v, e->phys_page) == 0;
+    bool fast_write = fast && (e->tag & (TLB_WRITABLE | TLB_SPLIT)) == TLB_WRITABLE &&
+                      mem_watchers(v->cfg.mem, &v->watcher, e->phys_page) == 0;
     e->tag_r = fast ? PAGE_OF(e->tag) : TLB_NONE;
     e->tag_w = fast_write ? PAGE_OF(e->tag) : TLB_NONE;
 }
@@ -275,33 +251,55 @@ static uint32_t tlb_list(struct vcpu *v, const struct tlb_entry *e, bool global)
     return (e->tag & (TLB_LISTED | TLB_LISTED_GLOBAL)) | bit;
 }
 
+/* The page of memory that loads through an entry go to. */
+static mem_addr_t load_page(const struct vcpu *v, uint32_t tag, uint32_t phys_page)
+{
+    if (!(tag & TLB_SPLIT))
+        return phys_page;
+    return (mem_addr_t)mem_target_addr(physmem_lookup(v->cfg.mem, phys_page).read);
+}
+
 static void tlb_put(struct vcpu *v, struct tlb_entry *e, uint32_t tag, uint32_t phys_page)
 {
     e->tag = tag;
     e->phys_page = phys_page;
-    e->addend = tag & TLB_MMIO ? 0 : (uintptr_t)v->cfg.ram->host + phys_page - PAGE_OF(tag);
+    e->addend =
+        tag & TLB_MMIO ? 0 : (uintptr_t)v->cfg.mem->host + load_page(v, tag, phys_page) - PAGE_OF(tag);
     tlb_retag(v, e);
 }
 
 /* What CR3 loads put back must come from watched tables. */
 static void local_walk(struct vcpu *v, const struct walk *w)
 {
-    if (w->pde_addr != ~0u)
-        spaces_walked(v, w->pde_addr);
-    if (w->pte_addr != ~0u)
-        spaces_walked(v, w->pte_addr);
+    if (w->pde_at != MEM_NOWHERE)
+        spaces_walked(v, w->pde_at);
+    if (w->pte_at != MEM_NOWHERE)
+        spaces_walked(v, w->pte_at);
 }
 
-static void tlb_set(struct vcpu *v, struct tlb_entry *e, uint32_t lin_addr, const struct walk *w)
+/* What the entry says about where the physical page is: TLB_MMIO or TLB_SPLIT, and the page it holds. */
+static uint32_t tlb_where(const struct vcpu *v, const struct walk *w, bool fetch, uint32_t *page)
 {
-    bool ram = in_ram(v, w->phys_page);
+    struct mem_slot s = physmem_lookup(v->cfg.mem, w->phys_page);
+    if (!mem_target_is_memory(s.read)) {
+        *page = fetch ? MEM_NOWHERE : w->phys_page;
+        return TLB_MMIO;
+    }
+    bool split = !fetch && (s.read != s.write || mem_target_kind(s.read) == MEM_ROM);
+    *page = split ? w->phys_page : (mem_addr_t)mem_target_addr(s.read);
+    return split ? TLB_SPLIT : 0;
+}
+
+static void tlb_set(struct vcpu *v, struct tlb_entry *e, uint32_t lin_addr, const struct walk *w, bool fetch)
+{
+    uint32_t page, where = tlb_where(v, w, fetch, &page);
     if (!w->global)
         local_walk(v, w);
-    uint32_t tag = PAGE_OF(lin_addr) | TLB_VALID | (w->writable ? TLB_WRITABLE : 0) | (ram ? 0 : TLB_MMIO) |
+    uint32_t tag = PAGE_OF(lin_addr) | TLB_VALID | (w->writable ? TLB_WRITABLE : 0) | where |
                    (w->global ? TLB_GLOBAL : 0) | (w->large ? TLB_LARGE : 0);
     if (w->large)
         v->tlb_large[lin_addr >> 27] |= 1u << (lin_addr >> 22 & 31);
-    tlb_put(v, e, tag | tlb_list(v, e, w->global), w->phys_page);
+    tlb_put(v, e, tag | tlb_list(v, e, w->global), page);
     v->stats.tlb_fills++;
 }
 
@@ -313,7 +311,7 @@ static struct tlb_entry *tlb_get(struct vcpu *v, uint32_t lin_addr, struct acces
     struct walk w;
     if (!page_walk(v, lin_addr, want, &w))
         return NULL;
-    tlb_set(v, e, lin_addr, &w);
+    tlb_set(v, e, lin_addr, &w, false);
     return e;
 }
 
@@ -322,12 +320,6 @@ static void tlb_clear(struct tlb_entry *e)
 {
     e->tag_r = e->tag_w = TLB_NONE;
     e->tag &= TLB_LISTED | TLB_LISTED_GLOBAL;
-}
-
-void tlb_init(struct vcpu *v)
-{
-    for (unsigned i = 0; i < TLB_COUNT * TLB_ENTRIES; i++)
-        tlb_clear(tlb_numbered(v, i));
 }
 
 static void tlb_flush_global(struct vcpu *v)
@@ -401,24 +393,69 @@ void tlb_flush_page(struct vcpu *v, uint32_t lin_addr)
 }
 
 #define ANY_PAGE 1u /* no page address */
-static void tlb_retag_where(struct vcpu *v, const uint16_t *numbers, unsigned n, uint32_t phys_page)
+static void tlb_retag_where(struct vcpu *v, const uint16_t *numbers, unsigned n, mem_addr_t page)
 {
     for (unsigned i = 0; i < n; i++) {
         struct tlb_entry *e = tlb_numbered(v, numbers[i]);
-        if ((e->tag & TLB_VALID) && (phys_page == ANY_PAGE || e->phys_page == phys_page))
+        if ((e->tag & TLB_VALID) && (page == ANY_PAGE || e->phys_page == page))
             tlb_retag(v, e);
     }
 }
 
-void tlb_protect_phys_page(struct vcpu *v, uint32_t phys_page)
+void tlb_protect_page(struct vcpu *v, mem_addr_t page)
 {
-    tlb_retag_where(v, v->tlb_local, v->tlb_local_count, phys_page);
-    tlb_retag_where(v, v->tlb_global, v->tlb_global_count, phys_page);
+    tlb_retag_where(v, v->tlb_local, v->tlb_local_count, page);
+    tlb_retag_where(v, v->tlb_global, v->tlb_global_count, page);
 }
 
-void vcpu_dirty_rearm(struct vcpu *v)
+/* --- as a watcher of memory --- */
+
+static void on_table_store(void *ctx, mem_addr_t at, unsigned bytes)
 {
-    tlb_protect_phys_page(v, ANY_PAGE);
+    spaces_table_written(ctx, at, bytes);
+}
+
+static void on_code_store(void *ctx, mem_addr_t at, unsigned bytes)
+{
+    tbcache_invalidate(ctx, at, bytes);
+}
+
+static void on_rearmed(void *ctx)
+{
+    tlb_protect_page(ctx, ANY_PAGE);
+}
+
+/* Blocks stay: they go by where their bytes are. */
+static void on_remapped(void *ctx)
+{
+    tlb_flush(ctx);
+}
+
+void vcpu_take_changes(struct vcpu *v)
+{
+    struct mem_range r;
+    while (physmem_change_take(&v->watcher, &r)) {
+        tbcache_invalidate(v, r.first, r.bytes);
+        spaces_memory_changed(v, &r);
+    }
+}
+
+bool mmu_init(struct vcpu *v)
+{
+    v->watcher = (struct mem_watcher){.ctx = v,
+                                      .table_store = on_table_store,
+                                      .code_store = on_code_store,
+                                      .rearmed = on_rearmed,
+                                      .remapped = on_remapped};
+    for (unsigned i = 0; i < TLB_COUNT * TLB_ENTRIES; i++)
+        tlb_clear(tlb_numbered(v, i));
+    return physmem_attach(v->cfg.mem, v->cfg.number, &v->watcher) && spaces_init(v);
+}
+
+void mmu_free(struct vcpu *v)
+{
+    physmem_detach(v->cfg.mem, v->cfg.number);
+    spaces_free(v);
 }
 
 /* --- access in one or two pages --- */
@@ -429,11 +466,19 @@ struct part {
     unsigned bytes;
 };
 
+/* The entry's page, and the offset in it. */
+static uint32_t part_at(const struct part *p)
+{
+    return p->e->phys_page | (p->lin_addr & PAGE_OFFSET_MASK);
+}
+
 static bool must_be_single(const struct vcpu *v, const struct part *p, bool write)
 {
     if (p->e->tag & (TLB_MMIO | TLB_WATCHED))
         return true;
-    return write && store_is_into_code(v, p->e->phys_page | (p->lin_addr & PAGE_OFFSET_MASK), p->bytes);
+    if (!write)
+        return false;
+    return (p->e->tag & TLB_SPLIT) || store_is_into_code(v, part_at(p), p->bytes);
 }
 
 static bool part_get(struct vcpu *v, struct part *p, struct access_rights want)
@@ -468,29 +513,33 @@ static unsigned mmio_piece(unsigned bytes)
     return bytes >= 4 ? 4 : bytes == 2 ? 2 : 1;
 }
 
+/* Where on the bus: a page that nothing was put at is at its own address, behind the A20 gate. */
+static uint64_t bus_addr(const struct vcpu *v, mem_target_t t, uint32_t phys_addr)
+{
+    return t ? mem_target_addr(t) | (phys_addr & PAGE_OFFSET_MASK) : phys_addr & v->cfg.mem->addr_mask;
+}
+
 static uint64_t mmio_read_part(struct vcpu *v, uint32_t phys_addr, unsigned bytes)
 {
-    uint64_t value = 0;
+    mem_target_t t = physmem_lookup(v->cfg.mem, phys_addr).read;
+    uint64_t value = 0, at = bus_addr(v, t, phys_addr);
+    if (mem_target_kind(t) == MEM_HOLE)
+        return ~UINT64_C(0);
     for (unsigned done = 0; done < bytes;) {
         unsigned n = mmio_piece(bytes - done);
-        value |= (uint64_t)io_mmio_read(v, phys_addr + done, n) << (8 * done);
+        value |= (uint64_t)io_mmio_read(v, at + done, n) << (8 * done);
         done += n;
     }
     return value;
 }
 
-static void mmio_write_part(struct vcpu *v, uint32_t phys_addr, unsigned bytes, uint64_t value)
+static void mmio_write_part(struct vcpu *v, uint64_t at, unsigned bytes, uint64_t value)
 {
     for (unsigned done = 0; done < bytes;) {
         unsigned n = mmio_piece(bytes - done);
-        io_mmio_write(v, phys_addr + done, n, (uint32_t)(value >> (8 * done)));
+        io_mmio_write(v, at + done, n, (uint32_t)(value >> (8 * done)));
         done += n;
     }
-}
-
-static uint32_t part_phys(const struct part *p)
-{
-    return p->e->phys_page | (p->lin_addr & PAGE_OFFSET_MASK);
 }
 
 #define HOST_LOAD(BITS)                                                                                      \
@@ -526,28 +575,43 @@ static uint64_t part_read(struct vcpu *v, const struct part *p)
     if (p->e->tag & TLB_WATCHED)
         watch_hit(v, p->lin_addr, p->bytes, false);
     if (p->e->tag & TLB_MMIO)
-        return mmio_read_part(v, part_phys(p), p->bytes);
+        return mmio_read_part(v, part_at(p), p->bytes) & ~UINT64_C(0) >> (64 - 8 * p->bytes);
     return host_get(tlb_host(p->e, p->lin_addr), p->bytes);
 }
 
 /* Before the first store to a clean page, so that later ones may be fast. */
 static void part_make_dirty(struct vcpu *v, const struct part *p)
 {
-    if (p->e->tag & TLB_MMIO)
+    if (p->e->tag & (TLB_MMIO | TLB_SPLIT))
         return;
-    ram_set_dirty(v->cfg.ram, p->e->phys_page);
+    physmem_mark(v->cfg.mem, p->e->phys_page);
     tlb_retag(v, p->e);
+}
+
+static void memory_write_part(struct vcpu *v, mem_addr_t at, unsigned bytes, uint64_t value)
+{
+    physmem_store(v->cfg.mem, v->cfg.number, at, bytes, value, MEM_WATCH_CODE | MEM_WATCH_TABLE);
+}
+
+/* To where the physical page's stores go. */
+static void split_write_part(struct vcpu *v, uint32_t phys_addr, unsigned bytes, uint64_t value)
+{
+    mem_target_t t = physmem_lookup(v->cfg.mem, phys_addr).write;
+    if (mem_target_kind(t) == MEM_BUS)
+        mmio_write_part(v, bus_addr(v, t, phys_addr), bytes, value);
+    else if (mem_target_kind(t) == MEM_RAM || mem_target_kind(t) == MEM_VRAM)
+        memory_write_part(v, target_at(t, phys_addr), bytes, value);
 }
 
 static void part_write(struct vcpu *v, const struct part *p, uint64_t value)
 {
     if (p->e->tag & TLB_WATCHED)
         watch_hit(v, p->lin_addr, p->bytes, true);
-    if (p->e->tag & TLB_MMIO) {
-        mmio_write_part(v, part_phys(p), p->bytes, value);
+    if (p->e->tag & (TLB_MMIO | TLB_SPLIT)) {
+        split_write_part(v, part_at(p), p->bytes, value);
         return;
     }
-    store_watched(v, part_phys(p), p->bytes, value, false);
+    memory_write_part(v, part_at(p), p->bytes, value);
     tlb_retag(v, p->e);
 }
 
@@ -633,8 +697,8 @@ const uint8_t *mem_touch(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool
         parts_get(v, lin_addr, bytes, (struct access_rights){.write = write, .user = mem_is_user(v)}, part);
     if (n == 0)
         return NULL;
-    if (write && (n == 2 || (page_watchers(v, part[0].e->phys_page) & WATCH_TABLE))) {
-        v->redo_single = true; /* the helper stores, by store_watched() */
+    if (write && (n == 2 || (v->watcher.pages[part[0].e->phys_page >> PAGE_BITS] & MEM_WATCH_TABLE))) {
+        v->redo_single = true; /* the helper stores, and tells of it */
         return NULL;
     }
     if (n == 2)
@@ -674,11 +738,11 @@ static const struct tlb_entry *itlb_get(struct vcpu *v, uint32_t lin_addr)
     struct walk w;
     if (!page_walk(v, lin_addr, want, &w))
         return NULL;
-    tlb_set(v, e, lin_addr, &w);
+    tlb_set(v, e, lin_addr, &w, true);
     return e;
 }
 
-/* Outside RAM, code reads as unmapped memory does. */
+/* In no memory, code reads as unmapped memory does. */
 static const uint8_t *unmapped_code(void)
 {
     static const uint8_t ones[PAGE_BYTES] = {[0 ... PAGE_BYTES - 1] = 0xff};

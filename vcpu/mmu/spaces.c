@@ -38,7 +38,7 @@ struct table_page {
 };
 
 struct spaces {
-    struct table_page *tables; /* per RAM page */
+    struct table_page *tables; /* per page of memory */
     uint32_t npages;
     unsigned current, next; /* next: to be replaced */
     bool stale;             /* the TLB may hold what a walk in the current space would not find */
@@ -52,7 +52,7 @@ bool spaces_init(struct vcpu *v)
     struct spaces *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (s == MAP_FAILED)
         return false;
-    s->npages = (uint32_t)(v->cfg.ram->bytes / PAGE_BYTES);
+    s->npages = (uint32_t)(v->cfg.mem->bytes / PAGE_BYTES);
     s->tables = mmap(NULL, s->npages * sizeof *s->tables, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (s->tables == MAP_FAILED) {
@@ -142,27 +142,25 @@ void spaces_switch(struct vcpu *v, uint32_t cr3)
 
 /* --- table pages --- */
 
-static struct table_page *table_at(const struct vcpu *v, uint32_t phys_addr)
+void spaces_walked(struct vcpu *v, mem_addr_t at)
 {
-    uint32_t page = phys_addr >> PAGE_BITS;
-    return page < v->spaces->npages ? &v->spaces->tables[page] : NULL;
-}
-
-bool spaces_is_table(const struct vcpu *v, uint32_t phys_page)
-{
-    return v->spaces->tables[phys_page >> PAGE_BITS].used_by != 0;
-}
-
-void spaces_walked(struct vcpu *v, uint32_t phys_addr)
-{
-    struct table_page *t = table_at(v, phys_addr);
-    if (!t)
-        return; /* outside RAM: constant */
+    uint32_t page = at >> PAGE_BITS;
+    if (at == MEM_NOWHERE)
+        return; /* constant */
+    struct table_page *t = &v->spaces->tables[page];
     bool first = !t->used_by;
     t->used_by |= 1u << v->spaces->current;
     t->writes = 0;
-    if (first)
-        tlb_protect_phys_page(v, PAGE_OF(phys_addr));
+    if (!first)
+        return;
+    v->watcher.pages[page] |= MEM_WATCH_TABLE;
+    tlb_protect_page(v, PAGE_OF(at));
+}
+
+static void table_forget(struct vcpu *v, uint32_t page)
+{
+    v->spaces->tables[page].used_by = 0;
+    v->watcher.pages[page] &= (uint8_t)~MEM_WATCH_TABLE;
 }
 
 /* What came from the page no longer holds. */
@@ -175,32 +173,33 @@ static void table_changed(struct spaces *s, const struct table_page *t)
     }
 }
 
-static bool was_used(const struct vcpu *v, uint32_t phys_addr, unsigned bytes)
+static bool was_used(const struct vcpu *v, mem_addr_t first, unsigned bytes)
 {
-    for (uint32_t at = phys_addr & ~3u; at < phys_addr + bytes; at += 4) {
+    for (mem_addr_t at = first & ~3u; at < first + bytes; at += 4) {
         uint32_t entry;
-        memcpy(&entry, v->cfg.ram->host + at, sizeof entry);
+        memcpy(&entry, v->cfg.mem->host + at, sizeof entry);
         if ((entry & (PTE_P | PTE_A)) == (PTE_P | PTE_A))
             return true;
     }
     return false;
 }
 
-void spaces_table_written(struct vcpu *v, uint32_t phys_addr, unsigned bytes)
+void spaces_table_written(struct vcpu *v, mem_addr_t at, unsigned bytes)
 {
-    struct table_page *t = table_at(v, phys_addr);
+    struct table_page *t = &v->spaces->tables[at >> PAGE_BITS];
     bool often = ++t->writes > WRITES_MAX;
-    if (often || was_used(v, phys_addr, bytes))
+    if (often || was_used(v, at, bytes))
         table_changed(v->spaces, t);
     if (often)
-        t->used_by = 0;
+        table_forget(v, at >> PAGE_BITS);
 }
 
-void spaces_ram_changed(struct vcpu *v, uint64_t phys_addr, uint64_t bytes)
+void spaces_memory_changed(struct vcpu *v, const struct mem_range *r)
 {
-    for (uint64_t page = phys_addr >> PAGE_BITS;
-         page < v->spaces->npages && page << PAGE_BITS < phys_addr + bytes; page++) {
+    for (uint64_t page = r->first >> PAGE_BITS; page << PAGE_BITS < r->first + r->bytes; page++) {
+        if (!(v->watcher.pages[page] & MEM_WATCH_TABLE))
+            continue;
         table_changed(v->spaces, &v->spaces->tables[page]);
-        v->spaces->tables[page].used_by = 0;
+        table_forget(v, (uint32_t)page);
     }
 }

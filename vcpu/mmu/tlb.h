@@ -39,18 +39,6 @@ static inline uint64_t tlb_fetch_tag(const struct vcpu *v, uint32_t lin_addr)
     return PAGE_OF(lin_addr) | mem_is_user(v);
 }
 
-static inline bool ram_is_dirty(const struct ram *r, uint32_t phys_addr)
-{
-    uint32_t page = phys_addr >> PAGE_BITS;
-    return r->dirty[page / 64] >> (page % 64) & 1;
-}
-
-static inline void ram_set_dirty(struct ram *r, uint32_t phys_addr)
-{
-    uint32_t page = phys_addr >> PAGE_BITS;
-    r->dirty[page / 64] |= UINT64_C(1) << (page % 64);
-}
-
 static inline uint8_t *tlb_host(const struct tlb_entry *e, uint32_t lin_addr)
 {
     return (uint8_t *)(e->addend + lin_addr);

@@ -14,7 +14,7 @@
 #define RAM (16u << 20)
 
 struct rig {
-    struct ram ram;
+    struct physmem mem;
     struct boot_source src;
     struct boot_entry entry;
     struct err e;
@@ -24,7 +24,7 @@ static void rig_init(struct rig *g, struct image kernel, uint64_t ram_bytes)
 {
     struct multiboot_header h;
     memset(g, 0, sizeof *g);
-    cr_assert_eq(ram_init(&g->ram, ram_bytes), 0);
+    cr_assert_eq(physmem_init(&g->mem, ram_bytes), 0);
     g->src.kernel = kernel;
     g->src.append = "";
     g->src.multiboot = multiboot_find(&g->src.kernel, &h);
@@ -39,18 +39,18 @@ static bool rig_load(struct rig *g)
 {
     static const uint8_t tables[64] = "RSD PTR ";
     const struct boot_acpi acpi = {tables, sizeof tables, BOOT_ACPI};
-    return boot_load(&g->ram, &g->src, &acpi, &g->entry, &g->e);
+    return boot_load(&g->mem, &g->src, &acpi, &g->entry, &g->e);
 }
 
 static void rig_free(struct rig *g)
 {
     boot_source_free(&g->src);
-    ram_free(&g->ram);
+    physmem_free(&g->mem);
 }
 
 static uint32_t ram32(const struct rig *g, uint32_t addr)
 {
-    return le32(g->ram.host + addr);
+    return le32(g->mem.host + addr);
 }
 
 /* Loads, expects a refusal that names the image and contains `part`. */
@@ -84,14 +84,14 @@ Test(boot, bios_area)
     struct rig g;
     rig_init(&g, images_bzimage(), RAM);
     cr_assert(rig_load(&g), "%s", g.e.text);
-    cr_expect_eq(le16(g.ram.host + 0x44a), 80);
-    cr_expect_eq(le16(g.ram.host + 0x463), 0x3d4);
-    cr_expect_eq(g.ram.host[0x484], 24);
-    cr_expect_eq(le16(g.ram.host + 0x485), 16);
-    cr_expect_eq(le16(g.ram.host + 0x413), 639);
-    cr_expect_eq(le16(g.ram.host + 0x40e), 0x9fc0);
-    cr_expect_eq(g.ram.host[0xffffe], 0xfc);
-    cr_expect_eq(memcmp(g.ram.host + BOOT_ACPI, "RSD PTR ", 8), 0);
+    cr_expect_eq(le16(g.mem.host + 0x44a), 80);
+    cr_expect_eq(le16(g.mem.host + 0x463), 0x3d4);
+    cr_expect_eq(g.mem.host[0x484], 24);
+    cr_expect_eq(le16(g.mem.host + 0x485), 16);
+    cr_expect_eq(le16(g.mem.host + 0x413), 639);
+    cr_expect_eq(le16(g.mem.host + 0x40e), 0x9fc0);
+    cr_expect_eq(g.mem.host[0xffffe], 0xfc);
+    cr_expect_eq(memcmp(g.mem.host + BOOT_ACPI, "RSD PTR ", 8), 0);
     rig_free(&g);
 }
 
@@ -105,20 +105,20 @@ Test(bzimage, zero_page)
     uint32_t bp = g.entry.esi;
     cr_expect_eq(g.entry.eip, 0x100000);
     cr_expect_eq(g.entry.ebx, 0);
-    cr_expect_eq(g.ram.host[0x100000], 0x90);
-    cr_expect_eq(g.ram.host[bp + 0x210], 0xff);
-    cr_expect_eq(le16(g.ram.host + bp + 0x1fe), 0xaa55);
+    cr_expect_eq(g.mem.host[0x100000], 0x90);
+    cr_expect_eq(g.mem.host[bp + 0x210], 0xff);
+    cr_expect_eq(le16(g.mem.host + bp + 0x1fe), 0xaa55);
     cr_expect_eq(ram32(&g, bp + 0x70), BOOT_ACPI);
-    cr_expect_eq(g.ram.host[bp + 0x1e8], E820_ENTRIES);
+    cr_expect_eq(g.mem.host[bp + 0x1e8], E820_ENTRIES);
     cr_expect_eq(ram32(&g, bp + 0x1e0), (RAM - 0x100000) >> 10);
-    cr_expect_eq(g.ram.host[bp + 7], 80);
-    cr_expect_str_eq((char *)g.ram.host + ram32(&g, bp + 0x228), "console=ttyS0");
+    cr_expect_eq(g.mem.host[bp + 7], 80);
+    cr_expect_str_eq((char *)g.mem.host + ram32(&g, bp + 0x228), "console=ttyS0");
     uint32_t rd = ram32(&g, bp + 0x218);
     cr_expect_eq(ram32(&g, bp + 0x21c), 5000);
     cr_expect_eq(rd % PAGE_BYTES, 0);
     cr_expect_eq(rd, RAM - 8192);
-    cr_expect_eq(g.ram.host[rd], 0x77);
-    cr_expect_eq(g.ram.host[rd + 4999], 0x77);
+    cr_expect_eq(g.mem.host[rd], 0x77);
+    cr_expect_eq(g.mem.host[rd + 4999], 0x77);
     cr_expect_eq(ram32(&g, g.entry.gdt_addr + BOOT_CS + 4), 0x00cf9b00);
     cr_expect_eq(ram32(&g, g.entry.gdt_addr + BOOT_DS + 4), 0x00cf9300);
     rig_free(&g);
@@ -226,20 +226,20 @@ Test(multiboot, elf)
     rig_init(&g, images_multiboot_elf(), RAM);
     cr_assert(g.src.multiboot);
     g.src.append = "a=1 b";
-    memset(g.ram.host + 0x200800, 0xee, 0x1000); /* .bss must be zeroed */
+    memset(g.mem.host + 0x200800, 0xee, 0x1000); /* .bss must be zeroed */
     cr_assert(rig_load(&g), "%s", g.e.text);
     uint32_t mbi = g.entry.ebx;
     cr_expect_eq(g.entry.eax, 0x2badb002);
     cr_expect_eq(g.entry.eip, IMAGE_ELF_ENTRY);
-    cr_expect_eq(g.ram.host[0x100100], 0x11);
-    cr_expect_eq(g.ram.host[0x200000], 0x22);
-    cr_expect_eq(g.ram.host[0x200800], 0);
+    cr_expect_eq(g.mem.host[0x100100], 0x11);
+    cr_expect_eq(g.mem.host[0x200000], 0x22);
+    cr_expect_eq(g.mem.host[0x200800], 0);
     cr_expect_eq(ram32(&g, mbi) & 0x24f, 0x24d); /* memory, cmdline, mods, mmap, name; no boot device */
     cr_expect_eq(ram32(&g, mbi + 4), 639);
     cr_expect_eq(ram32(&g, mbi + 8), (RAM - 0x100000) >> 10);
-    cr_expect_str_eq((char *)g.ram.host + ram32(&g, mbi + 16), "kernel.elf a=1 b");
+    cr_expect_str_eq((char *)g.mem.host + ram32(&g, mbi + 16), "kernel.elf a=1 b");
     cr_expect_eq(ram32(&g, mbi + 20), 0);
-    cr_expect_str_eq((char *)g.ram.host + ram32(&g, mbi + 64), "tandem");
+    cr_expect_str_eq((char *)g.mem.host + ram32(&g, mbi + 64), "tandem");
     rig_free(&g);
 }
 
@@ -284,8 +284,8 @@ Test(multiboot, modules_follow_page_aligned)
         cr_expect_eq(start % PAGE_BYTES, 0);
         cr_expect_geq(start, last_end);
         cr_expect_eq(end - start, bytes[i]);
-        cr_expect_eq(g.ram.host[start], 0xa1 + i);
-        cr_expect_str_eq((char *)g.ram.host + ram32(&g, mods + 8), text[i]);
+        cr_expect_eq(g.mem.host[start], 0xa1 + i);
+        cr_expect_str_eq((char *)g.mem.host + ram32(&g, mods + 8), text[i]);
         last_end = end;
     }
     rig_free(&g);
@@ -308,14 +308,14 @@ Test(multiboot, aout)
 {
     struct rig g;
     rig_init(&g, images_multiboot_aout(), RAM);
-    memset(g.ram.host + 0x101000, 0xee, 0x1001);
+    memset(g.mem.host + 0x101000, 0xee, 0x1001);
     cr_assert(rig_load(&g), "%s", g.e.text);
     cr_expect_eq(g.entry.eip, IMAGE_AOUT_ENTRY);
     cr_expect_eq(ram32(&g, 0x100020), 0x1badb002);
-    cr_expect_eq(g.ram.host[0x100fff], 0x33);
-    cr_expect_eq(g.ram.host[0x101000], 0);
-    cr_expect_eq(g.ram.host[0x101fff], 0);
-    cr_expect_eq(g.ram.host[0x102000], 0xee, "nothing beyond bss_end_addr is touched");
+    cr_expect_eq(g.mem.host[0x100fff], 0x33);
+    cr_expect_eq(g.mem.host[0x101000], 0);
+    cr_expect_eq(g.mem.host[0x101fff], 0);
+    cr_expect_eq(g.mem.host[0x102000], 0xee, "nothing beyond bss_end_addr is touched");
     rig_free(&g);
 }
 

@@ -1,6 +1,7 @@
 /* harness.c - see harness.h. */
 #include "tests/unit/vcpu/harness.h"
 
+#include <sched.h>
 #include <string.h>
 
 enum { RANGE_TEXT = 1, RANGE_EXIT, RANGE_COUNT, RANGE_PURE, RANGE_MMIO };
@@ -51,22 +52,33 @@ static void input_step(struct harness *h, uint64_t tick)
     raise_and_lower(h, tick);
 }
 
-static void device_step(void *ctx, uint64_t tick)
+static void timer_step(struct harness *h, uint64_t tick)
 {
-    struct harness *h = ctx;
-    if (h->input_tick)
-        input_step(h, tick);
     if (tick < h->timer_next)
         return;
     raise_and_lower(h, tick);
     h->timer_next += h->timer_ticks;
 }
 
+static void device_step(void *ctx, uint64_t tick)
+{
+    struct harness *h = ctx;
+    if (h->input_tick)
+        input_step(h, tick);
+    timer_step(h, tick);
+    if (tick < h->event_next)
+        return;
+    mem_masters_begin(&h->mem);
+    h->event_next = h->event(h, tick);
+    mem_masters_end(&h->mem);
+}
+
 static uint64_t device_next_event(void *ctx)
 {
     const struct harness *h = ctx;
     bool logged = h->input_replayed && h->input_tick && !h->input_taken;
-    return logged && h->input_tick < h->timer_next ? h->input_tick : h->timer_next;
+    uint64_t next = h->timer_next < h->event_next ? h->timer_next : h->event_next;
+    return logged && h->input_tick < next ? h->input_tick : next;
 }
 
 static uint64_t device_idle(void *ctx, uint64_t tick, uint64_t max_tick)
@@ -79,6 +91,7 @@ static uint64_t device_idle(void *ctx, uint64_t tick, uint64_t max_tick)
 
 static void device_host_io(void *ctx, uint64_t timeout_ns)
 {
+    sched_yield();
 }
 
 static void device_wake(void *ctx)
@@ -171,7 +184,7 @@ static void digest(void *ctx, uint64_t tick)
 
 static struct vcpu_config vcpu_config(struct harness *h, const struct harness_options *o)
 {
-    return (struct vcpu_config){.ram = &h->ram,
+    return (struct vcpu_config){.mem = &h->mem,
                                 .link = h->link,
                                 .bus = &h->bus,
                                 .shift = 3,
@@ -186,14 +199,27 @@ static struct vcpu_config vcpu_config(struct harness *h, const struct harness_op
                                 .intc = {h, intc_set_line, intc_intr, intc_acknowledge, intc_can_interrupt}};
 }
 
+static void *device_thread(void *link)
+{
+    link_device_loop(link);
+    return NULL;
+}
+
 void harness_init(struct harness *h, const struct harness_options *o)
 {
     memset(h, 0, sizeof *h);
     h->timer_ticks = o->timer_ticks;
     h->timer_next = o->timer_ticks ? o->timer_ticks : TICK_NEVER;
     board_wire(h);
-    CHECK(ram_init(&h->ram, o->ram_bytes ? o->ram_bytes : HARNESS_RAM_BYTES) == 0);
-    struct link_config lc = {.mode = LINK_INLINE,
+    CHECK(physmem_init(&h->mem, o->ram_bytes ? o->ram_bytes : HARNESS_RAM_BYTES) == 0);
+    if (o->setup)
+        o->setup(&h->mem);
+    h->master = (struct mem_master){&h->mem};
+    h->event = o->event;
+    h->event_next = o->event ? o->event_tick : TICK_NEVER;
+    static const enum link_mode modes[] = {
+        [HARNESS_INLINE] = LINK_INLINE, [HARNESS_THREAD] = LINK_THREAD, [HARNESS_ADAPTIVE] = LINK_ADAPTIVE};
+    struct link_config lc = {.mode = modes[o->devthread],
                              .ops = &ops,
                              .ctx = h,
                              .quantum_ticks = o->quantum_ticks ? o->quantum_ticks : 1000000};
@@ -204,18 +230,24 @@ void harness_init(struct harness *h, const struct harness_options *o)
     CHECK(h->cpu);
     if (o->tick_limit)
         vcpu_until(h->cpu, &(struct vcpu_until){.tick = o->tick_limit});
+    h->has_device_thread = o->devthread != HARNESS_INLINE;
+    if (h->has_device_thread)
+        CHECK(pthread_create(&h->device_thread, NULL, device_thread, h->link) == 0);
 }
 
 void harness_free(struct harness *h)
 {
+    link_end(h->link);
+    if (h->has_device_thread)
+        pthread_join(h->device_thread, NULL);
     vcpu_destroy(h->cpu);
     link_destroy(h->link);
-    ram_free(&h->ram);
+    physmem_free(&h->mem);
 }
 
 void harness_put(struct harness *h, uint32_t phys_addr, const void *bytes, size_t n)
 {
-    CHECK(ram_write(&h->ram, phys_addr, bytes, n));
+    CHECK(physmem_write(&h->mem, phys_addr, bytes, n));
 }
 
 void harness_load32(struct harness *h, const uint8_t *code, const uint8_t *end)
@@ -240,7 +272,7 @@ void harness_load16(struct harness *h, const uint8_t *code, const uint8_t *end)
 uint32_t harness_peek32(const struct harness *h, uint32_t phys_addr)
 {
     uint32_t value;
-    CHECK(ram_read(&h->ram, phys_addr, &value, sizeof value));
+    CHECK(physmem_read(&h->mem, phys_addr, &value, sizeof value));
     return value;
 }
 
@@ -316,5 +348,5 @@ uint64_t harness_fingerprint(const struct harness *h)
     uint8_t state[1024];
     size_t n = vcpu_state_bytes(h->cpu, state, sizeof state);
     CHECK(n <= sizeof state);
-    return mix(mix(1, state, n), h->ram.host, 2u << 20) ^ vcpu_tick(h->cpu);
+    return mix(mix(1, state, n), h->mem.host, 2u << 20) ^ vcpu_tick(h->cpu);
 }

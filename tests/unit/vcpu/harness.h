@@ -8,6 +8,9 @@
 #ifndef TANDEM_TESTS_VCPU_HARNESS_H
 #define TANDEM_TESTS_VCPU_HARNESS_H
 
+#include <pthread.h>
+
+#include "mem/master.h"
 #include "vcpu/vcpu_internal.h"
 
 #define HARNESS_RAM_BYTES (UINT64_C(16) << 20)
@@ -23,12 +26,17 @@
 #define GUEST_CODE16(name, text) GUEST_CODE_BITS(name, 16, text)
 
 struct harness {
-    struct ram ram;
+    struct physmem mem;
     struct busmap bus;
     struct link *link;
     struct vcpu *cpu;
     uint64_t timer_ticks; /* 0: no timer */
     uint64_t timer_next;
+    uint64_t (*event)(struct harness *h, uint64_t tick); /* the tests' own device; returns when next */
+    uint64_t event_next;
+    struct mem_master master; /* for it */
+    pthread_t device_thread;
+    bool has_device_thread;
     uint32_t irq_pending; /* the interrupt controller */
     bool masked;          /* can_interrupt() says no */
     uint32_t sync_reads;
@@ -45,6 +53,11 @@ struct harness {
 
 struct harness_options {
     uint64_t timer_ticks, quantum_ticks, digest_every, tick_limit; /* 0: none (quantum: 1 million) */
+    enum { HARNESS_INLINE, HARNESS_THREAD, HARNESS_ADAPTIVE } devthread;
+    void (*setup)(struct physmem *mem); /* before there is a vCPU; NULL: RAM alone */
+    uint64_t (*event)(struct harness *h,
+                      uint64_t tick); /* called in step(), first at event_tick; NULL: none */
+    uint64_t event_tick;
     bool single_tb, survey;
     enum translator_mode translator; /* default: interpreted */
     unsigned hot, translator_threads;

@@ -201,18 +201,26 @@ Test(mmu, no_partial_write_when_the_second_page_faults)
     harness_free(&h);
 }
 
+static void ignore_page(void *ctx, uint32_t page)
+{
+}
+
+static void take_dirty(void)
+{
+    physmem_log_take(&h.mem, MEM_LOG_DIGEST, 0, (uint32_t)(h.mem.bytes / PAGE_BYTES), ignore_page, NULL);
+}
+
 Test(mmu, first_store_to_a_page_is_slow_and_marks_it)
 {
     start(P | RW);
-    h.ram.dirty[0] &= ~(UINT64_C(1) << 5);
+    take_dirty();
     cr_assert_null(mem_fast_write(v, 0x5000));
     cr_assert(write32(0x5000, false, 1));
-    cr_assert_eq(h.ram.dirty[0] >> 5 & 1, 1);
-    cr_assert_eq(mem_fast_write(v, 0x5004), h.ram.host + 0x5004);
-    h.ram.dirty[0] = 0;
-    vcpu_dirty_rearm(v);
+    cr_assert(physmem_log_is_dirty(&h.mem, MEM_LOG_DIGEST, 5));
+    cr_assert_eq(mem_fast_write(v, 0x5004), h.mem.host + 0x5004);
+    take_dirty();
     cr_assert_null(mem_fast_write(v, 0x5000));
-    cr_assert_eq(mem_fast_read(v, 0x5000), h.ram.host + 0x5000);
+    cr_assert_eq(mem_fast_read(v, 0x5000), h.mem.host + 0x5000);
     harness_free(&h);
 }
 
@@ -459,7 +467,7 @@ Test(spaces, dma_into_a_table_counts)
 {
     start_two_spaces();
     harness_poke32(&h, harness_pte(0x6000), 0x8000 | P | RW);
-    vcpu_ram_changed(v, harness_pte(0x6000), 4);
+    vcpu_take_changes(v);
     tlb_switch(v, 0x80000);
     expect_mapped(0x6000, 0x8000);
     harness_free(&h);

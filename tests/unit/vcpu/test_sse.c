@@ -119,11 +119,11 @@ Test(sse, sixteen_bytes_over_two_pages)
     set_pte(0x6000, 0x7000 | P | RW);
     fill(v->g.sse.xmm[1], 16, 1);
     cr_assert_eq(run_mem(SSE_NP_0x0f11_ANY_RM, 0x5ffb), HELPER_OK);
-    cr_assert_eq(memcmp(h.ram.host + 0x9ffb, v->g.sse.xmm[1], 5), 0);
-    cr_assert_eq(memcmp(h.ram.host + 0x7000, v->g.sse.xmm[1] + 5, 11), 0);
+    cr_assert_eq(memcmp(h.mem.host + 0x9ffb, v->g.sse.xmm[1], 5), 0);
+    cr_assert_eq(memcmp(h.mem.host + 0x7000, v->g.sse.xmm[1] + 5, 11), 0);
     memset(v->g.sse.xmm[1], 0, 16);
     cr_assert_eq(run_mem(SSE_NP_0x0f10_ANY_RM, 0x5ffb), HELPER_OK);
-    cr_assert_eq(memcmp(v->g.sse.xmm[1] + 5, h.ram.host + 0x7000, 11), 0);
+    cr_assert_eq(memcmp(v->g.sse.xmm[1] + 5, h.mem.host + 0x7000, 11), 0);
     harness_free(&h);
 }
 

@@ -138,7 +138,7 @@ static void load_case(const struct string_case *c, const uint8_t *mem)
     code[n++] = 0xf4;
     harness_load32(&h, code, code + n);
     harness_put(&h, DATA, mem, DATA_BYTES);
-    vcpu_ram_changed(h.cpu, HARNESS_CODE, n);
+    vcpu_take_changes(h.cpu);
     g->slot[IR_ESI] = c->esi;
     g->slot[IR_EDI] = c->edi;
     g->slot[IR_ECX] = c->ecx;
@@ -155,7 +155,7 @@ static void check_case(const struct model *m, const struct string_case *c, uint6
     cr_assert_eq(g->slot[IR_EAX], m->eax, "case %u opcode %x", number, c->opcode);
     cr_assert_eq(ticks, m->ticks + 1, "case %u opcode %x: %lu ticks", number, c->opcode,
                  (unsigned long)ticks);
-    cr_assert_eq(memcmp(h.ram.host + DATA, m->mem, DATA_BYTES), 0, "case %u opcode %x", number, c->opcode);
+    cr_assert_eq(memcmp(h.mem.host + DATA, m->mem, DATA_BYTES), 0, "case %u opcode %x", number, c->opcode);
     if (m->compared) {
         uint32_t mask = 0xffffffffu >> (32 - (8u << c->size));
         uint32_t flags = cc_flags(CC_OP(CC_KIND_SUB, c->size), m->a, m->b, (m->a - m->b) & mask);
@@ -286,7 +286,7 @@ Test(string, sixteen_bit_offsets_wrap)
     harness_put(&h, 0x2fff0, "0123456789abcdef", 16);
     harness_put(&h, 0x20000, "ghijklmnopqrstuv", 16);
     cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_HALTED);
-    cr_assert_eq(memcmp(h.ram.host + 0x40010, "0123456789abcdefghijklmnopqrstuv", 32), 0);
+    cr_assert_eq(memcmp(h.mem.host + 0x40010, "0123456789abcdefghijklmnopqrstuv", 32), 0);
     cr_assert_eq(g->slot[IR_ESI], 0x12340010);
     cr_assert_eq(g->slot[IR_EDI], 0xabcd0030);
     cr_assert_eq(g->slot[IR_ECX], 0x77770000);

@@ -16,6 +16,11 @@ static void start(const uint8_t *code, const uint8_t *end)
 }
 #define START(name) start(name, name##_end)
 
+static bool page_has_code(mem_addr_t page)
+{
+    return h.cpu->watcher.pages[page >> PAGE_BITS] & MEM_WATCH_CODE;
+}
+
 static struct tb *find_at(uint32_t eip)
 {
     vcpu_state(h.cpu)->eip = eip;
@@ -54,14 +59,14 @@ Test(tbcache, invalidates_by_exact_bytes)
 {
     START(plain);
     struct tb *tb = find_at(HARNESS_CODE);
-    cr_assert(tbcache_page_has_code(h.cpu, HARNESS_CODE));
+    cr_assert(page_has_code(HARNESS_CODE));
     cr_assert(tbcache_overlaps(h.cpu, HARNESS_CODE + tb->bytes - 1, 1));
     cr_assert(!tbcache_overlaps(h.cpu, HARNESS_CODE + tb->bytes, 1));
     tbcache_invalidate(h.cpu, HARNESS_CODE + tb->bytes, 64);
     cr_assert(tb->valid);
     tbcache_invalidate(h.cpu, HARNESS_CODE - 3, 4);
     cr_assert(!tb->valid);
-    cr_assert(!tbcache_page_has_code(h.cpu, HARNESS_CODE));
+    cr_assert(!page_has_code(HARNESS_CODE));
     cr_assert_neq(find_at(HARNESS_CODE), tb);
     harness_free(&h);
 }
@@ -75,8 +80,8 @@ Test(tbcache, a_block_over_two_pages_hangs_on_both)
     cr_assert(tbcache_overlaps(h.cpu, 0x11002, 1));
     tbcache_invalidate(h.cpu, 0x11001, 1);
     cr_assert(!tb->valid);
-    cr_assert(!tbcache_page_has_code(h.cpu, 0x10000));
-    cr_assert(!tbcache_page_has_code(h.cpu, 0x11000));
+    cr_assert(!page_has_code(0x10000));
+    cr_assert(!page_has_code(0x11000));
     harness_free(&h);
 }
 
@@ -100,7 +105,7 @@ Test(tbcache, flush_forgets_all)
     START(plain);
     find_at(HARNESS_CODE);
     tbcache_flush(h.cpu);
-    cr_assert(!tbcache_page_has_code(h.cpu, HARNESS_CODE));
+    cr_assert(!page_has_code(HARNESS_CODE));
     cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TICK_LIMIT);
     harness_free(&h);
 }
@@ -166,12 +171,12 @@ Test(tbcache, data_in_a_code_page)
     harness_free(&h);
 }
 
-Test(tbcache, ram_changed_by_others)
+Test(tbcache, memory_changed_by_others)
 {
     START(plain);
     struct tb *tb = find_at(HARNESS_CODE);
     harness_put(&h, HARNESS_CODE, "\xf4", 1);
-    vcpu_ram_changed(h.cpu, HARNESS_CODE, 1);
+    vcpu_take_changes(h.cpu);
     cr_assert(!tb->valid);
     cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_HALTED);
     harness_free(&h);

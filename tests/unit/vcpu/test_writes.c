@@ -294,6 +294,10 @@ static void check_table(const struct path *p, const char *what)
     cr_assert_eq(found, translations_now(), "%s: a CR3 load put back what no walk gives", what);
 }
 
+static void ignore_page(void *ctx, uint32_t page)
+{
+}
+
 /* Every page that changed since the log was cleared is in it. */
 static void check_dirty(const struct path *p, const char *what)
 {
@@ -301,13 +305,13 @@ static void check_dirty(const struct path *p, const char *what)
     run_at(p, TARGET);
     for (unsigned i = 0; i < 300; i++)
         harness_poke32(&h, TARGET - 128 + 4 * i, 0x43434340);
-    memset(h.ram.dirty, 0, RAM_BYTES / PAGE_BYTES / 8);
-    vcpu_dirty_rearm(h.cpu);
-    memcpy(before, h.ram.host, RAM_BYTES);
+    physmem_log_take(&h.mem, MEM_LOG_DIGEST, 0, RAM_BYTES / PAGE_BYTES, ignore_page, NULL);
+    memcpy(before, h.mem.host, RAM_BYTES);
     run_at(p, TARGET);
-    cr_assert(memcmp(before + TARGET - 128, h.ram.host + TARGET - 128, 512) != 0, "%s: stores nothing", what);
+    cr_assert(memcmp(before + TARGET - 128, h.mem.host + TARGET - 128, 512) != 0, "%s: stores nothing", what);
     for (uint32_t at = 0; at < RAM_BYTES; at += PAGE_BYTES)
-        cr_assert(memcmp(before + at, h.ram.host + at, PAGE_BYTES) == 0 || ram_is_dirty(&h.ram, at),
+        cr_assert(memcmp(before + at, h.mem.host + at, PAGE_BYTES) == 0 ||
+                      physmem_log_is_dirty(&h.mem, MEM_LOG_DIGEST, at / PAGE_BYTES),
                   "%s: page %x changed and is not dirty", what, (unsigned)at);
 }
 
@@ -392,7 +396,6 @@ static uint64_t run_walk(const uint8_t *code, const struct way *w, uint64_t quan
         harness_poke32(&h, TABLE + WALK_ENTRY, WALK_PTE);
         harness_poke32(&h, TABLE + WALK_ENTRY + 4, 0x9090f4fa); /* cli; hlt */
         harness_poke32(&h, WALK_PTE & 0xfffff000, 0x12345678);
-        vcpu_ram_changed(h.cpu, TABLE, PAGE_BYTES);
         vcpu_state_changed(h.cpu);
         g->eip = TABLE + WALK_CODE;
         g->halted = 0;

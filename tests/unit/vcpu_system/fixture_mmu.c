@@ -7,40 +7,34 @@
 #define PAGE_DIRECTORY 0x100000u
 #define PAGE_TABLE     0x101000u
 
-static struct ram ram;
+static struct physmem mem;
 
-bool tbcache_page_has_code(const struct vcpu *v, uint32_t phys_page)
+bool tbcache_overlaps(const struct vcpu *v, mem_addr_t at, unsigned bytes)
 {
     return false;
 }
 
-bool tbcache_overlaps(const struct vcpu *v, uint32_t phys_addr, unsigned bytes)
-{
-    return false;
-}
-
-void tbcache_invalidate(struct vcpu *v, uint32_t phys_addr, uint64_t bytes)
+void tbcache_invalidate(struct vcpu *v, mem_addr_t first, uint64_t bytes)
 {
 }
 
-uint32_t io_mmio_read(struct vcpu *v, uint32_t phys_addr, unsigned bytes)
+uint32_t io_mmio_read(struct vcpu *v, uint64_t bus_addr, unsigned bytes)
 {
-    cr_assert_fail("MMIO read at %x", phys_addr);
+    cr_assert_fail("MMIO read at %lx", (unsigned long)bus_addr);
     return 0;
 }
 
-void io_mmio_write(struct vcpu *v, uint32_t phys_addr, unsigned bytes, uint32_t value)
+void io_mmio_write(struct vcpu *v, uint64_t bus_addr, unsigned bytes, uint32_t value)
 {
-    cr_assert_fail("MMIO write at %x", phys_addr);
+    cr_assert_fail("MMIO write at %lx", (unsigned long)bus_addr);
 }
 
 struct vcpu *fx_memory_create(void)
 {
     struct vcpu *v = calloc(1, sizeof *v);
-    cr_assert(v && ram_init(&ram, FX_RAM_BYTES) == 0);
-    v->cfg.ram = &ram;
-    cr_assert(spaces_init(v));
-    tlb_init(v);
+    cr_assert(v && physmem_init(&mem, FX_RAM_BYTES) == 0);
+    v->cfg.mem = &mem;
+    cr_assert(mmu_init(v));
     tlb_flush(v);
     fx_poke(v, PAGE_DIRECTORY, 4, PAGE_TABLE | 7);
     for (uint32_t addr = 0; addr < FX_RAM_BYTES; addr += PAGE_BYTES)
@@ -52,21 +46,21 @@ struct vcpu *fx_memory_create(void)
 
 void fx_memory_destroy(struct vcpu *v)
 {
-    spaces_free(v);
-    ram_free(&ram);
+    mmu_free(v);
+    physmem_free(&mem);
     free(v);
 }
 
 uint32_t fx_peek(struct vcpu *v, uint32_t addr, unsigned bytes)
 {
     uint32_t value = 0;
-    cr_assert(ram_read(&ram, addr, &value, bytes));
+    cr_assert(physmem_read(&mem, addr, &value, bytes));
     return value;
 }
 
 void fx_poke(struct vcpu *v, uint32_t addr, unsigned bytes, uint32_t value)
 {
-    cr_assert(ram_write(&ram, addr, &value, bytes));
+    cr_assert(physmem_write(&mem, addr, &value, bytes));
 }
 
 void fx_protect(struct vcpu *v, uint32_t addr, enum fx_rights r)
