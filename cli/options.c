@@ -12,6 +12,7 @@
 
 #define DEBUG_EXIT_PORT  0x501 /* QEMU's defaults */
 #define DEBUG_EXIT_PORTS 2
+#define DEBUGCON_PORT    0xe9 /* MATCH debugcon_iobase */
 #define COUNT(a)         (sizeof(a) / sizeof *(a))
 
 /* --- keys of list options; each setter's target is the struct options --- */
@@ -234,19 +235,37 @@ static bool set_exit_ports(void *target, const char *value, struct err *e)
     return true;
 }
 
-static bool set_device(void *target, const char *value, struct err *e)
+static bool set_driver(void *target, const char *value, struct err *e)
 {
-    struct options *o = target;
-    if (strcmp(value, "isa-debug-exit") != 0)
-        return err_set(e, "-device %s: not supported; isa-debug-exit is accepted", value);
-    o->debug_exit = true;
-    return true;
+    return true; /* parse_device has looked */
 }
 
-static const struct list_key device_keys[] = {
-    {"driver", "isa-debug-exit", set_device},
+static const struct list_key debug_exit_keys[] = {
+    {"driver", "isa-debug-exit", set_driver},
     {"iobase", "0..0xffff (default 0x501)", set_exit_port},
     {"iosize", "1|2|4 (default 2)", set_exit_ports},
+};
+
+static bool set_debugcon_port(void *target, const char *value, struct err *e)
+{
+    uint64_t v;
+    bool ok = value_number(value, 0, 0xffff, &v);
+    ((struct options *)target)->debugcon_port = ok ? (uint32_t)v : 0;
+    return ok;
+}
+
+static bool set_debugcon_chardev(void *target, const char *value, struct err *e)
+{
+    char spec[128];
+    snprintf(spec, sizeof spec, "chardev:%s", value);
+    return *value && strlen(value) < sizeof spec - 8 &&
+           value_string(spec, &((struct options *)target)->debugcon, e);
+}
+
+static const struct list_key debugcon_keys[] = {
+    {"driver", "isa-debugcon", set_driver},
+    {"iobase", "0..0xffff (default 0xe9)", set_debugcon_port},
+    {"chardev", "ID", set_debugcon_chardev},
 };
 
 static bool set_seed(void *target, const char *value, struct err *e)
@@ -391,12 +410,28 @@ static bool parse_serial(struct options *o, const struct option_def *d, const ch
     return value_string(value, &o->serial[o->nserial++], e);
 }
 
+static bool parse_chardev(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return chardevs_add(&o->chardevs, value, e);
+}
+
+#define DEVICES "isa-debug-exit[,iobase=PORT][,iosize=N] or isa-debugcon,chardev=ID[,iobase=PORT]"
+
+static bool is_driver(const char *value, const char *driver)
+{
+    return strcspn(value, ",") == strlen(driver) && strncmp(value, driver, strlen(driver)) == 0;
+}
+
 static bool parse_device(struct options *o, const struct option_def *d, const char *value, struct err *e)
 {
-    if (value_choice(value, "help|?") < 0 && strncmp(value, "isa-debug-exit", strcspn(value, ",")) != 0)
-        return err_set(e, "-device %s: not supported; isa-debug-exit[,iobase=PORT][,iosize=N] is accepted",
-                       value);
-    return parse_list(o, d, value, e);
+    if (is_driver(value, "isa-debug-exit")) {
+        o->debug_exit = true;
+        return list_parse("-device", value, "driver", debug_exit_keys, COUNT(debug_exit_keys), o, e);
+    }
+    if (!is_driver(value, "isa-debugcon"))
+        return err_set(e, "-device %s: not supported; " DEVICES " is accepted", value);
+    return list_parse("-device", value, "driver", debugcon_keys, COUNT(debugcon_keys), o, e) &&
+           (o->debugcon || err_set(e, "-device %s: chardev=ID is needed, of a -chardev", value));
 }
 
 /* Which bit of log_items each choice is. */
@@ -460,8 +495,17 @@ static const struct option_def option_defs[] = {
      "date at start (default 2023-06-10T00:00:00, so that runs repeat)", KEYS(rtc_keys, NULL)},
     {"no-reboot", NULL, parse_flag, "end instead of restarting when the guest resets", FIELD(no_reboot), NULL,
      NULL, 0},
+    {"chardev", "BACKEND,id=ID[,...]", parse_chardev,
+     "a back end with a name, for chardev:ID: stdio, null, pty, file,path=FILE, socket,path=FILE or "
+     "host=HOST,port=PORT[,server=on][,wait=off]",
+     0, NULL, NULL, 0},
+    {"debugcon", "BACKEND", parse_text,
+     "connect the debug console, I/O port 0xe9: back ends as with -serial, output only", FIELD(debugcon),
+     NULL, NULL, 0},
     {"device", "isa-debug-exit[,iobase=PORT][,iosize=N]", parse_device,
-     "a write of V to PORT (default 0x501) ends with status (V << 1) | 1", KEYS(device_keys, "driver")},
+     "a write of V to PORT (default 0x501) ends with status (V << 1) | 1; or isa-debugcon,chardev=ID"
+     "[,iobase=PORT]: the debug console",
+     0, NULL, NULL, 0},
     {"devthread", "mode=thread|inline|adaptive[,cpu=N][,vcpu-cpu=N]", parse_list,
      "where device models run (default adaptive) and on which host CPUs; never changes what the guest sees",
      KEYS(devthread_keys, "mode")},
@@ -524,12 +568,10 @@ static const char *const unsupported[] = {
     "boot",
     "bt",
     "cdrom",
-    "chardev",
     "chroot",
     "compat",
     "curses",
     "daemonize",
-    "debugcon",
     "dfilter",
     "drive",
     "dtb",
@@ -704,6 +746,21 @@ static bool check_together(const struct options *o, struct err *e)
     return true;
 }
 
+/* "chardev:ID" becomes what that -chardev says, wherever on the line it stands. */
+static bool resolve_chardev(struct options *o, const char *option, char **spec, struct err *e)
+{
+    const char *resolved = *spec ? chardevs_spec(&o->chardevs, option, *spec, e) : "";
+    return resolved && (!*spec || resolved == *spec || value_string(resolved, spec, e));
+}
+
+static bool resolve_chardevs(struct options *o, struct err *e)
+{
+    for (unsigned i = 0; i < o->nserial; i++)
+        if (!resolve_chardev(o, "-serial", &o->serial[i], e))
+            return false;
+    return resolve_chardev(o, "-debugcon", &o->debugcon, e);
+}
+
 bool options_parse(struct options *o, int argc, char **argv, struct err *e)
 {
     *o = (struct options){
@@ -711,6 +768,7 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
         .shift = ICOUNT_SHIFT_DEFAULT,
         .sleep = true,
         .rtc = {RTC_BASE_DEFAULT, true},
+        .debugcon_port = DEBUGCON_PORT,
         .debug_exit_port = DEBUG_EXIT_PORT,
         .debug_exit_ports = DEBUG_EXIT_PORTS,
         .mode = LINK_ADAPTIVE,
@@ -728,13 +786,14 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
         if (o->action != ACTION_RUN)
             return true;
     }
-    return check_together(o, e);
+    return resolve_chardevs(o, e) && check_together(o, e);
 }
 
 void options_free(struct options *o)
 {
-    char *owned[] = {o->name,   o->pidfile,     o->kernel,     o->initrd,  o->append,
-                     o->rrfile, o->digest_file, o->stats_file, o->log_file};
+    chardevs_free(&o->chardevs);
+    char *owned[] = {o->name,   o->debugcon, o->pidfile,     o->kernel,     o->initrd,
+                     o->append, o->rrfile,   o->digest_file, o->stats_file, o->log_file};
     for (size_t i = 0; i < COUNT(owned); i++)
         free(owned[i]);
     for (unsigned i = 0; i < o->nserial; i++)

@@ -6,6 +6,7 @@
 #ifndef TANDEM_CLI_OPTIONS_H
 #define TANDEM_CLI_OPTIONS_H
 
+#include "cli/chardevs.h"
 #include "clockcore/rtcbase.h"
 #include "machine/err.h"
 #include "syncq/link.h"
@@ -29,6 +30,9 @@ struct options {
     char *kernel, *initrd, *append; /* NULL: not given */
     char *serial[SERIALS_MAX];      /* -serial texts in order */
     unsigned nserial;
+    struct chardevs chardevs; /* -chardev */
+    char *debugcon;           /* back end of the debug console, or NULL: none */
+    uint32_t debugcon_port;
     bool nographic, no_reboot, nodefaults;
 
     unsigned shift; /* -icount shift= */

@@ -64,6 +64,8 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->append = o->append;
     for (unsigned i = 0; i < SERIALS_MAX; i++)
         c->serial[i] = serial_spec(o, i);
+    c->debugcon = o->debugcon && !chardev_spec_is_none(o->debugcon) ? o->debugcon : NULL;
+    c->debugcon_port = (uint16_t)o->debugcon_port;
     c->rtc_seconds = o->rtc.seconds;
     c->shift = o->shift;
     c->debug_exit = o->debug_exit;

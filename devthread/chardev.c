@@ -36,7 +36,7 @@ bool chardev_fail(const struct chardev *c, char *err, size_t err_bytes, const ch
     va_start(ap, fmt);
     vsnprintf(what, sizeof(what), fmt, ap);
     va_end(ap);
-    snprintf(err, err_bytes, "-serial %.200s: %s", c->spec, what);
+    snprintf(err, err_bytes, "%s %.200s: %s", c->env.option, c->spec, what);
     return false;
 }
 
@@ -82,7 +82,7 @@ static void disconnect(struct chardev *c)
 static void write_error(struct chardev *c)
 {
     if (!c->error[0] && errno != EPIPE && errno != ECONNRESET)
-        snprintf(c->error, sizeof(c->error), "-serial %.200s: %s", c->spec, strerror(errno));
+        snprintf(c->error, sizeof(c->error), "%s %.200s: %s", c->env.option, c->spec, strerror(errno));
     if (c->duplex) {
         disconnect(c);
         return;
@@ -403,7 +403,7 @@ struct chardev *chardev_open(const char *spec, const struct chardev_env *env, ch
     struct chardev *c = calloc(1, sizeof(*c));
 
     if (!c || !(c->spec = strdup(spec))) {
-        snprintf(err, err_bytes, "-serial %.200s: out of memory", spec);
+        snprintf(err, err_bytes, "%s %.200s: out of memory", env->option, spec);
         free(c);
         return NULL;
     }

@@ -40,7 +40,8 @@ struct hostio;
 
 struct chardev_env {
     struct hostio *hostio;
-    const char *label; /* "serial0": for messages; static or outliving the chardev */
+    const char *label;  /* "serial0": for messages; static or outliving the chardev */
+    const char *option; /* "-serial": likewise */
     /* One line for the user ("char device redirected to /dev/pts/3 (serial0)"); NULL: dropped. */
     void (*notice)(void *ctx, const char *line);
     void (*quit)(void *ctx);     /* Ctrl-A x; any thread, under hostio's lock; NULL: ignored */

@@ -43,7 +43,7 @@ struct chardev {
     uint8_t in[CHARDEV_INPUT_BYTES];
 };
 
-/* False after writing "-serial SPEC: what" to err. Always false, so that callers may return it. */
+/* False after writing "OPTION SPEC: what" to err. Always false, so that callers may return it. */
 bool chardev_fail(const struct chardev *c, char *err, size_t err_bytes, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 void chardev_notice(const struct chardev *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -140,6 +140,7 @@ static bool open_chardevs(struct devthread *d, char *err, size_t err_bytes)
         if (!d->board.port[i].present || !d->cfg.chardev[i])
             continue;
         env.label = d->board.port[i].name;
+        env.option = d->cfg.chardev_option[i] ? d->cfg.chardev_option[i] : "-serial";
         d->chardev[i] = chardev_open(d->cfg.chardev[i], &env, err, err_bytes);
         if (!d->chardev[i])
             return false;

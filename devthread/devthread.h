@@ -29,20 +29,21 @@
 #define DEVTHREAD_QUANTUM_NS 1000000 /* default quantum in virtual ns: bounds how late input is seen */
 
 struct devthread_config {
-    enum link_mode mode;                     /* -devthread mode= */
-    unsigned shift;                          /* -icount shift= */
-    bool sleep;                              /* -icount sleep=on */
-    uint64_t quantum_ticks;                  /* 0: DEVTHREAD_QUANTUM_NS worth of ticks */
-    const struct board *board;               /* copied */
-    const char *chardev[BOARD_PORTS_MAX];    /* of typed ports that are byte streams: chardev.h; NULL: none */
-    struct backend backend[BOARD_PORTS_MAX]; /* test: of the other typed ports */
-    int64_t rtc_seconds;                     /* calendar at tick 0, unless a replay brings its own */
-    const char *record_file;                 /* -icount rr=record,rrfile=F; NULL: none */
-    const char *replay_file;                 /* -icount rr=replay,rrfile=F; NULL: none */
-    int host_cpu;                            /* device thread's host CPU; -1: not pinned */
-    int64_t spin_iterations;                 /* before parking (place.h); -1: link_default_spin() */
-    uint64_t jitter_seed;                    /* test: link_config */
-    uint64_t plant_late;                     /* test: link_config */
+    enum link_mode mode;                  /* -devthread mode= */
+    unsigned shift;                       /* -icount shift= */
+    bool sleep;                           /* -icount sleep=on */
+    uint64_t quantum_ticks;               /* 0: DEVTHREAD_QUANTUM_NS worth of ticks */
+    const struct board *board;            /* copied */
+    const char *chardev[BOARD_PORTS_MAX]; /* of typed ports that are byte streams: chardev.h; NULL: none */
+    const char *chardev_option[BOARD_PORTS_MAX]; /* "-debugcon": for messages; static; NULL: "-serial" */
+    struct backend backend[BOARD_PORTS_MAX];     /* test: of the other typed ports */
+    int64_t rtc_seconds;                         /* calendar at tick 0, unless a replay brings its own */
+    const char *record_file;                     /* -icount rr=record,rrfile=F; NULL: none */
+    const char *replay_file;                     /* -icount rr=replay,rrfile=F; NULL: none */
+    int host_cpu;                                /* device thread's host CPU; -1: not pinned */
+    int64_t spin_iterations;                     /* before parking (place.h); -1: link_default_spin() */
+    uint64_t jitter_seed;                        /* test: link_config */
+    uint64_t plant_late;                         /* test: link_config */
     void (*notice)(void *ctx, const char *line); /* one line for the user, no newline; NULL: dropped */
     void *notice_ctx;
 };

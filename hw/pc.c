@@ -64,6 +64,11 @@ static uint32_t com_unsent(const void *s, uint8_t *bytes, uint32_t max)
     return ns16550_unsent(s, bytes, max);
 }
 
+static uint32_t debugcon_output(void *s, uint8_t *bytes, uint32_t max)
+{
+    return max > 0 && debugcon_take(s, bytes) ? 1 : 0;
+}
+
 static uint64_t com_ready_ns(const void *s)
 {
     return ns16550_can_receive(s) ? ns16550_receive_ready_ns(s) : NS_NEVER;
@@ -90,6 +95,7 @@ static void kbc_put(void *s, const uint8_t *entry, uint32_t bytes, uint64_t now_
 
 static const struct port_input com_in = {.ready_ns = com_ready_ns, .put = com_put};
 static const struct port_output com_out = {.take = com_take, .unsent = com_unsent};
+static const struct port_output debugcon_out = {.take = debugcon_output};
 static const struct port_input kbc_in = {.ready_ns = kbc_ready_ns, .put = kbc_put};
 
 /* --- tables --- */
@@ -148,6 +154,10 @@ static const struct board_device devices[PC_DEV_COUNT] = {
                      .present = true,
                      .take_request = misc_take_request,
                      .exit_value = misc_exit_value},
+    [PC_DEV_DEBUGCON] = {.name = "debugcon",
+                         .chip = &debugcon_class,
+                         .state_offset = offsetof(struct pc, debugcon),
+                         .latency_ns = ISA_CYCLE_NS},
 };
 
 static const struct board_io io[] = {
@@ -189,6 +199,10 @@ static const struct board_port ports[PC_PORT_COUNT] = {
     [PC_PORT_SERIAL0 + 2] = SERIAL_PORT(2),
     [PC_PORT_SERIAL0 + 3] = SERIAL_PORT(3),
     [PC_PORT_KEYS] = {.name = "keys0", .kind = PORT_KEYS, .device = PC_DEV_KBC, .in = &kbc_in},
+    [PC_PORT_DEBUGCON] = {.name = "debugcon0",
+                          .kind = PORT_BYTES,
+                          .device = PC_DEV_DEBUGCON,
+                          .out = &debugcon_out},
 };
 
 static const struct board_wire wires[] = {
@@ -197,7 +211,7 @@ static const struct board_wire wires[] = {
 };
 
 #define NELEM(a) (sizeof(a) / sizeof((a)[0]))
-_Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + 1 <= BOARD_IO_MAX, "I/O ports");
+_Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + 2 <= BOARD_IO_MAX, "I/O ports");
 _Static_assert(NELEM(wires) + PC_SERIAL_MAX <= BOARD_WIRES_MAX, "wires");
 _Static_assert(PC_PORT_COUNT <= BOARD_PORTS_MAX, "typed ports");
 _Static_assert(PC_DEV_COUNT <= BOARD_DEVICES_MAX, "devices");
@@ -245,10 +259,28 @@ static bool add_debug_exit(struct board *b, const struct pc_config *cfg)
     return true;
 }
 
+static bool add_debugcon(struct board *b, const struct pc_config *cfg)
+{
+    unsigned at = cfg->debugcon_iobase;
+
+    if (!io_free(b, at, at))
+        return false;
+    b->device[PC_DEV_DEBUGCON].present = true;
+    b->port[PC_PORT_DEBUGCON].present = true;
+    b->io[b->nio++] = (struct board_io){.first = (uint16_t)at,
+                                        .last = (uint16_t)at,
+                                        .device = PC_DEV_DEBUGCON,
+                                        .read_class = BOARD_PURE,
+                                        .write_class = BOARD_POSTED,
+                                        .width = 1};
+    return true;
+}
+
 void pc_config_init(struct pc_config *cfg)
 {
     *cfg = (struct pc_config){
         .ram_bytes = UINT64_C(256) << 20,
+        .debugcon_iobase = DEBUGCON_IOBASE,
         .debug_exit_iobase = PC_DEBUG_EXIT_IOBASE,
         .debug_exit_iosize = PC_DEBUG_EXIT_IOSIZE,
     };
@@ -334,5 +366,5 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
     for (unsigned n = 0; n < PC_SERIAL_MAX; n++)
         if (cfg->com[n])
             add_com(b, n);
-    return !cfg->debug_exit || add_debug_exit(b, cfg);
+    return (!cfg->debugcon || add_debugcon(b, cfg)) && (!cfg->debug_exit || add_debug_exit(b, cfg));
 }

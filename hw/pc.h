@@ -6,6 +6,7 @@
 #define TANDEM_HW_PC_H
 
 #include "hw/board.h"
+#include "hw/debugcon.h"
 #include "hw/i440fx.h"
 #include "hw/i8042.h"
 #include "hw/i8254.h"
@@ -28,6 +29,7 @@ enum pc_device {
     PC_DEV_PM,
     PC_DEV_PCI,
     PC_DEV_MISC,
+    PC_DEV_DEBUGCON,
     PC_DEV_COUNT,
 };
 
@@ -37,6 +39,7 @@ enum pc_device {
 enum pc_port {
     PC_PORT_SERIAL0,
     PC_PORT_KEYS = PC_PORT_SERIAL0 + PC_SERIAL_MAX,
+    PC_PORT_DEBUGCON,
     PC_PORT_COUNT,
 };
 
@@ -47,7 +50,9 @@ struct pc_config {
     uint64_t ram_bytes;      /* for the CMOS memory words */
     bool com[PC_SERIAL_MAX]; /* fitted; I/O ports of the others float high */
     bool keys;               /* something outside presses keys */
-    bool debug_exit;         /* -device isa-debug-exit */
+    bool debugcon;           /* -debugcon, -device isa-debugcon */
+    uint16_t debugcon_iobase;
+    bool debug_exit; /* -device isa-debug-exit */
     uint16_t debug_exit_iobase;
     uint8_t debug_exit_iosize; /* 1, 2 or 4 bytes */
 };
@@ -61,12 +66,13 @@ struct pc {
     struct piix4_pm pm;
     struct i440fx pci;
     struct pcmisc misc;
+    struct debugcon debugcon;
 };
 
-/* 256 MiB, no serial port, no debug exit. */
+/* 256 MiB, no serial port, no debug console, no debug exit. */
 void pc_config_init(struct pc_config *cfg);
-/* Fills the tables; the state block is a struct pc. False: the debug exit's size is not 1, 2 or 4, or its
- * ports are taken or wrap. */
+/* Fills the tables; the state block is a struct pc. False: the debug exit's size is not 1, 2 or 4, or an I/O
+ * port of the debug exit or of the debug console is taken or wraps. */
 bool pc_board(struct board *b, const struct pc_config *cfg);
 /* isa-debug-exit's exit status for a written value, as QEMU has it: (value << 1) | 1. */
 static inline uint32_t pc_debug_exit_status(uint32_t value)

@@ -119,17 +119,26 @@ static bool create_board(struct machine *m, struct err *e)
     struct pc_config pc;
     pc_config_init(&pc);
     pc.ram_bytes = c->ram_bytes;
+    pc.debugcon = c->debugcon != NULL;
+    pc.debugcon_iobase = c->debugcon_port;
     pc.debug_exit = c->debug_exit;
     pc.debug_exit_iobase = c->debug_exit_port;
     pc.debug_exit_iosize = c->debug_exit_ports;
     for (unsigned i = 0; i < MACHINE_SERIALS_MAX; i++)
         pc.com[i] = c->serial[i] != NULL;
-    return pc_board(&m->board, &pc) ||
-           err_set(
-               e,
-               "-device isa-debug-exit: iobase=0x%x,iosize=%u (accepted: iosize 1, 2 or 4, and ports that "
-               "no other device has)",
-               pc.debug_exit_iobase, pc.debug_exit_iosize);
+    if (pc_board(&m->board, &pc))
+        return true;
+    if (pc.debugcon)
+        return err_set(
+            e,
+            "-debugcon, -device: the debug console's port 0x%x, or one of isa-debug-exit's, belongs to "
+            "another device; ports that none has are accepted",
+            pc.debugcon_iobase);
+    return err_set(
+        e,
+        "-device isa-debug-exit: iobase=0x%x,iosize=%u (accepted: iosize 1, 2 or 4, and ports that "
+        "no other device has)",
+        pc.debug_exit_iobase, pc.debug_exit_iosize);
 }
 
 static void device_config(struct machine *m, struct devthread_config *cfg)
@@ -143,6 +152,8 @@ static void device_config(struct machine *m, struct devthread_config *cfg)
     cfg->quantum_ticks = c->quantum_ticks;
     for (unsigned i = 0; i < MACHINE_SERIALS_MAX; i++)
         cfg->chardev[PC_PORT_SERIAL0 + i] = c->serial[i];
+    cfg->chardev[PC_PORT_DEBUGCON] = c->debugcon;
+    cfg->chardev_option[PC_PORT_DEBUGCON] = "-debugcon";
     cfg->rtc_seconds = c->rtc_seconds;
     cfg->record_file = c->record_file;
     cfg->replay_file = c->replay_file;
@@ -216,9 +227,11 @@ static bool create_digest(struct machine *m, struct err *e)
     char header[512];
     snprintf(header, sizeof header,
              "version=%s ram=%" PRIu64 " shift=%u every=%" PRIu64 " rtc=%" PRId64
-             " serial=%#x exit=%#x kernel=%016" PRIx64 " initrd=%016" PRIx64 " append=%016" PRIx64,
+             " serial=%#x debugcon=%#x exit=%#x kernel=%016" PRIx64 " initrd=%016" PRIx64
+             " append=%016" PRIx64,
              TANDEM_VERSION, c->ram_bytes, c->shift, c->digest_every, devthread_rtc_seconds(m->dev), serials,
-             c->debug_exit ? c->debug_exit_port : 0, image_hash(&m->source.kernel), modules,
+             c->debugcon ? c->debugcon_port : 0, c->debug_exit ? c->debug_exit_port : 0,
+             image_hash(&m->source.kernel), modules,
              (uint64_t)XXH3_64bits(m->source.append, strlen(m->source.append)));
     m->digest = digest_open(c->digest_file, header, &src, e);
     return m->digest != NULL;

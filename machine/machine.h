@@ -30,9 +30,11 @@ struct machine_config {
     uint64_t ram_bytes;
     const char *kernel, *initrd, *append;    /* initrd, append: NULL for none */
     const char *serial[MACHINE_SERIALS_MAX]; /* chardev.h specifications; NULL: not fitted */
-    int64_t rtc_seconds;                     /* calendar at tick 0 */
-    unsigned shift;                          /* one tick is 2^shift ns */
-    bool debug_exit;                         /* fit isa-debug-exit */
+    const char *debugcon;                    /* of the debug console's port; NULL: not fitted */
+    uint16_t debugcon_port;
+    int64_t rtc_seconds; /* calendar at tick 0 */
+    unsigned shift;      /* one tick is 2^shift ns */
+    bool debug_exit;     /* fit isa-debug-exit */
     uint16_t debug_exit_port;
     uint8_t debug_exit_ports;
     bool no_reboot; /* a reset ends the run (MACHINE_STOP_RESET, _TRIPLE_FAULT) */

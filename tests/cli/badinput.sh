@@ -105,6 +105,8 @@ refuses '-smp: cpus=4: bad value; 1 is accepted' -kernel good -smp 4
 refuses 'shift=auto is refused' -kernel good -icount shift=auto
 refuses 'align=on is refused' -kernel good -icount shift=3,align=on
 refuses '-icount: .*0..10' -kernel good -icount shift=99
+refuses '-debugcon file:/nowhere/x: ' -kernel good -debugcon file:/nowhere/x
+refuses 'port 0x3f8.* belongs to another' -kernel good -serial null -chardev null,id=c -device isa-debugcon,iobase=0x3f8,chardev=c
 refuses '-pidfile /nowhere/p: .*needed' -kernel good -pidfile /nowhere/p
 refuses '-rtc: .*clock=vm' -kernel good -rtc clock=host
 refuses '-rtc: ' -kernel good -rtc base=never

@@ -42,6 +42,18 @@ for option in $("$tandem" --help | grep -Eo '^  -[a-z-]+' | tr -d ' '); do
     expect "manual page has $option" grep -Eq -- "Fl ${option#-}( |$)" "$here/../../docs/tandem.1"
 done 2>/dev/null
 
+# --- the debug console: out 0xe9, 'D'; 'C' to port 0x402; a read of it to the debug exit ---
+tiny_guest debugcon '\xb0\x44\xe6\xe9\xb0\x0a\xe6\xe9\xe4\xe9\xe6\xf4\xf4'
+tiny_guest debugcon2 '\x66\xba\x02\x04\xb0\x43\xee\xb0\x0a\xee\xf4'
+for mode in inline thread adaptive; do
+    ends $(((0xe9 << 1 | 1) & 255)) 'isa-debug-exit' -kernel debugcon -debugcon file:con "${exit_device[@]}" -devthread mode=$mode
+    expect_text "-debugcon ($mode)" "$(cat con)" '^D$'
+    ends 0 'halted' -kernel debugcon2 -chardev file,id=c,path=con -device isa-debugcon,iobase=0x402,chardev=c -devthread mode=$mode
+    expect_text "isa-debugcon ($mode)" "$(cat con)" '^C$'
+done
+ends 0 'halted' -kernel hello -chardev stdio,id=out -serial chardev:out
+expect_text "-serial chardev:ID" "$(cat stdout)" '^HI$'
+
 # --- the process ---
 timeout 30 "$tandem" -m 8 -display none -kernel loop -pidfile pid >stdout 2>stderr </dev/null &
 for _ in $(seq 100); do [ -s pid ] && break; sleep 0.05; done

@@ -8,6 +8,7 @@
  *  - both states have the same bytes, and so has one rebuilt from the field table alone.
  * A failing case prints its seed: fuzz_chips 0 SEED runs that case and nothing else. */
 #include "clockcore/ticks.h"
+#include "hw/debugcon.h"
 #include "hw/i440fx.h"
 #include "hw/i8042.h"
 #include "hw/i8254.h"
@@ -100,6 +101,15 @@ static uint32_t poke_misc(void *s, uint64_t r, uint64_t now_ns)
     return pcmisc_take_request(s);
 }
 
+static uint32_t poke_debugcon(void *s, uint64_t r, uint64_t now_ns)
+{
+    uint8_t byte;
+
+    (void)r;
+    (void)now_ns;
+    return debugcon_take(s, &byte) ? byte : 0x100;
+}
+
 static const struct target targets[] = {
     {&i8259_class, 8, 0, false, poke_pic},
     {&i8254_class, 6, 1u << I8254_OFF_PORTB, false, NULL},
@@ -109,6 +119,7 @@ static const struct target targets[] = {
     {&i440fx_class, 9, UINT64_MAX, true, poke_pci},
     {&piix4_pm_class, 70, UINT64_MAX, true, poke_pm},
     {&pcmisc_class, 9, UINT64_MAX, true, poke_misc},
+    {&debugcon_class, 1, UINT64_MAX, false, poke_debugcon},
 };
 #define NTARGETS (sizeof targets / sizeof targets[0])
 

@@ -52,7 +52,8 @@ static void teardown(void)
 
 static struct chardev *open_spec(const char *s)
 {
-    struct chardev_env env = {.hostio = h, .label = "serial0", .notice = on_notice, .quit = on_quit};
+    struct chardev_env env = {
+        .hostio = h, .label = "serial0", .option = "-serial", .notice = on_notice, .quit = on_quit};
 
     err[0] = '\0';
     return chardev_open(s, &env, err, sizeof(err));

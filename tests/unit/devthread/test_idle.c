@@ -31,7 +31,7 @@ static void setup_with(bool sleep_on)
     to_guest = in[1];
     from_guest = out[0];
     h = hostio_create();
-    env = (struct chardev_env){.hostio = h, .label = "serial0"};
+    env = (struct chardev_env){.hostio = h, .label = "serial0", .option = "-serial"};
     serial = chardev_open("stdio", &env, err, sizeof(err));
     cr_assert_not_null(serial, "%s", err);
     rig_config(&rig, &c);
