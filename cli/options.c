@@ -502,6 +502,8 @@ static const struct option_def option_defs[] = {
     {"debugcon", "BACKEND", parse_text,
      "connect the debug console, I/O port 0xe9: back ends as with -serial, output only", FIELD(debugcon),
      NULL, NULL, 0},
+    {"no-shutdown", NULL, parse_flag, "stand when the guest powers off, instead of ending",
+     FIELD(no_shutdown), NULL, NULL, 0},
     {"device", "isa-debug-exit[,iobase=PORT][,iosize=N]", parse_device,
      "a write of V to PORT (default 0x501) ends with status (V << 1) | 1; or isa-debugcon,chardev=ID"
      "[,iobase=PORT]: the debug console",
@@ -608,7 +610,6 @@ static const char *const unsupported[] = {
     "no-hpet",
     "no-kvm",
     "no-quit",
-    "no-shutdown",
     "numa",
     "object",
     "old-param",

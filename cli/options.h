@@ -33,7 +33,7 @@ struct options {
     struct chardevs chardevs; /* -chardev */
     char *debugcon;           /* back end of the debug console, or NULL: none */
     uint32_t debugcon_port;
-    bool nographic, no_reboot, nodefaults;
+    bool nographic, no_reboot, no_shutdown, nodefaults;
 
     unsigned shift; /* -icount shift= */
     bool sleep;

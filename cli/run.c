@@ -224,6 +224,10 @@ static int run_and_report(struct run *r, struct err *e)
     uint64_t start_ns = clock_realtime_ns();
     signals_aim(r->machine);
     enum machine_stop why = run_guest(r, e);
+    if (why == MACHINE_STOP_POWEROFF && r->o->no_shutdown) {
+        on_notice(r, "the guest powered off; the machine stands (-no-shutdown) until Ctrl-A x or a signal");
+        why = machine_wait_quit(r->machine);
+    }
     signals_aim(NULL);
     r->stats.wall_ns = clock_realtime_ns() - start_ns;
     if (r->sampler)

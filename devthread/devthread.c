@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct devthread {
     struct devthread_config cfg; /* constant after create; its strings belong to the caller by then */
@@ -333,6 +334,16 @@ int64_t devthread_rtc_seconds(const struct devthread *d)
 void devthread_flush(struct devthread *d)
 {
     bus_flush_output(&d->bus);
+}
+
+void devthread_wait(struct devthread *d, uint64_t ns)
+{
+    struct timespec t = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+
+    if (d->cfg.mode == LINK_INLINE)
+        bus_host_io(&d->bus, ns);
+    else
+        nanosleep(&t, NULL); /* the device thread serves host I/O */
 }
 
 bool devthread_replay_finished(struct devthread *d)

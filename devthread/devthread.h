@@ -83,6 +83,8 @@ void devthread_reset(struct devthread *d, uint64_t tick);
 /* Hands what the guest has sent to the host, where it would wait for more. vCPU's thread, after
  * link_settle(). */
 void devthread_flush(struct devthread *d);
+/* Lets at most ns of host time pass while the vCPU stands, and host I/O go on. */
+void devthread_wait(struct devthread *d, uint64_t ns);
 /* Replay: every entry of the log has been fed. vCPU's thread, after link_settle(). */
 bool devthread_replay_finished(struct devthread *d);
 /* First trouble of a back end or a log while running ("" if none): full disk, a log that does not fit

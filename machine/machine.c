@@ -17,6 +17,7 @@
 #include <xxhash.h>
 
 #define RAM_BYTES_DEFAULT (UINT64_C(128) << 20)
+#define WAIT_SLICE_NS     UINT64_C(50000000) /* a request to end is seen after this, host time */
 
 struct machine {
     struct machine_config cfg;
@@ -356,6 +357,14 @@ void machine_pause_request(struct machine *m)
 void machine_quit_request(struct machine *m)
 {
     link_stop(devthread_link(m->dev), DEVTHREAD_QUIT);
+}
+
+enum machine_stop machine_wait_quit(struct machine *m)
+{
+    const struct link *l = devthread_link(m->dev);
+    while (!(link_stopping(l) & (DEVTHREAD_QUIT | DEVTHREAD_CONSOLE)))
+        devthread_wait(m->dev, WAIT_SLICE_NS);
+    return requested(m);
 }
 
 /* --- while it stands --- */

@@ -106,6 +106,8 @@ enum machine_stop machine_run_until(struct machine *m, const struct vcpu_until *
  * thread, signal handlers. */
 void machine_pause_request(struct machine *m);
 void machine_quit_request(struct machine *m);
+/* Stands until the end is asked for (MACHINE_STOP_QUIT or _CONSOLE); host I/O goes on meanwhile. */
+enum machine_stop machine_wait_quit(struct machine *m);
 /* Ends the run: device thread, output, digest, terminal. False: the host failed in between (e); stats are
  * whole in either case. Nothing but the functions below may be called afterwards. */
 bool machine_finish(struct machine *m, struct machine_stats *stats, struct err *e);

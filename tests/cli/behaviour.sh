@@ -62,6 +62,18 @@ expect "a signal to that process ends the run" kill -TERM "$(cat pid)"
 wait $!
 expect "-pidfile's file goes away at the end" test ! -e pid
 
+# "Shutdown" to port 0x8900 powers off.
+tiny_guest poweroff '\x66\xba\x00\x89\xb0\x53\xee\xb0\x68\xee\xb0\x75\xee\xb0\x74\xee\xb0\x64\xee\xb0\x6f\xee\xb0\x77\xee\xb0\x6e\xee\xeb\xfe'
+for mode in inline thread adaptive; do
+    ends 0 'powered off' -kernel poweroff -devthread mode=$mode
+    "$tandem" -m 8 -display none -kernel poweroff -no-shutdown -devthread mode=$mode -stats >stdout 2>stderr </dev/null &
+    for _ in $(seq 100); do grep -q 'the machine stands' stderr && break; sleep 0.05; done
+    expect "-no-shutdown keeps the machine ($mode)" kill -TERM $!
+    wait $!
+    expect "and a signal ends it ($mode)" test $? -eq 143
+    expect_text "with its statistics ($mode)" "$(cat stderr)" '^digest [0-9a-f]{32} at tick'
+done
+
 # --- statistics ---
 ends 0 . -kernel halt -stats
 expect_text "statistics for people" "$(cat stderr)" 'rendezvous per second'

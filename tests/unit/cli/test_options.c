@@ -204,7 +204,7 @@ Test(options, accepted_spellings)
         "-accel accel=tcg",
         "-smp 1,sockets=1,cores=1,threads=1,maxcpus=1",
         "-smp cpus=1",
-        "-no-user-config -nodefaults",
+        "-no-user-config -nodefaults -no-shutdown",
         "-pidfile p",
         "-m 0.5G",
         "-m size=0x40M",
