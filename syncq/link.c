@@ -192,6 +192,7 @@ static bool all_served(struct link *l)
 {
     /* Pairs with the release in serve_messages. */
     uint64_t served = atomic_load_explicit(&l->served, memory_order_acquire);
+    link_jitter(l, &l->vcpu_rng);
     effects_collect(l);
     if (served != l->out)
         return false;
@@ -274,6 +275,7 @@ static bool caught_up(struct link *l)
 /* Announces the sleep first, looks again, then sleeps (park.h). */
 static void vcpu_park(struct link *l)
 {
+    link_jitter(l, &l->vcpu_rng);
     park_prepare(&l->vcpu_parker);
     link_jitter(l, &l->vcpu_rng);
     if (caught_up(l)) {

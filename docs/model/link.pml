@@ -8,7 +8,7 @@
  *
  * The guest may do at each tick, as the checker chooses: nothing, a posted write with L = 1 or 2, a
  * synchronous access, or halt. The device has one timer, which accesses and its own events arm, move and
- * cancel, and raises effects. Stop comes at any time, or when the guest is through.
+ * cancel, and raises effects.
  *
  * Steps that touch only what their thread owns, or what the baton protects while it is held, are joined into
  * one: no other thread can tell. `due` is the checker's own account of the effects that were decided. */
@@ -45,7 +45,15 @@ chan msgq = [2] of { mtype, byte, byte };  /* kind, tick, L or next pending effe
 chan ring = [4] of { byte };               /* effects: their ticks */
 bool vcpu_asleep = false, dev_asleep = false;  /* the parkers' words */
 bool io_wake = false;                      /* ops->wake(): sticky */
-bool stop = false;
+bool ended = false;                        /* link_end: the device thread shall leave */
+#ifdef PAUSE
+bool stop = false;                         /* link_stop: the vCPU shall stand */
+bool standing = false;                     /* it does, and has the devices for itself */
+#define STOPPING stop
+#else
+#define STOPPING false
+#define standing false
+#endif
 #ifdef INPUT
 bool arrived = false;                      /* a byte waits in the host's buffers */
 byte taken = NEVER;                        /* its stamp */
@@ -146,7 +154,7 @@ inline device_idle(t, effect_tick)
     min_to(answer, effect_tick);
 #endif
     if
-    :: stop || answer == NEVER -> answer = t  /* the toy guest then goes on by itself */
+    :: STOPPING || answer == NEVER -> answer = t  /* the toy guest then goes on by itself */
     :: INPUT_WAITS && answer != t -> answer = t
     :: INPUT_WAITS && answer > t + 1 -> answer = t + 1  /* it came while time went by */
     :: else
@@ -158,6 +166,7 @@ inline device_idle(t, effect_tick)
 /* Pops and serves one message; the choices are the checker's, so not in a d_step. */
 inline serve_message(me, kind, t, arg)
 {
+    assert(!standing);          /* A8: a vCPU that stands has the devices for itself */
     if
     :: kind == ACCESS -> device_access(me, t, arg)
     :: kind == STEP -> device_step(me, t)
@@ -212,7 +221,7 @@ active proctype device()
 {
     DEV_LOCALS;
     do
-    :: stop -> break
+    :: ended -> break
     :: else ->
         if
         :: atomic { nempty(msgq) && baton == FREE -> baton = DEVICE }; dev_serve(); dev_drop()
@@ -223,8 +232,8 @@ active proctype device()
         :: empty(msgq) ->
             dev_asleep = true;
             if
-            :: atomic { empty(msgq) && !stop -> skip }; io_wake -> io_wake = false  /* host_io */
-            :: nempty(msgq) || stop
+            :: atomic { empty(msgq) && !ended -> skip }; io_wake -> io_wake = false  /* host_io */
+            :: nempty(msgq) || ended
             fi;
             dev_asleep = false
         fi
@@ -238,7 +247,7 @@ active proctype device()
     DEV_LOCALS;
     byte stirs = 0;
     do
-    :: stop || stirs == STIRS -> break
+    :: ended || stirs == STIRS -> break
     :: stirs < STIRS ->
         stirs++;  /* host_io returns: something came in */
         if
@@ -249,8 +258,7 @@ active proctype device()
 }
 #endif
 
-/* The host: input at any time; the stop at any time, or only when the guest is through: a lost wake-up must
- * not be healed by the stop. */
+/* The host: input and a request to stand, each at any time or never; the end when the guest is through. */
 active proctype host()
 {
 #ifdef INPUT
@@ -259,14 +267,17 @@ active proctype host()
     :: done
     fi;
 #endif
+#ifdef PAUSE
     if
-    :: true
-    :: true -> done
+    :: atomic { stop = true; io_wake = true }
+    :: done
     fi;
-#ifdef BUG_STOP_WITHOUT_WAKE
-    stop = true
+#endif
+    done;
+#ifdef BUG_END_WITHOUT_WAKE
+    ended = true
 #else
-    atomic { stop = true; io_wake = true }
+    atomic { ended = true; io_wake = true }
 #endif
 }
 
@@ -555,7 +566,7 @@ inline move_on()
 {
     poke = false;
     if
-    :: op == IDLE && answer == tick -> poke = true; woken = true  /* or it would halt for ever */
+    :: op == IDLE && answer == tick -> poke = !STOPPING; woken = poke  /* or it would halt for ever */
     :: op == IDLE && answer != tick -> idle_end = (answer < TMAX -> answer : TMAX); warp()
     :: op == SETTLE || op == STEP || op == AHEAD
     :: else -> if :: below -> leave_tick(tick + 1); woken = false :: else fi
@@ -582,6 +593,19 @@ active proctype vcpu()
     do
     :: tick >= TMAX && out_seen == out -> break
     :: else ->
+#ifdef PAUSE
+        if
+        :: stop ->
+#ifndef BUG_STAND_UNSETTLED
+            atomic { op = SETTLE };
+            if :: out_seen != out -> operate() :: else fi;
+            op = NONE;
+#endif
+            standing = true;
+            atomic { standing = false; stop = false }  /* link_resume */
+        :: else
+        fi;
+#endif
         atomic {
             below = (tick < limit);
 #ifndef BUG_POKE_BEHIND_DIGEST

@@ -25,6 +25,7 @@ struct toy {
     uint64_t rng, hash, tick;
     bool halted;
     atomic_bool done;
+    _Atomic uint64_t turns; /* of the guest's loop */
 };
 
 static uint64_t mix(uint64_t h, uint64_t v)
@@ -143,12 +144,21 @@ static void *device_thread(void *arg)
     return NULL;
 }
 
+/* A guest that hangs gets no ping and no pause: they must not be what wakes it. */
+static void wait_for_progress(struct toy *t, uint64_t turns, long ns)
+{
+    do
+        nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
+    while (atomic_load(&t->turns) == turns && !atomic_load(&t->done));
+}
+
 static void *ping_thread(void *arg)
 {
     struct toy *t = arg;
     while (!atomic_load(&t->done)) {
+        uint64_t turns = atomic_load(&t->turns);
         toy_wake(t);
-        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+        wait_for_progress(t, turns, 20000);
     }
     return NULL;
 }
@@ -169,21 +179,27 @@ static void *pause_thread(void *arg)
     struct toy *t = arg;
     uint64_t rng = t->cfg->seed * 2 + 1;
     while (!atomic_load(&t->done)) {
-        nanosleep(&(struct timespec){.tv_nsec = (long)(next_random(&rng) % 30000)}, NULL);
+        uint64_t turns = atomic_load(&t->turns);
         link_stop(t->link, STOP_FOR_A_WHILE);
+        wait_for_progress(t, turns, (long)(next_random(&rng) % 30000));
     }
     return NULL;
 }
 
 static void guest_access(struct toy *t, uint64_t r)
 {
+    atomic_fetch_add_explicit(&t->turns, 1, memory_order_relaxed);
     struct access a = {.tick = t->tick, .addr = (r >> 8) & 7, .value = (uint32_t)(r >> 16), .size = 4};
     a.kind = r & 1 ? ACCESS_PIO_READ : ACCESS_PIO_WRITE;
+    if (t->cfg->flood && (r >> 1) % 32) {
+        a.kind = ACCESS_PIO_WRITE;
+        a.addr = 3;
+    }
     if (a.kind == ACCESS_PIO_READ)
         t->rng ^= link_sync(t->link, &a, latency_of(a.addr));
     else
         link_post(t->link, &a, latency_of(a.addr));
-    if ((r >> 48) % 16 == 0) { /* a pure read, in place */
+    if (r >> 40 == 0) { /* one in 16 (r has 44 bits): a pure read, in place */
         link_pure(t->link);
         t->hash = mix(t->hash, t->dev_state);
     }
@@ -258,6 +274,7 @@ static void guest_stand(struct toy *t)
 static void guest_loop(struct toy *t)
 {
     while (t->tick < t->cfg->end_tick && !(link_stopping(t->link) & STOP_FOR_GOOD)) {
+        atomic_fetch_add_explicit(&t->turns, 1, memory_order_relaxed);
         if (link_stopping(t->link))
             guest_stand(t);
         if (t->tick >= link_limit(t->link)) {

@@ -32,6 +32,7 @@ struct toy_config {
     bool early_events;       /* timers may be armed nearer than L: the link must put them off */
     uint32_t access_percent; /* of ticks at which the guest makes an access */
     bool pauses;             /* another thread makes the guest stand now and then; it goes on by itself */
+    bool flood;              /* accesses are posted writes of long latency, but for one in 32 */
     uint64_t stop_after_us;  /* call link_stop() from another thread then; 0: never */
     uint64_t *trace;         /* guest hash at each 1024th tick (0: warped over), for prefix checks */
     uint64_t trace_entries;

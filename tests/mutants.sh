@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# mutants.sh [NAME...] - would the stress test of the link notice a mistake in it? Each mutant is the sources of syncq/ with one
+# line made wrong; link_stress, built with it, must fail, and must pass without it, also under the thread sanitizer.
+# Orders of memory cannot go wrong on x86 by themselves: those mutants run under the thread sanitizer, which goes by
+# what C11 promises, not by what this processor does. One that hangs takes half a minute and no CPU.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+. tests/lib.sh
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+# name, build (plain: as it is; tsan: thread sanitizer), file of syncq/, sed commands that make the mistake
+mutants() {
+    cat <<'END'
+good            plain link.c           s/^//
+good            tsan  link.c           s/^//
+bound_plus_1    plain link.c           s/l->bound = min_u64(l->bound, answer_tick)/l->bound = min_u64(l->bound, answer_tick + 1)/
+ring_first      plain link.c           /Pairs with the release in serve_messages/,/effects_collect/{/effects_collect/d;s/^\( *uint64_t served = .*\)/effects_collect(l);link_jitter(l, \&l->vcpu_rng);\1/}
+silent_drop     plain link_device.c    /^static void dev_drop/,/^}/s/park_unpark/(void)/
+publish_first   plain link_serve.c     s/^        serve_message(l, &m);/uint64_t n = l->served_count + 1; atomic_store(\&l->served, n); serve_message(l, \&m);/
+no_drain        plain link.c           s/if (l->out_seen != l->out) {/if (0) {/
+sleep_blindly   plain link.c           /^static void vcpu_park/,/^}/s/if (caught_up(l))/if (0)/
+no_floor        plain link_serve.c     s/if (sent.tick < l->effect_floor)/if (0)/
+early_events    plain link_serve.c     s/l->clamped = next < answer_tick;/l->clamped = false;/
+clamped_step    plain link_serve.c     s/if (l->clamped \&\& tick < l->sched \&\& l->started)/if (0)/
+idle_effect     plain link_serve.c     s/max_tick = min_u64(l->sched, effect_tick)/max_tick = l->sched/
+limit_effect    plain link.c           s/min_u64(l->horizon_seen, pending_tick(&l->pending))/l->horizon_seen/
+end_no_wake     plain link.c           /^void link_end/,/^}/s/l->ops->wake(l->cfg.ctx);//
+no_own_turns    plain link.c           s/l->own_turns = l->penalty;//
+soft_too_low    plain link.c           s/return max_u64(l->horizon - l->cfg.quantum_ticks \/ 2, lowest);/return l->horizon - l->cfg.quantum_ticks \/ 2;/
+full_is_lost    plain link.c           s/while (!msgq_push(&l->msgq, m))/if (!msgq_push(\&l->msgq, m))/
+ring_overrun    plain effects.h        s/== EFFECT_RING_SLOTS)/== UINT32_MAX)/
+popped_relaxed  tsan  msgq.c           /Hands the slot back/,/^}/s/memory_order_release/memory_order_relaxed/
+pushed_relaxed  tsan  msgq.c           /Publishes the slot/,/^}/s/memory_order_release/memory_order_relaxed/
+served_relaxed  tsan  link_serve.c     s/++l->served_count, memory_order_release/++l->served_count, memory_order_relaxed/
+served_acquire  tsan  link.c           s/&l->served, memory_order_acquire/\&l->served, memory_order_relaxed/
+tail_relaxed    tsan  effects.h        s/tail + 1, memory_order_release/tail + 1, memory_order_relaxed/
+head_relaxed    tsan  effects.h        s/head + 1, memory_order_release/head + 1, memory_order_relaxed/
+drop_relaxed    tsan  baton.h          s/BATON_FREE, memory_order_release/BATON_FREE, memory_order_relaxed/
+take_relaxed    tsan  baton.h          s/me, memory_order_acquire/me, memory_order_relaxed/
+END
+}
+
+# Small queues: full ones are the rule.
+small='s/^#define MSGQ_SLOTS .*/#define MSGQ_SLOTS 8/;s/^#define EFFECT_RING_SLOTS .*/#define EFFECT_RING_SLOTS 4u/'
+
+build() { # directory, build, file, sed commands
+    local flags=(-O1) libs
+    mkdir "$1" && cp -r syncq clockcore "$1" && mkdir -p "$1/t" && cp tests/unit/syncq/{link_stress.c,toy.c,toy.h} "$1/t" || return
+    sed -i "$small" "$1"/syncq/link_internal.h "$1"/syncq/effects.h
+    sed -i "$4" "$1/syncq/$3"
+    [ "${1##*/}" = good.plain ] || [ "${1##*/}" = good.tsan ] || ! cmp -s "$1/syncq/$3" <(sed "$small" "syncq/$3") || {
+        echo "the mutant is not in syncq/$3 any more"
+        return 1
+    }
+    [ "$2" = tsan ] && flags+=(-g -fsanitize=thread)
+    read -ra libs < <(pkg-config --libs liburcu-cds)
+    (cd "$1" && ${CC:-cc} -std=gnu17 -D_GNU_SOURCE -w "${flags[@]}" -I. t/*.c syncq/{link,link_serve,link_device,msgq,effects,park}.c \
+        clockcore/*.c "${libs[@]}" -lpthread -o stress)
+}
+
+one() { # name build file sed: prints a line that begins with PASS or FAIL
+    local at=$dir/$1.$2 out status seeds=12
+    out=$(build "$at" "$2" "$3" "$4" 2>&1) || { echo "FAIL $1 ($2): $out" && return; }
+    [ "$2" = tsan ] && seeds=4
+    out=$(TSAN_OPTIONS="halt_on_error=1 exitcode=66" timeout 30 "$at/stress" 1 $seeds 20000 2>&1)
+    status=$?
+    rm -rf "$at"
+    case $1/$status in
+    good/0) echo "PASS $1 ($2)" ;;
+    good/*) echo "FAIL $1 ($2): status $status: ${out:0:2000}" ;;
+    */0) echo "FAIL $1 ($2): not noticed" ;;
+    */124) echo "PASS $1 ($2): hangs" ;;
+    *) echo "PASS $1 ($2): status $status, $(head -n 2 <<<"$out" | tail -n 1)" ;;
+    esac
+}
+
+if [ "${1-}" = --one ]; then
+    read -r name build file commands <<<"$2"
+    one "$name" "$build" "$file" "$commands"
+    exit
+fi
+wanted=$(IFS='|' && echo "${*:-.*}")
+results=$(mutants | grep -E "^($wanted) " | tr '\n' '\0' | xargs -0 -P $(($(nproc) + 2)) -I @ "$0" --one @)
+echo "$results"
+passed=$(grep -c '^PASS' <<<"$results") failed=$(grep -vc '^PASS' <<<"$results")
+summary mutants
