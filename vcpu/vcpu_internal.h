@@ -148,6 +148,14 @@ static inline bool vcpu_rf(const struct vcpu *v)
     return (v->g.eflags & FLAG_RF) && v->rf_tick == v->limit - (uint64_t)v->g.budget;
 }
 
+/* RF covers the next instruction. Called by the instruction that sets it, whose tick is taken from the
+ * budget. */
+static inline void vcpu_set_rf(struct vcpu *v)
+{
+    v->g.eflags |= FLAG_RF;
+    v->rf_tick = v->limit - (uint64_t)v->g.budget;
+}
+
 /* --- exceptions (except.c). Each records it and returns HELPER_FAULT, to be returned at once. Faults. --- */
 enum helper_result vcpu_raise(struct vcpu *v, unsigned vector);
 enum helper_result vcpu_raise_error(struct vcpu *v, unsigned vector, uint32_t error);

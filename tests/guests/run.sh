@@ -33,6 +33,14 @@ for mode in inline thread adaptive; do
     run_guest clocks 3 "$mode"
     run_guest clocks 6 "$mode"
 done
+# Everything in cases/, in each engine and device mode.
+for file in "$build"/tests/guests/case_*.elf; do
+    name=$(basename "$file" .elf)
+    run_guest "$name" 3 adaptive
+    run_guest "$name" 3 inline -translator mode=interp
+    run_guest "$name" 3 thread -translator mode=eager
+    run_guest "$name" 3 inline -x-single-tb
+done
 modules=$(mktemp -d)
 trap 'rm -rf "$modules"' EXIT
 printf 'first module' >"$modules/a"

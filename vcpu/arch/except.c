@@ -6,8 +6,7 @@
  * is right for every selector error of a delivery (6.13) and keeps the code below free of it.
  * Delivering takes no tick.
  *
- * NOT MODELLED: virtual-8086 mode; NMI; RF in the image pushed by an interrupt between two iterations of a
- * REP instruction (pushed as 0: it matters to instruction breakpoints only). */
+ * NOT MODELLED: virtual-8086 mode; NMI. */
 #include "vcpu/arch/protect.h"
 
 /* --- raising --- */

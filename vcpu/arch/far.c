@@ -297,7 +297,7 @@ static bool far_task(struct vcpu *v, const struct far_transfer *t, uint16_t tss_
     struct task_switch s = {.cause = t->call ? TASK_CALL : TASK_JMP,
                             .sel = tss_sel,
                             .eip = t->next_eip,
-                            .eflags = guest_eflags(&v->g)};
+                            .eflags = guest_eflags(&v->g) & ~(uint32_t)FLAG_RF};
     return task_switch(v, &s);
 }
 

@@ -332,7 +332,8 @@ bool task_switch(struct vcpu *v, const struct task_switch *t)
 bool task_return(struct vcpu *v, uint32_t next_eip)
 {
     const struct segment *tr = &v->g.tr;
-    struct task_switch t = {.cause = TASK_IRET, .eip = next_eip, .eflags = guest_eflags(&v->g)};
+    struct task_switch t = {
+        .cause = TASK_IRET, .eip = next_eip, .eflags = guest_eflags(&v->g) & ~(uint32_t)FLAG_RF};
     if (!(tr->access & SEG_ACC_P) || tr->limit < 1)
         return raise_sel(v, EXC_TS, tr->sel);
     return tss_read_sel(v, tr->base, &t.sel) && task_switch(v, &t);

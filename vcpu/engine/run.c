@@ -221,12 +221,6 @@ static bool enters_handler(const struct vcpu *v)
     return !(v->g.eflags & FLAG_TF) && tb_ends(v->tb, HELPER_ENDS_HANDLER);
 }
 
-/* A REP that has iterations left is still the same instruction: RF keeps covering it. */
-static bool rep_goes_on(const struct vcpu *v, uint32_t eip)
-{
-    return tb_ends(v->tb, HELPER_ENDS_REPEAT) && v->g.eip == eip;
-}
-
 /* DR6 bits of the instruction breakpoints at lin_addr. SDM 3B 17.2.4: type 0, length 0. */
 static uint32_t exec_breakpoints(const struct vcpu *v, uint32_t lin_addr)
 {
@@ -267,8 +261,7 @@ static void debug_traps(struct vcpu *v, bool stepping)
 
 static void run_one_checked(struct vcpu *v)
 {
-    bool stepping = v->g.eflags & FLAG_TF, rf = vcpu_rf(v);
-    uint32_t eip = v->g.eip;
+    bool stepping = v->g.eflags & FLAG_TF;
     uint64_t tick = vcpu_tick(v);
     if (v->dr_active && breaks_here(v))
         return;
@@ -280,8 +273,6 @@ static void run_one_checked(struct vcpu *v)
     }
     if (vcpu_tick(v) == tick)
         return;
-    if (rf && rep_goes_on(v, eip))
-        v->rf_tick = vcpu_tick(v);
     if (stepping || v->db_pending)
         debug_traps(v, stepping);
 }

@@ -125,6 +125,39 @@ Test(run, halt_warps_stop_at_digest_points)
     harness_free(&h);
 }
 
+/* A REP resumed by IRET: RF is 1 between iterations, 0 behind the last, at every tick, however it is cut. */
+GUEST_CODE(rep_resumed, "mov $6, %ecx\n mov $0x9000, %edi\n pushf\n push %cs\n push $0x10012\n iret\n"
+                        " rep stosb\n inc %ebx\n" LEAVE);
+
+Test(run, rf_between_iterations)
+{
+    START(rep_resumed);
+    uint32_t rep = 0;
+    for (const uint8_t *p = rep_resumed; p + 1 < rep_resumed_end; p++)
+        rep = p[0] == 0xf3 && p[1] == 0xaa ? (uint32_t)(p - rep_resumed) : rep;
+    cr_assert_eq(rep, 0x12, "the code's own address is right");
+    harness_free(&h);
+    for (unsigned limit = 1; limit < 16; limit++) {
+        static const struct harness_options how[] = {{.quantum_ticks = 0},
+                                                     {.quantum_ticks = 1},
+                                                     {.quantum_ticks = 3},
+                                                     {.single_tb = true},
+                                                     {.digest_every = 1},
+                                                     {.translator = TRANSLATOR_EAGER},
+                                                     {.translator = TRANSLATOR_EAGER, .quantum_ticks = 2}};
+        for (unsigned i = 0; i < sizeof how / sizeof how[0]; i++) {
+            struct harness_options o = how[i];
+            o.tick_limit = limit;
+            start(&o, rep_resumed, rep_resumed_end);
+            vcpu_run(h.cpu);
+            bool inside = vcpu_state(h.cpu)->eip == HARNESS_CODE + rep && limit > 6;
+            cr_assert_eq(vcpu_rf(h.cpu), inside, "tick %u, run %u", limit, i);
+            cr_assert_eq(inside, limit > 6 && limit < 12);
+            harness_free(&h);
+        }
+    }
+}
+
 /* Where was the input taken in, how many digest points saw it, and what came of it? */
 struct input_result {
     uint64_t taken;
