@@ -410,6 +410,14 @@ static bool parse_serial(struct options *o, const struct option_def *d, const ch
     return value_string(value, &o->serial[o->nserial++], e);
 }
 
+static bool parse_serial_speed(struct options *o, const struct option_def *d, const char *value,
+                               struct err *e)
+{
+    const int i = value_choice(value, "infinite|wire");
+    o->serial_wire_speed = i == 1;
+    return i >= 0 || err_set(e, "-%s %s: bad value; infinite and wire are accepted", d->name, value);
+}
+
 static bool parse_chardev(struct options *o, const struct option_def *d, const char *value, struct err *e)
 {
     return chardevs_add(&o->chardevs, value, e);
@@ -483,6 +491,10 @@ static const struct option_def option_defs[] = {
      "connect the next serial port (up to 4): stdio, mon:stdio, file:PATH, null, none, pty, "
      "unix:PATH[,server][,nowait], "
      "tcp:HOST:PORT[,server][,nowait]",
+     0, NULL, NULL, 0},
+    {"serial-speed", "infinite|wire", parse_serial_speed,
+     "how long a character takes on a serial line: no virtual time (the default, as in QEMU), or what the "
+     "guest's divisor says",
      0, NULL, NULL, 0},
     {"nographic", NULL, parse_flag, "first serial port on the terminal; Ctrl-A x ends, Ctrl-A h helps",
      FIELD(nographic), NULL, NULL, 0},

@@ -30,6 +30,7 @@ struct options {
     char *kernel, *initrd, *append; /* NULL: not given */
     char *serial[SERIALS_MAX];      /* -serial texts in order */
     unsigned nserial;
+    bool serial_wire_speed;   /* -serial-speed wire */
     struct chardevs chardevs; /* -chardev */
     char *debugcon;           /* back end of the debug console, or NULL: none */
     uint32_t debugcon_port;

@@ -68,6 +68,7 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->debugcon_port = (uint16_t)o->debugcon_port;
     c->rtc_seconds = o->rtc.seconds;
     c->shift = o->shift;
+    c->serial_wire_speed = o->serial_wire_speed;
     c->debug_exit = o->debug_exit;
     c->debug_exit_port = (uint16_t)o->debug_exit_port;
     c->debug_exit_ports = (uint8_t)o->debug_exit_ports;

@@ -509,6 +509,7 @@ static void map_io(struct bus *b, const struct board_io *p)
         .read = d->local ? d->chip->read : NULL,
         .write = d->local ? d->chip->write : NULL,
         .pure_read = d->chip->pure_read,
+        .read_changes = d->chip->read_changes,
     };
     CHECK(busmap_add(&b->map, &r) > 0);
 }

@@ -19,6 +19,7 @@
 
 #include "clockcore/fields.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,9 @@ struct chip_class {
     void (*write)(void *s, uint32_t offset, unsigned size, uint32_t value, uint64_t now_ns);
     /* Side-effect-free read of the registers that the board declares pure; NULL if none. */
     uint32_t (*pure_read)(const void *s, uint32_t offset, unsigned size, uint64_t now_ns);
+    /* Would a read of this register, as the chip stands, change it? Then it is served by `read` although the
+     * board declares the register pure. NULL: no pure register ever would. */
+    bool (*read_changes)(const void *s, uint32_t offset);
     void (*advance)(void *s, uint64_t now_ns); /* NULL: no events */
     uint64_t (*next_event)(const void *s);     /* absolute virtual ns, NS_NEVER: none */
     uint32_t (*outputs)(const void *s);        /* NULL: no pins */

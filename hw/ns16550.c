@@ -1,15 +1,21 @@
 /* ns16550.c - UART with FIFOs (National Semiconductor PC16550D data sheet).
  *
- * Model: a character takes start + data + parity + stop bits of divisor * 16 / 1843200 s each, both
- * ways. The transmitter is THR (or a 16-byte FIFO) before a shift register; a character goes to
- * the back end as it enters the shift register, one character time after its predecessor. The
- * back end delivers characters no faster than the wire and only while there is room, so overruns
- * come from loopback or a careless back end only. CTS, DSR and DCD are always on, RI off.
+ * On an infinitely fast line (the default) a character goes to the back end, or in loopback to the
+ * receiver, as it is written: THR is always empty, LSR says so, and the next character from outside comes as
+ * soon as there is room. THRE's interrupt is that of a THR that was full for a moment: where it was pending
+ * already, INTR falls and rises again.
  *
- * So that LSR and MSR can be read without a side effect (a polling guest reads little else):
- *  - BI and OE stay until RBR is read, instead of LSR;
- *  - the line status interrupt is acknowledged by reading IIR, as THRE's is, instead of LSR;
- *  - the delta bits of MSR are never set: outside loopback no modem line ever changes.
+ * At wire speed a character takes start + data + parity + stop bits of divisor * 16 / 1843200 s each, both
+ * ways. The transmitter is THR (or a 16-byte FIFO) before a shift register; a character goes to
+ * the back end as it enters the shift register, one character time after its predecessor.
+ *
+ * The back end delivers characters no faster than the line and only while there is room, so overruns
+ * come from loopback or a careless back end only. CTS, DSR and DCD are always on, RI off. The receiver's
+ * timeout is four characters of the programmed speed on any line.
+ *
+ * A read of LSR forgets the errors that it shows; without errors it changes nothing, so that a polling
+ * guest (which reads little else) need not wait for the device thread. The delta bits of MSR are never
+ * set, since outside loopback no modem line ever changes: MSR has no side effect at all.
  *
  * NOT MODELLED: parity and framing errors; MSR deltas and the modem status interrupt; DMA mode
  * (RXRDY, TXRDY pins); the effect of set-break on the other side; a divisor of 0 counts as 65536. */
@@ -86,7 +92,7 @@ static unsigned trigger_level(const struct ns16550 *s)
 /* Highest-priority interrupt (data sheet, table IV): the IIR value without the FIFO bits. */
 static uint8_t interrupt(const struct ns16550 *s)
 {
-    if ((s->ier & IER_ELSI) && s->line_pending)
+    if ((s->ier & IER_ELSI) && s->line_errors)
         return IIR_LINE;
     if ((s->ier & IER_ERBFI) && s->rx_count >= trigger_level(s))
         return IIR_RDA;
@@ -106,22 +112,27 @@ static void restart_rx_timeout(struct ns16550 *s, uint64_t now_ns)
     s->rx_timeout_ns = fifos(s) && s->rx_count ? now_ns + 4 * character_ns(s) : NS_NEVER;
 }
 
+/* The errors of a character are shown when it is the next to be read. */
+static void reveal_errors(struct ns16550 *s)
+{
+    s->line_errors |= s->rx_error[0];
+    s->rx_error[0] = 0;
+}
+
 static void rx_push(struct ns16550 *s, uint8_t byte, uint8_t error, uint64_t now_ns)
 {
     if (s->rx_count >= fifo_capacity(s)) {
-        s->overrun = 1;
-        s->line_pending = 1;
+        s->line_errors |= LSR_OE;
         if (!fifos(s)) { /* the new character replaces the unread one; a full FIFO keeps its own */
             s->rx[0] = byte;
-            s->rx_error[0] = error;
+            s->line_errors |= error;
         }
         return;
     }
     s->rx[s->rx_count] = byte;
     s->rx_error[s->rx_count] = error;
     s->rx_count++;
-    if (error)
-        s->line_pending = 1;
+    reveal_errors(s);
     restart_rx_timeout(s, now_ns);
 }
 
@@ -129,15 +140,13 @@ static uint8_t read_rbr(struct ns16550 *s, uint64_t now_ns)
 {
     uint8_t byte = s->rx[0];
 
-    s->overrun = 0;
     if (!s->rx_count)
         return byte;
     s->rx_count--;
     if (s->rx_count) {
         memmove(s->rx, s->rx + 1, sizeof s->rx - 1);
         memmove(s->rx_error, s->rx_error + 1, sizeof s->rx_error - 1);
-    } else {
-        s->rx_error[0] = 0;
+        reveal_errors(s);
     }
     restart_rx_timeout(s, now_ns);
     return byte;
@@ -147,11 +156,18 @@ static void rx_clear(struct ns16550 *s)
 {
     memset(s->rx, 0, sizeof s->rx);
     memset(s->rx_error, 0, sizeof s->rx_error);
-    s->rx_count = s->overrun = s->line_pending = s->timeout_pending = 0;
+    s->rx_count = s->line_errors = s->timeout_pending = 0;
     s->rx_timeout_ns = NS_NEVER;
 }
 
 /* --- transmitter --- */
+
+/* Never full: the board drains it after each call, and a call starts one character. */
+static void send(struct ns16550 *s, uint8_t byte)
+{
+    if (s->out_count < NS16550_OUT_BYTES)
+        s->out[s->out_count++] = byte;
+}
 
 /* The next character enters the shift register at `at_ns`, when there is one. */
 static void tx_start(struct ns16550 *s, uint64_t at_ns)
@@ -167,13 +183,31 @@ static void tx_start(struct ns16550 *s, uint64_t at_ns)
     s->tx_done_ns = at_ns + character_ns(s);
     if (!s->tx_count)
         s->thre_pending = 1;
-    /* Never full: the board drains it after each call, and a call starts one character. */
-    if (!s->tsr_loop && s->out_count < NS16550_OUT_BYTES)
-        s->out[s->out_count++] = s->tsr;
+    if (!s->tsr_loop)
+        send(s, s->tsr);
+}
+
+/* An infinitely fast line: the character is gone. A pulse of INTR that could be seen takes an event. */
+static void write_thr_at_once(struct ns16550 *s, uint8_t byte, uint64_t now_ns)
+{
+    if (s->mcr & MCR_LOOP)
+        rx_push(s, byte, 0, now_ns);
+    else
+        send(s, byte);
+    if ((s->ier & IER_ETBEI) && s->thre_pending) {
+        s->thre_pending = 0;
+        s->tx_done_ns = now_ns;
+    } else if (s->tx_done_ns == NS_NEVER) {
+        s->thre_pending = 1;
+    }
 }
 
 static void write_thr(struct ns16550 *s, uint8_t byte, uint64_t now_ns)
 {
+    if (!s->wire) {
+        write_thr_at_once(s, byte, now_ns);
+        return;
+    }
     s->thre_pending = 0;
     if (s->tx_count < fifo_capacity(s))
         s->tx[s->tx_count++] = byte;
@@ -187,6 +221,11 @@ static void tx_done(struct ns16550 *s, uint64_t now_ns)
 {
     uint64_t done_ns = s->tx_done_ns;
 
+    if (!s->wire) {
+        s->thre_pending = 1;
+        s->tx_done_ns = NS_NEVER;
+        return;
+    }
     if (s->tsr_loop)
         rx_push(s, s->tsr, 0, now_ns);
     tx_start(s, done_ns); /* back to back, however late the tick came */
@@ -230,25 +269,37 @@ static uint8_t read_iir(struct ns16550 *s)
 
     if (cause == IIR_THRE)
         s->thre_pending = 0;
-    if (cause == IIR_LINE)
-        s->line_pending = 0;
     return cause | (fifos(s) ? IIR_FIFOS : 0);
 }
 
 static uint8_t lsr(const struct ns16550 *s)
 {
-    uint8_t v = s->overrun ? LSR_OE : 0;
+    uint8_t v = s->line_errors, error = s->line_errors & LSR_BI;
 
     if (s->rx_count)
-        v |= LSR_DR | s->rx_error[0];
-    for (unsigned i = 0; fifos(s) && i < s->rx_count && i < sizeof s->rx; i++)
-        if (s->rx_error[i])
-            v |= LSR_FIFO_ERROR;
+        v |= LSR_DR;
+    for (unsigned i = 0; i < s->rx_count && i < sizeof s->rx; i++)
+        error |= s->rx_error[i];
+    if (fifos(s) && error)
+        v |= LSR_FIFO_ERROR;
     if (!s->tx_count)
         v |= LSR_THRE;
-    if (!s->tx_count && s->tx_done_ns == NS_NEVER)
+    if (!s->tx_count && (!s->wire || s->tx_done_ns == NS_NEVER))
         v |= LSR_TEMT;
     return v;
+}
+
+static uint8_t read_lsr(struct ns16550 *s)
+{
+    uint8_t v = lsr(s);
+
+    s->line_errors = 0;
+    return v;
+}
+
+static bool read_changes(const void *state, uint32_t offset)
+{
+    return offset == REG_LSR && ((const struct ns16550 *)state)->line_errors;
 }
 
 /* In loopback the modem outputs come back as inputs: DTR to DSR, RTS to CTS, OUT1 to RI, OUT2 to DCD. */
@@ -292,6 +343,8 @@ static uint32_t read_reg(void *state, uint32_t offset, unsigned size, uint64_t n
         return s->lcr & LCR_DLAB ? s->dll : read_rbr(s, now_ns);
     if (offset == REG_IIR_FCR)
         return read_iir(s);
+    if (offset == REG_LSR)
+        return read_lsr(s);
     return pure_read(s, offset, size, now_ns);
 }
 
@@ -397,7 +450,7 @@ static void receive(struct ns16550 *s, uint8_t byte, uint8_t error, uint64_t now
 {
     if (s->mcr & MCR_LOOP)
         return; /* the input pin is disconnected */
-    s->rx_ready_ns = now_ns + character_ns(s);
+    s->rx_ready_ns = now_ns + (s->wire ? character_ns(s) : 0);
     rx_push(s, byte, error, now_ns);
 }
 
@@ -411,14 +464,22 @@ void ns16550_break(struct ns16550 *s, uint64_t now_ns)
     receive(s, 0, LSR_BI, now_ns);
 }
 
-static void reset(void *state, uint64_t now_ns)
+static void reset_line(struct ns16550 *s, bool wire, uint64_t now_ns)
 {
-    struct ns16550 *s = state;
-
-    *s = (struct ns16550){0};
+    *s = (struct ns16550){.wire = wire};
     s->tx_done_ns = s->rx_timeout_ns = NS_NEVER;
     s->rx_ready_ns = now_ns;
     s->dll = 12; /* 9600 baud until programmed; the data sheet leaves the divisor undefined */
+}
+
+static void reset(void *state, uint64_t now_ns)
+{
+    reset_line(state, false, now_ns);
+}
+
+static void reset_wire(void *state, uint64_t now_ns)
+{
+    reset_line(state, true, now_ns);
 }
 
 static const struct field fields[] = {
@@ -441,22 +502,19 @@ static const struct field fields[] = {
     FIELD(struct ns16550, scr),
     FIELD(struct ns16550, dll),
     FIELD(struct ns16550, dlm),
-    FIELD(struct ns16550, overrun),
+    FIELD(struct ns16550, line_errors),
     FIELD(struct ns16550, thre_pending),
-    FIELD(struct ns16550, line_pending),
     FIELD(struct ns16550, timeout_pending),
+    FIELD(struct ns16550, wire),
 };
 
-const struct chip_class ns16550_class = {
-    .name = "ns16550",
-    .state_bytes = sizeof(struct ns16550),
-    .fields = fields,
-    .nfields = sizeof fields / sizeof fields[0],
-    .reset = reset,
-    .read = read_reg,
-    .write = write_reg,
-    .pure_read = pure_read,
-    .advance = advance,
-    .next_event = next_event,
-    .outputs = outputs,
-};
+#define CLASS(reset_fn)                                                                                      \
+    {                                                                                                        \
+        .name = "ns16550", .state_bytes = sizeof(struct ns16550), .fields = fields,                          \
+        .nfields = sizeof fields / sizeof fields[0], .reset = (reset_fn), .read = read_reg,                  \
+        .write = write_reg, .pure_read = pure_read, .read_changes = read_changes, .advance = advance,        \
+        .next_event = next_event, .outputs = outputs                                                         \
+    }
+
+const struct chip_class ns16550_class = CLASS(reset);
+const struct chip_class ns16550_wire_class = CLASS(reset_wire);

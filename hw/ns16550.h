@@ -1,8 +1,8 @@
-/* ns16550.h - 16550A UART at wire speed.
+/* ns16550.h - 16550A UART, on an infinitely fast line or at wire speed.
  *
  * Output bit 0: INTR gated by MCR OUT2, as the PC wires it.
- * Access: reads of offsets 0 and 2 synchronous (RBR pops, IIR acknowledges), of 1 and 3..7 pure;
- * writes posted.
+ * Access: reads of offsets 0 and 2 synchronous (RBR pops, IIR acknowledges), of 1 and 3..7 pure, LSR only
+ * while it has no error to forget; writes posted.
  * Back end: after every call on the chip the board drains ns16550_take_tx. It calls
  * ns16550_receive only while ns16550_can_receive, and no earlier than ns16550_receive_ready_ns. */
 #ifndef TANDEM_HW_NS16550_H
@@ -17,31 +17,32 @@
 #define NS16550_OUT_BYTES  32
 
 struct ns16550 {
-    uint64_t tx_done_ns;     /* the character in the shift register has left; NS_NEVER: idle */
-    uint64_t rx_timeout_ns;  /* character timeout is due; NS_NEVER: none */
-    uint64_t rx_ready_ns;    /* the wire is free for another character from outside */
-    uint8_t rx[16];          /* receive FIFO, [0] is next; only [0] without FIFOs */
-    uint8_t rx_error[16];    /* LSR error bits of each character in rx */
-    uint8_t tx[16];          /* transmit FIFO, [0] is next; only [0] (THR) without FIFOs */
-    uint8_t out[32];         /* characters on their way to the back end, [0] is next */
-    uint8_t rx_count;        /* characters in rx */
-    uint8_t tx_count;        /* characters in tx */
-    uint8_t out_count;       /* characters in out */
-    uint8_t tsr;             /* character in the transmit shift register */
-    uint8_t tsr_loop;        /* 1: that character goes to the receiver (loopback) */
-    uint8_t ier;             /* interrupt enable, bits 0..3 */
-    uint8_t fcr;             /* FIFO control: bit 0 enable, bits 6, 7 trigger level */
-    uint8_t lcr;             /* line control */
-    uint8_t mcr;             /* modem control, bits 0..4 */
-    uint8_t scr;             /* scratch */
-    uint8_t dll, dlm;        /* divisor latch */
-    uint8_t overrun;         /* 1: LSR OE */
-    uint8_t thre_pending;    /* 1: THRE interrupt latched */
-    uint8_t line_pending;    /* 1: line status interrupt latched */
+    uint64_t tx_done_ns;    /* the character in the shift register has left; NS_NEVER: idle */
+    uint64_t rx_timeout_ns; /* character timeout is due; NS_NEVER: none */
+    uint64_t rx_ready_ns;   /* the wire is free for another character from outside */
+    uint8_t rx[16];         /* receive FIFO, [0] is next; only [0] without FIFOs */
+    uint8_t rx_error[16];   /* LSR error bits of each character in rx, until it becomes the next one */
+    uint8_t tx[16];         /* transmit FIFO, [0] is next; only [0] (THR) without FIFOs */
+    uint8_t out[32];        /* characters on their way to the back end, [0] is next */
+    uint8_t rx_count;       /* characters in rx */
+    uint8_t tx_count;       /* characters in tx */
+    uint8_t out_count;      /* characters in out */
+    uint8_t tsr;            /* character in the transmit shift register */
+    uint8_t tsr_loop;       /* 1: that character goes to the receiver (loopback) */
+    uint8_t ier;            /* interrupt enable, bits 0..3 */
+    uint8_t fcr;            /* FIFO control: bit 0 enable, bits 6, 7 trigger level */
+    uint8_t lcr;            /* line control */
+    uint8_t mcr;            /* modem control, bits 0..4 */
+    uint8_t scr;            /* scratch */
+    uint8_t dll, dlm;       /* divisor latch */
+    uint8_t line_errors;    /* LSR OE and BI: of what was lost, and of the next character as it became that */
+    uint8_t thre_pending;   /* 1: THRE interrupt latched */
     uint8_t timeout_pending; /* 1: character timeout interrupt */
+    uint8_t wire;            /* 1: characters take their time; constant */
 };
 
-extern const struct chip_class ns16550_class;
+extern const struct chip_class ns16550_class;      /* a line on which a character takes no time */
+extern const struct chip_class ns16550_wire_class; /* a line with the speed that the divisor says */
 
 /* Next character sent by the guest; false: none. */
 bool ns16550_take_tx(struct ns16550 *s, uint8_t *byte);
@@ -49,7 +50,7 @@ bool ns16550_take_tx(struct ns16550 *s, uint8_t *byte);
 unsigned ns16550_unsent(const struct ns16550 *s, uint8_t *bytes, unsigned max);
 /* The receiver has room (never in loopback). */
 bool ns16550_can_receive(const struct ns16550 *s);
-/* Earliest time at which the next character may have arrived, at wire speed. */
+/* Earliest time at which the next character may have arrived. */
 uint64_t ns16550_receive_ready_ns(const struct ns16550 *s);
 /* A character, or a break, has arrived at now_ns; without room it is an overrun. */
 void ns16550_receive(struct ns16550 *s, uint8_t byte, uint64_t now_ns);

@@ -216,10 +216,12 @@ _Static_assert(NELEM(wires) + PC_SERIAL_MAX <= BOARD_WIRES_MAX, "wires");
 _Static_assert(PC_PORT_COUNT <= BOARD_PORTS_MAX, "typed ports");
 _Static_assert(PC_DEV_COUNT <= BOARD_DEVICES_MAX, "devices");
 
-static void add_com(struct board *b, unsigned n)
+static void add_com(struct board *b, unsigned n, bool wire_speed)
 {
     unsigned dev = PC_DEV_COM1 + n;
 
+    if (wire_speed)
+        b->device[dev].chip = &ns16550_wire_class;
     b->device[dev].present = true;
     b->port[PC_PORT_SERIAL0 + n].present = true;
     for (unsigned i = 0; i < NELEM(com_io); i++) {
@@ -365,6 +367,6 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
     b->port[PC_PORT_KEYS].present = cfg->keys;
     for (unsigned n = 0; n < PC_SERIAL_MAX; n++)
         if (cfg->com[n])
-            add_com(b, n);
+            add_com(b, n, cfg->serial_wire_speed);
     return (!cfg->debugcon || add_debugcon(b, cfg)) && (!cfg->debug_exit || add_debug_exit(b, cfg));
 }

@@ -49,6 +49,7 @@ enum pc_port {
 struct pc_config {
     uint64_t ram_bytes;      /* for the CMOS memory words */
     bool com[PC_SERIAL_MAX]; /* fitted; I/O ports of the others float high */
+    bool serial_wire_speed;  /* characters take the time that the divisor says; false: none */
     bool keys;               /* something outside presses keys */
     bool debugcon;           /* -debugcon, -device isa-debugcon */
     uint16_t debugcon_iobase;

@@ -127,6 +127,7 @@ static bool create_board(struct machine *m, struct err *e)
     pc.debug_exit_iosize = c->debug_exit_ports;
     for (unsigned i = 0; i < MACHINE_SERIALS_MAX; i++)
         pc.com[i] = c->serial[i] != NULL;
+    pc.serial_wire_speed = c->serial_wire_speed;
     if (pc_board(&m->board, &pc))
         return true;
     if (pc.debugcon)
@@ -228,11 +229,11 @@ static bool create_digest(struct machine *m, struct err *e)
     char header[512];
     snprintf(header, sizeof header,
              "version=%s ram=%" PRIu64 " shift=%u every=%" PRIu64 " rtc=%" PRId64
-             " serial=%#x debugcon=%#x exit=%#x kernel=%016" PRIx64 " initrd=%016" PRIx64
+             " serial=%#x,%s debugcon=%#x exit=%#x kernel=%016" PRIx64 " initrd=%016" PRIx64
              " append=%016" PRIx64,
              TANDEM_VERSION, c->ram_bytes, c->shift, c->digest_every, devthread_rtc_seconds(m->dev), serials,
-             c->debugcon ? c->debugcon_port : 0, c->debug_exit ? c->debug_exit_port : 0,
-             image_hash(&m->source.kernel), modules,
+             c->serial_wire_speed ? "wire" : "infinite", c->debugcon ? c->debugcon_port : 0,
+             c->debug_exit ? c->debug_exit_port : 0, image_hash(&m->source.kernel), modules,
              (uint64_t)XXH3_64bits(m->source.append, strlen(m->source.append)));
     m->digest = digest_open(c->digest_file, header, &src, e);
     return m->digest != NULL;

@@ -30,6 +30,7 @@ struct machine_config {
     uint64_t ram_bytes;
     const char *kernel, *initrd, *append;    /* initrd, append: NULL for none */
     const char *serial[MACHINE_SERIALS_MAX]; /* chardev.h specifications; NULL: not fitted */
+    bool serial_wire_speed;                  /* characters take their time (hw/pc.h) */
     const char *debugcon;                    /* of the debug console's port; NULL: not fitted */
     uint16_t debugcon_port;
     int64_t rtc_seconds; /* calendar at tick 0 */

@@ -55,6 +55,13 @@ static uint64_t insn_now_ns(const struct vcpu *v)
     return ticks_to_ns(vcpu_insn_tick(v), v->cfg.shift);
 }
 
+static uint32_t sync_read(struct vcpu *v, const struct bus_range *r, const struct access *a)
+{
+    uint32_t value = link_sync(v->cfg.link, a, r->latency_ticks);
+    vcpu_refresh_limit(v);
+    return value;
+}
+
 static uint32_t piece_read(struct vcpu *v, const struct io_target *t, uint64_t addr, enum access_kind kind)
 {
     const struct bus_range *r = t->range;
@@ -62,11 +69,11 @@ static uint32_t piece_read(struct vcpu *v, const struct io_target *t, uint64_t a
     uint32_t value;
     switch (r->read_class) {
     case CLASS_SYNC:
-        value = link_sync(v->cfg.link, &a, r->latency_ticks);
-        vcpu_refresh_limit(v);
-        return value;
+        return sync_read(v, r, &a);
     case CLASS_PURE:
         link_pure(v->cfg.link);
+        if (r->read_changes && r->read_changes(r->state, offset_in(t, addr)))
+            return sync_read(v, r, &a);
         return r->pure_read(r->state, offset_in(t, addr), t->bytes, insn_now_ns(v));
     case CLASS_LOCAL:
         value = r->read(r->state, offset_in(t, addr), t->bytes, insn_now_ns(v));
