@@ -72,9 +72,11 @@ struct board_port {
 /* The interrupt controller on the CPU's side. `state`: the board's; CPU's thread only. */
 struct board_intc {
     void (*set_line)(void *state, unsigned line, unsigned level);
-    bool (*intr)(const void *state);          /* INTR pin */
-    uint8_t (*acknowledge)(void *state);      /* INTA cycle: the vector */
-    bool (*can_interrupt)(const void *state); /* false: whatever the lines do, INTR stays low */
+    bool (*intr)(const void *state);              /* INTR pin */
+    uint8_t (*acknowledge)(void *state);          /* INTA cycle: the vector */
+    bool (*can_interrupt)(const void *state);     /* false: whatever the lines do, INTR stays low */
+    void (*set_ferr)(void *state, bool asserted); /* the CPU's FERR# pin: an x87 error waits, CR0.NE = 0 */
+    bool (*ignne)(const void *state);             /* the CPU's IGNNE# pin: such errors are ignored */
 };
 
 struct board {

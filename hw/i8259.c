@@ -3,30 +3,34 @@
  * Model: each half latches rising edges of its edge-mode lines in IRR and takes level-mode lines
  * (ELCR) as they are. Its INT pin is a function of IRR, ISR, IMR and the priority rotation, never
  * stored. The slave's INT is the master's IR2: it is looked at as a level, so a request that the
- * slave still has after an EOI cannot be lost. An edge stays latched when its line falls before
- * the INTA cycle (the PC/AT's chip sets hold it); a level-mode request goes with its line.
+ * slave still has after an EOI cannot be lost. A request of either mode goes when its line falls before the
+ * INTA cycle (data sheet, "edge and level triggered modes"; the PIIX says the same): docs/decisions.md.
  * Before the first complete ICW sequence INT stays low.
+ *
+ * The PIIX's coprocessor error logic stands here, too: FERR# is interrupt line 13 until the guest writes
+ * port F0h, which asserts IGNNE# until FERR# goes (82371SB, "Coprocessor Error Function").
  *
  * NOT MODELLED: MCS-80/85 mode (ICW4 bit 0 clear), LTIM (the PIIX ignores it: ELCR decides),
  * buffered mode (accepted, no effect), cascade wiring other than the PC's (ICW3 is stored only). */
 #include "hw/i8259.h"
 
-#define ICW1_IC4    0x01
-#define ICW1_SNGL   0x02
-#define ICW1_INIT   0x10
-#define ICW4_AEOI   0x02
-#define ICW4_SFNM   0x10
-#define OCW2_R      0x80
-#define OCW2_SL     0x40
-#define OCW2_EOI    0x20
-#define OCW3        0x08
-#define OCW3_ESMM   0x40
-#define OCW3_SMM    0x20
-#define OCW3_P      0x04
-#define OCW3_RR     0x02
-#define OCW3_RIS    0x01
-#define CASCADE_IR  2
-#define SPURIOUS_IR 7
+#define ICW1_IC4         0x01
+#define ICW1_SNGL        0x02
+#define ICW1_INIT        0x10
+#define ICW4_AEOI        0x02
+#define ICW4_SFNM        0x10
+#define OCW2_R           0x80
+#define OCW2_SL          0x40
+#define OCW2_EOI         0x20
+#define OCW3             0x08
+#define OCW3_ESMM        0x40
+#define OCW3_SMM         0x20
+#define OCW3_P           0x04
+#define OCW3_RR          0x02
+#define OCW3_RIS         0x01
+#define CASCADE_IR       2
+#define SPURIOUS_IR      7
+#define COPROCESSOR_LINE 13
 
 static unsigned bit(unsigned n)
 {
@@ -107,11 +111,32 @@ void i8259_set_line(struct i8259 *s, unsigned line, unsigned level)
     unsigned b = bit(line);
     if (!level) {
         p->lines &= ~b;
+        p->irr &= ~b;
         return;
     }
     if (!(p->lines & b) && !(p->elcr & b))
         p->irr |= b;
     p->lines |= b;
+}
+
+void i8259_set_ferr(struct i8259 *s, bool asserted)
+{
+    if (s->ferr == asserted)
+        return;
+    s->ferr = asserted;
+    s->ignne = 0;
+    i8259_set_line(s, COPROCESSOR_LINE, asserted);
+}
+
+bool i8259_ignne(const struct i8259 *s)
+{
+    return s->ignne;
+}
+
+static void write_f0(struct i8259 *s)
+{
+    s->ignne = s->ferr;
+    i8259_set_line(s, COPROCESSOR_LINE, 0);
 }
 
 bool i8259_intr(const struct i8259 *s)
@@ -251,6 +276,9 @@ void i8259_write(struct i8259 *s, uint32_t offset, uint32_t value)
     case I8259_OFF_ELCR2: /* so are IRQ 8 and 13 */
         s->pic[1].elcr = v & 0xDE;
         break;
+    case I8259_OFF_COPROCESSOR:
+        write_f0(s);
+        break;
     default:
         break;
     }
@@ -319,7 +347,8 @@ static void class_write(void *s, uint32_t offset, unsigned size, uint32_t value,
         FIELD(struct i8259, pic[n].special_mask), FIELD(struct i8259, pic[n].read_isr),                      \
         FIELD(struct i8259, pic[n].poll)
 
-static const struct field fields[] = {PIC_FIELDS(0), PIC_FIELDS(1)};
+static const struct field fields[] = {PIC_FIELDS(0), PIC_FIELDS(1), FIELD(struct i8259, ferr),
+                                      FIELD(struct i8259, ignne)};
 
 const struct chip_class i8259_class = {
     .name = "i8259",

@@ -1,4 +1,5 @@
-/* i8259.h - the PC's pair of 8259A interrupt controllers with the PIIX edge/level registers.
+/* i8259.h - the PC's pair of 8259A interrupt controllers with the PIIX's edge/level registers and coprocessor
+ * error logic.
  *
  * One value holds both: the slave's INT pin is the master's IR2. It sits on the vCPU's side:
  * devices raise lines (i8259_set_line), the CPU samples INTR (i8259_intr) and runs the INTA cycle
@@ -18,10 +19,11 @@ enum {
     I8259_OFF_SLAVE_DATA = 3,  /* port A1h */
     I8259_OFF_ELCR1 = 4,       /* port 4D0h */
     I8259_OFF_ELCR2 = 5,       /* port 4D1h */
+    I8259_OFF_COPROCESSOR = 6, /* port F0h */
 };
 
 struct i8259_pic {
-    uint8_t irr;          /* latched requests of edge-mode lines; level-mode ones are in `lines` */
+    uint8_t irr;          /* requests of edge-mode lines; level-mode ones are in `lines` */
     uint8_t isr;          /* in-service register */
     uint8_t imr;          /* interrupt mask register (OCW1) */
     uint8_t lines;        /* levels of the IR inputs */
@@ -41,6 +43,8 @@ struct i8259_pic {
 
 struct i8259 {
     struct i8259_pic pic[2]; /* [0] master, [1] slave */
+    uint8_t ferr;            /* 1: FERR# of the CPU is asserted */
+    uint8_t ignne;           /* 1: IGNNE# to the CPU is asserted */
 };
 
 extern const struct chip_class i8259_class;
@@ -48,6 +52,10 @@ extern const struct chip_class i8259_class;
 void i8259_reset(struct i8259 *s);
 /* Level of input `line`, 0..15; line 2 (the cascade) and lines above 15 are ignored. */
 void i8259_set_line(struct i8259 *s, unsigned line, unsigned level);
+/* FERR# pin of the CPU. */
+void i8259_set_ferr(struct i8259 *s, bool asserted);
+/* IGNNE# pin to the CPU. */
+bool i8259_ignne(const struct i8259 *s);
 /* INTR pin to the CPU. */
 bool i8259_intr(const struct i8259 *s);
 /* INTA cycle: the vector, with the request moved to service; IR7's vector when nothing is pending. */

@@ -164,6 +164,7 @@ static const struct board_io io[] = {
     /* first, last, device, base offset, read class, write class, width */
     {0x20, 0x21, PC_DEV_PIC, I8259_OFF_MASTER_CMD, BOARD_LOCAL, BOARD_LOCAL, 1},
     {0xA0, 0xA1, PC_DEV_PIC, I8259_OFF_SLAVE_CMD, BOARD_LOCAL, BOARD_LOCAL, 1},
+    {0xF0, 0xF0, PC_DEV_PIC, I8259_OFF_COPROCESSOR, BOARD_LOCAL, BOARD_LOCAL, 1},
     {0x4D0, 0x4D1, PC_DEV_PIC, I8259_OFF_ELCR1, BOARD_LOCAL, BOARD_LOCAL, 1},
     {0x40, 0x43, PC_DEV_PIT, I8254_OFF_COUNTER0, BOARD_SYNC, BOARD_POSTED, 1},
     {0x61, 0x61, PC_DEV_PIT, I8254_OFF_PORTB, BOARD_PURE, BOARD_POSTED, 1},
@@ -349,6 +350,16 @@ static unsigned pirq_route(const void *pc, unsigned pirq)
     return i440fx_pirq_route(&((const struct pc *)pc)->pci, pirq);
 }
 
+static void set_ferr(void *pc, bool asserted)
+{
+    i8259_set_ferr(&((struct pc *)pc)->pic, asserted);
+}
+
+static bool ignne(const void *pc)
+{
+    return i8259_ignne(&((const struct pc *)pc)->pic);
+}
+
 bool pc_board(struct board *b, const struct pc_config *cfg)
 {
     *b = (struct board){.ndevices = PC_DEV_COUNT,
@@ -356,7 +367,7 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
                         .nports = PC_PORT_COUNT,
                         .nwires = NELEM(wires),
                         .state_bytes = sizeof(struct pc),
-                        .intc = {set_line, intr, acknowledge, can_interrupt},
+                        .intc = {set_line, intr, acknowledge, can_interrupt, set_ferr, ignne},
                         .pirq_route = pirq_route,
                         .power_on = power_on,
                         .ram_bytes = cfg->ram_bytes};

@@ -122,6 +122,12 @@ enum {
 };
 #define FLAGS_ARITH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
+/* 0: nothing is held off. */
+enum int_shadow {
+    SHADOW_INTERRUPTS = 1, /* behind STI */
+    SHADOW_STACK = 2,      /* behind MOV SS and POP SS: interrupts and debug exceptions */
+};
+
 struct guest_state {
     uint32_t slot[IR_NSLOTS]; /* first: emitted code addresses it with short displacements */
     int64_t budget;           /* ticks that may still be reserved before the limit; tick = limit - budget */
@@ -131,7 +137,7 @@ struct guest_state {
     uint32_t mode;       /* TB_MODE_* key of the current state (tb.h); helpers that change what it
                             depends on call vcpu_update_mode() */
     uint8_t cpl;         /* 0..3 */
-    uint8_t int_shadow;  /* 1: interrupts are held off until one more instruction retired */
+    uint8_t int_shadow;  /* enum int_shadow: what is held off until one more instruction retired */
     uint8_t halted;      /* 1: HLT retired, waiting for an interrupt */
     uint8_t fpu_on_host; /* 1: x87 and SSE state (but the x87's control word) is in the host's units; only
                             ever while compiled code runs, never in C code but what it calls to keep going */

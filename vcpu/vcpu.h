@@ -23,6 +23,9 @@ struct vcpu_intc {
     bool (*intr)(const void *ctx);          /* INTR pin */
     uint8_t (*acknowledge)(void *ctx);      /* INTA cycle: vector (spurious when nothing is pending) */
     bool (*can_interrupt)(const void *ctx); /* false: every line is masked, no interrupt can ever come */
+    /* FERR# and IGNNE#, for guests that clear CR0.NE. Both NULL: the pins are not connected. */
+    void (*set_ferr)(void *ctx, bool asserted);
+    bool (*ignne)(const void *ctx);
 };
 
 /* How blocks are run. Never seen by the guest. */

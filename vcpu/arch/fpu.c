@@ -59,6 +59,35 @@ void fpu_update_summary(struct x87_state *x)
     x->sw = (uint16_t)((x->sw & ~(FSW_ES | FSW_B)) | (pending ? FSW_ES | FSW_B : 0));
 }
 
+/* --- errors that wait for the next waiting instruction --- */
+
+/* SDM 1, 8.7 and appendix D: with CR0.NE = 0 the processor asserts FERR# and stands before the instruction
+ * until an interrupt comes, unless IGNNE# tells it to go on. */
+static enum helper_result freeze(struct vcpu *v)
+{
+    v->cfg.intc.set_ferr(v->cfg.intc.ctx, true);
+    v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
+    v->g.halted = 1;
+    return HELPER_FAULT; /* no exception: it has not been executed */
+}
+
+enum helper_result fpu_wait(struct vcpu *v)
+{
+    if (!(v->g.x87.sw & FSW_ES))
+        return HELPER_OK;
+    if (v->g.cr0 & CR0_NE || !v->cfg.intc.set_ferr)
+        return vcpu_raise(v, EXC_MF);
+    return v->cfg.intc.ignne(v->cfg.intc.ctx) ? HELPER_OK : freeze(v);
+}
+
+void fpu_error_gone(struct vcpu *v)
+{
+    if (v->g.x87.sw & FSW_ES || !v->cfg.intc.set_ferr)
+        return;
+    v->cfg.intc.set_ferr(v->cfg.intc.ctx, false);
+    v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
+}
+
 /* ORs exception bits into the status word and replaces the condition bits in `cc` by those in `f`. */
 static void fpu_commit(struct x87_state *x, fpu_flags f, uint16_t cc)
 {
@@ -1076,10 +1105,13 @@ static enum helper_result run_row(struct fpu_insn *c, const struct x87_row *row)
     struct x87_state *x = c->x;
     if (!row->handler)
         return vcpu_raise(v, EXC_UD);
-    if (!(row->flags & NO_WAIT) && (x->sw & FSW_ES))
-        return vcpu_raise(v, EXC_MF);
+    bool error = x->sw & FSW_ES;
+    if (error && !(row->flags & NO_WAIT) && fpu_wait(v) != HELPER_OK)
+        return HELPER_FAULT;
     if (row->handler(c) != HELPER_OK)
         return HELPER_FAULT;
+    if (error)
+        fpu_error_gone(v);
     if (!(row->flags & NO_POINTERS)) {
         x->fip = v->tb->lin_addr - v->tb->cs_base + v->tb->insn_offset[c->op->insn];
         x->fcs = v->g.seg[SEG_CS].sel;
@@ -1110,5 +1142,5 @@ enum helper_result helper_X87_REG(struct vcpu *v, const struct ir_op *op)
 enum helper_result helper_FWAIT(struct vcpu *v, const struct ir_op *op)
 {
     (void)op;
-    return v->g.x87.sw & FSW_ES ? vcpu_raise(v, EXC_MF) : HELPER_OK;
+    return fpu_wait(v);
 }

@@ -133,6 +133,10 @@ static inline struct f80 fpu_get(const struct x87_state *x, unsigned i)
 void fpu_push(struct x87_state *x, struct f80 a);
 /* ES and B follow from flags and masks; after any change of either. */
 void fpu_update_summary(struct x87_state *x);
+/* Before an instruction that waits: what an unmasked error of an earlier one has to say (fpu.c). */
+enum helper_result fpu_wait(struct vcpu *v);
+/* After one that was begun with an error: if it is gone, FERR# goes. */
+void fpu_error_gone(struct vcpu *v);
 
 /* --- host unit (fpu_arith.c) --- */
 enum fpu_src { FPU_F80, FPU_M32FP, FPU_M32INT, FPU_M64FP, FPU_M16INT, FPU_SRC_COUNT };

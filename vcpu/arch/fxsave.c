@@ -132,6 +132,9 @@ enum helper_result helper_FXRSTOR(struct vcpu *v, const struct ir_op *op)
             return HELPER_FAULT;
         memcpy(v->g.sse.xmm, image + AT_XMM, sizeof v->g.sse.xmm);
     }
+    bool error = v->g.x87.sw & FSW_ES;
     restore_x87(&v->g.x87, image);
+    if (error)
+        fpu_error_gone(v);
     return HELPER_OK;
 }

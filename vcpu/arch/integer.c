@@ -389,7 +389,7 @@ enum helper_result helper_STI(struct vcpu *v, const struct ir_op *op)
     if (!io_privileged(v))
         return HELPER_FAULT;
     if (!(g->eflags & FLAG_IF))
-        g->int_shadow = 1; /* SDM 2 STI: from the end of the next instruction on */
+        g->int_shadow = SHADOW_INTERRUPTS; /* SDM 2 STI: from the end of the next instruction on */
     g->eflags |= FLAG_IF;
     g->eip = op->imm2;
     return HELPER_OK;

@@ -242,7 +242,7 @@ enum helper_result helper_LOAD_SEG(struct vcpu *v, const struct ir_op *op)
     if (!seg_load(v, op->aux, (uint16_t)g->slot[op->a]))
         return HELPER_FAULT;
     if (op->aux == SEG_SS)
-        g->int_shadow = 1; /* SDM 3A 6.8.3: so that MOV SS, MOV ESP are one for interrupts */
+        g->int_shadow = SHADOW_STACK; /* SDM 3A 6.8.3: so that MOV SS, MOV ESP are one for interrupts */
     if (op->b != IR_NONE)
         g->slot[IR_ESP] = g->slot[op->b];
     g->eip = op->imm2;

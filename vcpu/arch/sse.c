@@ -28,9 +28,9 @@ static bool is_mmx(const struct sse_insn *c)
     return (c->row->class & SSE_IS_MMX) && !(c->is_mem && c->id == SSE_66_0x0f2a_ANY_RM);
 }
 
-static bool mmx_pending(const struct sse_insn *c)
+static enum helper_result mmx_wait(const struct sse_insn *c)
 {
-    return is_mmx(c) && (c->v->g.x87.sw & FSW_ES);
+    return is_mmx(c) ? fpu_wait(c->v) : HELPER_OK;
 }
 
 /* --- registers --- */
@@ -246,7 +246,7 @@ enum helper_result helper_SSE_REG(struct vcpu *v, const struct ir_op *op)
 {
     const struct sse_insn c = insn_of(v, op, false);
     struct sse_io io = {.gpr = 0};
-    return mmx_pending(&c) ? vcpu_raise(v, EXC_MF) : run_loaded(&c, &io);
+    return mmx_wait(&c) == HELPER_OK ? run_loaded(&c, &io) : HELPER_FAULT;
 }
 
 /* --- memory forms --- */
@@ -281,8 +281,8 @@ enum helper_result helper_SSE_MEM(struct vcpu *v, const struct ir_op *op)
     const struct sse_insn c = insn_of(v, op, true);
     const uint32_t lin_addr = v->g.slot[op->a] + op->disp;
     struct sse_io io = {.gpr = 0};
-    if (mmx_pending(&c))
-        return vcpu_raise(v, EXC_MF);
+    if (mmx_wait(&c) != HELPER_OK)
+        return HELPER_FAULT;
     if (lin_addr & (c.row->align - 1u))
         return vcpu_raise_error(v, EXC_GP, 0);
     if (sse_row_stores(c.row))
@@ -330,8 +330,8 @@ enum helper_result helper_MASKMOV(struct vcpu *v, const struct ir_op *op)
     struct masked m = {.data = mm ? g->x87.r[reg_of(op)] : g->sse.xmm[reg_of(op)],
                        .mask = mm ? g->x87.r[rm_of(op)] : g->sse.xmm[rm_of(op)],
                        .bytes = 1u << op->size};
-    if (mm && (g->x87.sw & FSW_ES))
-        return vcpu_raise(v, EXC_MF);
+    if (mm && fpu_wait(v) != HELPER_OK)
+        return HELPER_FAULT;
     if (!masked_check(v, op, &m) || !masked_write(v, &m))
         return HELPER_FAULT;
     if (mm)
@@ -344,8 +344,8 @@ enum helper_result helper_MASKMOV(struct vcpu *v, const struct ir_op *op)
 enum helper_result helper_EMMS(struct vcpu *v, const struct ir_op *op)
 {
     (void)op;
-    if (v->g.x87.sw & FSW_ES)
-        return vcpu_raise(v, EXC_MF);
+    if (fpu_wait(v) != HELPER_OK)
+        return HELPER_FAULT;
     mmx_enter(&v->g.x87);
     v->g.x87.empty = 0xff;
     return HELPER_OK;

@@ -4,6 +4,8 @@
  * the first Pentium M was). Its feature bits say what is really there, no more: no PAE, no APIC, no SSE3.
  * From model 13 on, kernels read IA32_MISC_ENABLE, which is not here. Leaves 15H and 16H did not exist then;
  * they tell the guest the frequency of the TSC, 1 GHz of virtual time, so that it need not measure it.
+ * The hypervisor bit says that this is no bare P6: kernels then do not look for its performance counters,
+ * which are not here (docs/decisions.md). Leaf 40000000H names us, as is the custom there.
  *
  * NOT MODELLED: #AC (CR0.AM is stored only); CD and NW (no caches); performance counters; microcode updates;
  * VME and PVI (CR4 bits 0 and 1: #GP); MTRRs, APIC, machine checks (no MSR: #GP). */
@@ -391,6 +393,7 @@ enum helper_result helper_SYSEXIT(struct vcpu *v, const struct ir_op *op)
 /* --- CPUID --- */
 
 #define CPUID_BASIC_MAX    0x16u
+#define CPUID_HYPERVISOR   0x40000000u
 #define CPUID_EXTENDED     0x80000000u
 #define CPUID_EXTENDED_MAX 0x80000004u
 #define CPUID_CLFLUSH_LINE (64u / 8 << 8) /* EBX of leaf 1: 64 bytes */
@@ -410,6 +413,7 @@ enum {
     CPUID_SSE = 1u << 25,
     CPUID_SSE2 = 1u << 26
 };
+#define CPUID_ECX_HYPERVISOR (1u << 31) /* never set by a processor: SDM 2 table 3-10 */
 #define CPUID_FEATURES                                                                                       \
     (CPUID_FPU | CPUID_DE | CPUID_PSE | CPUID_TSC | CPUID_MSR | CPUID_CX8 | CPUID_SEP | CPUID_PGE |          \
      CPUID_CMOV | CPUID_CLFSH | CPUID_MMX | CPUID_FXSR | CPUID_SSE | CPUID_SSE2)
@@ -424,7 +428,7 @@ static struct cpuid_regs cpuid_basic(uint32_t leaf)
     case 0:
         return (struct cpuid_regs){CPUID_BASIC_MAX, 0x756e6547, 0x6c65746e, 0x49656e69}; /* GenuineIntel */
     case 1:
-        return (struct cpuid_regs){CPUID_SIGNATURE, CPUID_CLFLUSH_LINE, 0, CPUID_FEATURES};
+        return (struct cpuid_regs){CPUID_SIGNATURE, CPUID_CLFLUSH_LINE, CPUID_ECX_HYPERVISOR, CPUID_FEATURES};
     /* TLBs and caches: 32 + 32 KB L1, 1 MB L2, 64-byte lines (SDM 2 table 3-12). */
     case 2:
         return (struct cpuid_regs){0x02b3b001, 0xf0, 0, 0x2c04307c};
@@ -449,6 +453,8 @@ static struct cpuid_regs cpuid(uint32_t leaf)
 {
     if (leaf <= CPUID_BASIC_MAX)
         return cpuid_basic(leaf);
+    if (leaf == CPUID_HYPERVISOR)
+        return (struct cpuid_regs){CPUID_HYPERVISOR, 0x646e6154, 0x61546d65, 0x6d65646e}; /* TandemTandem */
     if (leaf == CPUID_EXTENDED)
         return (struct cpuid_regs){CPUID_EXTENDED_MAX, 0, 0, 0};
     if (leaf == CPUID_EXTENDED + 1)

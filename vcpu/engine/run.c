@@ -208,13 +208,6 @@ static bool tb_ends(const struct tb *tb, enum helper_ends how)
     return helper && helper_info[helper->imm].ends == how;
 }
 
-/* SDM 3A 6.8.3: MOV SS and POP SS hold off debug traps, too; STI only interrupts. */
-static bool loads_stack(const struct vcpu *v)
-{
-    const struct ir_op *helper = ending_helper(v->tb);
-    return v->g.int_shadow && helper && helper->imm == HELPER_LOAD_SEG && helper->aux == SEG_SS;
-}
-
 /* SDM 3B 17.3.1.4: INT n clears TF before the trap could come. */
 static bool enters_handler(const struct vcpu *v)
 {
@@ -239,9 +232,12 @@ static bool has_exec_breakpoints(const struct vcpu *v)
     return false;
 }
 
-/* An instruction breakpoint is a fault before the instruction. */
+/* An instruction breakpoint is a fault before the instruction, and none behind MOV SS and POP SS: SDM
+ * 3A 6.8.3. */
 static bool breaks_here(struct vcpu *v)
 {
+    if (v->g.int_shadow == SHADOW_STACK)
+        return false;
     uint32_t hits = exec_breakpoints(v, v->g.seg[SEG_CS].base + v->g.eip);
     if (!hits || vcpu_rf(v))
         return false;
@@ -255,7 +251,7 @@ static void debug_traps(struct vcpu *v, bool stepping)
 {
     if (stepping && !enters_handler(v))
         v->db_pending |= DR6_BS;
-    if (v->db_pending && !loads_stack(v))
+    if (v->db_pending && v->g.int_shadow != SHADOW_STACK)
         vcpu_raise_trap(v, EXC_DB, v->g.eip);
 }
 

@@ -38,6 +38,8 @@ int guest_main(void)
         outb(0x70, 0x0b);
         outb(0x71, 0x02); /* PIE off, then the flags read: the line falls */
         uint8_t c = cmos(0x0c);
+        for (unsigned i = 0; i < 200; i++) /* an ISA cycle (720 ns) until the line has fallen */
+            __asm__ volatile("nop");
         EXPECT_EQ(c & 0x40, 0x40);
         uint8_t irr = inb(0xa0);
         for (unsigned i = 0; i < 16; i++)

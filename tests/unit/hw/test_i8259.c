@@ -17,10 +17,11 @@ static void init(struct i8259 *s, uint8_t icw4_master)
     i8259_write(s, I8259_OFF_SLAVE_DATA, 0x00);
 }
 
-static void pulse(struct i8259 *s, unsigned line)
+/* A rising edge; the line stays high, as a request must until it is acknowledged. */
+static void edge(struct i8259 *s, unsigned line)
 {
-    i8259_set_line(s, line, 1);
     i8259_set_line(s, line, 0);
+    i8259_set_line(s, line, 1);
 }
 
 static uint8_t isr(struct i8259 *s, uint32_t cmd)
@@ -60,7 +61,7 @@ Test(i8259, edge_is_latched)
 
     init(&s, 0x05); /* MINIX's ICW4 */
     cr_assert(!i8259_intr(&s));
-    pulse(&s, 0);
+    edge(&s, 0);
     cr_assert(i8259_intr(&s));
     cr_assert_eq(i8259_acknowledge(&s), 0x50);
     cr_assert_eq(isr(&s, I8259_OFF_MASTER_CMD), 0x01);
@@ -87,11 +88,11 @@ Test(i8259, priorities_nest)
     struct i8259 s;
 
     init(&s, 0x01);
-    pulse(&s, 4);
+    edge(&s, 4);
     cr_assert_eq(i8259_acknowledge(&s), 0x54);
-    pulse(&s, 5);
+    edge(&s, 5);
     cr_assert(!i8259_intr(&s));
-    pulse(&s, 1);
+    edge(&s, 1);
     cr_assert_eq(i8259_acknowledge(&s), 0x51);
     cr_assert_eq(isr(&s, I8259_OFF_MASTER_CMD), 0x12);
     i8259_write(&s, I8259_OFF_MASTER_CMD, 0x20);
@@ -107,7 +108,7 @@ Test(i8259, double_eoi_is_harmless)
 
     init(&s, 0x05);
     for (unsigned i = 0; i < 3; i++) {
-        pulse(&s, 0);
+        edge(&s, 0);
         cr_assert_eq(i8259_acknowledge(&s), 0x50);
         i8259_write(&s, I8259_OFF_MASTER_CMD, 0x20);
         i8259_write(&s, I8259_OFF_MASTER_CMD, 0x20);
@@ -135,22 +136,22 @@ Test(i8259, cascade)
     struct i8259 s;
 
     init(&s, 0x01);
-    pulse(&s, 12);
+    edge(&s, 12);
     cr_assert_eq(irr(&s, I8259_OFF_MASTER_CMD), 0x04);
     cr_assert_eq(i8259_acknowledge(&s), 0x74);
     cr_assert_eq(isr(&s, I8259_OFF_MASTER_CMD), 0x04);
     cr_assert_eq(isr(&s, I8259_OFF_SLAVE_CMD), 0x10);
     /* A higher one on the slave waits for the master's EOI, and is not lost. */
-    pulse(&s, 8);
+    edge(&s, 8);
     cr_assert(!i8259_intr(&s));
     i8259_write(&s, I8259_OFF_SLAVE_CMD, 0x20);
     cr_assert(!i8259_intr(&s));
     i8259_write(&s, I8259_OFF_MASTER_CMD, 0x20);
     cr_assert_eq(i8259_acknowledge(&s), 0x70);
     /* IR3 of the master ranks below the slave, IR1 above. */
-    pulse(&s, 3);
+    edge(&s, 3);
     cr_assert(!i8259_intr(&s));
-    pulse(&s, 1);
+    edge(&s, 1);
     cr_assert_eq(i8259_acknowledge(&s), 0x51);
 }
 
@@ -159,9 +160,9 @@ Test(i8259, special_fully_nested)
     struct i8259 s;
 
     init(&s, 0x11);
-    pulse(&s, 12);
+    edge(&s, 12);
     cr_assert_eq(i8259_acknowledge(&s), 0x74);
-    pulse(&s, 8);
+    edge(&s, 8);
     cr_assert(i8259_intr(&s)); /* the master does not hold its slave back */
     cr_assert_eq(i8259_acknowledge(&s), 0x70);
 }
@@ -190,7 +191,7 @@ Test(i8259, mask)
 
     init(&s, 0x01);
     i8259_write(&s, I8259_OFF_MASTER_DATA, 0x10);
-    pulse(&s, 4);
+    edge(&s, 4);
     cr_assert(!i8259_intr(&s));
     cr_assert_eq(irr(&s, I8259_OFF_MASTER_CMD), 0x10);
     i8259_write(&s, I8259_OFF_MASTER_DATA, 0x00);
@@ -217,14 +218,14 @@ Test(i8259, automatic_eoi_and_rotation)
     struct i8259 s;
 
     init(&s, 0x03);
-    pulse(&s, 3);
+    edge(&s, 3);
     cr_assert_eq(i8259_acknowledge(&s), 0x53);
     cr_assert_eq(isr(&s, I8259_OFF_MASTER_CMD), 0);
     i8259_write(&s, I8259_OFF_MASTER_CMD, 0x80); /* rotate in AEOI mode */
-    pulse(&s, 3);
+    edge(&s, 3);
     cr_assert_eq(i8259_acknowledge(&s), 0x53);
-    pulse(&s, 1);
-    pulse(&s, 4);
+    edge(&s, 1);
+    edge(&s, 4);
     cr_assert_eq(i8259_acknowledge(&s), 0x54); /* 3 is the lowest now, 4 the highest */
     cr_assert_eq(i8259_acknowledge(&s), 0x51);
 }
@@ -235,12 +236,12 @@ Test(i8259, rotate_and_set_priority)
 
     init(&s, 0x01);
     i8259_write(&s, I8259_OFF_MASTER_CMD, 0xC4); /* IR4 is the lowest */
-    pulse(&s, 0);
-    pulse(&s, 5);
+    edge(&s, 0);
+    edge(&s, 5);
     cr_assert_eq(i8259_acknowledge(&s), 0x55);
     i8259_write(&s, I8259_OFF_MASTER_CMD, 0xA0); /* rotate on non-specific EOI: 5 is the lowest */
-    pulse(&s, 5);
-    pulse(&s, 6);
+    edge(&s, 5);
+    edge(&s, 6);
     cr_assert_eq(i8259_acknowledge(&s), 0x56);
     i8259_write(&s, I8259_OFF_MASTER_CMD, 0x66); /* specific EOI */
     cr_assert_eq(isr(&s, I8259_OFF_MASTER_CMD), 0);
@@ -252,9 +253,9 @@ Test(i8259, special_mask_mode)
     struct i8259 s;
 
     init(&s, 0x01);
-    pulse(&s, 2 + 1);
+    edge(&s, 2 + 1);
     cr_assert_eq(i8259_acknowledge(&s), 0x53);
-    pulse(&s, 6);
+    edge(&s, 6);
     cr_assert(!i8259_intr(&s));
     i8259_write(&s, I8259_OFF_MASTER_DATA, 0x08);
     i8259_write(&s, I8259_OFF_MASTER_CMD, 0x68);
@@ -273,8 +274,52 @@ Test(i8259, poll)
     init(&s, 0x01);
     i8259_write(&s, I8259_OFF_MASTER_CMD, 0x0C);
     cr_assert_eq(i8259_read(&s, I8259_OFF_MASTER_CMD), 0);
-    pulse(&s, 5);
+    edge(&s, 5);
     i8259_write(&s, I8259_OFF_MASTER_CMD, 0x0C);
     cr_assert_eq(i8259_read(&s, I8259_OFF_MASTER_CMD), 0x85);
     cr_assert_eq(isr(&s, I8259_OFF_MASTER_CMD), 0x20);
+}
+
+/* Data sheet: the input must stay high until the first INTA. */
+Test(i8259, a_withdrawn_request_is_gone)
+{
+    for (unsigned line = 0; line < 16; line++) {
+        struct i8259 s;
+        if (line == 2)
+            continue;
+        init(&s, 0x01);
+        edge(&s, line);
+        cr_assert(i8259_intr(&s));
+        i8259_set_line(&s, line, 0);
+        cr_assert_not(i8259_intr(&s), "line %u", line);
+        cr_assert_eq(i8259_read(&s, I8259_OFF_MASTER_CMD) | i8259_read(&s, I8259_OFF_SLAVE_CMD), 0);
+        edge(&s, line);
+        cr_assert(i8259_intr(&s));
+    }
+}
+
+/* 82371SB: FERR# is line 13; a write to F0h takes it back and asserts IGNNE# until FERR# goes. */
+Test(i8259, coprocessor_error)
+{
+    struct i8259 s;
+
+    init(&s, 0x01);
+    i8259_write(&s, I8259_OFF_COPROCESSOR, 0);
+    cr_assert_not(i8259_ignne(&s), "without an error there is nothing to ignore");
+    i8259_set_ferr(&s, true);
+    cr_assert_eq(i8259_acknowledge(&s), 0x75);
+    cr_assert_not(i8259_ignne(&s));
+    i8259_write(&s, I8259_OFF_COPROCESSOR, 0);
+    cr_assert(i8259_ignne(&s));
+    i8259_set_ferr(&s, true);
+    cr_assert(i8259_ignne(&s), "the same error");
+    i8259_write(&s, I8259_OFF_SLAVE_CMD, 0x20);
+    i8259_write(&s, I8259_OFF_MASTER_CMD, 0x20);
+    cr_assert_not(i8259_intr(&s));
+    i8259_set_ferr(&s, false);
+    cr_assert_not(i8259_ignne(&s));
+    i8259_set_ferr(&s, true);
+    cr_assert(i8259_intr(&s), "the next one");
+    i8259_set_ferr(&s, false);
+    cr_assert_not(i8259_intr(&s));
 }
