@@ -4,7 +4,7 @@
 # says why the states changed.
 #
 # tests/golden/digests.txt has a line for each guest: NAME SHA256 TICK CHAIN STATE. SHA256 is that of the guest's file
-# (Debian: of kernel and initrd), TICK where its run ended, CHAIN the digest chain at the last point, STATE the hash of the
+# (Debian: of kernel and initrd), TICK where its run ended, CHAIN the digest chain at the last point (-: none), STATE the hash of the
 # state at the end. A guest that another compiler made has another hash and is skipped; those in tests/golden/guests are
 # committed as binaries and never are.
 set -u
@@ -31,7 +31,7 @@ digest_of() { # every options...
     shift
     (cd "$dir" && timeout 600 "$build/tandem" "$@" -icount shift=3,sleep=off -display none \
         -digest "file=digest,every=$every") </dev/null >"$dir/out" 2>&1
-    awk '$1 == "end" { print $2, chain, $3; found = 1 } /^[0-9]/ { chain = $2 } END { exit !found }' "$dir/digest"
+    awk 'BEGIN { chain = "-" } $1 == "end" { print $2, chain, $3; found = 1 } /^[0-9]/ { chain = $2 } END { exit !found }' "$dir/digest"
 }
 
 digest_of_guest() { # name file

@@ -163,7 +163,7 @@ struct emulated *emulated_create(const struct emulated_config *cfg)
                              .no_chain = cfg->no_chain,
                              .progress = stop_runaway,
                              .progress_ctx = m,
-                             .intc = {NULL, set_line, no_intr, no_ack, no_intr}};
+                             .intc = {NULL, set_line, no_intr, no_ack, no_intr, NULL, NULL}};
     m->vcpu = vcpu_create(&vc);
     if (!m->vcpu)
         return NULL;

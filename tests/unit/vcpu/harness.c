@@ -184,19 +184,20 @@ static void digest(void *ctx, uint64_t tick)
 
 static struct vcpu_config vcpu_config(struct harness *h, const struct harness_options *o)
 {
-    return (struct vcpu_config){.mem = &h->mem,
-                                .link = h->link,
-                                .bus = &h->bus,
-                                .shift = 3,
-                                .single_tb = o->single_tb,
-                                .translator = o->translator,
-                                .hot = o->hot,
-                                .translator_threads = o->translator_threads,
-                                .digest_every = o->digest_every,
-                                .digest = digest,
-                                .digest_ctx = h,
-                                .survey = o->survey,
-                                .intc = {h, intc_set_line, intc_intr, intc_acknowledge, intc_can_interrupt}};
+    return (struct vcpu_config){
+        .mem = &h->mem,
+        .link = h->link,
+        .bus = &h->bus,
+        .shift = 3,
+        .single_tb = o->single_tb,
+        .translator = o->translator,
+        .hot = o->hot,
+        .translator_threads = o->translator_threads,
+        .digest_every = o->digest_every,
+        .digest = digest,
+        .digest_ctx = h,
+        .survey = o->survey,
+        .intc = {h, intc_set_line, intc_intr, intc_acknowledge, intc_can_interrupt, NULL, NULL}};
 }
 
 static void *device_thread(void *link)

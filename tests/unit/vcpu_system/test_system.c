@@ -237,8 +237,7 @@ Test(system, cpuid)
     cr_assert_geq(r[IR_EAX] >> 4 & 0xf, 3u, "SEP is trusted");
     r = cpuid(0x40000000);
     cr_assert_eq(r[IR_EAX], 0x40000000);
-    cr_assert_eq(
-        memcmp(&r[IR_EBX], "Tand", 4) | memcmp(&r[IR_ECX], "emTa", 4) | memcmp(&r[IR_EDX], "ndem", 4), 0);
+    cr_assert(r[IR_EBX] == 0x646e6154 && r[IR_ECX] == 0x61546d65 && r[IR_EDX] == 0x6d65646e, "TandemTandem");
     r = cpuid(0x15);
     cr_assert(r[IR_EAX] == 1 && r[IR_EBX] == 1 && r[IR_ECX] == 1000000000);
     r = cpuid(0x80000005);
