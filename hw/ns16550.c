@@ -196,7 +196,7 @@ static void write_thr_at_once(struct ns16550 *s, uint8_t byte, uint64_t now_ns)
         send(s, byte);
     if ((s->ier & IER_ETBEI) && s->thre_pending) {
         s->thre_pending = 0;
-        s->tx_done_ns = now_ns;
+        s->tx_done_ns = now_ns + 1;
     } else if (s->tx_done_ns == NS_NEVER) {
         s->thre_pending = 1;
     }

@@ -115,6 +115,7 @@ static const struct target targets[] = {
     {&i8254_class, 6, 1u << I8254_OFF_PORTB, false, NULL},
     {&mc146818_class, 3, 0, false, poke_rtc},
     {&ns16550_class, 9, 0xFA, false, poke_uart},
+    {&ns16550_wire_class, 9, 0xFA, false, poke_uart},
     {&i8042_class, 3, 1u << I8042_OFF_STATUS, false, poke_kbc},
     {&i440fx_class, 9, UINT64_MAX, true, poke_pci},
     {&piix4_pm_class, 70, UINT64_MAX, true, poke_pm},
@@ -214,7 +215,8 @@ static void do_read(struct run *r, uint32_t offset)
     const struct chip_class *c = r->t->chip;
     unsigned size = random_size(r);
     uint64_t before[STATE_WORDS];
-    bool pure = offset < 64 && (r->t->pure >> offset & 1);
+    bool pure =
+        offset < 64 && (r->t->pure >> offset & 1) && !(c->read_changes && c->read_changes(r->a, offset));
 
     memcpy(before, r->a, c->state_bytes);
     uint32_t v = c->read(r->a, offset, size, now_ns(r));

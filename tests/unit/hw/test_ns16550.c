@@ -139,12 +139,12 @@ Test(ns16550, thre_interrupt)
     cr_assert_eq(take(&s), 'b');
     cr_assert_eq(irq(&s), 0);
     cr_assert_eq(C->pure_read(&s, LSR, 1, 20), 0x60, "empty all the same");
-    chip_run_to(C, &s, 20);
+    chip_run_to(C, &s, 21);
     cr_assert_eq(irq(&s), 1);
     cr_assert_eq(C->next_event(&s), NS_NEVER);
     chip_out(C, &s, RBR, 'c', 30);
     chip_out(C, &s, IER, 0x00, 30); /* the pulse is under way */
-    chip_run_to(C, &s, 30);
+    chip_run_to(C, &s, 31);
     chip_out(C, &s, IER, 0x02, 40);
     cr_assert_eq(irq(&s), 1);
 }
