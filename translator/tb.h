@@ -50,8 +50,9 @@ struct tb_native {
 /* A translation worker may read a block while the vCPU runs it: what is set when a block is built never
  * changes, but for the fields that name an owner, `valid` and `requested`; those are the vCPU's thread's. */
 struct tb {
-    uint32_t phys_addr; /* of the first byte */
-    uint32_t lin_addr;  /* cs base + eip at entry */
+    uint32_t
+        phys_addr; /* of the first byte: its mem_addr_t (mem/physmem.h), as of all physical addresses here */
+    uint32_t lin_addr; /* cs base + eip at entry */
     uint32_t cs_base;
     uint32_t cs_limit;   /* that fetches were checked against (TB_MODE_FLAT: 0xffffffff) */
     uint32_t mode;       /* TB_MODE_* */

@@ -33,7 +33,7 @@ struct access_rights {
 };
 
 struct walk {
-    uint32_t phys_page;
+    phys_addr_t phys_page;
     mem_addr_t pde_at, pte_at; /* where it came from; MEM_NOWHERE: nowhere, or in no memory */
     bool writable;             /* at this privilege, with D already set */
     bool global, large;
@@ -54,7 +54,7 @@ struct table_entry {
     uint32_t value;
 };
 
-static mem_addr_t target_at(mem_target_t t, uint32_t phys_addr)
+static mem_addr_t target_at(mem_target_t t, phys_addr_t phys_addr)
 {
     return (mem_addr_t)mem_target_addr(t) | (phys_addr & PAGE_OFFSET_MASK);
 }
@@ -66,7 +66,7 @@ static uint32_t table_load(const struct vcpu *v, mem_addr_t at)
     return value;
 }
 
-static struct table_entry table_entry(const struct vcpu *v, uint32_t phys_addr)
+static struct table_entry table_entry(const struct vcpu *v, phys_addr_t phys_addr)
 {
     struct mem_slot s = physmem_lookup(v->cfg.mem, phys_addr);
     struct table_entry e = {MEM_NOWHERE, MEM_NOWHERE, ~0u};
@@ -277,16 +277,17 @@ static void local_walk(struct vcpu *v, const struct walk *w)
         spaces_walked(v, w->pte_at);
 }
 
-/* What the entry says about where the physical page is: TLB_MMIO or TLB_SPLIT, and the page it holds. */
+/* What the entry says about where the physical page is: TLB_MMIO or TLB_SPLIT, and the page it holds. Without
+ * PAE a physical page has 32 bits. */
 static uint32_t tlb_where(const struct vcpu *v, const struct walk *w, bool fetch, uint32_t *page)
 {
     struct mem_slot s = physmem_lookup(v->cfg.mem, w->phys_page);
     if (!mem_target_is_memory(s.read)) {
-        *page = fetch ? MEM_NOWHERE : w->phys_page;
+        *page = fetch ? MEM_NOWHERE : (uint32_t)w->phys_page;
         return TLB_MMIO;
     }
     bool split = !fetch && (s.read != s.write || mem_target_kind(s.read) == MEM_ROM);
-    *page = split ? w->phys_page : (mem_addr_t)mem_target_addr(s.read);
+    *page = split ? (uint32_t)w->phys_page : (mem_addr_t)mem_target_addr(s.read);
     return split ? TLB_SPLIT : 0;
 }
 
@@ -514,12 +515,12 @@ static unsigned mmio_piece(unsigned bytes)
 }
 
 /* Where on the bus: a page that nothing was put at is at its own address, behind the A20 gate. */
-static uint64_t bus_addr(const struct vcpu *v, mem_target_t t, uint32_t phys_addr)
+static uint64_t bus_addr(const struct vcpu *v, mem_target_t t, phys_addr_t phys_addr)
 {
     return t ? mem_target_addr(t) | (phys_addr & PAGE_OFFSET_MASK) : phys_addr & v->cfg.mem->addr_mask;
 }
 
-static uint64_t mmio_read_part(struct vcpu *v, uint32_t phys_addr, unsigned bytes)
+static uint64_t mmio_read_part(struct vcpu *v, phys_addr_t phys_addr, unsigned bytes)
 {
     mem_target_t t = physmem_lookup(v->cfg.mem, phys_addr).read;
     uint64_t value = 0, at = bus_addr(v, t, phys_addr);
@@ -594,7 +595,7 @@ static void memory_write_part(struct vcpu *v, mem_addr_t at, unsigned bytes, uin
 }
 
 /* To where the physical page's stores go. */
-static void split_write_part(struct vcpu *v, uint32_t phys_addr, unsigned bytes, uint64_t value)
+static void split_write_part(struct vcpu *v, phys_addr_t phys_addr, unsigned bytes, uint64_t value)
 {
     mem_target_t t = physmem_lookup(v->cfg.mem, phys_addr).write;
     if (mem_target_kind(t) == MEM_BUS)
