@@ -116,6 +116,7 @@ struct vcpu {
     uint32_t exit_value;
     uint32_t db_pending;       /* DR6 bits of data/I/O breakpoints hit by the running instruction */
     uint64_t rf_tick;          /* tick after the instruction that loaded EFLAGS.RF: see vcpu_rf */
+    bool checks_alignment;     /* CR0.AM and EFLAGS.AC: what the TLB's tags of user data follow */
     bool dr_active;            /* DR7 enables something: single-instruction TBs with checks */
     uint64_t fetch_tag;        /* tlb.h: page and privilege of the last instruction fetch; TLB_NONE: none */
     uint32_t fetch_phys_page;  /* its page of memory; MEM_NOWHERE: none, all ones, */
@@ -174,6 +175,8 @@ bool mem_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uin
 /* Checks that [lin_addr, +bytes) could be written (faults as a write would), changing nothing but A/D bits.
  */
 bool mem_probe_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
+/* The same for a run of several operands, which are aligned each on its own account. */
+bool mem_probe_write_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
 bool mem_probe_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes,
                     bool user); /* likewise, as a read would */
 /* At the current CPL. */
@@ -303,6 +306,8 @@ void vcpu_refresh_limit(struct vcpu *v);
 
 /* --- segments (segment.c) --- */
 void seg_set_hidden(struct segment *s, uint16_t sel, uint32_t lo, uint32_t hi);
+/* CR0.AM or EFLAGS.AC may have changed (mmu.c). */
+void vcpu_alignment_changed(struct vcpu *v);
 /* Recomputes g->mode from segments, CRs, cpl. Call after changing any of them. */
 void vcpu_update_mode(struct vcpu *v);
 /* Sets cpl (and mode). */

@@ -93,7 +93,7 @@ static bool frame_probe(struct vcpu *v, const struct stack *st, const struct fra
     uint32_t first = st->ss.base + frame_offset(st, f, 0);
     uint32_t lowest = st->ss.base + frame_offset(st, f, f->count - 1);
     if (lowest < first && (lowest ^ (first + f->width - 1)) < PAGE_BYTES) /* usual: one page */
-        return frame_probe_slot(v, st, f, 0) && mem_probe_write(v, lowest, f->count * f->width, st->user);
+        return frame_probe_slot(v, st, f, 0) && mem_probe_write_run(v, lowest, f->count * f->width, st->user);
     for (unsigned i = 0; i < f->count; i++) {
         if (!frame_probe_slot(v, st, f, i))
             return false;
@@ -398,6 +398,7 @@ static void iret_flags(struct vcpu *v, unsigned width, uint32_t eflags)
         eflags_write(&v->g, eflags & 0xffff, mask | FLAG_RF);
     else
         eflags_write(&v->g, eflags, mask | FLAG_AC | FLAG_ID | FLAG_RF);
+    vcpu_alignment_changed(v);
     v->rf_tick = v->limit - (uint64_t)v->g.budget; /* RF covers the next instruction */
 }
 

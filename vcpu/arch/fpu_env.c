@@ -97,12 +97,21 @@ static void env_apply(struct vcpu *v, const uint32_t w[7], bool wide)
     fpu_update_summary(x);
 }
 
-static bool read_bytes(struct vcpu *v, uint32_t lin_addr, uint8_t *to, unsigned bytes)
+/* The image is words of 2 or 4 bytes, which are what alignment checks look at; else it may go by quadwords.
+ */
+static unsigned image_step(const struct vcpu *v, unsigned word, unsigned left)
+{
+    if (v->checks_alignment)
+        return word;
+    return left >= 8 ? 8 : left >= 4 ? 4 : 2;
+}
+
+static bool read_bytes(struct vcpu *v, uint32_t lin_addr, uint8_t *to, unsigned bytes, unsigned word)
 {
     bool user = mem_is_user(v);
     for (unsigned done = 0, n; done < bytes; done += n) {
         uint64_t value;
-        n = bytes - done >= 8 ? 8 : bytes - done >= 4 ? 4 : 2;
+        n = image_step(v, word, bytes - done);
         if (!mem_read(v, lin_addr + done, n, user, &value))
             return false;
         memcpy(to + done, &value, n);
@@ -110,14 +119,14 @@ static bool read_bytes(struct vcpu *v, uint32_t lin_addr, uint8_t *to, unsigned 
     return true;
 }
 
-static bool write_bytes(struct vcpu *v, uint32_t lin_addr, const uint8_t *from, unsigned bytes)
+static bool write_bytes(struct vcpu *v, uint32_t lin_addr, const uint8_t *from, unsigned bytes, unsigned word)
 {
     bool user = mem_is_user(v);
-    if (!mem_probe_write(v, lin_addr, bytes, user))
+    if (!mem_probe_write(v, lin_addr, word, user) || !mem_probe_write_run(v, lin_addr, bytes, user))
         return false;
     for (unsigned done = 0, n; done < bytes; done += n) {
         uint64_t value = 0;
-        n = bytes - done >= 8 ? 8 : bytes - done >= 4 ? 4 : 2;
+        n = image_step(v, word, bytes - done);
         memcpy(&value, from + done, n);
         if (!mem_write(v, lin_addr + done, n, user, value))
             return false;
@@ -131,7 +140,7 @@ bool fpu_load_env(struct vcpu *v, uint32_t lin_addr, bool wide, bool with_regs)
     uint8_t image[ENV_BYTES_MAX + REGS_BYTES];
     uint32_t w[7];
     unsigned word = wide ? 4 : 2;
-    if (!read_bytes(v, lin_addr, image, fpu_env_bytes(wide, with_regs)))
+    if (!read_bytes(v, lin_addr, image, fpu_env_bytes(wide, with_regs), word))
         return false;
     for (unsigned i = 0; i < 7; i++) {
         w[i] = 0;
@@ -154,7 +163,7 @@ bool fpu_store_env(struct vcpu *v, uint32_t lin_addr, bool wide, bool with_regs)
         memcpy(image + word * i, &w[i], word);
     for (unsigned i = 0; with_regs && i < 8; i++)
         memcpy(image + word * 7 + 10 * i, x->r[fpu_phys(x, i)], 10);
-    if (!write_bytes(v, lin_addr, image, fpu_env_bytes(wide, with_regs)))
+    if (!write_bytes(v, lin_addr, image, fpu_env_bytes(wide, with_regs), word))
         return false;
     if (with_regs) {
         fpu_init(x);

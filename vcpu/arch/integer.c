@@ -364,6 +364,7 @@ enum helper_result helper_POPF(struct vcpu *v, const struct ir_op *op)
     if (!stack_peek(v, 0, width, &value))
         return HELPER_FAULT;
     eflags_write(g, value & ~(uint32_t)FLAG_RF, mask | FLAG_RF);
+    vcpu_alignment_changed(v);
     stack_set_esp(g, g->slot[IR_ESP] + width);
     g->eip = op->imm2;
     return HELPER_OK;

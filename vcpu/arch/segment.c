@@ -5,7 +5,7 @@
  * limit and attributes of the hidden part ("unreal mode" works). CS in real mode is writable data, as
  * on the chip (SDM 3A table 9-1).
  *
- * NOT MODELLED: virtual-8086 mode; alignment checks (#AC). */
+ * NOT MODELLED: virtual-8086 mode. */
 #include "vcpu/arch/protect.h"
 
 /* --- descriptor tables --- */
@@ -107,6 +107,7 @@ void vcpu_update_mode(struct vcpu *v)
     mode |= g->cr0 & CR0_EM ? TB_MODE_MMX_UD : 0;
     mode |= g->cr0 & CR0_TS ? TB_MODE_TS_NM : 0;
     g->mode = mode;
+    vcpu_alignment_changed(v);
 }
 
 void vcpu_set_cpl(struct vcpu *v, unsigned cpl)

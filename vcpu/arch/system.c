@@ -7,7 +7,7 @@
  * The hypervisor bit says that this is no bare P6: kernels then do not look for its performance counters,
  * which are not here (docs/decisions.md). Leaf 40000000H names us, as is the custom there.
  *
- * NOT MODELLED: #AC (CR0.AM is stored only); CD and NW (no caches); performance counters; microcode updates;
+ * NOT MODELLED: CD and NW (no caches); performance counters; microcode updates;
  * VME and PVI (CR4 bits 0 and 1: #GP); MTRRs, APIC, machine checks (no MSR: #GP). */
 #include <string.h>
 
@@ -190,8 +190,8 @@ static bool table_write(struct vcpu *v, const struct ir_op *op, const struct des
 {
     uint32_t lin_addr = v->g.slot[op->a];
     bool user = mem_is_user(v);
-    return mem_probe_write(v, lin_addr, 6, user) && mem_write(v, lin_addr, 2, user, table->limit) &&
-           mem_write(v, lin_addr + 2, 4, user, table->base);
+    return mem_probe_write_run(v, lin_addr, 6, user) && mem_probe_write(v, lin_addr + 2, 4, user) &&
+           mem_write(v, lin_addr, 2, user, table->limit) && mem_write(v, lin_addr + 2, 4, user, table->base);
 }
 
 static enum helper_result table_load(struct vcpu *v, const struct ir_op *op, struct desc_table *table)

@@ -18,7 +18,8 @@
  * slow path looks up the rest. A change of that map flushes all.
  *
  * Page tables in no memory read as all ones, as unmapped memory does; updates to them are lost, as in a ROM.
- * NOT MODELLED: PAE, PSE-36, PAT, memory types, alignment checks (AC). */
+ * NOT MODELLED: PAE, PSE-36, PAT, memory types; #AC of unaligned 16-byte operands that are
+ * aligned to 8. */
 #include "vcpu/mmu/tlb.h"
 
 #include <string.h>
@@ -220,13 +221,19 @@ static void watch_hit(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool wr
 
 /* --- TLB --- */
 
-/* The fast-path tags that follow from what the page is now. */
+static bool is_user_data(const struct vcpu *v, const struct tlb_entry *e)
+{
+    return e >= v->tlb[TLB_DATA + 1] && e < v->tlb[TLB_DATA + 1] + TLB_ENTRIES;
+}
+
+/* The fast-path tags that follow from what the page is now, and from whether each access needs a look. */
 static void tlb_retag(const struct vcpu *v, struct tlb_entry *e)
 {
     e->tag &= ~(uint32_t)TLB_WATCHED;
     if (page_watched(v, PAGE_OF(e->tag)))
         e->tag |= TLB_WATCHED;
-    bool fast = !(e->tag & (TLB_MMIO | TLB_WATCHED));
+    bool checked = v->checks_alignment && is_user_data(v, e);
+    bool fast = !(e->tag & (TLB_MMIO | TLB_WATCHED)) && !checked;
     bool fast_write = fast && (e->tag & (TLB_WRITABLE | TLB_SPLIT)) == TLB_WRITABLE &&
                       mem_watchers(v->cfg.mem, &v->watcher, e->phys_page) == 0;
     e->tag_r = fast ? PAGE_OF(e->tag) : TLB_NONE;
@@ -409,6 +416,17 @@ void tlb_protect_page(struct vcpu *v, mem_addr_t page)
     tlb_retag_where(v, v->tlb_global, v->tlb_global_count, page);
 }
 
+/* SDM 3A 6.15, #AC: with CR0.AM and EFLAGS.AC accesses of CPL 3 must be aligned. Then user data has no
+ * fast-path tags, so that each access comes to the slow paths, which check it; nobody else pays for it. */
+void vcpu_alignment_changed(struct vcpu *v)
+{
+    bool on = (v->g.cr0 & CR0_AM) && (v->g.eflags & FLAG_AC);
+    if (on == v->checks_alignment)
+        return;
+    v->checks_alignment = on;
+    tlb_protect_page(v, ANY_PAGE);
+}
+
 /* --- as a watcher of memory --- */
 
 static void on_table_store(void *ctx, mem_addr_t at, unsigned bytes)
@@ -492,6 +510,22 @@ static bool part_get(struct vcpu *v, struct part *p, struct access_rights want)
         return false;
     }
     return true;
+}
+
+/* SDM 3A table 6-7. Wider operands (FXSAVE, SSE) are aligned on their own account, or accessed by quadwords.
+ */
+static uint32_t alignment_mask(unsigned bytes)
+{
+    return bytes >= 8 ? 7 : bytes >= 4 ? 3 : bytes - 1;
+}
+
+/* An access by `bytes` as one operand; false: #AC recorded. Before the page is looked at. */
+static bool is_aligned(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user)
+{
+    if (!v->checks_alignment || !user || !(lin_addr & alignment_mask(bytes)))
+        return true;
+    vcpu_raise_error(v, EXC_AC, 0);
+    return false;
 }
 
 /* The pages of [lin_addr, +bytes): how many parts (1 or 2), 0: fault or redo. */
@@ -624,6 +658,8 @@ bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint
         return true;
     }
     struct part part[2];
+    if (!is_aligned(v, lin_addr, bytes, user))
+        return false;
     unsigned n = parts_get(v, lin_addr, bytes, (struct access_rights){.user = user}, part);
     if (n == 0)
         return false;
@@ -641,6 +677,8 @@ bool mem_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uin
         return true;
     }
     struct part part[2];
+    if (!is_aligned(v, lin_addr, bytes, user))
+        return false;
     unsigned n = parts_get(v, lin_addr, bytes, (struct access_rights){.write = true, .user = user}, part);
     if (n == 0)
         return false;
@@ -650,10 +688,15 @@ bool mem_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uin
     return true;
 }
 
-bool mem_probe_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user)
+bool mem_probe_write_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user)
 {
     struct part part[2];
     return parts_get(v, lin_addr, bytes, (struct access_rights){.write = true, .user = user}, part) != 0;
+}
+
+bool mem_probe_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user)
+{
+    return is_aligned(v, lin_addr, bytes, user) && mem_probe_write_run(v, lin_addr, bytes, user);
 }
 
 bool mem_probe_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user)
@@ -666,6 +709,8 @@ bool mem_read_slow(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool for_w
 {
     struct part part[2];
     struct access_rights want = {.write = for_write, .user = mem_is_user(v)};
+    if (!is_aligned(v, lin_addr, bytes, want.user))
+        return false;
     unsigned n = parts_get(v, lin_addr, bytes, want, part);
     if (n == 0)
         return false;
@@ -694,6 +739,8 @@ const uint8_t *mem_touch(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool
 {
     struct part part[2];
     CHECK(!v->in_single);
+    if (!is_aligned(v, lin_addr, bytes, mem_is_user(v)))
+        return NULL;
     unsigned n =
         parts_get(v, lin_addr, bytes, (struct access_rights){.write = write, .user = mem_is_user(v)}, part);
     if (n == 0)

@@ -196,6 +196,11 @@ bool mem_probe_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool use
     return lin_addr + bytes > fake_fault_from ? page_fault(v, lin_addr) : true;
 }
 
+bool mem_probe_write_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user)
+{
+    return mem_probe_write(v, lin_addr, bytes, user);
+}
+
 bool mem_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t value)
 {
     if (!mem_probe_write(v, lin_addr, bytes, user))

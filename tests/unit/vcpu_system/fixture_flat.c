@@ -79,6 +79,15 @@ bool mem_probe_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool use
     return range_ok(v, lin_addr, bytes, user, true);
 }
 
+bool mem_probe_write_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user)
+{
+    return range_ok(v, lin_addr, bytes, user, true);
+}
+
+void vcpu_alignment_changed(struct vcpu *v)
+{
+}
+
 /* No TLB: pushes go the general way. */
 uint8_t *mem_fast_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user)
 {
