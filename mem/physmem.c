@@ -116,11 +116,6 @@ static bool all_memory(const struct physmem *pm, phys_addr_t addr, uint64_t byte
     return true;
 }
 
-bool physmem_is_ram(const struct physmem *pm, phys_addr_t addr, uint64_t bytes)
-{
-    return all_memory(pm, addr, bytes, true);
-}
-
 bool physmem_read(const struct physmem *pm, phys_addr_t addr, void *to, size_t bytes)
 {
     if (!all_memory(pm, addr, bytes, false))

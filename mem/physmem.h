@@ -127,8 +127,6 @@ static inline struct mem_slot physmem_lookup(const struct physmem *pm, phys_addr
  * (then nothing is done), or not all may be written. */
 bool physmem_read(const struct physmem *pm, phys_addr_t addr, void *to, size_t bytes);
 bool physmem_write(struct physmem *pm, phys_addr_t addr, const void *from, size_t bytes);
-/* Is all of it memory that can be written? */
-bool physmem_is_ram(const struct physmem *pm, phys_addr_t addr, uint64_t bytes);
 /* Likewise by mem_addr_t, ROM too: images, snapshots. In range. */
 void physmem_put(struct physmem *pm, mem_addr_t at, const void *from, size_t bytes);
 static inline const uint8_t *physmem_page(const struct physmem *pm, uint32_t number)

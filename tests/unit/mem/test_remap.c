@@ -104,3 +104,64 @@ Test(remap, there_is_a_bound)
     cr_assert_eq(physmem_add_a20(&pm), -1);
     physmem_free(&pm);
 }
+
+/* --- against a model that searches --- */
+
+enum { WINDOWS = 6 };
+static const uint64_t pages[WINDOWS] = {1, 2, 16, 16, 1024, 4096};
+static uint32_t value[WINDOWS];
+static uint64_t rng = 88172645463325252u;
+
+static uint32_t draw(void)
+{
+    rng ^= rng << 13;
+    rng ^= rng >> 7;
+    rng ^= rng << 17;
+    return (uint32_t)(rng >> 20);
+}
+
+/* A place that matters: near RAM's end, near 4 GiB, near 0, near where windows are. */
+static uint32_t place(void)
+{
+    static const uint32_t at[] = {RAM, 0xffffffff, 0, 0xe0000000};
+    uint32_t near = draw() % 5 == 0 ? value[draw() % WINDOWS] : at[draw() % 4];
+    return near + (draw() % 0x8000 - 0x4000) * (draw() % 3 == 0 ? PAGE_BYTES : 1);
+}
+
+static mem_target_t window_base(unsigned i)
+{
+    return mem_target(MEM_BUS, (UINT64_C(1) << 40) + ((uint64_t)i << 32));
+}
+
+static mem_target_t expected(uint32_t addr)
+{
+    uint64_t page = addr / PAGE_BYTES;
+    if (addr < RAM)
+        return mem_target(MEM_RAM, page * PAGE_BYTES);
+    for (unsigned i = 0; i < WINDOWS; i++) {
+        uint64_t base = value[i] / PAGE_BYTES;
+        if ((value[i] & MEM_WINDOW_ON) && page >= base && page < base + pages[i])
+            return (window_base(i) + (page - base) * PAGE_BYTES) | MEM_TARGET_WINDOW;
+    }
+    return 0;
+}
+
+Test(remap, random_windows)
+{
+    start(&pm, &c);
+    for (unsigned i = 0; i < WINDOWS; i++)
+        cr_assert_eq(physmem_add_window(&pm, (uint32_t)pages[i] * PAGE_BYTES, window_base(i)), (int)i);
+    for (unsigned step = 0; step < 5000; step++) {
+        unsigned i = draw() % WINDOWS;
+        uint32_t now = draw() % 4 == 0 ? value[i] ^ MEM_WINDOW_ON : place();
+        physmem_remap(&pm, i, now);
+        value[i] = now;
+        for (unsigned n = 0; n < 50; n++) {
+            uint32_t addr = place();
+            cr_assert_eq(reads(addr), expected(addr), "step %u, %x", step, (unsigned)addr);
+        }
+    }
+    for (uint64_t addr = UINT64_C(1) << 32; addr < (UINT64_C(1) << 32) + (32u << 20); addr += PAGE_BYTES)
+        cr_assert_eq(reads(addr), 0, "beyond 4 GiB");
+    physmem_free(&pm);
+}
