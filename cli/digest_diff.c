@@ -1,6 +1,6 @@
 /* digest_diff.c - tandem-digest-diff A B: the first interval in which two runs differ, and in which part.
  *
- * Exit status as cmp(1): 0 equal, 1 different, 2 trouble. One line of output unless equal. */
+ * Exit status as cmp(1): 0 equal, 1 different, 2 trouble. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -50,11 +50,13 @@ static int compare(FILE *a, FILE *b)
 {
     char la[LINE_BYTES], lb[LINE_BYTES];
     struct point p;
-    uint64_t last_equal = 0;
+    uint64_t last_equal = 0, points = 0;
     for (;;) {
         char *ga = fgets(la, sizeof la, a), *gb = fgets(lb, sizeof lb, b);
-        if (!ga && !gb)
+        if (!ga && !gb) {
+            printf("equal, %" PRIu64 " points\n", points);
             return 0;
+        }
         if (!ga || !gb) {
             printf("equal up to tick %" PRIu64 ", where the %s file ends\n", last_equal,
                    ga ? "second" : "first");
@@ -62,8 +64,10 @@ static int compare(FILE *a, FILE *b)
         }
         if (strcmp(la, lb) != 0)
             return different(la, lb, last_equal);
-        if (point_parse(la, &p))
+        if (point_parse(la, &p)) {
             last_equal = p.tick;
+            points++;
+        }
     }
 }
 

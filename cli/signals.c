@@ -1,6 +1,7 @@
 /* signals.c - see signals.h. */
 #include "cli/signals.h"
 
+#include "clockcore/clock.h"
 #include "devthread/chardev.h"
 #include "machine/machine.h"
 
@@ -9,22 +10,33 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#define REPEAT_NS UINT64_C(1000000000) /* a repeat within that time is the same request */
+
 static volatile sig_atomic_t received;
+static uint64_t received_ns; /* host time of the first; handlers only, which wait for one another */
 /* Written by the main thread, read by handlers, which may run on any thread. */
 static _Atomic(struct machine *) target;
 static const char *pid_path; /* set before the handlers; NULL: none */
+
+static void end_now(int sig)
+{
+    chardev_tty_restore();
+    if (pid_path)
+        unlink(pid_path);
+    _exit(EXIT_BY_SIGNAL + sig);
+}
 
 static void on_stop(int sig)
 {
     /* Acquire pairs with the release in signals_aim: the machine is whole. */
     struct machine *m = atomic_load_explicit(&target, memory_order_acquire);
-    if (received || !m) {
-        chardev_tty_restore();
-        if (pid_path)
-            unlink(pid_path);
-        _exit(EXIT_BY_SIGNAL + sig);
-    }
+    uint64_t now_ns = clock_realtime_ns();
+    if (received && now_ns - received_ns < REPEAT_NS)
+        return;
+    if (received || !m)
+        end_now(sig);
     received = sig;
+    received_ns = now_ns;
     machine_quit_request(m);
 }
 
@@ -35,10 +47,14 @@ static void on_fatal(int sig)
     raise(sig);
 }
 
+static const int stop[] = {SIGINT, SIGTERM, SIGHUP}, fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+
 static void install(int sig, void (*handler)(int), int flags)
 {
     struct sigaction old, sa = {.sa_handler = handler, .sa_flags = flags};
     sigemptyset(&sa.sa_mask);
+    for (size_t i = 0; i < sizeof stop / sizeof *stop; i++)
+        sigaddset(&sa.sa_mask, stop[i]);
     if (sigaction(sig, NULL, &old) != 0)
         return;
     bool is_default = !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_DFL;
@@ -49,7 +65,6 @@ static void install(int sig, void (*handler)(int), int flags)
 void signals_install(const char *pidfile)
 {
     pid_path = pidfile;
-    static const int stop[] = {SIGINT, SIGTERM, SIGHUP}, fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
     for (size_t i = 0; i < sizeof stop / sizeof *stop; i++)
         install(stop[i], on_stop, SA_RESTART);
     for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)

@@ -137,6 +137,7 @@ digest_of() { # file kernel argument...
 digest_of d1 print -devthread mode=inline
 digest_of d2 print -devthread mode=thread
 expect "same digest inline and thread" "$build/tandem-digest-diff" d1 d2
+expect "equal runs are called so" test "$("$build/tandem-digest-diff" d1 d2)" = "equal, $(grep -c '^[0-9]' d1) points"
 expect "digest has 30 points" test "$(grep -c '^[0-9]' d1)" -ge 29
 sed '10s/ [0-9a-f]*$/ 0123456789abcdef/' d1 >d3
 expect_text "the difference is named" "$("$build/tandem-digest-diff" d1 d3)" 'ticks 80000 to 90000: RAM'
@@ -172,6 +173,34 @@ for mode in inline thread adaptive; do
     signalled TERM 143 $mode
     signalled INT 130 $mode
 done
+# timeout(1) sends its signal to the process and to its group: two in a moment are one request.
+for mode in inline thread adaptive; do
+    for i in 1 2; do
+        timeout 0.5 "$tandem" -m 8 -display none -kernel loop -devthread "mode=$mode" -stats -digest file=twice,every=10000000 2>stderr
+        expect "timeout in mode $mode: status 124" test $? -eq 124
+        expect_text "timeout in mode $mode: last line" "$(cat stderr)" '^tandem: ended by a signal at tick'
+        expect_text "timeout in mode $mode: statistics" "$(tail -n 1 stderr)" '^digest [0-9a-f]{32} at tick'
+        expect_text "timeout in mode $mode: digest file" "$(tail -n 1 twice)" '^end [0-9]+ [0-9a-f]{32}$'
+    done
+done
+# A run that cannot end (stderr is a full pipe): a repeat within a second changes nothing, a later one kills.
+mkfifo fifo
+exec 7<>fifo
+head -c 65536 /dev/zero >&7
+"$tandem" -m 8 -display none -kernel loop -serial null 2>fifo &
+pid=$!
+sleep 0.3
+kill -TERM $pid
+sleep 0.3
+kill -TERM $pid
+sleep 0.3
+expect "a repeat within a second does not kill" kill -0 $pid
+sleep 0.8
+kill -TERM $pid
+expect "a later repeat kills at once" timeout 5 tail --pid=$pid -s 0.1 -f /dev/null
+wait $pid
+expect "with its status" test $? -eq 143
+exec 7>&-
 # An idle guest, asleep with sleep=on, must be woken by the signal.
 tiny_guest idle "$code_idle"
 for mode in inline thread adaptive; do
