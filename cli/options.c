@@ -443,8 +443,10 @@ static bool parse_device(struct options *o, const struct option_def *d, const ch
 }
 
 /* Which bit of log_items each choice is. */
-#define LOG_ITEMS "in_asm|op|out_asm"
-_Static_assert(VCPU_LOG_IN_ASM == 1 << 0 && VCPU_LOG_OP == 1 << 1 && VCPU_LOG_OUT_ASM == 1 << 2, "LOG_ITEMS");
+#define LOG_ITEMS "in_asm|op|out_asm|int|cpu_reset|guest_errors"
+_Static_assert(VCPU_LOG_IN_ASM == 1 << 0 && VCPU_LOG_OP == 1 << 1 && VCPU_LOG_OUT_ASM == 1 << 2 &&
+                   VCPU_LOG_INT == 1 << 3 && VCPU_LOG_CPU_RESET == 1 << 4 && VCPU_LOG_GUEST_ERRORS == 1 << 5,
+               "LOG_ITEMS");
 
 static bool log_item(struct options *o, const char *item, size_t bytes)
 {
@@ -460,8 +462,10 @@ static bool parse_log(struct options *o, const struct option_def *d, const char 
     for (const char *item = value;; item++) {
         const size_t bytes = strcspn(item, ",");
         if (!log_item(o, item, bytes))
-            return err_set(e, "-%s %s: no item \"%.*s\"; in_asm, op and out_asm are accepted", d->name, value,
-                           (int)bytes, item);
+            return err_set(
+                e,
+                "-%s %s: no item \"%.*s\"; in_asm, op, out_asm, int, cpu_reset and guest_errors are accepted",
+                d->name, value, (int)bytes, item);
         item += bytes;
         if (!*item)
             return true;
@@ -537,8 +541,9 @@ static const struct option_def option_defs[] = {
      "figures of the run at its end, on stderr or in FILE (JSON where it ends in .json)",
      KEYS(stats_keys, "file")},
     {"d", "ITEM[,ITEM ...]", parse_log,
-     "log each translated block: in_asm (guest code), op (IR), out_asm (host code, where blocks are "
-     "compiled)",
+     "log of each translated block: in_asm (guest code), op (IR), out_asm (host code, where blocks are "
+     "compiled); of what happens: int (exceptions and interrupts), cpu_reset (registers before a reset), "
+     "guest_errors (accesses to unassigned ports and addresses)",
      0, NULL, NULL, 0},
     {"D", "FILE", parse_text, "file of that log (default stderr)", FIELD(log_file), NULL, NULL, 0},
     {"name", "TEXT", parse_text, "name of the machine in the status line and the statistics", FIELD(name),
@@ -750,7 +755,7 @@ static bool check_together(const struct options *o, struct err *e)
     if (!o->digest_file && o->digest_every != DIGEST_EVERY_DEFAULT)
         return err_set(e, "-digest: every=N needs file=FILE");
     if (o->log_file && !o->log_items)
-        return err_set(e, "-D %s: needs -d in_asm,op,out_asm (one of them at least)", o->log_file);
+        return err_set(e, "-D %s: needs -d ITEM", o->log_file);
     if (!o->debug_exit && (o->debug_exit_port != DEBUG_EXIT_PORT || o->debug_exit_ports != DEBUG_EXIT_PORTS))
         return err_set(e, "-device: iobase and iosize need isa-debug-exit first");
     if (o->debug_exit && o->debug_exit_port + o->debug_exit_ports > 0x10000)

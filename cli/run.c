@@ -38,10 +38,10 @@ static void on_progress(void *ctx, uint64_t tick, uint64_t icount)
     status_update(&((struct run *)ctx)->status, tick, icount);
 }
 
-static void on_notice(void *ctx, const char *line)
+static void on_notice(void *ctx, const char *text)
 {
     status_erase(&((struct run *)ctx)->status);
-    fprintf(stderr, "tandem: %s\n", line);
+    fprintf(stderr, "tandem: %s\n", text);
 }
 
 /* --- start --- */

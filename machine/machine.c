@@ -70,10 +70,10 @@ static void on_progress(void *ctx, uint64_t tick)
     m->cfg.progress(m->cfg.ctx, tick, s.icount);
 }
 
-static void notice(struct machine *m, const char *line)
+static void notice(struct machine *m, const char *text)
 {
     if (m->cfg.notice)
-        m->cfg.notice(m->cfg.ctx, line);
+        m->cfg.notice(m->cfg.ctx, text);
 }
 
 static size_t digest_cpu(void *ctx, uint8_t *out, size_t max)
@@ -292,12 +292,27 @@ struct machine *machine_create(const struct machine_config *cfg, struct err *e)
 
 /* --- run --- */
 
-static bool reset(struct machine *m, enum vcpu_exit why, struct err *e)
+/* Once: a guest may do nothing else. */
+static void tell_triple_fault(struct machine *m)
 {
-    if (why == VCPU_EXIT_TRIPLE_FAULT && !m->triple_fault_told) {
-        m->triple_fault_told = true;
-        notice(m, "triple fault: the machine resets (-no-reboot ends instead; told once)");
+    char *text = NULL;
+    size_t bytes;
+    FILE *f = m->triple_fault_told ? NULL : open_memstream(&text, &bytes);
+    if (!f)
+        return;
+    m->triple_fault_told = true;
+    vcpu_print_triple_fault(m->vcpu, f);
+    fputs(m->cfg.no_reboot ? "\n" : "; the machine resets (-no-reboot ends instead; told once)\n", f);
+    vcpu_print_registers(m->vcpu, f);
+    if (fclose(f) == 0 && bytes > 0) {
+        text[bytes - 1] = 0; /* the last newline */
+        notice(m, text);
     }
+    free(text);
+}
+
+static bool reset(struct machine *m, struct err *e)
+{
     m->resets++;
     devthread_reset(m->dev, vcpu_tick(m->vcpu));
     physmem_clear(&m->mem);
@@ -339,9 +354,14 @@ enum machine_stop machine_run_until(struct machine *m, const struct vcpu_until *
     if (m->ended)
         return m->ended;
     vcpu_until(m->vcpu, until);
-    enum vcpu_exit why = vcpu_run(m->vcpu);
-    for (; is_reset(m, why); why = vcpu_run(m->vcpu)) {
-        if (!reset(m, why, e))
+    enum vcpu_exit why;
+    for (;;) {
+        why = vcpu_run(m->vcpu);
+        if (why == VCPU_EXIT_TRIPLE_FAULT)
+            tell_triple_fault(m);
+        if (!is_reset(m, why))
+            break;
+        if (!reset(m, e))
             return MACHINE_STOP_ERROR;
     }
     devthread_flush(m->dev);

@@ -57,8 +57,9 @@ struct machine_config {
     bool survey;             /* count for hit rates (vcpu_config) */
     unsigned log_items;      /* VCPU_LOG_* */
     FILE *log_file;          /* the caller's */
-    void (*notice)(void *ctx,
-                   const char *line); /* one line for the user, no newline; any thread; may be NULL */
+    /* For the user: a line, or a line with others below it; no newline at the end. Any thread; may be NULL.
+     */
+    void (*notice)(void *ctx, const char *text);
     /* Now and then while the guest runs, on its thread; may be NULL. */
     void (*progress)(void *ctx, uint64_t tick, uint64_t icount);
     void *ctx;

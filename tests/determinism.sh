@@ -62,6 +62,17 @@ for engine in interp eager background background,threads=0,hot=1; do
     done
 done
 
+for engine in interp eager background,threads=1,hot=2; do
+    run_mix "$dir/run" inline -translator "mode=$engine" -d int,cpu_reset,guest_errors -D "$dir/log"
+    same "$dir/run"
+    verdict "-translator mode=$engine, with a log of events" $?
+    [ ! -f "$dir/log.first" ] || cmp "$dir/log.first" "$dir/log"
+    verdict "-translator mode=$engine: the log is that of the first engine" $?
+    cp "$dir/log" "$dir/log.first"
+done
+[ "$(wc -l <"$dir/log.first")" -gt 100 ]
+verdict "the log of events has events" $?
+
 # A machine that stands at ticks chosen at random and goes on is the machine that never stood.
 for engine in interp eager background,threads=1,hot=2; do
     for mode in inline thread adaptive; do

@@ -38,6 +38,7 @@ run_build() { # build sanitizers
         expect "$2: guest mix, mode $mode" guest "$1" "$mode" mix
         expect "$2: guest pit, mode $mode" guest "$1" "$mode" pit
         expect "$2: guest mix, mode $mode, compiled" guest "$1" "$mode" mix -translator mode=eager
+        expect "$2: guest mix, mode $mode, standing now and then" guest "$1" "$mode" mix -x-pause every=20000
     done
     expect "$2: guest smc, compiled" guest "$1" inline smc -translator mode=background,hot=1,threads=2
 }

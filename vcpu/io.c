@@ -124,28 +124,43 @@ static uint64_t piece_addr(uint64_t addr, enum access_kind kind)
     return kind == ACCESS_PIO_READ || kind == ACCESS_PIO_WRITE ? addr & 0xffff : addr;
 }
 
+/* Once an access, not once a byte. */
+static void note_unassigned(struct vcpu *v, uint64_t addr, unsigned bytes, enum access_kind kind)
+{
+    if (v->cfg.log_items & VCPU_LOG_GUEST_ERRORS)
+        eventlog_unassigned(v, addr, bytes, kind);
+}
+
 static uint32_t split_read(struct vcpu *v, uint64_t addr, unsigned bytes, enum access_kind kind)
 {
     uint32_t value = 0;
+    bool unassigned = false;
     for (unsigned done = 0; done < bytes;) {
         uint64_t at = piece_addr(addr + done, kind);
         unsigned index = kind == ACCESS_PIO_READ ? range_of_port(v, at) : range_of_memory(v, at);
         struct io_target t = target_at(v, index, at, bytes - done);
         value |= (piece_read(v, &t, at, kind) & ones(t.bytes)) << (8 * done);
         done += t.bytes;
+        unassigned |= index == 0;
     }
+    if (unassigned)
+        note_unassigned(v, addr, bytes, kind);
     return value;
 }
 
 static void split_write(struct vcpu *v, uint64_t addr, unsigned bytes, enum access_kind kind, uint32_t value)
 {
+    bool unassigned = false;
     for (unsigned done = 0; done < bytes;) {
         uint64_t at = piece_addr(addr + done, kind);
         unsigned index = kind == ACCESS_PIO_WRITE ? range_of_port(v, at) : range_of_memory(v, at);
         struct io_target t = target_at(v, index, at, bytes - done);
         piece_write(v, &t, at, kind, value >> (8 * done));
         done += t.bytes;
+        unassigned |= index == 0;
     }
+    if (unassigned)
+        note_unassigned(v, addr, bytes, kind);
 }
 
 /* SDM 3B 17.2.4: type 2, with CR4.DE; the length field masks the address as for data. */

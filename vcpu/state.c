@@ -8,41 +8,6 @@
 
 #define VCPU_ALIGN 64
 
-/* --- create and destroy --- */
-
-struct vcpu *vcpu_create(const struct vcpu_config *cfg)
-{
-    CHECK(cfg->digest_every == 0 || cfg->digest);
-    size_t bytes = (sizeof(struct vcpu) + VCPU_ALIGN - 1) / VCPU_ALIGN * VCPU_ALIGN;
-    struct vcpu *v = aligned_alloc(VCPU_ALIGN, bytes);
-    if (!v)
-        return NULL;
-    memset(v, 0, bytes);
-    v->cfg = *cfg;
-    v->activity = link_vcpu_activity(cfg->link);
-    v->until.tick = TICK_NEVER;
-    v->digest_next = cfg->digest_every ? cfg->digest_every : TICK_NEVER;
-    if (!mmu_init(v) || !tbcache_init(v) || !compiled_init(v)) {
-        compiled_free(v);
-        tbcache_free(v);
-        mmu_free(v);
-        free(v);
-        return NULL;
-    }
-    vcpu_reset(v);
-    return v;
-}
-
-void vcpu_destroy(struct vcpu *v)
-{
-    if (!v)
-        return;
-    compiled_free(v);
-    tbcache_free(v);
-    mmu_free(v);
-    free(v);
-}
-
 /* --- reset: SDM 3A table 9-1 --- */
 
 #define RESET_CR0      (CR0_CD | CR0_NW | CR0_ET)
@@ -88,6 +53,8 @@ static void forget_everything(struct vcpu *v)
 
 void vcpu_reset(struct vcpu *v)
 {
+    if (v->cfg.log_items & VCPU_LOG_CPU_RESET)
+        eventlog_reset(v);
     state_reset(v);
     forget_everything(v);
 }
@@ -104,6 +71,42 @@ void vcpu_set_flat32(struct vcpu *v, uint32_t eip, uint16_t code_sel, uint16_t d
         g->seg[i] = (struct segment){.sel = data_sel, .access = flat | 0x93, .limit = UINT32_MAX};
     g->seg[SEG_CS] = (struct segment){.sel = code_sel, .access = flat | 0x9b, .limit = UINT32_MAX};
     forget_everything(v);
+}
+
+/* --- create and destroy --- */
+
+struct vcpu *vcpu_create(const struct vcpu_config *cfg)
+{
+    CHECK(cfg->digest_every == 0 || cfg->digest);
+    size_t bytes = (sizeof(struct vcpu) + VCPU_ALIGN - 1) / VCPU_ALIGN * VCPU_ALIGN;
+    struct vcpu *v = aligned_alloc(VCPU_ALIGN, bytes);
+    if (!v)
+        return NULL;
+    memset(v, 0, bytes);
+    v->cfg = *cfg;
+    v->activity = link_vcpu_activity(cfg->link);
+    v->until.tick = TICK_NEVER;
+    v->digest_next = cfg->digest_every ? cfg->digest_every : TICK_NEVER;
+    if (!mmu_init(v) || !tbcache_init(v) || !compiled_init(v)) {
+        compiled_free(v);
+        tbcache_free(v);
+        mmu_free(v);
+        free(v);
+        return NULL;
+    }
+    state_reset(v);
+    forget_everything(v);
+    return v;
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+    if (!v)
+        return;
+    compiled_free(v);
+    tbcache_free(v);
+    mmu_free(v);
+    free(v);
 }
 
 /* --- from outside --- */

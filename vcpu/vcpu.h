@@ -36,8 +36,15 @@ enum translator_mode {
                               any */
 };
 
-/* What of each block goes to the log (QEMU's -d items). */
-enum { VCPU_LOG_IN_ASM = 1 << 0, VCPU_LOG_OP = 1 << 1, VCPU_LOG_OUT_ASM = 1 << 2 };
+/* What goes to the log (QEMU's -d items). */
+enum {
+    VCPU_LOG_IN_ASM = 1 << 0, /* of each block */
+    VCPU_LOG_OP = 1 << 1,
+    VCPU_LOG_OUT_ASM = 1 << 2,
+    VCPU_LOG_INT = 1 << 3,          /* exceptions and interrupts as they are delivered */
+    VCPU_LOG_CPU_RESET = 1 << 4,    /* registers before a reset */
+    VCPU_LOG_GUEST_ERRORS = 1 << 5, /* accesses that no device answers */
+};
 
 #define VCPU_CODE_CACHE_MIN  (UINT64_C(64) << 10) /* bytes */
 #define VCPU_CODE_CACHE_MAX  (UINT64_C(1) << 30)
@@ -124,6 +131,10 @@ void vcpu_until(struct vcpu *v, const struct vcpu_until *until);
  * nothing had been. */
 enum vcpu_exit vcpu_run(struct vcpu *v);
 uint32_t vcpu_exit_value(const struct vcpu *v);
+/* For people, while it stands. Registers: several whole lines. After VCPU_EXIT_TRIPLE_FAULT: where it was and
+ * the faults that led there, without a newline. */
+void vcpu_print_registers(const struct vcpu *v, FILE *out);
+void vcpu_print_triple_fault(const struct vcpu *v, FILE *out);
 uint64_t vcpu_tick(const struct vcpu *v); /* icount + idle, at the vCPU's current boundary */
 uint64_t vcpu_now_ns(const struct vcpu *v);
 void vcpu_get_stats(const struct vcpu *v, struct vcpu_stats *out);

@@ -5,7 +5,7 @@
  *   state.c      create, reset, state bytes                    string.c   MOVS..OUTS helpers
  *   mmu.c tlb.h  page walk, softmmu TLB, guest memory access    tbcache.c  TB table, invalidation
  *   spaces.c     what the TLB held of other address spaces
- *   io.c         ports and MMIO through bus map and link
+ *   io.c         ports and MMIO through bus map and link        eventlog.c -d int, registers as text
  *   except.c     exceptions, interrupts, IRET, INT             segment.c  descriptors, far transfers
  *   system.c     CRn, DRn, MSRs, CPUID, LGDT, ...              integer.c  DIV, DAA, BOUND, ENTER, ...
  *   fpu.c        x87                                           fpu_host.c x87 while compiled code runs
@@ -50,6 +50,13 @@ struct pending_exc {
     bool is_trap; /* eip to push is `next_eip`, the instruction retired (INT3, INTO, #DB traps) */
     uint32_t error;
     uint32_t next_eip;
+};
+
+/* What led to a shutdown, in order; the last one could not be delivered. */
+#define FAULT_CHAIN_MAX 8
+struct fault_chain {
+    unsigned count;
+    struct pending_exc exc[FAULT_CHAIN_MAX];
 };
 
 /* Softmmu TLB, direct mapped, one set per privilege (user or supervisor access), for data and for instruction
@@ -108,7 +115,8 @@ struct vcpu {
     struct activity *activity; /* the link's, of this thread */
     struct tb *tb;             /* running block */
     struct pending_exc exc;
-    bool in_single;      /* the running TB has one instruction: MMIO and own-code writes are allowed */
+    struct fault_chain faults; /* of the last exception that was delivered */
+    bool in_single;            /* the running TB has one instruction: MMIO and own-code writes are allowed */
     bool redo_single;    /* set with HELPER_FAULT: no exception, run this instruction as a TB of its own */
     bool fpu_refused;    /* compiled code left for redo_single since its x87 must run in C: see native_run */
     bool intr;           /* cached INTR pin */
@@ -283,6 +291,13 @@ void compiling_recall(struct vcpu *v);
 void blocklog_built(const struct vcpu *v, const struct tb *tb);
 /* Its host code has just become enterable. */
 void blocklog_installed(const struct vcpu *v, const struct tb *tb);
+
+/* --- the log of events (eventlog.c); only with their bit in cfg.log_items --- */
+void eventlog_interrupt(const struct vcpu *v, const struct pending_exc *exc, bool software, uint32_t eip);
+void eventlog_reset(const struct vcpu *v);
+void eventlog_unassigned(const struct vcpu *v, uint64_t addr, unsigned bytes, enum access_kind kind);
+/* Too many are left out. */
+void fault_chain_add(struct fault_chain *c, const struct pending_exc *exc);
 
 /* --- x87 on the host's unit (fpu_host.c); what struct x64_calls says --- */
 int64_t fpu_enter_host(struct vcpu *v);

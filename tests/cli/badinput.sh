@@ -110,7 +110,7 @@ refuses 'port 0x3f8.* belongs to another' -kernel good -serial null -chardev nul
 refuses '-pidfile /nowhere/p: .*needed' -kernel good -pidfile /nowhere/p
 refuses '-rtc: .*clock=vm' -kernel good -rtc clock=host
 refuses '-rtc: ' -kernel good -rtc base=never
-refuses '-d in_asm,cpu: no item .cpu.; in_asm, op and out_asm are accepted' -kernel good -d in_asm,cpu
+refuses '-d in_asm,cpu: no item .cpu.; in_asm, op, out_asm, int, cpu_reset and guest_errors are accepted' -kernel good -d in_asm,cpu
 refuses '-d : no item' -kernel good -d ''
 refuses '-D log: needs -d' -kernel good -D log
 refuses '/nonexistent/log' -kernel good -d op -D /nonexistent/log

@@ -9,7 +9,9 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 2
 
-for name in loop halt exit triple reset print hello; do
+# in eax, dx (9000h); mov [e0000000h], ax; hlt
+code_stray='\x66\xba\x00\x90\xed\x66\xa3\x00\x00\x00\xe0\xf4'
+for name in loop halt exit triple reset print hello stray; do
     code=code_$name
     tiny_guest "$name" "${!code}"
 done
@@ -156,6 +158,28 @@ expect_text "host code in the log" "$(cat log)" 'mov rax, <helper OUT>'
 expect_text "only what was asked for" "$(grep -c '^IN:' log)" '^0$'
 timeout 30 "$tandem" -m 8 -display none -kernel hello -d in_asm 2>stderr >/dev/null
 expect_text "the log is on stderr" "$(cat stderr)" '^IN:'
+
+# --- the log of events: nothing of it may be seen by the guest, in no engine (tests/determinism.sh) ---
+for engine in interp eager; do
+    ends 4 . -kernel triple -no-reboot -translator mode=$engine -d int,cpu_reset -D log
+    expect_text "INT3, then #GP(1a), then #DF are delivered ($engine)" "$(cut -d ' ' -f 3-4 log | tr '\n' ' ')" \
+        '^v=03 e=0000 v=0d e=001a v=08 e=0000 $'
+    expect_text "with CPL, CS:EIP, stack and CR2 ($engine)" "$(sed -n 2p log)" \
+        '^tick 1: v=0d .* cpl=0 IP=0010:00100027 .* SP=0018:00000000 CR2=00000000'
+    ends 0 'tick limit' -kernel triple -x-ticks 3 -translator mode=$engine -d cpu_reset -D log
+    expect_text "registers before each reset ($engine)" "$(grep -c '^EIP=00100027 ' log)" '^2$'
+    ends 0 . -kernel stray -translator mode=$engine -d guest_errors -D log
+    expect "accesses that nobody answers ($engine)" cmp log - <<<'guest error at tick 1: 4-byte read of port 9000 (unassigned)
+guest error at tick 2: 2-byte write to address e0000000 (unassigned)'
+done
+
+# --- a triple fault is reported, once, whether or not it ends the run ---
+for options in '-no-reboot' '-x-ticks 2000'; do
+    timeout 30 "$tandem" -m 8 -display none -kernel triple $options 2>stderr
+    expect_text "CS:EIP and the faults that led there ($options)" "$(head -n 1 stderr)" \
+        '^tandem: triple fault at tick 1, CS:EIP 0010:00100027: #GP\(001a\) vector 13 -> #DF\(0000\) vector 8 -> #GP\(0042\) vector 13'
+    expect "registers, once ($options)" test "$(grep -c '^EIP=00100027 EFL=00000002 CPL=0' stderr)" -eq 1
+done
 
 # --- signals ---
 signalled() { # signal status mode

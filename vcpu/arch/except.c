@@ -197,6 +197,10 @@ static bool deliver_protected(struct vcpu *v, const struct event *e)
 
 static bool deliver(struct vcpu *v, const struct event *e)
 {
+    if (v->cfg.log_items & VCPU_LOG_INT) {
+        struct pending_exc exc = {.vector = e->vector, .has_error = e->has_error, .error = e->error};
+        eventlog_interrupt(v, &exc, e->software, e->eip);
+    }
     return v->g.cr0 & CR0_PE ? deliver_protected(v, e) : deliver_real(v, e);
 }
 
@@ -277,10 +281,12 @@ static bool exc_next(struct vcpu *v, const struct pending_exc *first, struct pen
 static void deliver_until_done(struct vcpu *v)
 {
     struct pending_exc exc = v->exc, next;
+    v->faults.count = 0;
     for (;;) {
         if (exc.is_trap)
             v->g.eip = exc.next_eip;
         v->exc.pending = false;
+        fault_chain_add(&v->faults, &exc);
         if (deliver_one(v, &exc))
             return;
         CHECK(v->exc.pending);
@@ -290,6 +296,7 @@ static void deliver_until_done(struct vcpu *v)
             break;
         exc = next;
     }
+    fault_chain_add(&v->faults, &v->exc);
     v->exc.pending = false;
     v->exit_reason = VCPU_EXIT_TRIPLE_FAULT + 1;
 }

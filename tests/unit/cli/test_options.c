@@ -238,11 +238,11 @@ Test(options, log_items)
 {
     struct options o;
     struct err e;
-    cr_assert(parse(&o, "-d in_asm,out_asm -D file", &e), "%s", e.text);
-    cr_expect_eq(o.log_items, VCPU_LOG_IN_ASM | VCPU_LOG_OUT_ASM);
+    cr_assert(parse(&o, "-d in_asm,out_asm,guest_errors -D file", &e), "%s", e.text);
+    cr_expect_eq(o.log_items, VCPU_LOG_IN_ASM | VCPU_LOG_OUT_ASM | VCPU_LOG_GUEST_ERRORS);
     cr_expect_str_eq(o.log_file, "file");
     options_free(&o);
     cr_assert_not(parse(&o, "-d op,", &e));
-    cr_expect(strstr(e.text, "in_asm, op and out_asm"), "%s", e.text);
+    cr_expect(strstr(e.text, "in_asm, op, out_asm, int, cpu_reset and guest_errors"), "%s", e.text);
     options_free(&o);
 }
