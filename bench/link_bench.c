@@ -135,7 +135,7 @@ static void loop_timer(struct machine *m, unsigned n)
 static void loop_idle(struct machine *m, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        m->tick = link_idle(m->link, m->tick);
+        m->tick = link_idle(m->link, m->tick, TICK_NEVER);
         arrive(m);
     }
 }

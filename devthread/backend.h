@@ -19,6 +19,9 @@ struct backend_class {
     /* Up to `room` bytes of a stream, or one entry of at most `room` bytes; 0: none now. */
     uint32_t (*input_take)(void *ctx, uint8_t *entry, uint32_t room);
     bool (*input_open)(void *ctx); /* more input may still come */
+    /* A disk's bytes. What lies behind its end reads as zero and is not stored. */
+    void (*blocks_read)(void *ctx, uint64_t offset, uint8_t *bytes, uint32_t n);
+    void (*blocks_write)(void *ctx, uint64_t offset, const uint8_t *bytes, uint32_t n);
 };
 
 struct backend {

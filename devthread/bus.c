@@ -5,12 +5,18 @@
 #include "clockcore/clock.h"
 #include "hw/requests.h"
 #include "hw/router.h"
+#include "mem/master.h"
+#include "mem/remap.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define EVENTS_PER_TICK_MAX 64 /* of one chip; more than that waits for the next tick */
 
+/* MATCH window_on */
+_Static_assert(BOARD_WINDOW_ON == BUS_WINDOW_ON && BOARD_WINDOW_ON == MEM_WINDOW_ON,
+               "one value for all three");
+_Static_assert(BOARD_WINDOWS_MAX <= BUS_WINDOWS_MAX, "the bus map has room for the board's windows");
 _Static_assert(BOARD_PORTS_MAX <= 16, "device_ports[] has a bit a port");
 
 static void *chip_state(struct bus *b, unsigned dev)
@@ -61,6 +67,27 @@ static void lines_settled(struct bus *b, uint64_t tick)
     for (uint32_t changed = levels ^ b->st.lines; changed; changed &= changed - 1) {
         unsigned line = (unsigned)__builtin_ctz(changed);
         line_emit(b, line, levels >> line & 1, tick);
+    }
+}
+
+/* No stamp before the last: moves arrive in order. */
+static void window_emit(struct bus *b, unsigned dev, unsigned n, uint32_t value, uint64_t tick)
+{
+    bool io = b->board->window[n].io;
+
+    tick = max_u64(tick, b->st.window_tick[n]);
+    b->st.window_tick[n] = tick;
+    b->st.window[n] = value;
+    if (io || b->cfg.memory)
+        emit(b, tick, dev, io ? EFFECT_REMAP_IO : EFFECT_REMAP, io ? n : b->window_remap[n], value);
+}
+
+static void windows_settled(struct bus *b, unsigned dev, uint64_t tick)
+{
+    for (unsigned n = 0; n < b->board->nwindows; n++) {
+        uint32_t value = b->board->window_at(b->cfg.state, n);
+        if (value != b->st.window[n])
+            window_emit(b, dev, n, value, tick);
     }
 }
 
@@ -140,6 +167,16 @@ static void ports_settled(struct bus *b, unsigned dev, void *state, uint64_t ear
     }
 }
 
+/* The tick at which a master uses memory is fixed when its need arises or changes, not put off after that:
+ * `earliest` grows with each access. */
+static void master_schedule(struct bus *b, unsigned dev, uint64_t ns, uint64_t earliest)
+{
+    if (ns == b->st.master_ns[dev])
+        return;
+    b->st.master_ns[dev] = ns;
+    set_tick(b, &b->st.master_tick[dev], max_u64(ticks_ceil(ns, b->cfg.shift), earliest));
+}
+
 /* Effects of what the chip just did are stamped `tick`; its next event is no earlier than `next_min`
  * nor than the last access allows. */
 static void chip_settled(struct bus *b, unsigned dev, uint64_t tick, uint64_t next_min)
@@ -158,11 +195,15 @@ static void chip_settled(struct bus *b, unsigned dev, uint64_t tick, uint64_t ne
         if (changed)
             lines_settled(b, tick);
     }
-    if (d->configures)
+    if (d->configures) {
         lines_settled(b, tick);
+        windows_settled(b, dev, tick);
+    }
     if (d->chip->next_event)
         set_tick(b, &b->st.next_tick[dev],
                  max_u64(ticks_ceil(d->chip->next_event(s), b->cfg.shift), earliest));
+    if (d->chip->master)
+        master_schedule(b, dev, d->chip->next_master(s), earliest);
 }
 
 /* --- accesses --- */
@@ -183,7 +224,7 @@ static void reset_chip(struct bus *b, unsigned dev, uint64_t tick)
     chip_settled(b, dev, tick + 1, tick + 1);
 }
 
-/* Every line is told again, changed or not: the 8259 has just forgotten its inputs. */
+/* Every line and window is told again, changed or not: the vCPU's side has just forgotten its own. */
 static void reset_board(struct bus *b, uint64_t tick)
 {
     for (unsigned dev = 0; dev < b->board->ndevices; dev++)
@@ -192,6 +233,8 @@ static void reset_board(struct bus *b, uint64_t tick)
     uint32_t levels = router_levels(b->board, b->st.outputs, b->cfg.state);
     for (unsigned line = 0; line < BOARD_IRQ_LINES; line++)
         line_emit(b, line, levels >> line & 1, tick + 1);
+    for (unsigned n = 0; n < b->board->nwindows; n++)
+        window_emit(b, 0, n, b->st.window[n], tick + 1);
 }
 
 /* An earlier access may have moved an event into the shadow of its own latency: it comes first. */
@@ -219,7 +262,6 @@ uint32_t bus_access(void *bus, const struct access *a)
     const struct bus_range *r = &b->map.range[a->range];
     uint64_t now_ns = ticks_to_ns(a->tick, b->cfg.shift);
     uint64_t answer_tick = a->tick + r->latency_ticks;
-    uint32_t offset = r->base_offset + (uint32_t)(a->addr - r->first);
     uint32_t value = 0;
 
     if (a->range == b->reset_range) {
@@ -229,9 +271,9 @@ uint32_t bus_access(void *bus, const struct access *a)
     const struct board_device *d = &b->board->device[r->dev];
     advance_before_access(b, r->dev, a->tick, answer_tick);
     if (a->kind == ACCESS_PIO_WRITE || a->kind == ACCESS_MMIO_WRITE)
-        d->chip->write(chip_state(b, r->dev), offset, a->size, a->value & size_mask(a->size), now_ns);
+        d->chip->write(chip_state(b, r->dev), a->offset, a->size, a->value & size_mask(a->size), now_ns);
     else
-        value = d->chip->read(chip_state(b, r->dev), offset, a->size, now_ns) & size_mask(a->size);
+        value = d->chip->read(chip_state(b, r->dev), a->offset, a->size, now_ns) & size_mask(a->size);
     b->st.floor_tick[r->dev] = answer_tick;
     chip_settled(b, r->dev, answer_tick, answer_tick);
     return value;
@@ -395,6 +437,56 @@ static void chip_events(struct bus *b, unsigned dev, uint64_t tick)
     }
 }
 
+/* The blocks of the chip's request, in b->entry: read before, stored after it uses memory. */
+static bool blocks_begin(struct bus *b, unsigned dev, unsigned *port, struct port_request *r)
+{
+    for (unsigned left = b->device_ports[dev]; left; left &= left - 1) {
+        *port = (unsigned)__builtin_ctz(left);
+        const struct port_blocks *blocks = b->board->port[*port].blocks;
+        if (!blocks || !blocks->request(chip_state(b, dev), r))
+            continue;
+        const struct backend *be = &b->cfg.backend[*port];
+        CHECK(r->bytes <= PORT_ENTRY_BYTES);
+        memset(b->entry, 0, r->bytes);
+        if (!r->write && be->class && be->class->blocks_read)
+            be->class->blocks_read(be->ctx, r->offset, b->entry, r->bytes);
+        return true;
+    }
+    return false;
+}
+
+static void blocks_end(struct bus *b, unsigned port, const struct port_request *r)
+{
+    const struct backend *be = &b->cfg.backend[port];
+
+    if (r->write && be->class && be->class->blocks_write)
+        be->class->blocks_write(be->ctx, r->offset, b->entry, r->bytes);
+}
+
+/* The vCPU stands at `tick`: link_serve.c. */
+static void chip_masters(struct bus *b, unsigned dev, uint64_t tick)
+{
+    struct physmem *pm = b->cfg.memory;
+    struct mem_master memory = {.pm = pm};
+    bool may = pm && b->board->may_master && b->board->may_master(b->cfg.state, dev);
+    struct chip_master m = {.memory = may ? &memory : NULL, .blocks = b->entry};
+    struct port_request r;
+    unsigned port = 0;
+
+    CHECK(b->st.master_tick[dev] == tick);
+    bool blocks = blocks_begin(b, dev, &port, &r);
+    if (pm)
+        mem_masters_begin(pm);
+    b->board->device[dev].chip->master(chip_state(b, dev), &m, ticks_to_ns(tick, b->cfg.shift));
+    if (pm)
+        mem_masters_end(pm);
+    if (blocks)
+        blocks_end(b, port, &r);
+    b->st.master_ns[dev] = NS_NEVER;
+    set_tick(b, &b->st.master_tick[dev], TICK_NEVER);
+    chip_settled(b, dev, tick, tick + 1);
+}
+
 static bool output_waits(const struct bus *b)
 {
     for (unsigned port = 0; port < b->board->nports; port++) {
@@ -435,6 +527,8 @@ void bus_step(void *bus, uint64_t tick)
             continue;
         if (b->st.next_tick[dev] <= tick)
             chip_events(b, dev, tick);
+        if (b->st.master_tick[dev] <= tick)
+            chip_masters(b, dev, tick);
         taken |= input_step(b, dev, tick);
     }
     if (taken)
@@ -448,7 +542,7 @@ static void find_earliest(struct bus *b)
     uint64_t earliest = TICK_NEVER;
 
     for (unsigned dev = 0; dev < b->board->ndevices; dev++)
-        earliest = min_u64(earliest, b->st.next_tick[dev]);
+        earliest = min_u64(earliest, min_u64(b->st.next_tick[dev], b->st.master_tick[dev]));
     for (unsigned port = 0; port < b->board->nports; port++)
         earliest = min_u64(earliest, b->st.input_tick[port]);
     b->earliest = earliest;
@@ -493,7 +587,7 @@ static enum access_class to_access_class(uint8_t c)
     return map[c];
 }
 
-static void map_io(struct bus *b, const struct board_io *p)
+static void map_range(struct bus *b, const struct board_range *p)
 {
     const struct board_device *d = &b->board->device[p->device];
     struct bus_range r = {
@@ -511,7 +605,32 @@ static void map_io(struct bus *b, const struct board_io *p)
         .pure_read = d->chip->pure_read,
         .read_changes = d->chip->read_changes,
     };
+    if (p->window && b->board->window[p->window - 1].io) {
+        CHECK(busmap_add_in_window(&b->map, p->window - 1u, &r) > 0);
+        return;
+    }
+    if (p->window) {
+        r.mmio = true;
+        r.first += BUS_WINDOW_ADDR(p->window - 1);
+        r.last += BUS_WINDOW_ADDR(p->window - 1);
+    }
     CHECK(busmap_add(&b->map, &r) > 0);
+}
+
+static void init_window(struct bus *b, unsigned n)
+{
+    const struct board_window *w = &b->board->window[n];
+    uint32_t value = b->board->window_at(b->cfg.state, n);
+
+    b->st.window[n] = value;
+    if (w->io) {
+        busmap_move(&b->map, n, value);
+    } else if (b->cfg.memory) {
+        int number = physmem_add_window(b->cfg.memory, w->bytes, mem_target(MEM_BUS, BUS_WINDOW_ADDR(n)));
+        CHECK(number >= 0);
+        b->window_remap[n] = (uint8_t)number;
+        physmem_remap(b->cfg.memory, (unsigned)number, value);
+    }
 }
 
 static void map_reset(struct bus *b)
@@ -545,7 +664,7 @@ static void init_lines(struct bus *b)
 static void init_devices(struct bus *b)
 {
     for (unsigned dev = 0; dev < BOARD_DEVICES_MAX; dev++)
-        b->st.next_tick[dev] = TICK_NEVER;
+        b->st.next_tick[dev] = b->st.master_tick[dev] = b->st.master_ns[dev] = TICK_NEVER;
     for (unsigned port = 0; port < BOARD_PORTS_MAX; port++)
         b->st.input_tick[port] = TICK_NEVER;
     for (unsigned dev = 0; dev < b->board->ndevices; dev++) {
@@ -589,9 +708,11 @@ bool bus_init(struct bus *b, const struct bus_config *cfg)
     init_lines(b);
     b->earliest_stale = true;
     busmap_init(&b->map);
-    for (unsigned i = 0; i < b->board->nio; i++)
-        map_io(b, &b->board->io[i]);
+    for (unsigned i = 0; i < b->board->nranges; i++)
+        map_range(b, &b->board->range[i]);
     map_reset(b);
+    for (unsigned n = 0; n < b->board->nwindows; n++)
+        init_window(b, n);
     return true;
 }
 

@@ -8,8 +8,13 @@
  * Time: an access stamped t acts on its chip at t; what it changes outside the chip (interrupt lines,
  * the chip's next event) shows at t + L or later, because the vCPU may have run that far. A line's
  * changes never overtake one another: each is stamped no earlier than the one before it.
- * Events of one tick run by device number; at one device the chip's events come first, then input, by
- * port number.
+ * Events of one tick run by device number; at one device the chip's events come first, then its use of
+ * memory, then input, by port number.
+ *
+ * Memory: bus masters use it in bus_step alone, where the vCPU stands at the tick, never in an access. The
+ * tick follows from what the chip said when it last changed, and later accesses do not put it off; so a guest
+ * that polls cannot starve DMA. Windows: what the guest moves about (PCI BARs) moves by effects, for the
+ * vCPU's thread owns what it looks addresses up in; an access says itself which register it is for.
  *
  * Input (rule 7 of the design): at a step, what waits in a back end moves into the port's queue, at most one
  * entry a port, stamped with that tick (and recorded; in a replay it comes from the log). From the queue it
@@ -27,6 +32,7 @@
 #include "devthread/hostio.h"
 #include "devthread/inputlog.h"
 #include "hw/board.h"
+#include "mem/physmem.h"
 #include "syncq/busmap.h"
 #include "syncq/link.h"
 
@@ -36,6 +42,8 @@
 #define BUS_LENGTH_BYTES 4 /* in a queue, before each entry that is not of a stream */
 #define BUS_QUEUE_BYTES  (PORT_ENTRY_BYTES + BUS_LENGTH_BYTES)
 #define BUS_FLUSH_NS     4000000 /* output waits at most about this long, host time */
+/* Where the bus map has memory window n, wherever the guest sees it. */
+#define BUS_WINDOW_ADDR(n) ((UINT64_C(1) << 40) + ((uint64_t)(n) << 32))
 /* Where a write resets the machine (bus_access): an address that no guest can reach. */
 #define BUS_RESET_ADDR UINT64_C(0xFFFFFFFFFFFFF000)
 
@@ -46,8 +54,12 @@ struct bus_state {
     uint64_t floor_tick[BOARD_DEVICES_MAX]; /* last access + L: nothing that it causes is earlier */
     uint64_t line_tick[BOARD_IRQ_LINES];    /* stamp of the line's last change */
     uint32_t outputs[BOARD_DEVICES_MAX];    /* pins as last compared */
-    uint32_t lines;                         /* levels as the vCPU will have them, a bit a line */
-    uint32_t reserved;                      /* always 0 */
+    uint64_t master_ns[BOARD_DEVICES_MAX]; /* when the chip said it uses memory next; NS_NEVER: it does not */
+    uint64_t master_tick[BOARD_DEVICES_MAX]; /* the tick at which it will */
+    uint64_t window_tick[BOARD_WINDOWS_MAX]; /* stamp of the window's last move */
+    uint32_t window[BOARD_WINDOWS_MAX];      /* where windows will be for the vCPU (board.h: window_at) */
+    uint32_t lines;                          /* levels as the vCPU will have them, a bit a line */
+    uint32_t reserved;                       /* always 0 */
 };
 
 /* Input on its way to a typed port, a ring (a pseudo-chip); bytes that hold nothing are 0. */
@@ -61,6 +73,7 @@ struct bus_config {
     bool sleep;                /* pace idle time by the host's clock */
     const struct board *board; /* not owned, as all below; not changed after bus_init */
     void *state;               /* board->state_bytes of it, powered on: all chips */
+    struct physmem *memory;    /* for bus masters and windows; NULL: no chip sees memory */
     struct hostio *hostio;     /* may be NULL where idle and host_io are not called */
     struct backend backend[BOARD_PORTS_MAX];
     struct inputlog *record, *replay;                /* NULL: none */
@@ -78,6 +91,7 @@ struct bus {
     /* --- constant after bus_init --- */
     struct bus_config cfg;
     const struct board *board;
+    uint8_t window_remap[BOARD_WINDOWS_MAX];  /* number of a memory window's remap (mem/remap.h) */
     uint16_t device_ports[BOARD_DEVICES_MAX]; /* bit n: typed port n is there and the device's */
     struct busmap map;
     uint64_t latency_ticks[BOARD_DEVICES_MAX];
@@ -85,7 +99,7 @@ struct bus {
     uint16_t reset_range;              /* index in map */
 
     /* --- the host's, owned by the holder of the baton --- */
-    uint64_t earliest; /* least of st.next_tick and st.input_tick, unless stale */
+    uint64_t earliest; /* least of st.next_tick, st.master_tick and st.input_tick, unless stale */
     bool earliest_stale;
     uint64_t intake_tick; /* last step that took input in: there is one such step a tick at most */
     uint64_t flush_ns;    /* host time of the last flush */

@@ -157,6 +157,7 @@ static bool open_bus(struct devthread *d, char *err, size_t err_bytes)
     struct bus_config c = {.shift = d->cfg.shift,
                            .sleep = d->cfg.sleep,
                            .board = &d->board,
+                           .memory = d->cfg.memory,
                            .hostio = d->hostio,
                            .record = d->record,
                            .replay = d->replay,
@@ -316,7 +317,7 @@ struct link *devthread_link(struct devthread *d)
     return d->link;
 }
 
-const struct busmap *devthread_busmap(const struct devthread *d)
+struct busmap *devthread_busmap(struct devthread *d)
 {
     return &d->bus.map;
 }

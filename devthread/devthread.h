@@ -19,6 +19,7 @@
 
 #include "devthread/backend.h"
 #include "hw/board.h"
+#include "mem/physmem.h"
 #include "syncq/busmap.h"
 #include "syncq/link.h"
 
@@ -34,6 +35,7 @@ struct devthread_config {
     bool sleep;                           /* -icount sleep=on */
     uint64_t quantum_ticks;               /* 0: DEVTHREAD_QUANTUM_NS worth of ticks */
     const struct board *board;            /* copied */
+    struct physmem *memory;               /* for bus masters; NULL: no chip sees memory */
     const char *chardev[BOARD_PORTS_MAX]; /* of typed ports that are byte streams: chardev.h; NULL: none */
     const char *chardev_option[BOARD_PORTS_MAX]; /* "-debugcon": for messages; static; NULL: "-serial" */
     struct backend backend[BOARD_PORTS_MAX];     /* test: of the other typed ports */
@@ -71,7 +73,8 @@ void devthread_stop(struct devthread *d);
 void devthread_destroy(struct devthread *d);
 
 struct link *devthread_link(struct devthread *d);
-const struct busmap *devthread_busmap(const struct devthread *d);
+/* The vCPU's thread looks things up in it and moves its windows. */
+struct busmap *devthread_busmap(struct devthread *d);
 /* The board's state block, all chips. Its local devices belong to the vCPU's thread. */
 void *devthread_state(struct devthread *d);
 /* Calendar at tick 0: cfg's, or the recording's when one is replayed. */

@@ -15,9 +15,10 @@
 #include <stdint.h>
 
 #define BOARD_DEVICES_MAX 16
-#define BOARD_IO_MAX      48
+#define BOARD_RANGES_MAX  64
 #define BOARD_PORTS_MAX   16
 #define BOARD_WIRES_MAX   16
+#define BOARD_WINDOWS_MAX 8
 #define BOARD_IRQ_LINES   16 /* ISA lines, the inputs of the 8259 pair */
 #define BOARD_PIRQ_A      16 /* then INTA#..INTD# of the PCI bus (router.h) */
 #define BOARD_PIRQS       4
@@ -38,21 +39,31 @@ struct board_device {
     uint32_t latency_ns;   /* least virtual time from an access to its effects */
     bool present;
     bool local;                              /* touched by the CPU's thread only */
-    bool configures;                         /* its registers route interrupts */
+    bool configures;                         /* its registers route interrupts and move windows */
     uint32_t (*take_request)(void *s);       /* enum hw_request bits, cleared; NULL: never any */
     uint32_t (*exit_value)(const void *s);   /* goes with HW_REQUEST_DEBUG_EXIT; else NULL */
     void (*reset)(void *s, uint64_t now_ns); /* machine reset, where it is less than power-on; NULL: chip's */
 };
 
-/* I/O ports that a device answers. */
-struct board_io {
-    uint16_t first, last; /* inclusive */
+/* A part of a window, or I/O ports at a fixed place, that a device answers. */
+struct board_range {
+    uint16_t first, last; /* inclusive; in a window: from its start */
     uint8_t device;       /* device number */
     uint8_t base_offset;  /* chip offset of `first` */
     uint8_t read_class;   /* enum board_class */
     uint8_t write_class;
-    uint8_t width; /* widest access, bytes */
+    uint8_t width;  /* widest access, bytes */
+    uint8_t window; /* number of the window + 1; 0: I/O ports at a fixed place */
 };
+
+/* What the guest moves about in memory or in the space of I/O ports: a PCI BAR. Accesses to it reach the
+ * device wherever it is. Where two windows overlap, the one with the lower number is seen; fixed I/O ports,
+ * and RAM, are seen before any window. */
+struct board_window {
+    uint32_t bytes; /* a power of two; of memory: whole pages */
+    bool io;
+};
+#define BOARD_WINDOW_ON 1u /* MATCH window_on */
 
 /* Output pin `pin` of a device drives line `line`: an ISA line or BOARD_PIRQ_A.. (router.h). */
 struct board_wire {
@@ -67,9 +78,11 @@ struct board_port {
     uint8_t device;
     const struct port_input *in;   /* NULL: nothing comes in */
     const struct port_output *out; /* NULL: nothing goes out */
+    const struct port_blocks *blocks;
+    const struct port_pixels *pixels;
 };
 
-/* The interrupt controller on the CPU's side. `state`: the board's; CPU's thread only. */
+/* The interrupt controller and other devices on the CPU's side. `state`: the board's; CPU's thread only. */
 struct board_intc {
     void (*set_line)(void *state, unsigned line, unsigned level);
     bool (*intr)(const void *state);              /* INTR pin */
@@ -77,18 +90,26 @@ struct board_intc {
     bool (*can_interrupt)(const void *state);     /* false: whatever the lines do, INTR stays low */
     void (*set_ferr)(void *state, bool asserted); /* the CPU's FERR# pin: an x87 error waits, CR0.NE = 0 */
     bool (*ignne)(const void *state);             /* the CPU's IGNNE# pin: such errors are ignored */
+    /* As a chip's, of the local devices together; NULL: nothing changes by itself. */
+    uint64_t (*next_event)(const void *state);
+    void (*advance)(void *state, uint64_t now_ns);
 };
 
 struct board {
     struct board_device device[BOARD_DEVICES_MAX];
-    struct board_io io[BOARD_IO_MAX];
+    struct board_range range[BOARD_RANGES_MAX];
+    struct board_window window[BOARD_WINDOWS_MAX];
     struct board_port port[BOARD_PORTS_MAX];
     struct board_wire wire[BOARD_WIRES_MAX];
-    unsigned ndevices, nio, nports, nwires;
+    unsigned ndevices, nranges, nwindows, nports, nwires;
     size_t state_bytes;
     struct board_intc intc;
     /* The ISA line that INTA#.. (0..3) is routed to, or BOARD_NO_LINE; NULL: no PCI bus. */
     unsigned (*pirq_route)(const void *state, unsigned pirq);
+    /* Where window n is: its address, a multiple of 4, plus BOARD_WINDOW_ON; 0: nowhere. NULL: no windows. */
+    uint32_t (*window_at)(const void *state, unsigned n);
+    /* May the device use memory now? NULL: no device of the board ever does. */
+    bool (*may_master)(const void *state, unsigned device);
     /* Power-on state of everything at virtual time zero; `rtc_seconds`: the calendar then (Unix seconds). */
     void (*power_on)(void *state, const struct board *b, int64_t rtc_seconds);
     uint64_t ram_bytes; /* what is fitted: power_on tells the CMOS */

@@ -17,6 +17,7 @@
 #include "hw/board.h"
 #include "hw/pci.h"
 #include "hw/piix4_pm.h"
+#include "hw/toypci.h"
 
 #define CONFADD_ENABLE   0x80000000u
 #define CONFADD_WRITABLE 0x80FFFFFCu
@@ -75,19 +76,26 @@ static const struct pci_reg pm_regs[] = {
 
 #define REGS(table) .regs = table, .nregs = sizeof(table) / sizeof(table)[0]
 
-static const struct pci_function functions[I440FX_FN_COUNT] = {
-    [I440FX_FN_HOST] = {.devfn = PCI_DEVFN(0, 0), REGS(host_regs)},
-    [I440FX_FN_ISA] = {.devfn = PCI_DEVFN(1, 0), REGS(isa_regs)},
-    [I440FX_FN_PM] = {.devfn = PCI_DEVFN(1, 3), REGS(pm_regs)},
+static const struct pci_function host = {.devfn = PCI_DEVFN(0, 0), REGS(host_regs)};
+static const struct pci_function isa = {.devfn = PCI_DEVFN(1, 0), REGS(isa_regs)};
+static const struct pci_function pm = {.devfn = PCI_DEVFN(1, 3), REGS(pm_regs)};
+
+static const struct pci_function *const functions[I440FX_FN_COUNT] = {
+    [I440FX_FN_HOST] = &host,
+    [I440FX_FN_ISA] = &isa,
+    [I440FX_FN_PM] = &pm,
+    [I440FX_FN_TOY] = &toypci_function,
 };
+#define CHIP_SET (1u << I440FX_FN_HOST | 1u << I440FX_FN_ISA | 1u << I440FX_FN_PM)
 
 /* Function addressed by CONFADD; I440FX_FN_COUNT: none. */
-static unsigned addressed_function(uint32_t address)
+static unsigned addressed_function(const struct i440fx *s)
 {
-    if (!(address & CONFADD_ENABLE))
+    if (!(s->address & CONFADD_ENABLE))
         return I440FX_FN_COUNT;
     for (unsigned n = 0; n < I440FX_FN_COUNT; n++)
-        if ((address >> 8 & 0xFFFF) == functions[n].devfn) /* bus 23..16, device 15..11, function 10..8 */
+        if (((CHIP_SET | s->fitted) >> n & 1) &&
+            (s->address >> 8 & 0xFFFF) == functions[n]->devfn) /* bus 23..16, device 15..11, function 10..8 */
             return n;
     return I440FX_FN_COUNT;
 }
@@ -99,7 +107,7 @@ uint8_t i440fx_config_peek(const struct i440fx *s, unsigned function, unsigned r
 
 static uint8_t data_byte(const struct i440fx *s, uint32_t offset)
 {
-    unsigned function = addressed_function(s->address);
+    unsigned function = addressed_function(s);
 
     if (function == I440FX_FN_COUNT || offset > 7)
         return 0xFF;
@@ -108,12 +116,12 @@ static uint8_t data_byte(const struct i440fx *s, uint32_t offset)
 
 static void write_data_byte(struct i440fx *s, uint32_t offset, uint8_t v)
 {
-    unsigned function = addressed_function(s->address);
+    unsigned function = addressed_function(s);
     unsigned reg = (s->address & 0xFC) + (offset & 3);
 
     if (function == I440FX_FN_COUNT || offset > 7)
         return;
-    pci_write(&functions[function], &s->cfg[function * PCI_CONFIG_BYTES], reg, v);
+    pci_write(functions[function], &s->cfg[function * PCI_CONFIG_BYTES], reg, v);
 }
 
 static void write_reset_control(struct i440fx *s, uint8_t v)
@@ -165,7 +173,7 @@ static void reset(void *state, uint64_t now_ns)
     (void)now_ns;
     *s = (struct i440fx){0};
     for (unsigned n = 0; n < I440FX_FN_COUNT; n++)
-        pci_reset(&functions[n], &s->cfg[n * PCI_CONFIG_BYTES]);
+        pci_reset(functions[n], &s->cfg[n * PCI_CONFIG_BYTES]);
 }
 
 unsigned i440fx_pirq_route(const struct i440fx *s, unsigned pirq)
@@ -174,6 +182,18 @@ unsigned i440fx_pirq_route(const struct i440fx *s, unsigned pirq)
     unsigned line = route & PIRQRC_LINE;
 
     return route & PIRQRC_OFF || !(PIRQRC_LINES >> line & 1) ? BOARD_NO_LINE : line;
+}
+
+bool i440fx_bar_decoded(const struct i440fx *s, unsigned function, unsigned n, uint32_t *address)
+{
+    return function < I440FX_FN_COUNT && (s->fitted >> function & 1) && n < PCI_BARS &&
+           pci_bar_decoded(functions[function], &s->cfg[function * PCI_CONFIG_BYTES], n, address);
+}
+
+bool i440fx_may_master(const struct i440fx *s, unsigned function)
+{
+    return function < I440FX_FN_COUNT && (s->fitted >> function & 1) &&
+           pci_may_master(&s->cfg[function * PCI_CONFIG_BYTES]);
 }
 
 uint32_t i440fx_take_request(struct i440fx *s)
@@ -185,10 +205,8 @@ uint32_t i440fx_take_request(struct i440fx *s)
 }
 
 static const struct field fields[] = {
-    FIELD(struct i440fx, address),
-    FIELD(struct i440fx, reset_control),
-    FIELD(struct i440fx, request),
-    FIELD_ARRAY(struct i440fx, cfg),
+    FIELD(struct i440fx, address), FIELD(struct i440fx, reset_control), FIELD(struct i440fx, request),
+    FIELD(struct i440fx, fitted),  FIELD_ARRAY(struct i440fx, cfg),
 };
 
 const struct chip_class i440fx_class = {

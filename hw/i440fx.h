@@ -8,24 +8,28 @@
 #include "hw/chip.h"
 #include "hw/requests.h"
 
+#include <stdbool.h>
+
 enum {
     I440FX_OFF_ADDRESS = 0, /* port CF8h, dword only */
     I440FX_OFF_RESET = 1,   /* port CF9h, byte */
     I440FX_OFF_DATA = 4,    /* ports CFCh..CFFh */
 };
 
-/* Functions on bus 0, in the order of `cfg`. */
+/* Functions on bus 0, in the order of `cfg`: those of the chip set, then those of slots. */
 enum {
     I440FX_FN_HOST, /* 00.0 82441FX */
     I440FX_FN_ISA,  /* 01.0 PIIX3 ISA bridge */
     I440FX_FN_PM,   /* 01.3 PIIX4 power management */
+    I440FX_FN_TOY,  /* in a slot: toypci.h */
     I440FX_FN_COUNT,
 };
 
 struct i440fx {
     uint32_t address;                   /* CONFADD, as written: bit 31 enable */
     uint16_t reset_control;             /* CF9h, bits 1 and 2 */
-    uint16_t request;                   /* enum hw_request bits */
+    uint8_t request;                    /* enum hw_request bits */
+    uint8_t fitted;                     /* bit n: function n of a slot is there; set by the board */
     uint8_t cfg[I440FX_FN_COUNT * 256]; /* configuration space, 256 bytes a function */
 };
 
@@ -34,6 +38,10 @@ extern const struct chip_class i440fx_class;
 uint32_t i440fx_take_request(struct i440fx *s);
 /* ISA line that INTA#..INTD# (0..3) goes to; BOARD_NO_LINE: none. */
 unsigned i440fx_pirq_route(const struct i440fx *s, unsigned pirq);
+/* Is BAR n of a function (I440FX_FN_*) decoded, and from which address on? */
+bool i440fx_bar_decoded(const struct i440fx *s, unsigned function, unsigned n, uint32_t *address);
+/* May it use memory by itself? */
+bool i440fx_may_master(const struct i440fx *s, unsigned function);
 /* Byte `reg` of a function's configuration space (I440FX_FN_*); 0 out of range. */
 uint8_t i440fx_config_peek(const struct i440fx *s, unsigned function, unsigned reg);
 

@@ -25,6 +25,15 @@ static uint32_t kbc_take_request(void *s)
     return i8042_take_request(s);
 }
 
+/* What sits in the slots stays there. */
+static void pci_reset_pin(void *s, uint64_t now_ns)
+{
+    uint8_t fitted = ((struct i440fx *)s)->fitted;
+
+    i440fx_class.reset(s, now_ns);
+    ((struct i440fx *)s)->fitted = fitted;
+}
+
 static uint32_t pci_take_request(void *s)
 {
     return i440fx_take_request(s);
@@ -146,7 +155,12 @@ static const struct board_device devices[PC_DEV_COUNT] = {
                     .latency_ns = PCI_CYCLE_NS,
                     .present = true,
                     .configures = true,
+                    .reset = pci_reset_pin,
                     .take_request = pci_take_request},
+    [PC_DEV_TOY] = {.name = "toypci",
+                    .chip = &toypci_class,
+                    .state_offset = offsetof(struct pc, toy),
+                    .latency_ns = PCI_CYCLE_NS},
     [PC_DEV_MISC] = {.name = "misc",
                      .chip = &pcmisc_class,
                      .state_offset = offsetof(struct pc, misc),
@@ -160,33 +174,33 @@ static const struct board_device devices[PC_DEV_COUNT] = {
                          .latency_ns = ISA_CYCLE_NS},
 };
 
-static const struct board_io io[] = {
+static const struct board_range io[] = {
     /* first, last, device, base offset, read class, write class, width */
-    {0x20, 0x21, PC_DEV_PIC, I8259_OFF_MASTER_CMD, BOARD_LOCAL, BOARD_LOCAL, 1},
-    {0xA0, 0xA1, PC_DEV_PIC, I8259_OFF_SLAVE_CMD, BOARD_LOCAL, BOARD_LOCAL, 1},
-    {0xF0, 0xF0, PC_DEV_PIC, I8259_OFF_COPROCESSOR, BOARD_LOCAL, BOARD_LOCAL, 1},
-    {0x4D0, 0x4D1, PC_DEV_PIC, I8259_OFF_ELCR1, BOARD_LOCAL, BOARD_LOCAL, 1},
-    {0x40, 0x43, PC_DEV_PIT, I8254_OFF_COUNTER0, BOARD_SYNC, BOARD_POSTED, 1},
-    {0x61, 0x61, PC_DEV_PIT, I8254_OFF_PORTB, BOARD_PURE, BOARD_POSTED, 1},
-    {0x60, 0x60, PC_DEV_KBC, I8042_OFF_DATA, BOARD_SYNC, BOARD_POSTED, 1},
-    {0x64, 0x64, PC_DEV_KBC, I8042_OFF_STATUS, BOARD_PURE, BOARD_POSTED, 1},
-    {0x70, 0x71, PC_DEV_RTC, MC146818_OFF_INDEX, BOARD_SYNC, BOARD_POSTED, 1},
-    {0x80, 0x80, PC_DEV_MISC, PCMISC_OFF_POST, BOARD_PURE, BOARD_POSTED, 1},
-    {0x92, 0x92, PC_DEV_MISC, PCMISC_OFF_PORTA, BOARD_PURE, BOARD_POSTED, 1},
-    {0x8900, 0x8900, PC_DEV_MISC, PCMISC_OFF_SHUTDOWN, BOARD_PURE, BOARD_POSTED, 1},
-    {0xB2, 0xB3, PC_DEV_PM, PIIX4_PM_OFF_APMC, BOARD_PURE, BOARD_POSTED, 1},
-    {0x600, 0x63F, PC_DEV_PM, PIIX4_PM_OFF_PM1_STS, BOARD_PURE, BOARD_POSTED, 4},
-    {0xCF8, 0xCFF, PC_DEV_PCI, I440FX_OFF_ADDRESS, BOARD_PURE, BOARD_POSTED, 4},
+    {0x20, 0x21, PC_DEV_PIC, I8259_OFF_MASTER_CMD, BOARD_LOCAL, BOARD_LOCAL, 1, 0},
+    {0xA0, 0xA1, PC_DEV_PIC, I8259_OFF_SLAVE_CMD, BOARD_LOCAL, BOARD_LOCAL, 1, 0},
+    {0xF0, 0xF0, PC_DEV_PIC, I8259_OFF_COPROCESSOR, BOARD_LOCAL, BOARD_LOCAL, 1, 0},
+    {0x4D0, 0x4D1, PC_DEV_PIC, I8259_OFF_ELCR1, BOARD_LOCAL, BOARD_LOCAL, 1, 0},
+    {0x40, 0x43, PC_DEV_PIT, I8254_OFF_COUNTER0, BOARD_SYNC, BOARD_POSTED, 1, 0},
+    {0x61, 0x61, PC_DEV_PIT, I8254_OFF_PORTB, BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0x60, 0x60, PC_DEV_KBC, I8042_OFF_DATA, BOARD_SYNC, BOARD_POSTED, 1, 0},
+    {0x64, 0x64, PC_DEV_KBC, I8042_OFF_STATUS, BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0x70, 0x71, PC_DEV_RTC, MC146818_OFF_INDEX, BOARD_SYNC, BOARD_POSTED, 1, 0},
+    {0x80, 0x80, PC_DEV_MISC, PCMISC_OFF_POST, BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0x92, 0x92, PC_DEV_MISC, PCMISC_OFF_PORTA, BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0x8900, 0x8900, PC_DEV_MISC, PCMISC_OFF_SHUTDOWN, BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0xB2, 0xB3, PC_DEV_PM, PIIX4_PM_OFF_APMC, BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0x600, 0x63F, PC_DEV_PM, PIIX4_PM_OFF_PM1_STS, BOARD_PURE, BOARD_POSTED, 4, 0},
+    {0xCF8, 0xCFF, PC_DEV_PCI, I440FX_OFF_ADDRESS, BOARD_PURE, BOARD_POSTED, 4, 0},
 };
 
 _Static_assert(PIIX4_PM_BASE == 0x600 && PIIX4_PM_BYTES == 0x40, "the PM range of the table above");
 
 /* The UART's registers by offset: RBR and IIR have side effects, the rest is pure (ns16550.h). */
-static const struct board_io com_io[] = {
-    {0, 0, 0, 0, BOARD_SYNC, BOARD_POSTED, 1},
-    {1, 1, 0, 1, BOARD_PURE, BOARD_POSTED, 1},
-    {2, 2, 0, 2, BOARD_SYNC, BOARD_POSTED, 1},
-    {3, 7, 0, 3, BOARD_PURE, BOARD_POSTED, 1},
+static const struct board_range com_io[] = {
+    {0, 0, 0, 0, BOARD_SYNC, BOARD_POSTED, 1, 0},
+    {1, 1, 0, 1, BOARD_PURE, BOARD_POSTED, 1, 0},
+    {2, 2, 0, 2, BOARD_SYNC, BOARD_POSTED, 1, 0},
+    {3, 7, 0, 3, BOARD_PURE, BOARD_POSTED, 1, 0},
 };
 
 #define SERIAL_PORT(n)                                                                                       \
@@ -199,11 +213,58 @@ static const struct board_port ports[PC_PORT_COUNT] = {
     [PC_PORT_SERIAL0 + 1] = SERIAL_PORT(1),
     [PC_PORT_SERIAL0 + 2] = SERIAL_PORT(2),
     [PC_PORT_SERIAL0 + 3] = SERIAL_PORT(3),
+    [PC_PORT_FRAMES] = {.name = "frames0",
+                        .kind = PORT_FRAMES,
+                        .device = PC_DEV_TOY,
+                        .in = &toypci_frames_in,
+                        .out = &toypci_frames_out},
+    [PC_PORT_POINTER] = {.name = "pointer0",
+                         .kind = PORT_POINTER,
+                         .device = PC_DEV_TOY,
+                         .in = &toypci_pointer_in},
+    [PC_PORT_BLOCKS] = {.name = "blocks0",
+                        .kind = PORT_BLOCKS,
+                        .device = PC_DEV_TOY,
+                        .blocks = &toypci_blocks},
+    [PC_PORT_PIXELS] = {.name = "pixels0",
+                        .kind = PORT_PIXELS,
+                        .device = PC_DEV_TOY,
+                        .pixels = &toypci_pixels},
     [PC_PORT_KEYS] = {.name = "keys0", .kind = PORT_KEYS, .device = PC_DEV_KBC, .in = &kbc_in},
     [PC_PORT_DEBUGCON] = {.name = "debugcon0",
                           .kind = PORT_BYTES,
                           .device = PC_DEV_DEBUGCON,
                           .out = &debugcon_out},
+};
+
+/* The toy's BARs. */
+enum { WINDOW_TOY_MEM, WINDOW_TOY_IO, WINDOWS };
+static const struct board_window windows[WINDOWS] = {
+    [WINDOW_TOY_MEM] = {.bytes = TOYPCI_BAR_BYTES},
+    [WINDOW_TOY_IO] = {.bytes = TOYPCI_IO_BYTES, .io = true},
+};
+#define TOY_MEM (WINDOW_TOY_MEM + 1)
+#define TOY_IO  (WINDOW_TOY_IO + 1)
+
+/* What is not synchronous is pure (toypci.h). */
+static const struct board_range toy_ranges[] = {
+    {0x00, 0x07, PC_DEV_TOY, 0x00, BOARD_PURE, BOARD_POSTED, 4, TOY_MEM},
+    {0x08, 0x0B, PC_DEV_TOY, 0x08, BOARD_SYNC, BOARD_POSTED, 4, TOY_MEM},
+    {0x0C, 0x17, PC_DEV_TOY, 0x0C, BOARD_PURE, BOARD_POSTED, 4, TOY_MEM},
+    {0x18, 0x1B, PC_DEV_TOY, 0x18, BOARD_SYNC, BOARD_POSTED, 4, TOY_MEM},
+    {0x1C, 0xFFF, PC_DEV_TOY, 0x1C, BOARD_PURE, BOARD_POSTED, 4, TOY_MEM},
+    {0x00, 0x07, PC_DEV_TOY, 0x00, BOARD_PURE, BOARD_POSTED, 4, TOY_IO},
+    {0x08, 0x0B, PC_DEV_TOY, 0x08, BOARD_SYNC, BOARD_POSTED, 4, TOY_IO},
+    {0x0C, 0x17, PC_DEV_TOY, 0x0C, BOARD_PURE, BOARD_POSTED, 4, TOY_IO},
+    {0x18, 0x1B, PC_DEV_TOY, 0x18, BOARD_SYNC, BOARD_POSTED, 4, TOY_IO},
+    {0x1C, 0x1F, PC_DEV_TOY, 0x1C, BOARD_PURE, BOARD_POSTED, 4, TOY_IO},
+};
+
+/* Slot 4 of bus 0: each slot's pins begin at the next of INTA#..INTD#, as on the boards of the time. */
+#define SLOT_PIRQ(slot, pin) (BOARD_PIRQ_A + ((slot) + (pin)-1) % BOARD_PIRQS)
+static const struct board_wire toy_wires[] = {
+    {PC_DEV_TOY, 0, SLOT_PIRQ(4, 0)},
+    {PC_DEV_TOY, 1, SLOT_PIRQ(4, 1)},
 };
 
 static const struct board_wire wires[] = {
@@ -212,8 +273,9 @@ static const struct board_wire wires[] = {
 };
 
 #define NELEM(a) (sizeof(a) / sizeof((a)[0]))
-_Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + 2 <= BOARD_IO_MAX, "I/O ports");
-_Static_assert(NELEM(wires) + PC_SERIAL_MAX <= BOARD_WIRES_MAX, "wires");
+_Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + NELEM(toy_ranges) + 2 <= BOARD_RANGES_MAX,
+               "I/O ports");
+_Static_assert(NELEM(wires) + PC_SERIAL_MAX + NELEM(toy_wires) <= BOARD_WIRES_MAX, "wires");
 _Static_assert(PC_PORT_COUNT <= BOARD_PORTS_MAX, "typed ports");
 _Static_assert(PC_DEV_COUNT <= BOARD_DEVICES_MAX, "devices");
 
@@ -226,19 +288,32 @@ static void add_com(struct board *b, unsigned n, bool wire_speed)
     b->device[dev].present = true;
     b->port[PC_PORT_SERIAL0 + n].present = true;
     for (unsigned i = 0; i < NELEM(com_io); i++) {
-        struct board_io r = com_io[i];
+        struct board_range r = com_io[i];
         r.first += com_base[n];
         r.last += com_base[n];
         r.device = (uint8_t)dev;
-        b->io[b->nio++] = r;
+        b->range[b->nranges++] = r;
     }
     b->wire[b->nwires++] = (struct board_wire){(uint8_t)dev, 0, com_line[n]};
 }
 
+static void add_toypci(struct board *b)
+{
+    b->device[PC_DEV_TOY].present = true;
+    for (unsigned port = PC_PORT_FRAMES; port <= PC_PORT_PIXELS; port++)
+        b->port[port].present = true;
+    memcpy(b->range + b->nranges, toy_ranges, sizeof(toy_ranges));
+    b->nranges += NELEM(toy_ranges);
+    memcpy(b->wire + b->nwires, toy_wires, sizeof(toy_wires));
+    b->nwires += NELEM(toy_wires);
+    memcpy(b->window, windows, sizeof(windows));
+    b->nwindows = WINDOWS;
+}
+
 static bool io_free(const struct board *b, unsigned first, unsigned last)
 {
-    for (unsigned i = 0; i < b->nio; i++)
-        if (first <= b->io[i].last && last >= b->io[i].first)
+    for (unsigned i = 0; i < b->nranges; i++)
+        if (!b->range[i].window && first <= b->range[i].last && last >= b->range[i].first)
             return false;
     return true;
 }
@@ -252,13 +327,13 @@ static bool add_debug_exit(struct board *b, const struct pc_config *cfg)
         return false;
     if (!io_free(b, first, first + size - 1))
         return false;
-    b->io[b->nio++] = (struct board_io){.first = (uint16_t)first,
-                                        .last = (uint16_t)(first + size - 1),
-                                        .device = PC_DEV_MISC,
-                                        .base_offset = PCMISC_OFF_DEBUG_EXIT,
-                                        .read_class = BOARD_PURE,
-                                        .write_class = BOARD_POSTED,
-                                        .width = (uint8_t)size};
+    b->range[b->nranges++] = (struct board_range){.first = (uint16_t)first,
+                                                  .last = (uint16_t)(first + size - 1),
+                                                  .device = PC_DEV_MISC,
+                                                  .base_offset = PCMISC_OFF_DEBUG_EXIT,
+                                                  .read_class = BOARD_PURE,
+                                                  .write_class = BOARD_POSTED,
+                                                  .width = (uint8_t)size};
     return true;
 }
 
@@ -270,12 +345,12 @@ static bool add_debugcon(struct board *b, const struct pc_config *cfg)
         return false;
     b->device[PC_DEV_DEBUGCON].present = true;
     b->port[PC_PORT_DEBUGCON].present = true;
-    b->io[b->nio++] = (struct board_io){.first = (uint16_t)at,
-                                        .last = (uint16_t)at,
-                                        .device = PC_DEV_DEBUGCON,
-                                        .read_class = BOARD_PURE,
-                                        .write_class = BOARD_POSTED,
-                                        .width = 1};
+    b->range[b->nranges++] = (struct board_range){.first = (uint16_t)at,
+                                                  .last = (uint16_t)at,
+                                                  .device = PC_DEV_DEBUGCON,
+                                                  .read_class = BOARD_PURE,
+                                                  .write_class = BOARD_POSTED,
+                                                  .width = 1};
     return true;
 }
 
@@ -323,6 +398,8 @@ static void power_on(void *state, const struct board *b, int64_t rtc_seconds)
         b->device[i].chip->reset((uint8_t *)pc + b->device[i].state_offset, 0);
     mc146818_set_time(&pc->rtc, rtc_seconds > 0 ? (uint64_t)rtc_seconds : 0, 0);
     fill_cmos(&pc->rtc, b->ram_bytes);
+    if (b->device[PC_DEV_TOY].present)
+        pc->pci.fitted |= 1u << I440FX_FN_TOY;
 }
 
 static void set_line(void *pc, unsigned line, unsigned level)
@@ -360,24 +437,47 @@ static bool ignne(const void *pc)
     return i8259_ignne(&((const struct pc *)pc)->pic);
 }
 
+static uint32_t window_at(const void *pc, unsigned n)
+{
+    uint32_t address;
+
+    if (!i440fx_bar_decoded(&((const struct pc *)pc)->pci, I440FX_FN_TOY, n, &address))
+        return 0;
+    return address | BOARD_WINDOW_ON;
+}
+
+static bool may_master(const void *pc, unsigned device)
+{
+    return device == PC_DEV_TOY && i440fx_may_master(&((const struct pc *)pc)->pci, I440FX_FN_TOY);
+}
+
 bool pc_board(struct board *b, const struct pc_config *cfg)
 {
     *b = (struct board){.ndevices = PC_DEV_COUNT,
-                        .nio = NELEM(io),
+                        .nranges = NELEM(io),
                         .nports = PC_PORT_COUNT,
                         .nwires = NELEM(wires),
                         .state_bytes = sizeof(struct pc),
-                        .intc = {set_line, intr, acknowledge, can_interrupt, set_ferr, ignne},
+                        .intc = {.set_line = set_line,
+                                 .intr = intr,
+                                 .acknowledge = acknowledge,
+                                 .can_interrupt = can_interrupt,
+                                 .set_ferr = set_ferr,
+                                 .ignne = ignne},
                         .pirq_route = pirq_route,
+                        .window_at = window_at,
+                        .may_master = may_master,
                         .power_on = power_on,
                         .ram_bytes = cfg->ram_bytes};
     memcpy(b->device, devices, sizeof(devices));
-    memcpy(b->io, io, sizeof(io));
+    memcpy(b->range, io, sizeof(io));
     memcpy(b->port, ports, sizeof(ports));
     memcpy(b->wire, wires, sizeof(wires));
     b->port[PC_PORT_KEYS].present = cfg->keys;
     for (unsigned n = 0; n < PC_SERIAL_MAX; n++)
         if (cfg->com[n])
             add_com(b, n, cfg->serial_wire_speed);
+    if (cfg->toypci)
+        add_toypci(b);
     return (!cfg->debugcon || add_debugcon(b, cfg)) && (!cfg->debug_exit || add_debug_exit(b, cfg));
 }

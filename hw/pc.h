@@ -15,6 +15,7 @@
 #include "hw/ns16550.h"
 #include "hw/pcmisc.h"
 #include "hw/piix4_pm.h"
+#include "hw/toypci.h"
 
 /* Device numbers: they order the events of one tick, so they never change. */
 enum pc_device {
@@ -30,6 +31,7 @@ enum pc_device {
     PC_DEV_PCI,
     PC_DEV_MISC,
     PC_DEV_DEBUGCON,
+    PC_DEV_TOY,
     PC_DEV_COUNT,
 };
 
@@ -40,6 +42,10 @@ enum pc_port {
     PC_PORT_SERIAL0,
     PC_PORT_KEYS = PC_PORT_SERIAL0 + PC_SERIAL_MAX,
     PC_PORT_DEBUGCON,
+    PC_PORT_FRAMES, /* of the toy, to PC_PORT_PIXELS */
+    PC_PORT_POINTER,
+    PC_PORT_BLOCKS,
+    PC_PORT_PIXELS,
     PC_PORT_COUNT,
 };
 
@@ -53,6 +59,7 @@ struct pc_config {
     bool keys;               /* something outside presses keys */
     bool debugcon;           /* -debugcon, -device isa-debugcon */
     uint16_t debugcon_iobase;
+    bool toypci;     /* -x-toypci */
     bool debug_exit; /* -device isa-debug-exit */
     uint16_t debug_exit_iobase;
     uint8_t debug_exit_iosize; /* 1, 2 or 4 bytes */
@@ -68,6 +75,7 @@ struct pc {
     struct i440fx pci;
     struct pcmisc misc;
     struct debugcon debugcon;
+    struct toypci toy;
 };
 
 /* 256 MiB, no serial port, no debug console, no debug exit. */

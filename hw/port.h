@@ -8,9 +8,13 @@
  *   PORT_BYTES    bytes of a stream: a serial line
  *   PORT_FRAMES   one frame of a network
  *   PORT_KEYS     one key that goes down or up: struct port_key
+ *   PORT_POINTER  one motion and the buttons: struct port_motion
+ *   PORT_BLOCKS   - (a request for blocks of a disk)
+ *   PORT_PIXELS   - (a picture in memory)
  *
  * Input comes from outside at times that nobody can compute, so each entry is stamped, recorded, queued, and
- * reaches the chip when `ready_ns` says so.
+ * reaches the chip when `ready_ns` says so. A disk is part of the machine: the chip computes from a request
+ * when it is done, and nothing is recorded. A picture only leaves the machine, whenever a screen looks at it.
  * Threads: as the chip's other functions: the holder of the baton. */
 #ifndef TANDEM_HW_PORT_H
 #define TANDEM_HW_PORT_H
@@ -18,9 +22,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PORT_ENTRY_BYTES 65536 /* most bytes of one entry */
+#define PORT_ENTRY_BYTES 65536 /* most bytes of one entry, and of one request for blocks */
 
-enum port_kind { PORT_BYTES, PORT_FRAMES, PORT_KEYS };
+enum port_kind { PORT_BYTES, PORT_FRAMES, PORT_KEYS, PORT_POINTER, PORT_BLOCKS, PORT_PIXELS };
 
 struct port_input {
     /* When the chip takes the next byte (PORT_BYTES) or entry, absolute virtual ns. NS_NEVER: not until the
@@ -38,7 +42,29 @@ struct port_output {
     uint32_t (*unsent)(const void *s, uint8_t *bytes, uint32_t max);
 };
 
-/* --- entries of PORT_KEYS --- */
+struct port_request {
+    uint64_t offset; /* on the disk, bytes */
+    uint32_t bytes;  /* at most PORT_ENTRY_BYTES */
+    bool write;      /* to the disk */
+};
+
+struct port_blocks {
+    /* The request that the chip finishes when it next uses memory (chip.h: `master`); false: none. The bus
+     * has its blocks in chip_master.blocks by then, and stores what `master` leaves there of a write. */
+    bool (*request)(const void *s, struct port_request *r);
+};
+
+struct port_picture {
+    uint64_t address; /* physical, of the first row */
+    uint32_t width, height, row_bytes;
+    /* a pixel is a byte: what else there is comes with the first screen */
+};
+
+struct port_pixels {
+    bool (*picture)(const void *s, struct port_picture *p); /* false: the screen is dark */
+};
+
+/* --- entries of PORT_KEYS and PORT_POINTER --- */
 
 #define PORT_KEY_BYTES 3
 
@@ -60,6 +86,32 @@ static inline struct port_key port_key_unpack(const uint8_t *entry, uint32_t byt
     if (bytes < PORT_KEY_BYTES)
         return (struct port_key){0};
     return (struct port_key){.code = (uint16_t)(entry[0] | entry[1] << 8), .down = entry[2] & 1};
+}
+
+#define PORT_MOTION_BYTES 5
+
+struct port_motion {
+    int16_t dx, dy;  /* right and down */
+    uint8_t buttons; /* bit 0 left, 1 right, 2 middle: down */
+};
+
+static inline void port_motion_pack(struct port_motion m, uint8_t entry[PORT_MOTION_BYTES])
+{
+    entry[0] = (uint8_t)m.dx;
+    entry[1] = (uint8_t)((uint16_t)m.dx >> 8);
+    entry[2] = (uint8_t)m.dy;
+    entry[3] = (uint8_t)((uint16_t)m.dy >> 8);
+    entry[4] = m.buttons;
+}
+
+/* An entry that is too short moves nothing. */
+static inline struct port_motion port_motion_unpack(const uint8_t *entry, uint32_t bytes)
+{
+    if (bytes < PORT_MOTION_BYTES)
+        return (struct port_motion){0};
+    return (struct port_motion){.dx = (int16_t)(entry[0] | entry[1] << 8),
+                                .dy = (int16_t)(entry[2] | entry[3] << 8),
+                                .buttons = entry[4]};
 }
 
 #endif

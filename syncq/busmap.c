@@ -31,7 +31,7 @@ static bool range_overlaps(const struct busmap *m, const struct bus_range *r)
 {
     for (unsigned i = 1; i < m->nranges; i++) {
         const struct bus_range *o = &m->range[i];
-        if (o->mmio == r->mmio && r->first <= o->last && o->first <= r->last)
+        if (!o->window && o->mmio == r->mmio && r->first <= o->last && o->first <= r->last)
             return true;
     }
     return false;
@@ -47,6 +47,65 @@ int busmap_add(struct busmap *m, const struct bus_range *r)
     if (!r->mmio)
         memset(&m->port_range[r->first], (int)index, r->last - r->first + 1);
     return (int)index;
+}
+
+/* --- windows --- */
+
+int busmap_add_in_window(struct busmap *m, unsigned n, const struct bus_range *r)
+{
+    CHECK(n < BUS_WINDOWS_MAX && !r->mmio && range_valid(r));
+    if (m->nranges == BUS_RANGES_MAX)
+        return -1;
+    struct bus_range *mine = &m->range[m->nranges];
+    *mine = *r;
+    mine->window = (uint8_t)(n + 1);
+    mine->window_offset = (uint16_t)r->first;
+    mine->window_bytes = (uint16_t)(r->last - r->first + 1);
+    mine->first = 1;
+    mine->last = 0;
+    return (int)m->nranges++;
+}
+
+static uint8_t owner_of(const struct busmap *m, uint64_t port)
+{
+    for (unsigned i = 1; i < m->nranges; i++) {
+        const struct bus_range *r = &m->range[i];
+        if (!r->mmio && port >= r->first && port <= r->last)
+            return (uint8_t)i;
+    }
+    return 0;
+}
+
+/* A window may be said to reach beyond the last port: that part is nowhere. */
+static void ports_renew(struct busmap *m, uint64_t first, uint64_t last)
+{
+    for (uint64_t port = first; port <= last && port < 65536; port++)
+        m->port_range[port] = owner_of(m, port);
+}
+
+static void range_move(struct busmap *m, struct bus_range *r, uint32_t value)
+{
+    uint64_t first = r->first, last = r->last;
+
+    r->first = 1;
+    r->last = 0;
+    if (value & BUS_WINDOW_ON) {
+        r->first = (uint64_t)(value & ~3u) + r->window_offset;
+        r->last = r->first + r->window_bytes - 1;
+    }
+    ports_renew(m, first, last);
+    ports_renew(m, r->first, r->last);
+}
+
+void busmap_move(struct busmap *m, unsigned n, uint32_t value)
+{
+    CHECK(n < BUS_WINDOWS_MAX);
+    if (m->window[n] == value)
+        return;
+    m->window[n] = value;
+    for (unsigned i = 1; i < m->nranges; i++)
+        if (m->range[i].window == n + 1)
+            range_move(m, &m->range[i], value);
 }
 
 unsigned busmap_find_mmio(const struct busmap *m, uint64_t phys_addr)

@@ -504,26 +504,24 @@ bool link_effect_take(struct link *l, uint64_t tick, struct effect *e)
     return true;
 }
 
-static uint64_t idle_here(struct link *l, uint64_t tick)
+static uint64_t idle_here(struct link *l, uint64_t tick, uint64_t most)
 {
     uint64_t start_ns = clock_realtime_coarse_ns();
-    uint64_t to = serve_idle(l, tick, pending_tick(&l->pending));
+    uint64_t to = serve_idle(l, tick, most);
     l->stats.idle_ns += clock_realtime_coarse_ns() - start_ns;
     vcpu_drop(l, tick + 1);
     return to;
 }
 
-uint64_t link_idle(struct link *l, uint64_t tick)
+uint64_t link_idle(struct link *l, uint64_t tick, uint64_t wake_tick)
 {
     settle(l, tick + 1);
-    CHECK(tick < l->limit);
-    uint64_t to;
+    CHECK(tick < l->limit && tick < wake_tick);
+    uint64_t to, most = min_u64(pending_tick(&l->pending), wake_tick);
     if (vcpu_serves(l)) {
-        to = idle_here(l, tick);
+        to = idle_here(l, tick, most);
     } else {
-        struct msg m = {.access = {.tick = tick, .vcpu = l->cfg.vcpu},
-                        .arg = pending_tick(&l->pending),
-                        .kind = MSG_IDLE};
+        struct msg m = {.access = {.tick = tick, .vcpu = l->cfg.vcpu}, .arg = most, .kind = MSG_IDLE};
         to = send_and_wait(l, &m, &l->stats.idle_ns);
     }
     return to;

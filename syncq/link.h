@@ -22,7 +22,7 @@
  *             while (link_effect_take(l, tick, &e))
  *                 apply(&e);
  *         } else if (halted and no interrupt is deliverable) {
- *             uint64_t to = link_idle(l, tick);
+ *             uint64_t to = link_idle(l, tick, the tick of the next event on the vCPU's side);
  *             if (to == TICK_NEVER)
  *                 leave: nothing can end this halt;
  *             if (to == tick)
@@ -48,13 +48,14 @@ enum access_kind { ACCESS_PIO_READ, ACCESS_PIO_WRITE, ACCESS_MMIO_READ, ACCESS_M
 
 /* One device access of a vCPU, stamped with its tick. */
 struct access {
-    uint64_t tick;  /* tick of the accessing instruction (before it retires) */
-    uint64_t addr;  /* port or physical address */
-    uint32_t value; /* writes: the value, in the low `size` bytes */
-    uint16_t range; /* index in the bus map (busmap.h) */
-    uint8_t size;   /* 1, 2 or 4 bytes */
-    uint8_t kind;   /* enum access_kind */
-    uint8_t vcpu;   /* vCPU number */
+    uint64_t tick;   /* tick of the accessing instruction (before it retires) */
+    uint64_t addr;   /* port or physical address */
+    uint32_t value;  /* writes: the value, in the low `size` bytes */
+    uint32_t offset; /* of the chip's register: the range may have moved when the access is served */
+    uint16_t range;  /* index in the bus map (busmap.h) */
+    uint8_t size;    /* 1, 2 or 4 bytes */
+    uint8_t kind;    /* enum access_kind */
+    uint8_t vcpu;    /* vCPU number */
 };
 
 enum effect_kind {
@@ -63,6 +64,7 @@ enum effect_kind {
     EFFECT_POWEROFF, /* the guest powered the machine off */
     EFFECT_EXIT,     /* isa-debug-exit: leave with status `value` */
     EFFECT_REMAP,    /* remap number `line` of physical memory (mem/remap.h) gets the value `value` */
+    EFFECT_REMAP_IO, /* window `line` of the bus map goes to `value` (busmap_move) */
 };
 
 /* What devices do to the vCPU's side, applied at exactly `tick`. */
@@ -89,8 +91,8 @@ struct link_ops {
     /* The tick of the next event, > the last step's tick (or >= an access's tick + 1); TICK_NEVER if
      * none. Asked after each access and step; the link caps it with the quantum. No side effects. */
     uint64_t (*next_event)(void *ctx);
-    /* The vCPU is halted at `tick` with nothing to do before `max_tick`, the next event or pending
-     * effect (TICK_NEVER: none). Returns the tick <= max_tick to which it may warp, after pacing:
+    /* The vCPU is halted at `tick` with nothing to do before `max_tick`, the next event on either side or
+     * pending effect (TICK_NEVER: none). Returns the tick <= max_tick to which it may warp, after pacing:
      * at once with sleep=off; with sleep=on after the host time that the warp lasts, earlier when
      * input arrives. TICK_NEVER: nothing can ever end this halt. Returns `tick` (no progress) only
      * when input is waiting for the next step() or a stop was requested. May block. */
@@ -190,10 +192,11 @@ void link_poke(struct link *l, uint64_t tick);
 uint64_t link_next_effect(struct link *l);
 /* Next effect with e.tick <= tick, in order; false: none. */
 bool link_effect_take(struct link *l, uint64_t tick, struct effect *e);
-/* The vCPU is halted at `tick` < link_limit(), no effect due: returns the tick to which it warps, at
- * most the next event or effect (quantum boundaries do not count: the quantum starts again there);
- * `tick` itself after input or a stop (then link_poke); TICK_NEVER: nothing can end the halt. */
-uint64_t link_idle(struct link *l, uint64_t tick);
+/* The vCPU is halted at `tick` < link_limit(), no effect due, and would go on by itself at `wake_tick` > tick
+ * (TICK_NEVER: never): returns the tick to which it warps, at most that, the next event or effect (quantum
+ * boundaries do not count: the quantum starts again there); `tick` itself after input or a stop (then
+ * link_poke); TICK_NEVER: nothing can end the halt. */
+uint64_t link_idle(struct link *l, uint64_t tick, uint64_t wake_tick);
 
 /* --- holder of the baton, from inside ops --- */
 /* Emits an effect; e->seq is ignored. From access() stamped t: an e->tick before t + L(d) means

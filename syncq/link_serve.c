@@ -62,6 +62,13 @@ uint32_t serve_access(struct link *l, const struct access *a, uint64_t latency_t
     return value;
 }
 
+/* While ops->step runs, the vCPU stands at its tick: it asked for the step and waits (step_at), so it has
+ * sent nothing since. Bus masters rely on it. */
+static bool vcpu_stands(struct link *l)
+{
+    return !msgq_available(&l->msgq);
+}
+
 void serve_step(struct link *l, uint64_t tick)
 {
     CHECK(tick <= l->sched || !l->started);
@@ -73,7 +80,9 @@ void serve_step(struct link *l, uint64_t tick)
     }
     l->effect_floor = tick;
     uint8_t before = activity_begin(holder_activity(l), ACTIVITY_DEVICE);
+    CHECK(vcpu_stands(l));
     l->ops->step(l->cfg.ctx, tick);
+    CHECK(vcpu_stands(l));
     activity_begin(holder_activity(l), before);
     l->sched = l->ops->next_event(l->cfg.ctx);
     CHECK(l->sched > tick);

@@ -34,20 +34,21 @@ static struct io_target target_at(const struct vcpu *v, unsigned index, uint64_t
     return (struct io_target){r, index, n};
 }
 
+static uint32_t offset_in(const struct io_target *t, uint64_t addr)
+{
+    return t->range->base_offset + (uint32_t)(addr - t->range->first);
+}
+
 static struct access access_of(const struct vcpu *v, const struct io_target *t, uint64_t addr,
                                enum access_kind kind)
 {
     return (struct access){.tick = vcpu_insn_tick(v),
                            .addr = addr,
+                           .offset = offset_in(t, addr),
                            .range = (uint16_t)t->index,
                            .size = (uint8_t)t->bytes,
                            .kind = (uint8_t)kind,
                            .vcpu = v->cfg.number};
-}
-
-static uint32_t offset_in(const struct io_target *t, uint64_t addr)
-{
-    return t->range->base_offset + (uint32_t)(addr - t->range->first);
 }
 
 static uint64_t insn_now_ns(const struct vcpu *v)
@@ -77,7 +78,8 @@ static uint32_t piece_read(struct vcpu *v, const struct io_target *t, uint64_t a
         return r->pure_read(r->state, offset_in(t, addr), t->bytes, insn_now_ns(v));
     case CLASS_LOCAL:
         value = r->read(r->state, offset_in(t, addr), t->bytes, insn_now_ns(v));
-        v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
+        vcpu_intc_settled(v);
+        vcpu_refresh_limit(v);
         return value;
     default:
         return ~0u;
@@ -101,7 +103,8 @@ static void piece_write(struct vcpu *v, const struct io_target *t, uint64_t addr
         break;
     case CLASS_LOCAL:
         r->write(r->state, offset_in(t, addr), t->bytes, a.value, insn_now_ns(v));
-        v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
+        vcpu_intc_settled(v);
+        vcpu_refresh_limit(v);
         break;
     default:
         break;

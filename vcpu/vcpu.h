@@ -15,8 +15,8 @@
 struct vcpu;
 struct activity;
 
-/* The interrupt controller on the vCPU's side (8259 pair), wired by the board. Called on the
- * vCPU's thread only. */
+/* The interrupt controller and whatever else is on the vCPU's side (8259 pair, a local timer), wired by the
+ * board. Called on the vCPU's thread only. */
 struct vcpu_intc {
     void *ctx;
     void (*set_line)(void *ctx, unsigned line, unsigned level);
@@ -26,6 +26,12 @@ struct vcpu_intc {
     /* FERR# and IGNNE#, for guests that clear CR0.NE. Both NULL: the pins are not connected. */
     void (*set_ferr)(void *ctx, bool asserted);
     bool (*ignne)(const void *ctx);
+    /* What changes by itself on this side; NULL: nothing does. next_event: when (absolute virtual ns,
+     * NS_NEVER: not), asked after every call of another hook and every access here. advance: at the first
+     * tick at or after that, behind the devices' events and effects at the tick, before its instruction;
+     * again while more is due. */
+    uint64_t (*next_event)(const void *ctx);
+    void (*advance)(void *ctx, uint64_t now_ns);
 };
 
 /* How blocks are run. Never seen by the guest. */
@@ -53,7 +59,7 @@ enum {
 struct vcpu_config {
     struct physmem *mem; /* whole: every memory has been added */
     struct link *link;
-    const struct busmap *bus;
+    struct busmap *bus; /* looked up, and its windows moved, by the vCPU's thread */
     struct vcpu_intc intc;
     unsigned shift; /* ticks to ns */
     uint8_t number;

@@ -120,6 +120,7 @@ struct vcpu {
     bool redo_single;    /* set with HELPER_FAULT: no exception, run this instruction as a TB of its own */
     bool fpu_refused;    /* compiled code left for redo_single since its x87 must run in C: see native_run */
     bool intr;           /* cached INTR pin */
+    uint64_t local_next; /* tick of the next event on this side; TICK_NEVER: none */
     uint8_t exit_reason; /* enum vcpu_exit + 1, 0: none */
     uint32_t exit_value;
     uint32_t db_pending;       /* DR6 bits of data/I/O breakpoints hit by the running instruction */
@@ -318,6 +319,8 @@ void io_mmio_write(struct vcpu *v, uint64_t bus_addr, unsigned bytes, uint32_t v
 bool io_allowed(struct vcpu *v, uint16_t port, unsigned bytes);
 /* After anything that may have shrunk link_limit() (an access): refreshes v->limit keeping the tick. */
 void vcpu_refresh_limit(struct vcpu *v);
+/* After anything that was done to the interrupt controller: its pin, and this side's next event. */
+void vcpu_intc_settled(struct vcpu *v);
 
 /* --- segments (segment.c) --- */
 void seg_set_hidden(struct segment *s, uint16_t sel, uint32_t lo, uint32_t hi);

@@ -17,6 +17,8 @@
 #include "hw/ns16550.h"
 #include "hw/pcmisc.h"
 #include "hw/piix4_pm.h"
+#include "hw/toypci.h"
+#include "mem/master.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -84,7 +86,46 @@ static uint32_t poke_kbc(void *s, uint64_t r, uint64_t now_ns)
 static uint32_t poke_pci(void *s, uint64_t r, uint64_t now_ns)
 {
     (void)now_ns;
-    return i440fx_take_request(s) + i440fx_config_peek(s, r & 3, r >> 8 & 0x1FF);
+    uint32_t address = 0;
+    bool decoded = i440fx_bar_decoded(s, r >> 20 & 7, r >> 24 & 7, &address);
+
+    if (r % 16 == 0)
+        ((struct i440fx *)s)->fitted = r >> 17 & 1 ? 1u << I440FX_FN_TOY : 0;
+    return i440fx_take_request(s) + i440fx_config_peek(s, r & 3, r >> 8 & 0x1FF) + decoded + address +
+           i440fx_pirq_route(s, r >> 32 & 7) + i440fx_may_master(s, r >> 20 & 7);
+}
+
+/* Memory of a bus master: both states use it in turn, each as the other does. */
+static struct physmem memory;
+
+static void use_memory(struct toypci *s, uint64_t r, uint64_t now_ns)
+{
+    static uint8_t blocks[PORT_ENTRY_BYTES];
+    struct mem_master mm = {.pm = &memory};
+    struct chip_master m = {.memory = r >> 8 & 15 ? &mm : NULL, .blocks = blocks};
+    struct port_request request;
+
+    memset(blocks, (int)(r >> 16 & 0xFF), sizeof(blocks));
+    if (toypci_blocks.request(s, &request) && request.bytes > PORT_ENTRY_BYTES)
+        abort();
+    mem_masters_begin(&memory);
+    toypci_class.master(s, &m, now_ns);
+    mem_masters_end(&memory);
+}
+
+static uint32_t poke_toypci(void *s, uint64_t r, uint64_t now_ns)
+{
+    static const uint8_t entry[PORT_ENTRY_BYTES] = {1, 2, 3};
+    static uint8_t sent[PORT_ENTRY_BYTES];
+    uint32_t bytes = r >> 8 & (PORT_ENTRY_BYTES - 1);
+
+    if (r % 2 && toypci_class.next_master(s) <= now_ns)
+        use_memory(s, r, now_ns);
+    else if (r % 8 == 0 && toypci_frames_in.ready_ns(s) <= now_ns)
+        toypci_frames_in.put(s, entry, bytes + 1, now_ns);
+    else if (r % 8 == 2)
+        toypci_pointer_in.put(s, entry, bytes % 8, now_ns);
+    return toypci_frames_out.take(s, sent, bytes);
 }
 
 static uint32_t poke_pm(void *s, uint64_t r, uint64_t now_ns)
@@ -119,6 +160,7 @@ static const struct target targets[] = {
     {&i8042_class, 3, 1u << I8042_OFF_STATUS, false, poke_kbc},
     {&i440fx_class, 9, UINT64_MAX, true, poke_pci},
     {&piix4_pm_class, 70, UINT64_MAX, true, poke_pm},
+    {&toypci_class, 0xC00, ~(1u << TOYPCI_REG_CLEAR | 1u << TOYPCI_REG_READS), true, poke_toypci},
     {&pcmisc_class, 9, UINT64_MAX, true, poke_misc},
     {&debugcon_class, 1, UINT64_MAX, false, poke_debugcon},
 };
@@ -301,6 +343,8 @@ int main(int argc, char **argv)
     uint64_t passed = 0, failed = 0;
     struct timespec start, now;
 
+    if (physmem_init(&memory, RAM_BYTES_MIN) != 0)
+        return 2;
     clock_gettime(CLOCK_MONOTONIC, &start);
     do {
         if (report(seed++))

@@ -37,10 +37,34 @@ void vcpu_refresh_limit(struct vcpu *v)
 {
     uint64_t tick = vcpu_tick(v);
     uint64_t limit = least(link_limit(v->cfg.link), least(v->digest_next, v->until.tick));
+    limit = least(limit, v->local_next);
     if (limit < tick)
         limit = tick;
     v->limit = least(limit, tick + LIMIT_TICKS_MAX);
     v->g.budget = (int64_t)(v->limit - tick);
+}
+
+/* --- this side's own events --- */
+
+#define LOCAL_EVENTS_MAX 64 /* at one tick; more than that waits for the next tick */
+
+void vcpu_intc_settled(struct vcpu *v)
+{
+    const struct vcpu_intc *c = &v->cfg.intc;
+    v->intr = c->intr(c->ctx);
+    v->local_next = c->next_event ? ticks_ceil(c->next_event(c->ctx), v->cfg.shift) : TICK_NEVER;
+}
+
+static void local_events(struct vcpu *v, uint64_t tick)
+{
+    if (tick < v->local_next)
+        return;
+    for (unsigned n = 0; n < LOCAL_EVENTS_MAX && v->local_next <= tick; n++) {
+        v->cfg.intc.advance(v->cfg.intc.ctx, ticks_to_ns(tick, v->cfg.shift));
+        vcpu_intc_settled(v);
+    }
+    if (v->local_next <= tick)
+        v->local_next = tick + 1;
 }
 
 /* --- effects --- */
@@ -70,6 +94,9 @@ static void effect_apply(struct vcpu *v, const struct effect *e)
     case EFFECT_REMAP:
         physmem_remap(v->cfg.mem, e->line, e->value);
         break;
+    case EFFECT_REMAP_IO:
+        busmap_move(v->cfg.bus, e->line, e->value);
+        break;
     }
 }
 
@@ -79,7 +106,7 @@ static void effects_take(struct vcpu *v, uint64_t tick)
     vcpu_take_changes(v); /* of bus masters, in the step() for this tick */
     while (link_effect_take(v->cfg.link, tick, &e))
         effect_apply(v, &e);
-    v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
+    vcpu_intc_settled(v);
 }
 
 /* --- at the limit --- */
@@ -120,6 +147,7 @@ static void at_limit(struct vcpu *v)
         effects_take(v, tick);
     }
     if (tick < link_limit(v->cfg.link)) {
+        local_events(v, tick);
         digest_point(v, tick);
         if (tick >= v->until.tick)
             leave(v, VCPU_EXIT_TICK_LIMIT);
@@ -164,7 +192,7 @@ static void idle(struct vcpu *v)
         halt_for_good(v, tick);
         return;
     }
-    uint64_t to = v->idle_end > tick ? v->idle_end : link_idle(l, tick);
+    uint64_t to = v->idle_end > tick ? v->idle_end : link_idle(l, tick, v->local_next);
     if (to == TICK_NEVER) {
         leave(v, VCPU_EXIT_HALTED);
         return;
@@ -311,7 +339,7 @@ static void deliver_interrupt(struct vcpu *v)
 {
     v->moved = true;
     uint8_t vector = v->cfg.intc.acknowledge(v->cfg.intc.ctx);
-    v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
+    vcpu_intc_settled(v);
     vcpu_deliver_interrupt(v, vector);
 }
 
@@ -360,7 +388,7 @@ enum vcpu_exit vcpu_run(struct vcpu *v)
     v->exit_reason = 0;
     v->moved = false;
     vcpu_take_changes(v);
-    v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
+    vcpu_intc_settled(v);
     v->limit = vcpu_tick(v); /* whatever changed outside: look at everything due first */
     v->g.budget = 0;
     activity_begin(v->activity, ACTIVITY_RUN_LOOP);

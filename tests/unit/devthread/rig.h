@@ -60,8 +60,10 @@ static inline bool rig_init(struct rig *r, const struct bus_config *c)
 
 static inline uint32_t rig_access(struct rig *r, uint16_t port, uint32_t value, unsigned size, bool write)
 {
+    const struct bus_range *range = &r->bus.map.range[r->bus.map.port_range[port]];
     struct access a = {.tick = r->tick,
                        .addr = port,
+                       .offset = range->base_offset + (uint32_t)(port - range->first),
                        .value = value,
                        .range = r->bus.map.port_range[port],
                        .size = (uint8_t)size,

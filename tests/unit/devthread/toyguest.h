@@ -36,9 +36,11 @@ static inline uint64_t toy_random(struct toyguest *g)
 static inline struct access toy_access_at(struct toyguest *g, uint16_t port, uint32_t value, bool write)
 {
     const struct busmap *m = devthread_busmap(g->d);
+    const struct bus_range *r = &m->range[m->port_range[port]];
 
     return (struct access){.tick = g->tick,
                            .addr = port,
+                           .offset = r->base_offset + (uint32_t)(port - r->first),
                            .value = value,
                            .range = m->port_range[port],
                            .size = 1,
@@ -200,7 +202,7 @@ static inline void toy_interrupt(struct toyguest *g)
 
 static inline void toy_idle(struct toyguest *g)
 {
-    uint64_t to = link_idle(devthread_link(g->d), g->tick);
+    uint64_t to = link_idle(devthread_link(g->d), g->tick, TICK_NEVER);
 
     g->done = to == TICK_NEVER;
     if (to == g->tick)

@@ -58,3 +58,57 @@ Test(busmap, full_is_refused)
     cr_assert_eq(add(0x8000, 0x8000, false), -1);
     cr_assert_eq(m.port_range[127 * 16 + 3], 127);
 }
+
+/* --- windows --- */
+
+static int add_in_window(unsigned n, uint64_t first, uint64_t last)
+{
+    struct bus_range r = range(first, last, false);
+    return busmap_add_in_window(&m, n, &r);
+}
+
+Test(busmap, a_window_moves_with_all_its_ranges)
+{
+    busmap_init(&m);
+    cr_assert_eq(add(0x60, 0x64, false), 1);
+    cr_assert_eq(add_in_window(3, 0, 7), 2);
+    cr_assert_eq(add_in_window(3, 8, 31), 3);
+    cr_assert_eq(m.port_range[0], 0, "off at first");
+    busmap_move(&m, 3, 0xc000 | BUS_WINDOW_ON);
+    cr_assert_eq(m.port_range[0xbfff], 0);
+    cr_assert_eq(m.port_range[0xc000], 2);
+    cr_assert_eq(m.port_range[0xc008], 3);
+    cr_assert_eq(m.port_range[0xc01f], 3);
+    cr_assert_eq(m.port_range[0xc020], 0);
+    cr_assert_eq(m.range[3].first, 0xc008);
+    busmap_move(&m, 3, 0xc010 | BUS_WINDOW_ON); /* over a part of itself */
+    cr_assert_eq(m.port_range[0xc000], 0);
+    cr_assert_eq(m.port_range[0xc010], 2);
+    cr_assert_eq(m.port_range[0xc018], 3);
+    cr_assert_eq(m.port_range[0xc02f], 3);
+    busmap_move(&m, 3, 0xc010);
+    for (unsigned port = 0xc000; port < 0xc040; port++)
+        cr_assert_eq(m.port_range[port], 0);
+}
+
+Test(busmap, the_lower_index_is_on_top)
+{
+    busmap_init(&m);
+    cr_assert_eq(add(0x60, 0x64, false), 1);
+    cr_assert_eq(add_in_window(0, 0, 15), 2);
+    cr_assert_eq(add_in_window(1, 0, 15), 3);
+    busmap_move(&m, 1, 0x58 | BUS_WINDOW_ON);
+    busmap_move(&m, 0, 0x5c | BUS_WINDOW_ON);
+    cr_assert_eq(m.port_range[0x5b], 3);
+    cr_assert_eq(m.port_range[0x5c], 2);
+    cr_assert_eq(m.port_range[0x60], 1);
+    cr_assert_eq(m.port_range[0x65], 2);
+    busmap_move(&m, 0, 0);
+    cr_assert_eq(m.port_range[0x5c], 3);
+    cr_assert_eq(m.port_range[0x60], 1);
+    cr_assert_eq(m.port_range[0x65], 3);
+    cr_assert_eq(m.port_range[0x68], 0);
+    busmap_move(&m, 1, 0xfff8 | BUS_WINDOW_ON); /* the end of the space cuts it */
+    cr_assert_eq(m.port_range[0xffff], 3);
+    cr_assert_eq(m.port_range[0x67], 0);
+}

@@ -245,7 +245,7 @@ static void guest_effects(struct toy *t)
 
 static void guest_idle(struct toy *t)
 {
-    uint64_t to = link_idle(t->link, t->tick);
+    uint64_t to = link_idle(t->link, t->tick, TICK_NEVER);
     if (to == TICK_NEVER) {
         t->halted = false; /* a real machine would end; the toy wakes up by itself */
         return;

@@ -4,7 +4,7 @@
 #include <sched.h>
 #include <string.h>
 
-enum { RANGE_TEXT = 1, RANGE_EXIT, RANGE_COUNT, RANGE_PURE, RANGE_MMIO };
+enum { RANGE_TEXT = 1, RANGE_EXIT, RANGE_COUNT, RANGE_PURE, RANGE_MMIO, RANGE_LOCAL };
 #define LATENCY_TICKS 100
 
 /* --- devices --- */
@@ -112,6 +112,32 @@ static uint32_t pure_now(const void *state, uint32_t offset, unsigned size, uint
 
 /* --- interrupt controller --- */
 
+static uint32_t local_read(void *ctx, uint32_t offset, unsigned size, uint64_t now_ns)
+{
+    return ((const struct harness *)ctx)->local_count;
+}
+
+static void local_write(void *ctx, uint32_t offset, unsigned size, uint32_t value, uint64_t now_ns)
+{
+    struct harness *h = ctx;
+    h->local_period_ns = value;
+    h->local_ns = value ? now_ns + value : NS_NEVER;
+}
+
+static uint64_t local_next_event(const void *ctx)
+{
+    return ((const struct harness *)ctx)->local_ns;
+}
+
+static void local_advance(void *ctx, uint64_t now_ns)
+{
+    struct harness *h = ctx;
+    CHECK(h->local_ns <= now_ns);
+    h->local_ns += h->local_period_ns;
+    h->local_count++;
+    h->irq_pending |= 2;
+}
+
 static void intc_set_line(void *ctx, unsigned line, unsigned level)
 {
     if (level)
@@ -171,6 +197,15 @@ static void board_wire(struct harness *h)
                            .width = 4,
                            .read_class = CLASS_SYNC,
                            .write_class = CLASS_SYNC});
+    add(h, RANGE_LOCAL,
+        (struct bus_range){.first = 0x30,
+                           .last = 0x33,
+                           .width = 4,
+                           .read_class = CLASS_LOCAL,
+                           .write_class = CLASS_LOCAL,
+                           .read = local_read,
+                           .write = local_write,
+                           .state = h});
 }
 
 static void digest(void *ctx, uint64_t tick)
@@ -184,20 +219,25 @@ static void digest(void *ctx, uint64_t tick)
 
 static struct vcpu_config vcpu_config(struct harness *h, const struct harness_options *o)
 {
-    return (struct vcpu_config){
-        .mem = &h->mem,
-        .link = h->link,
-        .bus = &h->bus,
-        .shift = 3,
-        .single_tb = o->single_tb,
-        .translator = o->translator,
-        .hot = o->hot,
-        .translator_threads = o->translator_threads,
-        .digest_every = o->digest_every,
-        .digest = digest,
-        .digest_ctx = h,
-        .survey = o->survey,
-        .intc = {h, intc_set_line, intc_intr, intc_acknowledge, intc_can_interrupt, NULL, NULL}};
+    return (struct vcpu_config){.mem = &h->mem,
+                                .link = h->link,
+                                .bus = &h->bus,
+                                .shift = 3,
+                                .single_tb = o->single_tb,
+                                .translator = o->translator,
+                                .hot = o->hot,
+                                .translator_threads = o->translator_threads,
+                                .digest_every = o->digest_every,
+                                .digest = digest,
+                                .digest_ctx = h,
+                                .survey = o->survey,
+                                .intc = {.ctx = h,
+                                         .set_line = intc_set_line,
+                                         .intr = intc_intr,
+                                         .acknowledge = intc_acknowledge,
+                                         .can_interrupt = intc_can_interrupt,
+                                         .next_event = local_next_event,
+                                         .advance = local_advance}};
 }
 
 static void *device_thread(void *link)
@@ -210,6 +250,7 @@ void harness_init(struct harness *h, const struct harness_options *o)
 {
     memset(h, 0, sizeof *h);
     h->timer_ticks = o->timer_ticks;
+    h->local_ns = NS_NEVER;
     h->timer_next = o->timer_ticks ? o->timer_ticks : TICK_NEVER;
     board_wire(h);
     CHECK(physmem_init(&h->mem, o->ram_bytes ? o->ram_bytes : HARNESS_RAM_BYTES) == 0);

@@ -3,8 +3,10 @@
  * Board: port 0xe9 (posted write) collects bytes; 0xf4 (posted write) leaves with the value;
  * 0x10 (synchronous read, 32 bits) counts its reads; 0x20 (pure read) answers virtual ns; MMIO at
  * HARNESS_MMIO (4 KiB): synchronous words that remember their value. A timer raises line 0 every
- * `timer_ticks`. The interrupt controller delivers line n as vector 0x20 + n, rising edges only,
- * not maskable. Guest code is written with GUEST_CODE() below. */
+ * `timer_ticks`. On the vCPU's side there is a timer, too: a write to 0x30 (32 bits) starts it with that
+ * period in ns (0: off), its end raises line 1, a read says how many have passed. The interrupt controller
+ * delivers line n as vector 0x20 + n, rising edges only, not maskable. Guest code is written with
+ * GUEST_CODE() below. */
 #ifndef TANDEM_TESTS_VCPU_HARNESS_H
 #define TANDEM_TESTS_VCPU_HARNESS_H
 
@@ -38,7 +40,9 @@ struct harness {
     pthread_t device_thread;
     bool has_device_thread;
     uint32_t irq_pending; /* the interrupt controller */
-    bool masked;          /* can_interrupt() says no */
+    uint64_t local_ns;    /* end of the local timer's period; NS_NEVER: off */
+    uint32_t local_period_ns, local_count;
+    bool masked; /* can_interrupt() says no */
     uint32_t sync_reads;
     uint32_t mmio[1024];
     char text[256]; /* bytes written to port 0xe9 */

@@ -158,6 +158,88 @@ Test(run, rf_between_iterations)
     }
 }
 
+/* --- a timer on the vCPU's side --- */
+
+#define LOCAL_START(period) "mov $" #period ", %eax\n out %eax, $0x30\n"
+GUEST_CODE(local_spin, LOCAL_START(8000) "1: inc %ebx\n jmp 1b\n");
+GUEST_CODE(local_halt, LOCAL_START(8000000) "1: hlt\n inc %ebx\n cmp $5, %ebx\n jne 1b\n" LEAVE);
+GUEST_CODE(local_fast, LOCAL_START(3) " mov $1000, %ecx\n 1: dec %ecx\n jnz 1b\n in $0x30, %eax\n" LEAVE);
+/* Restarts the timer with ever other periods, in a loop that also waits for devices. */
+GUEST_CODE(local_mixed, "mov $3000, %ecx\n"
+                        "1: imul $1103515245, %edx\n add $12345, %edx\n mov %edx, %eax\n shr $20, %eax\n"
+                        " testb $7, %cl\n jnz 2f\n lea 900(%eax), %eax\n out %eax, $0x30\n"
+                        "2: add %eax, 0x3100(,%eax,2)\n testb $63, %cl\n jnz 3f\n in $0x10, %eax\n hlt\n"
+                        "3: dec %ecx\n jnz 1b\n in $0x30, %eax\n" LEAVE);
+
+static void install_local_handler(void)
+{
+    install_irq_handler();
+    harness_gate(&h, 0x21, HANDLER_AT, 0);
+}
+
+Test(run, local_event_at_its_exact_tick)
+{
+    for (unsigned engine = 0; engine < 2; engine++) {
+        START(local_spin, .tick_limit = 1500, .translator = engine ? TRANSLATOR_EAGER : TRANSLATOR_INTERP);
+        install_local_handler();
+        cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TICK_LIMIT);
+        cr_expect_eq(harness_peek32(&h, 0x3004), 1);
+        cr_expect_eq(harness_peek32(&h, 0x3000),
+                     1002 << 3); /* started at tick 1; IN is the second instruction */
+        harness_free(&h);
+    }
+}
+
+/* No device has an event: that alone must not end the halt, nor must the link pace past the timer. */
+Test(run, halt_warps_to_a_local_event)
+{
+    START(local_halt);
+    install_local_handler();
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    struct vcpu_stats st;
+    vcpu_get_stats(h.cpu, &st);
+    cr_expect_eq(h.local_count, 5);
+    cr_expect_gt(vcpu_tick(h.cpu), 5000000);
+    cr_expect_lt(st.icount, 300);
+    harness_free(&h);
+}
+
+/* At shift 3 a tick is 8 ns. IN is at tick 2003 and sees what ended at 16024 ns or before. */
+Test(run, several_local_events_within_a_tick)
+{
+    START(local_fast);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    cr_expect_eq(vcpu_exit_value(h.cpu), (2003 * 8 - 1 * 8) / 3);
+    harness_free(&h);
+}
+
+static uint64_t run_local(const struct harness_options *o)
+{
+    start(o, local_mixed, local_mixed_end);
+    install_local_handler();
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    cr_assert_gt(harness_peek32(&h, 0x3004), 50);
+    uint64_t fingerprint = harness_fingerprint(&h) + vcpu_exit_value(h.cpu);
+    harness_free(&h);
+    return fingerprint;
+}
+
+Test(run, local_events_do_not_depend_on_cuts_or_engines, .timeout = 60)
+{
+    uint64_t expect = run_local(&(struct harness_options){.timer_ticks = 997});
+    static const uint64_t quanta[] = {1, 7, 100, 5000};
+
+    for (unsigned engine = 0; engine < 2; engine++)
+        for (unsigned i = 0; i < 4; i++) {
+            struct harness_options o = {.timer_ticks = 997,
+                                        .quantum_ticks = quanta[i],
+                                        .single_tb = i == 2,
+                                        .digest_every = i == 3 ? 61 : 0,
+                                        .translator = engine ? TRANSLATOR_EAGER : TRANSLATOR_INTERP};
+            cr_expect_eq(run_local(&o), expect, "engine %u, quantum %lu", engine, (unsigned long)quanta[i]);
+        }
+}
+
 /* Where was the input taken in, how many digest points saw it, and what came of it? */
 struct input_result {
     uint64_t taken;
