@@ -573,6 +573,7 @@ static const struct option_def option_defs[] = {
     {"x-ticks", "N", parse_ticks, NULL, FIELD(tick_limit), NULL, NULL, 0},
     {"x-quantum", "N", parse_ticks, NULL, FIELD(quantum_ticks), NULL, NULL, 0},
     {"x-single-tb", NULL, parse_flag, NULL, FIELD(single_tb), NULL, NULL, 0},
+    {"x-toypci", NULL, parse_flag, NULL, FIELD(toypci), NULL, NULL, 0},
 };
 
 /* Options of qemu-system-i386 that are not honoured, but for those above. */

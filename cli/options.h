@@ -67,6 +67,7 @@ struct options {
     uint64_t quantum_ticks;           /* 0: the default */
     uint64_t pause_every, pause_seed; /* stand about every so many ticks; 0: never */
     bool single_tb;
+    bool toypci;
 };
 
 /* Fills *o from argv[1..]; options_free() it in either case. */

@@ -96,6 +96,7 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->jitter_seed = o->jitter_seed;
     c->plant_late = o->plant_late;
     c->single_tb = o->single_tb;
+    c->toypci = o->toypci;
 }
 
 /* NULL path: no file, and that is fine. */

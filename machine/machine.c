@@ -122,6 +122,7 @@ static bool create_board(struct machine *m, struct err *e)
     pc.ram_bytes = c->ram_bytes;
     pc.debugcon = c->debugcon != NULL;
     pc.debugcon_iobase = c->debugcon_port;
+    pc.toypci = c->toypci;
     pc.debug_exit = c->debug_exit;
     pc.debug_exit_iobase = c->debug_exit_port;
     pc.debug_exit_iosize = c->debug_exit_ports;
@@ -148,6 +149,7 @@ static void device_config(struct machine *m, struct devthread_config *cfg)
     const struct machine_config *c = &m->cfg;
     devthread_config_init(cfg);
     cfg->board = &m->board;
+    cfg->memory = &m->mem;
     cfg->mode = c->mode;
     cfg->shift = c->shift;
     cfg->sleep = c->sleep;
@@ -236,11 +238,12 @@ static bool create_digest(struct machine *m, struct err *e)
     char header[512];
     snprintf(header, sizeof header,
              "version=%s ram=%" PRIu64 " shift=%u every=%" PRIu64 " rtc=%" PRId64
-             " serial=%#x,%s debugcon=%#x exit=%#x kernel=%016" PRIx64 " initrd=%016" PRIx64
+             " serial=%#x,%s debugcon=%#x exit=%#x%s kernel=%016" PRIx64 " initrd=%016" PRIx64
              " append=%016" PRIx64,
              TANDEM_VERSION, c->ram_bytes, c->shift, c->digest_every, devthread_rtc_seconds(m->dev), serials,
              c->serial_wire_speed ? "wire" : "infinite", c->debugcon ? c->debugcon_port : 0,
-             c->debug_exit ? c->debug_exit_port : 0, image_hash(&m->source.kernel), modules,
+             c->debug_exit ? c->debug_exit_port : 0, c->toypci ? " toypci" : "",
+             image_hash(&m->source.kernel), modules,
              (uint64_t)XXH3_64bits(m->source.append, strlen(m->source.append)));
     m->digest = digest_open(c->digest_file, header, &src, e);
     return m->digest != NULL;

@@ -84,6 +84,45 @@ for engine in interp eager background,threads=1,hot=2; do
     done
 done
 
+# A PCI device with DMA onto code and page tables, BARs that move under fire, two interrupts, a reset in between.
+run_toypci() { # digest-file mode extra...
+    local digest=$1 mode=$2
+    shift 2
+    $pin timeout 120 "$tandem" -kernel "$build/tests/guests/toypci.elf" -m 16 -icount "shift=3,sleep=off$rr" -x-toypci \
+        -devthread "mode=$mode" -display none -serial "file:$digest.out" -digest "file=$digest,every=5000" \
+        -device isa-debug-exit,iobase=0xf4,iosize=4 "$@" >/dev/null 2>"$digest.err" </dev/null
+}
+same_toypci() {
+    cmp -s "$dir/toy" "$1" && cmp -s "$dir/toy.out" "$1.out"
+}
+pin='' rr=''
+run_toypci "$dir/toy" inline
+verdict "toypci: reference run ends with success" $(($? == 1 ? 0 : 1))
+for mode in inline thread adaptive; do
+    for engine in interp eager background,hot=1; do
+        run_toypci "$dir/run" "$mode" -translator "mode=$engine" -x-jitter "seed=$RANDOM"
+        same_toypci "$dir/run"
+        verdict "toypci: -translator mode=$engine, mode=$mode, jitter" $?
+    done
+    pin="taskset -c 0"
+    run_toypci "$dir/run" "$mode"
+    same_toypci "$dir/run"
+    verdict "toypci: mode=$mode, one core" $?
+    pin=''
+    run_toypci "$dir/run" "$mode" -x-pause "every=300,seed=1"
+    same_toypci "$dir/run"
+    verdict "toypci: mode=$mode, standing about every 300 ticks" $?
+done
+rr=",rr=record,rrfile=$dir/toy.log"
+run_toypci "$dir/run" adaptive
+same_toypci "$dir/run"
+verdict "toypci: recorded" $?
+rr=",rr=replay,rrfile=$dir/toy.log"
+run_toypci "$dir/run" thread
+same_toypci "$dir/run"
+verdict "toypci: replayed" $?
+rr=''
+
 # A late fall of a line shows nowhere; a late rise moves the interrupt. Both modes must tell the same ones.
 pin=''
 caught() { # mode: the effects whose delay by one tick changes the digest

@@ -19,6 +19,7 @@ trap 'rm -rf "$dir"' EXIT
 # What a guest needs besides the options that all have.
 guest_options() { # name
     case $1 in
+    toypci) printf '%s\n' -x-toypci ;;
     multiboot) printf '%s\n' -initrd "a arg one,b" ;; # the names are in the guest's memory: no path
     esac
 }

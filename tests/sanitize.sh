@@ -37,6 +37,7 @@ run_build() { # build sanitizers
     for mode in inline thread adaptive; do
         expect "$2: guest mix, mode $mode" guest "$1" "$mode" mix
         expect "$2: guest pit, mode $mode" guest "$1" "$mode" pit
+        expect "$2: guest toypci, mode $mode" guest "$1" "$mode" toypci -x-toypci -x-jitter seed=5
         expect "$2: guest mix, mode $mode, compiled" guest "$1" "$mode" mix -translator mode=eager
         expect "$2: guest mix, mode $mode, standing now and then" guest "$1" "$mode" mix -x-pause every=20000
     done

@@ -31,6 +31,7 @@ for mode in inline thread adaptive; do
         run_guest rep "$s" "$mode"
     done
     run_guest clocks 3 "$mode"
+    run_guest toypci 3 "$mode" -x-toypci
     run_guest clocks 6 "$mode"
 done
 # Everything in cases/, in each engine and device mode.
@@ -54,5 +55,11 @@ for name in boundary smc except sse rep pit fpu writes bench_cr3; do
     done
     run_guest "$name" 3 inline -x-single-tb -translator mode=eager
 done
+for engine in interp eager background,hot=1; do
+    for mode in inline thread; do
+        run_guest toypci 3 "$mode" -x-toypci -translator "mode=$engine"
+    done
+done
+run_guest toypci 3 adaptive -x-toypci -x-single-tb
 echo "guests: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]
