@@ -7,6 +7,7 @@
 
 #include "translator/gen.h"
 #include "translator/sse.h"
+#include "translator/x87.h"
 
 /* --- tables from the .def files --- */
 
@@ -77,22 +78,6 @@ static const uint16_t sse_row_of[PFX_COUNT][256][16] = {
         ROW_##pfx##_##opcode##_##reg##_##form,
 #define SSE_OWN(pfx, opcode, reg, form, ...) SSE(pfx, opcode, reg, form)
 #include "translator/sse_rows.h"
-};
-
-/* x87: which memory forms (by opcode and reg) and register forms (by opcode and low six ModRM bits) exist. */
-static const bool x87_mem[8][8] = {
-#define X87_MEM(opcode, reg, ...) [(opcode)&7][reg] = true,
-#define X87_REG(opcode, modrm, n, ...)
-#include "translator/x87_rows.h"
-#undef X87_MEM
-#undef X87_REG
-};
-static const bool x87_reg[8][64] = {
-#define X87_MEM(opcode, reg, ...)
-#define X87_REG(opcode, modrm, n, ...) [(opcode)&7][(modrm)&63 ...((modrm)&63) + (n)-1] = true,
-#include "translator/x87_rows.h"
-#undef X87_MEM
-#undef X87_REG
 };
 
 /* --- bytes --- */
@@ -350,8 +335,8 @@ static bool row_has_modrm(const struct insn_row *row)
 static uint16_t x87_row(const struct insn *in)
 {
     if (in->mod == 3)
-        return x87_reg[in->opcode & 7][in->modrm & 63] ? ROW_X87_REG : ROW_NONE;
-    return x87_mem[in->opcode & 7][in->reg] ? ROW_X87_MEM : ROW_NONE;
+        return x87_reg_forms[in->opcode & 7][in->modrm & 63].exists ? ROW_X87_REG : ROW_NONE;
+    return x87_mem_forms[in->opcode & 7][in->reg].exists ? ROW_X87_MEM : ROW_NONE;
 }
 
 static enum simd_prefix simd_prefix(const struct insn *in)

@@ -108,9 +108,9 @@ void gen_init(struct gen *g, uint64_t seed)
             continue; /* listed form by form below */
         add_row(g, row);
     }
-#define X87_MEM(opcode, reg, mnemonic, operand, class)                                                       \
+#define X87_MEM(opcode, reg, mnemonic, operand, access, class, ...)                                          \
     add_x87(g, opcode, reg, -1, 1, #mnemonic, #operand, class);
-#define X87_REG(opcode, modrm, count, mnemonic, operands, class)                                             \
+#define X87_REG(opcode, modrm, count, mnemonic, operands, class, ...)                                        \
     add_x87(g, opcode, -1, modrm, count, #mnemonic, operands, class);
 #include "translator/insns_x87.def"
 #undef X87_MEM

@@ -7,38 +7,10 @@
 #include "translator/x64/flags.h"
 #include "translator/x64/mem.h"
 #include "translator/x64/sse.h"
+#include "translator/x87.h"
 
 enum { ESC_D9 = 1, ESC_DA, ESC_DB, ESC_DC, ESC_DD, ESC_DE, ESC_DF }; /* escape opcode & 7 */
-enum { STORES = 0x80, CONTROL = 0x40, BYTES = 0x3f };
-enum { STACK_UP = 0xf7, STACK_DOWN = 0xf6 }; /* D9: FINCSTP, FDECSTP */
-
-/* Memory forms, by escape and ModRM.reg: bytes accessed | STORES | CONTROL (keeps FIP and its like); 0: in C.
- */
-static const uint8_t mem_rows[8][8] = {
-    {4, 4, 4, 4, 4, 4, 4, 4},
-    [ESC_D9] = {4, 0, 4 | STORES, 4 | STORES, 0, 2 | CONTROL, 0, 2 | STORES | CONTROL},
-    [ESC_DA] = {4, 4, 4, 4, 4, 4, 4, 4},
-    [ESC_DB] = {4, 0, 4 | STORES, 4 | STORES, 0, 10, 0, 10 | STORES},
-    [ESC_DC] = {8, 8, 8, 8, 8, 8, 8, 8},
-    [ESC_DD] = {8, 0, 8 | STORES, 8 | STORES, 0, 0, 0, 2 | STORES | CONTROL},
-    [ESC_DE] = {2, 2, 2, 2, 2, 2, 2, 2},
-    [ESC_DF] = {2, 0, 2 | STORES, 2 | STORES, 0, 8, 0, 8 | STORES},
-};
-
-/* Register forms: bit ModRM & 63. */
-#define ROW(modrm)        (UINT64_C(1) << ((modrm)&63))
-#define ROWS(first, last) ((ROW(last) << 1) - ROW(first))
-static const uint64_t reg_rows[8] = {
-    UINT64_MAX,
-    [ESC_D9] = ROWS(0xc0, 0xcf) | ROW(0xd0) | ROW(0xe0) | ROW(0xe1) | ROW(0xe4) | ROW(0xe5) |
-               ROWS(0xe8, 0xee) | ROW(STACK_DOWN) | ROW(STACK_UP) | ROW(0xfa) | ROW(0xfc) | ROW(0xfd),
-    [ESC_DA] = ROWS(0xc0, 0xdf) | ROW(0xe9),
-    [ESC_DB] = ROWS(0xc0, 0xdf) | ROWS(0xe8, 0xf7),
-    [ESC_DC] = ROWS(0xc0, 0xcf) | ROWS(0xe0, 0xff),
-    [ESC_DD] = ROWS(0xc0, 0xc7) | ROWS(0xd0, 0xdf) | ROWS(0xe0, 0xef),
-    [ESC_DE] = ROWS(0xc0, 0xcf) | ROW(0xd9) | ROWS(0xe0, 0xff),
-    [ESC_DF] = ROW(0xe0) | ROWS(0xe8, 0xf7),
-};
+enum { STACK_UP = 0xf7, STACK_DOWN = 0xf6 };                         /* D9: FINCSTP, FDECSTP */
 
 static unsigned escape_of(const struct ir_op *op)
 {
@@ -52,35 +24,19 @@ static unsigned digit_of(const struct ir_op *op)
 {
     return op->imm2 >> 3 & 7;
 }
-static unsigned mem_row(const struct ir_op *op)
-{
-    return mem_rows[escape_of(op)][digit_of(op)];
-}
-
 static bool is_mem(const struct ir_op *op)
 {
     return op->imm == HELPER_X87_MEM;
 }
-static bool is_reg(const struct ir_op *op, unsigned escape, unsigned first, unsigned last)
+/* Of HELPER ops X87_MEM and X87_REG. */
+static const struct x87_form *form_of(const struct ir_op *op)
 {
-    return !is_mem(op) && escape_of(op) == escape && modrm_of(op) >= first && modrm_of(op) <= last;
+    return is_mem(op) ? &x87_mem_forms[escape_of(op)][digit_of(op)]
+                      : &x87_reg_forms[escape_of(op)][modrm_of(op) & 63];
 }
-static bool is_fldcw(const struct ir_op *op)
+static bool is_form(const struct ir_op *op, enum x87_inline how)
 {
-    return is_mem(op) && escape_of(op) == ESC_D9 && digit_of(op) == 5;
-}
-static bool is_fnop(const struct ir_op *op)
-{
-    return is_reg(op, ESC_D9, 0xd0, 0xd0);
-}
-/* DA E9 is FUCOMPP. */
-static bool is_fcmov(const struct ir_op *op)
-{
-    return is_reg(op, ESC_DA, 0xc0, 0xdf) || is_reg(op, ESC_DB, 0xc0, 0xdf);
-}
-static bool is_compare_eflags(const struct ir_op *op)
-{
-    return is_reg(op, ESC_DB, 0xe8, 0xf7) || is_reg(op, ESC_DF, 0xe8, 0xf7);
+    return form_of(op)->how == how;
 }
 
 /* --- what is inline --- */
@@ -95,18 +51,13 @@ bool fpu_is_inline(const struct compile *c, const struct ir_op *op)
 {
     if (op->op != IR_HELPER || c->tb->fpu_in_c || (c->tb->mode & TB_MODE_SINGLE))
         return false;
-    switch (op->imm) {
-    case HELPER_SSE_REG:
-    case HELPER_SSE_MEM:
-    case HELPER_EMMS:
+    if (helper_info[op->imm].form == HELPER_INLINE_SSE)
         return sse_is_inline(op);
-    case HELPER_X87_MEM:
-        return mem_row(op) && is_flat(c, op->aux);
-    case HELPER_X87_REG:
-        return reg_rows[escape_of(op)] & ROW(modrm_of(op));
-    default:
-        return op->imm == HELPER_FWAIT;
-    }
+    if (helper_info[op->imm].form != HELPER_INLINE_X87)
+        return false;
+    if (op->imm == HELPER_FWAIT)
+        return true;
+    return !is_form(op, X87_INLINE_CALL) && (!is_mem(op) || is_flat(c, op->aux));
 }
 
 static bool is_sse_mem(const struct ir_op *op)
@@ -115,7 +66,7 @@ static bool is_sse_mem(const struct ir_op *op)
 }
 static bool is_sse(const struct ir_op *op)
 {
-    return op->imm == HELPER_SSE_REG || is_sse_mem(op) || op->imm == HELPER_EMMS;
+    return helper_info[op->imm].form == HELPER_INLINE_SSE;
 }
 
 bool fpu_is_mem(const struct ir_op *op)
@@ -125,7 +76,7 @@ bool fpu_is_mem(const struct ir_op *op)
 
 unsigned fpu_operand_bytes(const struct ir_op *op)
 {
-    return is_sse_mem(op) ? sse_operand_bytes(op) : mem_row(op) & BYTES;
+    return is_sse_mem(op) ? sse_operand_bytes(op) : form_of(op)->bytes;
 }
 
 unsigned fpu_operand_align(const struct ir_op *op)
@@ -135,19 +86,14 @@ unsigned fpu_operand_align(const struct ir_op *op)
 
 bool fpu_operand_written(const struct ir_op *op)
 {
-    return is_sse_mem(op) ? sse_operand_written(op) : mem_row(op) & STORES;
-}
-
-static bool is_fnstsw_ax(const struct ir_op *op)
-{
-    return is_reg(op, ESC_DF, 0xe0, 0xe0);
+    return is_sse_mem(op) ? sse_operand_written(op) : form_of(op)->access == X87_STORE;
 }
 
 bool fpu_writes_slot(const struct ir_op *op, unsigned slot)
 {
     if (is_sse(op))
         return op->imm != HELPER_EMMS && op->dst == slot;
-    return op->imm == HELPER_X87_REG && is_fnstsw_ax(op) && slot == IR_EAX;
+    return op->imm == HELPER_X87_REG && is_form(op, X87_INLINE_FNSTSW) && slot == IR_EAX;
 }
 
 /* --- FIP and its like --- */
@@ -242,7 +188,7 @@ void emit_fpu_access(struct compile *c, const struct ir_op *op, unsigned reg, st
 {
     if (is_sse_mem(op))
         emit_sse_access(c, op, reg, at);
-    else if (is_fldcw(op))
+    else if (is_form(op, X87_INLINE_FLDCW))
         x_load(&c->b, SZ16, reg, at);
     else
         x_fpu_mem(&c->b, 0xd8 + escape_of(op), digit_of(op), at);
@@ -278,7 +224,7 @@ static void emit_fldcw(struct compile *c, const struct ir_op *op)
 static void emit_mem(struct compile *c, const struct ir_op *op)
 {
     unsigned a = emit_fpu_operand(c, op, NO_REG);
-    if (mem_row(op) & CONTROL)
+    if (form_of(op)->class & X87_NO_POINTERS)
         return;
     emit_address(c, op, a);
     x_store(&c->b, SZ32, mem_x87(offsetof(struct x87_state, fdp)), SCRATCH1);
@@ -320,16 +266,16 @@ static void emit_fcmov(struct compile *c, const struct ir_op *op)
 
 static void emit_reg(struct compile *c, const struct ir_op *op)
 {
-    if (is_fnstsw_ax(op)) { /* no pointers */
+    if (is_form(op, X87_INLINE_FNSTSW)) { /* no pointers */
         flags_before_write(c, RAX);
         x_fpu_reg(&c->b, 0xd8 + ESC_DF, 0xe0);
         return;
     }
-    if (is_compare_eflags(op))
+    if (is_form(op, X87_INLINE_EFLAGS))
         emit_compare_eflags(c, op);
-    else if (is_fcmov(op))
+    else if (is_form(op, X87_INLINE_FCMOV))
         emit_fcmov(c, op);
-    else if (!is_fnop(op))
+    else if (!is_form(op, X87_INLINE_NOTHING))
         x_fpu_reg(&c->b, 0xd8 + escape_of(op), modrm_of(op));
     c->fpu.last = op;
 }
@@ -355,7 +301,7 @@ void emit_fpu(struct compile *c, const struct ir_op *op)
         emit_sse(c, op);
     else if (!is_mem(op))
         emit_reg(c, op);
-    else if (is_fldcw(op))
+    else if (is_form(op, X87_INLINE_FLDCW))
         emit_fldcw(c, op);
     else
         emit_mem(c, op);

@@ -13,6 +13,8 @@
  * the P6. NOT MODELLED: CR0.NE = 0 (FERR# and IRQ 13): #MF is raised as with NE = 1. */
 #include "vcpu/arch/fpu_internal.h"
 
+#include "translator/x87.h"
+
 struct fpu_insn {
     struct vcpu *v;
     const struct ir_op *op;
@@ -1063,37 +1065,24 @@ MEM(FNSAVE, m94_108byte)
 
 /* --- dispatch --- */
 
-enum { /* what the classes of the table mean here */
-       NO_WAIT = 1,
-       NO_POINTERS = 2,
-       X87_LOADSTORE = 0,
-       X87_ARITH = 0,
-       X87_COMPARE = 0,
-       X87_STACK = 0,
-       X87_TRANSCENDENTAL = 0,
-       X87_CONTROL = NO_POINTERS,
-       X87_ENV = NO_POINTERS,
-       X87_NOWAIT = NO_WAIT | NO_POINTERS,
-       X87_ENV_NOWAIT = NO_WAIT | NO_POINTERS,
-};
-
 struct x87_row {
     x87_handler handler;
     uint8_t flags;
 };
 
 static const struct x87_row mem_rows[8][8] = {
-#define X87_MEM(opcode, reg, name, operand, class) [opcode & 7][reg] = {x87_##name##_##operand, X87_##class},
-#define X87_REG(opcode, modrm, count, name, operands, class)
+#define X87_MEM(opcode, reg, name, operand, access, class, how)                                              \
+    [opcode & 7][reg] = {x87_##name##_##operand, X87_CLASS_##class},
+#define X87_REG(...)
 #include "translator/insns_x87.def"
 #undef X87_MEM
 #undef X87_REG
 };
 
 static const struct x87_row reg_rows[8][64] = {
-#define X87_MEM(opcode, reg, name, operand, class)
-#define X87_REG(opcode, modrm, count, name, operands, class)                                                 \
-    [opcode & 7][(modrm & 63)...(modrm & 63) + count - 1] = {x87_##opcode##_##name, X87_##class},
+#define X87_MEM(...)
+#define X87_REG(opcode, modrm, count, name, operands, class, ...)                                            \
+    [opcode & 7][(modrm & 63)...(modrm & 63) + count - 1] = {x87_##opcode##_##name, X87_CLASS_##class},
 #include "translator/insns_x87.def"
 #undef X87_MEM
 #undef X87_REG
@@ -1106,13 +1095,13 @@ static enum helper_result run_row(struct fpu_insn *c, const struct x87_row *row)
     if (!row->handler)
         return vcpu_raise(v, EXC_UD);
     bool error = x->sw & FSW_ES;
-    if (error && !(row->flags & NO_WAIT) && fpu_wait(v) != HELPER_OK)
+    if (error && !(row->flags & X87_NO_WAIT) && fpu_wait(v) != HELPER_OK)
         return HELPER_FAULT;
     if (row->handler(c) != HELPER_OK)
         return HELPER_FAULT;
     if (error)
         fpu_error_gone(v);
-    if (!(row->flags & NO_POINTERS)) {
+    if (!(row->flags & X87_NO_POINTERS)) {
         x->fip = v->tb->lin_addr - v->tb->cs_base + v->tb->insn_offset[c->op->insn];
         x->fcs = v->g.seg[SEG_CS].sel;
         x->fop = c->op->imm2 & 0x7ff;
@@ -1126,7 +1115,7 @@ enum helper_result helper_X87_MEM(struct vcpu *v, const struct ir_op *op)
     const struct x87_row *row = &mem_rows[op->imm2 >> 8 & 7][op->imm2 >> 3 & 7];
     if (run_row(&c, row) != HELPER_OK)
         return HELPER_FAULT;
-    if (!(row->flags & NO_POINTERS)) {
+    if (!(row->flags & X87_NO_POINTERS)) {
         v->g.x87.fdp = v->g.slot[op->b] + op->disp;
         v->g.x87.fds = v->g.seg[op->aux].sel;
     }

@@ -9,8 +9,9 @@
 #include <sys/mman.h>
 
 const struct form forms[] = {
-#define X87_MEM(opcode, reg, name, operand, class)           {opcode, reg << 3, 1, #name, operand, class},
-#define X87_REG(opcode, modrm, count, name, operands, class) {opcode, modrm, count, #name, no_memory, class},
+#define X87_MEM(opcode, reg, name, operand, access, class, ...) {opcode, reg << 3, 1, #name, operand, class},
+#define X87_REG(opcode, modrm, count, name, operands, class, ...)                                            \
+    {opcode, modrm, count, #name, no_memory, class},
 #include "translator/insns_x87.def"
 #undef X87_MEM
 #undef X87_REG
