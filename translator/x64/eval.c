@@ -1,8 +1,8 @@
-/* eval.c - rare operations in C, on the slots. The formulas are those of interp.c. */
+/* eval.c - rare operations in C, on the slots, by the formulas of translator/shift.h. */
 #include "translator/x64/control.h"
 
 #include "clockcore/check.h"
-#include "translator/cc_inline.h"
+#include "translator/shift.h"
 
 struct eval {
     uint32_t *s;
@@ -11,18 +11,6 @@ struct eval {
     bool flags;
 };
 
-static uint32_t mask_of(const struct eval *e)
-{
-    return 0xffffffffu >> (32 - e->bits);
-}
-
-static void set_cf_of(const struct eval *e, uint32_t cf, uint32_t of)
-{
-    uint32_t *s = e->s, keep = ~(uint32_t)(FLAG_CF | FLAG_OF);
-    s[IR_CC_R] = (cc_flags(s[IR_CC_OP], s[IR_CC_A], s[IR_CC_B], s[IR_CC_R]) & keep) | cf | (of ? FLAG_OF : 0);
-    s[IR_CC_OP] = CC_EFLAGS;
-}
-
 static uint32_t carry_of(const uint32_t *s)
 {
     return cc_cf(s[IR_CC_OP], s[IR_CC_A], s[IR_CC_B], s[IR_CC_R]);
@@ -30,81 +18,59 @@ static uint32_t carry_of(const uint32_t *s)
 
 static void eval_rotate(const struct eval *e)
 {
-    const struct ir_op *op = e->op;
-    unsigned left = op->op == IR_ROL ? e->count : e->bits - (e->count & (e->bits - 1));
-    unsigned n = left & (e->bits - 1);
-    uint32_t a = e->s[op->a], r = n == 0 ? a : (a << n | a >> (e->bits - n)) & mask_of(e);
-    e->s[op->dst] = r;
+    bool left = e->op->op == IR_ROL;
+    uint32_t a = e->s[e->op->a], r = left ? shift_rol(a, e->count, e->bits) : shift_ror(a, e->count, e->bits);
+    e->s[e->op->dst] = r;
     if (!e->flags || !e->count)
         return;
-    uint32_t top = r >> (e->bits - 1) & 1;
-    if (op->op == IR_ROL)
-        set_cf_of(e, r & 1, (top ^ r) & 1);
+    if (left)
+        cc_slots_set_cf_of(e->s, r & 1, shift_rol_of(r, e->bits));
     else
-        set_cf_of(e, top, (top ^ r >> (e->bits - 2)) & 1);
+        cc_slots_set_cf_of(e->s, shift_top(r, e->bits), shift_ror_of(r, e->bits));
 }
 
 static void eval_rotate_carry(const struct eval *e)
 {
-    const struct ir_op *op = e->op;
-    unsigned n = e->bits == 32 ? e->count : e->count % (e->bits + 1);
-    unsigned left = op->op == IR_RCL || n == 0 ? n : e->bits + 1 - n;
-    uint64_t wide = (uint64_t)carry_of(e->s) << e->bits | e->s[op->a];
-    uint64_t turned = left == 0 ? wide : wide << left | wide >> (e->bits + 1 - left);
-    uint32_t r = (uint32_t)turned & mask_of(e);
-    e->s[op->dst] = r;
-    if (!e->flags || !n)
-        return;
-    uint32_t cf = turned >> e->bits & 1, top = r >> (e->bits - 1) & 1;
-    set_cf_of(e, cf, op->op == IR_RCL ? top ^ cf : top ^ (r >> (e->bits - 2) & 1));
+    bool left = e->op->op == IR_RCL;
+    unsigned n = shift_carry_count(e->count, e->bits);
+    uint32_t a = e->s[e->op->a], carry = carry_of(e->s);
+    uint64_t turned = left ? shift_rcl(a, carry, n, e->bits) : shift_rcr(a, carry, n, e->bits);
+    uint32_t r = (uint32_t)turned & shift_mask(e->bits), cf = turned >> e->bits & 1;
+    e->s[e->op->dst] = r;
+    if (e->flags && n)
+        cc_slots_set_cf_of(e->s, cf, left ? shift_rcl_of(r, cf, e->bits) : shift_ror_of(r, e->bits));
 }
 
-static void eval_shld(const struct eval *e)
+static void eval_double(const struct eval *e)
 {
-    const struct ir_op *op = e->op;
-    uint32_t a = e->s[op->a];
-    uint64_t pair = (uint64_t)a << e->bits | e->s[op->b];
-    uint32_t r = (uint32_t)(pair << e->count >> e->bits) & mask_of(e);
-    e->s[op->dst] = r;
-    if (!e->flags || !e->count)
-        return;
-    e->s[IR_CC_R] = cc_flags((uint32_t)CC_OP(CC_KIND_SHL, op->size), a, e->count, r);
-    e->s[IR_CC_OP] = CC_EFLAGS;
-}
-
-static void eval_shrd(const struct eval *e)
-{
-    const struct ir_op *op = e->op;
-    uint32_t a = e->s[op->a];
-    uint64_t pair = (uint64_t)e->s[op->b] << e->bits | a;
-    uint32_t r = (uint32_t)(pair >> e->count) & mask_of(e);
-    e->s[op->dst] = r;
-    if (!e->flags || !e->count)
-        return;
-    uint32_t f = cc_flags((uint32_t)CC_OP(CC_KIND_SHR, op->size), a, e->count, r) & ~(uint32_t)FLAG_OF;
-    e->s[IR_CC_R] = f | ((a ^ r) >> (e->bits - 1) & 1 ? FLAG_OF : 0);
-    e->s[IR_CC_OP] = CC_EFLAGS;
+    bool left = e->op->op == IR_SHLD;
+    unsigned n = e->count, size = e->op->size;
+    uint32_t a = e->s[e->op->a], b = e->s[e->op->b];
+    uint32_t r = left ? shift_shld(a, b, n, e->bits) : shift_shrd(a, b, n, e->bits);
+    e->s[e->op->dst] = r;
+    if (e->flags && n)
+        cc_slots_set(e->s, left ? shift_shld_flags(a, n, r, size) : shift_shrd_flags(a, n, r, size));
 }
 
 static uint32_t shifted(const struct eval *e, uint32_t a)
 {
-    unsigned up = 32 - e->bits;
-    if (e->op->op == IR_SHL)
-        return a << e->count & mask_of(e);
-    if (e->op->op == IR_SHR)
-        return a >> e->count;
-    return (uint32_t)((int32_t)(a << up) >> up >> e->count) & mask_of(e);
+    switch (e->op->op) {
+    case IR_SHL:
+        return shift_shl(a, e->count, e->bits);
+    case IR_SHR:
+        return shift_shr(a, e->count);
+    default:
+        return shift_sar(a, e->count, e->bits);
+    }
 }
 
 static void eval_shift(const struct eval *e)
 {
-    static const uint8_t kinds[IR_OPCODE_COUNT] = {
-        [IR_SHL] = CC_KIND_SHL, [IR_SHR] = CC_KIND_SHR, [IR_SAR] = CC_KIND_SAR};
     uint32_t a = e->s[e->op->a], r = shifted(e, a);
     e->s[e->op->dst] = r;
     if (!e->flags || !e->count)
         return;
-    e->s[IR_CC_OP] = (uint32_t)CC_OP(kinds[e->op->op], e->op->size);
+    e->s[IR_CC_OP] = (uint32_t)CC_OP(ir_op_info[e->op->op].writes, e->op->size);
     e->s[IR_CC_A] = a;
     e->s[IR_CC_B] = e->count;
     e->s[IR_CC_R] = r;
@@ -125,10 +91,8 @@ void x64_eval(struct guest_state *g, const struct ir_op *op)
         eval_rotate_carry(&e);
         break;
     case IR_SHLD:
-        eval_shld(&e);
-        break;
     case IR_SHRD:
-        eval_shrd(&e);
+        eval_double(&e);
         break;
     case IR_SHL:
     case IR_SHR:

@@ -9,6 +9,7 @@
  * which is valid while the fetch TLB still maps the page to where the block was built (tlb.h), and
  * otherwise through tb_find(). */
 #include "translator/ir_handlers.h"
+#include "translator/shift.h"
 #include "vcpu/mmu/tlb.h"
 
 #include <string.h>
@@ -47,18 +48,6 @@ static inline uint32_t put_byte(uint32_t old, uint32_t value, unsigned shift)
     return (old & ~(0xffu << shift)) | (value & 0xff) << shift;
 }
 
-static inline uint32_t rotate_left(uint32_t a, unsigned n, unsigned bits)
-{
-    n &= bits - 1;
-    uint32_t r = a << n | a >> ((bits - n) & 31);
-    return n == 0 ? a : r & 0xffffffffu >> (32 - bits);
-}
-
-static inline uint32_t rotate_right(uint32_t a, unsigned n, unsigned bits)
-{
-    return rotate_left(a, (bits - n) & (bits - 1), bits);
-}
-
 static inline void put_product(uint32_t *s, const struct ir_op *op, uint32_t low, uint32_t high)
 {
     if (op->size == 0) {
@@ -85,59 +74,36 @@ static inline uint32_t carry(const uint32_t *s)
     }
 }
 
-static inline void set_flags(uint32_t *s, uint32_t flags)
-{
-    s[IR_CC_OP] = CC_EFLAGS;
-    s[IR_CC_R] = flags;
-}
-
-static uint32_t flags_now(const uint32_t *s)
-{
-    return cc_flags(s[IR_CC_OP], s[IR_CC_A], s[IR_CC_B], s[IR_CC_R]);
-}
-
 static __attribute__((noinline)) void set_cf(uint32_t *s, uint32_t cf)
 {
-    set_flags(s, (flags_now(s) & ~(uint32_t)FLAG_CF) | cf);
+    cc_slots_set_cf(s, cf);
 }
 
 static __attribute__((noinline)) void set_cf_of(uint32_t *s, uint32_t cf, uint32_t of)
 {
-    set_flags(s, (flags_now(s) & ~(uint32_t)(FLAG_CF | FLAG_OF)) | cf | (of ? FLAG_OF : 0));
-}
-
-/* SDM 2B RCL: 8- and 16-bit counts are modulo 9 and 17; a count that comes to 0 changes nothing. */
-static unsigned carry_rotations(unsigned n, unsigned bits)
-{
-    return bits == 32 ? n : n % (bits + 1);
-}
-
-/* Through carry = a rotation of bits + 1 bits: carry above the value. */
-static void rotate_carry_by(uint32_t *s, const struct ir_op *op, unsigned left, unsigned bits, bool flags)
-{
-    uint64_t wide = (uint64_t)carry(s) << bits | s[op->a];
-    uint64_t turned = left == 0 ? wide : wide << left | wide >> (bits + 1 - left);
-    uint32_t r = (uint32_t)turned & 0xffffffffu >> (32 - bits);
-    s[op->dst] = r;
-    if (!flags)
-        return;
-    uint32_t cf = turned >> bits & 1, msb = r >> (bits - 1) & 1;
-    uint32_t of = op->op == IR_RCL ? msb ^ cf : msb ^ (r >> (bits - 2) & 1);
-    set_cf_of(s, cf, of);
+    cc_slots_set_cf_of(s, cf, of);
 }
 
 static __attribute__((noinline)) void rotate_carry_left(uint32_t *s, const struct ir_op *op, unsigned n,
                                                         unsigned bits, bool flags)
 {
-    n = carry_rotations(n, bits);
-    rotate_carry_by(s, op, n, bits, flags && n);
+    n = shift_carry_count(n, bits);
+    uint64_t turned = shift_rcl(s[op->a], carry(s), n, bits);
+    uint32_t r = (uint32_t)turned & shift_mask(bits), cf = turned >> bits & 1;
+    s[op->dst] = r;
+    if (flags && n)
+        set_cf_of(s, cf, shift_rcl_of(r, cf, bits));
 }
 
 static __attribute__((noinline)) void rotate_carry_right(uint32_t *s, const struct ir_op *op, unsigned n,
                                                          unsigned bits, bool flags)
 {
-    n = carry_rotations(n, bits);
-    rotate_carry_by(s, op, n ? bits + 1 - n : 0, bits, flags && n);
+    n = shift_carry_count(n, bits);
+    uint64_t turned = shift_rcr(s[op->a], carry(s), n, bits);
+    uint32_t r = (uint32_t)turned & shift_mask(bits);
+    s[op->dst] = r;
+    if (flags && n)
+        set_cf_of(s, turned >> bits & 1, shift_ror_of(r, bits));
 }
 
 static unsigned double_shift_count(const uint32_t *s, const struct ir_op *op)
@@ -145,32 +111,24 @@ static unsigned double_shift_count(const uint32_t *s, const struct ir_op *op)
     return (op->flags & IRF_IMM ? op->imm : s[op->aux]) & 31;
 }
 
-/* 16-bit counts over 16 (undefined, SDM 2B SHLD) shift the pair on, zeros following. */
 static __attribute__((noinline)) void shift_double_left(uint32_t *s, const struct ir_op *op, unsigned bits,
                                                         unsigned size, bool flags)
 {
     unsigned n = double_shift_count(s, op);
-    uint32_t a = s[op->a];
-    uint64_t pair = (uint64_t)a << bits | s[op->b];
-    uint32_t r = (uint32_t)(pair << n >> bits) & 0xffffffffu >> (32 - bits);
+    uint32_t a = s[op->a], r = shift_shld(a, s[op->b], n, bits);
     s[op->dst] = r;
     if (flags && n)
-        set_flags(s, cc_flags(CC_OP(CC_KIND_SHL, size), a, n, r));
+        cc_slots_set(s, shift_shld_flags(a, n, r, size));
 }
 
 static __attribute__((noinline)) void shift_double_right(uint32_t *s, const struct ir_op *op, unsigned bits,
                                                          unsigned size, bool flags)
 {
     unsigned n = double_shift_count(s, op);
-    uint32_t a = s[op->a];
-    uint64_t pair = (uint64_t)s[op->b] << bits | a;
-    uint32_t r = (uint32_t)(pair >> n) & 0xffffffffu >> (32 - bits);
+    uint32_t a = s[op->a], r = shift_shrd(a, s[op->b], n, bits);
     s[op->dst] = r;
-    if (!flags || !n)
-        return;
-    /* SHRD's OF is a change of sign, SHR's the old sign. */
-    uint32_t f = cc_flags(CC_OP(CC_KIND_SHR, size), a, n, r) & ~(uint32_t)FLAG_OF;
-    set_flags(s, f | ((a ^ r) >> (bits - 1) & 1 ? FLAG_OF : 0));
+    if (flags && n)
+        cc_slots_set(s, shift_shrd_flags(a, n, r, size));
 }
 
 /* --- segments --- */

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "random_code.h"
-#include "translator/cc.h"
+#include "translator/shift.h"
 
 /* --- reference: ripple-carry arithmetic and one-bit shifts --- */
 
@@ -159,4 +159,77 @@ Test(cc, eflags_pass_through)
     for (unsigned f = 0; f < 0x1000; f++)
         for (unsigned cond = 0; cond < 16; cond++)
             cr_assert_eq(cc_cond(CC_EFLAGS, 0, 0, f & FLAGS_ARITH, cond), ref_cond(f & FLAGS_ARITH, cond));
+}
+
+/* --- shift.h, against models that move one bit at a time --- */
+
+static uint64_t shift_seed = 11;
+static uint32_t shift_random(void)
+{
+    shift_seed = shift_seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    return (uint32_t)(shift_seed >> 32);
+}
+
+/* value of bits + 1 bits: carry above; one step to the left or right. */
+static uint64_t turn(uint64_t v, unsigned width, bool left)
+{
+    const uint64_t mask = (UINT64_C(1) << width) - 1;
+    return left ? (v << 1 | v >> (width - 1)) & mask : (v >> 1 | v << (width - 1)) & mask;
+}
+
+static void check_rotates(uint32_t a, unsigned n, unsigned bits)
+{
+    const uint32_t carry = shift_random() & 1;
+    uint64_t rol = a, ror = a, rcl = (uint64_t)carry << bits | a, rcr = rcl;
+    for (unsigned i = 0; i < n; i++) {
+        rol = turn(rol, bits, true), ror = turn(ror, bits, false);
+        rcl = turn(rcl, bits + 1, true), rcr = turn(rcr, bits + 1, false);
+    }
+    const unsigned through = shift_carry_count(n, bits);
+    cr_assert_eq(shift_rol(a, n, bits), rol);
+    cr_assert_eq(shift_ror(a, n, bits), ror);
+    cr_assert_eq(shift_rcl(a, carry, through, bits) & ((UINT64_C(2) << bits) - 1), rcl);
+    cr_assert_eq(shift_rcr(a, carry, through, bits) & ((UINT64_C(2) << bits) - 1), rcr);
+}
+
+static void check_shifts(uint32_t a, unsigned n, unsigned bits)
+{
+    const uint32_t b = shift_random() & shift_mask(bits), sign = 1u << (bits - 1);
+    uint32_t shl = a, shr = a, sar = a;
+    uint64_t left = (uint64_t)a << bits | b, right = (uint64_t)b << bits | a;
+    for (unsigned i = 0; i < n; i++) {
+        shl = shl << 1 & shift_mask(bits), shr >>= 1, sar = sar >> 1 | (sar & sign);
+        left <<= 1, right >>= 1;
+    }
+    cr_assert_eq(shift_shl(a, n, bits), shl);
+    cr_assert_eq(shift_shr(a, n), shr);
+    cr_assert_eq(shift_sar(a, n, bits), sar);
+    cr_assert_eq(shift_shld(a, b, n, bits), (uint32_t)(left >> bits) & shift_mask(bits));
+    cr_assert_eq(shift_shrd(a, b, n, bits), (uint32_t)right & shift_mask(bits));
+}
+
+/* SDM 2B: OF of a count of 1, by the definition in words. */
+static void check_overflow(uint32_t a, unsigned bits)
+{
+    const unsigned top = bits - 1;
+    const uint32_t carry = shift_random() & 1, rol = shift_rol(a, 1, bits), ror = shift_ror(a, 1, bits);
+    const uint64_t rcl = shift_rcl(a, carry, 1, bits), rcr = shift_rcr(a, carry, 1, bits);
+    cr_assert_eq(shift_rol_of(rol, bits), (a >> top ^ a >> (top - 1)) & 1, "the sign changes");
+    cr_assert_eq(shift_rcl_of((uint32_t)rcl & shift_mask(bits), rcl >> bits & 1, bits),
+                 (a >> top ^ a >> (top - 1)) & 1);
+    cr_assert_eq(shift_ror_of(ror, bits), (a >> top ^ a) & 1);
+    cr_assert_eq(shift_ror_of((uint32_t)rcr & shift_mask(bits), bits), (a >> top ^ carry) & 1);
+}
+
+Test(cc, shifts_and_rotates)
+{
+    for (unsigned i = 0; i < 3000; i++)
+        for (unsigned size = 0; size < 3; size++) {
+            const uint32_t a = shift_random() & shift_mask(8u << size);
+            check_overflow(a, 8u << size);
+            for (unsigned n = 0; n < 32; n++) {
+                check_rotates(a, n, 8u << size);
+                check_shifts(a, n, 8u << size);
+            }
+        }
 }
