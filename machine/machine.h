@@ -105,8 +105,9 @@ struct machine *machine_create(const struct machine_config *cfg, struct err *e);
  * microseconds. */
 enum machine_stop machine_run_until(struct machine *m, const struct vcpu_until *until, struct err *e);
 /* Make the stretch under way end soon: within a quantum of virtual time (a millisecond) of host time for the
- * guest, at once if it idles. A request that comes while the machine stands counts for the next stretch. Any
- * thread, signal handlers. */
+ * guest, at once if it idles; a pause waits for a slow reader of the guest's output, for nothing may be lost
+ * by it. A request that comes while the machine stands counts for the next stretch. Any thread, signal
+ * handlers. */
 void machine_pause_request(struct machine *m);
 void machine_quit_request(struct machine *m);
 /* Stands until the end is asked for (MACHINE_STOP_QUIT or _CONSOLE); host I/O goes on meanwhile. */

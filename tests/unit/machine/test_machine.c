@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static const struct way {
@@ -208,6 +210,90 @@ Test(machine, pauses_from_outside_change_nothing)
         free(got);
     }
     free(want);
+}
+
+/* --- input from outside meets pauses from outside: what is recorded is what is replayed --- */
+
+static char socket_path[] = "/tmp/tandem-test-XXXXXX", log_path[] = "/tmp/tandem-test-XXXXXX";
+
+/* The guest prints a sum over all bytes and the times at which they came, and ends at q. */
+static struct machine *echo_machine(enum link_mode mode, bool sleep, bool replay)
+{
+    static char echo[4096], spec[64];
+    struct machine_config c;
+    struct err e;
+    snprintf(echo, sizeof echo, "%s/echo.elf", getenv("TANDEM_GUESTS"));
+    snprintf(spec, sizeof spec, "unix:%s,server,nowait", socket_path);
+    machine_config_init(&c);
+    c.ram_bytes = UINT64_C(16) << 20;
+    c.kernel = echo;
+    c.append = "pit=60000";
+    c.serial[0] = replay ? "null" : spec;
+    c.debug_exit = true;
+    c.debug_exit_port = 0xf4;
+    c.debug_exit_ports = 4;
+    c.sleep = sleep;
+    c.mode = mode;
+    c.digest_file = digest_path;
+    c.digest_every = 20000;
+    c.record_file = replay ? NULL : log_path;
+    c.replay_file = replay ? log_path : NULL;
+    struct machine *m = machine_create(&c, &e);
+    cr_assert(m, "%s", e.text);
+    return m;
+}
+
+static void *type_now_and_then(void *ctx)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memcpy(a.sun_path, socket_path, sizeof socket_path);
+    uint64_t random = 5;
+    if (connect(fd, (struct sockaddr *)&a, sizeof a) != 0)
+        return NULL;
+    for (unsigned i = 0; write(fd, i < 11 ? "ab" : "q", i < 11 ? 2 : 1) > 0; i++)
+        usleep(3000 + next_random(&random) % 6000);
+    close(fd); /* the guest has ended: it may have lost the first q, but not all */
+    return NULL;
+}
+
+static char *run_with_pauses(struct machine *m)
+{
+    struct pauser p = {.m = m};
+    enum machine_stop stop;
+    pthread_t t;
+    cr_assert_eq(pthread_create(&t, NULL, pause_now_and_then, &p), 0);
+    do {
+        stop = run(m, TICK_NEVER);
+    } while (stop == MACHINE_STOP_PAUSE);
+    atomic_store(&p.done, true);
+    pthread_join(t, NULL);
+    cr_expect_eq(stop, MACHINE_STOP_DEBUG_EXIT);
+    return finish(m);
+}
+
+Test(machine, input_between_pauses_is_replayed)
+{
+    int s = mkstemp(socket_path), l = mkstemp(log_path);
+    cr_assert(s >= 0 && l >= 0);
+    close(s);
+    close(l);
+    for (unsigned mode = 0; mode < 3; mode++) {
+        pthread_t typist;
+        unlink(socket_path);
+        struct machine *m = echo_machine((enum link_mode)mode, mode != 1, false);
+        pthread_create(&typist, NULL, type_now_and_then, NULL);
+        char *want = run_with_pauses(m);
+        pthread_join(typist, NULL);
+        for (unsigned other = 0; other < 3; other++) {
+            char *got = run_with_pauses(echo_machine((enum link_mode)other, false, true));
+            cr_expect_str_eq(got, want, "recorded in mode %u, replayed in mode %u", mode, other);
+            free(got);
+        }
+        free(want);
+    }
+    unlink(socket_path);
+    unlink(log_path);
 }
 
 /* The 8259 is set up, the UART may interrupt; sti; hlt: only input can wake it. */
