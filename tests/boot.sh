@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# boot.sh [BUILD] - Debian's kernel and initrd to the shell, twice: commands given on the kernel's command line (no
-# input: the run is the same each time) and typed on the serial port. TANDEM names another emulator to run instead.
+# boot.sh [BUILD] - Debian's kernel and initrd to the shell, three times: commands given on the kernel's command line (no
+# input: the run is the same each time), the same with all that the kernel prints, and typed on the serial port. TANDEM
+# names another emulator to run instead.
 set -u
 . "$(dirname "$0")/lib.sh"
 here=$(cd "$(dirname "$0")" && pwd)
@@ -32,6 +33,19 @@ expect "sleep 2 takes 2 s of virtual time (took $slept centiseconds)" test "${sl
 warnings=$(section dmesg | grep -E '^<[0-4]>' | grep -Evf <(grep -v '^#' "$here/boot-warnings.expected"))
 if [ -n "$(section dmesg)" ] && [ -z "$warnings" ]; then pass; else fail "dmesg has no unexpected warnings" "$warnings"; fi
 [ "$failed" -eq 0 ] || { tail -n 40 "$dir/out"; tail -n 5 "$dir/err"; }
+
+# Without quiet. QEMU 7.2 (-icount shift=3,sleep=off) reaches the shell at 47.75 s of the kernel's time.
+debian_args "mount -t sysfs sysfs /sys; echo ==clock; cat /sys/devices/system/clocksource/clocksource0/current_clocksource; echo ==seq; seq 6000; poweroff -f"
+timeout 600 "$tandem" "${boot_args[@]}" -nographic -icount shift=3,sleep=off </dev/null >"$dir/out" 2>"$dir/err"
+status=$?
+expect "printing boot: power-off ends with status 0 (got $status)" test $status -eq 0
+expect "it keeps the TSC" test "$(section clock | head -n 1)" = tsc
+if grep -q 'unstable' "$dir/out"; then fail "nothing is unstable" "$(grep unstable "$dir/out")"; else pass; fi
+init_ms=$(tr -d ' .' <"$dir/out" | sed -n 's/^\[\([0-9]*\)[0-9]\{3\}\]Run\/bin\/sh.*/\1/p')
+expect "it takes no more virtual time than QEMU to get to the shell (${init_ms:-no} ms)" test "${init_ms:-99999}" -le 47750
+# The kernel's own lines come in between, some behind a number.
+numbers=$(section seq | sed 's/\[ *[0-9]*\.[0-9]*\] .*//; /^$/d')
+if [ "$numbers" = "$(seq 6000)" ]; then pass; else fail "nothing is lost at power-off" "$numbers"; fi
 
 # Typed: each command waits for the prompt.
 debian_args '' quiet
