@@ -187,45 +187,53 @@ static void tx_start(struct ns16550 *s, uint64_t at_ns)
         send(s, s->tsr);
 }
 
-/* An infinitely fast line: the character is gone. A pulse of INTR that could be seen takes an event. */
+/* THR was full for a moment, too short to be seen but by the 8259, which wants an edge: where the interrupt
+ * was pending already, INTR falls, and an event raises it. */
+static void thr_emptied(struct ns16550 *s, bool was_pending, uint64_t now_ns)
+{
+    s->thre_pending = !was_pending && s->thre_ns == NS_NEVER;
+    if (was_pending)
+        s->thre_ns = now_ns + 1;
+}
+
 static void write_thr_at_once(struct ns16550 *s, uint8_t byte, uint64_t now_ns)
 {
     if (s->mcr & MCR_LOOP)
         rx_push(s, byte, 0, now_ns);
     else
         send(s, byte);
-    if ((s->ier & IER_ETBEI) && s->thre_pending) {
-        s->thre_pending = 0;
-        s->tx_done_ns = now_ns + 1;
-    } else if (s->tx_done_ns == NS_NEVER) {
-        s->thre_pending = 1;
-    }
+    thr_emptied(s, (s->ier & IER_ETBEI) && s->thre_pending, now_ns);
 }
 
-static void write_thr(struct ns16550 *s, uint8_t byte, uint64_t now_ns)
+static void write_thr_at_wire_speed(struct ns16550 *s, uint8_t byte, uint64_t now_ns)
 {
-    if (!s->wire) {
-        write_thr_at_once(s, byte, now_ns);
-        return;
-    }
+    bool was_pending = (s->ier & IER_ETBEI) && s->thre_pending;
+
     s->thre_pending = 0;
+    s->thre_ns = NS_NEVER;
     if (s->tx_count < fifo_capacity(s))
         s->tx[s->tx_count++] = byte;
     else if (!fifos(s))
         s->tx[0] = byte; /* THR is overwritten; a full FIFO ignores the write */
-    if (s->tx_done_ns == NS_NEVER)
-        tx_start(s, now_ns);
+    if (s->tx_done_ns != NS_NEVER)
+        return;
+    tx_start(s, now_ns);
+    if (!s->tx_count)
+        thr_emptied(s, was_pending, now_ns);
+}
+
+static void write_thr(struct ns16550 *s, uint8_t byte, uint64_t now_ns)
+{
+    if (s->wire)
+        write_thr_at_wire_speed(s, byte, now_ns);
+    else
+        write_thr_at_once(s, byte, now_ns);
 }
 
 static void tx_done(struct ns16550 *s, uint64_t now_ns)
 {
     uint64_t done_ns = s->tx_done_ns;
 
-    if (!s->wire) {
-        s->thre_pending = 1;
-        s->tx_done_ns = NS_NEVER;
-        return;
-    }
     if (s->tsr_loop)
         rx_push(s, s->tsr, 0, now_ns);
     tx_start(s, done_ns); /* back to back, however late the tick came */
@@ -247,8 +255,10 @@ static void tx_clear(struct ns16550 *s)
 static void write_ier(struct ns16550 *s, uint8_t v)
 {
     /* Enabling THRE's interrupt with THR empty raises it at once. */
-    if ((v & ~s->ier & IER_ETBEI) && !s->tx_count)
+    if ((v & ~s->ier & IER_ETBEI) && !s->tx_count) {
         s->thre_pending = 1;
+        s->thre_ns = NS_NEVER;
+    }
     s->ier = v & 0x0F;
 }
 
@@ -284,7 +294,7 @@ static uint8_t lsr(const struct ns16550 *s)
         v |= LSR_FIFO_ERROR;
     if (!s->tx_count)
         v |= LSR_THRE;
-    if (!s->tx_count && (!s->wire || s->tx_done_ns == NS_NEVER))
+    if (!s->tx_count && s->tx_done_ns == NS_NEVER)
         v |= LSR_TEMT;
     return v;
 }
@@ -396,17 +406,26 @@ static void advance(void *state, uint64_t now_ns)
 
     if (s->tx_done_ns <= now_ns)
         tx_done(s, now_ns);
+    if (s->thre_ns <= now_ns) {
+        s->thre_pending = 1;
+        s->thre_ns = NS_NEVER;
+    }
     if (s->rx_timeout_ns <= now_ns) {
         s->timeout_pending = 1;
         s->rx_timeout_ns = NS_NEVER;
     }
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static uint64_t next_event(const void *state)
 {
     const struct ns16550 *s = state;
 
-    return s->tx_done_ns < s->rx_timeout_ns ? s->tx_done_ns : s->rx_timeout_ns;
+    return least(s->thre_ns, least(s->tx_done_ns, s->rx_timeout_ns));
 }
 
 static uint32_t outputs(const void *state)
@@ -467,7 +486,7 @@ void ns16550_break(struct ns16550 *s, uint64_t now_ns)
 static void reset_line(struct ns16550 *s, bool wire, uint64_t now_ns)
 {
     *s = (struct ns16550){.wire = wire};
-    s->tx_done_ns = s->rx_timeout_ns = NS_NEVER;
+    s->tx_done_ns = s->thre_ns = s->rx_timeout_ns = NS_NEVER;
     s->rx_ready_ns = now_ns;
     s->dll = 12; /* 9600 baud until programmed; the data sheet leaves the divisor undefined */
 }
@@ -484,6 +503,7 @@ static void reset_wire(void *state, uint64_t now_ns)
 
 static const struct field fields[] = {
     FIELD(struct ns16550, tx_done_ns),
+    FIELD(struct ns16550, thre_ns),
     FIELD(struct ns16550, rx_timeout_ns),
     FIELD(struct ns16550, rx_ready_ns),
     FIELD_ARRAY(struct ns16550, rx),

@@ -17,7 +17,9 @@
 #define NS16550_OUT_BYTES  32
 
 struct ns16550 {
-    uint64_t tx_done_ns;    /* the character in the shift register has left; NS_NEVER: idle */
+    uint64_t tx_done_ns; /* the character in the shift register has left; NS_NEVER: idle */
+    uint64_t
+        thre_ns; /* THRE interrupt comes back, so that INTR has an edge; NS_NEVER: it is not on its way */
     uint64_t rx_timeout_ns; /* character timeout is due; NS_NEVER: none */
     uint64_t rx_ready_ns;   /* the wire is free for another character from outside */
     uint8_t rx[16];         /* receive FIFO, [0] is next; only [0] without FIFOs */

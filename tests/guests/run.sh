@@ -11,7 +11,7 @@ run_guest() { # name shift mode extra-options...
     local name=$1 shift=$2 mode=$3 out status
     shift 3
     out=$(timeout 300 "$tandem" -kernel "$build/tests/guests/$name.elf" -append "shift=$shift" -m 16 \
-        -icount "shift=$shift,sleep=off" -devthread "mode=$mode" -display none -serial stdio \
+        -icount "shift=${shift%% *},sleep=off" -devthread "mode=$mode" -display none -serial stdio \
         -device isa-debug-exit,iobase=0xf4,iosize=4 "$@" 2>&1 </dev/null)
     status=$?
     if [ $status -eq 1 ]; then
@@ -42,6 +42,7 @@ for file in "$build"/tests/guests/case_*.elf; do
     run_guest "$name" 3 thread -translator mode=eager
     run_guest "$name" 3 inline -x-single-tb
 done
+run_guest case_uart_line "3 wire=1" inline -serial-speed wire
 modules=$(mktemp -d)
 trap 'rm -rf "$modules"' EXIT
 printf 'first module' >"$modules/a"

@@ -117,6 +117,27 @@ Test(ns16550, thre_interrupt_at_wire_speed)
     cr_assert_eq(irq(&s), 0);
 }
 
+/* A handler that does not read IIR: the first character goes on to the shift register, INTR pulses; the
+ * second waits in THR, and INTR with it. */
+Test(ns16550, thre_edges_at_wire_speed)
+{
+    struct ns16550 s;
+
+    start_wire(&s);
+    chip_out(W, &s, IER, 0x02, 0);
+    cr_assert_eq(irq(&s), 1);
+    chip_out(W, &s, RBR, 'a', 10);
+    cr_assert_eq(irq(&s), 0);
+    chip_run_to(W, &s, 11);
+    cr_assert_eq(irq(&s), 1);
+    chip_out(W, &s, RBR, 'b', 20);
+    cr_assert_eq(irq(&s), 0);
+    chip_run_to(W, &s, 9 + CHAR_NS);
+    cr_assert_eq(irq(&s), 0);
+    chip_run_to(W, &s, 10 + CHAR_NS);
+    cr_assert_eq(irq(&s), 1);
+}
+
 /* The character is gone as it is written; where the interrupt was pending, INTR falls and rises. */
 Test(ns16550, thre_interrupt)
 {
