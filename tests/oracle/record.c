@@ -125,12 +125,15 @@ bool record_open(struct record *r, FILE *from)
 {
     char line[128];
     *r = (struct record){.file = from};
-    int at = 0, vendor = 0;
-    if (!fgets(line, sizeof line, from) || sscanf(line, "tandem-oracle 1 %d %n", &vendor, &at) != 1 ||
-        at == 0 || (vendor != VENDOR_INTEL && vendor != VENDOR_AMD))
+    static const char head[] = "tandem-oracle 1 ";
+    char *cpu = NULL;
+    if (!fgets(line, sizeof line, from) || strncmp(line, head, sizeof head - 1) != 0)
+        return false;
+    long vendor = strtol(line + sizeof head - 1, &cpu, 10);
+    if (*cpu != ' ' || (vendor != VENDOR_INTEL && vendor != VENDOR_AMD))
         return false;
     line[strcspn(line, "\n")] = 0;
-    snprintf(r->cpu, sizeof r->cpu, "%.48s", line + at);
+    snprintf(r->cpu, sizeof r->cpu, "%.48s", cpu + 1);
     r->vendor = (enum vendor)vendor;
     get(r, r->pool[0].data, DATA_BYTES);
     for (unsigned i = 0; i < RECORD_POOL; i++) {
