@@ -1,9 +1,9 @@
 /* init.c - runs the phases one after the other, as process 1 of a guest or as a process of the host.
  *
  * The host times lines on the console: "@begin NAME" when a phase starts, "@end NAME PASSES ok" when it has
- * ended. tcdrain() keeps the wire time of the first out of the phase; that of the second, 3 ms of mostly idle
- * virtual time, is in. Environment (from the kernel's command line, which hands unknown key=value words to
- * process 1): phases=a,b,c: only these; passes=N: instead of the table's numbers. */
+ * ended. tcdrain() keeps the printing of the first out of the phase. Environment (from the kernel's command
+ * line, which hands unknown key=value words to process 1): phases=a,b,c: only these; passes=N: instead of the
+ * table's numbers. */
 #include <cpuid.h>
 #include <errno.h>
 #include <stdio.h>

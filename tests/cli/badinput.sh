@@ -114,6 +114,7 @@ refuses '-d in_asm,cpu: no item .cpu.; in_asm, op, out_asm, int, cpu_reset and g
 refuses '-d : no item' -kernel good -d ''
 refuses '-D log: needs -d' -kernel good -D log
 refuses '/nonexistent/log' -kernel good -d op -D /nonexistent/log
+refuses '-serial-speed fast: .*infinite and wire are accepted' -kernel good -serial-speed fast
 refuses '-device e1000' -kernel good -device e1000
 refuses '-devthread: .*thread\|inline\|adaptive' -kernel good -devthread mode=warp
 refuses 'cpu' -kernel good -devthread mode=thread,cpu=4000
