@@ -30,7 +30,7 @@ type_at_random() { # the last character ends the guest
 
 same() { cmp "$dir/a" "$dir/b" && cmp "$dir/a.out" "$dir/b.out"; }
 
-modes=(inline thread adaptive)
+modes=(inline thread adaptive) entries=0
 for i in $(seq "$recordings"); do
     mode=${modes[i % 3]} sleep_mode=$([ $((i / 3 % 2)) -eq 0 ] && echo on || echo off)
     append=pit=$((i % 2 * 60000)) every=$((i % 4 == 3 ? 1000 : 20000))
@@ -41,7 +41,7 @@ for i in $(seq "$recordings"); do
     status=$?
     what="recorded mode=$mode sleep=$sleep_mode $append every=$every ${pauses[*]}"
     expect "$what: ends at q (status $status)" test "$status" -eq 1
-    expect "$what: input came in several entries" test "$(grep -c serial0 "$dir/log")" -ge 4
+    entries=$((entries + $(grep -c serial0 "$dir/log")))
     for other in "${modes[@]}"; do
         for engine in interp background,hot=2,threads=1; do
             run b "$other" "sleep=off,rr=replay,rrfile=$dir/log" -append "$append" -translator "mode=$engine" </dev/null
@@ -51,6 +51,9 @@ for i in $(seq "$recordings"); do
         expect "$what, replayed mode=$other, standing now and then" same
     done
 done
+
+# On a loaded host one recording may get all that was typed at once; not all of them.
+expect "input came in several entries ($entries in all)" test "$entries" -ge $((3 * recordings))
 
 # Torn: the last entry, which ends the guest, is lost; all before it is replayed, and then nothing can come.
 cp "$dir/log" "$dir/whole"
