@@ -19,7 +19,7 @@ struct devthread {
     void *state;                 /* the board's */
     struct bus bus;
     bool bus_ready;
-    struct link *link;
+    struct link *link[LINK_VCPUS_MAX]; /* by vCPU number */
     struct hostio *hostio;
     struct chardev *chardev[BOARD_PORTS_MAX];
     struct inputlog *record, *replay;
@@ -44,21 +44,29 @@ void devthread_config_init(struct devthread_config *cfg)
 
 static void on_effect(void *ctx, const struct effect *e)
 {
-    link_effect(((struct devthread *)ctx)->link, e);
+    link_effect(((struct devthread *)ctx)->link[e->vcpu], e);
+}
+
+/* Reasons to stand that any vCPU has; none while there is no link yet: a back end waits while it is opened.
+ */
+static uint32_t reasons(const struct devthread *d)
+{
+    uint32_t why = 0;
+
+    for (unsigned i = 0; i < LINK_VCPUS_MAX; i++)
+        if (d->link[i])
+            why |= link_stopping(d->link[i]);
+    return why;
 }
 
 static bool on_stopping(void *ctx)
 {
-    struct devthread *d = ctx;
-
-    return d->link && link_stopping(d->link); /* no link yet: a back end waits while it is opened */
+    return reasons(ctx) != 0;
 }
 
 static bool on_ending(void *ctx)
 {
-    struct devthread *d = ctx;
-
-    return d->link && (link_stopping(d->link) & ~(uint32_t)DEVTHREAD_PAUSE);
+    return (reasons(ctx) & ~(uint32_t)DEVTHREAD_PAUSE) != 0;
 }
 
 static void on_notice(void *ctx, const char *line)
@@ -73,7 +81,8 @@ static void on_quit(void *ctx)
 {
     struct devthread *d = ctx;
 
-    link_stop(d->link, DEVTHREAD_CONSOLE);
+    for (unsigned i = 0; i < LINK_VCPUS_MAX; i++)
+        link_stop(d->link[i], DEVTHREAD_CONSOLE);
 }
 
 /* --- create --- */
@@ -189,10 +198,12 @@ static bool open_link(struct devthread *d, char *err, size_t err_bytes)
         .plant_late = c->plant_late,
     };
 
-    d->link = link_create(&lc);
-    if (!d->link)
-        snprintf(err, err_bytes, "device link: %s", strerror(errno));
-    return d->link != NULL;
+    for (; lc.vcpu < LINK_VCPUS_MAX; lc.vcpu++)
+        if (!(d->link[lc.vcpu] = link_create(&lc))) {
+            snprintf(err, err_bytes, "device link: %s", strerror(errno));
+            return false;
+        }
+    return true;
 }
 
 static bool open_hostio(struct devthread *d, char *err, size_t err_bytes)
@@ -245,7 +256,7 @@ static void *thread_main(void *arg)
 
     pthread_setname_np(pthread_self(), "tandem-dev");
     place_bind_self(d->cfg.host_cpu); /* a hint: it was checked when it was chosen */
-    link_device_loop(d->link);
+    link_device_loop(d->link[0]);
     return NULL;
 }
 
@@ -282,7 +293,9 @@ static void note_errors(struct devthread *d)
 
 void devthread_stop(struct devthread *d)
 {
-    link_end(d->link);
+    for (unsigned i = 0; i < LINK_VCPUS_MAX; i++)
+        if (d->link[i])
+            link_end(d->link[i]);
     if (d->started)
         pthread_join(d->thread, NULL);
     d->started = false;
@@ -296,13 +309,14 @@ void devthread_destroy(struct devthread *d)
 {
     if (!d)
         return;
-    if (d->link)
+    if (d->link[0])
         devthread_stop(d);
     for (unsigned i = BOARD_PORTS_MAX; i-- > 0;)
         chardev_close(d->chardev[i]);
     inputlog_close(d->record);
     inputlog_close(d->replay);
-    link_destroy(d->link);
+    for (unsigned i = 0; i < LINK_VCPUS_MAX; i++)
+        link_destroy(d->link[i]);
     hostio_destroy(d->hostio);
     if (d->bus_ready)
         bus_fini(&d->bus);
@@ -312,9 +326,9 @@ void devthread_destroy(struct devthread *d)
 
 /* --- what others ask for --- */
 
-struct link *devthread_link(struct devthread *d)
+struct link *devthread_link(struct devthread *d, unsigned vcpu)
 {
-    return d->link;
+    return d->link[vcpu];
 }
 
 struct busmap *devthread_busmap(struct devthread *d)
@@ -370,11 +384,12 @@ bool devthread_chip(struct devthread *d, unsigned i, struct devthread_chip *out)
 /* The vCPU left its loop at `tick`, perhaps with effects due there: lines are set, the rest is moot. */
 static void take_effects(struct devthread *d, uint64_t tick)
 {
+    struct link *l = d->link[0]; /* a reset is the first vCPU's business */
     struct effect e;
 
-    while (tick >= link_limit(d->link)) {
-        link_arrive(d->link, tick);
-        while (link_effect_take(d->link, tick, &e))
+    while (tick >= link_limit(l)) {
+        link_arrive(l, tick);
+        while (link_effect_take(l, tick, &e))
             if (e.kind == EFFECT_IRQ)
                 d->board.intc.set_line(d->state, e.line, e.value);
     }
@@ -400,6 +415,6 @@ void devthread_reset(struct devthread *d, uint64_t tick)
                        .kind = ACCESS_MMIO_WRITE};
 
     take_effects(d, tick);
-    link_sync(d->link, &a, 1);
+    link_sync(d->link[0], &a, 1);
     reset_local(d, tick);
 }

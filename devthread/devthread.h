@@ -4,7 +4,7 @@
  *     devthread_config_init(&cfg);                     // then set the board and what else differs
  *     struct devthread *d = devthread_create(&cfg, err, sizeof(err));
  *     vcpu_intc: the board's intc hooks, ctx = devthread_state(d)
- *     vcpu_config: .link = devthread_link(d), .bus = devthread_busmap(d), .shift = cfg.shift
+ *     vcpu_config: .link = devthread_link(d, number), .bus = devthread_busmap(d), .shift = cfg.shift
  *     devthread_start(d, err, sizeof(err));            // no thread in inline mode; call it anyway
  *     vcpu_run() ...  VCPU_EXIT_RESET or _TRIPLE_FAULT: devthread_reset(d, vcpu_tick(v)), vcpu_reset(v)
  *     devthread_stop(d); devthread_destroy(d);
@@ -12,7 +12,7 @@
  * EFFECT_EXIT carries the exit status (pc_debug_exit_status).
  *
  * Threads: every function on the thread that created it, or on the vCPU's while the creator waits;
- * exceptions are named. link_stop(devthread_link(d), DEVTHREAD_...) is the way to make the vCPU stand.
+ * exceptions are named. link_stop(devthread_link(d, n), DEVTHREAD_...) is the way to make the vCPU stand.
  * Errors: one line in err that names the option and says what is accepted. */
 #ifndef TANDEM_DEVTHREAD_DEVTHREAD_H
 #define TANDEM_DEVTHREAD_DEVTHREAD_H
@@ -72,7 +72,8 @@ void devthread_stop(struct devthread *d);
 /* Writes out all output, closes the log, restores the terminal. NULL is fine. */
 void devthread_destroy(struct devthread *d);
 
-struct link *devthread_link(struct devthread *d);
+/* The link of vCPU `vcpu`, below LINK_VCPUS_MAX. */
+struct link *devthread_link(struct devthread *d, unsigned vcpu);
 /* The vCPU's thread looks things up in it and moves its windows. */
 struct busmap *devthread_busmap(struct devthread *d);
 /* The board's state block, all chips. Its local devices belong to the vCPU's thread. */

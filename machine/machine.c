@@ -56,7 +56,7 @@ void machine_config_init(struct machine_config *cfg)
 static void on_digest(void *ctx, uint64_t tick)
 {
     struct machine *m = ctx;
-    link_settle(devthread_link(m->dev));
+    link_settle(devthread_link(m->dev, 0));
     digest_point(m->digest, tick);
 }
 
@@ -183,7 +183,7 @@ static bool create_vcpu(struct machine *m, struct err *e)
     const struct machine_config *c = &m->cfg;
     struct vcpu_config cfg = {
         .mem = &m->mem,
-        .link = devthread_link(m->dev),
+        .link = devthread_link(m->dev, 0),
         .bus = devthread_busmap(m->dev),
         .shift = c->shift,
         .intc = {.ctx = devthread_state(m->dev),
@@ -337,7 +337,7 @@ static bool is_reset(const struct machine *m, enum vcpu_exit why)
 /* Of a request from outside. A pause is over once it is told; the end is for good. */
 static enum machine_stop requested(struct machine *m)
 {
-    struct link *l = devthread_link(m->dev);
+    struct link *l = devthread_link(m->dev, 0);
     uint32_t why = link_stopping(l);
     if (why & DEVTHREAD_QUIT)
         return MACHINE_STOP_QUIT;
@@ -382,17 +382,17 @@ enum machine_stop machine_run_until(struct machine *m, const struct vcpu_until *
 
 void machine_pause_request(struct machine *m)
 {
-    link_stop(devthread_link(m->dev), DEVTHREAD_PAUSE);
+    link_stop(devthread_link(m->dev, 0), DEVTHREAD_PAUSE);
 }
 
 void machine_quit_request(struct machine *m)
 {
-    link_stop(devthread_link(m->dev), DEVTHREAD_QUIT);
+    link_stop(devthread_link(m->dev, 0), DEVTHREAD_QUIT);
 }
 
 enum machine_stop machine_wait_quit(struct machine *m)
 {
-    const struct link *l = devthread_link(m->dev);
+    const struct link *l = devthread_link(m->dev, 0);
     while (!(link_stopping(l) & (DEVTHREAD_QUIT | DEVTHREAD_CONSOLE)))
         devthread_wait(m->dev, WAIT_SLICE_NS);
     return requested(m);
@@ -421,9 +421,9 @@ const struct activity *machine_activity(struct machine *m, unsigned i, char *nam
     const unsigned first_worker = has_device_thread ? 2 : 1;
     snprintf(name, MACHINE_THREAD_BYTES, "%s", i == 0 ? "vCPU" : "devices");
     if (i == 0)
-        return link_vcpu_activity(devthread_link(m->dev));
+        return link_vcpu_activity(devthread_link(m->dev, 0));
     if (i == 1 && has_device_thread)
-        return link_device_activity(devthread_link(m->dev));
+        return link_device_activity(devthread_link(m->dev, 0));
     snprintf(name, MACHINE_THREAD_BYTES, "translator %u", i - first_worker);
     return i - first_worker < vcpu_workers(m->vcpu) ? vcpu_worker_activity(m->vcpu, i - first_worker) : NULL;
 }
@@ -435,7 +435,7 @@ static void collect_stats(struct machine *m, struct machine_stats *s)
     *s = (struct machine_stats){
         .tick = vcpu_tick(m->vcpu), .virtual_ns = vcpu_now_ns(m->vcpu), .resets = m->resets};
     vcpu_get_stats(m->vcpu, &s->vcpu);
-    link_get_stats(devthread_link(m->dev), &s->link);
+    link_get_stats(devthread_link(m->dev, 0), &s->link);
 }
 
 bool machine_finish(struct machine *m, struct machine_stats *stats, struct err *e)

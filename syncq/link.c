@@ -54,7 +54,7 @@ static void link_init_fields(struct link *l, const struct link_config *cfg)
 
 struct link *link_create(const struct link_config *cfg)
 {
-    CHECK(cfg->quantum_ticks > 0 && cfg->mode <= LINK_ADAPTIVE);
+    CHECK(cfg->quantum_ticks > 0 && cfg->mode <= LINK_ADAPTIVE && cfg->vcpu < LINK_VCPUS_MAX);
     struct link *l = aligned_alloc(CACHE_LINE_BYTES, sizeof *l);
     if (!l)
         return NULL;

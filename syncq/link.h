@@ -74,9 +74,14 @@ struct effect {
     uint16_t dev; /* device number, the tie breaker */
     uint8_t kind; /* enum effect_kind */
     uint8_t line; /* EFFECT_IRQ: interrupt line 0..15; EFFECT_REMAP: its number */
-    uint8_t vcpu; /* set by the link: number of the vCPU that it applies to */
+    uint8_t vcpu; /* number of the vCPU that it applies to */
     uint32_t value;
 };
+
+/* Links of one machine, one for each vCPU, numbered as these are. More than one needs what the holder of the
+ * baton owns (link_internal.h) in one place for all links, and messages served in the order of (tick, vCPU
+ * number). */
+#define LINK_VCPUS_MAX 1
 
 struct link;
 
@@ -199,8 +204,8 @@ bool link_effect_take(struct link *l, uint64_t tick, struct effect *e);
 uint64_t link_idle(struct link *l, uint64_t tick, uint64_t wake_tick);
 
 /* --- holder of the baton, from inside ops --- */
-/* Emits an effect; e->seq is ignored. From access() stamped t: an e->tick before t + L(d) means
- * t + L(d); from step(tick): one before `tick` means `tick`. From no other op. */
+/* Emits an effect for the link's vCPU, e->vcpu; e->seq is ignored. From access() stamped t: an e->tick before
+ * t + L(d) means t + L(d); from step(tick): one before `tick` means `tick`. From no other op. */
 void link_effect(struct link *l, const struct effect *e);
 
 #endif

@@ -173,13 +173,13 @@ static void effect_send(struct link *l, const struct effect *e)
 
 void link_effect(struct link *l, const struct effect *e)
 {
+    CHECK(e->vcpu == l->cfg.vcpu);
     struct effect sent = *e;
     sent.seq = ++l->seq;
     if (sent.tick < l->effect_floor)
         sent.tick = l->effect_floor;
     if (l->cfg.plant_late && sent.seq == l->cfg.plant_late)
         sent.tick++;
-    sent.vcpu = l->cfg.vcpu;
     if (l->holder == BATON_DEVICE)
         effect_send(l, &sent);
     else

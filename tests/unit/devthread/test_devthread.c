@@ -150,7 +150,7 @@ Test(devthread, reset_starts_again_in_every_mode)
             toy_program(&g);
             toy_run(&g, round * 200000);
             devthread_reset(d, g.tick);
-            link_settle(devthread_link(d));
+            link_settle(devthread_link(d, 0));
             cr_expect_eq(g.pc->com[0].ier, 0);
             cr_expect_not(i8259_intr(&g.pc->pic));
             g.tick++;
@@ -181,7 +181,7 @@ Test(devthread, guest_requests_arrive)
 static void *stop_soon(void *d)
 {
     usleep(20000);
-    link_stop(devthread_link(d), DEVTHREAD_QUIT);
+    link_stop(devthread_link(d, 0), DEVTHREAD_QUIT);
     return NULL;
 }
 
@@ -197,11 +197,11 @@ Test(devthread, a_stop_ends_a_halt_that_waits_for_input)
         struct devthread *d = start();
         struct toyguest g;
         toy_start(&g, d, 4);
-        link_arrive(devthread_link(d), 0);
+        link_arrive(devthread_link(d, 0), 0);
         g.halted = true;
         pthread_create(&t, NULL, stop_soon, d);
         toy_run(&g, TICK_NEVER);
-        cr_expect(link_stopping(devthread_link(d)));
+        cr_expect(link_stopping(devthread_link(d, 0)));
         pthread_join(t, NULL);
         devthread_destroy(d);
     }
@@ -219,7 +219,7 @@ Test(devthread, quit_key)
         toy_program(&g);
         cr_expect_eq(write(to_guest, "\001x", 2), 2);
         toy_run(&g, TICK_NEVER);
-        cr_expect_eq(link_stopping(devthread_link(d)), DEVTHREAD_CONSOLE);
+        cr_expect_eq(link_stopping(devthread_link(d, 0)), DEVTHREAD_CONSOLE);
         devthread_destroy(d);
     }
 }

@@ -57,10 +57,10 @@ static inline uint8_t toy_in(struct toyguest *g, uint16_t port)
     case CLASS_LOCAL:
         return (uint8_t)r->read(r->state, offset, 1, 0);
     case CLASS_PURE:
-        link_pure(devthread_link(g->d));
+        link_pure(devthread_link(g->d, 0));
         return (uint8_t)r->pure_read(r->state, offset, 1, g->tick << 3);
     case CLASS_SYNC:
-        return (uint8_t)link_sync(devthread_link(g->d), &a, r->latency_ticks);
+        return (uint8_t)link_sync(devthread_link(g->d, 0), &a, r->latency_ticks);
     case CLASS_POSTED:
     case CLASS_NONE:
         break;
@@ -76,7 +76,7 @@ static inline void toy_out(struct toyguest *g, uint16_t port, uint8_t value)
     if (r->write_class == CLASS_LOCAL)
         r->write(r->state, r->base_offset + (uint32_t)(port - r->first), 1, value, 0);
     else if (r->write_class == CLASS_POSTED)
-        link_post(devthread_link(g->d), &a, r->latency_ticks);
+        link_post(devthread_link(g->d, 0), &a, r->latency_ticks);
 }
 
 /* Order and content of all chips; link settled. */
@@ -84,7 +84,7 @@ static inline void toy_digest(struct toyguest *g)
 {
     struct devthread_chip c;
 
-    link_settle(devthread_link(g->d));
+    link_settle(devthread_link(g->d, 0));
     for (unsigned i = 0; devthread_chip(g->d, i, &c); i++)
         for (size_t f = 0; f < c.chip->nfields; f++) {
             const uint8_t *p = (const uint8_t *)c.state + c.chip->fields[f].offset;
@@ -130,9 +130,9 @@ static inline void toy_program(struct toyguest *g)
 
     for (unsigned i = 0; i < sizeof(init) / sizeof(init[0]); i++) {
         struct effect e;
-        while (g->tick >= link_limit(devthread_link(g->d))) {
-            link_arrive(devthread_link(g->d), g->tick);
-            while (link_effect_take(devthread_link(g->d), g->tick, &e))
+        while (g->tick >= link_limit(devthread_link(g->d, 0))) {
+            link_arrive(devthread_link(g->d, 0), g->tick);
+            while (link_effect_take(devthread_link(g->d, 0), g->tick, &e))
                 if (e.kind == EFFECT_IRQ)
                     i8259_set_line(&g->pc->pic, e.line, e.value);
         }
@@ -145,7 +145,7 @@ static inline void toy_effects(struct toyguest *g)
 {
     struct effect e;
 
-    while (link_effect_take(devthread_link(g->d), g->tick, &e)) {
+    while (link_effect_take(devthread_link(g->d, 0), g->tick, &e)) {
         toy_mix(g, e.tick << 8 | (uint64_t)e.kind << 6 | e.line);
         toy_mix(g, e.value);
         if (e.kind == EFFECT_IRQ)
@@ -202,11 +202,11 @@ static inline void toy_interrupt(struct toyguest *g)
 
 static inline void toy_idle(struct toyguest *g)
 {
-    uint64_t to = link_idle(devthread_link(g->d), g->tick, TICK_NEVER);
+    uint64_t to = link_idle(devthread_link(g->d, 0), g->tick, TICK_NEVER);
 
     g->done = to == TICK_NEVER;
     if (to == g->tick)
-        link_poke(devthread_link(g->d), g->tick);
+        link_poke(devthread_link(g->d, 0), g->tick);
     if (!g->done)
         g->tick = to;
     toy_effects(g);
@@ -215,7 +215,7 @@ static inline void toy_idle(struct toyguest *g)
 /* Runs to `end` or to a stop; a digest at each multiple of 65536 ticks that it passes running. */
 static inline void toy_run(struct toyguest *g, uint64_t end)
 {
-    struct link *l = devthread_link(g->d);
+    struct link *l = devthread_link(g->d, 0);
     uint64_t next_digest = (g->tick | 0xFFFF) + 1;
 
     while (!link_stopping(l) && !g->done && g->tick < end) {
