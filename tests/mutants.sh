@@ -60,10 +60,11 @@ build() { # directory, build, file, sed commands
 }
 
 one() { # name build file sed: prints a line that begins with PASS or FAIL
-    local at=$dir/$1.$2 out status seeds=12
+    local at=$dir/$1.$2 out status seeds=24 most=40
     out=$(build "$at" "$2" "$3" "$4" 2>&1) || { echo "FAIL $1 ($2): $out" && return; }
     [ "$2" = tsan ] && seeds=4
-    out=$(TSAN_OPTIONS="halt_on_error=1 exitcode=66" timeout 30 "$at/stress" 1 $seeds 20000 2>&1)
+    [ "$1" = good ] && most=300
+    out=$(TSAN_OPTIONS="halt_on_error=1 exitcode=66" timeout $most "$at/stress" 1 $seeds 20000 2>&1)
     status=$?
     rm -rf "$at"
     case $1/$status in

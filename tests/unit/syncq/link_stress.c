@@ -15,7 +15,7 @@ static struct toy_config variant(uint64_t seed, uint64_t end_tick, unsigned k)
                                .seed = seed,
                                .end_tick = end_tick,
                                .quantum_ticks = quantum[k % 4],
-                               .spin_iterations = k < 7 ? 500 : 0,
+                               .spin_iterations = k < 6 ? 500 : 0,
                                .access_percent = seed % 4 ? 5 : 50,
                                .flood = seed % 4 == 3,
                                .early_events = seed % 2,
