@@ -9,7 +9,7 @@
 #include "cli/chardevs.h"
 #include "clockcore/rtcbase.h"
 #include "machine/err.h"
-#include "syncq/link.h"
+#include "syncq/mode.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -7,6 +7,7 @@
 #include "hw/router.h"
 #include "mem/master.h"
 #include "mem/remap.h"
+#include "syncq/link.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -33,8 +33,8 @@
 #include "devthread/inputlog.h"
 #include "hw/board.h"
 #include "mem/physmem.h"
+#include "syncq/access.h"
 #include "syncq/busmap.h"
-#include "syncq/link.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -112,6 +112,7 @@ struct bus {
 bool bus_init(struct bus *b, const struct bus_config *cfg);
 void bus_fini(struct bus *b);
 
+struct link_ops;
 extern const struct link_ops bus_ops; /* ctx: the struct bus */
 
 uint32_t bus_access(void *bus, const struct access *a);

@@ -3,6 +3,7 @@
 
 #include "devthread/bus.h"
 #include "devthread/chardev.h"
+#include "syncq/link.h"
 #include "syncq/place.h"
 
 #include <errno.h>

@@ -21,7 +21,7 @@
 #include "hw/board.h"
 #include "mem/physmem.h"
 #include "syncq/busmap.h"
-#include "syncq/link.h"
+#include "syncq/mode.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -59,6 +59,7 @@ enum {
 };
 
 struct devthread;
+struct link;
 
 /* Defaults: adaptive, shift 3, sleep=on, no back end, not pinned, everything else zero. */
 void devthread_config_init(struct devthread_config *cfg);

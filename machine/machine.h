@@ -19,6 +19,7 @@
 #include "hw/pc.h"
 #include "machine/digest.h"
 #include "machine/err.h"
+#include "syncq/link.h"
 #include "vcpu/vcpu.h"
 
 #define MACHINE_SERIALS_MAX  PC_SERIAL_MAX

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "syncq/link.h"
+#include "syncq/access.h"
 
 #define EFFECT_RING_SLOTS 4096u
 

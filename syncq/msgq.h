@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <urcu/wfcqueue.h>
 
-#include "syncq/link.h"
+#include "syncq/access.h"
 
 #define CACHE_LINE_BYTES 64
 

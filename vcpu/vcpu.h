@@ -8,12 +8,12 @@
 #include <stdio.h>
 
 #include "mem/physmem.h"
-#include "syncq/busmap.h"
-#include "syncq/link.h"
 #include "translator/guest_state.h"
 
 struct vcpu;
 struct activity;
+struct busmap;
+struct link;
 
 /* The interrupt controller and whatever else is on the vCPU's side (8259 pair, a local timer), wired by the
  * board. Called on the vCPU's thread only. */

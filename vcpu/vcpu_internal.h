@@ -1,24 +1,16 @@
-/* vcpu_internal.h - what the vcpu files share. Owner of everything here: the vCPU's thread.
+/* vcpu_internal.h - struct vcpu, and what all folders of vcpu/ may do with it. Owner of everything here: the
+ * vCPU's thread. What a folder offers to the others is in a header of its own:
  *
- *   run.c        run loop, effects, idle, debug traps           interp.c   the IR interpreter
- *   compiled.c     compiled blocks: entering, leaving, linking; compiling.c  making them
- *   state.c      create, reset, state bytes                    string.c   MOVS..OUTS helpers
- *   mmu.c tlb.h  page walk, softmmu TLB, guest memory access    tbcache.c  TB table, invalidation
- *   spaces.c     what the TLB held of other address spaces
- *   io.c         ports and MMIO through bus map and link        eventlog.c -d int, registers as text
- *   except.c     exceptions, interrupts, IRET, INT             segment.c  descriptors, far transfers
- *   system.c     CRn, DRn, MSRs, CPUID, LGDT, ...              integer.c  DIV, DAA, BOUND, ENTER, ...
- *   fpu.c        x87                                           fpu_host.c x87 while compiled code runs
- *   sse.c        MMX, SSE, SSE2 */
+ *   mmu/mmu.h        guest memory by linear address, softmmu TLB; mmu/io.h: ports and MMIO
+ *   arch/arch.h      exceptions, segments, modes; arch/protect.h: more of that, for arch/ and the run loop
+ *   engine/engine.h  blocks, and what runs them
+ *
+ * mmu/ knows neither of the others, arch/ knows mmu/, engine/ knows both. */
 #ifndef TANDEM_VCPU_INTERNAL_H
 #define TANDEM_VCPU_INTERNAL_H
 
-#include "clockcore/check.h"
-#include "clockcore/ticks.h"
 #include "mem/watch.h"
-#include "syncq/activity.h"
-#include "translator/cc.h"
-#include "translator/tb.h"
+#include "syncq/access.h"
 #include "translator/x64/x64.h"
 #include "vcpu/vcpu.h"
 
@@ -94,8 +86,10 @@ struct jump_entry {
     struct tb *tb;
 };
 
-struct tbcache;   /* tbcache.c */
-struct compiling; /* compiling.c */
+struct activity;
+struct spaces;    /* mmu/spaces.c */
+struct tbcache;   /* engine/tbcache.c */
+struct compiling; /* engine/compiling.c */
 
 struct survey {
     bool on;
@@ -171,127 +165,6 @@ enum helper_result vcpu_raise(struct vcpu *v, unsigned vector);
 enum helper_result vcpu_raise_error(struct vcpu *v, unsigned vector, uint32_t error);
 /* Records a trap: the instruction retires; the handler returns to next_eip. */
 enum helper_result vcpu_raise_trap(struct vcpu *v, unsigned vector, uint32_t next_eip);
-/* Delivers v->exc at a boundary: g->eip is the faulting instruction's. Handles double and triple faults
- * (sets exit_reason). The run loop calls it. */
-void vcpu_deliver_exception(struct vcpu *v);
-/* Delivers external interrupt `vector` at a boundary (leaves HLT). Faults in delivery are handled inside. */
-void vcpu_deliver_interrupt(struct vcpu *v, unsigned vector);
-
-/* --- guest memory (mmu.c); linear addresses; true: done, false: exception recorded (#PF) or redo_single.
- * Widths 1, 2, 4, 8 bytes; may cross pages. `user`: access rights of CPL 3 or of the supervisor. --- */
-bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value);
-bool mem_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t value);
-/* Checks that [lin_addr, +bytes) could be written (faults as a write would), changing nothing but A/D bits.
- */
-bool mem_probe_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
-/* The same for a run of several operands, which are aligned each on its own account. */
-bool mem_probe_write_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
-bool mem_probe_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes,
-                    bool user); /* likewise, as a read would */
-/* At the current CPL. */
-static inline bool mem_is_user(const struct vcpu *v)
-{
-    return v->g.cpl == 3;
-}
-/* For the interpreter's slow path and read-modify-write (for_write: check write permission, then read). */
-bool mem_read_slow(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool for_write, uint32_t *value);
-bool mem_write_slow(struct vcpu *v, uint32_t lin_addr, unsigned bytes, uint32_t value);
-/* For an x87 operand of compiled code: see x64_calls.touch. `copy`: 16 bytes. NULL: fault or redo_single. */
-const uint8_t *mem_touch(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool write, uint8_t *copy);
-/* Host pointer for up to `bytes` readable/writable within one page, or NULL when MMIO, watched, code,
- * clean or not mapped fast: then use mem_read/mem_write. For bulk string operations. */
-uint8_t *mem_fast_read(struct vcpu *v, uint32_t lin_addr);
-uint8_t *mem_fast_write(struct vcpu *v, uint32_t lin_addr);
-/* The same for a write of `bytes` with these rights; NULL also where it crosses pages. */
-uint8_t *mem_fast_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
-/* Instruction fetch: host pointer to the page that holds lin_addr and its page of memory (mem_addr_t;
- * MEM_NOWHERE: none, reads as all ones); false: #PF recorded. */
-bool mem_fetch_page(struct vcpu *v, uint32_t lin_addr, const uint8_t **host_page, uint32_t *phys_page);
-bool mmu_init(struct vcpu *v); /* of a vCPU that is all zero; false: no memory */
-void mmu_free(struct vcpu *v);
-void tlb_flush(struct vcpu *v);                /* all, globals too */
-void tlb_switch(struct vcpu *v, uint32_t cr3); /* CR3 is loaded: all but globals */
-void tlb_flush_page(struct vcpu *v, uint32_t lin_addr);
-void tlb_flush_local(struct vcpu *v); /* all entries but those of global pages */
-/* Entry `number` gets a tag and physical page that it has had before. */
-void tlb_restore(struct vcpu *v, unsigned number, uint32_t tag, uint32_t phys_page);
-/* Who watches this page of memory has changed: adjust fast-path tags. */
-void tlb_protect_page(struct vcpu *v, mem_addr_t page);
-
-/* --- address spaces (spaces.c) --- */
-bool spaces_init(struct vcpu *v);
-void spaces_free(struct vcpu *v);
-/* The TLB is empty; paging or CR3 may have changed in any way. */
-void spaces_forget(struct vcpu *v);
-/* CR3 is loaded: changes what the TLB holds. */
-void spaces_switch(struct vcpu *v, uint32_t cr3);
-/* A walk that fills the TLB read the table entry there; MEM_NOWHERE: in no memory. From now on
- * MEM_WATCH_TABLE says so, until its page is no table any more. */
-void spaces_walked(struct vcpu *v, mem_addr_t at);
-/* [at, +bytes) in such a page is about to be written by the guest. */
-void spaces_table_written(struct vcpu *v, mem_addr_t at, unsigned bytes);
-/* Memory was changed by somebody else. */
-void spaces_memory_changed(struct vcpu *v, const struct mem_range *r);
-
-/* --- blocks (tbcache.c) --- */
-bool tbcache_init(struct vcpu *v);
-void tbcache_free(struct vcpu *v);
-void tbcache_flush(struct vcpu *v);
-/* Block for the current eip and mode; single: of one instruction. NULL: exception recorded (fetch fault). */
-struct tb *tb_find(struct vcpu *v, bool single);
-/* Is any valid block's code in [at, +bytes)? (bitmap of 64-byte chunks first). Pages with blocks have
- * MEM_WATCH_CODE. */
-bool tbcache_overlaps(const struct vcpu *v, mem_addr_t at, unsigned bytes);
-void tbcache_invalidate(struct vcpu *v, mem_addr_t at, uint64_t bytes);
-
-/* --- engine --- */
-/* Runs the block and its successors until a boundary that the run loop must look at. On return g->eip is
- * exact and budget counts exactly the retired instructions. */
-void engine_run(struct vcpu *v, struct tb *tb);
-/* Interprets from tb on. The block to go on with in compiled code, or NULL. */
-struct tb *engine_interpret(struct vcpu *v, struct tb *tb);
-/* The interpreter's part of it: until then (NULL), or until a block that has host code (returned, not
- * entered). */
-struct tb *interp_run(struct vcpu *v, struct tb *tb);
-/* What both engines do at the end of a block that is not linked to its successor, and at a fault (interp.c).
- */
-enum { NO_SLOT = 2 };
-struct tb *find_successor(struct vcpu *v, struct tb *tb, uint32_t eip, unsigned slot);
-void leave_fault(struct vcpu *v, struct tb *tb, const struct ir_op *op);
-void leave_at_limit(struct vcpu *v, struct tb *tb);
-void raise_op(struct vcpu *v, const struct ir_op *op);
-
-/* --- compiled code (compiled.c) --- */
-bool compiled_init(struct vcpu *v);
-void compiled_free(struct vcpu *v);
-/* An interpreted stretch that counts (survey.c). survey_run: as engine_run, and counts; survey_block: a
- * compiled block is entered. */
-bool survey_is_due(struct vcpu *v);
-void survey_run(struct vcpu *v, struct tb *tb);
-void survey_block(struct vcpu *v, struct tb *tb);
-void compiled_get_stats(const struct vcpu *v, struct vcpu_stats *out); /* its part */
-/* A new block: when does it count as hot? */
-void compiled_block_built(struct vcpu *v, struct tb *tb);
-/* It was entered so often in the interpreter that its code may be there, or should be. True: it has code. */
-bool compiled_block_hot(struct vcpu *v, struct tb *tb);
-/* The block was invalidated; all blocks are about to go. */
-void compiled_block_dropped(struct vcpu *v, struct tb *tb);
-void compiled_flush(struct vcpu *v);
-/* The block's code is about to go: no indirect jump finds it any more. */
-void compiled_block_forget_jump(struct vcpu *v, const struct tb *tb);
-
-/* --- making it (compiling.c) --- */
-bool compiling_init(struct vcpu *v); /* false: no memory, no threads; compiling_free is still to be called */
-void compiling_free(struct vcpu *v);
-/* Gives the block host code, unless it is invalid or cannot have any. May evict other blocks' code. */
-void compiling_now(struct vcpu *v, struct tb *tb);
-/* Calls in all jobs and drops their results, before blocks' memory is reused. */
-void compiling_recall(struct vcpu *v);
-
-/* --- the log of blocks (blocklog.c); only with cfg.log_items --- */
-void blocklog_built(const struct vcpu *v, const struct tb *tb);
-/* Its host code has just become enterable. */
-void blocklog_installed(const struct vcpu *v, const struct tb *tb);
 
 /* --- the log of events (eventlog.c); only with their bit in cfg.log_items --- */
 void eventlog_interrupt(const struct vcpu *v, const struct pending_exc *exc, bool software, uint32_t eip);
@@ -300,53 +173,15 @@ void eventlog_unassigned(const struct vcpu *v, uint64_t addr, unsigned bytes, en
 /* Too many are left out. */
 void fault_chain_add(struct fault_chain *c, const struct pending_exc *exc);
 
-/* --- x87 on the host's unit (fpu_host.c); what struct x64_calls says --- */
-int64_t fpu_enter_host(struct vcpu *v);
-int64_t fpu_leave_host(struct vcpu *v);
-int64_t fpu_refuse_host(struct vcpu *v);
-
-/* --- I/O (io.c); only from a TB's last instruction; the stamp is vcpu_insn_tick --- */
+/* --- time; run.c refreshes --- */
+/* The tick of the running instruction, which is its block's last. */
 static inline uint64_t vcpu_insn_tick(const struct vcpu *v)
 {
     return v->limit - (uint64_t)v->g.budget - 1;
 }
-uint32_t io_port_read(struct vcpu *v, uint16_t port, unsigned bytes);
-void io_port_write(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t value);
-/* bus_addr: of the bus map. */
-uint32_t io_mmio_read(struct vcpu *v, uint64_t bus_addr, unsigned bytes);
-void io_mmio_write(struct vcpu *v, uint64_t bus_addr, unsigned bytes, uint32_t value);
-/* CPL/IOPL and TSS I/O bitmap check; false: #GP(0) or #PF recorded. */
-bool io_allowed(struct vcpu *v, uint16_t port, unsigned bytes);
 /* After anything that may have shrunk link_limit() (an access): refreshes v->limit keeping the tick. */
 void vcpu_refresh_limit(struct vcpu *v);
 /* After anything that was done to the interrupt controller: its pin, and this side's next event. */
 void vcpu_intc_settled(struct vcpu *v);
-
-/* --- segments (segment.c) --- */
-void seg_set_hidden(struct segment *s, uint16_t sel, uint32_t lo, uint32_t hi);
-/* CR0.AM or EFLAGS.AC may have changed (mmu.c). */
-void vcpu_alignment_changed(struct vcpu *v);
-/* Recomputes g->mode from segments, CRs, cpl. Call after changing any of them. */
-void vcpu_update_mode(struct vcpu *v);
-/* Sets cpl (and mode). */
-void vcpu_set_cpl(struct vcpu *v, unsigned cpl);
-/* Linear address of a data access through a segment with checks (helpers that address by segment:offset).
- * false: #GP(0)/#SS(0) recorded. */
-bool seg_linear(struct vcpu *v, unsigned seg, uint32_t offset, unsigned bytes, bool write,
-                uint32_t *lin_addr);
-
-/* Readable and writable expand-up data: only the limit is left to check. MATCH seg_is_plain_data */
-static inline bool seg_is_plain_data(const struct segment *s)
-{
-    const unsigned code_or_down = 0xc, writable = 2;
-    return (s->access & (SEG_ACC_P | SEG_ACC_S | code_or_down | writable)) ==
-           (SEG_ACC_P | SEG_ACC_S | writable);
-}
-
-/* --- the helper table: every HELPER_x of helpers.def has a function helper_x (lower case) --- */
-#define HELPER(name, ...) enum helper_result helper_##name(struct vcpu *v, const struct ir_op *op);
-#include "translator/helpers.def"
-#undef HELPER
-extern const ir_helper_fn vcpu_helpers[HELPER_COUNT]; /* interp.c */
 
 #endif

@@ -2,6 +2,7 @@
  *
  * Every IDT gate leads to a HLT of its own at CPL 0 with interrupts off, which ends vcpu_run(); the
  * frame on the ring-0 stack says what happened. */
+#include "syncq/busmap.h"
 #include "tests/oracle/oracle.h"
 
 #include <stdio.h>

@@ -4,6 +4,7 @@
  * Called only where something is to be written; reads the state and changes none of it. Both engines deliver
  * events and access devices through the functions that call this file, so that compiled code need not know.
  */
+#include "translator/cc.h"
 #include "vcpu/vcpu_internal.h"
 
 #include <inttypes.h>

@@ -15,7 +15,9 @@
 
 #include <string.h>
 
-#include "vcpu/vcpu_internal.h"
+#include "vcpu/arch/arch.h"
+#include "vcpu/helpers.h"
+#include "vcpu/mmu/mmu.h"
 
 enum {
     FSW_IE = 1 << 0,

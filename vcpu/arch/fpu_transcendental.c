@@ -13,6 +13,7 @@
 #include <mpfr.h>
 #include <pthread.h>
 
+#include "clockcore/check.h"
 #include "vcpu/arch/fpu_internal.h"
 
 #define RESULT_BITS 128

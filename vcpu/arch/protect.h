@@ -9,7 +9,11 @@
 #ifndef TANDEM_VCPU_ARCH_PROTECT_H
 #define TANDEM_VCPU_ARCH_PROTECT_H
 
-#include "vcpu/vcpu_internal.h"
+#include "clockcore/check.h"
+#include "translator/cc.h"
+#include "vcpu/arch/arch.h"
+#include "vcpu/helpers.h"
+#include "vcpu/mmu/mmu.h"
 
 /* Family 6, model 9, stepping 5: CPUID leaf 1 EAX, and EDX after a reset (SDM 3A 9.1.1). */
 #define CPUID_SIGNATURE 0x695u

@@ -6,6 +6,7 @@
  * leaves TOP = 0, all registers valid, and ones above what it writes (SDM 1 9.5).
  *
  * NOT MODELLED: FIP, FDP and FOP are left alone by MMX instructions; non-temporal stores are stores. */
+#include "translator/cc.h"
 #include "vcpu/arch/sse_internal.h"
 
 struct sse_insn {

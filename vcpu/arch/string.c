@@ -16,7 +16,12 @@
  * Between two iterations EFLAGS.RF is 1, whatever it was before, so that an instruction breakpoint on the REP
  * is not met again: what is delivered there pushes it (measured on an Intel processor, as was 0 behind the
  * last). */
-#include "vcpu/vcpu_internal.h"
+#include "clockcore/check.h"
+#include "translator/cc.h"
+#include "vcpu/arch/arch.h"
+#include "vcpu/helpers.h"
+#include "vcpu/mmu/io.h"
+#include "vcpu/mmu/mmu.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* blocklog.c - -d in_asm,op,out_asm: what is translated and compiled, as text. Called only when it is asked
  * for. */
-#include "vcpu/mmu/tlb.h"
+#include "vcpu/engine/engine.h"
 
 #include "translator/disas.h"
 #include "translator/x64/disas.h"

@@ -9,7 +9,11 @@
  * block that crosses a page end checks its second page itself, where it is jumped to. */
 #include <string.h>
 
-#include "vcpu/mmu/tlb.h"
+#include "clockcore/check.h"
+#include "syncq/activity.h"
+#include "vcpu/arch/arch.h"
+#include "vcpu/engine/engine.h"
+#include "vcpu/helpers.h"
 
 #define CODE_CACHE_BYTES ((size_t)64 << 20) /* unless the configuration says otherwise */
 

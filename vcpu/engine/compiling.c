@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "syncq/activity.h"
 #include "syncq/place.h"
 #include "syncq/pool.h"
-#include "vcpu/mmu/tlb.h"
+#include "vcpu/engine/engine.h"
 
 /* Jobs at a time: more would only wait longer. */
 enum { JOBS_MAX = 256 };

@@ -10,7 +10,9 @@
  * otherwise through tb_find(). */
 #include "translator/ir_handlers.h"
 #include "translator/shift.h"
-#include "vcpu/mmu/tlb.h"
+#include "vcpu/arch/arch.h"
+#include "vcpu/engine/engine.h"
+#include "vcpu/helpers.h"
 
 #include <string.h>
 

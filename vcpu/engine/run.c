@@ -9,8 +9,14 @@
  * longer block must not do (redo_single), interrupt shadows, single-stepping and breakpoints.
  *
  * NOT MODELLED: NMI, SMI. */
+#include "clockcore/check.h"
+#include "clockcore/ticks.h"
 #include "mem/remap.h"
+#include "syncq/activity.h"
+#include "syncq/busmap.h"
+#include "syncq/link.h"
 #include "vcpu/arch/protect.h"
+#include "vcpu/engine/engine.h"
 
 #define LIMIT_TICKS_MAX           (UINT64_C(1) << 62) /* keeps budget inside its type when nothing bounds a run */
 #define PROGRESS_TICKS            (UINT64_C(1) << 20)

@@ -6,7 +6,7 @@
  *
  * Every CALLS_BETWEENth call is a survey, whatever it runs, so that rates are not biased; SHARE bounds the
  * cost. */
-#include "vcpu/vcpu_internal.h"
+#include "vcpu/engine/engine.h"
 
 enum { CALLS_BETWEEN = 512, SHARE = 8192 };
 

@@ -8,7 +8,9 @@
  * a page's chunk bitmap has a bit for every 64 bytes that a valid block covers, and may have more; pages with
  * blocks have no fast write tag. The interpreter never chains to a block that crosses a page end, nor is it
  * in the jump cache: its second page is looked up each time. */
-#include "vcpu/mmu/tlb.h"
+#include "clockcore/check.h"
+#include "syncq/activity.h"
+#include "vcpu/engine/engine.h"
 
 #include "translator/translate.h"
 

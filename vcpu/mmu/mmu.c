@@ -20,6 +20,8 @@
  * Page tables in no memory read as all ones, as unmapped memory does; updates to them are lost, as in a ROM.
  * NOT MODELLED: PAE, PSE-36, PAT, memory types; #AC of unaligned 16-byte operands that are
  * aligned to 8. */
+#include "clockcore/check.h"
+#include "vcpu/mmu/io.h"
 #include "vcpu/mmu/tlb.h"
 
 #include <string.h>

@@ -7,7 +7,7 @@
 #ifndef TANDEM_VCPU_MMU_TLB_H
 #define TANDEM_VCPU_MMU_TLB_H
 
-#include "vcpu/vcpu_internal.h"
+#include "vcpu/mmu/mmu.h"
 
 #define PAGE_OFFSET_MASK (PAGE_BYTES - 1)
 #define PAGE_OF(addr)    ((addr) & ~PAGE_OFFSET_MASK)
@@ -54,18 +54,6 @@ static inline bool fetch_page_hits(struct vcpu *v, uint32_t lin_addr)
     v->fetch_phys_page = e->phys_page;
     v->fetch_host = tlb_host(e, PAGE_OF(lin_addr));
     return true;
-}
-
-/* The block in one of the two places that key may be in, or NULL. It may be invalid, or of another code
- * segment. */
-static inline struct tb *jump_get(const struct vcpu *v, unsigned index, uint64_t key, uint32_t phys_page)
-{
-    for (unsigned way = 0; way < 2; way++) {
-        const struct jump_entry *j = &v->jump[index ^ way];
-        if (j->key == key && PAGE_OF(j->tb->phys_addr) == phys_page)
-            return j->tb;
-    }
-    return NULL;
 }
 
 #endif

@@ -1,4 +1,5 @@
 /* The whole device side with a toy vCPU: modes agree, runs are replayed, resets and stops work. */
+#include "syncq/link.h"
 #include "toyguest.h"
 
 #include <criterion/criterion.h>

@@ -6,6 +6,8 @@
 #include "clockcore/ticks.h"
 #include "devthread/devthread.h"
 #include "hw/pc.h"
+#include "syncq/access.h"
+#include "syncq/link.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,8 @@
 /* harness.c - see harness.h. The native side is a stub of machine code, one per call pattern, patched
  * with the opcode: load state, flags and EAX; the instruction; store them. */
 #include "tests/unit/fpu/harness.h"
+#include "clockcore/check.h"
+#include "translator/cc.h"
 
 #include <setjmp.h>
 #include <signal.h>

@@ -1,5 +1,7 @@
 /* harness.c - see harness.h. */
 #include "tests/unit/vcpu/harness.h"
+#include "syncq/link.h"
+#include "syncq/mode.h"
 
 #include <sched.h>
 #include <string.h>

@@ -12,8 +12,12 @@
 
 #include <pthread.h>
 
+#include "clockcore/check.h"
+#include "clockcore/ticks.h"
 #include "mem/master.h"
-#include "vcpu/vcpu_internal.h"
+#include "syncq/busmap.h"
+#include "vcpu/arch/arch.h"
+#include "vcpu/engine/engine.h"
 
 #define HARNESS_RAM_BYTES (UINT64_C(16) << 20)
 #define HARNESS_MMIO      0xf0000000u

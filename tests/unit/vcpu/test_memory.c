@@ -3,6 +3,7 @@
  * of the device side, with the horizon at many places. What must come out is counted by hand, or is what one
  * instruction at a time gives. */
 #include "mem/remap.h"
+#include "syncq/link.h"
 #include "tests/unit/vcpu/harness.h"
 
 #include <criterion/criterion.h>

@@ -1,5 +1,6 @@
 /* mmu.c: walks, rights, fault codes, accessed and dirty bits, accesses over two pages. */
 #include "tests/unit/vcpu/harness.h"
+#include "vcpu/helpers.h"
 
 #include <criterion/criterion.h>
 

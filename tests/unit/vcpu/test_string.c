@@ -1,5 +1,6 @@
 /* string.c: repeated string instructions against a model that does one element at a time. */
 #include "tests/unit/vcpu/harness.h"
+#include "translator/cc.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* fixture_mmu.c - the real MMU: identity page tables over real RAM, paging on. No code pages, no devices. */
 #include "fixture.h"
+#include "vcpu/mmu/io.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

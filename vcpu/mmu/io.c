@@ -6,7 +6,13 @@
  *
  * An I/O breakpoint (CR4.DE) is a trap after the instruction, which ends its block: the run loop raises it.
  */
-#include "vcpu/vcpu_internal.h"
+#include "vcpu/mmu/io.h"
+
+#include "clockcore/ticks.h"
+#include "syncq/busmap.h"
+#include "syncq/link.h"
+#include "vcpu/helpers.h"
+#include "vcpu/mmu/mmu.h"
 
 #define TSS_IO_BASE 0x66u /* where a 32-bit TSS says where its permission map is */
 #define TSS_TYPE_32 9u    /* available; busy is 11 */

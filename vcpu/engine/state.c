@@ -1,5 +1,8 @@
 /* state.c - a vCPU's life and its architectural state as bytes. */
+#include "clockcore/ticks.h"
+#include "syncq/link.h"
 #include "vcpu/arch/protect.h"
+#include "vcpu/engine/engine.h"
 
 #include <stdlib.h>
 #include <string.h>

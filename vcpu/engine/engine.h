@@ -1,0 +1,76 @@
+/* engine.h - what the files of engine/ share: the table of blocks, the two engines, compiled code. Threads:
+ * the vCPU's. */
+#ifndef TANDEM_VCPU_ENGINE_ENGINE_H
+#define TANDEM_VCPU_ENGINE_ENGINE_H
+
+#include "vcpu/mmu/tlb.h"
+
+/* --- blocks (tbcache.c) --- */
+bool tbcache_init(struct vcpu *v);
+void tbcache_free(struct vcpu *v);
+void tbcache_flush(struct vcpu *v);
+/* Block for the current eip and mode; single: of one instruction. NULL: exception recorded (fetch fault). */
+struct tb *tb_find(struct vcpu *v, bool single);
+
+/* The block in one of the two places that key may be in, or NULL. It may be invalid, or of another code
+ * segment. */
+static inline struct tb *jump_get(const struct vcpu *v, unsigned index, uint64_t key, uint32_t phys_page)
+{
+    for (unsigned way = 0; way < 2; way++) {
+        const struct jump_entry *j = &v->jump[index ^ way];
+        if (j->key == key && PAGE_OF(j->tb->phys_addr) == phys_page)
+            return j->tb;
+    }
+    return NULL;
+}
+
+/* --- engine --- */
+/* Runs the block and its successors until a boundary that the run loop must look at. On return g->eip is
+ * exact and budget counts exactly the retired instructions. */
+void engine_run(struct vcpu *v, struct tb *tb);
+/* Interprets from tb on. The block to go on with in compiled code, or NULL. */
+struct tb *engine_interpret(struct vcpu *v, struct tb *tb);
+/* The interpreter's part of it: until then (NULL), or until a block that has host code (returned, not
+ * entered). */
+struct tb *interp_run(struct vcpu *v, struct tb *tb);
+/* What both engines do at the end of a block that is not linked to its successor, and at a fault (interp.c).
+ */
+enum { NO_SLOT = 2 };
+struct tb *find_successor(struct vcpu *v, struct tb *tb, uint32_t eip, unsigned slot);
+void leave_fault(struct vcpu *v, struct tb *tb, const struct ir_op *op);
+void leave_at_limit(struct vcpu *v, struct tb *tb);
+void raise_op(struct vcpu *v, const struct ir_op *op);
+
+/* --- compiled code (compiled.c) --- */
+bool compiled_init(struct vcpu *v);
+void compiled_free(struct vcpu *v);
+/* An interpreted stretch that counts (survey.c). survey_run: as engine_run, and counts; survey_block: a
+ * compiled block is entered. */
+bool survey_is_due(struct vcpu *v);
+void survey_run(struct vcpu *v, struct tb *tb);
+void survey_block(struct vcpu *v, struct tb *tb);
+void compiled_get_stats(const struct vcpu *v, struct vcpu_stats *out); /* its part */
+/* A new block: when does it count as hot? */
+void compiled_block_built(struct vcpu *v, struct tb *tb);
+/* It was entered so often in the interpreter that its code may be there, or should be. True: it has code. */
+bool compiled_block_hot(struct vcpu *v, struct tb *tb);
+/* The block was invalidated; all blocks are about to go. */
+void compiled_block_dropped(struct vcpu *v, struct tb *tb);
+void compiled_flush(struct vcpu *v);
+/* The block's code is about to go: no indirect jump finds it any more. */
+void compiled_block_forget_jump(struct vcpu *v, const struct tb *tb);
+
+/* --- making it (compiling.c) --- */
+bool compiling_init(struct vcpu *v); /* false: no memory, no threads; compiling_free is still to be called */
+void compiling_free(struct vcpu *v);
+/* Gives the block host code, unless it is invalid or cannot have any. May evict other blocks' code. */
+void compiling_now(struct vcpu *v, struct tb *tb);
+/* Calls in all jobs and drops their results, before blocks' memory is reused. */
+void compiling_recall(struct vcpu *v);
+
+/* --- the log of blocks (blocklog.c); only with cfg.log_items --- */
+void blocklog_built(const struct vcpu *v, const struct tb *tb);
+/* Its host code has just become enterable. */
+void blocklog_installed(const struct vcpu *v, const struct tb *tb);
+
+#endif
