@@ -123,6 +123,21 @@ same_toypci "$dir/run"
 verdict "toypci: replayed" $?
 rr=''
 
+# Its moves and rises one tick late: the guest looks at each tick. Falls and moves at which it does not look show nowhere.
+caught_toypci() { # mode
+    local n
+    for n in {70..89}; do
+        run_toypci "$dir/late" "$1" -append reset=0 -x-plant "late=$n"
+        cmp -s "$dir/toy" "$dir/late" || printf '%s ' "$n"
+    done
+}
+run_toypci "$dir/toy" inline -append reset=0
+inline=$(caught_toypci inline) thread=$(caught_toypci thread)
+[ "$(wc -w <<<"$inline")" -ge 8 ]
+verdict "toypci: effects planted one tick late are caught (of 70..89: ${inline:-none})" $?
+[ "$inline" = "$thread" ]
+verdict "toypci: the same in mode thread (${thread:-none})" $?
+
 # A late fall of a line shows nowhere; a late rise moves the interrupt. Both modes must tell the same ones.
 pin=''
 caught() { # mode: the effects whose delay by one tick changes the digest

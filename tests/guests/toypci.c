@@ -94,7 +94,7 @@ static void settle(void)
 
 static void on_dma(struct frame *f)
 {
-    (void)f;
+    mix(f->eip);
     mix(inl((uint16_t)(io_at + REG_STATUS)));
     outl((uint16_t)(io_at + REG_CLEAR), DMA | ERROR);
     (void)inl((uint16_t)(io_at + REG_STATUS)); /* the pin has fallen before the EOI */
@@ -311,6 +311,23 @@ static void onto_page_tables(void)
 
 /* --- moves --- */
 
+/* 32 reads, one each tick: the sum says at which tick what is read there came or went. */
+static uint32_t each_tick_memory(uint32_t phys_addr)
+{
+    uint32_t sum = 0;
+    __asm__ volatile(".rept 32\n add (%1), %0\n .endr" : "+r"(sum) : "r"(phys_addr) : "memory");
+    return sum;
+}
+
+static uint32_t each_tick_ports(uint16_t port)
+{
+    uint32_t value[32], sum = 0, *p = value, n = 32;
+    __asm__ volatile("cld\n rep insl" : "+D"(p), "+c"(n) : "d"(port) : "memory");
+    for (unsigned i = 0; i < 32; i++)
+        sum += value[i];
+    return sum;
+}
+
 static void move_memory(void)
 {
     static const uint32_t places[] = {0xE0001000u, 0xF0000000u, 0xFFFFF000u, 0xE0000000u, 0x01000000u};
@@ -325,6 +342,8 @@ static void move_memory(void)
         if (i % 3 == 0)
             start_dma(2, i);
         config_write(SLOT | BAR0, next);
+        if (i % 4 < 2)
+            mix(each_tick_memory((i % 2 ? old : next) + REG_LIST));
         for (unsigned k = 0; k < 4; k++) { /* on this side of the move, or beyond it */
             *at(old + RAM_AT + 4) = i * 16 + k;
             mix(*at(old + REG_READS));
@@ -367,6 +386,8 @@ static void move_ports(void)
     for (unsigned i = 0; i < 40; i++) {
         uint16_t old = io_at, next = (uint16_t)(0xC000 + i / 4 % 3 * 4096 + i % 2 * 32);
         config_write(SLOT | BAR1, next);
+        if (i % 4 < 2)
+            mix(each_tick_ports(i % 2 ? old : next));
         for (unsigned k = 0; k < 4; k++) {
             mix(inl((uint16_t)(old + REG_READS)));
             mix(inl((uint16_t)(next + REG_READS)));
