@@ -23,6 +23,16 @@ static const struct chip_class state_class = {
     .nfields = sizeof(state_fields) / sizeof(state_fields[0]),
 };
 
+/* Where windows of I/O ports are for the vCPU. busmap_loaded puts the rest of the map right. */
+static const struct field map_fields[] = {FIELD_ARRAY(struct busmap, window)};
+
+static const struct chip_class map_class = {
+    .name = "windows",
+    .state_bytes = sizeof(struct busmap),
+    .fields = map_fields,
+    .nfields = sizeof(map_fields) / sizeof(map_fields[0]),
+};
+
 static const struct chip_class queue_class = {
     .name = "input-queue",
     .state_bytes = sizeof(struct bus_queue),
@@ -59,6 +69,10 @@ bool bus_chip(struct bus *b, unsigned i, struct bus_chip *out)
         return true;
     if (i-- == 0) {
         *out = (struct bus_chip){"board", &state_class, &b->st};
+        return true;
+    }
+    if (b->board->nwindows && i-- == 0) {
+        *out = (struct bus_chip){"windows", &map_class, &b->map};
         return true;
     }
     return nth_queue(b, &i, out);

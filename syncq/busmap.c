@@ -97,15 +97,26 @@ static void range_move(struct busmap *m, struct bus_range *r, uint32_t value)
     ports_renew(m, r->first, r->last);
 }
 
+static void window_move(struct busmap *m, unsigned n)
+{
+    for (unsigned i = 1; i < m->nranges; i++)
+        if (m->range[i].window == n + 1)
+            range_move(m, &m->range[i], m->window[n]);
+}
+
 void busmap_move(struct busmap *m, unsigned n, uint32_t value)
 {
     CHECK(n < BUS_WINDOWS_MAX);
     if (m->window[n] == value)
         return;
     m->window[n] = value;
-    for (unsigned i = 1; i < m->nranges; i++)
-        if (m->range[i].window == n + 1)
-            range_move(m, &m->range[i], value);
+    window_move(m, n);
+}
+
+void busmap_loaded(struct busmap *m)
+{
+    for (unsigned n = 0; n < BUS_WINDOWS_MAX; n++)
+        window_move(m, n);
 }
 
 unsigned busmap_find_mmio(const struct busmap *m, uint64_t phys_addr)

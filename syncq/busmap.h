@@ -58,6 +58,8 @@ int busmap_add(struct busmap *m, const struct bus_range *r);
 int busmap_add_in_window(struct busmap *m, unsigned n, const struct bus_range *r);
 /* Window n goes to port `value` & ~3, or away without BUS_WINDOW_ON. The vCPU's thread. */
 void busmap_move(struct busmap *m, unsigned n, uint32_t value);
+/* window[] was loaded: everything goes where it says. */
+void busmap_loaded(struct busmap *m);
 /* Index of the MMIO range that holds phys_addr; 0: none. */
 unsigned busmap_find_mmio(const struct busmap *m, uint64_t phys_addr);
 

@@ -91,6 +91,24 @@ Test(busmap, a_window_moves_with_all_its_ranges)
         cr_assert_eq(m.port_range[port], 0);
 }
 
+Test(busmap, loaded_windows_are_where_they_were)
+{
+    static struct busmap saved;
+    busmap_init(&m);
+    cr_assert_eq(add_in_window(0, 0, 15), 1);
+    cr_assert_eq(add_in_window(1, 4, 7), 2);
+    saved = m;
+    busmap_move(&m, 0, 0x5c | BUS_WINDOW_ON);
+    busmap_move(&m, 1, 0x58 | BUS_WINDOW_ON);
+    for (unsigned n = 0; n < 2; n++)
+        saved.window[n] = m.window[n];
+    busmap_loaded(&saved);
+    for (unsigned port = 0; port < 65536; port++)
+        cr_assert_eq(saved.port_range[port], m.port_range[port]);
+    for (unsigned i = 1; i <= 2; i++)
+        cr_assert(saved.range[i].first == m.range[i].first && saved.range[i].last == m.range[i].last);
+}
+
 Test(busmap, the_lower_index_is_on_top)
 {
     busmap_init(&m);
