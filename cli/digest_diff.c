@@ -1,8 +1,13 @@
 /* digest_diff.c - tandem-digest-diff A B: the first interval in which two runs differ, and in which part.
+ * Two snapshots instead: every field that differs. One snapshot: all its fields. A digest of a run that began
+ * at a snapshot is compared from its first point on.
  *
  * Exit status as cmp(1): 0 equal, 1 different, 2 trouble. */
+#include "cli/snapshot_diff.h"
+
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +47,21 @@ static int different(const char *a, const char *b, uint64_t last_equal)
     for (int i = 0; i < 3; i++)
         if (strcmp(pa.part[i], pb.part[i]) != 0)
             printf(" %s", part_names[i]);
+    if (strcmp(pa.chain, pb.chain) != 0 && strcmp(pa.part[0], pb.part[0]) == 0 &&
+        strcmp(pa.part[1], pb.part[1]) == 0 && strcmp(pa.part[2], pb.part[2]) == 0)
+        printf(" only the chain (the runs differ before, or one began at a snapshot without a digest)");
     printf("\n");
     return 1;
+}
+
+/* Skips points of the run that began earlier. False: nothing is left. */
+static bool skip_before(FILE *f, char line[LINE_BYTES], const char *other)
+{
+    struct point p, q;
+    while (point_parse(line, &p) && point_parse(other, &q) && p.tick < q.tick)
+        if (!fgets(line, LINE_BYTES, f))
+            return false;
+    return true;
 }
 
 static int compare(FILE *a, FILE *b)
@@ -51,8 +69,12 @@ static int compare(FILE *a, FILE *b)
     char la[LINE_BYTES], lb[LINE_BYTES];
     struct point p;
     uint64_t last_equal = 0, points = 0;
-    for (;;) {
-        char *ga = fgets(la, sizeof la, a), *gb = fgets(lb, sizeof lb, b);
+    bool ga = fgets(la, sizeof la, a), gb = fgets(lb, sizeof lb, b);
+    if (ga && gb) {
+        ga = skip_before(a, la, lb);
+        gb = skip_before(b, lb, la);
+    }
+    for (;; ga = fgets(la, sizeof la, a), gb = fgets(lb, sizeof lb, b)) {
         if (!ga && !gb) {
             printf("equal, %" PRIu64 " points\n", points);
             return 0;
@@ -93,10 +115,15 @@ static int run(FILE *a, FILE *b, char **argv)
 
 int main(int argc, char **argv)
 {
+    if (argc == 2 && snapshot_diff_is_one(argv[1]))
+        return snapshot_show(argv[1]);
     if (argc != 3) {
-        fprintf(stderr, "usage: tandem-digest-diff FILE FILE\n");
+        fprintf(stderr, "usage: tandem-digest-diff FILE FILE (two digests or two snapshots)\n"
+                        "       tandem-digest-diff SNAPSHOT\n");
         return 2;
     }
+    if (snapshot_diff_is_one(argv[1]) && snapshot_diff_is_one(argv[2]))
+        return snapshot_diff(argv[1], argv[2]);
     FILE *a = fopen(argv[1], "re"), *b = fopen(argv[2], "re");
     int rc = !a || !b ? trouble(a ? argv[2] : argv[1], strerror(errno)) : run(a, b, argv);
     if (a)

@@ -193,6 +193,27 @@ static bool set_digest_every(void *target, const char *value, struct err *e)
     return value_number(value, 1, INT64_MAX, &((struct options *)target)->digest_every);
 }
 
+static struct snapshot_option *last_snapshot(void *target)
+{
+    struct options *o = target;
+    return &o->snapshot[o->nsnapshots - 1];
+}
+
+static bool set_snapshot_tick(void *target, const char *value, struct err *e)
+{
+    return value_number(value, 1, INT64_MAX, &last_snapshot(target)->tick);
+}
+
+static bool set_snapshot_file(void *target, const char *value, struct err *e)
+{
+    return *value && value_string(value, &last_snapshot(target)->file, e);
+}
+
+static const struct list_key snapshot_keys[] = {
+    {"tick", "a number of ticks, at least 1,", set_snapshot_tick},
+    {"file", "a file that can be written", set_snapshot_file},
+};
+
 static const struct list_key digest_keys[] = {
     {"file", "FILE", set_digest_file},
     {"every", "N (ticks, at least 1)", set_digest_every},
@@ -390,6 +411,27 @@ static bool parse_list(struct options *o, const struct option_def *d, const char
     return list_parse(name, value, d->implied, d->keys, d->nkeys, o, e);
 }
 
+static int snapshot_compare(const void *a, const void *b)
+{
+    const struct snapshot_option *x = a, *y = b;
+    return x->tick < y->tick ? -1 : x->tick > y->tick;
+}
+
+/* Kept in the order of ticks. */
+static bool parse_snapshot(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    if (o->nsnapshots == SNAPSHOTS_MAX)
+        return err_set(e, "-%s %s: at most %d snapshots of one run are accepted", d->name, value,
+                       SNAPSHOTS_MAX);
+    struct snapshot_option *s = &o->snapshot[o->nsnapshots++];
+    if (!parse_list(o, d, value, e))
+        return false;
+    if (!s->file || !s->tick)
+        return err_set(e, "-%s %s: TICK,file=FILE is accepted", d->name, value);
+    qsort(o->snapshot, o->nsnapshots, sizeof *s, snapshot_compare);
+    return true;
+}
+
 static bool parse_action(struct options *o, const struct option_def *d, const char *value, struct err *e)
 {
     o->action = (enum options_action)d->offset;
@@ -537,6 +579,14 @@ static const struct option_def option_defs[] = {
      "write the digest of the guest's state every N ticks (default 10000000); compare with "
      "tandem-digest-diff",
      KEYS(digest_keys, "file")},
+    {"snapshot-at", "TICK,file=FILE", parse_snapshot,
+     "save the machine's whole state when virtual time reaches TICK, and go on (may be given up to 256 "
+     "times); "
+     "names what differs with tandem-digest-diff",
+     KEYS(snapshot_keys, "tick")},
+    {"loadvm", "FILE", parse_text,
+     "begin where such a snapshot was made; machine and images must be the same", FIELD(loadvm), NULL, NULL,
+     0},
     {"stats", "[file=FILE][,format=human|json]", parse_stats,
      "figures of the run at its end, on stderr or in FILE (JSON where it ends in .json)",
      KEYS(stats_keys, "file")},
@@ -811,12 +861,14 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
 void options_free(struct options *o)
 {
     chardevs_free(&o->chardevs);
-    char *owned[] = {o->name,   o->debugcon, o->pidfile,     o->kernel,     o->initrd,
-                     o->append, o->rrfile,   o->digest_file, o->stats_file, o->log_file};
+    char *owned[] = {o->name,   o->debugcon,    o->pidfile,    o->kernel,   o->initrd, o->append,
+                     o->rrfile, o->digest_file, o->stats_file, o->log_file, o->loadvm};
     for (size_t i = 0; i < COUNT(owned); i++)
         free(owned[i]);
     for (unsigned i = 0; i < o->nserial; i++)
         free(o->serial[i]);
+    for (unsigned i = 0; i < o->nsnapshots; i++)
+        free(o->snapshot[i].file);
     *o = (struct options){0};
 }
 

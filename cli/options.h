@@ -16,11 +16,17 @@
 #include <stdio.h>
 
 #define SERIALS_MAX          4
+#define SNAPSHOTS_MAX        256
 #define RAM_MIB_DEFAULT      128
 #define DIGEST_EVERY_DEFAULT UINT64_C(10000000) /* ticks; 80 ms of virtual time at shift 3 */
 
 enum options_action { ACTION_RUN, ACTION_HELP, ACTION_VERSION };
 enum rr_mode { RR_OFF, RR_RECORD, RR_REPLAY };
+
+struct snapshot_option {
+    uint64_t tick;
+    char *file; /* NULL: not given yet */
+};
 
 struct options {
     enum options_action action;
@@ -54,10 +60,13 @@ struct options {
     uint64_t code_cache_bytes; /* 0: the default */
     bool chain;
 
-    char *digest_file;     /* NULL: none */
-    uint64_t digest_every; /* ticks */
-    unsigned log_items;    /* -d: VCPU_LOG_* (vcpu.h) */
-    char *log_file;        /* -D; NULL: stderr */
+    char *digest_file;                              /* NULL: none */
+    uint64_t digest_every;                          /* ticks */
+    struct snapshot_option snapshot[SNAPSHOTS_MAX]; /* -snapshot-at, by tick */
+    unsigned nsnapshots;
+    char *loadvm;       /* -loadvm; NULL: none */
+    unsigned log_items; /* -d: VCPU_LOG_* (vcpu.h) */
+    char *log_file;     /* -D; NULL: stderr */
     bool stats, stats_json;
     char *stats_file; /* NULL: stderr */
 

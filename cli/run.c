@@ -29,6 +29,7 @@ struct run {
     struct status status;
     struct sampler *sampler; /* NULL: no -stats */
     struct run_stats stats;
+    const struct snapshot_option *missed; /* the run ended before its tick; NULL: none */
 };
 
 /* --- callbacks --- */
@@ -76,6 +77,8 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->sleep = o->sleep;
     c->record_file = o->rr == RR_RECORD ? o->rrfile : NULL;
     c->replay_file = o->rr == RR_REPLAY ? o->rrfile : NULL;
+    c->loadvm = o->loadvm;
+    c->rtc_default = !o->rtc.repeatable || o->rtc.seconds == RTC_BASE_DEFAULT;
     c->mode = o->mode;
     c->vcpu_cpu = o->vcpu_cpu;
     c->device_cpu = o->device_cpu;
@@ -183,6 +186,9 @@ static bool finish(struct run *r, struct err *e)
             r->stats.machine.tick, (double)r->stats.machine.virtual_ns / 1e9);
     if (r->o->stats)
         stats_print(r->stats_file ? r->stats_file : stderr, r->o, &r->stats);
+    if (ok && r->missed)
+        ok = err_set(e, "-snapshot-at %" PRIu64 ": the run ended before, at tick %" PRIu64, r->missed->tick,
+                     r->stats.machine.tick);
     return ok && close_file("-D ", r->o->log_file, &r->log_file, e) &&
            close_file("-stats: file=", r->o->stats_file, &r->stats_file, e);
 }
@@ -214,8 +220,36 @@ static enum machine_stop run_in_stretches(struct run *r, struct err *e)
     return stop;
 }
 
+/* -snapshot-at: stands at each tick, saves, goes on. */
+static enum machine_stop run_between_snapshots(struct run *r, struct err *e)
+{
+    const struct options *o = r->o;
+    enum machine_stop stop = MACHINE_STOP_TICK;
+    for (unsigned i = 0; i < o->nsnapshots; i++) {
+        const struct snapshot_option *s = &o->snapshot[i];
+        const struct vcpu_until until = {.tick = s->tick};
+        if (s->tick < machine_tick(r->machine)) {
+            err_set(e, "-snapshot-at %" PRIu64 ": the run begins at tick %" PRIu64, s->tick,
+                    machine_tick(r->machine));
+            return MACHINE_STOP_ERROR;
+        }
+        if (s->tick <= o->tick_limit)
+            stop = machine_run_until(r->machine, &until, e);
+        if (s->tick > o->tick_limit || stop != MACHINE_STOP_TICK) {
+            r->missed = s;
+            break;
+        }
+        if (!machine_save(r->machine, s->file, e))
+            return MACHINE_STOP_ERROR;
+    }
+    const struct vcpu_until end = {.tick = o->tick_limit};
+    return stop == MACHINE_STOP_TICK ? machine_run_until(r->machine, &end, e) : stop;
+}
+
 static enum machine_stop run_guest(struct run *r, struct err *e)
 {
+    if (r->o->nsnapshots)
+        return run_between_snapshots(r, e);
     const struct vcpu_until until = {.tick = r->o->tick_limit};
     return r->o->pause_every ? run_in_stretches(r, e) : machine_run_until(r->machine, &until, e);
 }

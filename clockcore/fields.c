@@ -65,10 +65,31 @@ static unsigned holders(const struct field *fields, size_t n, size_t byte)
     return held;
 }
 
-size_t fields_uncovered(const struct field *fields, size_t n, size_t bytes)
+/* Where the gap that begins at `byte` ends. */
+static size_t gap_end(const struct field *fields, size_t n, size_t byte, size_t bytes)
+{
+    while (byte < bytes && holders(fields, n, byte) == 0)
+        byte++;
+    return byte;
+}
+
+static bool is_padding(size_t from, size_t to, size_t align_max)
+{
+    size_t align = 1;
+    while (align <= to - from)
+        align *= 2;
+    return align <= align_max && to % align == 0;
+}
+
+size_t fields_uncovered(const struct field *fields, size_t n, size_t bytes, size_t align)
 {
     size_t byte = 0;
-    while (byte < bytes && holders(fields, n, byte) == 1)
-        byte++;
+    while (byte < bytes) {
+        unsigned held = holders(fields, n, byte);
+        size_t end = held ? byte + 1 : gap_end(fields, n, byte, bytes);
+        if (held > 1 || (held == 0 && !is_padding(byte, end, align)))
+            break;
+        byte = end;
+    }
     return byte;
 }

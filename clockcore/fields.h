@@ -50,6 +50,10 @@ struct field {
         .stride_bytes = FIELD_SIZE(type, array[0]), .max = FIELD_ANY(type, array[0].member)                  \
     }
 
+/* Who reads a part besides the snapshot: the digest's hash of the CPU, its hash of the devices, or nobody.
+ * STATE_MAP is nobody's either, and loaded before the others. */
+enum state_group { STATE_CPU, STATE_DEVICES, STATE_MAP, STATE_OTHER };
+
 /* One part of the machine's state. */
 struct state_part {
     const char *name; /* "com1" */
@@ -64,7 +68,9 @@ void fields_put(const struct field *fields, size_t n, const void *state, uint8_t
 /* One field of it from such bytes. False: an element is above the field's max, and the state is as it was. */
 size_t field_bytes(const struct field *f);
 bool field_get(const struct field *f, void *state, const uint8_t *in);
-/* The first byte of a struct that is in no field, or in two; `bytes` if every one is in exactly one. */
-size_t fields_uncovered(const struct field *fields, size_t n, size_t bytes);
+/* The first byte of a struct that is in no field, or in two; `bytes` if every one is in exactly one. Gaps are
+ * let pass that look like padding: fewer than `align` bytes before an offset of an alignment up to that (1:
+ * none are). A small member that was put where padding had been is then not found. */
+size_t fields_uncovered(const struct field *fields, size_t n, size_t bytes, size_t align);
 
 #endif

@@ -3,7 +3,7 @@
  * The bus runs a board (hw/board.h), any board: it sends accesses to chips, advances each chip at the tick of
  * its next event, turns output pins and requests into effects, moves entries between typed ports (hw/port.h)
  * and back ends (backend.h). Everything that the guest can see is in the chips, in struct bus_state and in
- * the input queues, all of which bus_chip() lists; the rest is the host's.
+ * the input queues, all of which bus_part() lists; the rest is the host's.
  *
  * Time: an access stamped t acts on its chip at t; what it changes outside the chip (interrupt lines,
  * the chip's next event) shows at t + L or later, because the vCPU may have run that far. A line's
@@ -22,7 +22,7 @@
  * entry.
  *
  * Threads: bus_init and bus_fini alone; the other functions by the holder of the baton, but
- * bus_host_io and bus_wake by any thread, and bus_chip as it says.
+ * bus_host_io and bus_wake by any thread, and bus_part as it says.
  * Memory: one struct and what bus_init allocates. The guest cannot make any of it fail. */
 #ifndef TANDEM_DEVTHREAD_BUS_H
 #define TANDEM_DEVTHREAD_BUS_H
@@ -130,13 +130,11 @@ void bus_drain_output(struct bus *b);
 /* The same at most once in BUS_FLUSH_NS, for callers in a hot loop. */
 void bus_flush_if_due(struct bus *b);
 
-/* Chips and pseudo-chips in a fixed order, for digest, snapshot and monitor. On the vCPU's thread, after
- * link_settle and before the next access. False: i is past the last. */
-struct bus_chip {
-    const char *name;
-    const struct chip_class *chip;
-    void *state;
-};
-bool bus_chip(struct bus *b, unsigned i, struct bus_chip *out);
+/* Chips, the board's own state and input queues in a fixed order. On the vCPU's thread, after link_settle and
+ * before the next access. False: i is past the last. */
+bool bus_part(struct bus *b, unsigned i, struct state_part *out);
+/* They have been loaded; the vCPU stands at `tick`, at which no more input is taken in. False: no run leaves
+ * such a state behind. */
+bool bus_loaded(struct bus *b, uint64_t tick);
 
 #endif

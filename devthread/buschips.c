@@ -1,4 +1,4 @@
-/* buschips.c - the list of everything that the guest can see on the device side (bus_chip). */
+/* buschips.c - the list of everything that the guest can see on the device side (bus_part). */
 #include "devthread/bus.h"
 
 static const struct field state_fields[] = {
@@ -11,69 +11,85 @@ static const struct field state_fields[] = {
 };
 
 static const struct field queue_fields[] = {
-    FIELD(struct bus_queue, head),
-    FIELD(struct bus_queue, count),
+    FIELD_MAX(struct bus_queue, head, BUS_QUEUE_BYTES - 1),
+    FIELD_MAX(struct bus_queue, count, BUS_QUEUE_BYTES),
     FIELD_ARRAY(struct bus_queue, byte),
 };
 
-static const struct chip_class state_class = {
-    .name = "board",
-    .state_bytes = sizeof(struct bus_state),
-    .fields = state_fields,
-    .nfields = sizeof(state_fields) / sizeof(state_fields[0]),
-};
+#define N(table) (sizeof(table) / sizeof((table)[0]))
 
 /* Where windows of I/O ports are for the vCPU. busmap_loaded puts the rest of the map right. */
 static const struct field map_fields[] = {FIELD_ARRAY(struct busmap, window)};
 
-static const struct chip_class map_class = {
-    .name = "windows",
-    .state_bytes = sizeof(struct busmap),
-    .fields = map_fields,
-    .nfields = sizeof(map_fields) / sizeof(map_fields[0]),
-};
-
-static const struct chip_class queue_class = {
-    .name = "input-queue",
-    .state_bytes = sizeof(struct bus_queue),
-    .fields = queue_fields,
-    .nfields = sizeof(queue_fields) / sizeof(queue_fields[0]),
-};
-
-static bool nth_device(struct bus *b, unsigned *i, struct bus_chip *out)
+static bool nth_device(struct bus *b, unsigned *i, struct state_part *out)
 {
     for (unsigned dev = 0; dev < b->board->ndevices; dev++) {
         const struct board_device *d = &b->board->device[dev];
         if (!d->present || (*i)-- > 0)
             continue;
-        *out = (struct bus_chip){d->name, d->chip, (uint8_t *)b->cfg.state + d->state_offset};
+        *out = (struct state_part){d->name, d->chip->fields, d->chip->nfields,
+                                   (uint8_t *)b->cfg.state + d->state_offset};
         return true;
     }
     return false;
 }
 
-static bool nth_queue(struct bus *b, unsigned *i, struct bus_chip *out)
+static bool nth_queue(struct bus *b, unsigned *i, struct state_part *out)
 {
     for (unsigned port = 0; port < b->board->nports; port++) {
         if (!b->queue[port] || (*i)-- > 0)
             continue;
-        *out = (struct bus_chip){b->board->port[port].name, &queue_class, b->queue[port]};
+        *out = (struct state_part){b->board->port[port].name, queue_fields, N(queue_fields), b->queue[port]};
         return true;
     }
     return false;
 }
 
-bool bus_chip(struct bus *b, unsigned i, struct bus_chip *out)
+bool bus_part(struct bus *b, unsigned i, struct state_part *out)
 {
     if (nth_device(b, &i, out))
         return true;
     if (i-- == 0) {
-        *out = (struct bus_chip){"board", &state_class, &b->st};
+        *out = (struct state_part){"board", state_fields, N(state_fields), &b->st};
         return true;
     }
     if (b->board->nwindows && i-- == 0) {
-        *out = (struct bus_chip){"windows", &map_class, &b->map};
+        *out = (struct state_part){"windows", map_fields, N(map_fields), &b->map};
         return true;
     }
     return nth_queue(b, &i, out);
+}
+
+static uint8_t queue_byte(const struct bus_queue *q, uint32_t at)
+{
+    return q->byte[(q->head + at) % BUS_QUEUE_BYTES];
+}
+
+/* The queue holds whole entries, each with its length; a stream's holds bytes. */
+static bool queue_loaded(const struct bus *b, unsigned port)
+{
+    const struct bus_queue *q = b->queue[port];
+    uint32_t at = 0;
+
+    if (q->count == 0 || b->board->port[port].kind == PORT_BYTES)
+        return q->count > 0 || b->st.input_tick[port] == TICK_NEVER;
+    while (q->count - at > BUS_LENGTH_BYTES) {
+        uint32_t n =
+            queue_byte(q, at) | (uint32_t)queue_byte(q, at + 1) << 8 | (uint32_t)queue_byte(q, at + 2) << 16;
+        if (n > PORT_ENTRY_BYTES || n > q->count - at - BUS_LENGTH_BYTES)
+            return false;
+        at += BUS_LENGTH_BYTES + n;
+    }
+    return at == q->count;
+}
+
+bool bus_loaded(struct bus *b, uint64_t tick)
+{
+    b->earliest_stale = true;
+    b->intake_tick = tick;
+    busmap_loaded(&b->map);
+    for (unsigned port = 0; port < b->board->nports; port++)
+        if (b->queue[port] && !queue_loaded(b, port))
+            return false;
+    return true;
 }

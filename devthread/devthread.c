@@ -4,6 +4,7 @@
 #include "devthread/bus.h"
 #include "devthread/chardev.h"
 #include "syncq/link.h"
+#include "syncq/link_state.h"
 #include "syncq/place.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@ struct devthread {
     struct hostio *hostio;
     struct chardev *chardev[BOARD_PORTS_MAX];
     struct inputlog *record, *replay;
+    struct inputlog_position position; /* as saved or loaded; without a log: nothing */
     pthread_t thread;
     bool started; /* `thread` runs */
     bool drained; /* the transmitters' rest went out */
@@ -372,14 +374,45 @@ const char *devthread_error(struct devthread *d)
     return d->error;
 }
 
-bool devthread_chip(struct devthread *d, unsigned i, struct devthread_chip *out)
-{
-    struct bus_chip c;
+static const struct field position_fields[] = {
+    FIELD(struct inputlog_position, entries),
+    FIELD(struct inputlog_position, hash),
+};
 
-    if (!bus_chip(&d->bus, i, &c))
+static bool input_part(struct devthread *d, unsigned i, struct state_part *out)
+{
+    const struct inputlog *log = d->record ? d->record : d->replay;
+
+    if (i > 0)
         return false;
-    *out = (struct devthread_chip){c.name, c.chip, c.state};
+    if (log)
+        d->position = *inputlog_position(log);
+    *out = (struct state_part){"input-log", position_fields,
+                               sizeof(position_fields) / sizeof(position_fields[0]), &d->position};
     return true;
+}
+
+bool devthread_part(struct devthread *d, enum state_group group, unsigned i, struct state_part *out)
+{
+    if (group == STATE_DEVICES)
+        return bus_part(&d->bus, i, out);
+    return group == STATE_OTHER && input_part(d, i, out);
+}
+
+bool devthread_loaded(struct devthread *d, uint64_t tick, char *err, size_t err_bytes)
+{
+    if (d->replay && !inputlog_skip(d->replay, &d->position, tick)) {
+        snprintf(
+            err, err_bytes,
+            "rrfile=%.200s: not a recording of the run that the snapshot was made in, nor one that began "
+            "at the snapshot",
+            d->cfg.replay_file);
+        return false;
+    }
+    if (bus_loaded(&d->bus, tick) && link_loaded(d->link[0], tick))
+        return true;
+    snprintf(err, err_bytes, "the snapshot is damaged: no run leaves its devices in such a state");
+    return false;
 }
 
 /* The vCPU left its loop at `tick`, perhaps with effects due there: lines are set, the rest is moot. */

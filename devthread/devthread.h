@@ -17,6 +17,7 @@
 #ifndef TANDEM_DEVTHREAD_DEVTHREAD_H
 #define TANDEM_DEVTHREAD_DEVTHREAD_H
 
+#include "clockcore/fields.h"
 #include "devthread/backend.h"
 #include "hw/board.h"
 #include "mem/physmem.h"
@@ -96,14 +97,13 @@ bool devthread_replay_finished(struct devthread *d);
  * this machine. After devthread_stop(). */
 const char *devthread_error(struct devthread *d);
 
-/* --- digest, snapshot, monitor: vCPU's thread, after link_settle() and before the next access --- */
-struct devthread_chip {
-    const char *name; /* "com1" */
-    const struct chip_class *chip;
-    void *state;
-};
-/* Chips and pseudo-chips (the board's own state, input queues) in a fixed order; false: i is past the
- * last. */
-bool devthread_chip(struct devthread *d, unsigned i, struct devthread_chip *out);
+/* --- its state: vCPU's thread, after link_settle() and before the next access --- */
+/* STATE_DEVICES: chips, the board's own state, input queues; STATE_OTHER: the position in a recording. In a
+ * fixed order; false: i is past the last. The link has parts of its own (link_state.h). */
+bool devthread_part(struct devthread *d, enum state_group group, unsigned i, struct state_part *out);
+/* Its parts and the link's have been loaded, and the device thread does not run yet; the vCPU stands at
+ * `tick`. A replay goes on behind what the recording had then; a recording begins here. False: err says why.
+ */
+bool devthread_loaded(struct devthread *d, uint64_t tick, char *err, size_t err_bytes);
 
 #endif

@@ -18,13 +18,14 @@ struct inputlog {
     FILE *file;
     char *path;
     const struct board *board;
-    uint64_t line;                  /* lines read */
-    uint64_t torn_line;             /* replay: number of a last line that has no end; 0: none */
-    bool old;                       /* replay: a recording in format 1 */
-    bool more;                      /* replay: entry[next] is the next one */
-    unsigned next;                  /* replay: index in entry[]; the other one was taken last */
-    uint64_t last_tick;             /* record: of the last entry written; 0: none */
-    unsigned last_port;             /* likewise */
+    uint64_t line;      /* lines read */
+    uint64_t torn_line; /* replay: number of a last line that has no end; 0: none */
+    bool old;           /* replay: a recording in format 1 */
+    bool more;          /* replay: entry[next] is the next one */
+    unsigned next;      /* replay: index in entry[]; the other one was taken last */
+    uint64_t last_tick; /* record: of the last entry written; 0: none */
+    unsigned last_port; /* likewise */
+    struct inputlog_position position;
     char error[ERROR_BYTES];        /* first error while running */
     char text[LINE_BYTES];          /* current line */
     struct inputlog_entry entry[2]; /* replay */
@@ -265,6 +266,26 @@ uint64_t inputlog_torn(const struct inputlog *l)
 
 /* --- running --- */
 
+/* FNV-1a, 64 bits. */
+static uint64_t hash_bytes(uint64_t h, const void *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ ((const uint8_t *)bytes)[i]) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+static void position_advance(struct inputlog *l, uint64_t tick, unsigned port, const uint8_t *bytes,
+                             uint32_t nbytes)
+{
+    const char *name = l->board->port[port].name;
+    uint64_t h = l->position.entries++ ? l->position.hash : UINT64_C(0xcbf29ce484222325);
+
+    h = hash_bytes(h, &tick, sizeof(tick));
+    h = hash_bytes(h, name, strlen(name) + 1);
+    h = hash_bytes(h, &nbytes, sizeof(nbytes));
+    l->position.hash = hash_bytes(h, bytes, nbytes);
+}
+
 void inputlog_record(struct inputlog *l, uint64_t tick, unsigned port, const uint8_t *bytes, uint32_t nbytes)
 {
     CHECK(nbytes > 0 && nbytes <= PORT_ENTRY_BYTES && tick > 0);
@@ -273,6 +294,7 @@ void inputlog_record(struct inputlog *l, uint64_t tick, unsigned port, const uin
     l->last_port = port;
     if (l->error[0]) /* nothing behind a line that may be torn */
         return;
+    position_advance(l, tick, port, bytes, nbytes);
     fprintf(l->file, "%llu %s ", (unsigned long long)tick, l->board->port[port].name);
     for (uint32_t i = 0; i < nbytes; i++)
         fprintf(l->file, "%02x", bytes[i]);
@@ -296,9 +318,25 @@ const struct inputlog_entry *inputlog_take(struct inputlog *l, uint64_t tick)
     if (!l->more || l->entry[l->next].tick > tick)
         return NULL;
     const struct inputlog_entry *taken = &l->entry[l->next];
+    position_advance(l, taken->tick, taken->port, taken->bytes, taken->nbytes);
     if (!read_entry(l))
         runtime_error(l, "the recording changed while it was replayed");
     return taken;
+}
+
+const struct inputlog_position *inputlog_position(const struct inputlog *l)
+{
+    return &l->position;
+}
+
+bool inputlog_skip(struct inputlog *l, const struct inputlog_position *to, uint64_t tick)
+{
+    if (inputlog_next_tick(l) > tick)
+        return true;
+    while (l->position.entries < to->entries)
+        if (!inputlog_take(l, tick))
+            return false;
+    return l->position.hash == to->hash && inputlog_next_tick(l) > tick;
 }
 
 const char *inputlog_error(const struct inputlog *l)

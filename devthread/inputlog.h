@@ -35,6 +35,12 @@ struct inputlog_entry {
     uint8_t bytes[PORT_ENTRY_BYTES];
 };
 
+/* How far a recording has been written or replayed. */
+struct inputlog_position {
+    uint64_t entries;
+    uint64_t hash; /* of them */
+};
+
 struct inputlog;
 
 /* The board gives the ports their names; it must outlive the log. */
@@ -53,6 +59,11 @@ uint64_t inputlog_next_tick(const struct inputlog *l);
 unsigned inputlog_next_port(const struct inputlog *l);
 /* The next entry, if its tick is <= tick; valid until the next call. NULL: none. */
 const struct inputlog_entry *inputlog_take(struct inputlog *l, uint64_t tick);
+
+const struct inputlog_position *inputlog_position(const struct inputlog *l);
+/* A replay begins at `tick`, at `to` of its recording, or at its start if the recording has nothing up to
+ * that tick. False: it is neither. */
+bool inputlog_skip(struct inputlog *l, const struct inputlog_position *to, uint64_t tick);
 
 /* First error while running: a full disk, a file changed under us; "": none. */
 const char *inputlog_error(const struct inputlog *l);

@@ -12,8 +12,6 @@
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
 
-#define CPU_BYTES_MAX 4096
-
 struct digest {
     struct digest_source src;
     char *path;
@@ -22,8 +20,12 @@ struct digest {
     XXH128_hash_t chain;
     uint64_t *page; /* hash of each page's contents as last seen */
     uint64_t ram_sum;
-    uint8_t *chip_buf; /* room for the largest chip's fields */
-    size_t chip_bytes_max;
+    uint8_t *part; /* bytes of one part */
+    size_t part_bytes_max;
+    uint64_t every; /* ticks between points */
+    struct {
+        uint64_t chain_low, chain_high, every;
+    } saved; /* as in a snapshot */
 };
 
 struct parts {
@@ -38,15 +40,8 @@ static void note_write(struct digest *d, int result)
 
 static bool allocate(struct digest *d)
 {
-    const void *state;
-    const struct chip_class *c;
-    for (unsigned i = 0; (c = d->src.chip(d->src.ctx, i, &state)); i++) {
-        size_t n = fields_bytes(c->fields, c->nfields);
-        d->chip_bytes_max = n > d->chip_bytes_max ? n : d->chip_bytes_max;
-    }
     d->page = calloc(d->src.mem->bytes / PAGE_BYTES, sizeof *d->page);
-    d->chip_buf = malloc(d->chip_bytes_max + 1);
-    return d->page && d->chip_buf;
+    return d->page != NULL;
 }
 
 static bool open_file(struct digest *d, const char *path, const char *header, struct err *e)
@@ -65,12 +60,12 @@ static void digest_free(struct digest *d)
 {
     free(d->path);
     free(d->page);
-    free(d->chip_buf);
+    free(d->part);
     free(d);
 }
 
-struct digest *digest_open(const char *path, const char *header, const struct digest_source *src,
-                           struct err *e)
+struct digest *digest_open(const char *path, const char *header, uint64_t every,
+                           const struct digest_source *src, struct err *e)
 {
     struct digest *d = calloc(1, sizeof *d);
     if (!d) {
@@ -78,29 +73,31 @@ struct digest *digest_open(const char *path, const char *header, const struct di
         return NULL;
     }
     d->src = *src;
+    d->every = every;
     if (allocate(d) ? !path || open_file(d, path, header, e) : err_set(e, "-digest: no host memory"))
         return d;
     digest_free(d);
     return NULL;
 }
 
-static uint64_t hash_cpu(struct digest *d)
+static uint64_t hash_part(struct digest *d, const struct state_part *p, uint64_t seed)
 {
-    uint8_t buf[CPU_BYTES_MAX];
-    return XXH3_64bits(buf, d->src.cpu_bytes(d->src.ctx, buf, sizeof buf));
+    size_t n = fields_bytes(p->fields, p->nfields);
+    if (n > d->part_bytes_max) {
+        d->part = realloc(d->part, n);
+        CHECK(d->part != NULL);
+        d->part_bytes_max = n;
+    }
+    fields_put(p->fields, p->nfields, p->state, d->part);
+    return XXH3_64bits_withSeed(d->part, n, seed);
 }
 
-static uint64_t hash_devices(struct digest *d)
+static uint64_t hash_group(struct digest *d, enum state_group group)
 {
-    const void *state;
-    const struct chip_class *c;
+    struct state_part p;
     uint64_t h = 0;
-    for (unsigned i = 0; (c = d->src.chip(d->src.ctx, i, &state)); i++) {
-        size_t n = fields_bytes(c->fields, c->nfields);
-        CHECK(n <= d->chip_bytes_max);
-        fields_put(c->fields, c->nfields, state, d->chip_buf);
-        h = XXH3_64bits_withSeed(d->chip_buf, n, h ^ i);
-    }
+    for (unsigned i = 0; d->src.part(d->src.ctx, group, i, &p); i++)
+        h = hash_part(d, &p, h ^ i);
     return h;
 }
 
@@ -127,7 +124,8 @@ static uint64_t hash_ram(struct digest *d)
 
 static struct parts hash_parts(struct digest *d)
 {
-    return (struct parts){hash_cpu(d), hash_devices(d), hash_ram(d)};
+    d->src.settle(d->src.ctx);
+    return (struct parts){hash_group(d, STATE_CPU), hash_group(d, STATE_DEVICES), hash_ram(d)};
 }
 
 static XXH128_hash_t hash_chain(XXH128_hash_t before, uint64_t tick, const struct parts *p)
@@ -170,4 +168,25 @@ bool digest_close(struct digest *d, struct err *e)
         err_set(e, "-digest: file=%s: could not be written: %s", d->path, strerror(d->write_errno));
     digest_free(d);
     return ok;
+}
+
+static const struct field saved_fields[] = {
+    FIELD(struct digest, saved.chain_low),
+    FIELD(struct digest, saved.chain_high),
+    FIELD(struct digest, saved.every),
+};
+
+void digest_part(struct digest *d, struct state_part *out)
+{
+    d->saved.chain_low = d->chain.low64;
+    d->saved.chain_high = d->chain.high64;
+    d->saved.every = d->every;
+    *out = (struct state_part){"digest", saved_fields, sizeof saved_fields / sizeof saved_fields[0], d};
+}
+
+void digest_loaded(struct digest *d)
+{
+    bool same = d->saved.every == d->every;
+    d->chain.low64 = same ? d->saved.chain_low : 0;
+    d->chain.high64 = same ? d->saved.chain_high : 0;
 }

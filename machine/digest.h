@@ -1,7 +1,7 @@
 /* digest.h - the digest of guest-visible state: what two runs are compared by.
  *
  * At a point (tick T, after the effects at T, before the instruction of T) the state is hashed in three
- * parts: CPU (vcpu_state_bytes), devices (every field of every chip's field table), RAM with all other
+ * parts: CPU and devices (every field of the tables in state.h), RAM with all other
  * memory. Its hash is a sum over pages of a hash of (page number, contents), 0 for a page of zeroes: a
  * function of the contents alone, whichever pages happen to be marked dirty, kept up to date from the dirty
  * pages. The state hash covers tick and parts; the chain covers all points so far.
@@ -14,7 +14,7 @@
 #ifndef TANDEM_MACHINE_DIGEST_H
 #define TANDEM_MACHINE_DIGEST_H
 
-#include "hw/chip.h"
+#include "clockcore/fields.h"
 #include "machine/err.h"
 #include "mem/watch.h"
 
@@ -26,17 +26,18 @@ struct digest;
 struct digest_source {
     struct physmem *mem;
     void *ctx;
-    /* Canonical bytes of the CPU's state. */
-    size_t (*cpu_bytes)(void *ctx, uint8_t *out, size_t max);
-    /* Chip number i, NULL after the last; every posted access before the point has been taken. */
-    const struct chip_class *(*chip)(void *ctx, unsigned i, const void **state);
+    /* Part number i of the group; false: past the last. Every posted access before the point has been taken.
+     */
+    bool (*part)(void *ctx, enum state_group group, unsigned i, struct state_part *out);
+    /* Before the parts are read: brings the state into its one form. */
+    void (*settle)(void *ctx);
 };
 
 #define DIGEST_HEX 33 /* a 128-bit hash in hexadecimal, with its NUL */
 
-/* path: NULL for no file. header: "KEY=VALUE ..." */
-struct digest *digest_open(const char *path, const char *header, const struct digest_source *src,
-                           struct err *e);
+/* path: NULL for no file. header: "KEY=VALUE ...". every: ticks between points. */
+struct digest *digest_open(const char *path, const char *header, uint64_t every,
+                           const struct digest_source *src, struct err *e);
 void digest_point(struct digest *d, uint64_t tick);
 /* State hash now: it enters neither chain nor file. */
 void digest_state(struct digest *d, uint64_t tick, char state_hex[DIGEST_HEX]);
@@ -44,5 +45,10 @@ void digest_state(struct digest *d, uint64_t tick, char state_hex[DIGEST_HEX]);
 void digest_end(struct digest *d, uint64_t tick, char state_hex[DIGEST_HEX]);
 /* False: the file could not be written whole (disk full). */
 bool digest_close(struct digest *d, struct err *e);
+
+/* Its own state, the chain. When it has been loaded, the chain goes on where the snapshot's was, if that had
+ * points at the same distance; else it begins anew. */
+void digest_part(struct digest *d, struct state_part *out);
+void digest_loaded(struct digest *d);
 
 #endif

@@ -7,7 +7,10 @@
 #include "hw/pc.h"
 #include "machine/boot.h"
 #include "machine/pcmem.h"
+#include "machine/snapshot.h"
+#include "machine/state.h"
 #include "syncq/place.h"
+#include "vcpu/parts.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -32,7 +35,10 @@ struct machine {
     struct boot_acpi boot_acpi;
     uint64_t resets;
     bool triple_fault_told;
-    enum machine_stop ended; /* the guest ended itself; MACHINE_STOP_ERROR: not yet */
+    struct machine_parts parts;
+    struct snapshot_reader *loadvm;             /* until it is loaded */
+    char identity[SNAPSHOT_IDENTITY_BYTES / 2]; /* what the guest's state is a function of */
+    enum machine_stop ended;                    /* the guest ended itself; MACHINE_STOP_ERROR: not yet */
 };
 
 void machine_config_init(struct machine_config *cfg)
@@ -76,18 +82,14 @@ static void notice(struct machine *m, const char *text)
         m->cfg.notice(m->cfg.ctx, text);
 }
 
-static size_t digest_cpu(void *ctx, uint8_t *out, size_t max)
+static bool digest_source_part(void *ctx, enum state_group group, unsigned i, struct state_part *out)
 {
-    return vcpu_state_bytes(((struct machine *)ctx)->vcpu, out, max);
+    return machine_part(&((struct machine *)ctx)->parts, group, i, out);
 }
 
-static const struct chip_class *digest_chip(void *ctx, unsigned i, const void **state)
+static void digest_settle(void *ctx)
 {
-    struct devthread_chip c;
-    if (!devthread_chip(((struct machine *)ctx)->dev, i, &c))
-        return NULL;
-    *state = c.state;
-    return c.chip;
+    vcpu_settle(((struct machine *)ctx)->vcpu);
 }
 
 /* --- create --- */
@@ -224,29 +226,61 @@ static uint64_t image_hash(const struct image *img)
     return img->data ? XXH3_64bits(img->data, img->bytes) : 0;
 }
 
-/* What the guest's state is a function of, and nothing else: two runs of one machine have one header. */
-static bool create_digest(struct machine *m, struct err *e)
+/* What the guest's state is a function of, and nothing else: two runs of one machine have one identity. */
+static void identify(struct machine *m)
 {
     const struct machine_config *c = &m->cfg;
-    const struct digest_source src = {&m->mem, m, digest_cpu, digest_chip};
     uint64_t modules = 0;
     unsigned serials = 0;
     for (unsigned i = 0; i < m->source.nmodules; i++)
         modules = modules * 31 + image_hash(&m->source.module[i].image);
     for (unsigned i = 0; i < MACHINE_SERIALS_MAX; i++)
         serials |= (unsigned)(c->serial[i] != NULL) << i;
-    char header[512];
-    snprintf(header, sizeof header,
-             "version=%s ram=%" PRIu64 " shift=%u every=%" PRIu64 " rtc=%" PRId64
+    snprintf(m->identity, sizeof m->identity,
+             "version=%s ram=%" PRIu64 " shift=%u rtc=%" PRId64
              " serial=%#x,%s debugcon=%#x exit=%#x%s kernel=%016" PRIx64 " initrd=%016" PRIx64
              " append=%016" PRIx64,
-             TANDEM_VERSION, c->ram_bytes, c->shift, c->digest_every, devthread_rtc_seconds(m->dev), serials,
+             TANDEM_VERSION, c->ram_bytes, c->shift, devthread_rtc_seconds(m->dev), serials,
              c->serial_wire_speed ? "wire" : "infinite", c->debugcon ? c->debugcon_port : 0,
-             c->debug_exit ? c->debug_exit_port : 0, c->toypci ? " toypci" : "",
+             c->debug_exit ? c->debug_exit_port : 0, c->toypci ? ",toypci" : "",
              image_hash(&m->source.kernel), modules,
              (uint64_t)XXH3_64bits(m->source.append, strlen(m->source.append)));
-    m->digest = digest_open(c->digest_file, header, &src, e);
+}
+
+static bool create_digest(struct machine *m, struct err *e)
+{
+    const struct machine_config *c = &m->cfg;
+    const struct digest_source src = {&m->mem, m, digest_source_part, digest_settle};
+    char header[sizeof m->identity + 32];
+    identify(m);
+    snprintf(header, sizeof header, "every=%" PRIu64 " %s", c->digest_every, m->identity);
+    m->digest = digest_open(c->digest_file, header, c->digest_file ? c->digest_every : 0, &src, e);
+    m->parts = (struct machine_parts){.vcpu = m->vcpu, .dev = m->dev, .mem = &m->mem, .digest = m->digest};
     return m->digest != NULL;
+}
+
+/* Opened first: the snapshot knows the calendar, which is set when the devices are made. */
+static bool open_snapshot(struct machine *m, struct err *e)
+{
+    if (!m->cfg.loadvm)
+        return true;
+    m->loadvm = snapshot_open("-loadvm", m->cfg.loadvm, e);
+    if (m->loadvm && m->cfg.rtc_default)
+        state_identity_value(snapshot_identity(m->loadvm), "rtc", &m->cfg.rtc_seconds);
+    return m->loadvm != NULL;
+}
+
+static bool load_snapshot(struct machine *m, struct err *e)
+{
+    struct err why;
+    if (!m->loadvm)
+        return true;
+    if (!state_same_identity(snapshot_identity(m->loadvm), m->identity, &why) ||
+        !state_load(&m->parts, m->loadvm, &why))
+        return err_set(e, "-loadvm %.200s: %s", m->cfg.loadvm, why.text);
+    snapshot_close(m->loadvm);
+    m->loadvm = NULL;
+    return true;
 }
 
 /* RAM and CPU as the loader leaves them; the vCPU has just been created or reset. */
@@ -280,9 +314,10 @@ static bool compose(struct machine *m, struct err *e)
     const struct machine_config *c = &m->cfg;
     m->boot_acpi.tables = m->acpi;
     m->boot_acpi.bytes = acpi_build(m->acpi, sizeof m->acpi, BOOT_ACPI, &m->boot_acpi.rsdp_addr);
-    return boot_source_read(&m->source, c->kernel, c->initrd, c->append, c->ram_bytes, e) &&
+    return open_snapshot(m, e) &&
+           boot_source_read(&m->source, c->kernel, c->initrd, c->append, c->ram_bytes, e) &&
            create_ram(m, e) && choose_place(m, e) && create_board(m, e) && create_devices(m, e) &&
-           create_vcpu(m, e) && load_guest(m, e) && create_digest(m, e) && start(m, e);
+           create_vcpu(m, e) && load_guest(m, e) && create_digest(m, e) && load_snapshot(m, e) && start(m, e);
 }
 
 struct machine *machine_create(const struct machine_config *cfg, struct err *e)
@@ -415,6 +450,13 @@ uint32_t machine_exit_value(const struct machine *m)
     return vcpu_exit_value(m->vcpu);
 }
 
+bool machine_save(struct machine *m, const char *path, struct err *e)
+{
+    struct err why;
+    return state_save(&m->parts, path, vcpu_tick(m->vcpu), m->identity, &why) ||
+           err_set(e, "-snapshot-at: %s", why.text);
+}
+
 const struct activity *machine_activity(struct machine *m, unsigned i, char *name)
 {
     const bool has_device_thread = m->cfg.mode != LINK_INLINE;
@@ -465,5 +507,6 @@ void machine_destroy(struct machine *m)
     if (m->mem.host)
         physmem_free(&m->mem);
     boot_source_free(&m->source);
+    snapshot_close(m->loadvm);
     free(m);
 }

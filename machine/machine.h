@@ -45,6 +45,8 @@ struct machine_config {
     /* --- how it is run: the guest cannot see it --- */
     bool sleep;                            /* idle time lasts as long on the host */
     const char *record_file, *replay_file; /* NULL: none */
+    const char *loadvm;                    /* begins at this snapshot; NULL: at the guest's start */
+    bool rtc_default; /* rtc_seconds was not asked for: with loadvm the snapshot's is taken */
     enum link_mode mode;
     int vcpu_cpu, device_cpu; /* host CPUs; PLACE_ANY: any */
     enum translator_mode translator;
@@ -124,6 +126,8 @@ uint64_t machine_tick(const struct machine *m);
 uint32_t machine_exit_value(const struct machine *m);
 /* Digest of the state at this tick: a function of what the guest sees alone. */
 void machine_state_hex(struct machine *m, char hex[DIGEST_HEX]);
+/* Saves the whole state (state.h) to a file, for machine_config.loadvm. */
+bool machine_save(struct machine *m, const char *path, struct err *e);
 /* What thread i of the machine is doing (syncq/activity.h; look from any thread until machine_finish); name
  * has MACHINE_THREAD_BYTES. NULL: i is past the last. */
 const struct activity *machine_activity(struct machine *m, unsigned i, char *name);

@@ -2,6 +2,7 @@
 #include "syncq/effects.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "clockcore/check.h"
 
@@ -29,17 +30,32 @@ static bool earlier(const struct effect *a, const struct effect *b)
     return (int32_t)(a->seq - b->seq) < 0; /* sequence numbers wrap */
 }
 
-static void pending_grow(struct pending *p)
+void pending_reserve(struct pending *p, size_t count)
 {
-    p->capacity *= 2;
+    size_t before = p->capacity;
+    if (count <= before)
+        return;
+    while (p->capacity < count)
+        p->capacity *= 2;
     p->heap = realloc(p->heap, p->capacity * sizeof p->heap[0]);
     CHECK(p->heap != NULL);
+    memset(p->heap + before, 0, (p->capacity - before) * sizeof p->heap[0]);
+}
+
+static int compare(const void *a, const void *b)
+{
+    return earlier(a, b) ? -1 : earlier(b, a);
+}
+
+void pending_sort(struct pending *p)
+{
+    qsort(p->heap, p->count, sizeof p->heap[0], compare);
 }
 
 void pending_add(struct pending *p, const struct effect *e)
 {
     if (p->count == p->capacity)
-        pending_grow(p);
+        pending_reserve(p, p->count + 1);
     size_t at = p->count++;
     while (at > 0 && earlier(e, &p->heap[(at - 1) / 2])) {
         p->heap[at] = p->heap[(at - 1) / 2];

@@ -55,6 +55,10 @@ struct pending {
 bool pending_init(struct pending *p); /* false with errno on lack of memory */
 void pending_destroy(struct pending *p);
 void pending_add(struct pending *p, const struct effect *e);
+/* Room for at least `count`. */
+void pending_reserve(struct pending *p, size_t count);
+/* In order; a sorted array is a heap, too. */
+void pending_sort(struct pending *p);
 void pending_take(struct pending *p, struct effect *e); /* not when empty */
 
 static inline uint64_t pending_tick(const struct pending *p) /* of the next; UINT64_MAX: none */

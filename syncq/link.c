@@ -179,6 +179,13 @@ static void horizon_take_in(struct link *l, uint64_t lowest)
     limit_update(l);
 }
 
+void link_quantum_restart(struct link *l, uint64_t tick)
+{
+    l->quantum_end = tick > TICK_NEVER - l->cfg.quantum_ticks ? TICK_NEVER : tick + l->cfg.quantum_ticks;
+    l->horizon = min_u64(l->sched, l->quantum_end);
+    horizon_take_in(l, tick + 1);
+}
+
 static void effects_collect(struct link *l)
 {
     struct effect e;

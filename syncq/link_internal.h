@@ -6,6 +6,7 @@
 #ifndef TANDEM_SYNCQ_LINK_INTERNAL_H
 #define TANDEM_SYNCQ_LINK_INTERNAL_H
 
+#include "clockcore/fields.h"
 #include "syncq/activity.h"
 #include "syncq/baton.h"
 #include "syncq/effects.h"
@@ -21,6 +22,8 @@
 #define OWN_TURNS_MAX_JITTER 7       /* where tests want the device thread to be late and yet to work */
 #define HOST_IO_PERIOD_NS    2000000 /* how often host I/O is polled by a thread that never parks */
 #define HOST_IO_CHECKS_MAX   64      /* arrivals between two looks at the clock, at most */
+
+#define LINK_EFFECT_FIELDS 7 /* of the part that pending effects are */
 
 /* When to poll host I/O without reading the clock at each chance; one per thread. */
 struct io_poll {
@@ -75,7 +78,8 @@ struct link {
     struct msgq msgq;
     struct effect_ring ring;
 
-    struct activity vcpu_activity, dev_activity; /* each written by its thread */
+    struct field effect_fields[LINK_EFFECT_FIELDS]; /* link_state.c */
+    struct activity vcpu_activity, dev_activity;    /* each written by its thread */
 
     /* --- owned by the device thread --- */
     alignas(CACHE_LINE_BYTES) struct io_poll dev_poll;
@@ -100,6 +104,9 @@ uint64_t serve_idle(struct link *l, uint64_t tick, uint64_t effect_tick);
 #define SERVE_ALL   UINT32_MAX
 #define SERVE_BATCH 256
 void serve_messages(struct link *l, uint32_t max);
+
+/* link.c, for link_state.c: the quantum starts at `tick`, up to which everything is done; nothing is out. */
+void link_quantum_restart(struct link *l, uint64_t tick);
 
 /* Polls host I/O if that is due, on the thread whose activity is given. */
 void link_poll_host(struct link *l, struct io_poll *p, struct activity *me);

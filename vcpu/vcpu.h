@@ -150,7 +150,5 @@ struct activity *vcpu_worker_activity(const struct vcpu *v, unsigned worker);
 /* Takes what others have written to memory while it stood (mem/watch.h): drops code there, and translations
  * that page tables there gave. vcpu_run does so by itself. */
 void vcpu_take_changes(struct vcpu *v);
-/* Digest of the CPU state alone goes through these: canonical bytes of the architectural state. */
-size_t vcpu_state_bytes(const struct vcpu *v, uint8_t *out, size_t max);
 
 #endif

@@ -122,6 +122,7 @@ static void digest_point(struct vcpu *v, uint64_t tick)
     if (tick < v->digest_next)
         return;
     CHECK(tick == v->digest_next);
+    v->point_tick = tick;
     v->cfg.digest(v->cfg.digest_ctx, tick);
     v->digest_next += v->cfg.digest_every;
 }
@@ -134,11 +135,11 @@ static void progress_point(struct vcpu *v, uint64_t tick)
     v->cfg.progress(v->cfg.progress_ctx, tick);
 }
 
-/* The devices' last word at this tick was had: a step here would be recorded behind the digest that it
- * belongs before, where a replay takes it. */
-static bool digest_taken(const struct vcpu *v, uint64_t tick)
+/* The devices' last word at this tick was had: a step here would be recorded behind the digest or the
+ * snapshot that it belongs before, where a replay takes it. */
+static bool point_made(const struct vcpu *v, uint64_t tick)
 {
-    return v->cfg.digest_every && tick + v->cfg.digest_every == v->digest_next;
+    return tick == v->point_tick;
 }
 
 /* Everything at this tick that comes before its instruction. */
@@ -148,7 +149,7 @@ static void at_limit(struct vcpu *v)
     if (tick >= link_limit(v->cfg.link)) {
         link_arrive(v->cfg.link, tick);
         effects_take(v, tick);
-    } else if (tick == v->idle_end && !digest_taken(v, tick)) {
+    } else if (tick == v->idle_end && !point_made(v, tick)) {
         link_poke(v->cfg.link, tick);
         effects_take(v, tick);
     }
@@ -205,7 +206,7 @@ static void idle(struct vcpu *v)
     }
     if (to == tick && link_stopping(l))
         return;
-    if (to == tick && !digest_taken(v, tick)) {
+    if (to == tick && !point_made(v, tick)) {
         link_poke(l, tick);
         effects_take(v, tick);
         vcpu_refresh_limit(v);

@@ -808,3 +808,74 @@ bool mem_fetch_page(struct vcpu *v, uint32_t lin_addr, const uint8_t **host_page
     *host_page = e->tag & TLB_MMIO ? unmapped_code() : tlb_host(e, PAGE_OF(lin_addr));
     return true;
 }
+
+/* --- the TLB as state (parts.c) --- */
+
+/* What a cleared entry and the unused end of a list still hold means nothing. */
+void tlb_settle(struct vcpu *v)
+{
+    for (unsigned i = 0; i < TLB_COUNT * TLB_ENTRIES; i++) {
+        struct tlb_entry *e = tlb_numbered(v, i);
+        if (!(e->tag & TLB_VALID))
+            e->phys_page = 0;
+    }
+    memset(v->tlb_local + v->tlb_local_count, 0,
+           sizeof v->tlb_local - v->tlb_local_count * sizeof v->tlb_local[0]);
+    memset(v->tlb_global + v->tlb_global_count, 0,
+           sizeof v->tlb_global - v->tlb_global_count * sizeof v->tlb_global[0]);
+    if (v->fetch_tag == TLB_NONE)
+        v->fetch_phys_page = 0;
+}
+
+/* The lists say which entries are listed; false: one is twice in a list, or an entry in none. */
+static bool lists_loaded(struct vcpu *v, const uint16_t *numbers, unsigned n, uint32_t bit)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct tlb_entry *e = tlb_numbered(v, numbers[i]);
+        if (e->tag & bit)
+            return false;
+        e->tag |= bit;
+    }
+    return true;
+}
+
+static bool entry_loaded(struct vcpu *v, struct tlb_entry *e)
+{
+    uint32_t listed = e->tag & (TLB_LISTED | TLB_LISTED_GLOBAL);
+    if (!(e->tag & TLB_VALID)) {
+        tlb_clear(e);
+        return true;
+    }
+    if (!listed || !tlb_backed(v, e->tag, e->phys_page))
+        return false;
+    tlb_put(v, e, e->tag, e->phys_page);
+    return true;
+}
+
+/* May an entry with this tag lead to that page? */
+bool tlb_backed(const struct vcpu *v, uint32_t tag, uint32_t phys_page)
+{
+    if (phys_page != PAGE_OF(phys_page))
+        return false;
+    if (tag & TLB_SPLIT)
+        return mem_target_is_memory(physmem_lookup(v->cfg.mem, phys_page).read);
+    return (tag & TLB_MMIO) || phys_page < v->cfg.mem->bytes;
+}
+
+/* False: no run of a guest leaves such a TLB behind. */
+bool tlb_loaded(struct vcpu *v)
+{
+    for (unsigned i = 0; i < TLB_COUNT * TLB_ENTRIES; i++)
+        tlb_numbered(v, i)->tag &= ~(uint32_t)(TLB_LISTED | TLB_LISTED_GLOBAL);
+    if (!lists_loaded(v, v->tlb_local, v->tlb_local_count, TLB_LISTED) ||
+        !lists_loaded(v, v->tlb_global, v->tlb_global_count, TLB_LISTED_GLOBAL))
+        return false;
+    for (unsigned i = 0; i < TLB_COUNT * TLB_ENTRIES; i++)
+        if (!entry_loaded(v, tlb_numbered(v, i)))
+            return false;
+    if (v->fetch_tag == TLB_NONE)
+        return true;
+    bool memory = v->fetch_phys_page < v->cfg.mem->bytes;
+    v->fetch_host = memory ? v->cfg.mem->host + v->fetch_phys_page : unmapped_code();
+    return v->fetch_phys_page == PAGE_OF(v->fetch_phys_page) && v->fetch_tag <= UINT32_MAX;
+}

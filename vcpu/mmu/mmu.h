@@ -3,6 +3,7 @@
 #ifndef TANDEM_VCPU_MMU_MMU_H
 #define TANDEM_VCPU_MMU_MMU_H
 
+#include "clockcore/fields.h"
 #include "vcpu/vcpu_internal.h"
 
 /* --- guest memory (mmu.c); linear addresses; true: done, false: exception recorded (#PF) or redo_single.
@@ -47,6 +48,16 @@ void tlb_flush_local(struct vcpu *v); /* all entries but those of global pages *
 void tlb_restore(struct vcpu *v, unsigned number, uint32_t tag, uint32_t phys_page);
 /* Who watches this page of memory has changed: adjust fast-path tags. */
 void tlb_protect_page(struct vcpu *v, mem_addr_t page);
+
+/* --- as state (engine/parts.c): see there --- */
+void tlb_settle(struct vcpu *v);
+/* False: no run of a guest leaves such a TLB behind. */
+bool tlb_loaded(struct vcpu *v);
+/* May an entry with this tag lead to that page? */
+bool tlb_backed(const struct vcpu *v, uint32_t tag, uint32_t phys_page);
+void spaces_settle(struct spaces *s);
+bool spaces_part(struct vcpu *v, unsigned i, struct state_part *out);
+bool spaces_loaded(struct vcpu *v);
 
 /* --- address spaces (spaces.c) --- */
 bool spaces_init(struct vcpu *v);

@@ -44,6 +44,7 @@ struct spaces {
     bool stale;             /* the TLB may hold what a walk in the current space would not find */
     uint32_t cr3[SPACES];   /* page directory; NO_SPACE: none */
     struct space space[SPACES];
+    struct field tables_field; /* of the part that `tables` are */
 };
 #define NO_SPACE 1u /* no page address */
 
@@ -202,4 +203,60 @@ void spaces_memory_changed(struct vcpu *v, const struct mem_range *r)
         table_changed(v->spaces, &v->spaces->tables[page]);
         table_forget(v, (uint32_t)page);
     }
+}
+
+/* --- as state (parts.c) --- */
+
+/* What is not in use any more means nothing. */
+void spaces_settle(struct spaces *s)
+{
+    for (uint32_t i = 0; i < s->npages; i++)
+        if (!s->tables[i].used_by)
+            s->tables[i].writes = 0;
+    for (unsigned i = 0; i < SPACES; i++)
+        memset(s->space[i].saved + s->space[i].count, 0,
+               (SAVED_MAX - s->space[i].count) * sizeof s->space[i].saved[0]);
+}
+
+static const struct field spaces_fields[] = {
+    FIELD_MAX(struct spaces, current, SPACES - 1),
+    FIELD_MAX(struct spaces, next, SPACES - 1),
+    FIELD(struct spaces, stale),
+    FIELD_ARRAY(struct spaces, cr3),
+    {"spaces", offsetof(struct spaces, space), 4, SPACES * sizeof(struct space) / 4, 4, UINT64_MAX},
+};
+
+/* Two parts, since the tables are apart. */
+bool spaces_part(struct vcpu *v, unsigned i, struct state_part *out)
+{
+    struct spaces *s = v->spaces;
+    if (i > 1)
+        return false;
+    s->tables_field = (struct field){"used_by.writes", 0, 4, 2 * s->npages, 4, UINT64_MAX};
+    *out = i == 0 ? (struct state_part){"spaces", spaces_fields,
+                                        sizeof spaces_fields / sizeof spaces_fields[0], s}
+                  : (struct state_part){"table-pages", &s->tables_field, 1, s->tables};
+    return true;
+}
+
+static bool space_loaded(const struct vcpu *v, const struct space *sp)
+{
+    if (sp->count > SAVED_MAX)
+        return false;
+    for (unsigned i = 0; i < sp->count; i++)
+        if (sp->saved[i].number >= TLB_COUNT * TLB_ENTRIES ||
+            !tlb_backed(v, sp->saved[i].tag, sp->saved[i].phys_page))
+            return false;
+    return true;
+}
+
+bool spaces_loaded(struct vcpu *v)
+{
+    for (uint32_t page = 0; page < v->spaces->npages; page++)
+        if (v->spaces->tables[page].used_by)
+            v->watcher.pages[page] |= MEM_WATCH_TABLE;
+    for (unsigned i = 0; i < SPACES; i++)
+        if (!space_loaded(v, &v->spaces->space[i]))
+            return false;
+    return true;
 }

@@ -55,10 +55,22 @@ Test(fields, a_value_above_the_maximum_changes_nothing)
 
 Test(fields, a_byte_in_no_field_or_in_two_is_found)
 {
-    cr_assert_eq(fields_uncovered(table, NFIELDS, sizeof(struct sample)),
+    cr_assert_eq(fields_uncovered(table, NFIELDS, sizeof(struct sample), 1),
                  offsetof(struct sample, entry[0].derived));
     static const struct field twice[] = {FIELD(struct entry, used), FIELD(struct entry, used)};
-    cr_assert_eq(fields_uncovered(twice, 2, sizeof(struct entry)), 0);
+    cr_assert_eq(fields_uncovered(twice, 2, sizeof(struct entry), 1), 0);
     static const struct field whole[] = {FIELD(struct entry, used), FIELD(struct entry, derived)};
-    cr_assert_eq(fields_uncovered(whole, 2, sizeof(struct entry)), sizeof(struct entry));
+    cr_assert_eq(fields_uncovered(whole, 2, sizeof(struct entry), 1), sizeof(struct entry));
+}
+
+Test(fields, padding_passes_where_it_may)
+{
+    struct loose {
+        uint8_t small;
+        uint64_t wide;
+    };
+    static const struct field both[] = {FIELD(struct loose, small), FIELD(struct loose, wide)};
+    cr_assert_eq(fields_uncovered(both, 2, sizeof(struct loose), 1), 1);
+    cr_assert_eq(fields_uncovered(both, 2, sizeof(struct loose), 8), sizeof(struct loose));
+    cr_assert_eq(fields_uncovered(both, 1, sizeof(struct loose), 8), 1, "a whole member is missing");
 }

@@ -84,13 +84,13 @@ static inline void toy_out(struct toyguest *g, uint16_t port, uint8_t value)
 /* Order and content of all chips; link settled. */
 static inline void toy_digest(struct toyguest *g)
 {
-    struct devthread_chip c;
+    struct state_part c;
 
     link_settle(devthread_link(g->d, 0));
-    for (unsigned i = 0; devthread_chip(g->d, i, &c); i++)
-        for (size_t f = 0; f < c.chip->nfields; f++) {
-            const uint8_t *p = (const uint8_t *)c.state + c.chip->fields[f].offset;
-            uint32_t n = c.chip->fields[f].elem_bytes * c.chip->fields[f].count;
+    for (unsigned i = 0; devthread_part(g->d, STATE_DEVICES, i, &c); i++)
+        for (size_t f = 0; f < c.nfields; f++) {
+            const uint8_t *p = (const uint8_t *)c.state + c.fields[f].offset;
+            uint32_t n = c.fields[f].elem_bytes * c.fields[f].count;
             for (uint32_t b = 0; b < n; b += 8) {
                 uint64_t word = 0;
                 memcpy(&word, p + b, n - b < 8 ? n - b : 8);

@@ -41,9 +41,9 @@ static inline void chip_check_fields(const struct chip_class *c)
         uint32_t n = c->fields[i].elem_bytes;
         cr_assert(n == 1 || n == 2 || n == 4 || n == 8, "%s.%s: element size", c->name, c->fields[i].name);
     }
-    cr_assert_eq(fields_uncovered(c->fields, c->nfields, c->state_bytes), c->state_bytes,
+    cr_assert_eq(fields_uncovered(c->fields, c->nfields, c->state_bytes, 1), c->state_bytes,
                  "%s: byte %zu is in no field, or in two", c->name,
-                 fields_uncovered(c->fields, c->nfields, c->state_bytes));
+                 fields_uncovered(c->fields, c->nfields, c->state_bytes, 1));
 }
 
 /* Two copies that start from different garbage and get the same accesses have the same bytes. */

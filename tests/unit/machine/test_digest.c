@@ -14,8 +14,7 @@ struct toy_chip {
     uint32_t count;
 };
 static const struct field toy_fields[] = {FIELD_ARRAY(struct toy_chip, reg), FIELD(struct toy_chip, count)};
-static const struct chip_class toy_class = {
-    .name = "toy", .state_bytes = sizeof(struct toy_chip), .fields = toy_fields, .nfields = 2};
+static const struct field cpu_fields[] = {{"cpu", 0, 1, 8, 1, UINT64_MAX}};
 
 struct rig {
     struct physmem mem;
@@ -25,26 +24,26 @@ struct rig {
     struct err e;
 };
 
-static size_t cpu_bytes(void *ctx, uint8_t *out, size_t max)
+static bool part(void *ctx, enum state_group group, unsigned i, struct state_part *out)
 {
-    memcpy(out, ((struct rig *)ctx)->cpu, 8);
-    return 8;
+    struct rig *g = ctx;
+    if (i >= (group == STATE_CPU ? 1u : 2u))
+        return false;
+    *out = group == STATE_CPU ? (struct state_part){"cpu", cpu_fields, 1, g->cpu}
+                              : (struct state_part){"toy", toy_fields, 2, &g->chip[i]};
+    return true;
 }
 
-static const struct chip_class *chip(void *ctx, unsigned i, const void **state)
+static void settle(void *ctx)
 {
-    if (i == 2)
-        return NULL;
-    *state = &((struct rig *)ctx)->chip[i];
-    return &toy_class;
 }
 
 static void rig_init(struct rig *g, const char *path)
 {
     memset(g, 0, sizeof *g);
     cr_assert_eq(physmem_init(&g->mem, RAM), 0);
-    const struct digest_source src = {&g->mem, g, cpu_bytes, chip};
-    g->d = digest_open(path, "test=1", &src, &g->e);
+    const struct digest_source src = {&g->mem, g, part, settle};
+    g->d = digest_open(path, "test=1", 1, &src, &g->e);
 }
 
 static void rig_end(struct rig *g, uint64_t tick, char hex[DIGEST_HEX])

@@ -6,6 +6,8 @@
 #include <sched.h>
 #include <string.h>
 
+#include "vcpu/parts.h"
+
 enum { RANGE_TEXT = 1, RANGE_EXIT, RANGE_COUNT, RANGE_PURE, RANGE_MMIO, RANGE_LOCAL };
 #define LATENCY_TICKS 100
 

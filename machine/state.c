@@ -1,0 +1,185 @@
+/* state.c - see state.h. */
+#include "machine/state.h"
+
+#include "mem/remap.h"
+#include "syncq/link_state.h"
+#include "vcpu/parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(SNAPSHOT_PAGE_BYTES == PAGE_BYTES, "the file's pages are the machine's");
+
+/* --- the list --- */
+
+static bool map_part(struct machine_parts *m, unsigned i, struct state_part *out)
+{
+    if (i > 0)
+        return false;
+    for (unsigned n = 0; n < m->mem->nremaps; n++)
+        m->remap[n] = physmem_remap_value(m->mem, n);
+    m->remap_field = (struct field){"remap", 0, 4, m->mem->nremaps, 4, UINT64_MAX};
+    *out = (struct state_part){"memory-map", &m->remap_field, 1, m->remap};
+    return true;
+}
+
+bool machine_part(struct machine_parts *m, enum state_group group, unsigned i, struct state_part *out)
+{
+    unsigned n = 0;
+    if (group == STATE_MAP)
+        return map_part(m, i, out);
+    while (vcpu_part(m->vcpu, group, n, out))
+        if (n++ == i)
+            return true;
+    for (unsigned k = 0; devthread_part(m->dev, group, k, out); k++, n++)
+        if (n == i)
+            return true;
+    for (unsigned k = 0; link_part(devthread_link(m->dev, 0), group, k, out); k++, n++)
+        if (n == i)
+            return true;
+    if (group != STATE_OTHER || n != i)
+        return false;
+    digest_part(m->digest, out);
+    return true;
+}
+
+/* --- save --- */
+
+static const enum state_group groups[] = {STATE_MAP, STATE_OTHER, STATE_CPU,
+                                          STATE_DEVICES}; /* counts before arrays */
+enum { NGROUPS = sizeof groups / sizeof groups[0] };
+
+bool state_save(struct machine_parts *m, const char *path, uint64_t tick, const char *identity, struct err *e)
+{
+    struct snapshot_writer *w = snapshot_create(path, tick, identity, e);
+    struct state_part p;
+    if (!w)
+        return false;
+    vcpu_settle(m->vcpu);
+    vcpu_settle_caches(m->vcpu);
+    for (unsigned g = 0; g < NGROUPS; g++)
+        for (unsigned i = 0; machine_part(m, groups[g], i, &p); i++)
+            snapshot_part(w, &p);
+    for (uint32_t page = 0; page < m->mem->bytes / PAGE_BYTES; page++)
+        snapshot_page(w, page, physmem_page(m->mem, page));
+    return snapshot_finish(w, e);
+}
+
+/* --- load --- */
+
+static bool load_field(const struct state_part *p, const struct field *f, struct snapshot_reader *r,
+                       struct err *e)
+{
+    struct snapshot_item item;
+    if (!snapshot_next(r, &item, e))
+        return false;
+    if (item.kind != SNAPSHOT_FIELD || strcmp(item.name, f->name) != 0 || item.elem_bytes != f->elem_bytes ||
+        item.count != f->count)
+        return err_set(
+            e, "the snapshot has no field %s.%s as this build of Tandem has it; another build wrote it",
+            p->name, f->name);
+    return field_get(f, p->state, item.data) ||
+           err_set(e, "the snapshot is damaged: %s.%s has a value that it cannot have", p->name, f->name);
+}
+
+static bool load_part(const struct state_part *p, struct snapshot_reader *r, struct err *e)
+{
+    struct snapshot_item item;
+    if (!snapshot_next(r, &item, e))
+        return false;
+    if (item.kind != SNAPSHOT_PART || strcmp(item.name, p->name) != 0)
+        return err_set(
+            e, "the snapshot has no part %s where this build of Tandem has it; another build wrote it",
+            p->name);
+    for (size_t i = 0; i < p->nfields; i++)
+        if (!load_field(p, &p->fields[i], r, e))
+            return false;
+    return true;
+}
+
+/* Memory is all zero, but for ROM. */
+static bool load_memory(struct physmem *mem, struct snapshot_reader *r, struct err *e)
+{
+    struct snapshot_item item;
+    while (snapshot_next(r, &item, e)) {
+        if (item.kind == SNAPSHOT_END)
+            return true;
+        if (item.kind != SNAPSHOT_PAGE || item.number >= mem->bytes / PAGE_BYTES)
+            return err_set(e, "the snapshot is damaged: it goes on where memory should end");
+        physmem_put(mem, (mem_addr_t)(item.number * PAGE_BYTES), item.data, PAGE_BYTES);
+    }
+    return false;
+}
+
+static bool load_group(struct machine_parts *m, enum state_group group, struct snapshot_reader *r,
+                       struct err *e)
+{
+    struct state_part p;
+    for (unsigned i = 0; machine_part(m, group, i, &p); i++)
+        if (!load_part(&p, r, e))
+            return false;
+    /* Now: a remap voids what the TLB holds. */
+    for (unsigned n = 0; group == STATE_MAP && n < m->mem->nremaps; n++)
+        physmem_remap(m->mem, n, m->remap[n]);
+    return true;
+}
+
+bool state_load(struct machine_parts *m, struct snapshot_reader *r, struct err *e)
+{
+    char why[ERR_BYTES - 1];
+    uint64_t tick = snapshot_tick(r);
+    physmem_clear(m->mem);
+    for (unsigned g = 0; g < NGROUPS; g++)
+        if (!load_group(m, groups[g], r, e))
+            return false;
+    if (!load_memory(m->mem, r, e))
+        return false;
+    if (!devthread_loaded(m->dev, tick, why, sizeof why))
+        return err_set(e, "%s", why);
+    digest_loaded(m->digest);
+    return vcpu_loaded(m->vcpu, tick) ||
+           err_set(e, "the snapshot is damaged: no guest leaves its CPU in such a state");
+}
+
+/* --- identity --- */
+
+/* The value of `key` in "KEY=VALUE ...", and its length; NULL: none. */
+static const char *value_of(const char *identity, const char *key, size_t key_bytes, size_t *bytes)
+{
+    for (const char *at = identity; *at; at += *at == ' ') {
+        size_t n = strcspn(at, " ");
+        if (n > key_bytes && strncmp(at, key, key_bytes) == 0 && at[key_bytes] == '=') {
+            *bytes = n - key_bytes - 1;
+            return at + key_bytes + 1;
+        }
+        at += n;
+    }
+    return NULL;
+}
+
+bool state_identity_value(const char *identity, const char *key, int64_t *value)
+{
+    size_t n;
+    const char *text = value_of(identity, key, strlen(key), &n);
+    char *end;
+    if (!text)
+        return false;
+    *value = strtoll(text, &end, 10);
+    return end == text + n;
+}
+
+bool state_same_identity(const char *snapshot, const char *machine, struct err *e)
+{
+    for (const char *at = machine; *at; at += *at == ' ') {
+        size_t n = strcspn(at, " "), key = strcspn(at, "="), sn;
+        const char *sv = value_of(snapshot, at, key, &sn);
+        const char *mv = at + key + 1;
+        size_t mn = n - key - 1;
+        if (!sv || sn != mn || strncmp(sv, mv, mn) != 0)
+            return err_set(e,
+                           "the snapshot is another machine's: it was made with %.*s=%.*s, this one has %.*s",
+                           (int)key, at, sv ? (int)sn : 4, sv ? sv : "none", (int)mn, mv);
+        at += n;
+    }
+    return true;
+}

@@ -1,0 +1,16 @@
+/* link_state.h - the link's state as tables: when events are handled next, and effects on their way.
+ *
+ * Threads: the vCPU's, after link_settle(). */
+#ifndef TANDEM_SYNCQ_LINK_STATE_H
+#define TANDEM_SYNCQ_LINK_STATE_H
+
+#include "clockcore/fields.h"
+#include "syncq/link.h"
+
+/* Its parts; false: i is past the last of the group. */
+bool link_part(struct link *l, enum state_group group, unsigned i, struct state_part *out);
+/* Its parts and the devices' have been loaded, and the device thread does not run yet: the vCPU stands at
+ * `tick`, everything at it is done. False: no run leaves a link in such a state. */
+bool link_loaded(struct link *l, uint64_t tick);
+
+#endif
