@@ -83,11 +83,29 @@ static bool queue_loaded(const struct bus *b, unsigned port)
     return at == q->count;
 }
 
+/* A device that has no events has none to come. */
+static bool device_loaded(const struct bus *b, unsigned dev, uint64_t tick)
+{
+    const struct board_device *d = &b->board->device[dev];
+    bool here = dev < b->board->ndevices && d->present && !d->local;
+
+    if (b->st.master_tick[dev] <= tick ||
+        (!(here && d->chip->master) && b->st.master_tick[dev] != TICK_NEVER))
+        return false;
+    return (here && d->chip->next_event) || b->st.next_tick[dev] == TICK_NEVER;
+}
+
 bool bus_loaded(struct bus *b, uint64_t tick)
 {
     b->earliest_stale = true;
     b->intake_tick = tick;
     busmap_loaded(&b->map);
+    for (unsigned dev = 0; dev < BOARD_DEVICES_MAX; dev++)
+        if (!device_loaded(b, dev, tick))
+            return false;
+    for (unsigned port = 0; port < BOARD_PORTS_MAX; port++)
+        if (!b->queue[port] && b->st.input_tick[port] != TICK_NEVER)
+            return false;
     for (unsigned port = 0; port < b->board->nports; port++)
         if (b->queue[port] && !queue_loaded(b, port))
             return false;
