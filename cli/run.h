@@ -1,5 +1,4 @@
-/* run.h - one run of the command: a machine from options, run from start to end, and what is told about it.
- */
+/* run.h - one run of the command: a machine from options, run to its end, and what is told about it. */
 #ifndef TANDEM_CLI_RUN_H
 #define TANDEM_CLI_RUN_H
 

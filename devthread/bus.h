@@ -83,8 +83,7 @@ struct bus_config {
 };
 
 struct bus {
-    /* --- guest-visible, owned by the holder of the baton (but local chips in cfg.state: by the vCPU's) ---
-     */
+    /* --- guest-visible; owned by the holder of the baton (local chips: by the vCPU's thread) --- */
     struct bus_state st;
     struct bus_queue *queue[BOARD_PORTS_MAX]; /* NULL: no input there */
 

@@ -20,7 +20,7 @@
 #define BOARD_WIRES_MAX   16
 #define BOARD_WINDOWS_MAX 8
 #define BOARD_IRQ_LINES   16 /* ISA lines, the inputs of the 8259 pair. MATCH BOARD_IRQ_LINES */
-#define BOARD_PIRQ_A      16 /* then INTA#..INTD# of the PCI bus (router.h) */
+#define BOARD_PIRQ_A      16 /* lines 16 to 19: INTA# to INTD# of the PCI bus (router.h) */
 #define BOARD_PIRQS       4
 #define BOARD_NO_LINE     255
 

@@ -213,7 +213,7 @@ static void kbd_command(struct i8042 *s, uint8_t v, uint64_t now_ns)
 static void kbd_write(struct i8042 *s, uint8_t v, uint64_t now_ns)
 {
     s->ram[0] &= ~CCB_KBD_OFF; /* sending to the keyboard enables its interface */
-    s->kbd.bat_ns = NS_NEVER;  /* and ends a self test that still runs */
+    s->kbd.bat_ns = NS_NEVER;  /* a byte to the keyboard ends its self test */
     if (s->kbd_command && v < 0xED)
         kbd_argument(s, v, now_ns);
     else

@@ -84,8 +84,7 @@ void boot_gdt(uint8_t gdt[BOOT_GDT_BYTES])
     put64(gdt + BOOT_DS, UINT64_C(0x00cf93000000ffff)); /* data, read/write */
 }
 
-/* Words that kernels read where a BIOS left them, for an 80x25 colour text screen and 639 KiB of base memory.
- */
+/* Words that kernels read where a BIOS left them: 80x25 colour text screen, 639 KiB of base memory. */
 static const struct bios_word {
     uint32_t addr;
     uint8_t bytes;

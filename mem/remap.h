@@ -15,8 +15,7 @@
 
 /* Each returns the remap's number (0, 1, ...), or -1: MEM_REMAPS_MAX are there. */
 
-/* The A20 gate. Value 1: open (at start), 0: the CPU's address bit 20 is 0. Bus masters do not go through it.
- */
+/* The A20 gate. Value 1: open (at start); 0: the CPU's address bit 20 is 0. Bus masters pass it by. */
 int physmem_add_a20(struct physmem *pm);
 
 /* Shadow RAM at [first, +bytes), as a PAM register of the 82441FX switches it (its data sheet, 3.2.13): value

@@ -3,6 +3,7 @@
 
     tests/lint.py includes         include directions follow the list in docs/architecture.md
     tests/lint.py match            every tag "MATCH name" stands at two places or more
+    tests/lint.py comments         no sentence runs over the comments of several lines of code
     tests/lint.py unused BUILD     no function that a library exports is without a caller elsewhere
 
 Prints what breaks the rule, a line each; exit status 1 if anything does."""
@@ -81,6 +82,20 @@ def check_match():
             yield f"{where[0]}: MATCH {tag}: the other end has no such tag"
 
 
+def check_comments():
+    """A comment is complete in itself: it neither hands its sentence to the next one nor goes on with the last one's."""
+    for name in tracked(".c", ".h"):
+        lines = lines_of(name)
+        for number, line in enumerate(lines, 1):
+            where = f"{name}:{number}"
+            if re.search(r"[,:] \*/$", line) and not re.search(r"/\* clang-format off", line):
+                yield f"{where}: the comment ends inside of a sentence"
+            if re.search(r"\S.*/\* (and|or|then) ", line):
+                yield f"{where}: the comment begins inside of a sentence"
+            if line.strip() == "*/" and re.match(r"\s*/\*", lines[number - 2]):
+                yield f"{where}: the end of a comment stands alone; shorten the line before"
+
+
 def symbols(build):
     """(defined, used): exported functions of the libraries by name, and for each name the objects that call it."""
     objects = [os.path.join(d, f) for d, _, fs in os.walk(build) for f in fs if f.endswith(".o")]
@@ -105,7 +120,7 @@ def check_unused(build):
             yield f"{source}: {name} has no caller in another file: make it static, or delete it"
 
 
-CHECKS = {"includes": check_includes, "match": check_match, "unused": check_unused}
+CHECKS = {"includes": check_includes, "match": check_match, "comments": check_comments, "unused": check_unused}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in CHECKS:

@@ -74,9 +74,9 @@ struct sse_state {
 /* The x87 and SSE state while compiled code has it on the host's own units (vcpu/arch/fpu_host.c). */
 struct fpu_host {
     _Alignas(16) uint8_t image[512]; /* FXSAVE format, on the way there and back */
-    uint32_t fip;                    /* of the last instruction that sets FIP, stored by compiled code, */
-    uint16_t fop;                    /* its opcode bits, */
-    uint8_t executed;                /* 1: there was one; FCS is then the current CS */
+    uint32_t fip;                    /* FIP of the last instruction that sets it; stored by compiled code */
+    uint16_t fop;                    /* opcode bits of that instruction */
+    uint8_t executed;                /* 1: such an instruction has run; FCS is then the current CS */
     uint8_t fds_seg;                 /* enum seg_reg of the last memory operand; FPU_NO_SEG: none yet */
 };
 enum { FPU_NO_SEG = 0xff };

@@ -439,8 +439,7 @@ static const char *check_form(const struct check *c, const struct ir_op *op)
     return op->op == IR_HELPER ? check_helper(op) : NULL;
 }
 
-/* May the op fault after this instruction wrote guest state? Only the store that its LDRW vouched for, CHECK.
- */
+/* May the op fault after this instruction wrote guest state? Only the store that its LDRW vouched for. */
 static const char *check_fault_order(const struct check *c, const struct ir_op *op)
 {
     const struct ir_op *rw = c->rw;

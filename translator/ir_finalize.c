@@ -6,10 +6,10 @@
 
 struct handler_row {
     uint16_t first;  /* handler of the first form */
-    bool sizes;      /* numbered by op.size, */
-    bool imms;       /* then by IRF_IMM, */
-    bool flags;      /* then by IRF_FLAGS */
-    bool conditions; /* or by condition form */
+    bool sizes;      /* forms by op.size */
+    bool imms;       /* within a size: forms by IRF_IMM */
+    bool flags;      /* within those: forms by IRF_FLAGS */
+    bool conditions; /* forms by enum ir_cc_form instead */
 };
 
 #define SHAPE_ONE(op)                                                                                        \

@@ -103,20 +103,24 @@ struct vcpu_until {
     void *ctx;
 };
 
+/* Counts since the start. */
 struct vcpu_stats {
     uint64_t icount, idle_ticks;
     uint64_t tb_built, tb_bytes, tb_ops, tb_lookups, tb_invalidated;
     uint64_t tlb_fills, tlb_flushes, tlb_restored;
     uint64_t exceptions, interrupts;
-    uint64_t native_exits, native_links; /* compiled code: returns from it, links made, */
-    uint64_t native_misses, native_slow; /* of the returns, those that went on in another block; its loads and
-                                            stores that took a slow path */
-    uint64_t survey_ticks, survey_blocks,
-        survey_accesses; /* counted of how many ticks: compiled blocks, their loads and stores */
-    uint64_t native_blocks, native_evicted,
-        native_discarded; /* blocks installed, evicted, results that came too late */
-    uint64_t native_bytes, native_used_bytes,
-        native_cache_bytes; /* host code made in all; what is there now; the bound */
+    uint64_t native_exits;     /* returns from compiled code to the run loop */
+    uint64_t native_links;     /* jumps between compiled blocks that were linked */
+    uint64_t native_misses;    /* native_exits that went on in another block */
+    uint64_t native_slow;      /* loads and stores of compiled code that took the slow path */
+    uint64_t survey_ticks;     /* ticks in surveys (survey.c) */
+    uint64_t survey_blocks;    /* blocks that surveys counted */
+    uint64_t survey_accesses;  /* loads and stores that surveys counted */
+    uint64_t native_blocks;    /* compiled blocks that were installed */
+    uint64_t native_evicted;   /* compiled blocks that made room for others */
+    uint64_t native_discarded; /* results of workers that came too late */
+    uint64_t native_bytes;     /* host code made in all */
+    uint64_t native_used_bytes, native_cache_bytes; /* host code in the cache now, and the cache's size */
 };
 
 /* NULL: no memory. */

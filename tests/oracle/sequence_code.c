@@ -228,8 +228,7 @@ static void store_patch(struct draft *d, struct target *p, const struct patch *x
         store_modified(d, p, x);
 }
 
-/* An instruction already there (for the next time), in a function, or one soon to come; next: the very next.
- */
+/* An instruction already there (for the next time), in a function, or soon to come; next: the very next. */
 static struct target choose_target(struct draft *d, unsigned *kind)
 {
     unsigned r = seq_below(d, 100), f = seq_below(d, FUNCTIONS);

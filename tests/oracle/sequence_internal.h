@@ -50,8 +50,8 @@ struct draft {
     struct sequence *s;
     uint32_t at;
     uint16_t undefined; /* flags, here */
-    uint8_t known_mask; /* registers whose value here is fixed, */
-    uint32_t known[8];  /* and the value */
+    uint8_t known_mask; /* bit n: the value of register n is the same whatever ran before */
+    uint32_t known[8];  /* the values of the registers in known_mask */
     struct label label[LABELS], function[FUNCTIONS], function_slot[FUNCTIONS], out;
     uint32_t head[HEADS];
     struct slot slot[SLOTS];

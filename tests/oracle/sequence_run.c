@@ -46,8 +46,8 @@ struct sequence_runner {
     uint8_t data[SEQ_DATA_BYTES], fuel[SEQ_FUEL_BYTES]; /* what every case starts from */
     const uint8_t *image[AREAS];
     struct test_case enter;                /* only its registers count */
-    uint64_t ticks;                        /* of the first engine's run, */
-    uint8_t tables[EMULATED_TABLES_BYTES]; /* and its page tables behind it */
+    uint64_t ticks;                        /* after the first engine's run */
+    uint8_t tables[EMULATED_TABLES_BYTES]; /* page tables after the first engine's run */
 };
 
 static uint8_t *native_at(uint32_t lin_addr)

@@ -18,8 +18,8 @@ struct code_cache {
     uint8_t *exec;  /* the same bytes, executable */
     size_t bytes;
     size_t reserved; /* at the start: stubs, kept for good; a multiple of CODE_ALIGN */
-    size_t head;     /* where the next block goes, */
-    size_t tail;     /* where the oldest is, */
+    size_t head;     /* where the next block goes */
+    size_t tail;     /* where the oldest block is */
     size_t
         lap_end; /* where the blocks end that lie before the ring's start; SIZE_MAX: tail is in head's lap */
     size_t blocks, used; /* in the ring, and their bytes */

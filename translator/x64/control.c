@@ -90,8 +90,7 @@ static struct far_code *chain_jump(struct compile *c, unsigned slot, uint8_t *re
     return f;
 }
 
-/* The fetch page becomes that of lin_addr, if the fetch TLB agrees with the linked block; SCRATCH1, SCRATCH2.
- */
+/* The fetch page becomes that of lin_addr, if the fetch TLB agrees with the linked block. SCRATCH1, 2. */
 static void emit_other_page(struct compile *c, unsigned slot, uint32_t lin_addr)
 {
     const struct x64_env *env = &c->x->env;

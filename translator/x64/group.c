@@ -101,8 +101,7 @@ static int32_t greatest(int32_t a, int32_t b)
     return a > b ? a : b;
 }
 
-/* May the moved base have passed 0 or 2^32, though the group's first one and all that is accessed have not?
- */
+/* May the moved base have passed 0 or 2^32, though the group's first base and its accesses have not? */
 static bool may_wrap(int32_t moved, int32_t disp)
 {
     return (moved < 0 && disp > 0) || (moved > 0 && disp < 0);

@@ -544,8 +544,7 @@ static uint8_t *emit_plain_data_check(struct compile *c, const struct ir_op *op)
     return x_jcc(&c->b, CC_NE);
 }
 
-/* Jumps to far code where the last byte of a + imm is beyond the limit. An offset that is known wraps or not.
- */
+/* Jumps to far code where the last byte of a + imm is beyond the limit. A known offset wraps or not. */
 static void emit_limit_check(struct compile *c, const struct ir_op *op, struct far_code *f, unsigned a)
 {
     const unsigned last = (1u << op->size) - 1;

@@ -81,17 +81,17 @@ enum { LOOP_OPS_MAX = 64 };
 /* A block that branches to itself (control.c): its second copy, which is entered with the flags as the branch
  * leaves them. */
 struct loop_state {
-    bool wanted;         /* a copy is to be made, */
-    bool copying;        /* is being made */
+    bool wanted;         /* the second copy is to be made */
+    bool copying;        /* the second copy is being made */
     struct cc_state cc;  /* flags at the branch */
     uint8_t *other;      /* code that leaves the loop, all flags in their slots */
     uint32_t head;       /* where an iteration of the copy begins, behind what entering it takes */
-    uint8_t pages;       /* groups whose pages the copy may keep: counted in the first, */
-    uint8_t kept;        /* kept so far */
-    bool strip;          /* the copy is a strip (strip.c), */
-    bool strip_fits;     /* and can be used */
+    uint8_t pages;       /* groups whose pages the second copy may keep; counted while the first is made */
+    uint8_t kept;        /* of these, groups that the second copy keeps so far */
+    bool strip;          /* the second copy is a strip (strip.c) */
+    bool strip_fits;     /* the strip can be used */
     bool strip_in_c;     /* an op calls C with its address */
-    uint8_t *strip_head; /* where its iteration begins */
+    uint8_t *strip_head; /* where the strip's iteration begins */
     uint8_t strip_page2; /* register of the second place; NO_REG: the frame */
 };
 
@@ -103,7 +103,7 @@ struct far_code {
     uint8_t *back;    /* where it goes on */
     uint8_t *hit;     /* a group's check: where it goes on when all is well */
     const struct ir_op *op;
-    struct cc_state cc;     /* as the jump finds it */
+    struct cc_state cc;     /* where flags are at the jump */
     struct fpu_pending fpu; /* likewise */
     uint8_t reg, slot;
     struct page_group group;

@@ -39,7 +39,7 @@ static bool emit_state_GET_SREG(struct compile *c, const struct ir_op *op)
 static bool emit_state_CLI(struct compile *c, const struct ir_op *op)
 {
     (void)op;
-    if (!(c->tb->mode & TB_MODE_CPL0)) /* then IOPL decides */
+    if (!(c->tb->mode & TB_MODE_CPL0)) /* outside ring 0 IOPL decides */
         return false;
     x_alu_mem_imm(&c->b, ALU_AND, SZ32, mem_state(offsetof(struct guest_state, eflags)), ~(uint32_t)FLAG_IF);
     return true;

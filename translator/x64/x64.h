@@ -86,8 +86,8 @@ struct x64_env {
 
 /* Why compiled code came back. */
 enum x64_exit_kind {
-    X64_EXIT_CHAIN0, /* wants the successor of chain slot 0, */
-    X64_EXIT_CHAIN1, /* 1 */
+    X64_EXIT_CHAIN0, /* wants the successor of chain slot 0 */
+    X64_EXIT_CHAIN1, /* wants the successor of chain slot 1 */
     X64_EXIT_JUMP,   /* wants the block at eip `arg` */
     X64_EXIT_LIMIT,  /* not entered: the budget is below zero by its ticks */
     X64_EXIT_LEAVE,  /* IR_LEAVE_TB */

@@ -122,8 +122,7 @@ void seg_load_real(struct segment *s, uint16_t sel);
 /* Checks an SS for a stack of privilege `cpl` (RPL = DPL = cpl, writable data): `vector` with the selector,
  * #SS(sel) when not present. Sets its accessed bit. */
 bool seg_check_stack(struct vcpu *v, uint16_t sel, unsigned cpl, unsigned vector, struct segment *out);
-/* After a return to an outer level: ES, FS, GS, DS that the new CPL may not use become null (SDM 3A 5.8.6).
- */
+/* After a return to an outer level: ES, FS, GS, DS that the new CPL may not use become null (SDM 3A 5.8.6) */
 void seg_drop_inner(struct guest_state *g);
 
 static inline bool raise_sel(struct vcpu *v, unsigned vector, uint16_t sel)

@@ -36,8 +36,7 @@ sse_exec_fn sse_exec_cmp(enum simd_prefix prefix, unsigned predicate);
 /* Rows with an immediate, but for CMPxx. */
 void sse_run_imm(enum sse_id id, struct sse_io *io, uint8_t imm);
 
-/* Runs `fn` under the guest's MXCSR; false: an unmasked exception, recorded with its flags; then *io is void.
- */
+/* Runs `fn` under the guest's MXCSR; false: an unmasked exception, recorded with its flags, *io is void. */
 bool sse_run_fp(struct vcpu *v, enum sse_id id, sse_exec_fn fn, struct sse_io *io);
 
 /* RCPxx, RSQRTxx. */

@@ -1,5 +1,4 @@
-/* Typed ports on the bus: keys into the PC's keyboard, frames of 64 KiB through a card that sends each back.
- */
+/* Typed ports on the bus: keys into the PC's keyboard, 64 KiB frames through a card that sends each back. */
 #include "rig.h"
 
 #include <criterion/criterion.h>

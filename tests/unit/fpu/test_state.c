@@ -85,15 +85,14 @@ Test(fpu_state, memory_faults_change_nothing)
             cr_assert_eq(memcmp(&before, &fake.g.x87, sizeof before), 0, "%s changed state", f->name);
             cr_assert_eq(memcmp(fake_mem + ADDR, m.mem, sizeof m.mem), 0, "%s changed memory", f->name);
 
-            fake_fault_from = ADDR + bytes; /* and not one byte more is touched */
+            fake_fault_from = ADDR + bytes; /* no byte behind the operand is touched */
             cr_assert_eq(fake_exec(f->opcode, f->modrm, ADDR, narrow), HELPER_OK, "%s", f->name);
             cr_assert_eq(memcmp(fake_mem + ADDR + bytes, m.mem + bytes, sizeof m.mem - bytes), 0);
         }
     }
 }
 
-/* An unmasked exception that keeps a store from being made: no access, so no fault; the exception is pending.
- */
+/* An unmasked exception keeps a store from being made: no access, no fault; the exception is pending. */
 Test(fpu_state, a_blocked_store_does_not_look_at_memory)
 {
     for (unsigned i = 0; i < form_count; i++) {

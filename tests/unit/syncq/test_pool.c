@@ -1,5 +1,4 @@
-/* The worker pool: every job is done once and comes back once, whether it is waited for, recalled or delayed.
- */
+/* The worker pool: every job is done once and comes back once: waited for, recalled or delayed. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 

@@ -255,7 +255,7 @@ static void guest_idle(struct toy *t)
             return;
         link_poke(t->link, t->tick);
         guest_effects(t);
-        if (t->halted) /* or idle() would say the same again */
+        if (t->halted) /* without this, idle() would say the same again */
             t->halted = false, t->hash = mix(t->hash, 1);
     }
     t->tick = to;

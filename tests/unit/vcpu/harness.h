@@ -52,8 +52,8 @@ struct harness {
     char text[256]; /* bytes written to port 0xe9 */
     unsigned text_bytes;
     uint64_t write_tick;  /* of the last such write */
-    uint64_t input_tick;  /* from outside, once; 0: none. Raises the timer's line, */
-    uint64_t input_taken; /* when it was taken in; 0: not yet */
+    uint64_t input_tick;  /* input comes at this tick, once, and raises the timer's line; 0: none */
+    uint64_t input_taken; /* tick at which the input was taken in; 0: not yet */
     bool input_replayed;  /* known before, as an event; else it waits from input_tick on, and ends an idle */
     unsigned digests, digest_inputs; /* calls; of them, those behind the input */
     uint64_t digest_ticks[64];

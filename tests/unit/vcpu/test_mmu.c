@@ -358,8 +358,7 @@ Test(mmu, one_place_for_local_and_global_pages)
 
 enum { OTHER_SPACE = 0x90000, TABLE_OF_CODE = 0x81000 };
 
-/* 0x5000 and 0x6000 were read in the first space, then the second one, with the same tables, became current.
- */
+/* 0x5000 and 0x6000 were read in the first space; then the second, with the same tables, became current. */
 static void start_two_spaces(void)
 {
     uint32_t value;

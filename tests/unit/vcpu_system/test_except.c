@@ -156,8 +156,7 @@ Test(except, rf_is_stale_after_one_tick)
     cr_assert_eq(fx_peek(v, FX_KSTACK - 16, 4), (uint32_t)FLAG_1);
 }
 
-/* --- faults in a delivery: each row breaks the gate of vector 0x50 and names the exception that results ---
- */
+/* --- faults in a delivery: each row breaks the gate of vector 0x50 and names the resulting exception --- */
 
 struct broken {
     const char *what;
