@@ -92,6 +92,26 @@ static void windows_settled(struct bus *b, unsigned dev, uint64_t tick)
     }
 }
 
+/* No stamp before the last, as with windows. */
+static void remap_emit(struct bus *b, unsigned dev, unsigned n, uint32_t value, uint64_t tick)
+{
+    tick = max_u64(tick, b->st.remap_tick[n]);
+    b->st.remap_tick[n] = tick;
+    b->st.remap[n] = value;
+    if (b->cfg.memory)
+        emit(b, tick, dev, EFFECT_REMAP, n, value);
+}
+
+static void remaps_settled(struct bus *b, unsigned dev, unsigned remaps, uint64_t tick)
+{
+    for (; remaps; remaps &= remaps - 1) {
+        unsigned n = (unsigned)__builtin_ctz(remaps);
+        uint32_t value = b->board->remap_value(b->cfg.state, n);
+        if (value != b->st.remap[n])
+            remap_emit(b, dev, n, value, tick);
+    }
+}
+
 static void emit_requests(struct bus *b, unsigned dev, uint64_t tick)
 {
     const struct board_device *d = &b->board->device[dev];
@@ -200,6 +220,8 @@ static void chip_settled(struct bus *b, unsigned dev, uint64_t tick, uint64_t ne
         lines_settled(b, tick);
         windows_settled(b, dev, tick);
     }
+    if (d->remaps)
+        remaps_settled(b, dev, d->remaps, tick);
     if (d->chip->next_event)
         set_tick(b, &b->st.next_tick[dev],
                  max_u64(ticks_ceil(d->chip->next_event(s), b->cfg.shift), earliest));
@@ -225,7 +247,7 @@ static void reset_chip(struct bus *b, unsigned dev, uint64_t tick)
     chip_settled(b, dev, tick + 1, tick + 1);
 }
 
-/* Every line and window is told again, changed or not: the vCPU's side has just forgotten its own. */
+/* Every line, remap and window is told again, changed or not: the vCPU's side has just forgotten its own. */
 static void reset_board(struct bus *b, uint64_t tick)
 {
     for (unsigned dev = 0; dev < b->board->ndevices; dev++)
@@ -234,6 +256,8 @@ static void reset_board(struct bus *b, uint64_t tick)
     uint32_t levels = router_levels(b->board, b->st.outputs, b->cfg.state);
     for (unsigned line = 0; line < BOARD_IRQ_LINES; line++)
         line_emit(b, line, levels >> line & 1, tick + 1);
+    for (unsigned n = 0; n < b->board->nremaps; n++)
+        remap_emit(b, 0, n, b->st.remap[n], tick + 1);
     for (unsigned n = 0; n < b->board->nwindows; n++)
         window_emit(b, 0, n, b->st.window[n], tick + 1);
 }
@@ -618,6 +642,13 @@ static void map_range(struct bus *b, const struct board_range *p)
     CHECK(busmap_add(&b->map, &r) > 0);
 }
 
+static void init_remap(struct bus *b, unsigned n)
+{
+    b->st.remap[n] = b->board->remap_value(b->cfg.state, n);
+    if (b->cfg.memory)
+        physmem_remap(b->cfg.memory, n, b->st.remap[n]);
+}
+
 static void init_window(struct bus *b, unsigned n)
 {
     const struct board_window *w = &b->board->window[n];
@@ -712,6 +743,8 @@ bool bus_init(struct bus *b, const struct bus_config *cfg)
     for (unsigned i = 0; i < b->board->nranges; i++)
         map_range(b, &b->board->range[i]);
     map_reset(b);
+    for (unsigned n = 0; n < b->board->nremaps; n++)
+        init_remap(b, n);
     for (unsigned n = 0; n < b->board->nwindows; n++)
         init_window(b, n);
     return true;

@@ -56,7 +56,9 @@ struct bus_state {
     uint32_t outputs[BOARD_DEVICES_MAX];    /* pins as last compared */
     uint64_t master_ns[BOARD_DEVICES_MAX]; /* when the chip said it uses memory next; NS_NEVER: it does not */
     uint64_t master_tick[BOARD_DEVICES_MAX]; /* the tick at which it will */
+    uint64_t remap_tick[BOARD_REMAPS_MAX];   /* stamp of the remap's last change */
     uint64_t window_tick[BOARD_WINDOWS_MAX]; /* stamp of the window's last move */
+    uint32_t remap[BOARD_REMAPS_MAX];        /* values of remaps as the vCPU will have them */
     uint32_t window[BOARD_WINDOWS_MAX];      /* where windows will be for the vCPU (board.h: window_at) */
     uint32_t lines;                          /* levels as the vCPU will have them, a bit a line */
     uint32_t reserved;                       /* always 0 */

@@ -17,6 +17,7 @@
 #define BOARD_DEVICES_MAX 16
 #define BOARD_RANGES_MAX  64
 #define BOARD_PORTS_MAX   16
+#define BOARD_REMAPS_MAX  16 /* as many as board_device.remaps has bits */
 #define BOARD_WIRES_MAX   16
 #define BOARD_WINDOWS_MAX 8
 #define BOARD_IRQ_LINES   16 /* ISA lines, the inputs of the 8259 pair. MATCH BOARD_IRQ_LINES */
@@ -40,6 +41,7 @@ struct board_device {
     bool present;
     bool local;                              /* touched by the CPU's thread only */
     bool configures;                         /* its registers route interrupts and move windows */
+    uint16_t remaps;                         /* bit n: its registers switch remap n (remap_value) */
     uint32_t (*take_request)(void *s);       /* enum hw_request bits, cleared; NULL: never any */
     uint32_t (*exit_value)(const void *s);   /* goes with HW_REQUEST_DEBUG_EXIT; else NULL */
     void (*reset)(void *s, uint64_t now_ns); /* machine reset, where it is less than power-on; NULL: chip's */
@@ -108,6 +110,9 @@ struct board {
     unsigned (*pirq_route)(const void *state, unsigned pirq);
     /* Where window n is: its address, a multiple of 4, plus BOARD_WINDOW_ON; 0: nowhere. NULL: no windows. */
     uint32_t (*window_at)(const void *state, unsigned n);
+    /* Value of remap n of physical memory (mem/remap.h: A20, shadow RAM), n < nremaps; NULL: nremaps is 0. */
+    uint32_t (*remap_value)(const void *state, unsigned n);
+    unsigned nremaps;
     /* May the device use memory now? NULL: no device of the board ever does. */
     bool (*may_master)(const void *state, unsigned device);
     /* Power-on state of everything at virtual time zero; `rtc_seconds`: the calendar then (Unix seconds). */

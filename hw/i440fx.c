@@ -8,9 +8,10 @@
  * turns a route off; lines 0, 1, 2, 8 and 13 are reserved, here they are routes to nowhere).
  * A byte access to CF9h is the PIIX3's reset control register: a rise of RCPU resets the machine.
  * The machine boots without firmware, so what firmware would set up is there after reset: PMBASE
- * at 600h, enabled; SCI on IRQ9; the PIRQ routes are off. PMBASE is fixed: it cannot be moved.
+ * at 600h, enabled; SCI on IRQ9; the PIRQ routes are off; C0000-FFFFF is RAM (PAM0..PAM6). PMBASE is fixed:
+ * it cannot be moved.
  *
- * NOT MODELLED: what other registers do (PAM shadowing, SMRAM, X-bus chip selects),
+ * NOT MODELLED: what other registers do (SMRAM, X-bus chip selects),
  * status bits, the PIIX IDE and USB functions, SMBus. */
 #include "hw/i440fx.h"
 
@@ -24,6 +25,7 @@
 #define CF9_RCPU         0x04
 #define CF9_SRST         0x02
 
+#define HOST_PAM0    0x59
 #define ISA_PIRQRC   0x60 /* four of them */
 #define PIRQRC_OFF   0x80
 #define PIRQRC_LINE  0x0F
@@ -40,10 +42,10 @@ static const struct pci_reg host_regs[] = {
     {0x0D, 0x00, 0xF8},                     /* MLT */
     {0x50, 0x00, 0xFF}, {0x51, 0x01, 0xFF}, /* PMCCFG */
     {0x57, 0x01, 0xFF}, {0x58, 0x10, 0xFF}, /* DRAMC, DRAMT */
-    {0x59, 0x00, 0xFF}, {0x5A, 0x00, 0xFF}, /* PAM0..PAM6 */
-    {0x5B, 0x00, 0xFF}, {0x5C, 0x00, 0xFF},
-    {0x5D, 0x00, 0xFF}, {0x5E, 0x00, 0xFF},
-    {0x5F, 0x00, 0xFF}, {0x72, 0x02, 0x78}, /* SMRAM */
+    {0x59, 0x30, 0xFF}, {0x5A, 0x33, 0xFF}, /* PAM0..PAM6: RAM */
+    {0x5B, 0x33, 0xFF}, {0x5C, 0x33, 0xFF},
+    {0x5D, 0x33, 0xFF}, {0x5E, 0x33, 0xFF},
+    {0x5F, 0x33, 0xFF}, {0x72, 0x02, 0x78}, /* SMRAM */
 };
 
 static const struct pci_reg isa_regs[] = {
@@ -98,6 +100,16 @@ static unsigned addressed_function(const struct i440fx *s)
             (s->address >> 8 & 0xFFFF) == functions[n]->devfn) /* bus 23..16, device 15..11, function 10..8 */
             return n;
     return I440FX_FN_COUNT;
+}
+
+/* 290549, 3.2.13: PAM0 has one region in its upper half, PAM1 to PAM6 have two each; bit 0 of a half: reads
+ * go to RAM, bit 1: writes do. */
+uint32_t i440fx_pam(const struct i440fx *s, unsigned region)
+{
+    if (region >= I440FX_PAM_REGIONS)
+        return 0;
+    unsigned half = region + 1; /* counted from PAM0's lower half, which is reserved */
+    return s->cfg[I440FX_FN_HOST * PCI_CONFIG_BYTES + HOST_PAM0 + half / 2] >> (half % 2 * 4) & 3;
 }
 
 uint8_t i440fx_config_peek(const struct i440fx *s, unsigned function, unsigned reg)

@@ -36,6 +36,10 @@ struct i440fx {
 extern const struct chip_class i440fx_class;
 
 uint32_t i440fx_take_request(struct i440fx *s);
+/* Shadow RAM of a region: MEM_SHADOW_READ, MEM_SHADOW_WRITE (mem/remap.h). Region 0 is F0000-FFFFF, regions 1
+ * to 12 are 16 KiB each from C0000 on. 0 out of range. */
+#define I440FX_PAM_REGIONS 13
+uint32_t i440fx_pam(const struct i440fx *s, unsigned region);
 /* ISA line that INTA#..INTD# (0..3) goes to; BOARD_NO_LINE: none. */
 unsigned i440fx_pirq_route(const struct i440fx *s, unsigned pirq);
 /* Is BAR n of a function (I440FX_FN_*) decoded, and from which address on? */

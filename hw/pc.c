@@ -4,8 +4,11 @@
  *   ISA 8-bit I/O:  6 BCLK at 8.33 MHz = 720 ns (ISA specification, standard 8-bit cycle)
  *   PCI I/O:        4 clocks at 33 MHz = 120 ns (PCI 2.1, fast decode, target without wait states)
  *
+ * A20 is the OR of the 8042's gate and of port 92h (82371SB data sheet, port 92h); both are on after reset,
+ * since the machine boots without firmware.
+ *
  * NOT MODELLED: VGA (3B0h..3DFh), 8237 DMA, floppy, LPT; their ports float high. PMBASE and the
- * reset control register stay where i440fx_reset puts them. A20 gate and PAM registers have no effect. */
+ * reset control register stay where i440fx_reset puts them. */
 #include "hw/pc.h"
 
 #include "clockcore/ticks.h"
@@ -138,6 +141,7 @@ static const struct board_device devices[PC_DEV_COUNT] = {
                     .state_offset = offsetof(struct pc, kbc),
                     .latency_ns = ISA_CYCLE_NS,
                     .present = true,
+                    .remaps = 1u << PC_REMAP_A20,
                     .take_request = kbc_take_request},
     [PC_DEV_COM1] = COM_DEVICE(1),
     [PC_DEV_COM2] = COM_DEVICE(2),
@@ -155,6 +159,7 @@ static const struct board_device devices[PC_DEV_COUNT] = {
                     .latency_ns = PCI_CYCLE_NS,
                     .present = true,
                     .configures = true,
+                    .remaps = ((1u << I440FX_PAM_REGIONS) - 1) << PC_REMAP_PAM,
                     .reset = pci_reset_pin,
                     .take_request = pci_take_request},
     [PC_DEV_TOY] = {.name = "toypci",
@@ -166,6 +171,7 @@ static const struct board_device devices[PC_DEV_COUNT] = {
                      .state_offset = offsetof(struct pc, misc),
                      .latency_ns = ISA_CYCLE_NS,
                      .present = true,
+                     .remaps = 1u << PC_REMAP_A20,
                      .take_request = misc_take_request,
                      .exit_value = misc_exit_value},
     [PC_DEV_DEBUGCON] = {.name = "debugcon",
@@ -278,6 +284,7 @@ _Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + NELEM(toy_ranges) + 2
 _Static_assert(NELEM(wires) + PC_SERIAL_MAX + NELEM(toy_wires) <= BOARD_WIRES_MAX, "wires");
 _Static_assert(PC_PORT_COUNT <= BOARD_PORTS_MAX, "typed ports");
 _Static_assert(PC_DEV_COUNT <= BOARD_DEVICES_MAX, "devices");
+_Static_assert(PC_REMAPS <= BOARD_REMAPS_MAX, "remaps");
 
 static void add_com(struct board *b, unsigned n, bool wire_speed)
 {
@@ -446,6 +453,15 @@ static uint32_t window_at(const void *pc, unsigned n)
     return address | BOARD_WINDOW_ON;
 }
 
+static uint32_t remap_value(const void *state, unsigned n)
+{
+    const struct pc *pc = state;
+
+    if (n == PC_REMAP_A20)
+        return i8042_a20(&pc->kbc) || pcmisc_a20(&pc->misc);
+    return i440fx_pam(&pc->pci, n - PC_REMAP_PAM);
+}
+
 static bool may_master(const void *pc, unsigned device)
 {
     return device == PC_DEV_TOY && i440fx_may_master(&((const struct pc *)pc)->pci, I440FX_FN_TOY);
@@ -466,6 +482,8 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
                                  .ignne = ignne},
                         .pirq_route = pirq_route,
                         .window_at = window_at,
+                        .remap_value = remap_value,
+                        .nremaps = PC_REMAPS,
                         .may_master = may_master,
                         .power_on = power_on,
                         .ram_bytes = cfg->ram_bytes};

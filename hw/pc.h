@@ -49,6 +49,15 @@ enum pc_port {
     PC_PORT_COUNT,
 };
 
+/* Remaps of physical memory, by number (board.h: remap_value). */
+enum pc_remap {
+    PC_REMAP_A20,
+    /* Shadow RAM by the PAM registers of the 82441FX: F0000-FFFFF (PAM0), then 12 regions of 16 KiB from
+       C0000 on. */
+    PC_REMAP_PAM,
+    PC_REMAPS = PC_REMAP_PAM + I440FX_PAM_REGIONS, /* windows follow */
+};
+
 #define PC_DEBUG_EXIT_IOBASE 0x501 /* QEMU's isa-debug-exit defaults */
 #define PC_DEBUG_EXIT_IOSIZE 2
 

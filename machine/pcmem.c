@@ -2,6 +2,7 @@
 #include "machine/pcmem.h"
 
 #include "clockcore/check.h"
+#include "hw/pc.h"
 #include "mem/remap.h"
 
 enum {
@@ -25,10 +26,10 @@ int pcmem_init(struct physmem *mem, uint64_t ram_bytes)
     int rc = physmem_init(mem, ram_bytes);
     if (rc != 0)
         return rc;
-    CHECK(physmem_add_a20(mem) == PCMEM_A20);
-    add_shadow(mem, PCMEM_PAM, BIOS, BIOS_BYTES);
-    for (int i = 0; i < PCMEM_REMAPS - PCMEM_PAM - 1; i++)
-        add_shadow(mem, PCMEM_PAM + 1 + i, OPTION_ROMS + (uint32_t)i * PAM_BYTES, PAM_BYTES);
+    CHECK(physmem_add_a20(mem) == PC_REMAP_A20);
+    add_shadow(mem, PC_REMAP_PAM, BIOS, BIOS_BYTES);
+    for (int i = 0; i < PC_REMAPS - PC_REMAP_PAM - 1; i++)
+        add_shadow(mem, PC_REMAP_PAM + 1 + i, OPTION_ROMS + (uint32_t)i * PAM_BYTES, PAM_BYTES);
     /* The RAM there, which the chip set hides, does for video RAM until there is a graphics card. */
     physmem_map(mem, VGA, VGA_BYTES, mem_target(MEM_VRAM, VGA), mem_target(MEM_VRAM, VGA));
     return 0;

@@ -81,8 +81,28 @@ Test(i440fx, bars_and_command)
     cr_assert_eq(get(&s, 1, 3, 0x40, 4), PIIX4_PM_BASE | 1);
     set(&s, 1, 0, 0x62, 1, 0x0B);
     cr_assert_eq(get(&s, 1, 0, 0x60, 4), 0x800B8080);
-    set(&s, 0, 0, 0x59, 1, 0x30);
-    cr_assert_eq(i440fx_config_peek(&s, I440FX_FN_HOST, 0x59), 0x30);
+    set(&s, 0, 0, 0x59, 1, 0x10);
+    cr_assert_eq(i440fx_config_peek(&s, I440FX_FN_HOST, 0x59), 0x10);
+}
+
+/* 290549, 3.2.13 */
+Test(i440fx, pam_regions)
+{
+    struct i440fx s;
+
+    i440fx_class.reset(&s, 0);
+    for (unsigned region = 0; region < I440FX_PAM_REGIONS; region++)
+        cr_assert_eq(i440fx_pam(&s, region), 3, "RAM, as firmware leaves it");
+    set(&s, 0, 0, 0x59, 1, 0x1F); /* F0000: reads; the lower half is reserved */
+    set(&s, 0, 0, 0x5A, 1, 0x21); /* C0000: reads, C4000: writes */
+    set(&s, 0, 0, 0x5F, 1, 0x0C); /* E8000, EC000: nothing; bits 3 and 2 are no switch */
+    cr_assert_eq(i440fx_pam(&s, 0), 1);
+    cr_assert_eq(i440fx_pam(&s, 1), 1);
+    cr_assert_eq(i440fx_pam(&s, 2), 2);
+    cr_assert_eq(i440fx_pam(&s, 3), 3);
+    cr_assert_eq(i440fx_pam(&s, 11), 0);
+    cr_assert_eq(i440fx_pam(&s, 12), 0);
+    cr_assert_eq(i440fx_pam(&s, 13), 0);
 }
 
 Test(i440fx, address_register_is_dword_only)

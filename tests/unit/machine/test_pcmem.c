@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 
+#include "hw/pc.h"
 #include "mem/remap.h"
 
 #define RAM (UINT64_C(8) << 20)
@@ -24,7 +25,7 @@ Test(pcmem, as_a_kernel_finds_it)
                   (unsigned long)addr);
     }
     cr_assert_eq(mem_target_kind(physmem_lookup(&mem, RAM).read), MEM_BUS);
-    cr_assert_eq(physmem_remap_value(&mem, PCMEM_A20), 1);
+    cr_assert_eq(physmem_remap_value(&mem, PC_REMAP_A20), 1);
     physmem_free(&mem);
 }
 
@@ -32,9 +33,9 @@ Test(pcmem, as_a_kernel_finds_it)
 Test(pcmem, each_pam_region_has_its_pages)
 {
     cr_assert_eq(pcmem_init(&mem, RAM), 0);
-    for (unsigned n = PCMEM_PAM; n < PCMEM_REMAPS; n++) {
-        phys_addr_t first = n == PCMEM_PAM ? 0xf0000 : 0xc0000 + (n - PCMEM_PAM - 1) * 0x4000;
-        phys_addr_t end = first + (n == PCMEM_PAM ? 0x10000 : 0x4000);
+    for (unsigned n = PC_REMAP_PAM; n < PC_REMAPS; n++) {
+        phys_addr_t first = n == PC_REMAP_PAM ? 0xf0000 : 0xc0000 + (n - PC_REMAP_PAM - 1) * 0x4000;
+        phys_addr_t end = first + (n == PC_REMAP_PAM ? 0x10000 : 0x4000);
         physmem_remap(&mem, n, MEM_SHADOW_READ);
         for (phys_addr_t addr = 0xc0000; addr < 0x110000; addr += PAGE_BYTES)
             cr_assert_eq(is_ram(addr), addr < first || addr >= end, "region %u, %lx", n, (unsigned long)addr);
@@ -45,7 +46,7 @@ Test(pcmem, each_pam_region_has_its_pages)
         physmem_remap(&mem, n, MEM_SHADOW_READ | MEM_SHADOW_WRITE);
         cr_assert(is_ram(first));
     }
-    physmem_remap(&mem, PCMEM_PAM, 0);
+    physmem_remap(&mem, PC_REMAP_PAM, 0);
     physmem_clear(&mem);
     cr_assert(is_ram(0xf0000), "a reset leaves RAM there: there is no firmware that would");
     physmem_free(&mem);

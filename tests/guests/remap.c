@@ -1,0 +1,143 @@
+/* remap: A20 and shadow RAM, as the guest switches them: memory changes under it some ticks after the write,
+ * at the same tick in every mode.
+ *
+ * A20: the 8042's gate and port 92h, either of which keeps address bit 20 (82371SB data sheet, port 92h).
+ * Shadow RAM: the PAM registers of the 82441FX (290549, 3.2.13) for reads and for writes apart, with code
+ * running there. */
+#include "rt.h"
+
+#define ODD     0x300000u /* address bit 20 is 1; with A20 off: */
+#define EVEN    0x200000u
+#define CODE    0x80000u /* below 1 MiB, whatever A20 is */
+#define SHADOW  0xd0000u
+#define PAM3    0x5c /* D0000-D3FFF in its lower half */
+#define LATENCY 300  /* instructions: more than any device takes to act */
+#define READS   1
+#define WRITES  2
+#define HOST    0x80000000u
+
+static volatile uint32_t *word(uint32_t addr)
+{
+    return (volatile uint32_t *)addr;
+}
+
+/* --- A20: the code and its registers only, since this program lies in an odd megabyte --- */
+
+/* EAX: a value for port 92h; ESI: an address; returns what is there while A20 is so, in EBX and, at once
+ * after the write, in a hash of when it changed, in ECX. */
+__asm__(".globl a20_begin, a20_end\n"
+        "a20_begin: outb %al, $0x92\n"
+        "xorl %ecx, %ecx\n"
+        "movl $300, %edx\n"
+        "1: movl (%esi), %ebx\n"
+        "roll $1, %ecx\n"
+        "addl %ebx, %ecx\n"
+        "decl %edx\n"
+        "jnz 1b\n"
+        "movl (%esi), %ebx\n"
+        "movb $2, %al\n"
+        "outb %al, $0x92\n"
+        "movl $300, %edx\n"
+        "2: decl %edx\n"
+        "jnz 2b\n"
+        "jmp *%edi\n"
+        "a20_end:\n");
+extern const uint8_t a20_begin[], a20_end[];
+
+static uint32_t hash;
+
+static uint32_t read_with_porta(uint8_t porta, uint32_t addr)
+{
+    uint32_t value, changed;
+    memcpy((void *)CODE, a20_begin, (size_t)(a20_end - a20_begin));
+    __asm__ volatile("movl $3f, %%edi\n jmp *%%edx\n 3:"
+                     : "=b"(value), "=c"(changed)
+                     : "a"(porta), "S"(addr), "d"(CODE)
+                     : "edi", "memory", "cc");
+    hash = (hash ^ changed) * 16777619u;
+    return value;
+}
+
+static void kbc_output_port(uint8_t value)
+{
+    while (inb(0x64) & 2)
+        ;
+    outb(0x64, 0xd1);
+    while (inb(0x64) & 2)
+        ;
+    outb(0x60, value);
+    while (inb(0x64) & 2)
+        ;
+}
+
+static void test_a20(void)
+{
+    *word(EVEN) = 0x22222222;
+    *word(ODD) = 0x33333333;
+    EXPECT_EQ(read_with_porta(0, ODD), 0x33333333); /* the 8042 still has it */
+    kbc_output_port(0xdd);
+    EXPECT_EQ(read_with_porta(2, ODD), 0x33333333); /* port 92h alone */
+    EXPECT_EQ(read_with_porta(0, ODD), 0x22222222); /* neither */
+    EXPECT_EQ(read_with_porta(0, EVEN), 0x22222222);
+    kbc_output_port(0xdf);
+    EXPECT_EQ(read_with_porta(0, ODD), 0x33333333);
+}
+
+/* --- shadow RAM --- */
+
+static void pam3(unsigned value)
+{
+    outl(0xcf8, HOST | (PAM3 & ~3u));
+    outb(0xcfc + (PAM3 & 3), (uint8_t)(0x30 | value));
+    for (volatile unsigned i = 0; i < LATENCY; i++)
+        ;
+}
+
+static void test_data(void)
+{
+    *word(SHADOW) = 1;
+    pam3(READS);
+    *word(SHADOW) = 2;
+    EXPECT_EQ(*word(SHADOW), 1);
+    pam3(WRITES);
+    *word(SHADOW) = 3;
+    EXPECT_EQ(*word(SHADOW), 0xffffffff); /* nobody answers on the bus */
+    EXPECT_EQ(*word(SHADOW + 0x4000), 0); /* the region beside it is as it was */
+    pam3(0);
+    *word(SHADOW) = 4;
+    pam3(READS | WRITES);
+    EXPECT_EQ(*word(SHADOW), 3);
+}
+
+/* MOV EAX, n; RET */
+static void put_function(uint32_t n)
+{
+    volatile uint8_t *p = (volatile uint8_t *)SHADOW;
+    p[0] = 0xb8;
+    memcpy((void *)(SHADOW + 1), &n, 4);
+    p[5] = 0xc3;
+}
+
+static void test_code(void)
+{
+    uint32_t (*function)(void) = (uint32_t(*)(void))SHADOW;
+    for (uint32_t n = 1; n <= 20; n++) {
+        put_function(n);
+        for (unsigned i = 0; i < 50; i++)
+            EXPECT_EQ(function(), n);
+        pam3(READS);
+        put_function(n + 1000); /* dropped */
+        EXPECT_EQ(function(), n);
+        pam3(READS | WRITES);
+        EXPECT_EQ(function(), n);
+    }
+}
+
+int guest_main(void)
+{
+    test_a20();
+    test_data();
+    test_code();
+    print("remaps were seen at %x\n", hash);
+    return 0;
+}
