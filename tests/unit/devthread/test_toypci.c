@@ -1,5 +1,6 @@
 /* The toy PCI device on the bus: configuration, windows that move by effects, DMA, interrupts through the
  * router, typed ports. All in one thread; tests/guests/toypci.c and device_stress do it in every mode. */
+#include "machine/pcmem.h"
 #include "mem/remap.h"
 #include "rig.h"
 
@@ -132,7 +133,7 @@ static void setup(void)
 {
     struct bus_config c;
 
-    cr_assert_eq(physmem_init(&pm, 4u << 20), 0);
+    cr_assert_eq(pcmem_init(&pm, 4u << 20), 0);
     rig_config(&rig, &c);
     rig.cfg.toypci = true;
     c.memory = &pm;
