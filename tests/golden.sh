@@ -38,7 +38,8 @@ digest_of() { # every options...
 digest_of_guest() { # name file
     local options=()
     mapfile -t options < <(guest_options "$1")
-    digest_of 100000 -kernel "$2" -append shift=3 -m 16 -serial null -device isa-debug-exit,iobase=0xf4,iosize=4 \
+    cp "$2" "$dir/guest.elf" # its name is in the guest's memory, too
+    digest_of 100000 -kernel guest.elf -append shift=3 -m 16 -serial null -device isa-debug-exit,iobase=0xf4,iosize=4 \
         "${options[@]}"
 }
 
