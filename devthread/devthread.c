@@ -50,8 +50,7 @@ static void on_effect(void *ctx, const struct effect *e)
     link_effect(((struct devthread *)ctx)->link[e->vcpu], e);
 }
 
-/* Reasons to stand that any vCPU has; none while there is no link yet: a back end waits while it is opened.
- */
+/* Reasons to stand that any vCPU has; none before there is a link: a back end may wait while it opens. */
 static uint32_t reasons(const struct devthread *d)
 {
     uint32_t why = 0;

@@ -171,8 +171,7 @@ static uint64_t next_event(const void *state)
     return ((const struct toypci *)state)->timer_ns;
 }
 
-/* The shortest period is shorter than the longest tick: periods that have passed by then count all at once.
- */
+/* The shortest period is shorter than the longest tick: periods that have passed then count at once. */
 static void advance(void *state, uint64_t now_ns)
 {
     struct toypci *s = state;

@@ -26,8 +26,7 @@ struct digest;
 struct digest_source {
     struct physmem *mem;
     void *ctx;
-    /* Part number i of the group; false: past the last. Every posted access before the point has been taken.
-     */
+    /* Part number i of the group; false: past the last. Every posted access before the point was taken. */
     bool (*part)(void *ctx, enum state_group group, unsigned i, struct state_part *out);
     /* Before the parts are read: brings the state into its one form. */
     void (*settle)(void *ctx);

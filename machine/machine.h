@@ -61,8 +61,7 @@ struct machine_config {
     bool survey;             /* count for hit rates (vcpu_config) */
     unsigned log_items;      /* VCPU_LOG_* */
     FILE *log_file;          /* the caller's */
-    /* For the user: a line, or a line with others below it; no newline at the end. Any thread; may be NULL.
-     */
+    /* For the user: a line, or several; no newline at the end. Any thread; may be NULL. */
     void (*notice)(void *ctx, const char *text);
     /* Now and then while the guest runs, on its thread; may be NULL. */
     void (*progress)(void *ctx, uint64_t tick, uint64_t icount);

@@ -57,8 +57,7 @@ struct snapshot_item {
 struct snapshot_reader *snapshot_open(const char *what, const char *path, struct err *e);
 uint64_t snapshot_tick(const struct snapshot_reader *r);
 const char *snapshot_identity(const struct snapshot_reader *r);
-/* False: damaged, with a message in e that does not name the file. After SNAPSHOT_END it is not called again.
- */
+/* False: damaged, with a message in e that does not name the file. Not to be called after SNAPSHOT_END. */
 bool snapshot_next(struct snapshot_reader *r, struct snapshot_item *item, struct err *e);
 void snapshot_close(struct snapshot_reader *r);
 

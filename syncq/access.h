@@ -1,5 +1,4 @@
-/* access.h - what goes over the link: accesses of the vCPU to devices, effects of devices on the vCPU's side.
- */
+/* access.h - what goes over the link: the vCPU's accesses to devices, devices' effects on its side. */
 #ifndef TANDEM_SYNCQ_ACCESS_H
 #define TANDEM_SYNCQ_ACCESS_H
 

@@ -122,8 +122,8 @@ struct vcpu {
     bool checks_alignment;     /* CR0.AM and EFLAGS.AC: what the TLB's tags of user data follow */
     bool dr_active;            /* DR7 enables something: single-instruction TBs with checks */
     uint64_t fetch_tag;        /* tlb.h: page and privilege of the last instruction fetch; TLB_NONE: none */
-    uint32_t fetch_phys_page;  /* its page of memory; MEM_NOWHERE: none, all ones, */
-    const uint8_t *fetch_host; /* and where the host has it */
+    uint32_t fetch_phys_page;  /* memory page of that fetch; MEM_NOWHERE: none, all ones */
+    const uint8_t *fetch_host; /* where the host has that page */
     uint64_t point_tick;       /* of the last digest point or snapshot; TICK_NEVER: none */
     uint64_t digest_next, progress_next; /* ticks of the next digest point and progress call */
     struct vcpu_until until;             /* where this run ends */

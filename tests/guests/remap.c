@@ -6,7 +6,7 @@
  * running there. */
 #include "rt.h"
 
-#define ODD     0x300000u /* address bit 20 is 1; with A20 off: */
+#define ODD     0x300000u /* address bit 20 is 1; with A20 off this is EVEN */
 #define EVEN    0x200000u
 #define CODE    0x80000u /* below 1 MiB, whatever A20 is */
 #define SHADOW  0xd0000u

@@ -150,21 +150,22 @@ struct emulated *emulated_create(const struct emulated_config *cfg)
     m->ran_away_ticks = cfg->ran_away_ticks;
     if (!m->link || physmem_init(&m->mem, RAM_BYTES) != 0)
         return NULL;
-    struct vcpu_config vc = {.mem = &m->mem,
-                             .link = m->link,
-                             .bus = &m->bus,
-                             .shift = 3,
-                             .single_tb = cfg->single_tb,
-                             .translator = cfg->mode,
-                             .hot = cfg->hot,
-                             .translator_threads = cfg->threads,
-                             .translator_not_on_cpu = PLACE_ANY,
-                             .code_cache_bytes = cfg->code_cache_bytes,
-                             .translator_jitter = cfg->jitter,
-                             .no_chain = cfg->no_chain,
-                             .progress = stop_runaway,
-                             .progress_ctx = m,
-                             .intc = {NULL, set_line, no_intr, no_ack, no_intr, NULL, NULL}};
+    struct vcpu_config vc = {
+        .mem = &m->mem,
+        .link = m->link,
+        .bus = &m->bus,
+        .shift = 3,
+        .single_tb = cfg->single_tb,
+        .translator = cfg->mode,
+        .hot = cfg->hot,
+        .translator_threads = cfg->threads,
+        .translator_not_on_cpu = PLACE_ANY,
+        .code_cache_bytes = cfg->code_cache_bytes,
+        .translator_jitter = cfg->jitter,
+        .no_chain = cfg->no_chain,
+        .progress = stop_runaway,
+        .progress_ctx = m,
+        .intc = {.set_line = set_line, .intr = no_intr, .acknowledge = no_ack, .can_interrupt = no_intr}};
     m->vcpu = vcpu_create(&vc);
     if (!m->vcpu)
         return NULL;

@@ -97,8 +97,7 @@ static void env_apply(struct vcpu *v, const uint32_t w[7], bool wide)
     fpu_update_summary(x);
 }
 
-/* The image is words of 2 or 4 bytes, which are what alignment checks look at; else it may go by quadwords.
- */
+/* The image is words of 2 or 4 bytes, as alignment checks see it; without them it may go by quadwords. */
 static unsigned image_step(const struct vcpu *v, unsigned word, unsigned left)
 {
     if (v->checks_alignment)

@@ -33,8 +33,7 @@ struct tb *engine_interpret(struct vcpu *v, struct tb *tb);
 /* The interpreter's part of it: until then (NULL), or until a block that has host code (returned, not
  * entered). */
 struct tb *interp_run(struct vcpu *v, struct tb *tb);
-/* What both engines do at the end of a block that is not linked to its successor, and at a fault (interp.c).
- */
+/* What both engines do at a fault and at the end of a block without a link to its successor (interp.c). */
 enum { NO_SLOT = 2 };
 struct tb *find_successor(struct vcpu *v, struct tb *tb, uint32_t eip, unsigned slot);
 void leave_fault(struct vcpu *v, struct tb *tb, const struct ir_op *op);

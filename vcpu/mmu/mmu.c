@@ -514,8 +514,7 @@ static bool part_get(struct vcpu *v, struct part *p, struct access_rights want)
     return true;
 }
 
-/* SDM 3A table 6-7. Wider operands (FXSAVE, SSE) are aligned on their own account, or accessed by quadwords.
- */
+/* SDM 3A table 6-7. Wider operands (FXSAVE, SSE) have an alignment of their own, or go by quadwords. */
 static uint32_t alignment_mask(unsigned bytes)
 {
     return bytes >= 8 ? 7 : bytes >= 4 ? 3 : bytes - 1;

@@ -10,8 +10,7 @@
  * Widths 1, 2, 4, 8 bytes; may cross pages. `user`: access rights of CPL 3 or of the supervisor. --- */
 bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value);
 bool mem_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t value);
-/* Checks that [lin_addr, +bytes) could be written (faults as a write would), changing nothing but A/D bits.
- */
+/* Could [lin_addr, +bytes) be written? Faults as a write would; changes nothing but A and D bits. */
 bool mem_probe_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
 /* The same for a run of several operands, which are aligned each on its own account. */
 bool mem_probe_write_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);

@@ -240,7 +240,7 @@ Test(toypci, dma_in_both_directions_takes_its_time)
     for (unsigned i = 0; i < 1024; i++)
         physmem_write(&pm, 0x20F00 + i, &(uint8_t){(uint8_t)(i * 13 + i / 256)}, 1);
     desc(0, 0x20F00, 1024, 0, TOYPCI_TELL);       /* over a page's end, to the card */
-    desc(1, 0x30FF1, 1000, 24, TOYPCI_TO_MEMORY); /* and back */
+    desc(1, 0x30FF1, 1000, 24, TOYPCI_TO_MEMORY); /* back, to another place */
     dma(2, 160);
     uint64_t start = rig.tick - 20;
     cr_expect(get(TOYPCI_REG_STATUS) & TOYPCI_BUSY);
