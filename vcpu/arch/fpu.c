@@ -10,7 +10,7 @@
  * full registers, tags, TOP, which unmasked exceptions keep a result from being written or popped.
  *
  * FIP, FCS, FDP, FDS and FOP follow every instruction except the control ones (SDM 1 8.1.8), as on
- * the P6. NOT MODELLED: CR0.NE = 0 (FERR# and IRQ 13): #MF is raised as with NE = 1. */
+ * the P6. */
 #include "translator/cc.h"
 #include "vcpu/arch/fpu_internal.h"
 
