@@ -16,7 +16,8 @@ static void rec(struct frame *f)
     f->eflags = 2;
 }
 static uint8_t kstack[4096];
-static void user(char *at)
+/* Not inlined: its label must be defined once. */
+__attribute__((noinline)) static void user(char *at)
 {
     seen = 0;
     vec = 99;

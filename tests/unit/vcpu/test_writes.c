@@ -31,7 +31,7 @@ enum { TABLE = 0x90000, DIRECTORY_A = 0x80000, DIRECTORY_B = 0x91000, TABLE_BYTE
 /* --- the paths --- */
 
 #define TO_STACK(bytes) "lea " #bytes "(%edi), %esp\n"
-/* name, text;  CODE is its first byte. */
+/* name, text;  label 9 is its first byte. */
 #define PATHS(X)                                                                                             \
     X(mov_32, "mov %eax, (%edi)")                                                                            \
     X(mov_16, "mov %ax, (%edi)")                                                                             \
@@ -59,7 +59,7 @@ enum { TABLE = 0x90000, DIRECTORY_A = 0x80000, DIRECTORY_B = 0x91000, TABLE_BYTE
     X(pushf, TO_STACK(4) "pushf")                                                                            \
     X(enter, TO_STACK(16) "lea 32(%edi), %ebp\n enter $0, $2")                                               \
     X(call, TO_STACK(4) "call 1f\n 1:")                                                                      \
-    X(call_far, TO_STACK(8) ".byte 0x9a\n .long 0x10000 + 1f - CODE\n .word 0x10\n 1:")                      \
+    X(call_far, TO_STACK(8) ".byte 0x9a\n .long 0x10000 + 1f - 9b\n .word 0x10\n 1:")                        \
     X(interrupt, TO_STACK(12) "int $0x30")                                                                   \
     X(task, ".byte 0xea\n .long 0\n .word 0x38")                                                             \
     X(mov_segment, "mov %ds, (%edi)")                                                                        \
@@ -110,7 +110,7 @@ enum { TABLE = 0x90000, DIRECTORY_A = 0x80000, DIRECTORY_B = 0x91000, TABLE_BYTE
 
 /* Behind the snippet one-byte instructions; those from the next multiple of 16 on may be overwritten. */
 #define X(name, text)                                                                                        \
-    __asm__(".pushsection .rodata\n.balign 16\n.code32\n.set CODE, .\npath_" #name ":\n" text                \
+    __asm__(".pushsection .rodata\n.balign 16\n.code32\n9:\npath_" #name ":\n" text                          \
             "\n.balign 16, 0x43\npath_" #name "_target:\n.fill 560, 1, 0x43\n"                               \
             "mov $0xf4, %dx\nout %eax, %dx\n99: jmp 99b\npath_" #name "_end:\n.code64\n.popsection\n");      \
     extern const uint8_t path_##name[], path_##name##_target[], path_##name##_end[];
