@@ -2,12 +2,18 @@
 #include "devthread/bus.h"
 
 static const struct field state_fields[] = {
-    FIELD_ARRAY(struct bus_state, next_tick),   FIELD_ARRAY(struct bus_state, input_tick),
-    FIELD_ARRAY(struct bus_state, floor_tick),  FIELD_ARRAY(struct bus_state, line_tick),
-    FIELD_ARRAY(struct bus_state, master_ns),   FIELD_ARRAY(struct bus_state, master_tick),
-    FIELD_ARRAY(struct bus_state, remap_tick),  FIELD_ARRAY(struct bus_state, remap),
-    FIELD_ARRAY(struct bus_state, window_tick), FIELD_ARRAY(struct bus_state, window),
-    FIELD_ARRAY(struct bus_state, outputs),     FIELD(struct bus_state, lines),
+    FIELD_ARRAY(struct bus_state, next_tick),
+    FIELD_ARRAY(struct bus_state, input_tick),
+    FIELD_ARRAY(struct bus_state, floor_tick),
+    FIELD_ARRAY(struct bus_state, line_tick),
+    FIELD_ARRAY(struct bus_state, master_ns),
+    FIELD_ARRAY(struct bus_state, master_tick),
+    FIELD_ARRAY(struct bus_state, remap_tick),
+    FIELD_ARRAY(struct bus_state, remap),
+    FIELD_ARRAY(struct bus_state, window_tick),
+    FIELD_ARRAY(struct bus_state, window),
+    FIELD_ARRAY(struct bus_state, outputs),
+    FIELD_MAX(struct bus_state, lines, (1u << BOARD_IRQ_LINES) - 1),
     FIELD(struct bus_state, reserved),
 };
 

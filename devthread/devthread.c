@@ -408,7 +408,9 @@ bool devthread_loaded(struct devthread *d, uint64_t tick, char *err, size_t err_
             d->cfg.replay_file);
         return false;
     }
-    if (bus_loaded(&d->bus, tick) && link_loaded(d->link[0], tick))
+    const struct physmem *memory = d->bus.cfg.memory;
+    unsigned nremaps = memory ? memory->nremaps : 0;
+    if (bus_loaded(&d->bus, tick) && link_loaded(d->link[0], tick, nremaps, d->bus.board->nwindows))
         return true;
     snprintf(err, err_bytes, "the snapshot is damaged: no run leaves its devices in such a state");
     return false;

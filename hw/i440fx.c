@@ -217,8 +217,9 @@ uint32_t i440fx_take_request(struct i440fx *s)
 }
 
 static const struct field fields[] = {
-    FIELD(struct i440fx, address), FIELD(struct i440fx, reset_control), FIELD(struct i440fx, request),
-    FIELD(struct i440fx, fitted),  FIELD_ARRAY(struct i440fx, cfg),
+    FIELD(struct i440fx, address),   FIELD(struct i440fx, reset_control),
+    FIELD(struct i440fx, request),   FIELD_MAX(struct i440fx, fitted, (1u << I440FX_FN_COUNT) - 1),
+    FIELD_ARRAY(struct i440fx, cfg),
 };
 
 const struct chip_class i440fx_class = {

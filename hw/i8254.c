@@ -48,10 +48,11 @@ static uint32_t modulus(const struct i8254_counter *c)
     return c->bcd ? 10000 : 65536;
 }
 
-/* Modes 2, 3: clocks into the running period. Modular: base_clk may lie before clock zero. */
+/* Modes 2, 3: clocks into the running period. Modular: base_clk may lie before clock zero. Only a damaged
+ * snapshot has a count of 0. */
 static uint32_t phase(const struct i8254_counter *c, uint64_t clk)
 {
-    return (uint32_t)((clk - c->base_clk) % c->count);
+    return c->count ? (uint32_t)((clk - c->base_clk) % c->count) : 0;
 }
 
 /* Clocks for which OUT is high in a period; mode 3 gives the odd clock to the high half. */
@@ -463,11 +464,12 @@ static uint32_t outputs(const void *state)
 #define COUNTER_FIELD(n, member) FIELD(struct i8254, counter[n].member)
 #define COUNTER_FIELDS(n)                                                                                    \
     COUNTER_FIELD(n, base_clk), COUNTER_FIELD(n, load_clk), COUNTER_FIELD(n, count), COUNTER_FIELD(n, cr),   \
-        COUNTER_FIELD(n, latch), COUNTER_FIELD(n, latch_bytes), COUNTER_FIELD(n, status),                    \
-        COUNTER_FIELD(n, status_latched), COUNTER_FIELD(n, mode), COUNTER_FIELD(n, bcd),                     \
-        COUNTER_FIELD(n, rw), COUNTER_FIELD(n, gate), COUNTER_FIELD(n, running), COUNTER_FIELD(n, fired),    \
-        COUNTER_FIELD(n, null_count), COUNTER_FIELD(n, write_msb), COUNTER_FIELD(n, write_lsb),              \
-        COUNTER_FIELD(n, read_msb), COUNTER_FIELD(n, loaded)
+        COUNTER_FIELD(n, latch), FIELD_MAX(struct i8254, counter[n].latch_bytes, 2),                         \
+        COUNTER_FIELD(n, status), COUNTER_FIELD(n, status_latched),                                          \
+        FIELD_MAX(struct i8254, counter[n].mode, 5), COUNTER_FIELD(n, bcd),                                  \
+        FIELD_MAX(struct i8254, counter[n].rw, 3), COUNTER_FIELD(n, gate), COUNTER_FIELD(n, running),        \
+        COUNTER_FIELD(n, fired), COUNTER_FIELD(n, null_count), COUNTER_FIELD(n, write_msb),                  \
+        COUNTER_FIELD(n, write_lsb), COUNTER_FIELD(n, read_msb), COUNTER_FIELD(n, loaded)
 
 static const struct field fields[] = {
     COUNTER_FIELDS(0),         COUNTER_FIELDS(1),          COUNTER_FIELDS(2), FIELD(struct i8254, next_ns),

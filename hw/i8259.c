@@ -341,9 +341,9 @@ static void class_write(void *s, uint32_t offset, unsigned size, uint32_t value,
     FIELD(struct i8259, pic[n].irr), FIELD(struct i8259, pic[n].isr), FIELD(struct i8259, pic[n].imr),       \
         FIELD(struct i8259, pic[n].lines), FIELD(struct i8259, pic[n].elcr),                                 \
         FIELD(struct i8259, pic[n].vector_base), FIELD(struct i8259, pic[n].icw3),                           \
-        FIELD(struct i8259, pic[n].icw4), FIELD(struct i8259, pic[n].init_step),                             \
+        FIELD(struct i8259, pic[n].icw4), FIELD_MAX(struct i8259, pic[n].init_step, 4),                      \
         FIELD(struct i8259, pic[n].init_icw1), FIELD(struct i8259, pic[n].ready),                            \
-        FIELD(struct i8259, pic[n].top), FIELD(struct i8259, pic[n].rotate_aeoi),                            \
+        FIELD_MAX(struct i8259, pic[n].top, 7), FIELD(struct i8259, pic[n].rotate_aeoi),                     \
         FIELD(struct i8259, pic[n].special_mask), FIELD(struct i8259, pic[n].read_isr),                      \
         FIELD(struct i8259, pic[n].poll)
 

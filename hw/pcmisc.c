@@ -109,8 +109,9 @@ static void reset(void *state, uint64_t now_ns)
 }
 
 static const struct field fields[] = {
-    FIELD(struct pcmisc, exit_value),      FIELD(struct pcmisc, post),    FIELD(struct pcmisc, porta),
-    FIELD(struct pcmisc, shutdown_length), FIELD(struct pcmisc, request),
+    FIELD(struct pcmisc, exit_value), FIELD(struct pcmisc, post),
+    FIELD(struct pcmisc, porta),      FIELD_MAX(struct pcmisc, shutdown_length, 7),
+    FIELD(struct pcmisc, request),
 };
 
 const struct chip_class pcmisc_class = {

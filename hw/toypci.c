@@ -179,6 +179,10 @@ static void advance(void *state, uint64_t now_ns)
 
     if (s->timer_ns > now_ns)
         return;
+    if (!s->timer) { /* of a damaged snapshot */
+        s->timer_ns = NS_NEVER;
+        return;
+    }
     uint64_t periods = (now_ns - s->timer_ns) / period_ns + 1;
     s->ticks += (uint32_t)periods;
     s->timer_ns += periods * period_ns;
@@ -344,13 +348,26 @@ const struct port_blocks toypci_blocks = {.request = blocks_request};
 const struct port_pixels toypci_pixels = {.picture = picture};
 
 static const struct field fields[] = {
-    FIELD(struct toypci, timer_ns), FIELD(struct toypci, master_ns), FIELD_ARRAY(struct toypci, desc),
-    FIELD(struct toypci, status),   FIELD(struct toypci, enable),    FIELD(struct toypci, timer),
-    FIELD(struct toypci, ticks),    FIELD(struct toypci, reads),     FIELD(struct toypci, list),
-    FIELD(struct toypci, count),    FIELD(struct toypci, rate),      FIELD(struct toypci, index),
-    FIELD(struct toypci, moving),   FIELD(struct toypci, send),      FIELD(struct toypci, frame),
-    FIELD(struct toypci, x),        FIELD(struct toypci, y),         FIELD(struct toypci, screen),
-    FIELD(struct toypci, reserved), FIELD_ARRAY(struct toypci, ram),
+    FIELD(struct toypci, timer_ns),
+    FIELD(struct toypci, master_ns),
+    FIELD_ARRAY(struct toypci, desc),
+    FIELD(struct toypci, status),
+    FIELD(struct toypci, enable),
+    FIELD(struct toypci, timer),
+    FIELD(struct toypci, ticks),
+    FIELD(struct toypci, reads),
+    FIELD(struct toypci, list),
+    FIELD(struct toypci, count),
+    FIELD(struct toypci, rate),
+    FIELD(struct toypci, index),
+    FIELD_MAX(struct toypci, moving, 1),
+    FIELD(struct toypci, send),
+    FIELD(struct toypci, frame),
+    FIELD(struct toypci, x),
+    FIELD(struct toypci, y),
+    FIELD(struct toypci, screen),
+    FIELD(struct toypci, reserved),
+    FIELD_ARRAY(struct toypci, ram),
 };
 
 const struct chip_class toypci_class = {

@@ -154,25 +154,28 @@ struct snapshot_writer *snapshot_create(const char *path, uint64_t tick, const c
     return w;
 }
 
+void snapshot_field(struct snapshot_writer *w, const struct field *f, const void *state)
+{
+    uint8_t elem = (uint8_t)f->elem_bytes;
+    size_t n = field_bytes(f);
+    uint8_t *bytes = malloc(n + 1);
+    if (!bytes) {
+        w->failed = ENOMEM;
+        return;
+    }
+    fields_put(f, 1, state, bytes);
+    put_name(w, 'F', f->name);
+    put(w, &elem, 1);
+    put(w, &f->count, sizeof f->count);
+    put(w, bytes, n);
+    free(bytes);
+}
+
 void snapshot_part(struct snapshot_writer *w, const struct state_part *p)
 {
     put_name(w, 'P', p->name);
-    for (size_t i = 0; i < p->nfields; i++) {
-        const struct field *f = &p->fields[i];
-        uint8_t elem = (uint8_t)f->elem_bytes;
-        size_t n = field_bytes(f);
-        uint8_t *bytes = malloc(n + 1);
-        if (!bytes) {
-            w->failed = ENOMEM;
-            return;
-        }
-        fields_put(f, 1, p->state, bytes);
-        put_name(w, 'F', f->name);
-        put(w, &elem, 1);
-        put(w, &f->count, sizeof f->count);
-        put(w, bytes, n);
-        free(bytes);
-    }
+    for (size_t i = 0; i < p->nfields; i++)
+        snapshot_field(w, &p->fields[i], p->state);
 }
 
 void snapshot_page(struct snapshot_writer *w, uint64_t number, const uint8_t *page)

@@ -35,6 +35,8 @@ struct snapshot_writer;
 
 /* Nothing appears under `path` before snapshot_finish: until then there is a file beside it. */
 struct snapshot_writer *snapshot_create(const char *path, uint64_t tick, const char *identity, struct err *e);
+/* One more field of the part that was begun last. */
+void snapshot_field(struct snapshot_writer *w, const struct field *f, const void *state);
 void snapshot_part(struct snapshot_writer *w, const struct state_part *p);
 void snapshot_page(struct snapshot_writer *w, uint64_t number, const uint8_t *page);
 /* The file is whole, on the disk and under its name; or there is no trace of it (false). Frees w. */

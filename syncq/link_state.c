@@ -60,17 +60,32 @@ bool link_part(struct link *l, enum state_group group, unsigned i, struct state_
     return true;
 }
 
-static bool effects_loaded(const struct pending *p, uint64_t tick)
+/* `line` numbers something that is there. */
+static bool number_known(const struct effect *e, unsigned nremaps, unsigned nwindows)
+{
+    switch (e->kind) {
+    case EFFECT_IRQ:
+        return e->line < LINK_LINES;
+    case EFFECT_REMAP:
+        return e->line < nremaps;
+    case EFFECT_REMAP_IO:
+        return e->line < nwindows;
+    default:
+        return true;
+    }
+}
+
+static bool effects_loaded(const struct pending *p, uint64_t tick, unsigned nremaps, unsigned nwindows)
 {
     for (size_t i = 0; i < p->count; i++)
-        if (p->heap[i].tick <= tick || (p->heap[i].kind == EFFECT_IRQ && p->heap[i].line >= LINK_LINES))
+        if (p->heap[i].tick <= tick || !number_known(&p->heap[i], nremaps, nwindows))
             return false;
     return true;
 }
 
-bool link_loaded(struct link *l, uint64_t tick)
+bool link_loaded(struct link *l, uint64_t tick, unsigned nremaps, unsigned nwindows)
 {
-    if (!effects_loaded(&l->pending, tick))
+    if (!effects_loaded(&l->pending, tick, nremaps, nwindows))
         return false;
     pending_sort(&l->pending);
     if (!l->clamped)

@@ -10,7 +10,8 @@
 /* Its parts; false: i is past the last of the group. */
 bool link_part(struct link *l, enum state_group group, unsigned i, struct state_part *out);
 /* Its parts and the devices' have been loaded, and the device thread does not run yet: the vCPU stands at
- * `tick`, everything at it is done. False: no run leaves a link in such a state. */
-bool link_loaded(struct link *l, uint64_t tick);
+ * `tick`, everything at it is done. Pending effects name remaps of memory and windows of the bus below the
+ * two counts. False: no run leaves a link in such a state. */
+bool link_loaded(struct link *l, uint64_t tick, unsigned nremaps, unsigned nwindows);
 
 #endif

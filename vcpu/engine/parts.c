@@ -141,8 +141,10 @@ static const struct field cpu_rest[] = {
 #define TLB_NUMBERS     (TLB_COUNT * TLB_ENTRIES)
 
 static const struct field event_fields[] = {
-    VCPU(exc.pending), VCPU(exc.vector),   VCPU(exc.has_error), VCPU(exc.is_trap),
-    VCPU(exc.error),   VCPU(exc.next_eip), VCPU(db_pending),    VCPU(rf_tick),
+    VCPU(exc.pending),   FIELD_MAX(struct vcpu, exc.vector, 31),
+    VCPU(exc.has_error), VCPU(exc.is_trap),
+    VCPU(exc.error),     VCPU(exc.next_eip),
+    VCPU(db_pending),    VCPU(rf_tick),
 };
 
 static const struct field figure_fields[] = {VCPU(idle_ticks)};

@@ -1,0 +1,164 @@
+/* fuzz_snapshot.c - random damage to the snapshot of a real run, with a right checksum: fuzz_snapshot
+ * GUEST [SECONDS [SEED]].
+ *
+ * The guest is run in a machine of 16 MiB and saved. The snapshot is taken apart, fields and pages are
+ * damaged, dropped or doubled, and it is put together again. A machine that loads it says in one line what is
+ * wrong, or runs on for a while; either is fine but a crash or a sanitizer's complaint. */
+#include "machine/machine.h"
+#include "machine/snapshot.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RUN_TICKS  20000
+#define SAVE_TICKS 150000 /* the guest is busy then */
+
+static uint64_t rng_state;
+
+static uint32_t rng(uint32_t below)
+{
+    rng_state ^= rng_state << 13;
+    rng_state ^= rng_state >> 7;
+    rng_state ^= rng_state << 17;
+    return (uint32_t)((rng_state >> 16) % below);
+}
+
+static uint64_t odd_value(void)
+{
+    static const uint64_t values[] = {0,      1,      2,         7,          0x7f,      0xff,
+                                      0x7fff, 0xffff, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX};
+    uint64_t v = values[rng(sizeof values / sizeof *values)];
+    return rng(2) ? v : v + rng(33) - 16;
+}
+
+static void damage(uint8_t *data, const struct snapshot_item *item)
+{
+    uint64_t value = odd_value();
+    uint32_t at = rng(item->count);
+    if (rng(2))
+        memcpy(data + (size_t)at * item->elem_bytes, &value, item->elem_bytes);
+    else
+        data[(size_t)at * item->elem_bytes + rng(item->elem_bytes)] ^= (uint8_t)(1u << rng(8));
+}
+
+/* One damaged field in `chance`, on the way from r to w. False: the snapshot itself is bad. */
+static bool copy_damaged(struct snapshot_reader *r, struct snapshot_writer *w, uint32_t chance, struct err *e)
+{
+    struct snapshot_item item;
+    while (snapshot_next(r, &item, e)) {
+        struct field f = {item.name, 0, item.elem_bytes, item.count, item.elem_bytes, UINT64_MAX};
+        struct state_part p = {item.name, &f, 1, NULL};
+        if (item.kind == SNAPSHOT_END)
+            return true;
+        if (item.kind == SNAPSHOT_PAGE && rng(chance * 20))
+            snapshot_page(w, item.number, item.data);
+        if (item.kind == SNAPSHOT_PART) {
+            p.nfields = 0;
+            snapshot_part(w, &p);
+        }
+        if (item.kind == SNAPSHOT_FIELD) {
+            uint8_t *copy = malloc((size_t)item.count * item.elem_bytes + 1);
+            memcpy(copy, item.data, (size_t)item.count * item.elem_bytes);
+            for (uint32_t n = rng(chance) || !item.count ? 0 : 1 + rng(3); n; n--)
+                damage(copy, &item);
+            p.state = copy;
+            snapshot_field(w, &f, copy);
+            free(copy);
+        }
+    }
+    return false;
+}
+
+static bool make_damaged(const char *from, const char *to, struct err *e)
+{
+    struct snapshot_reader *r = snapshot_open("fuzz", from, e);
+    if (!r)
+        return false;
+    struct snapshot_writer *w = snapshot_create(to, snapshot_tick(r), snapshot_identity(r), e);
+    bool ok = w && copy_damaged(r, w, 1 + rng(400), e) && snapshot_finish(w, e);
+    snapshot_close(r);
+    return ok;
+}
+
+/* A machine that begins at `snapshot`; NULL: at the guest's start. */
+static struct machine *create(const char *snapshot, const char *kernel, enum translator_mode mode,
+                              struct err *e)
+{
+    struct machine_config cfg;
+    machine_config_init(&cfg);
+    cfg.ram_bytes = 16u << 20;
+    cfg.kernel = kernel;
+    cfg.append = "rounds=50";
+    cfg.serial[0] = "null";
+    cfg.debug_exit = true;
+    cfg.debug_exit_port = 0xf4;
+    cfg.debug_exit_ports = 4;
+    cfg.sleep = false;
+    cfg.mode = LINK_INLINE;
+    cfg.translator = mode;
+    cfg.loadvm = snapshot;
+    cfg.rtc_default = true;
+    return machine_create(&cfg, e);
+}
+
+static void run(struct machine *m, uint64_t ticks, struct err *e)
+{
+    struct vcpu_until until = {.tick = machine_tick(m) + ticks};
+    machine_run_until(m, &until, e);
+}
+
+static bool make_valid(const char *path, const char *kernel, struct err *e)
+{
+    struct machine *m = create(NULL, kernel, TRANSLATOR_EAGER, e);
+    if (!m)
+        return false;
+    run(m, SAVE_TICKS, e);
+    bool ok = machine_save(m, path, e);
+    machine_destroy(m);
+    return ok;
+}
+
+/* True: it could be loaded. */
+static bool load_and_run(const char *snapshot, const char *kernel)
+{
+    struct err e = {""};
+    struct machine *m = create(snapshot, kernel, rng(2) ? TRANSLATOR_INTERP : TRANSLATOR_EAGER, &e);
+    if (!m) {
+        if (e.text[0] && !strchr(e.text, '\n'))
+            return false;
+        fprintf(stderr, "fuzz_snapshot: no one-line message\n");
+        exit(1);
+    }
+    run(m, RUN_TICKS, &e);
+    machine_destroy(m);
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct err e = {""};
+    char dir[] = "/tmp/fuzz_snapshot.XXXXXX", valid[sizeof dir + 8], damaged[sizeof dir + 8];
+    if (argc < 2 || !mkdtemp(dir))
+        return 2;
+    snprintf(valid, sizeof valid, "%s/valid", dir);
+    snprintf(damaged, sizeof damaged, "%s/damaged", dir);
+    unsigned seconds = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 2;
+    rng_state = (argc > 3 ? strtoull(argv[3], NULL, 0) : 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    uint64_t runs = 0, loaded = 0;
+    bool ok = make_valid(valid, argv[1], &e);
+    for (time_t end = time(NULL) + seconds; ok && time(NULL) < end; runs++) {
+        ok = make_damaged(valid, damaged, &e);
+        loaded += ok && load_and_run(damaged, argv[1]);
+    }
+    unlink(valid);
+    unlink(damaged);
+    rmdir(dir);
+    if (!ok)
+        fprintf(stderr, "fuzz_snapshot: %s\n", e.text);
+    printf("fuzz_snapshot: %" PRIu64 " snapshots, %" PRIu64 " loaded, the others refused\n", runs, loaded);
+    return ok ? 0 : 1;
+}
