@@ -1,9 +1,9 @@
 /* fuzz_snapshot.c - random damage to the snapshot of a real run, with a right checksum: fuzz_snapshot
  * GUEST [SECONDS [SEED]].
  *
- * The guest is run in a machine of 16 MiB and saved. The snapshot is taken apart, fields and pages are
- * damaged, dropped or doubled, and it is put together again. A machine that loads it says in one line what is
- * wrong, or runs on for a while; either is fine but a crash or a sanitizer's complaint. */
+ * The guest is run in a machine of 16 MiB and saved. The snapshot is taken apart, fields are
+ * damaged, parts and pages dropped or doubled, and it is put together again. A machine that loads it says in
+ * one line what is wrong, or runs on for a while; either is fine but a crash or a sanitizer's complaint. */
 #include "machine/machine.h"
 #include "machine/snapshot.h"
 
