@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clockcore/check.h"
 #include "syncq/link.h"
 #include "syncq/place.h"
 #include "translator/cc.h"
+#include "vcpu/parts.h"
 #include "vcpu/vcpu.h"
 
 #define RAM_BYTES  (16u << 20)
@@ -259,6 +261,13 @@ const uint8_t *emulated_ram(const struct emulated *m)
 void emulated_put(struct emulated *m, uint32_t phys_addr, const void *from, uint32_t bytes)
 {
     physmem_put(&m->mem, phys_addr, from, bytes);
+}
+
+size_t emulated_state(struct emulated *m, uint8_t *out, size_t max)
+{
+    size_t bytes = vcpu_state_bytes(m->vcpu, out, max);
+    CHECK(bytes <= max);
+    return bytes;
 }
 
 uint64_t emulated_ticks(const struct emulated *m)

@@ -89,6 +89,8 @@ const uint8_t *emulated_ram(const struct emulated *m);
 void emulated_put(struct emulated *m, uint32_t phys_addr, const void *from, uint32_t bytes);
 void emulated_map(struct emulated *m, uint32_t lin_addr, uint32_t phys_addr, uint32_t flags);
 bool emulated_enter(struct emulated *m, const struct cpu_image *in, struct test_result *r);
+/* The whole vCPU as it stands (vcpu_state_bytes): how many bytes. They fit into max. */
+size_t emulated_state(struct emulated *m, uint8_t *out, size_t max);
 uint64_t emulated_ticks(const struct emulated *m); /* that the last run took */
 /* Is this one of the emulator's own supervisor pages, which the real CPU's side does not have? */
 bool emulated_owns(uint32_t lin_addr);

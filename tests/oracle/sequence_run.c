@@ -14,7 +14,7 @@
 #include "tests/oracle/gen_float.h"
 #include "tests/oracle/sequence.h"
 
-enum { SHOWN_MAX = 10, CHUNK = 64, RAN_AWAY_TICKS = 1 << 22 };
+enum { SHOWN_MAX = 10, CHUNK = 64, RAN_AWAY_TICKS = 1 << 22, STATE_MAX = 2048 };
 
 static const char *const gpr_name[8] = {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"};
 
@@ -46,7 +46,8 @@ struct sequence_runner {
     uint8_t data[SEQ_DATA_BYTES], fuel[SEQ_FUEL_BYTES]; /* what every case starts from */
     const uint8_t *image[AREAS];
     struct test_case enter;                /* only its registers count */
-    uint64_t ticks;                        /* after the first engine's run */
+    uint64_t ticks;                        /* that the first engine's run took */
+    uint8_t state[STATE_MAX];              /* the whole vCPU after the first engine's run */
     uint8_t tables[EMULATED_TABLES_BYTES]; /* page tables after the first engine's run */
 };
 
@@ -268,6 +269,11 @@ static unsigned compare_engines(const struct sequence_runner *r, struct emulated
     const uint8_t *tables = emulated_ram(m) + EMULATED_TABLES;
     if (emulated_ticks(m) != r->ticks)
         DIFFER("    ticks: %s %lu, here %lu\n", engines[0].name, r->ticks, emulated_ticks(m));
+    uint8_t state[STATE_MAX];
+    size_t bytes = emulated_state(m, state, sizeof state);
+    for (size_t i = 0; i < bytes; i++)
+        if (state[i] != r->state[i])
+            DIFFER("    vCPU: byte %zu: %s %02x, here %02x\n", i, engines[0].name, r->state[i], state[i]);
     for (unsigned i = 0; i < EMULATED_TABLES_BYTES; i++)
         if (tables[i] != r->tables[i])
             DIFFER("    page tables: byte %05x: %s %02x, here %02x\n", i, engines[0].name, r->tables[i],
@@ -320,6 +326,7 @@ static void emulated_turn(struct sequence_runner *r, unsigned i, struct test_res
     }
     if (i == 0) {
         r->ticks = emulated_ticks(m);
+        emulated_state(m, r->state, sizeof r->state);
         memcpy(r->tables, emulated_ram(m) + EMULATED_TABLES, EMULATED_TABLES_BYTES);
     }
 }
