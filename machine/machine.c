@@ -209,6 +209,7 @@ static bool create_vcpu(struct machine *m, struct err *e)
             c->translator_threads < 0 ? place_spare_cpus(&m->place) : (unsigned)c->translator_threads,
         .translator_not_on_cpu = m->place.vcpu_cpu,
         .translator_jitter = c->jitter_seed,
+        .observer = c->observer,
         .survey = c->survey,
         .log_items = c->log_items,
         .log_file = c->log_file,

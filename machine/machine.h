@@ -56,11 +56,12 @@ struct machine_config {
     bool chain;
 
     /* --- what is written about it --- */
-    const char *digest_file; /* NULL: none */
-    uint64_t digest_every;   /* ticks; only with digest_file */
-    bool survey;             /* count for hit rates (vcpu_config) */
-    unsigned log_items;      /* VCPU_LOG_* */
-    FILE *log_file;          /* the caller's */
+    const char *digest_file;       /* NULL: none */
+    uint64_t digest_every;         /* ticks; only with digest_file */
+    struct vcpu_observer observer; /* of the vCPU (vcpu/observer.h); all zero: none */
+    bool survey;                   /* count for hit rates (vcpu_config) */
+    unsigned log_items;            /* VCPU_LOG_* */
+    FILE *log_file;                /* the caller's */
     /* For the user: a line, or several; no newline at the end. Any thread; may be NULL. */
     void (*notice)(void *ctx, const char *text);
     /* Now and then while the guest runs, on its thread; may be NULL. */

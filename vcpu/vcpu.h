@@ -9,6 +9,7 @@
 
 #include "mem/physmem.h"
 #include "translator/guest_state.h"
+#include "vcpu/observer.h"
 
 struct vcpu;
 struct activity;
@@ -79,9 +80,10 @@ struct vcpu_config {
     /* Called now and then (at most once a quantum) on the vCPU's thread: status line, limits. May be NULL. */
     void (*progress)(void *ctx, uint64_t tick);
     void *progress_ctx;
-    bool survey;        /* count for the hit rates of vcpu_stats (survey.c): host time only */
-    unsigned log_items; /* VCPU_LOG_*; 0: no log */
-    FILE *log_file;     /* the caller's; written by the vCPU's thread */
+    struct vcpu_observer observer; /* all zero: nobody watches */
+    bool survey;                   /* count for the hit rates of vcpu_stats (survey.c): host time only */
+    unsigned log_items;            /* VCPU_LOG_*; 0: no log */
+    FILE *log_file;                /* the caller's; written by the vCPU's thread */
 };
 
 enum vcpu_exit {
@@ -151,6 +153,10 @@ void vcpu_get_stats(const struct vcpu *v, struct vcpu_stats *out);
 /* Translation workers that it has, and what one of them is doing (syncq/activity.h). */
 unsigned vcpu_workers(const struct vcpu *v);
 struct activity *vcpu_worker_activity(const struct vcpu *v, unsigned worker);
+/* Guest memory as the page tables of `cr3` show it now (of the paging mode now; CR0.PG clear: physical), to
+ * look at: no A bit, no TLB, no fault, no rights. Returns how many bytes could be read before one that is
+ * not mapped or not memory. vCPU's thread, while it stands or in an observer's function. */
+size_t vcpu_peek(const struct vcpu *v, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes);
 /* Takes what others have written to memory while it stood (mem/watch.h): drops code there, and translations
  * that page tables there gave. vcpu_run does so by itself. */
 void vcpu_take_changes(struct vcpu *v);

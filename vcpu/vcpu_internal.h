@@ -126,8 +126,10 @@ struct vcpu {
     const uint8_t *fetch_host; /* where the host has that page */
     uint64_t point_tick;       /* of the last digest point or snapshot; TICK_NEVER: none */
     uint64_t digest_next, progress_next; /* ticks of the next digest point and progress call */
-    struct vcpu_until until;             /* where this run ends */
-    bool moved;                          /* something was run or delivered: until.condition may be asked */
+    uint64_t sample_next;                /* of the observer; TICK_NEVER: none */
+    bool at_boundary;        /* an exception or interrupt is being delivered: no instruction runs */
+    struct vcpu_until until; /* where this run ends */
+    bool moved;              /* something was run or delivered: until.condition may be asked */
     struct tlb_entry tlb[TLB_COUNT][TLB_ENTRIES];
     unsigned tlb_local_count, tlb_global_count;
     uint16_t
@@ -179,6 +181,12 @@ void fault_chain_add(struct fault_chain *c, const struct pending_exc *exc);
 static inline uint64_t vcpu_insn_tick(const struct vcpu *v)
 {
     return v->limit - (uint64_t)v->g.budget - 1;
+}
+/* Tells the observer. The event's tick is filled in: of the boundary, or behind the running instruction. */
+void vcpu_observe(struct vcpu *v, struct vcpu_event *e);
+static inline bool vcpu_observed(const struct vcpu *v)
+{
+    return v->cfg.observer.event;
 }
 /* After anything that may have shrunk link_limit() (an access): refreshes v->limit keeping the tick. */
 void vcpu_refresh_limit(struct vcpu *v);

@@ -57,6 +57,7 @@ uint32_t eflags_popped_mask(const struct guest_state *g)
 /* --- one delivery --- */
 
 struct event {
+    enum vcpu_event_kind kind;
     uint8_t vector;
     bool software; /* INT n, INT3, INTO: gate DPL is checked, EXT stays clear */
     bool has_error;
@@ -195,13 +196,33 @@ static bool deliver_protected(struct vcpu *v, const struct event *e)
     return task_switch(v, &t);
 }
 
+void vcpu_observe(struct vcpu *v, struct vcpu_event *e)
+{
+    e->tick = vcpu_insn_tick(v) + (v->at_boundary ? 0 : 1);
+    v->cfg.observer.event(v->cfg.observer.ctx, &v->g, e);
+}
+
+static bool enter_handler(struct vcpu *v, const struct event *e)
+{
+    struct vcpu_event seen = {.kind = e->kind,
+                              .vector = e->vector,
+                              .from_cpl = v->g.cpl,
+                              .from_cs = v->g.seg[SEG_CS].sel,
+                              .from_eip = e->eip};
+    if (!(v->g.cr0 & CR0_PE ? deliver_protected(v, e) : deliver_real(v, e)))
+        return false;
+    if (vcpu_observed(v))
+        vcpu_observe(v, &seen);
+    return true;
+}
+
 static bool deliver(struct vcpu *v, const struct event *e)
 {
     if (v->cfg.log_items & VCPU_LOG_INT) {
         struct pending_exc exc = {.vector = e->vector, .has_error = e->has_error, .error = e->error};
         eventlog_interrupt(v, &exc, e->software, e->eip);
     }
-    return v->g.cr0 & CR0_PE ? deliver_protected(v, e) : deliver_real(v, e);
+    return enter_handler(v, e);
 }
 
 /* --- exceptions: double and triple faults --- */
@@ -258,7 +279,8 @@ static uint32_t pushed_eflags(const struct vcpu *v, const struct pending_exc *ex
 static bool deliver_one(struct vcpu *v, const struct pending_exc *exc)
 {
     uint32_t debug_hit = exc->vector == EXC_DB ? debug_status(v) : 0;
-    struct event e = {.vector = exc->vector,
+    struct event e = {.kind = VCPU_EVENT_EXCEPTION,
+                      .vector = exc->vector,
                       .has_error = exc->has_error,
                       .error = exc->error,
                       .eip = v->g.eip,
@@ -309,12 +331,14 @@ static bool boundary_enter(struct vcpu *v)
     if (!vcpu_rf(v))
         v->g.eflags &= ~(uint32_t)FLAG_RF;
     v->in_single = true;
+    v->at_boundary = true;
     v->g.budget--;
     return in_single;
 }
 
 static void boundary_leave(struct vcpu *v, bool in_single)
 {
+    v->at_boundary = false;
     v->g.budget++;
     v->in_single = in_single;
     v->g.halted = 0;
@@ -335,7 +359,10 @@ void vcpu_deliver_interrupt(struct vcpu *v, unsigned vector)
 {
     v->stats.interrupts++;
     bool in_single = boundary_enter(v);
-    struct event e = {.vector = (uint8_t)vector, .eip = v->g.eip, .eflags = guest_eflags(&v->g)};
+    struct event e = {.kind = VCPU_EVENT_INTERRUPT,
+                      .vector = (uint8_t)vector,
+                      .eip = v->g.eip,
+                      .eflags = guest_eflags(&v->g)};
     bool ok = deliver(v, &e);
     boundary_leave(v, in_single);
     if (ok)
@@ -351,7 +378,8 @@ void vcpu_deliver_interrupt(struct vcpu *v, unsigned vector)
 static enum helper_result software_interrupt(struct vcpu *v, unsigned vector, uint32_t next_eip)
 {
     /* RF is pushed clear: SDM 3A 17.3.1.1. */
-    struct event e = {.vector = (uint8_t)vector,
+    struct event e = {.kind = VCPU_EVENT_SOFTWARE,
+                      .vector = (uint8_t)vector,
                       .software = true,
                       .eip = next_eip,
                       .eflags = guest_eflags(&v->g) & ~(uint32_t)FLAG_RF};

@@ -275,9 +275,15 @@ static bool far_inner(struct vcpu *v, const struct far_transfer *t, struct desc 
         return false;
     if (!desc_mark_accessed(v, sel, &d) || !stack_push(v, &st, &f))
         return false;
+    struct vcpu_event e = {.kind = VCPU_EVENT_GATE,
+                           .from_cpl = v->g.cpl,
+                           .from_cs = v->g.seg[SEG_CS].sel,
+                           .from_eip = t->next_eip};
     v->g.seg[SEG_SS] = st.ss;
     v->g.slot[IR_ESP] = st.esp;
     cs_commit(v, sel, d, desc_dpl(d), eip);
+    if (vcpu_observed(v))
+        vcpu_observe(v, &e);
     return true;
 }
 
@@ -464,19 +470,35 @@ static bool return_real(struct vcpu *v, unsigned width, uint32_t release, bool i
     return true;
 }
 
+static enum helper_result returned(struct vcpu *v, bool ok, enum vcpu_event_kind kind, unsigned from_cpl)
+{
+    struct vcpu_event e = {.kind = kind, .from_cpl = (uint8_t)from_cpl};
+    if (ok && vcpu_observed(v))
+        vcpu_observe(v, &e);
+    return helper_done(ok);
+}
+
 enum helper_result helper_RET_FAR(struct vcpu *v, const struct ir_op *op)
 {
+    unsigned width = 1u << op->size, cpl = v->g.cpl;
+    if (!(v->g.cr0 & CR0_PE))
+        return helper_done(return_real(v, width, op->imm2, false));
+    bool ok = far_return(v, width, op->imm2, false);
+    return v->g.cpl == cpl ? helper_done(ok) : returned(v, ok, VCPU_EVENT_RET_FAR, cpl);
+}
+
+static bool iret(struct vcpu *v, const struct ir_op *op)
+{
     unsigned width = 1u << op->size;
-    bool real = !(v->g.cr0 & CR0_PE);
-    return helper_done(real ? return_real(v, width, op->imm2, false) : far_return(v, width, op->imm2, false));
+    if (!(v->g.cr0 & CR0_PE))
+        return return_real(v, width, 0, true);
+    if (v->g.eflags & FLAG_NT) /* IRET returns to the previous task, whatever the stack holds */
+        return task_return(v, op->imm2);
+    return far_return(v, width, 0, true);
 }
 
 enum helper_result helper_IRET(struct vcpu *v, const struct ir_op *op)
 {
-    unsigned width = 1u << op->size;
-    if (!(v->g.cr0 & CR0_PE))
-        return helper_done(return_real(v, width, 0, true));
-    if (v->g.eflags & FLAG_NT) /* IRET returns to the previous task, whatever the stack holds */
-        return helper_done(task_return(v, op->imm2));
-    return helper_done(far_return(v, width, 0, true));
+    unsigned cpl = v->g.cpl;
+    return returned(v, iret(v, op), VCPU_EVENT_IRET, cpl);
 }

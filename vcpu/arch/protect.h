@@ -205,6 +205,10 @@ bool task_switch(struct vcpu *v, const struct task_switch *t);
 /* IRET with NT set. */
 bool task_return(struct vcpu *v, uint32_t next_eip);
 
+/* --- system registers (system.c) --- */
+/* CR3 has been loaded: tells the observer. */
+void cr3_loaded(struct vcpu *v);
+
 /* --- debug registers (system.c) --- */
 #define DR6_FIXED 0xffff0ff0u
 enum { DR6_BD = 1u << 13, DR6_BS = 1u << 14, DR6_BT = 1u << 15 };

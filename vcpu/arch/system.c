@@ -15,6 +15,13 @@
 
 /* --- control registers --- */
 
+void cr3_loaded(struct vcpu *v)
+{
+    struct vcpu_event e = {.kind = VCPU_EVENT_CR3};
+    if (vcpu_observed(v))
+        vcpu_observe(v, &e);
+}
+
 #define CR0_KNOWN                                                                                            \
     (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 #define CR0_TLB   (CR0_PE | CR0_WP | CR0_PG) /* cached translations depend on these */
@@ -61,6 +68,7 @@ static bool cr_write(struct vcpu *v, unsigned reg, uint32_t value)
         return true;
     case 3:
         tlb_switch(v, value);
+        cr3_loaded(v);
         return true;
     case 4:
         return cr4_write(v, value);
@@ -375,8 +383,12 @@ enum helper_result helper_SYSENTER(struct vcpu *v, const struct ir_op *op)
     uint16_t cs = (uint16_t)SEL_ERROR(g->sysenter_cs);
     if (!(g->cr0 & CR0_PE) || cs == 0)
         return vcpu_raise_error(v, EXC_GP, 0);
+    struct vcpu_event e = {
+        .kind = VCPU_EVENT_SYSENTER, .from_cpl = g->cpl, .from_cs = g->seg[SEG_CS].sel, .from_eip = op->imm2};
     g->eflags &= ~(uint32_t)(FLAG_IF | FLAG_RF);
     flat_transfer(v, cs, 0, g->sysenter_eip, g->sysenter_esp);
+    if (vcpu_observed(v))
+        vcpu_observe(v, &e);
     return HELPER_OK;
 }
 
@@ -386,7 +398,10 @@ enum helper_result helper_SYSEXIT(struct vcpu *v, const struct ir_op *op)
     uint16_t cs = (uint16_t)SEL_ERROR(g->sysenter_cs);
     if (!(g->cr0 & CR0_PE) || cs == 0 || g->cpl != 0)
         return vcpu_raise_error(v, EXC_GP, 0);
+    struct vcpu_event e = {.kind = VCPU_EVENT_SYSEXIT};
     flat_transfer(v, (uint16_t)(cs + 16), 3, g->slot[IR_EDX], g->slot[IR_ECX]);
+    if (vcpu_observed(v))
+        vcpu_observe(v, &e);
     return HELPER_OK;
 }
 

@@ -209,6 +209,7 @@ static void switch_commit(struct vcpu *v, const struct task_switch *t, const str
     }
     if ((g->cr0 & CR0_PG) && n->layout == &tss32)
         tlb_switch(v, n->image.cr3);
+    cr3_loaded(v);
     vcpu_update_mode(v);
 }
 

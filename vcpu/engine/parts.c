@@ -197,6 +197,8 @@ static const struct field vcpu_rest[] = {
     VCPU(checks_alignment),
     VCPU(exit_value),
     VCPU(progress_next),
+    VCPU(sample_next),
+    VCPU(at_boundary),
     BYTES(struct vcpu, "padding", offsetof(struct vcpu, moved) + 1,
           offsetof(struct vcpu, tlb) - offsetof(struct vcpu, moved) - 1),
     TLB_FIELD(tag_r),

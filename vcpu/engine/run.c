@@ -4,8 +4,8 @@
  * devices' events and effects at this tick come first), is an exception or trap to be delivered, is an
  * interrupt accepted, is the vCPU halted; else it runs. Deliveries take no tick.
  *
- * The limit is the least of the link's limit, the next digest point and the tick limit. A block that
- * would cross it is run one instruction at a time up to it. Blocks of one instruction also carry what a
+ * The limit is the least of the link's limit, the next digest point or sample and the tick limit. A block
+ * that would cross it is run one instruction at a time up to it. Blocks of one instruction also carry what a
  * longer block must not do (redo_single), interrupt shadows, single-stepping and breakpoints.
  *
  * NOT MODELLED: NMI, SMI. */
@@ -39,11 +39,16 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* What is to be done at an exact tick, idle or not. */
+static uint64_t point_next(const struct vcpu *v)
+{
+    return least(v->digest_next, least(v->sample_next, v->until.tick));
+}
+
 void vcpu_refresh_limit(struct vcpu *v)
 {
     uint64_t tick = vcpu_tick(v);
-    uint64_t limit = least(link_limit(v->cfg.link), least(v->digest_next, v->until.tick));
-    limit = least(limit, v->local_next);
+    uint64_t limit = least(link_limit(v->cfg.link), least(point_next(v), v->local_next));
     if (limit < tick)
         limit = tick;
     v->limit = least(limit, tick + LIMIT_TICKS_MAX);
@@ -127,6 +132,15 @@ static void digest_point(struct vcpu *v, uint64_t tick)
     v->digest_next += v->cfg.digest_every;
 }
 
+static void sample_point(struct vcpu *v, uint64_t tick)
+{
+    const struct vcpu_observer *o = &v->cfg.observer;
+    if (tick < v->sample_next)
+        return;
+    v->sample_next = o->sample(o->ctx, &v->g, tick);
+    CHECK(v->sample_next > tick);
+}
+
 static void progress_point(struct vcpu *v, uint64_t tick)
 {
     if (!v->cfg.progress || tick < v->progress_next)
@@ -156,6 +170,7 @@ static void at_limit(struct vcpu *v)
     if (tick < link_limit(v->cfg.link)) {
         local_events(v, tick);
         digest_point(v, tick);
+        sample_point(v, tick);
         if (tick >= v->until.tick)
             leave(v, VCPU_EXIT_TICK_LIMIT);
         if (link_stopping(v->cfg.link))
@@ -169,6 +184,9 @@ static void at_limit(struct vcpu *v)
 
 static void warp(struct vcpu *v, uint64_t tick, uint64_t to)
 {
+    struct vcpu_event e = {.kind = VCPU_EVENT_IDLE, .tick = tick, .idle_end = to};
+    if (vcpu_observed(v))
+        v->cfg.observer.event(v->cfg.observer.ctx, &v->g, &e);
     v->idle_ticks += to - tick;
     v->limit = to;
     v->g.budget = 0;
@@ -181,7 +199,7 @@ static void halt_for_good(struct vcpu *v, uint64_t tick)
     if (to == TICK_NEVER)
         leave(v, VCPU_EXIT_HALTED);
     else
-        warp(v, tick, least(to, least(v->digest_next, v->until.tick)));
+        warp(v, tick, least(to, point_next(v)));
 }
 
 /* Asks the link once for each idle period, however many digest points it spans: each asking would begin the
@@ -213,7 +231,7 @@ static void idle(struct vcpu *v)
         return;
     }
     v->idle_end = to == tick ? tick + 1 : to;
-    warp(v, tick, least(v->idle_end, least(v->digest_next, v->until.tick)));
+    warp(v, tick, least(v->idle_end, point_next(v)));
 }
 
 /* --- one instruction --- */

@@ -60,6 +60,9 @@ void vcpu_reset(struct vcpu *v)
         eventlog_reset(v);
     state_reset(v);
     forget_everything(v);
+    struct vcpu_event e = {.kind = VCPU_EVENT_RESET, .tick = vcpu_tick(v)};
+    if (vcpu_observed(v))
+        v->cfg.observer.event(v->cfg.observer.ctx, &v->g, &e);
 }
 
 void vcpu_set_flat32(struct vcpu *v, uint32_t eip, uint16_t code_sel, uint16_t data_sel)
@@ -89,6 +92,7 @@ struct vcpu *vcpu_create(const struct vcpu_config *cfg)
     v->cfg = *cfg;
     v->activity = link_vcpu_activity(cfg->link);
     v->until.tick = TICK_NEVER;
+    v->sample_next = cfg->observer.sample ? cfg->observer.sample_first : TICK_NEVER;
     v->digest_next = cfg->digest_every ? cfg->digest_every : TICK_NEVER;
     if (!mmu_init(v) || !tbcache_init(v) || !compiled_init(v)) {
         compiled_free(v);

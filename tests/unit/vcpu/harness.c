@@ -235,6 +235,7 @@ static struct vcpu_config vcpu_config(struct harness *h, const struct harness_op
                                 .digest = digest,
                                 .digest_ctx = h,
                                 .survey = o->survey,
+                                .observer = o->observer,
                                 .intc = {.ctx = h,
                                          .set_line = intc_set_line,
                                          .intr = intc_intr,

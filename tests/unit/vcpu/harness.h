@@ -67,6 +67,7 @@ struct harness_options {
                       uint64_t tick); /* called in step(), first at event_tick; NULL: none */
     uint64_t event_tick;
     bool single_tb, survey;
+    struct vcpu_observer observer;
     enum translator_mode translator; /* default: interpreted */
     unsigned hot, translator_threads;
     uint64_t ram_bytes; /* 0: HARNESS_RAM_BYTES */

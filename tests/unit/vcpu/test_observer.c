@@ -1,0 +1,151 @@
+/* What an observer is told: the same events at the same ticks in every engine, wherever a run is cut. */
+#include "tests/unit/vcpu/harness.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define SEEN_MAX 32
+#define HANDLERS 0x12000u
+
+GUEST_CODE(events, "mov $5, %eax\n int $0x40\n ud2\n mov %cr3, %eax\n mov %eax, %cr3\n sti\n hlt\n cli\n"
+                   " mov $0xf4, %dx\n out %eax, %dx\n 99: jmp 99b\n");
+GUEST_CODE(handler_int, "nop\n iret\n");
+GUEST_CODE(handler_ud, "addl $2, (%esp)\n iret\n");
+GUEST_CODE(handler_timer, "iret\n");
+
+static struct harness h;
+static struct {
+    unsigned count, samples;
+    struct vcpu_event event[SEEN_MAX];
+    uint32_t eip[SEEN_MAX];
+    uint64_t sample[SEEN_MAX];
+} seen;
+
+static void take_event(void *ctx, const struct guest_state *g, const struct vcpu_event *e)
+{
+    (void)ctx;
+    cr_assert_lt(seen.count, SEEN_MAX);
+    seen.eip[seen.count] = g->eip;
+    seen.event[seen.count++] = *e;
+}
+
+static uint64_t take_sample(void *ctx, const struct guest_state *g, uint64_t tick)
+{
+    (void)ctx;
+    (void)g;
+    cr_assert_lt(seen.samples, SEEN_MAX);
+    seen.sample[seen.samples++] = tick;
+    return tick + 7;
+}
+
+static void put_handler(unsigned vector, const uint8_t *code, const uint8_t *end)
+{
+    uint32_t eip = HANDLERS + vector * 16;
+    harness_put(&h, eip, code, (size_t)(end - code));
+    harness_gate(&h, vector, eip, 0);
+}
+
+static void run_events(struct harness_options o)
+{
+    memset(&seen, 0, sizeof seen);
+    o.timer_ticks = 50;
+    o.observer = (struct vcpu_observer){.sample_first = 3, .sample = take_sample, .event = take_event};
+    harness_init(&h, &o);
+    HARNESS_LOAD(&h, events);
+    harness_tables(&h);
+    put_handler(0x40, handler_int, handler_int_end);
+    put_handler(EXC_UD, handler_ud, handler_ud_end);
+    put_handler(0x20, handler_timer, handler_timer_end);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    harness_free(&h);
+}
+
+/* The idle period comes in pieces, which depend on samples alone. */
+static const struct {
+    enum vcpu_event_kind kind;
+    uint64_t tick;
+    uint32_t eip;
+} expected[] = {
+    {VCPU_EVENT_SOFTWARE, 2, HANDLERS + 0x40 * 16},
+    {VCPU_EVENT_IRET, 4, HARNESS_CODE + 7},
+    {VCPU_EVENT_EXCEPTION, 4, HANDLERS + EXC_UD * 16},
+    {VCPU_EVENT_IRET, 6, HARNESS_CODE + 9},
+    {VCPU_EVENT_CR3, 8, 0},
+    {VCPU_EVENT_IDLE, 10, HARNESS_CODE + 17},
+};
+#define BEFORE_HALT 5
+
+static void check_events(const char *how)
+{
+    unsigned i = 0;
+    for (; i <= BEFORE_HALT; i++) {
+        cr_assert_eq(seen.event[i].kind, expected[i].kind, "%s: event %u", how, i);
+        cr_assert_eq(seen.event[i].tick, expected[i].tick, "%s: event %u", how, i);
+        if (expected[i].eip)
+            cr_assert_eq(seen.eip[i], expected[i].eip, "%s: event %u", how, i);
+    }
+    uint64_t idle_end = seen.event[BEFORE_HALT].idle_end;
+    for (; seen.event[i].kind == VCPU_EVENT_IDLE; i++) {
+        cr_assert_eq(seen.event[i].tick, idle_end, "%s: a gap", how);
+        idle_end = seen.event[i].idle_end;
+    }
+    cr_assert_eq(idle_end, 50, "%s: end of the halt", how);
+    cr_assert_eq(seen.event[i].kind, VCPU_EVENT_INTERRUPT, "%s", how);
+    cr_assert_eq(seen.event[i].vector, 0x20, "%s", how);
+    cr_assert_eq(seen.event[i].tick, 50, "%s", how);
+    cr_assert_eq(seen.event[i].from_eip, HARNESS_CODE + 17, "%s", how);
+    cr_assert_eq(seen.event[i + 1].kind, VCPU_EVENT_IRET, "%s", how);
+    cr_assert_eq(seen.event[i + 1].tick, 51, "%s", how);
+}
+
+static void check_samples(const char *how)
+{
+    cr_assert_geq(seen.samples, 8, "%s", how);
+    for (unsigned i = 0; i < seen.samples; i++)
+        cr_assert_eq(seen.sample[i], 3 + 7 * i, "%s: sample %u", how, i);
+}
+
+Test(observer, is_told_the_same_everywhere)
+{
+    static const struct {
+        const char *how;
+        struct harness_options o;
+    } runs[] = {
+        {"one instruction at a time", {.single_tb = true}},
+        {"interpreted", {0}},
+        {"compiled", {.translator = TRANSLATOR_EAGER}},
+        {"cut often", {.translator = TRANSLATOR_EAGER, .quantum_ticks = 3}},
+        {"device thread", {.devthread = HARNESS_THREAD}},
+    };
+    for (unsigned i = 0; i < sizeof runs / sizeof *runs; i++) {
+        run_events(runs[i].o);
+        check_events(runs[i].how);
+        check_samples(runs[i].how);
+    }
+}
+
+Test(observer, looks_through_page_tables_without_a_trace)
+{
+    uint32_t value = 0, pte;
+    harness_init(&h, &(struct harness_options){0});
+    harness_load32(&h, events, events_end);
+    harness_tables(&h);
+    harness_poke32(&h, 0x30ffe, 0x11223344);
+    cr_assert_eq(vcpu_peek(h.cpu, 0, 0x30ffe, &value, 4), 4, "without paging");
+    cr_assert_eq(value, 0x11223344);
+    harness_paging(&h, 3);
+    harness_poke32(&h, harness_pte(0x21000), 0x30003);
+    harness_poke32(&h, harness_pte(0x22000), 0x31003);
+    harness_poke32(&h, harness_pte(0x23000), 0);
+    pte = harness_peek32(&h, harness_pte(0x21000));
+    value = 0;
+    cr_assert_eq(vcpu_peek(h.cpu, vcpu_state(h.cpu)->cr3, 0x21ffe, &value, 4), 4, "across pages");
+    cr_assert_eq(value, 0x11223344);
+    cr_assert_eq(harness_peek32(&h, harness_pte(0x21000)), pte, "no A bit");
+    cr_assert_eq(vcpu_peek(h.cpu, vcpu_state(h.cpu)->cr3, 0x22ffe, &value, 4), 2,
+                 "up to a page that is not mapped");
+    cr_assert_eq(vcpu_peek(h.cpu, 0xfffff000u, 0x21ffe, &value, 4), 0, "no directory");
+    cr_assert_eq(vcpu_peek(h.cpu, vcpu_state(h.cpu)->cr3, HARNESS_MMIO, &value, 4), 0,
+                 "a device's registers");
+    harness_free(&h);
+}
