@@ -1,0 +1,1 @@
+"""One module per experiment: see experiment.py for what a module has."""
