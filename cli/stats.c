@@ -38,6 +38,7 @@ static double hit_percent(uint64_t misses, uint64_t surveyed, const struct vcpu_
 static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
 {
     const struct link_stats *l = &s->machine.link;
+    const struct link_figures *g = s->figures;
     const struct vcpu_stats *v = &s->machine.vcpu;
     uint64_t busy_ns = s->wall_ns > l->idle_ns ? s->wall_ns - l->idle_ns : 0;
     const struct figure all[] = {
@@ -56,7 +57,7 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
         {"threads", "rendezvous", "rendezvous", UNIT_COUNT, (double)l->rendezvous},
         {"threads", "rendezvous_per_second", "rendezvous per second", UNIT_RATE,
          per_second(l->rendezvous, s->wall_ns)},
-        {"threads", "wait_ns", "vCPU waited at the horizon", UNIT_NS, (double)l->wait_ns},
+        {"threads", "wait_ns", "vCPU waited for the other thread", UNIT_NS, (double)g->wait_ns.sum},
         {"threads", "handovers", "baton hand-overs", UNIT_COUNT, (double)l->handovers},
         {"threads", "vcpu_parks", "vCPU parked, times", UNIT_COUNT, (double)l->vcpu_parks},
         {"threads", "vcpu_parked_ns", "vCPU parked", UNIT_NS, (double)l->vcpu_parked_ns},
@@ -95,6 +96,51 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
     return sizeof all / sizeof *all;
 }
 
+/* --- distributions --- */
+
+struct distribution {
+    const char *key, *text;
+    const struct histogram *h;
+    bool is_time; /* host ns; else a number of things */
+};
+#define DISTRIBUTIONS 5
+
+static void list_distributions(const struct link_figures *g, struct distribution d[DISTRIBUTIONS])
+{
+    const struct distribution all[DISTRIBUTIONS] = {
+        {"posted", "posted writes", &g->posted_ns, true},
+        {"synchronous", "synchronous accesses", &g->sync_ns, true},
+        {"event", "events, as timers'", &g->event_ns, true},
+        {"wait", "waits for the other thread", &g->wait_ns, true},
+        {"queue", "messages in the queue", &g->queue_depth, false},
+    };
+    memcpy(d, all, sizeof all);
+}
+
+static const struct {
+    const char *key, *text;
+    unsigned per_thousand;
+} quantiles[] = {{"p50", "50 %", 500}, {"p90", "90 %", 900}, {"p99", "99 %", 990}, {"p999", "99.9 %", 999}};
+#define QUANTILES (sizeof quantiles / sizeof *quantiles)
+
+/* One line each. The last is in messages, the others in microseconds. */
+static void print_distributions(FILE *out, const struct link_figures *g)
+{
+    struct distribution d[DISTRIBUTIONS];
+    list_distributions(g, d);
+    fprintf(out, "latency, us%30s%12s", "times", "mean");
+    for (unsigned q = 0; q < QUANTILES; q++)
+        fprintf(out, "%12s", quantiles[q].text);
+    fprintf(out, "%12s\n", "most");
+    for (unsigned i = 0; i < DISTRIBUTIONS; i++) {
+        double unit = d[i].is_time ? 1e3 : 1;
+        fprintf(out, "  %-28s %10" PRIu64 "%12.3f", d[i].text, d[i].h->count, histogram_mean(d[i].h) / unit);
+        for (unsigned q = 0; q < QUANTILES; q++)
+            fprintf(out, "%12.3f", (double)histogram_quantile(d[i].h, quantiles[q].per_thousand) / unit);
+        fprintf(out, "%12.3f\n", (double)d[i].h->most / unit);
+    }
+}
+
 /* One line a thread, one column an activity. */
 static void print_host_time(FILE *out, const struct sampler *s)
 {
@@ -126,6 +172,7 @@ static void print_text(FILE *out, const struct options *o, const struct run_stat
             fprintf(out, "  %-28s %20.3f%s\n", f[i].text,
                     f[i].unit == UNIT_NS ? f[i].value / 1e9 : f[i].value, f[i].unit == UNIT_NS ? " s" : "");
     }
+    print_distributions(out, s->figures);
     if (s->sampler)
         print_host_time(out, s->sampler);
     fprintf(out, "guest resets %" PRIu64 "\ndigest %s at tick %" PRIu64 "\n", s->machine.resets,
@@ -135,6 +182,45 @@ static void print_text(FILE *out, const struct options *o, const struct run_stat
 static json_t *figure_json(const struct figure *f)
 {
     return f->unit == UNIT_RATE ? json_real(f->value) : json_integer((json_int_t)f->value);
+}
+
+/* Of each bucket that is not empty: the highest value that falls into it, and how many did. */
+static json_t *buckets_json(const struct histogram *h)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+        if (h->bucket[i])
+            json_array_append_new(
+                list, json_pack("[I, I]", (json_int_t)histogram_bucket_highest(i), (json_int_t)h->bucket[i]));
+    return list;
+}
+
+static json_t *distribution_json(const struct distribution *d)
+{
+    char key[24];
+    const char *unit = d->is_time ? "_ns" : "";
+    json_t *j = json_pack("{s:I}", "count", (json_int_t)d->h->count);
+    snprintf(key, sizeof key, "mean%s", unit);
+    json_object_set_new(j, key, json_real(histogram_mean(d->h)));
+    for (unsigned q = 0; q < QUANTILES; q++) {
+        snprintf(key, sizeof key, "%s%s", quantiles[q].key, unit);
+        json_object_set_new(j, key,
+                            json_integer((json_int_t)histogram_quantile(d->h, quantiles[q].per_thousand)));
+    }
+    snprintf(key, sizeof key, "most%s", unit);
+    json_object_set_new(j, key, json_integer((json_int_t)d->h->most));
+    json_object_set_new(j, "buckets", buckets_json(d->h));
+    return j;
+}
+
+static json_t *distributions_json(const struct link_figures *g)
+{
+    struct distribution d[DISTRIBUTIONS];
+    json_t *all = json_object();
+    list_distributions(g, d);
+    for (unsigned i = 0; i < DISTRIBUTIONS; i++)
+        json_object_set_new(all, d[i].key, distribution_json(&d[i]));
+    return all;
 }
 
 static json_t *host_time_json(const struct sampler *s)
@@ -167,6 +253,8 @@ static json_t *build_json(const struct options *o, const struct run_stats *s)
         }
         json_object_set_new(group, f[i].key, figure_json(&f[i]));
     }
+    if (root)
+        json_object_set_new(root, "latency", distributions_json(s->figures));
     if (root && s->sampler)
         json_object_set_new(root, "host_time", host_time_json(s->sampler));
     return root;

@@ -13,6 +13,7 @@ struct run_stats {
     uint64_t wall_ns;
     struct machine_stats machine;
     const struct sampler *sampler; /* what the threads were doing; NULL: not known */
+    const struct link_figures *figures;
 };
 
 /* To f, in the format that o asks for. */

@@ -198,6 +198,7 @@ static bool open_link(struct devthread *d, char *err, size_t err_bytes)
         .spin_iterations = c->spin_iterations < 0 ? link_default_spin() : (uint32_t)c->spin_iterations,
         .jitter_seed = c->jitter_seed,
         .plant_late = c->plant_late,
+        .figures = c->figures,
     };
 
     for (; lc.vcpu < LINK_VCPUS_MAX; lc.vcpu++)

@@ -30,6 +30,8 @@
 
 #define DEVTHREAD_QUANTUM_NS 1000000 /* default quantum in virtual ns: bounds how late input is seen */
 
+struct link_figures;
+
 struct devthread_config {
     enum link_mode mode;                  /* -devthread mode= */
     unsigned shift;                       /* -icount shift= */
@@ -47,6 +49,7 @@ struct devthread_config {
     int64_t spin_iterations;                     /* before parking (place.h); -1: link_default_spin() */
     uint64_t jitter_seed;                        /* test: link_config */
     uint64_t plant_late;                         /* test: link_config */
+    struct link_figures *figures;                /* link_config */
     void (*notice)(void *ctx, const char *line); /* one line for the user, no newline; NULL: dropped */
     void *notice_ctx;
 };

@@ -167,6 +167,7 @@ static void device_config(struct machine *m, struct devthread_config *cfg)
     cfg->spin_iterations = m->place.spin_iterations;
     cfg->jitter_seed = c->jitter_seed;
     cfg->plant_late = c->plant_late;
+    cfg->figures = c->figures;
     cfg->notice = c->notice;
     cfg->notice_ctx = c->ctx;
 }

@@ -60,6 +60,7 @@ struct machine_config {
     uint64_t digest_every;         /* ticks; only with digest_file */
     struct vcpu_observer observer; /* of the vCPU (vcpu/observer.h); all zero: none */
     bool survey;                   /* count for hit rates (vcpu_config) */
+    struct link_figures *figures;  /* where to keep how long accesses and events take; NULL: not timed */
     unsigned log_items;            /* VCPU_LOG_* */
     FILE *log_file;                /* the caller's */
     /* For the user: a line, or several; no newline at the end. Any thread; may be NULL. */

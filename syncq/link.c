@@ -28,7 +28,6 @@
 #include <string.h>
 
 #include "clockcore/check.h"
-#include "clockcore/clock.h"
 #include "clockcore/ticks.h"
 #include "syncq/link_internal.h"
 
@@ -233,7 +232,7 @@ static void vcpu_drop(struct link *l, uint64_t lowest)
 }
 
 /* Mode thread leaves the work to the device thread, while that keeps up. */
-static bool my_turn(struct link *l)
+static inline bool my_turn(struct link *l)
 {
     if (l->cfg.mode != LINK_THREAD)
         return true;
@@ -244,7 +243,7 @@ static bool my_turn(struct link *l)
 }
 
 /* For an operation that is not sent yet. */
-static bool vcpu_serves(struct link *l)
+static inline bool vcpu_serves(struct link *l)
 {
     return my_turn(l) && vcpu_take(l);
 }
@@ -350,11 +349,14 @@ static bool wait_slow(struct link *l, uint64_t *ns)
 static void wait_served(struct link *l, uint64_t *ns, uint64_t lowest)
 {
     uint8_t before = activity_begin(&l->vcpu_activity, ACTIVITY_WAIT);
+    uint64_t begin_ns = ns == &l->stats.wait_ns ? figure_begin(l) : 0;
     l->stats.rendezvous++;
     if (spin_until_over(l, l->cfg.spin_iterations ? SPIN_UNTIMED : 1) || wait_slow(l, ns))
         device_in_time(l);
     else
         device_late(l);
+    if (begin_ns)
+        figure_end(&l->cfg.figures->wait_ns, begin_ns);
     activity_begin(&l->vcpu_activity, before);
     horizon_take_in(l, lowest);
 }
@@ -370,6 +372,8 @@ static void settle(struct link *l, uint64_t lowest)
 static void send(struct link *l, const struct msg *m)
 {
     link_jitter(l, &l->vcpu_rng);
+    if (l->cfg.figures)
+        histogram_add(&l->cfg.figures->queue_depth, msgq_depth(&l->msgq));
     while (!msgq_push(&l->msgq, m))
         settle(l, m->access.tick + 1);
     l->out++;
@@ -399,24 +403,34 @@ static void bound_by(struct link *l, const struct access *a, uint64_t latency_ti
     l->limit = min_u64(l->limit, l->bound);
 }
 
-void link_post(struct link *l, const struct access *a, uint64_t latency_ticks)
+/* begin_ns: figure_begin's. */
+static inline void post(struct link *l, const struct access *a, uint64_t latency_ticks, uint64_t begin_ns)
 {
-    CHECK(a->tick < l->limit && latency_ticks >= 1);
-    l->stats.posted++;
     if (vcpu_serves(l)) {
         serve_access(l, a, latency_ticks);
+        if (begin_ns)
+            figure_end(&l->cfg.figures->posted_ns, begin_ns);
         vcpu_drop(l, a->tick + 1);
         return;
     }
     struct msg m = access_message(a, latency_ticks);
+    m.posted_ns = begin_ns;
     send(l, &m);
     bound_by(l, a, latency_ticks);
 }
 
-uint32_t link_sync(struct link *l, const struct access *a, uint64_t latency_ticks)
+void link_post(struct link *l, const struct access *a, uint64_t latency_ticks)
 {
     CHECK(a->tick < l->limit && latency_ticks >= 1);
-    l->stats.synchronous++;
+    l->stats.posted++;
+    if (l->cfg.figures)
+        post(l, a, latency_ticks, figure_begin(l));
+    else
+        post(l, a, latency_ticks, 0);
+}
+
+static inline uint32_t sync_access(struct link *l, const struct access *a, uint64_t latency_ticks)
+{
     if (vcpu_serves(l)) {
         uint32_t value = serve_access(l, a, latency_ticks);
         vcpu_drop(l, a->tick + 1);
@@ -424,6 +438,21 @@ uint32_t link_sync(struct link *l, const struct access *a, uint64_t latency_tick
     }
     struct msg m = access_message(a, latency_ticks);
     return (uint32_t)send_and_wait(l, &m, &l->stats.wait_ns);
+}
+
+static uint32_t sync_timed(struct link *l, const struct access *a, uint64_t latency_ticks)
+{
+    uint64_t begin_ns = figure_begin(l);
+    uint32_t value = sync_access(l, a, latency_ticks);
+    figure_end(&l->cfg.figures->sync_ns, begin_ns);
+    return value;
+}
+
+uint32_t link_sync(struct link *l, const struct access *a, uint64_t latency_ticks)
+{
+    CHECK(a->tick < l->limit && latency_ticks >= 1);
+    l->stats.synchronous++;
+    return l->cfg.figures ? sync_timed(l, a, latency_ticks) : sync_access(l, a, latency_ticks);
 }
 
 void link_settle(struct link *l)
@@ -452,11 +481,8 @@ uint64_t link_limit(const struct link *l)
     return l->limit;
 }
 
-static void step_at(struct link *l, uint64_t tick)
+static void step_untimed(struct link *l, uint64_t tick)
 {
-    l->stats.steps++;
-    if (l->always_mine)
-        link_poll_host(l, &l->vcpu_poll, &l->vcpu_activity);
     if (vcpu_serves(l)) {
         serve_step(l, tick);
         vcpu_drop(l, tick + 1);
@@ -464,6 +490,18 @@ static void step_at(struct link *l, uint64_t tick)
     }
     struct msg m = {.access = {.tick = tick, .vcpu = l->cfg.vcpu}, .kind = MSG_STEP};
     send_and_wait(l, &m, &l->stats.wait_ns);
+}
+
+/* Nothing is out, so `sched` may be read: an event is due, or this is a quantum boundary or a poke. */
+static void step_at(struct link *l, uint64_t tick)
+{
+    l->stats.steps++;
+    if (l->always_mine)
+        link_poll_host(l, &l->vcpu_poll, &l->vcpu_activity);
+    uint64_t begin_ns = l->sched <= tick && l->started ? figure_begin(l) : 0;
+    step_untimed(l, tick);
+    if (begin_ns)
+        figure_end(&l->cfg.figures->event_ns, begin_ns);
 }
 
 static void announce_ahead(struct link *l, uint64_t tick)

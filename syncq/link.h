@@ -38,10 +38,12 @@
 #ifndef TANDEM_SYNCQ_LINK_H
 #define TANDEM_SYNCQ_LINK_H
 
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clockcore/histogram.h"
 #include "syncq/access.h"
 #include "syncq/mode.h"
 
@@ -97,6 +99,21 @@ struct link_stats {
     uint64_t idle_ns;   /* host time in ops->idle, at the resolution of the coarse clock */
 };
 
+/* How long things took, in host ns, and how many messages waited: for -stats. The caller's memory; empty at
+ * first. Reading the clock costs about 25 ns, twice for each entry, so it is done only where somebody asks
+ * for it. Whole when link_device_loop has returned and the vCPU stands. */
+struct link_figures {
+    /* --- written by the vCPU's thread --- */
+    struct histogram queue_depth; /* messages in the queue when another was sent; 0: it was empty */
+    struct histogram wait_ns;     /* each wait for the other thread but those in HLT */
+    struct histogram sync_ns;     /* synchronous accesses: from stamp to answer */
+    struct histogram
+        event_ns; /* from the vCPU's arrival at the tick of an event until its effects are there */
+    /* --- written by the holder of the baton --- */
+    alignas(
+        64) struct histogram posted_ns; /* posted writes: from stamp to taken, with what follows from them */
+};
+
 struct activity;
 
 struct link_config {
@@ -108,6 +125,7 @@ struct link_config {
     uint64_t jitter_seed;     /* test: random host delays at each cross-thread step; 0: none */
     uint64_t plant_late;      /* test: the effect with this sequence number applies one tick late; 0: none */
     uint8_t vcpu;             /* vCPU number */
+    struct link_figures *figures; /* NULL: nothing is timed */
 };
 
 /* Start-up and end: one thread, no other in the link. NULL with errno on lack of memory. */

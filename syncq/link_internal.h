@@ -6,6 +6,7 @@
 #ifndef TANDEM_SYNCQ_LINK_INTERNAL_H
 #define TANDEM_SYNCQ_LINK_INTERNAL_H
 
+#include "clockcore/clock.h"
 #include "clockcore/fields.h"
 #include "syncq/activity.h"
 #include "syncq/baton.h"
@@ -86,6 +87,18 @@ struct link {
     uint64_t dev_rng;
     _Atomic uint64_t dev_parks, dev_parked_ns; /* relaxed: statistics */
 };
+
+/* The host's time where figures are taken, else 0: one branch that is always predicted. */
+static inline uint64_t figure_begin(const struct link *l)
+{
+    return l->cfg.figures ? clock_realtime_ns() : 0;
+}
+
+/* begin_ns: figure_begin's, not 0. The host's clock is the same on all CPUs. */
+static inline void figure_end(struct histogram *h, uint64_t begin_ns)
+{
+    histogram_add(h, clock_realtime_ns() - begin_ns);
+}
 
 /* Of the thread that holds the baton. */
 static inline struct activity *holder_activity(struct link *l)

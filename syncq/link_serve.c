@@ -8,7 +8,6 @@
 #include <time.h>
 
 #include "clockcore/check.h"
-#include "clockcore/clock.h"
 #include "clockcore/ticks.h"
 #include "syncq/link_internal.h"
 
@@ -129,6 +128,8 @@ static void serve_message(struct link *l, const struct msg *m)
     switch ((enum msg_kind)m->kind) {
     case MSG_ACCESS:
         l->answer = serve_access(l, &m->access, m->arg);
+        if (m->posted_ns)
+            figure_end(&l->cfg.figures->posted_ns, m->posted_ns);
         break;
     case MSG_STEP:
         serve_step(l, m->access.tick);

@@ -58,6 +58,13 @@ bool msgq_available(const struct msgq *q)
            atomic_load_explicit(&q->popped, memory_order_relaxed);
 }
 
+uint64_t msgq_depth(const struct msgq *q)
+{
+    /* Relaxed: a figure. `pushed` is the caller's own. */
+    return atomic_load_explicit(&q->pushed, memory_order_relaxed) -
+           atomic_load_explicit(&q->popped, memory_order_relaxed);
+}
+
 /* The queue holds a complete message, but the *next* push may be half done, which is the one case
  * where cds_wfcq asks us to try again (its blocking form would sleep 10 ms). */
 static struct cds_wfcq_node *dequeue(struct msgq *q)

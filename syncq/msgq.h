@@ -32,8 +32,9 @@ enum msg_kind {
 
 struct msg {
     struct access access;
-    uint64_t arg;  /* MSG_ACCESS: L(d) in ticks; MSG_IDLE: see there */
-    uint32_t kind; /* enum msg_kind */
+    uint64_t arg;       /* MSG_ACCESS: L(d) in ticks; MSG_IDLE: see there */
+    uint32_t kind;      /* enum msg_kind */
+    uint64_t posted_ns; /* a posted write's host time, where that is measured; else 0 */
 };
 
 struct msgq_slot;
@@ -57,6 +58,8 @@ void msgq_destroy(struct msgq *q);
 bool msgq_push(struct msgq *q, const struct msg *m);
 /* False: empty. */
 bool msgq_pop(struct msgq *q, struct msg *m);
+/* How many messages are in it: the producer; at least that many were, a moment ago. */
+uint64_t msgq_depth(const struct msgq *q);
 /* Would msgq_pop find one? */
 bool msgq_available(const struct msgq *q);
 

@@ -87,6 +87,38 @@ for key in ticks icount idle_ticks mips host_time vCPU execute_ns translate_ns a
     expect "statistics in JSON have $key" grep -q "\"$key\"" s.json
 done
 
+# Each access and event is in one distribution, once, and the quantiles are in order.
+figures_agree() { # what the guest did most: posted, synchronous, event
+    python3 -c '
+import json, sys
+stats = json.load(open("s.json"))
+devices, threads, latency = stats["devices"], stats["threads"], stats["latency"]
+for name, one in latency.items():
+    unit = "" if name == "queue" else "_ns"
+    assert sum(n for highest, n in one["buckets"]) == one["count"], name
+    marks = [one[q + unit] for q in ("p50", "p90", "p99", "p999", "most")]
+    assert marks == sorted(marks) and one["mean" + unit] <= marks[-1], (name, marks)
+    assert all(a[0] < b[0] for a, b in zip(one["buckets"], one["buckets"][1:])), name
+assert latency["posted"]["count"] == devices["posted"]
+assert latency["synchronous"]["count"] == devices["synchronous"]
+assert latency["event"]["count"] <= devices["steps"]
+assert latency["wait"]["count"] <= threads["rendezvous"]
+assert abs(latency["wait"]["mean_ns"] * latency["wait"]["count"] - threads["wait_ns"]) <= 1 + threads["wait_ns"] / 1e9
+assert latency[sys.argv[1]]["count"] >= 2000, latency[sys.argv[1]]["count"]
+if stats["mode"] == "inline":
+    assert threads["rendezvous"] == latency["queue"]["count"] == 0
+' "$1"
+}
+for mode in inline thread adaptive; do
+    for guest in 'bench_pio n=1000 posted' 'bench_pio n=1000 synchronous' 'bench_timer irqs=1000 event'; do
+        read -r name append most <<<"$guest"
+        ends 1 'isa-debug-exit' -m 16 -kernel "$build/tests/guests/$name.elf" -append "$append" "${exit_device[@]}" -icount sleep=off -devthread mode=$mode -stats file=s.json
+        expect "figures of $name agree with one another ($mode)" figures_agree "$most"
+    done
+done
+ends 0 . -kernel halt -stats
+expect_text "latencies for people" "$(cat stderr)" '^  posted writes +[0-9]+ +[0-9.]+'
+
 # Digest points look at chips in place, too, but they are no accesses of the guest.
 pure_of() { # argument...
     ends 0 . -kernel hello -serial null -stats file=s.json "$@" >/dev/null

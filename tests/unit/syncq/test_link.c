@@ -84,6 +84,53 @@ Test(link, jitter_and_parking_change_nothing, .timeout = 300)
     }
 }
 
+static uint64_t in_buckets(const struct histogram *h)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+        n += h->bucket[i];
+    return n;
+}
+
+/* Each access and each event is timed once, whoever serves it; the guest does not notice. Returns how many
+ * events. */
+static uint64_t timed_run(struct toy_config cfg, const struct toy_result *want)
+{
+    static struct link_figures figures;
+    struct toy_result got;
+    memset(&figures, 0, sizeof figures);
+    cfg.figures = &figures;
+    toy_run(&cfg, &got);
+    cr_assert(got.guest_hash == want->guest_hash && got.device_hash == want->device_hash);
+    cr_assert_eq(figures.posted_ns.count, got.stats.posted);
+    cr_assert_eq(figures.sync_ns.count, got.stats.synchronous);
+    cr_assert_leq(figures.wait_ns.count, got.stats.rendezvous);
+    cr_assert(cfg.mode != LINK_INLINE || figures.queue_depth.count == 0);
+    cr_assert(cfg.mode == LINK_INLINE || figures.queue_depth.most <= 1024);
+    cr_assert_eq(in_buckets(&figures.posted_ns), got.stats.posted);
+    return figures.event_ns.count;
+}
+
+Test(link, figures_count_what_happened, .timeout = 120)
+{
+    for (unsigned flood = 0; flood < 2; flood++) {
+        struct toy_result want;
+        struct toy_config cfg = base_config(51 + flood);
+        cfg.flood = flood;
+        cfg.end_tick = 20000;
+        toy_run(&cfg, &want);
+        uint64_t events = timed_run(cfg, &want);
+        cr_assert_gt(events, 0);
+        for (cfg.jitter_seed = 0; cfg.jitter_seed < 3; cfg.jitter_seed++) {
+            cfg.mode = LINK_THREAD;
+            cr_assert_eq(timed_run(cfg, &want), events);
+            cfg.mode = LINK_ADAPTIVE;
+            cfg.pings = true;
+            cr_assert_eq(timed_run(cfg, &want), events);
+        }
+    }
+}
+
 Test(link, a_late_effect_is_noticed, .timeout = 60)
 {
     struct toy_result good, late;

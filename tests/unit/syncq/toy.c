@@ -301,7 +301,8 @@ static void toy_init(struct toy *t, const struct toy_config *cfg)
                              .quantum_ticks = cfg->quantum_ticks,
                              .spin_iterations = cfg->spin_iterations,
                              .jitter_seed = cfg->jitter_seed,
-                             .plant_late = cfg->plant_late};
+                             .plant_late = cfg->plant_late,
+                             .figures = cfg->figures};
     CHECK((t->link = link_create(&lc)) != NULL);
 }
 

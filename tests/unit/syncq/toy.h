@@ -36,6 +36,7 @@ struct toy_config {
     uint64_t stop_after_us;  /* call link_stop() from another thread then; 0: never */
     uint64_t *trace;         /* guest hash at each 1024th tick (0: warped over), for prefix checks */
     uint64_t trace_entries;
+    struct link_figures *figures; /* of the link; NULL: not taken */
 };
 
 struct toy_result {
