@@ -379,14 +379,19 @@ static const struct field position_fields[] = {
     FIELD(struct inputlog_position, hash),
 };
 
-static bool input_part(struct devthread *d, unsigned i, struct state_part *out)
+/* Not when the part is asked for: a load asks for it again and again. */
+void devthread_settle(struct devthread *d)
 {
     const struct inputlog *log = d->record ? d->record : d->replay;
 
-    if (i > 0)
-        return false;
     if (log)
         d->position = *inputlog_position(log);
+}
+
+static bool input_part(struct devthread *d, unsigned i, struct state_part *out)
+{
+    if (i > 0)
+        return false;
     *out = (struct state_part){"input-log", position_fields,
                                sizeof(position_fields) / sizeof(position_fields[0]), &d->position};
     return true;

@@ -101,6 +101,8 @@ bool devthread_replay_finished(struct devthread *d);
 const char *devthread_error(struct devthread *d);
 
 /* --- its state: vCPU's thread, after link_settle() and before the next access --- */
+/* Before a save: brings the position in the recording into its part. */
+void devthread_settle(struct devthread *d);
 /* STATE_DEVICES: chips, the board's own state, input queues; STATE_OTHER: the position in a recording. In a
  * fixed order; false: i is past the last. The link has parts of its own (link_state.h). */
 bool devthread_part(struct devthread *d, enum state_group group, unsigned i, struct state_part *out);

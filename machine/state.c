@@ -57,6 +57,7 @@ bool state_save(struct machine_parts *m, const char *path, uint64_t tick, const 
         return false;
     vcpu_settle(m->vcpu);
     vcpu_settle_caches(m->vcpu);
+    devthread_settle(m->dev);
     for (unsigned g = 0; g < NGROUPS; g++)
         for (unsigned i = 0; machine_part(m, groups[g], i, &p); i++)
             snapshot_part(w, &p);

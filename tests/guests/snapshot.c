@@ -2,7 +2,7 @@
  *
  * Stale TLB entries, address spaces that change, REP under interrupts, interrupt shadows, halts, traps,
  * exceptions, single steps, data breakpoints, posted writes that move interrupt lines. What it sees goes into
- * one hash, and the hash into the digest with memory. rounds=N (default 60) of about 1500 instructions. */
+ * one hash, and the hash into the digest with memory. rounds=N (default 60) of about 3000 ticks. */
 #include "rt.h"
 
 #define L_STALE 0x380000u /* a page that is mapped to one, then to the other, without a flush */
@@ -105,7 +105,7 @@ static void rep(void)
 {
     const void *s = from + random() % 64;
     void *d = to + random() % 64;
-    uint32_t n = random() % 150;
+    uint32_t n = random() % 500;
     __asm__ volatile("rep movsb" : "+S"(s), "+D"(d), "+c"(n) : : "memory");
     mix(n), mix(to[random() % sizeof to]);
     from[random() % sizeof from] = (uint8_t)random();
@@ -170,7 +170,7 @@ int guest_main(void)
     irq_unmask(0), irq_unmask(4);
     sti();
     for (unsigned i = 0; i < rounds; i++) {
-        stale(), events(), spaces(), events(), rep(), events(), storm(50), devices();
+        stale(), events(), rep(), spaces(), events(), rep(), events(), storm(20), devices();
         if ((random() & 7) == 0)
             __asm__ volatile("cli\n\tsti\n\thlt");
     }

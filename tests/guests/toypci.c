@@ -5,7 +5,8 @@
  * the running block's page and onto page tables; two interrupts, routed and shared; all registers' classes.
  * The guest resets the machine in the middle of DMA once and does it all again. What races with the device
  * (how often a loop ran before DMA changed it) goes into `hash`, which digests compare: it must not depend on
- * how the machine is run. Values are those of hw/toypci.h, the 82441FX and the 82371SB. */
+ * how the machine is run. Values are those of hw/toypci.h, the 82441FX and the 82371SB. moves=N: nothing but
+ * N rounds of moves under DMA and interrupts. */
 #include "rt.h"
 
 #define REG_ID     0x00
@@ -469,6 +470,10 @@ int guest_main(void)
     find_and_size();
     irq_unmask(IRQ_DMA);
     irq_unmask(IRQ_TICK);
+    for (unsigned i = option("moves", 0); i; i--)
+        move_memory();
+    if (option("moves", 0))
+        return (int)failures;
     register_classes();
     scatter();
     onto_code();
