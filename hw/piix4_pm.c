@@ -12,6 +12,7 @@
 #include "hw/piix4_pm.h"
 
 #include "clockcore/ticks.h"
+#include "hw/leak.h"
 
 #define PM1_TMROF         0x0001
 #define PM1_GBL           0x0020
@@ -86,7 +87,7 @@ static uint32_t pure_read(const void *state, uint32_t offset, unsigned size, uin
     uint32_t v = 0;
 
     if (offset == PIIX4_PM_OFF_TMR && size == 4) /* the one that guests poll */
-        return (uint32_t)count_at(now_ns, PIIX4_PM_TIMER_HZ) & TMR_MASK;
+        return leak_count((uint32_t)count_at(now_ns, PIIX4_PM_TIMER_HZ) & TMR_MASK);
     for (unsigned i = 0; i < size && i < 4; i++)
         v |= (uint32_t)pure_byte(state, offset + i, now_ns) << (8 * i);
     return v;

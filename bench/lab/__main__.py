@@ -88,9 +88,12 @@ def open_study(study, folder):
 def make_runs(study):
     have = {record["key"] for record in study.records}
     todo = [run for run in plan_of(study) if run.key not in have]
-    shown = progress.Progress(study.name, todo, study.options.quiet)
+    limit = study.limit_s()
+    shown = progress.Progress(study.name, todo, study.options.quiet, limit)
     try:
         for run in todo:
+            if limit and sum(record["wall_s"] or 0 for record in study.records) > limit:
+                break
             shown.begin(run)
             shown.end(run, make_run(study, run))
     finally:

@@ -7,6 +7,8 @@ An experiment is a module of experiments/ with these names:
     READING    a paragraph: how to read the pictures and tables
     PACKAGES   Debian packages beyond the driver's own (optional)
     add_options(parser)     its command-line options; `number` below checks ranges (optional)
+    program_path(study)     the program that is measured, if it is not the build's tandem (optional)
+    limit_s(study)          seconds behind which no further run begins, or None (optional)
     prepare(study)          what must exist before the first run, such as a second build (optional)
     plan(study)             the list of Run, the same whenever the options are the same
     findings(study)         a list of blocks (page.py) made from study.records; the first is a Verdict
@@ -66,7 +68,12 @@ class Study:
 
     @property
     def tandem(self):
-        return f"{self.options.build}/tandem"
+        """The program that is measured."""
+        return self.module.program_path(self) if hasattr(self.module, "program_path") else f"{self.options.build}/tandem"
+
+    def limit_s(self):
+        """All runs together end behind this time, or None."""
+        return self.module.limit_s(self) if hasattr(self.module, "limit_s") else None
 
     def guest(self, name):
         return f"{self.options.build}/tests/guests/{name}.elf"

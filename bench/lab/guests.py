@@ -1,4 +1,6 @@
 """guests.py - command lines of guests, for Tandem and for QEMU."""
+import functools
+
 from lab import setup
 
 ICOUNT = ["-icount", "shift=3,sleep=off"]
@@ -20,6 +22,7 @@ def tandem(study, guest, devthread=None, translator=None, digest_every=None, ser
     return command + list(extra)
 
 
+@functools.cache
 def debian(script, *kernel_options):
     """Debian's kernel boots and its shell runs `script` (tests/lib.sh: debian_args). Ends with status 0."""
     out = setup.lib('debian_args "$@"; printf "%s\\0" "${boot_args[@]}"', script, *kernel_options)

@@ -23,6 +23,7 @@ class Figure:
     path: object
     caption: str
     title: str = ""
+    small: bool = False     # two of them stand side by side
 
 
 @dataclasses.dataclass
@@ -68,7 +69,7 @@ def paragraph(block):
 def figure(block):
     svg = block.path.read_text(encoding="utf-8")
     svg = svg[svg.index("<svg"):]
-    return f"{heading(block.title)}<figure>{svg}<figcaption>{quote(block.caption)}</figcaption></figure>\n"
+    return f"{heading(block.title)}<figure{' class=small' * block.small}>{svg}<figcaption>{quote(block.caption)}</figcaption></figure>\n"
 
 
 def table(block):
@@ -95,6 +96,7 @@ h3{font-size:1.08rem;margin:2.2rem 0 .4rem}.lead{font-size:1.08rem;color:var(--s
 .bad{border-color:var(--bad);background:color-mix(in srgb,var(--bad) 12%,transparent)}.bad strong{color:var(--bad)}
 .plain{border-color:var(--plain);background:color-mix(in srgb,var(--plain) 10%,transparent)}.plain strong{color:var(--plain)}
 figure{margin:1.2rem 0}figure svg{width:100%;height:auto;display:block;color:var(--ink)!important}
+figure.small{display:inline-block;width:49%;vertical-align:top;margin:.6rem 0}@media (max-width:40rem){figure.small{width:100%}}
 figcaption,.note,footer{color:var(--soft);font-size:.9rem}.wide{overflow-x:auto}
 table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums;min-width:60%}
 th{text-align:left;font-weight:600;border-bottom:1.5px solid var(--ink)}td,th{padding:.32rem .9rem .32rem 0;vertical-align:top}

@@ -2,6 +2,7 @@
 
 Each function writes folder/plots/NAME.svg and returns its path. `lines` and `strips` draw single values with their spread.
 """
+import colorsys
 import re
 import subprocess
 
@@ -58,16 +59,36 @@ def lines(study, name, series, x, y, logx=False, logy=False):
     return draw(study, name, script + "plot " + ", ".join(parts) + "\n")
 
 
-def strips(study, name, groups, y, logy=False):
+def dots(study, name, series, x, y, legend=False):
+    """series: {label: [(x, y)]}: single dots, a colour a label."""
+    script = f"set xlabel {text(x)}\nset ylabel {text(y)}\nset yrange [0:*]\nset offsets graph 0.02, graph 0.02, graph 0.05, 0\n"
+    parts = []
+    for number, (label, rows) in enumerate(series.items(), 1):
+        script += block(f"s{number}", rows)
+        title = f"title {text(label)}" if legend else "notitle"
+        parts.append(f"$s{number} using 1:2 with points lc rgb {text(colour(number))} pt 7 ps 0.8 {title}")
+    return draw(study, name, script + "plot " + ", ".join(parts) + "\n", (820, 300))
+
+
+def colour(number):
+    """The palette's colours first, then hues around the circle."""
+    if number <= len(PALETTE):
+        return PALETTE[number - 1]
+    red, green, blue = colorsys.hls_to_rgb(number * 0.618034 % 1, 0.55, 0.6)
+    return f"#{int(red * 255):02x}{int(green * 255):02x}{int(blue * 255):02x}"
+
+
+def strips(study, name, groups, y, logy=False, size=(820, 420), key=True):
     """groups: {label: values}: every value a dot beside its neighbours, with a bar at the median of each group."""
-    script = f"set ylabel {text(y)}\nset xrange [0.4:{len(groups) + 0.6}]\nset xtics rotate by -25\n"
+    crowded = sum(map(len, groups)) > size[0] / 12
+    script = f"set ylabel {text(y)}\nset xrange [0.4:{len(groups) + 0.6}]\n" + "set xtics rotate by -20\n" * crowded + "unset key\n" * (not key)
     script += "set logscale y\n" if logy else "set yrange [0:*]\n"
     script += "set xtics (" + ", ".join(f"{text(label)} {i}" for i, label in enumerate(groups, 1)) + ")\n"
     dots = [(i + spread(k, len(values)), v) for i, values in enumerate(groups.values(), 1) for k, v in enumerate(values)]
     middles = [(i - 0.3, sorted(v)[len(v) // 2], 0.6, 0) for i, v in enumerate(groups.values(), 1) if v]
     script += block("dots", dots) + block("middles", middles)
     script += "plot $dots using 1:2 with points lt 1 notitle, $middles using 1:2:3:4 with vectors nohead lt 2 lw 3 title 'median'\n"
-    return draw(study, name, script, (820, 420))
+    return draw(study, name, script, size)
 
 
 def spread(index, count):

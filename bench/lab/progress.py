@@ -6,12 +6,13 @@ import time
 class Progress:
     """Time left: the guessed lengths of the runs that are left, corrected by how wrong the guesses were so far."""
 
-    def __init__(self, name, runs, quiet):
+    def __init__(self, name, runs, quiet, limit_s=None):
         self.name, self.quiet, self.terminal = name, quiet, sys.stderr.isatty()
         self.total, self.done = len(runs), 0
         self.left_s = sum(run.weight_s for run in runs)
         self.guessed_s = self.spent_s = 0
         self.begun = 0
+        self.ends = limit_s and time.monotonic() + limit_s
 
     def begin(self, run):
         self.begun = time.monotonic()
@@ -28,7 +29,8 @@ class Progress:
 
     def seconds_left(self):
         wrong_by = self.spent_s / self.guessed_s if self.guessed_s else 1
-        return self.left_s * wrong_by
+        left = self.left_s * wrong_by
+        return min(left, max(0, self.ends - time.monotonic())) if self.ends else left
 
     def show(self, text, end=""):
         if self.quiet:

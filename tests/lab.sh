@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# lab.sh [BUILD] - bench/run with few short runs: every plan can be listed, bad options are refused, a run that was cut off goes on,
+# many ways to run a guest give one digest, and a planted leak of host time is found.
+set -u
+here=$(cd "$(dirname "$0")/.." && pwd)
+. "$here/tests/lib.sh"
+build=$(realpath "${1:-build}")
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+lab=("$here/bench/run")
+
+refused() { # words of the message, then the command
+    local words=$1 out
+    shift
+    out=$("$@" 2>&1 </dev/null)
+    [ $? -eq 2 ] && [[ $out == *"$words"* ]] || { echo "$out"; return 1; }
+}
+
+experiments=$("${lab[@]}" --help | awk '/^  [a-z]/ { print $1 }')
+expect "there are experiments" test "$(wc -w <<<"$experiments")" -ge 2
+for name in $experiments; do
+    expect "$name: lists its options" "${lab[@]}" "$name" --help
+    expect "$name: lists its runs" "${lab[@]}" "$name" --dry-run --build "$build"
+    expect "$name: refuses an unknown option" refused "--help lists what is accepted" "${lab[@]}" "$name" --nonsense
+    expect_text "$name: has its section in docs/benchmarks.md" "$(cat "$here/docs/benchmarks.md")" "^##+ $name:"
+done
+expect "an unknown experiment" refused "accepted: " "${lab[@]}" nonsense
+expect "a number out of range" refused "a number from 2 to" "${lab[@]}" determinism --runs 0
+expect "a folder without results" refused "no results folder" "${lab[@]}" determinism --resume "$dir"
+
+short=(--guest mix --qemu-runs 0 --quiet --build "$build")
+expect "one digest of a short guest" "${lab[@]}" determinism "${short[@]}" --runs 12 --out "$dir/one"
+expect "a folder with results is not overwritten" refused "is not empty" "${lab[@]}" determinism "${short[@]}" --out "$dir/one"
+expect "a record for each run" test "$(wc -l <"$dir/one/results.jsonl")" -eq 12
+expect "a row for each record" test "$(wc -l <"$dir/one/results.csv")" -eq 13
+expect "a page that needs nothing else" bash -c '! grep -Eiq "(src|href)=.?(http|//)|<script|@import" "$1"' bash "$dir/one/report.html"
+
+# As if it had been killed in the middle of writing a record.
+cut=$(head -n 5 "$dir/one/results.jsonl" && sed -n 6p "$dir/one/results.jsonl" | head -c 100)
+cp "$dir/one/results.jsonl" "$dir/whole"
+printf '%s' "$cut" >"$dir/one/results.jsonl"
+keys() { sed -E 's/.*"key": "([^"]*)".*/\1/' "$1"; }
+expect "a study that was cut off goes on" "${lab[@]}" determinism --resume "$dir/one" --quiet
+expect "with the runs that were missing" cmp <(keys "$dir/whole") <(keys "$dir/one/results.jsonl")
+
+expect "a planted leak of host time is found" "${lab[@]}" determinism "${short[@]}" --planted --runs 4 --out "$dir/leak"
+repeat=$(find "$dir/leak/pairs" -name repeat.sh | head -n 1)
+expect_text "the kept pair differs when it is repeated" "$(bash "$repeat" 2>&1)" "first difference"
+expect "several studies on one page" "${lab[@]}" report "$dir/one" "$dir/leak" --out "$dir/all.html"
+summary lab
