@@ -234,9 +234,18 @@ static bool set_stats_format(void *target, const char *value, struct err *e)
     return i >= 0;
 }
 
+static bool set_stats_latency(void *target, const char *value, struct err *e)
+{
+    bool on;
+    bool ok = value_switch(value, &on);
+    ((struct options *)target)->stats_no_latency = ok && !on;
+    return ok;
+}
+
 static const struct list_key stats_keys[] = {
     {"file", "FILE", set_stats_file},
     {"format", "human|json", set_stats_format},
+    {"latency", "on|off", set_stats_latency},
 };
 
 static bool set_exit_port(void *target, const char *value, struct err *e)
@@ -587,7 +596,7 @@ static const struct option_def option_defs[] = {
     {"loadvm", "FILE", parse_text,
      "begin where such a snapshot was made; machine and images must be the same", FIELD(loadvm), NULL, NULL,
      0},
-    {"stats", "[file=FILE][,format=human|json]", parse_stats,
+    {"stats", "[file=FILE][,format=human|json][,latency=on|off]", parse_stats,
      "figures of the run at its end, on stderr or in FILE (JSON where it ends in .json)",
      KEYS(stats_keys, "file")},
     {"d", "ITEM[,ITEM ...]", parse_log,
@@ -759,13 +768,23 @@ static bool unknown_option(const char *arg, const char *name, struct err *e)
     return err_set(e, "%s: unknown option; tandem --help lists what is accepted", arg);
 }
 
+static bool begins_with_key(const char *text, const struct list_key *keys, size_t nkeys)
+{
+    for (size_t i = 0; i < nkeys; i++) {
+        size_t n = strlen(keys[i].key);
+        if (strncmp(text, keys[i].key, n) == 0 && text[n] == '=')
+            return true;
+    }
+    return false;
+}
+
 /* -stats may stand alone: its value is the next argument only if it looks like one. */
 static bool takes_value(const struct option_def *d, const char *next)
 {
     if (!d->argument)
         return false;
     return d->parse != parse_stats ||
-           (next && (strncmp(next, "file=", 5) == 0 || strncmp(next, "format=", 7) == 0));
+           (next && begins_with_key(next, stats_keys, sizeof stats_keys / sizeof *stats_keys));
 }
 
 static bool parse_one(struct options *o, int argc, char **argv, int *i, struct err *e)

@@ -67,7 +67,7 @@ struct options {
     char *loadvm;       /* -loadvm; NULL: none */
     unsigned log_items; /* -d: VCPU_LOG_* (vcpu.h) */
     char *log_file;     /* -D; NULL: stderr */
-    bool stats, stats_json;
+    bool stats, stats_json, stats_no_latency;
     char *stats_file; /* NULL: stderr */
 
     /* Hidden, for tests. */

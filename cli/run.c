@@ -91,7 +91,7 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->digest_file = o->digest_file;
     c->digest_every = o->digest_every;
     c->survey = o->stats;
-    c->figures = o->stats ? &r->figures : NULL;
+    c->figures = o->stats && !o->stats_no_latency ? &r->figures : NULL;
     c->log_items = o->log_items;
     c->log_file = r->log_file ? r->log_file : stderr;
     c->notice = on_notice;
@@ -271,7 +271,7 @@ static int run_and_report(struct run *r, struct err *e)
     if (r->sampler)
         sampler_stop(r->sampler);
     r->stats.sampler = r->sampler;
-    r->stats.figures = &r->figures;
+    r->stats.figures = r->o->stats_no_latency ? NULL : &r->figures;
     if (why == MACHINE_STOP_ERROR)
         return RUN_HOST_ERROR;
     note_ending(r, why);

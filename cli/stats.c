@@ -57,7 +57,8 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
         {"threads", "rendezvous", "rendezvous", UNIT_COUNT, (double)l->rendezvous},
         {"threads", "rendezvous_per_second", "rendezvous per second", UNIT_RATE,
          per_second(l->rendezvous, s->wall_ns)},
-        {"threads", "wait_ns", "vCPU waited for the other thread", UNIT_NS, (double)g->wait_ns.sum},
+        {"threads", "wait_ns", "vCPU waited for the other thread", UNIT_NS,
+         (double)(g ? g->wait_ns.sum : l->wait_ns)},
         {"threads", "handovers", "baton hand-overs", UNIT_COUNT, (double)l->handovers},
         {"threads", "vcpu_parks", "vCPU parked, times", UNIT_COUNT, (double)l->vcpu_parks},
         {"threads", "vcpu_parked_ns", "vCPU parked", UNIT_NS, (double)l->vcpu_parked_ns},
@@ -172,7 +173,8 @@ static void print_text(FILE *out, const struct options *o, const struct run_stat
             fprintf(out, "  %-28s %20.3f%s\n", f[i].text,
                     f[i].unit == UNIT_NS ? f[i].value / 1e9 : f[i].value, f[i].unit == UNIT_NS ? " s" : "");
     }
-    print_distributions(out, s->figures);
+    if (s->figures)
+        print_distributions(out, s->figures);
     if (s->sampler)
         print_host_time(out, s->sampler);
     fprintf(out, "guest resets %" PRIu64 "\ndigest %s at tick %" PRIu64 "\n", s->machine.resets,
@@ -253,7 +255,7 @@ static json_t *build_json(const struct options *o, const struct run_stats *s)
         }
         json_object_set_new(group, f[i].key, figure_json(&f[i]));
     }
-    if (root)
+    if (root && s->figures)
         json_object_set_new(root, "latency", distributions_json(s->figures));
     if (root && s->sampler)
         json_object_set_new(root, "host_time", host_time_json(s->sampler));

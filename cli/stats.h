@@ -12,8 +12,8 @@ struct run_stats {
     int status;         /* exit status */
     uint64_t wall_ns;
     struct machine_stats machine;
-    const struct sampler *sampler; /* what the threads were doing; NULL: not known */
-    const struct link_figures *figures;
+    const struct sampler *sampler;      /* what the threads were doing; NULL: not known */
+    const struct link_figures *figures; /* NULL: not taken */
 };
 
 /* To f, in the format that o asks for. */

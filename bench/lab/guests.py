@@ -10,9 +10,10 @@ STATS = "stats.json"
 EXIT_OK = 1           # status of a guest that leaves through isa-debug-exit with 0
 
 
-def tandem(study, guest, devthread=None, translator=None, digest_every=None, serial=f"file:{SERIAL}", extra=()):
-    """A run of Tandem with figures (stats.json), and a digest file if asked."""
-    command = [study.tandem, *guest, *ICOUNT, "-display", "none", "-serial", serial, "-stats", f"file={STATS}"]
+def tandem(study, guest, devthread=None, translator=None, digest_every=None, serial=f"file:{SERIAL}", extra=(), latency=False):
+    """A run of Tandem with figures (stats.json), and a digest file if asked. latency: accesses are timed, at 50 ns each."""
+    stats = f"file={STATS},latency={'on' if latency else 'off'}"
+    command = [study.tandem, *guest, *ICOUNT, "-display", "none", "-serial", serial, "-stats", stats]
     if devthread:
         command += ["-devthread", f"mode={devthread}"]
     if translator:

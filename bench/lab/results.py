@@ -94,7 +94,7 @@ def write_csv(study):
 
 
 def names_of(records, part):
-    return list(dict.fromkeys(name for record in records for name in record[part]))
+    return list(dict.fromkeys(name for record in records for name, value in record[part].items() if not isinstance(value, list)))
 
 
 def work_folder(study):

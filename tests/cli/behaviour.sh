@@ -116,6 +116,8 @@ for mode in inline thread adaptive; do
         expect "figures of $name agree with one another ($mode)" figures_agree "$most"
     done
 done
+ends 0 . -kernel halt -stats file=s.json,latency=off
+expect "latency=off leaves them out" test "$(grep -c '"latency"' s.json)" -eq 0
 ends 0 . -kernel halt -stats
 expect_text "latencies for people" "$(cat stderr)" '^  posted writes +[0-9]+ +[0-9.]+'
 

@@ -95,6 +95,7 @@ static const struct {
     {"-digest every=5", "-digest", "file"},
     {"-digest file=x,every=0", "-digest", "every"},
     {"-stats format=xml", "-stats", "human|json"},
+    {"-stats latency=2", "-stats", "on|off"},
     {"-smp 2", "-smp", "1 is accepted"},
     {"-smp 1,cores=2", "-smp", "cores=2"},
     {"-accel kvm", "-accel", "tcg"},
