@@ -158,6 +158,14 @@ uint8_t i8259_acknowledge(struct i8259 *s)
     return (uint8_t)(s->pic[1].vector_base + (slave == 8 ? SPURIOUS_IR : slave));
 }
 
+int i8259_line_of_vector(const struct i8259 *s, uint8_t vector)
+{
+    for (int i = 0; i < 2; i++)
+        if (s->pic[i].ready && (vector & 0xf8) == s->pic[i].vector_base)
+            return 8 * i + (vector & 7);
+    return -1;
+}
+
 bool i8259_can_interrupt(const struct i8259 *s)
 {
     const struct i8259_pic *m = &s->pic[0], *sl = &s->pic[1];

@@ -60,6 +60,8 @@ bool i8259_ignne(const struct i8259 *s);
 bool i8259_intr(const struct i8259 *s);
 /* INTA cycle: the vector, with the request moved to service; IR7's vector when nothing is pending. */
 uint8_t i8259_acknowledge(struct i8259 *s);
+/* Input 0..15 whose vector this is; -1: none. The master's come first. */
+int i8259_line_of_vector(const struct i8259 *s, uint8_t vector);
 /* false: whatever the lines do, INTR stays low until a port is written. */
 bool i8259_can_interrupt(const struct i8259 *s);
 uint32_t i8259_read(struct i8259 *s, uint32_t offset);

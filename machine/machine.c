@@ -452,6 +452,22 @@ uint32_t machine_exit_value(const struct machine *m)
     return vcpu_exit_value(m->vcpu);
 }
 
+const struct guest_state *machine_guest(const struct machine *m)
+{
+    return vcpu_state(m->vcpu);
+}
+
+size_t machine_peek(const struct machine *m, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes)
+{
+    return vcpu_peek(m->vcpu, cr3, lin_addr, to, bytes);
+}
+
+int machine_irq_line(const struct machine *m, uint8_t vector)
+{
+    const struct pc *pc = devthread_state(m->dev);
+    return i8259_line_of_vector(&pc->pic, vector);
+}
+
 bool machine_save(struct machine *m, const char *path, struct err *e)
 {
     struct err why;

@@ -127,6 +127,12 @@ uint64_t machine_tick(const struct machine *m);
 uint32_t machine_exit_value(const struct machine *m);
 /* Digest of the state at this tick: a function of what the guest sees alone. */
 void machine_state_hex(struct machine *m, char hex[DIGEST_HEX]);
+/* The vCPU's registers: those of x87 and SSE only while it stands; observers too. */
+const struct guest_state *machine_guest(const struct machine *m);
+/* As vcpu_peek. */
+size_t machine_peek(const struct machine *m, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes);
+/* IRQ line whose interrupts have this vector now; -1: none. Observers too. */
+int machine_irq_line(const struct machine *m, uint8_t vector);
 /* Saves the whole state (state.h) to a file, for machine_config.loadvm. */
 bool machine_save(struct machine *m, const char *path, struct err *e);
 /* What thread i of the machine is doing (syncq/activity.h; look from any thread until machine_finish); name

@@ -1,0 +1,97 @@
+/* observe.c - see observe.h. */
+#include "observe/observe.h"
+
+#include "clockcore/ticks.h"
+#include "machine/machine.h"
+
+#include <stdlib.h>
+
+struct observe {
+    struct machine *machine; /* NULL: not begun */
+    struct vcpu_observer self;
+    struct vcpu_observer watcher[OBSERVE_WATCHERS_MAX];
+    uint64_t sample_next[OBSERVE_WATCHERS_MAX]; /* of each watcher; TICK_NEVER: none */
+    unsigned count;
+    struct context context;
+};
+
+static uint64_t next_sample(const struct observe *o)
+{
+    uint64_t next = TICK_NEVER;
+    for (unsigned i = 0; i < o->count; i++)
+        next = o->sample_next[i] < next ? o->sample_next[i] : next;
+    return next;
+}
+
+static uint64_t on_sample(void *ctx, const struct guest_state *g, uint64_t tick)
+{
+    struct observe *o = ctx;
+    for (unsigned i = 0; i < o->count; i++)
+        if (o->sample_next[i] <= tick)
+            o->sample_next[i] = o->watcher[i].sample(o->watcher[i].ctx, g, tick);
+    return next_sample(o);
+}
+
+static void on_event(void *ctx, const struct guest_state *g, const struct vcpu_event *e)
+{
+    struct observe *o = ctx;
+    if (!o->machine)
+        return;
+    context_event(&o->context, g, e);
+    for (unsigned i = 0; i < o->count; i++)
+        if (o->watcher[i].event)
+            o->watcher[i].event(o->watcher[i].ctx, g, e);
+}
+
+static int irq_line(void *ctx, uint8_t vector)
+{
+    return machine_irq_line(((struct observe *)ctx)->machine, vector);
+}
+
+struct observe *observe_create(void)
+{
+    struct observe *o = calloc(1, sizeof *o);
+    if (!o)
+        return NULL;
+    o->self =
+        (struct vcpu_observer){.ctx = o, .sample_first = TICK_NEVER, .sample = on_sample, .event = on_event};
+    o->context.irq_line = irq_line;
+    o->context.ctx = o;
+    return o;
+}
+
+void observe_destroy(struct observe *o)
+{
+    free(o);
+}
+
+bool observe_add(struct observe *o, const struct vcpu_observer *watcher)
+{
+    if (o->count == OBSERVE_WATCHERS_MAX)
+        return false;
+    o->sample_next[o->count] = watcher->sample ? watcher->sample_first : TICK_NEVER;
+    o->watcher[o->count++] = *watcher;
+    o->self.sample_first = next_sample(o);
+    return true;
+}
+
+const struct vcpu_observer *observe_vcpu(const struct observe *o)
+{
+    return &o->self;
+}
+
+void observe_begin(struct observe *o, struct machine *m)
+{
+    o->machine = m;
+    context_begin(&o->context, machine_guest(m));
+}
+
+const struct context *observe_context(const struct observe *o)
+{
+    return &o->context;
+}
+
+size_t observe_peek(const struct observe *o, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes)
+{
+    return o->machine ? machine_peek(o->machine, cr3, lin_addr, to, bytes) : 0;
+}

@@ -1,0 +1,40 @@
+/* observe.h - the hub of those who watch one machine: profile, account, marks, timeline.
+ *
+ * A machine's vCPU has one observer (vcpu/observer.h), which is this; it tells everybody, in the order in
+ * which they were added, and follows how the kernel was entered (context.h) before it tells.
+ *
+ *     o = observe_create();
+ *     observe_add(o, &watcher);             // each; watchers take observe_peek() and observe_context() from
+ * it machine_config.observer = *observe_vcpu(o); m = machine_create(...); observe_begin(o, m); // before the
+ * first run
+ *     ...
+ *     machine_destroy(m); observe_destroy(o);
+ *
+ * Threads: watchers are called on the vCPU's thread; everything else while the machine stands. */
+#ifndef TANDEM_OBSERVE_OBSERVE_H
+#define TANDEM_OBSERVE_OBSERVE_H
+
+#include "observe/context.h"
+
+#define OBSERVE_WATCHERS_MAX 8
+
+struct observe;
+struct machine;
+
+/* NULL: no memory. */
+struct observe *observe_create(void);
+void observe_destroy(struct observe *o); /* NULL is fine */
+/* A watcher has the form of a vCPU's observer: see there for when its functions are called. False: there are
+ * OBSERVE_WATCHERS_MAX. Before the machine is made. */
+bool observe_add(struct observe *o, const struct vcpu_observer *watcher);
+const struct vcpu_observer *observe_vcpu(const struct observe *o);
+/* The machine has been made and stands; sets out from its state. Nobody is told of events before. */
+void observe_begin(struct observe *o, struct machine *m);
+
+/* --- for watchers, in their functions or while the machine stands --- */
+/* Where the kernel was entered; when a watcher is told of an event, the event is in it. */
+const struct context *observe_context(const struct observe *o);
+/* As vcpu_peek. */
+size_t observe_peek(const struct observe *o, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes);
+
+#endif
