@@ -481,6 +481,12 @@ uint64_t link_limit(const struct link *l)
     return l->limit;
 }
 
+void link_host_io(struct link *l)
+{
+    if (l->always_mine)
+        link_poll_host(l, &l->vcpu_poll, &l->vcpu_activity);
+}
+
 static void step_untimed(struct link *l, uint64_t tick)
 {
     if (vcpu_serves(l)) {
@@ -496,8 +502,7 @@ static void step_untimed(struct link *l, uint64_t tick)
 static void step_at(struct link *l, uint64_t tick)
 {
     l->stats.steps++;
-    if (l->always_mine)
-        link_poll_host(l, &l->vcpu_poll, &l->vcpu_activity);
+    link_host_io(l);
     uint64_t begin_ns = l->sched <= tick && l->started ? figure_begin(l) : 0;
     step_untimed(l, tick);
     if (begin_ns)

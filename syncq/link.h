@@ -155,6 +155,9 @@ struct activity *link_vcpu_activity(struct link *l);
 struct activity *link_device_activity(struct link *l);
 
 /* --- vCPU's thread --- */
+/* A vCPU that has not been here for long, since its tick does not move: in mode inline it serves host I/O, if
+ * that is due. */
+void link_host_io(struct link *l);
 /* First tick at which the vCPU must call link_arrive: min(horizon, bound of posted writes, next
  * pending effect), or earlier (mode thread: half-way to a quantum boundary, so that the device
  * thread can move it ahead meanwhile). It may retire instructions while its tick is below this.

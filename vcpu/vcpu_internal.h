@@ -130,6 +130,7 @@ struct vcpu {
     bool at_boundary;        /* an exception or interrupt is being delivered: no instruction runs */
     struct vcpu_until until; /* where this run ends */
     bool moved;              /* something was run or delivered: until.condition may be asked */
+    uint32_t deliveries;     /* of exceptions and interrupts, modulo 2^32: see delivered() */
     struct tlb_entry tlb[TLB_COUNT][TLB_ENTRIES];
     unsigned tlb_local_count, tlb_global_count;
     uint16_t

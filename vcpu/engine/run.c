@@ -18,9 +18,9 @@
 #include "vcpu/arch/protect.h"
 #include "vcpu/engine/engine.h"
 
-#define LIMIT_TICKS_MAX           (UINT64_C(1) << 62) /* keeps budget inside its type when nothing bounds a run */
-#define PROGRESS_TICKS            (UINT64_C(1) << 20)
-#define DELIVERIES_PER_STOP_CHECK 4096 /* a guest may fault for ever without a tick going by */
+#define LIMIT_TICKS_MAX     (UINT64_C(1) << 62) /* keeps budget inside its type when nothing bounds a run */
+#define PROGRESS_TICKS      (UINT64_C(1) << 20)
+#define DELIVERIES_PER_LOOK 4096 /* see delivered() */
 
 /* --- time --- */
 
@@ -352,20 +352,30 @@ static void run_blocks(struct vcpu *v)
     }
 }
 
-static void deliver_exception(struct vcpu *v)
+/* A guest may fault, or be interrupted, for ever: no tick goes by, and the limit is never reached. So
+ * somebody who wants it to stand is heard here, and host I/O is served. */
+static void delivered(struct vcpu *v)
 {
     v->moved = true;
-    vcpu_deliver_exception(v);
-    if (v->stats.exceptions % DELIVERIES_PER_STOP_CHECK == 0 && link_stopping(v->cfg.link))
+    if (++v->deliveries % DELIVERIES_PER_LOOK)
+        return;
+    link_host_io(v->cfg.link);
+    if (link_stopping(v->cfg.link))
         leave(v, VCPU_EXIT_STOPPED);
+}
+
+static void deliver_exception(struct vcpu *v)
+{
+    vcpu_deliver_exception(v);
+    delivered(v);
 }
 
 static void deliver_interrupt(struct vcpu *v)
 {
-    v->moved = true;
     uint8_t vector = v->cfg.intc.acknowledge(v->cfg.intc.ctx);
     vcpu_intc_settled(v);
     vcpu_deliver_interrupt(v, vector);
+    delivered(v);
 }
 
 static bool condition_holds(struct vcpu *v)

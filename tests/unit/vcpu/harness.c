@@ -95,6 +95,10 @@ static uint64_t device_idle(void *ctx, uint64_t tick, uint64_t max_tick)
 
 static void device_host_io(void *ctx, uint64_t timeout_ns)
 {
+    struct harness *h = ctx;
+    /* Relaxed: a count; one thread calls. */
+    if (atomic_fetch_add_explicit(&h->host_io_calls, 1, memory_order_relaxed) + 1 == h->stop_at_host_io)
+        link_stop(h->link, 1);
     sched_yield();
 }
 
@@ -150,13 +154,14 @@ static void intc_set_line(void *ctx, unsigned line, unsigned level)
 
 static bool intc_intr(const void *ctx)
 {
-    return ((const struct harness *)ctx)->irq_pending;
+    const struct harness *h = ctx;
+    return h->stuck || h->irq_pending;
 }
 
 static uint8_t intc_acknowledge(void *ctx)
 {
     struct harness *h = ctx;
-    unsigned line = (unsigned)__builtin_ctz(h->irq_pending);
+    unsigned line = h->irq_pending ? (unsigned)__builtin_ctz(h->irq_pending) : 0;
     h->irq_pending &= ~(1u << line);
     return (uint8_t)(0x20 + line);
 }
@@ -255,6 +260,7 @@ void harness_init(struct harness *h, const struct harness_options *o)
 {
     memset(h, 0, sizeof *h);
     h->timer_ticks = o->timer_ticks;
+    h->stop_at_host_io = o->stop_at_host_io;
     h->local_ns = NS_NEVER;
     h->timer_next = o->timer_ticks ? o->timer_ticks : TICK_NEVER;
     board_wire(h);

@@ -11,6 +11,7 @@
 #define TANDEM_TESTS_VCPU_HARNESS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "clockcore/check.h"
 #include "clockcore/ticks.h"
@@ -47,6 +48,9 @@ struct harness {
     uint64_t local_ns;    /* end of the local timer's period; NS_NEVER: off */
     uint32_t local_period_ns, local_count;
     bool masked; /* can_interrupt() says no */
+    bool stuck;  /* the INTR pin stays high, whatever is acknowledged: vector 0x20 */
+    _Atomic unsigned host_io_calls;
+    unsigned stop_at_host_io; /* of the options */
     uint32_t sync_reads;
     uint32_t mmio[1024];
     char text[256]; /* bytes written to port 0xe9 */
@@ -70,7 +74,8 @@ struct harness_options {
     struct vcpu_observer observer;
     enum translator_mode translator; /* default: interpreted */
     unsigned hot, translator_threads;
-    uint64_t ram_bytes; /* 0: HARNESS_RAM_BYTES */
+    uint64_t ram_bytes;       /* 0: HARNESS_RAM_BYTES */
+    unsigned stop_at_host_io; /* number of the call of host_io() that asks the vCPU to stand; 0: none */
 };
 
 void harness_init(struct harness *h, const struct harness_options *o);

@@ -608,3 +608,41 @@ Test(run, second_pages_move_in_both_engines, .timeout = 60)
             run_moving(&(struct harness_options){.translator = TRANSLATOR_EAGER, .quantum_ticks = quantum}),
             expect, "compiled, quantum %lu", (unsigned long)quantum);
 }
+
+/* --- deliveries without end: no tick goes by, and yet the vCPU can be stopped and host I/O is served --- */
+
+GUEST_CODE(fault_for_ever, "sti\n nop\n ud2\n");
+
+enum { FAULTS, INTERRUPTS, FAILING_INTERRUPTS, WAYS };
+
+/* The handler is the faulting instruction itself; or the INTR pin stays high and its gate, or that of the
+ * fault in its delivery, leaves IF set. */
+static void deliver_for_ever(unsigned way)
+{
+    vcpu_state(h.cpu)->slot[IR_ESP] = 16 << 20;
+    harness_gate(&h, EXC_UD, HARNESS_CODE + 2, 0);
+    if (way == FAULTS)
+        return;
+    h.stuck = true;
+    const unsigned vector = way == INTERRUPTS ? 0x20 : EXC_NP;
+    harness_gate(&h, 0x20, HARNESS_CODE, 0);
+    harness_poke32(&h, 0x2004 + 0x20 * 8, 0x0e00); /* not present */
+    harness_gate(&h, vector, HARNESS_CODE, 0);
+    harness_poke32(&h, 0x2004 + vector * 8, (HARNESS_CODE & 0xffff0000) | 0x8f00);
+}
+
+static void ends_when_asked(unsigned way, unsigned mode)
+{
+    START(fault_for_ever, .devthread = mode, .stop_at_host_io = 8); /* the run's first step is one */
+    deliver_for_ever(way);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_STOPPED, "way %u", way);
+    cr_assert_leq(vcpu_tick(h.cpu), 2);
+    harness_free(&h);
+}
+
+Test(run, ends_when_asked_though_no_tick_goes_by, .timeout = 60)
+{
+    for (unsigned way = 0; way < WAYS; way++)
+        for (unsigned mode = HARNESS_INLINE; mode <= HARNESS_ADAPTIVE; mode++)
+            ends_when_asked(way, mode);
+}
