@@ -134,8 +134,8 @@ void bus_flush_if_due(struct bus *b);
 /* Chips, the board's own state and input queues in a fixed order. On the vCPU's thread, after link_settle and
  * before the next access. False: i is past the last. */
 bool bus_part(struct bus *b, unsigned i, struct state_part *out);
-/* They have been loaded; the vCPU stands at `tick`, at which no more input is taken in. False: no run leaves
- * such a state behind. */
-bool bus_loaded(struct bus *b, uint64_t tick);
+/* They have been loaded; the vCPU stands at `tick`, at which no more input is taken in. Returns the name of a
+ * field with a value that no run gives it, or NULL: all is well. */
+const char *bus_loaded(struct bus *b, uint64_t tick);
 
 #endif

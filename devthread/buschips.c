@@ -90,31 +90,63 @@ static bool queue_loaded(const struct bus *b, unsigned port)
     return at == q->count;
 }
 
-/* A device that has no events has none to come. */
-static bool device_loaded(const struct bus *b, unsigned dev, uint64_t tick)
+/* Everything at `tick` is done, so what is to come is later; a device that has no events has none to come. */
+static const char *device_wrong(const struct bus *b, unsigned dev, uint64_t tick)
 {
     const struct board_device *d = &b->board->device[dev];
     bool here = dev < b->board->ndevices && d->present && !d->local;
+    bool has_events = here && d->chip->next_event, is_master = here && d->chip->master;
 
-    if (b->st.master_tick[dev] <= tick ||
-        (!(here && d->chip->master) && b->st.master_tick[dev] != TICK_NEVER))
-        return false;
-    return (here && d->chip->next_event) || b->st.next_tick[dev] == TICK_NEVER;
+    if (b->st.next_tick[dev] <= tick || (!has_events && b->st.next_tick[dev] != TICK_NEVER))
+        return "board.next_tick";
+    if (b->st.master_tick[dev] <= tick || (!is_master && b->st.master_tick[dev] != TICK_NEVER))
+        return "board.master_tick";
+    return NULL;
 }
 
-bool bus_loaded(struct bus *b, uint64_t tick)
+static const char *port_wrong(const struct bus *b, unsigned port, uint64_t tick)
 {
+    bool here = port < b->board->nports && b->queue[port];
+
+    if (b->st.input_tick[port] <= tick || (!here && b->st.input_tick[port] != TICK_NEVER))
+        return "board.input_tick";
+    return !here || queue_loaded(b, port) ? NULL : b->board->port[port].name;
+}
+
+static bool any_later(const uint64_t *stamp, unsigned n, uint64_t tick)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (stamp[i] > tick)
+            return true;
+    return false;
+}
+
+/* What has happened shows a latency later at the most. */
+static const char *stamps_wrong(const struct bus *b, uint64_t tick)
+{
+    uint64_t latency = 1;
+
+    for (unsigned dev = 0; dev < b->board->ndevices; dev++)
+        latency = b->latency_ticks[dev] > latency ? b->latency_ticks[dev] : latency;
+    if (any_later(b->st.floor_tick, BOARD_DEVICES_MAX, tick + latency))
+        return "board.floor_tick";
+    if (any_later(b->st.line_tick, BOARD_IRQ_LINES, tick + latency))
+        return "board.line_tick";
+    if (any_later(b->st.remap_tick, BOARD_REMAPS_MAX, tick + latency))
+        return "board.remap_tick";
+    return any_later(b->st.window_tick, BOARD_WINDOWS_MAX, tick + latency) ? "board.window_tick" : NULL;
+}
+
+const char *bus_loaded(struct bus *b, uint64_t tick)
+{
+    const char *field = stamps_wrong(b, tick);
+
     b->earliest_stale = true;
     b->intake_tick = tick;
     busmap_loaded(&b->map);
-    for (unsigned dev = 0; dev < BOARD_DEVICES_MAX; dev++)
-        if (!device_loaded(b, dev, tick))
-            return false;
-    for (unsigned port = 0; port < BOARD_PORTS_MAX; port++)
-        if (!b->queue[port] && b->st.input_tick[port] != TICK_NEVER)
-            return false;
-    for (unsigned port = 0; port < b->board->nports; port++)
-        if (b->queue[port] && !queue_loaded(b, port))
-            return false;
-    return true;
+    for (unsigned dev = 0; !field && dev < BOARD_DEVICES_MAX; dev++)
+        field = device_wrong(b, dev, tick);
+    for (unsigned port = 0; !field && port < BOARD_PORTS_MAX; port++)
+        field = port_wrong(b, port, tick);
+    return field;
 }

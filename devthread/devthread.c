@@ -416,10 +416,12 @@ bool devthread_loaded(struct devthread *d, uint64_t tick, char *err, size_t err_
     }
     const struct physmem *memory = d->bus.cfg.memory;
     unsigned nremaps = memory ? memory->nremaps : 0;
-    if (bus_loaded(&d->bus, tick) && link_loaded(d->link[0], tick, nremaps, d->bus.board->nwindows))
-        return true;
-    snprintf(err, err_bytes, "the snapshot is damaged: no run leaves its devices in such a state");
-    return false;
+    const char *field = bus_loaded(&d->bus, tick);
+    if (!field)
+        field = link_loaded(d->link[0], tick, nremaps, d->bus.board->nwindows);
+    if (field)
+        snprintf(err, err_bytes, "the snapshot is damaged: %s has a value that it cannot have", field);
+    return !field;
 }
 
 /* The vCPU left its loop at `tick`, perhaps with effects due there: lines are set, the rest is moot. */

@@ -20,7 +20,8 @@
 #include <xxhash.h>
 
 #define RAM_BYTES_DEFAULT (UINT64_C(128) << 20)
-#define WAIT_SLICE_NS     UINT64_C(50000000) /* a request to end is seen after this, host time */
+#define WAIT_SLICE_NS     UINT64_C(50000000)  /* a request to end is seen after this, host time */
+#define LOAD_NS_MAX       (UINT64_C(1) << 62) /* of virtual time, 146 years: sums of ticks do not overflow */
 
 struct machine {
     struct machine_config cfg;
@@ -240,11 +241,11 @@ static void identify(struct machine *m)
         serials |= (unsigned)(c->serial[i] != NULL) << i;
     snprintf(m->identity, sizeof m->identity,
              "version=%s ram=%" PRIu64 " shift=%u rtc=%" PRId64
-             " serial=%#x,%s debugcon=%#x exit=%#x%s kernel=%016" PRIx64 " initrd=%016" PRIx64
+             " serial=%#x,%s debugcon=%#x exit=%#x,%u toypci=%d kernel=%016" PRIx64 " initrd=%016" PRIx64
              " append=%016" PRIx64,
              TANDEM_VERSION, c->ram_bytes, c->shift, devthread_rtc_seconds(m->dev), serials,
              c->serial_wire_speed ? "wire" : "infinite", c->debugcon ? c->debugcon_port : 0,
-             c->debug_exit ? c->debug_exit_port : 0, c->toypci ? ",toypci" : "",
+             c->debug_exit ? c->debug_exit_port : 0, c->debug_exit ? c->debug_exit_ports : 0, c->toypci,
              image_hash(&m->source.kernel), modules,
              (uint64_t)XXH3_64bits(m->source.append, strlen(m->source.append)));
 }
@@ -277,6 +278,9 @@ static bool load_snapshot(struct machine *m, struct err *e)
     struct err why;
     if (!m->loadvm)
         return true;
+    if (snapshot_tick(m->loadvm) > LOAD_NS_MAX >> m->cfg.shift)
+        return err_set(e, "-loadvm %.200s: the snapshot is damaged: its tick is beyond all time",
+                       m->cfg.loadvm);
     if (!state_same_identity(snapshot_identity(m->loadvm), m->identity, &why) ||
         !state_load(&m->parts, m->loadvm, &why))
         return err_set(e, "-loadvm %.200s: %s", m->cfg.loadvm, why.text);

@@ -138,8 +138,8 @@ bool state_load(struct machine_parts *m, struct snapshot_reader *r, struct err *
     if (!devthread_loaded(m->dev, tick, why, sizeof why))
         return err_set(e, "%s", why);
     digest_loaded(m->digest);
-    return vcpu_loaded(m->vcpu, tick) ||
-           err_set(e, "the snapshot is damaged: no guest leaves its CPU in such a state");
+    const char *field = vcpu_loaded(m->vcpu, tick);
+    return !field || err_set(e, "the snapshot is damaged: %s has a value that it cannot have", field);
 }
 
 /* --- identity --- */

@@ -1,12 +1,11 @@
 /* link_state.c - see link_state.h.
  *
  * State are the next tick at which events are handled where that does not follow from the devices (an event
- * that was put off: `clamped`), the number of the last effect, and the pending effects. The rest is no state:
- *   messages and the ring     empty at a settled tick
- *   horizon, quantum_end, soft, ahead_of, bound, limit
- *                             where the vCPU stops although nothing happens there; the quantum starts again
- *   baton, parkers, served, handovers, polls, random numbers, statistics
- *                             the host's */
+ * that was put off: `clamped`), the number of the last effect, and the pending effects. The rest is named,
+ * too, so that a test finds a new member that is in neither table, and is no state: messages and the ring
+ * empty at a settled tick horizon, quantum_end, soft, ahead_of, bound, limit where the vCPU stops although
+ * nothing happens there; the quantum starts again baton, parkers, served, handovers, polls, random numbers,
+ * statistics the host's */
 #include <stddef.h>
 
 #include "clockcore/ticks.h"
@@ -22,6 +21,85 @@ static const struct field link_fields[] = {
     FIELD(struct link, seq),
     FIELD_MAX(struct link, pending.count, PENDING_MAX),
 };
+
+#define LINK_BYTES(label, from, n)                                                                           \
+    {                                                                                                        \
+        .name = label, .offset = (uint32_t)(from), .elem_bytes = 1, .count = (uint32_t)(n),                  \
+        .stride_bytes = 1, .max = UINT64_MAX                                                                 \
+    }
+#define WHOLE(member) LINK_BYTES(#member, offsetof(struct link, member), FIELD_SIZE(struct link, member))
+/* What the compiler leaves free between two members that follow one another. */
+#define LINK_END(member) (offsetof(struct link, member) + FIELD_SIZE(struct link, member))
+#define PAD(member, next)                                                                                    \
+    LINK_BYTES("padding", LINK_END(member), offsetof(struct link, next) - LINK_END(member))
+
+static const struct field link_rest[] = {
+    WHOLE(cfg),
+    WHOLE(ops),
+    WHOLE(always_mine),
+    PAD(always_mine, limit),
+    WHOLE(limit),
+    WHOLE(horizon_seen),
+    WHOLE(bound),
+    WHOLE(soft),
+    WHOLE(ahead_of),
+    WHOLE(out),
+    WHOLE(out_seen),
+    WHOLE(pending.heap), /* the effects are a part of their own */
+    WHOLE(pending.capacity),
+    WHOLE(vcpu_poll),
+    WHOLE(own_turns),
+    WHOLE(penalty),
+    WHOLE(in_time),
+    PAD(in_time, vcpu_rng),
+    WHOLE(vcpu_rng),
+    WHOLE(stats),
+    PAD(stats, sched),
+    WHOLE(quantum_end),
+    WHOLE(horizon),
+    WHOLE(effect_floor),
+    WHOLE(answer),
+    WHOLE(served_count),
+    WHOLE(handovers),
+    WHOLE(holder),
+    WHOLE(last_holder),
+    WHOLE(started),
+    PAD(started, baton),
+    WHOLE(baton),
+    PAD(baton, served),
+    WHOLE(served),
+    PAD(served, vcpu_parker),
+    WHOLE(vcpu_parker),
+    PAD(vcpu_parker, dev_parker),
+    WHOLE(dev_parker),
+    WHOLE(stop),
+    WHOLE(ended),
+    PAD(ended, msgq),
+    WHOLE(msgq),
+    WHOLE(ring),
+    WHOLE(effect_fields),
+    PAD(effect_fields, vcpu_activity),
+    WHOLE(vcpu_activity),
+    PAD(vcpu_activity, dev_activity),
+    WHOLE(dev_activity),
+    PAD(dev_activity, dev_poll),
+    WHOLE(dev_poll),
+    WHOLE(dev_rng),
+    WHOLE(dev_parks),
+    WHOLE(dev_parked_ns),
+    LINK_BYTES("padding", LINK_END(dev_parked_ns), sizeof(struct link) - LINK_END(dev_parked_ns)),
+};
+
+#define N(table) (sizeof(table) / sizeof((table)[0]))
+
+bool link_uncovered(size_t *byte)
+{
+    struct field all[N(link_fields) + N(link_rest)];
+    for (size_t i = 0; i < N(all); i++)
+        all[i] = i < N(link_fields) ? link_fields[i] : link_rest[i - N(link_fields)];
+    *byte = fields_uncovered(all, N(all), sizeof(struct link), 1);
+    return *byte < sizeof(struct link);
+}
 
 #define EFFECT_FIELD(member, most)                                                                           \
     {                                                                                                        \
@@ -56,16 +134,16 @@ bool link_part(struct link *l, enum state_group group, unsigned i, struct state_
     if (group == STATE_DEVICES)
         effects_part(l, out);
     else
-        *out = (struct state_part){"link", link_fields, sizeof link_fields / sizeof link_fields[0], l};
+        *out = (struct state_part){"link", link_fields, N(link_fields), l};
     return true;
 }
 
-/* `line` numbers something that is there. */
-static bool number_known(const struct effect *e, unsigned nremaps, unsigned nwindows)
+/* `line` numbers something that is there, and `value` is one of its values. */
+static bool effect_known(const struct effect *e, unsigned nremaps, unsigned nwindows)
 {
     switch (e->kind) {
     case EFFECT_IRQ:
-        return e->line < LINK_LINES;
+        return e->line < LINK_LINES && e->value <= 1;
     case EFFECT_REMAP:
         return e->line < nremaps;
     case EFFECT_REMAP_IO:
@@ -75,24 +153,29 @@ static bool number_known(const struct effect *e, unsigned nremaps, unsigned nwin
     }
 }
 
-static bool effects_loaded(const struct pending *p, uint64_t tick, unsigned nremaps, unsigned nwindows)
+static const char *effects_wrong(const struct pending *p, uint64_t tick, unsigned nremaps, unsigned nwindows)
 {
-    for (size_t i = 0; i < p->count; i++)
-        if (p->heap[i].tick <= tick || !number_known(&p->heap[i], nremaps, nwindows))
-            return false;
-    return true;
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->heap[i].tick <= tick)
+            return "effects.tick";
+        if (!effect_known(&p->heap[i], nremaps, nwindows))
+            return "effects.line or effects.value";
+    }
+    return NULL;
 }
 
-bool link_loaded(struct link *l, uint64_t tick, unsigned nremaps, unsigned nwindows)
+const char *link_loaded(struct link *l, uint64_t tick, unsigned nremaps, unsigned nwindows)
 {
-    if (!effects_loaded(&l->pending, tick, nremaps, nwindows))
-        return false;
+    const char *field = effects_wrong(&l->pending, tick, nremaps, nwindows);
+    if (field)
+        return field;
     pending_sort(&l->pending);
-    if (!l->clamped)
-        l->sched = l->ops->next_event(l->cfg.ctx);
+    if (l->clamped) /* never with the bus, which puts events off itself (floor_tick) and relies on sched */
+        return "link.clamped";
+    l->sched = l->ops->next_event(l->cfg.ctx);
     if (l->sched <= tick)
-        return false;
+        return "link.sched";
     l->started = true;
     link_quantum_restart(l, tick);
-    return true;
+    return NULL;
 }

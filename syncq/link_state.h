@@ -11,7 +11,10 @@
 bool link_part(struct link *l, enum state_group group, unsigned i, struct state_part *out);
 /* Its parts and the devices' have been loaded, and the device thread does not run yet: the vCPU stands at
  * `tick`, everything at it is done. Pending effects name remaps of memory and windows of the bus below the
- * two counts. False: no run leaves a link in such a state. */
-bool link_loaded(struct link *l, uint64_t tick, unsigned nremaps, unsigned nwindows);
+ * two counts. Returns the name of a field with a value that no run gives it, or NULL: all is well. */
+const char *link_loaded(struct link *l, uint64_t tick, unsigned nremaps, unsigned nwindows);
+
+/* For a test: true: this byte of struct link is in no table of link_state.c, or in two. */
+bool link_uncovered(size_t *byte);
 
 #endif

@@ -14,9 +14,9 @@ void vcpu_settle(struct vcpu *v);
 void vcpu_settle_caches(struct vcpu *v);
 /* Part after part; false: i is past the last of the group. */
 bool vcpu_part(struct vcpu *v, enum state_group group, unsigned i, struct state_part *out);
-/* All parts and guest memory have been loaded: makes the rest follow from them. False: no guest leaves a CPU
- * in such a state. */
-bool vcpu_loaded(struct vcpu *v, uint64_t tick);
+/* All parts and guest memory have been loaded: makes the rest follow from them. Returns the name of a field
+ * with a value that no run gives it, or NULL: all is well. */
+const char *vcpu_loaded(struct vcpu *v, uint64_t tick);
 /* The parts of STATE_CPU as bytes; returns how many, also where there is room for fewer. */
 size_t vcpu_state_bytes(struct vcpu *v, uint8_t *out, size_t max);
 /* test: the first byte of struct guest_state (0, *byte) or struct vcpu (1, *byte) that no table names, or

@@ -137,6 +137,52 @@ refuses 'threads.*0..64' -kernel good -translator threads=65
 refuses 'cache.*64K..1G' -kernel good -translator cache=1K
 refuses 'chain.*on.off' -kernel good -translator chain=maybe
 
+# --- snapshots; what is wrong inside a well-formed one: tests/unit/machine/test_snapshot.c ---
+machine=(-kernel good -m 8 -display none -serial null)
+"$tandem" "${machine[@]}" -snapshot-at 1,file=snap 2>/dev/null </dev/null
+expect "a snapshot to begin with" test -s snap
+sed '1s/tandem-snapshot 1/tandem-snapshot 2/' snap >other-format
+refuses '-loadvm missing: No such file' "${machine[@]}" -loadvm missing
+refuses '-loadvm directory: is a directory' "${machine[@]}" -loadvm directory
+refuses '-loadvm empty: is empty' "${machine[@]}" -loadvm empty
+refuses '-loadvm fifo: is not a regular file' "${machine[@]}" -loadvm fifo
+refuses '-loadvm /dev/zero: is not a regular file' "${machine[@]}" -loadvm /dev/zero
+refuses '-loadvm garbage: not a snapshot' "${machine[@]}" -loadvm garbage
+refuses '-loadvm good: not a snapshot' "${machine[@]}" -loadvm good
+refuses '-loadvm other-format: .*another format; format 1 is accepted' "${machine[@]}" -loadvm other-format
+bytes=$(stat -c %s snap)
+for cut in 1 17 18 20 60 300 $((bytes / 2)) $((bytes - 8)) $((bytes - 1)); do
+    head -c "$cut" snap >torn
+    refuses '-loadvm torn: (not a snapshot|the snapshot is cut off)' "${machine[@]}" -loadvm torn
+done
+(cat snap; printf x) >longer
+refuses '-loadvm longer: .*checksum is wrong' "${machine[@]}" -loadvm longer
+for at in 18 25 100 $((bytes / 3)) $((bytes / 2)) $((bytes - 9)) $((bytes - 8)) $((bytes - 1)); do
+    cp snap flipped
+    byte=$(od -An -tu1 -j "$at" -N 1 snap)
+    printf "\\x$(printf %02x $((byte ^ 16)))" | dd of=flipped bs=1 seek="$at" conv=notrunc status=none
+    refuses '-loadvm flipped: .*checksum is wrong' "${machine[@]}" -loadvm flipped
+done
+tiny_guest other "$code_loop"
+other_machine() { refuses "-loadvm snap: the snapshot is another machine's: it was made with $1=.*, this one has" "${@:2}" -loadvm snap; }
+other_machine kernel -kernel other -m 8 -serial null
+other_machine ram -kernel good -m 16 -serial null
+other_machine append "${machine[@]}" -append x
+other_machine initrd "${machine[@]}" -initrd one-byte
+other_machine shift "${machine[@]}" -icount shift=4
+other_machine rtc "${machine[@]}" -rtc base=2001-01-01
+other_machine serial "${machine[@]}" -serial null
+other_machine serial "${machine[@]}" -serial-speed wire
+other_machine debugcon "${machine[@]}" -debugcon null
+other_machine exit "${machine[@]}" -device isa-debug-exit,iobase=0xf4
+other_machine toypci "${machine[@]}" -x-toypci
+"$tandem" -kernel other -m 8 -display none -snapshot-at 100,file=late -x-ticks 100 2>/dev/null </dev/null
+refuses '-snapshot-at 50: the run begins at tick 100' -kernel other -m 8 -display none -loadvm late -snapshot-at 50,file=x
+refuses '-snapshot-at: /nowhere/x: .*needed' "${machine[@]}" -snapshot-at 1,file=/nowhere/x
+printf 'tandem-input-log 2\nshift 3\nrtc 1686355200\n1 serial0 61\n' >log
+refuses 'rrfile=log: not a recording of the run that the snapshot was made in' "${machine[@]}" -loadvm snap \
+    -icount shift=3,rr=replay,rrfile=log
+
 # --- the host runs out of something ---
 refuses_limited() { # pattern limit argument...
     local pattern=$1 limit=$2 out status

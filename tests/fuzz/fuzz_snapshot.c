@@ -1,9 +1,10 @@
 /* fuzz_snapshot.c - random damage to the snapshot of a real run, with a right checksum: fuzz_snapshot
  * GUEST [SECONDS [SEED]].
  *
- * The guest is run in a machine of 16 MiB and saved. The snapshot is taken apart, fields are
- * damaged, parts and pages dropped or doubled, and it is put together again. A machine that loads it says in
- * one line what is wrong, or runs on for a while; either is fine but a crash or a sanitizer's complaint. */
+ * The guest is run in a machine of 16 MiB with the toy PCI device, in any device mode and engine, and saved
+ * at a random tick now and then. The snapshot is taken apart, fields and pages are damaged, pages dropped,
+ * and it is put together again. A machine that loads it says in one line what is wrong, or runs on for a
+ * while; either is fine but a crash or a sanitizer's complaint. */
 #include "machine/machine.h"
 #include "machine/snapshot.h"
 
@@ -14,8 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RUN_TICKS  20000
-#define SAVE_TICKS 150000 /* the guest is busy then */
+#define RUN_TICKS      20000
+#define SAVE_TICKS_MAX 300000
+#define SAVE_EVERY     100 /* damaged ones of one valid snapshot */
 
 static uint64_t rng_state;
 
@@ -35,14 +37,46 @@ static uint64_t odd_value(void)
     return rng(2) ? v : v + rng(33) - 16;
 }
 
+static bool is_zero(const uint8_t *data, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (data[i])
+            return false;
+    return true;
+}
+
+/* Of a large array hardly any element is in use: mostly one that is not 0, if there is one. */
+static uint32_t choose_element(const uint8_t *data, const struct snapshot_item *item)
+{
+    uint32_t first = rng(item->count);
+    for (uint32_t i = 0; rng(4) && i < item->count; i++) {
+        uint32_t at = (first + i) % item->count;
+        if (!is_zero(data + (size_t)at * item->elem_bytes, item->elem_bytes))
+            return at;
+    }
+    return first;
+}
+
 static void damage(uint8_t *data, const struct snapshot_item *item)
 {
     uint64_t value = odd_value();
-    uint32_t at = rng(item->count);
+    uint32_t at = choose_element(data, item);
     if (rng(2))
         memcpy(data + (size_t)at * item->elem_bytes, &value, item->elem_bytes);
     else
         data[(size_t)at * item->elem_bytes + rng(item->elem_bytes)] ^= (uint8_t)(1u << rng(8));
+}
+
+static void put_page_damaged(struct snapshot_writer *w, const struct snapshot_item *item, uint32_t chance)
+{
+    uint8_t page[SNAPSHOT_PAGE_BYTES];
+    memcpy(page, item->data, sizeof page);
+    for (uint32_t n = rng(chance) ? 0 : 1 + rng(8); n; n--) {
+        uint64_t value = odd_value();
+        memcpy(page + rng(sizeof page / 4) * 4, &value, 1 + rng(4));
+    }
+    if (rng(chance * 20))
+        snapshot_page(w, item->number, page);
 }
 
 /* One damaged field in `chance`, on the way from r to w. False: the snapshot itself is bad. */
@@ -54,8 +88,8 @@ static bool copy_damaged(struct snapshot_reader *r, struct snapshot_writer *w, u
         struct state_part p = {item.name, &f, 1, NULL};
         if (item.kind == SNAPSHOT_END)
             return true;
-        if (item.kind == SNAPSHOT_PAGE && rng(chance * 20))
-            snapshot_page(w, item.number, item.data);
+        if (item.kind == SNAPSHOT_PAGE)
+            put_page_damaged(w, &item, chance);
         if (item.kind == SNAPSHOT_PART) {
             p.nfields = 0;
             snapshot_part(w, &p);
@@ -85,21 +119,23 @@ static bool make_damaged(const char *from, const char *to, struct err *e)
 }
 
 /* A machine that begins at `snapshot`; NULL: at the guest's start. */
-static struct machine *create(const char *snapshot, const char *kernel, enum translator_mode mode,
-                              struct err *e)
+static struct machine *create(const char *snapshot, const char *kernel, struct err *e)
 {
+    static const enum translator_mode engines[] = {TRANSLATOR_INTERP, TRANSLATOR_EAGER,
+                                                   TRANSLATOR_BACKGROUND};
     struct machine_config cfg;
     machine_config_init(&cfg);
     cfg.ram_bytes = 16u << 20;
     cfg.kernel = kernel;
-    cfg.append = "rounds=50";
+    cfg.append = "rounds=500 moves=100";
     cfg.serial[0] = "null";
     cfg.debug_exit = true;
     cfg.debug_exit_port = 0xf4;
     cfg.debug_exit_ports = 4;
     cfg.sleep = false;
-    cfg.mode = LINK_INLINE;
-    cfg.translator = mode;
+    cfg.toypci = true;
+    cfg.mode = rng(4) ? LINK_INLINE : rng(2) ? LINK_THREAD : LINK_ADAPTIVE;
+    cfg.translator = engines[rng(3)];
     cfg.loadvm = snapshot;
     cfg.rtc_default = true;
     return machine_create(&cfg, e);
@@ -113,10 +149,10 @@ static void run(struct machine *m, uint64_t ticks, struct err *e)
 
 static bool make_valid(const char *path, const char *kernel, struct err *e)
 {
-    struct machine *m = create(NULL, kernel, TRANSLATOR_EAGER, e);
+    struct machine *m = create(NULL, kernel, e);
     if (!m)
         return false;
-    run(m, SAVE_TICKS, e);
+    run(m, 1 + rng(SAVE_TICKS_MAX), e);
     bool ok = machine_save(m, path, e);
     machine_destroy(m);
     return ok;
@@ -126,7 +162,7 @@ static bool make_valid(const char *path, const char *kernel, struct err *e)
 static bool load_and_run(const char *snapshot, const char *kernel)
 {
     struct err e = {""};
-    struct machine *m = create(snapshot, kernel, rng(2) ? TRANSLATOR_INTERP : TRANSLATOR_EAGER, &e);
+    struct machine *m = create(snapshot, kernel, &e);
     if (!m) {
         if (e.text[0] && !strchr(e.text, '\n'))
             return false;
@@ -141,7 +177,9 @@ static bool load_and_run(const char *snapshot, const char *kernel)
 int main(int argc, char **argv)
 {
     struct err e = {""};
-    char dir[] = "/tmp/fuzz_snapshot.XXXXXX", valid[sizeof dir + 8], damaged[sizeof dir + 8];
+    char dir[32], valid[sizeof dir + 8], damaged[sizeof dir + 8];
+    /* Each file is synced: on a disk that takes longer than all the rest. */
+    snprintf(dir, sizeof dir, "%s/fuzz_snapshot.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (argc < 2 || !mkdtemp(dir))
         return 2;
     snprintf(valid, sizeof valid, "%s/valid", dir);
@@ -149,9 +187,9 @@ int main(int argc, char **argv)
     unsigned seconds = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 2;
     rng_state = (argc > 3 ? strtoull(argv[3], NULL, 0) : 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
     uint64_t runs = 0, loaded = 0;
-    bool ok = make_valid(valid, argv[1], &e);
+    bool ok = true;
     for (time_t end = time(NULL) + seconds; ok && time(NULL) < end; runs++) {
-        ok = make_damaged(valid, damaged, &e);
+        ok = (runs % SAVE_EVERY || make_valid(valid, argv[1], &e)) && make_damaged(valid, damaged, &e);
         loaded += ok && load_and_run(damaged, argv[1]);
     }
     unlink(valid);

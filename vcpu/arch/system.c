@@ -11,6 +11,7 @@
  * VME and PVI (CR4 bits 0 and 1: #GP); MTRRs, APIC, machine checks (no MSR: #GP). */
 #include <string.h>
 
+#include "translator/sse.h"
 #include "vcpu/arch/protect.h"
 
 /* --- control registers --- */
@@ -56,6 +57,23 @@ static bool cr4_write(struct vcpu *v, uint32_t value)
         tlb_flush(v);
     vcpu_update_mode(v);
     return true;
+}
+
+/* What cr0_write, cr4_write, dr_write, eflags_write and sse_load_mxcsr keep up. */
+const char *system_registers_wrong(const struct guest_state *g)
+{
+    const bool pg_alone = (g->cr0 & (CR0_PG | CR0_PE)) == CR0_PG,
+               nw_alone = (g->cr0 & (CR0_NW | CR0_CD)) == CR0_NW;
+    if ((g->cr0 & ~(uint32_t)CR0_KNOWN) || !(g->cr0 & CR0_ET) || pg_alone || nw_alone)
+        return "cpu.cr0";
+    if (g->cr4 & ~(uint32_t)CR4_KNOWN)
+        return "cpu.cr4";
+    if (g->eflags & ~(uint32_t)FLAGS_SYSTEM)
+        return "cpu.eflags";
+    if (g->dr[4] || g->dr[5] || (g->dr[6] & ~DR6_WRITABLE) != DR6_FIXED ||
+        (g->dr[7] & ~DR7_WRITABLE) != DR7_FIXED)
+        return "cpu.dr";
+    return g->sse.mxcsr & ~(uint32_t)MXCSR_VALID ? "cpu.sse.mxcsr" : NULL;
 }
 
 static bool cr_write(struct vcpu *v, unsigned reg, uint32_t value)

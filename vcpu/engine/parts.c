@@ -334,20 +334,26 @@ size_t vcpu_state_bytes(struct vcpu *v, uint8_t *out, size_t max)
 
 /* --- after a load --- */
 
-static bool plausible(const struct vcpu *v)
+/* A field with a value that it cannot have; NULL: none. Ranges are in the tables. */
+static const char *wrong(const struct vcpu *v, uint64_t tick)
 {
     const struct guest_state *g = &v->g;
-    bool pending_known = v->exc.vector < 32;
-    return (g->df == 1 || g->df == -1) && pending_known && !(g->slot[IR_CC_R] & ~(uint32_t)FLAGS_ARITH) &&
-           !(g->eflags & (FLAGS_ARITH | FLAG_DF | FLAG_VM));
+    if (g->df != 1 && g->df != -1)
+        return "cpu.df";
+    if (g->slot[IR_CC_R] & ~(uint32_t)FLAGS_ARITH)
+        return "cpu.arithmetic-flags";
+    if (v->idle_ticks > tick)
+        return "cpu-figures.idle_ticks";
+    return system_registers_wrong(g);
 }
 
-bool vcpu_loaded(struct vcpu *v, uint64_t tick)
+const char *vcpu_loaded(struct vcpu *v, uint64_t tick)
 {
     struct guest_state *g = &v->g;
     uint32_t flags = g->slot[IR_CC_R] | (g->df < 0 ? FLAG_DF : 0);
-    if (!plausible(v))
-        return false;
+    const char *field = wrong(v, tick);
+    if (field)
+        return field;
     guest_set_arith_flags(g, flags);
     v->limit = tick;
     g->budget = 0;
@@ -362,5 +368,6 @@ bool vcpu_loaded(struct vcpu *v, uint64_t tick)
     vcpu_intc_settled(v);
     v->digest_next =
         v->cfg.digest_every ? (tick / v->cfg.digest_every + 1) * v->cfg.digest_every : TICK_NEVER;
-    return spaces_loaded(v) && tlb_loaded(v); /* fast stores must know which pages are tables */
+    field = spaces_loaded(v); /* fast stores must know which pages are tables */
+    return field ? field : tlb_loaded(v);
 }

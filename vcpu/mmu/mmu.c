@@ -838,43 +838,60 @@ static bool lists_loaded(struct vcpu *v, const uint16_t *numbers, unsigned n, ui
     return true;
 }
 
-static bool entry_loaded(struct vcpu *v, struct tlb_entry *e)
+static bool entry_loaded(struct vcpu *v, unsigned number)
 {
+    struct tlb_entry *e = tlb_numbered(v, number);
     uint32_t listed = e->tag & (TLB_LISTED | TLB_LISTED_GLOBAL);
     if (!(e->tag & TLB_VALID)) {
         tlb_clear(e);
         return true;
     }
-    if (!listed || !tlb_backed(v, e->tag, e->phys_page))
+    if (!listed || !tlb_backed(v, number, e->tag, e->phys_page))
         return false;
     tlb_put(v, e, e->tag, e->phys_page);
     return true;
 }
 
-/* May an entry with this tag lead to that page? */
-bool tlb_backed(const struct vcpu *v, uint32_t tag, uint32_t phys_page)
+/* As tlb_where gives them, of a fetch or of data. */
+static bool where_is_right(const struct vcpu *v, bool fetch, uint32_t tag, uint32_t phys_page)
 {
-    if (phys_page != PAGE_OF(phys_page))
+    if ((tag & TLB_MMIO) && (tag & TLB_SPLIT))
         return false;
+    if (tag & TLB_MMIO)
+        return !fetch || phys_page == MEM_NOWHERE;
     if (tag & TLB_SPLIT)
-        return mem_target_is_memory(physmem_lookup(v->cfg.mem, phys_page).read);
-    return (tag & TLB_MMIO) || phys_page < v->cfg.mem->bytes;
+        return !fetch && mem_target_is_memory(physmem_lookup(v->cfg.mem, phys_page).read);
+    return phys_page < v->cfg.mem->bytes;
 }
 
-/* False: no run of a guest leaves such a TLB behind. */
-bool tlb_loaded(struct vcpu *v)
+/* May entry `number` have this tag, and lead to that page? */
+bool tlb_backed(const struct vcpu *v, unsigned number, uint32_t tag, uint32_t phys_page)
+{
+    return (tag & TLB_VALID) && phys_page == PAGE_OF(phys_page) && tlb_index(tag) == number % TLB_ENTRIES &&
+           where_is_right(v, number / TLB_ENTRIES >= TLB_FETCH, tag, phys_page);
+}
+
+/* The page of the last fetch. */
+static bool fetch_loaded(struct vcpu *v)
+{
+    if (v->fetch_tag == TLB_NONE)
+        return true;
+    bool memory = v->fetch_phys_page < v->cfg.mem->bytes;
+    v->fetch_host = memory ? v->cfg.mem->host + v->fetch_phys_page : unmapped_code();
+    return (memory || v->fetch_phys_page == MEM_NOWHERE) &&
+           v->fetch_phys_page == PAGE_OF(v->fetch_phys_page) && v->fetch_tag <= UINT32_MAX;
+}
+
+/* A field with a value that no run gives it; NULL: none. */
+const char *tlb_loaded(struct vcpu *v)
 {
     for (unsigned i = 0; i < TLB_COUNT * TLB_ENTRIES; i++)
         tlb_numbered(v, i)->tag &= ~(uint32_t)(TLB_LISTED | TLB_LISTED_GLOBAL);
     if (!lists_loaded(v, v->tlb_local, v->tlb_local_count, TLB_LISTED) ||
         !lists_loaded(v, v->tlb_global, v->tlb_global_count, TLB_LISTED_GLOBAL))
-        return false;
+        return "tlb.tlb_local or tlb.tlb_global";
     for (unsigned i = 0; i < TLB_COUNT * TLB_ENTRIES; i++)
-        if (!entry_loaded(v, tlb_numbered(v, i)))
-            return false;
-    if (v->fetch_tag == TLB_NONE)
-        return true;
-    bool memory = v->fetch_phys_page < v->cfg.mem->bytes;
-    v->fetch_host = memory ? v->cfg.mem->host + v->fetch_phys_page : unmapped_code();
-    return v->fetch_phys_page == PAGE_OF(v->fetch_phys_page) && v->fetch_tag <= UINT32_MAX;
+        if (!entry_loaded(v, i))
+            return "tlb.entry.tag or tlb.entry.phys_page";
+    return fetch_loaded(v) ? NULL : "tlb.fetch_tag or tlb.fetch_phys_page";
 }

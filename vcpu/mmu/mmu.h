@@ -50,13 +50,13 @@ void tlb_protect_page(struct vcpu *v, mem_addr_t page);
 
 /* --- as state (engine/parts.c): see there --- */
 void tlb_settle(struct vcpu *v);
-/* False: no run of a guest leaves such a TLB behind. */
-bool tlb_loaded(struct vcpu *v);
-/* May an entry with this tag lead to that page? */
-bool tlb_backed(const struct vcpu *v, uint32_t tag, uint32_t phys_page);
+/* tlb_loaded, spaces_loaded: a field with a value that no run gives it; NULL: none. */
+const char *tlb_loaded(struct vcpu *v);
+/* May entry `number` have this tag, and lead to that page? */
+bool tlb_backed(const struct vcpu *v, unsigned number, uint32_t tag, uint32_t phys_page);
 void spaces_settle(struct spaces *s);
 bool spaces_part(struct vcpu *v, unsigned i, struct state_part *out);
-bool spaces_loaded(struct vcpu *v);
+const char *spaces_loaded(struct vcpu *v);
 
 /* --- address spaces (spaces.c) --- */
 bool spaces_init(struct vcpu *v);

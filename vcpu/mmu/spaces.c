@@ -110,6 +110,7 @@ void spaces_forget(struct vcpu *v)
 static void space_save(struct vcpu *v, struct space *sp)
 {
     unsigned i = v->tlb_local_count > SAVED_MAX ? v->tlb_local_count - SAVED_MAX : 0;
+    sp->count = 0;
     for (; i < v->tlb_local_count; i++) {
         const struct tlb_entry *e = tlb_numbered(v, v->tlb_local[i]);
         if ((e->tag & (TLB_VALID | TLB_GLOBAL)) == TLB_VALID)
@@ -244,19 +245,19 @@ static bool space_loaded(const struct vcpu *v, const struct space *sp)
     if (sp->count > SAVED_MAX)
         return false;
     for (unsigned i = 0; i < sp->count; i++)
-        if (sp->saved[i].number >= TLB_COUNT * TLB_ENTRIES ||
-            !tlb_backed(v, sp->saved[i].tag, sp->saved[i].phys_page))
+        if (sp->saved[i].number >= TLB_COUNT * TLB_ENTRIES || (sp->saved[i].tag & TLB_GLOBAL) ||
+            !tlb_backed(v, sp->saved[i].number, sp->saved[i].tag, sp->saved[i].phys_page))
             return false;
     return true;
 }
 
-bool spaces_loaded(struct vcpu *v)
+const char *spaces_loaded(struct vcpu *v)
 {
     for (uint32_t page = 0; page < v->spaces->npages; page++)
         if (v->spaces->tables[page].used_by)
             v->watcher.pages[page] |= MEM_WATCH_TABLE;
     for (unsigned i = 0; i < SPACES; i++)
         if (!space_loaded(v, &v->spaces->space[i]))
-            return false;
-    return true;
+            return "spaces.spaces";
+    return NULL;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "syncq/link_state.h"
 #include "toy.h"
 
 #define END_TICK 60000
@@ -198,4 +199,14 @@ Test(link, stop_at_any_time, .timeout = 300)
         stop_once(&cfg, whole, LINK_ADAPTIVE, us);
         stop_once(&cfg, whole, LINK_INLINE, us);
     }
+}
+
+Test(link, every_member_is_in_one_table)
+{
+    size_t byte;
+    cr_assert_not(
+        link_uncovered(&byte),
+        "byte %zu of struct link is in no table of syncq/link_state.c, or in two: say whether it is "
+        "state",
+        byte);
 }
