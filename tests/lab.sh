@@ -46,5 +46,12 @@ expect "with the runs that were missing" cmp <(keys "$dir/whole") <(keys "$dir/o
 expect "a planted leak of host time is found" "${lab[@]}" determinism "${short[@]}" --planted --runs 4 --out "$dir/leak"
 repeat=$(find "$dir/leak/pairs" -name repeat.sh | head -n 1)
 expect_text "the kept pair differs when it is repeated" "$(bash "$repeat" 2>&1)" "first difference"
-expect "several studies on one page" "${lab[@]}" report "$dir/one" "$dir/leak" --out "$dir/all.html"
+# What the quick forms measure means nothing; but each has a record for every run and draws all its pictures.
+pictures() { find "$1/plots" -name '*.svg' -size +2k | wc -l; }
+for name in scaling:5 breakdown:1; do
+    expect "${name%:*} --quick" "${lab[@]}" "${name%:*}" --quick --quiet --build "$build" --out "$dir/${name%:*}"
+    expect "${name%:*} has its pictures" test "$(pictures "$dir/${name%:*}")" -eq "${name#*:}"
+done
+
+expect "several studies on one page" "${lab[@]}" report "$dir/one" "$dir/leak" "$dir/scaling" "$dir/breakdown" --out "$dir/all.html"
 summary lab

@@ -23,6 +23,11 @@ def tandem(study, guest, devthread=None, translator=None, digest_every=None, ser
     return command + list(extra)
 
 
+def qemu(guest, icount, serial=f"file:{SERIAL}"):
+    """A run of QEMU, counting instructions as Tandem does, or not."""
+    return ["qemu-system-i386", *guest, *(ICOUNT if icount else []), "-display", "none", "-monitor", "none", "-serial", serial]
+
+
 @functools.cache
 def debian(script, *kernel_options):
     """Debian's kernel boots and its shell runs `script` (tests/lib.sh: debian_args). Ends with status 0."""

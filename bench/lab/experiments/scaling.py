@@ -47,7 +47,7 @@ def rounds(study):
 # --- one machine in each mode, on one CPU and on two ---
 
 def places(host):
-    """{name: CPUs} of what this host can show."""
+    """{name: CPUs} of what this host can show, the most apart last."""
     found = {"one CPU": tuple(host["cpus"][:1])}
     for name, level in SHARING.items():
         pair = host_module.cpus_sharing(host, level)
@@ -210,11 +210,11 @@ def modes_found(study):
     return [
         page.Figure(plot.bars(study, "modes", picture, "speed, inline = 1"),
                     "How fast a machine is with a device thread, relative to mode inline; 1 is no difference, higher is better.", "One machine: loss and gain"),
-        page.Table(["guest", "its threads on", "inline, MIPS", "thread / inline", "adaptive / inline"], table,
+        page.Table(["guest", "its threads on", "inline, MIPS", "speed of thread, inline = 1", "speed of adaptive"], table,
                    note="Median, and least to greatest, of the rounds. MIPS: million guest instructions a second of host time."),
         page.Figure(timer_picture(study), "Million instructions a second while a timer interrupts the guest, on one CPU; medians, least and greatest.",
                     "What timer interrupts cost"),
-        page.Figure(latency_picture(study), "Latency of single accesses and events, all threads on the CPUs named last in the table; logarithmic.",
+        page.Figure(latency_picture(study), f"Latency of single accesses and events, the machine's threads on {list(places(study.host))[-1]}; logarithmic.",
                     "How long the guest waits"),
         threads_table(study), latency_table(study),
     ]
