@@ -219,11 +219,64 @@ static const struct list_key digest_keys[] = {
     {"every", "N (ticks, at least 1)", set_digest_every},
 };
 
+static bool set_profile_file(void *target, const char *value, struct err *e)
+{
+    return *value && value_string(value, &((struct options *)target)->profile_file, e);
+}
+
+static bool set_profile_every(void *target, const char *value, struct err *e)
+{
+    return value_number(value, 1, INT64_MAX, &((struct options *)target)->profile_every);
+}
+
+static bool set_profile_phase(void *target, const char *value, struct err *e)
+{
+    return value_number(value, 0, INT64_MAX, &((struct options *)target)->profile_phase);
+}
+
+static bool set_profile_stacks(void *target, const char *value, struct err *e)
+{
+    int i = value_choice(value, "off|on|exact"); /* MATCH enum profile_stacks */
+    ((struct options *)target)->profile_stacks = (unsigned)i;
+    return i >= 0;
+}
+
+static const struct list_key profile_keys[] = {
+    {"file", "FILE", set_profile_file},
+    {"every", "N (ticks, at least 1)", set_profile_every},
+    {"phase", "N (ticks, below every)", set_profile_phase},
+    {"stacks", "off|on|exact", set_profile_stacks},
+};
+
+static bool is_json_name(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 5 && strcmp(name + n - 5, ".json") == 0;
+}
+
+static bool set_account_file(void *target, const char *value, struct err *e)
+{
+    struct options *o = target;
+    o->account_json = o->account_json || is_json_name(value);
+    return *value && value_string(value, &o->account_file, e);
+}
+
+static bool set_account_format(void *target, const char *value, struct err *e)
+{
+    int i = value_choice(value, "human|json");
+    ((struct options *)target)->account_json = i == 1;
+    return i >= 0;
+}
+
+static const struct list_key account_keys[] = {
+    {"file", "FILE", set_account_file},
+    {"format", "human|json", set_account_format},
+};
+
 static bool set_stats_file(void *target, const char *value, struct err *e)
 {
     struct options *o = target;
-    size_t n = strlen(value);
-    o->stats_json = o->stats_json || (n > 5 && strcmp(value + n - 5, ".json") == 0);
+    o->stats_json = o->stats_json || is_json_name(value);
     return *value && value_string(value, &o->stats_file, e);
 }
 
@@ -596,6 +649,16 @@ static const struct option_def option_defs[] = {
     {"loadvm", "FILE", parse_text,
      "begin where such a snapshot was made; machine and images must be the same", FIELD(loadvm), NULL, NULL,
      0},
+    {"profile", "file=FILE,every=N[,phase=N][,stacks=off|on|exact]", parse_list,
+     "look where the guest is at the ticks k * every + phase and write it to FILE: the same profile in every "
+     "run; stacks=on: with the callers by frame pointers; stacks=exact: by CALL and RET, some hundred times "
+     "slower",
+     KEYS(profile_keys, NULL)},
+    {"account", "file=FILE[,format=human|json]", parse_list,
+     "exact instruction counts per process and kernel entry (format: json if FILE ends in .json, else "
+     "human); "
+     "with -profile, its sampling error as well",
+     KEYS(account_keys, NULL)},
     {"stats", "[file=FILE][,format=human|json][,latency=on|off]", parse_stats,
      "figures of the run at its end, on stderr or in FILE (JSON where it ends in .json)",
      KEYS(stats_keys, "file")},
@@ -810,6 +873,20 @@ static bool parse_one(struct options *o, int argc, char **argv, int *i, struct e
     return d->parse(o, d, value, e);
 }
 
+static bool check_profile(const struct options *o, struct err *e)
+{
+    const bool given = o->profile_every || o->profile_phase || o->profile_stacks;
+    if (given && !o->profile_file)
+        return err_set(e, "-profile: needs file=FILE");
+    if (o->profile_file && !o->profile_every)
+        return err_set(e, "-profile: file=%s needs every=N, the ticks between two samples", o->profile_file);
+    if (o->profile_file && o->profile_phase >= o->profile_every)
+        return err_set(e,
+                       "-profile: phase=%" PRIu64 ": bad value; 0 to %" PRIu64 ", below every, is accepted",
+                       o->profile_phase, o->profile_every - 1);
+    return true;
+}
+
 static bool check_together(const struct options *o, struct err *e)
 {
     if (!o->kernel)
@@ -824,6 +901,10 @@ static bool check_together(const struct options *o, struct err *e)
         return err_set(e, "-icount: rrfile=%s needs rr=record or rr=replay", o->rrfile);
     if (!o->digest_file && o->digest_every != DIGEST_EVERY_DEFAULT)
         return err_set(e, "-digest: every=N needs file=FILE");
+    if (!check_profile(o, e))
+        return false;
+    if (o->account_json && !o->account_file)
+        return err_set(e, "-account: needs file=FILE");
     if (o->log_file && !o->log_items)
         return err_set(e, "-D %s: needs -d ITEM", o->log_file);
     if (!o->debug_exit && (o->debug_exit_port != DEBUG_EXIT_PORT || o->debug_exit_ports != DEBUG_EXIT_PORTS))
@@ -880,8 +961,9 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
 void options_free(struct options *o)
 {
     chardevs_free(&o->chardevs);
-    char *owned[] = {o->name,   o->debugcon,    o->pidfile,    o->kernel,   o->initrd, o->append,
-                     o->rrfile, o->digest_file, o->stats_file, o->log_file, o->loadvm};
+    char *owned[] = {o->name,         o->debugcon, o->pidfile,     o->kernel,     o->initrd,
+                     o->append,       o->rrfile,   o->digest_file, o->stats_file, o->profile_file,
+                     o->account_file, o->log_file, o->loadvm};
     for (size_t i = 0; i < COUNT(owned); i++)
         free(owned[i]);
     for (unsigned i = 0; i < o->nserial; i++)

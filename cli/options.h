@@ -64,9 +64,14 @@ struct options {
     uint64_t digest_every;                          /* ticks */
     struct snapshot_option snapshot[SNAPSHOTS_MAX]; /* -snapshot-at, by tick */
     unsigned nsnapshots;
-    char *loadvm;       /* -loadvm; NULL: none */
-    unsigned log_items; /* -d: VCPU_LOG_* (vcpu.h) */
-    char *log_file;     /* -D; NULL: stderr */
+    char *loadvm;                          /* -loadvm; NULL: none */
+    unsigned log_items;                    /* -d: VCPU_LOG_* (vcpu.h) */
+    char *log_file;                        /* -D; NULL: stderr */
+    char *profile_file;                    /* -profile; NULL: none */
+    uint64_t profile_every, profile_phase; /* ticks; every 0: not given */
+    unsigned profile_stacks;               /* enum profile_stacks (observe/profilefile.h) */
+    char *account_file;                    /* -account; NULL: none */
+    bool account_json;
     bool stats, stats_json, stats_no_latency;
     char *stats_file; /* NULL: stderr */
 

@@ -5,6 +5,7 @@
  * whatever ended the run. */
 #include "cli/run.h"
 
+#include "cli/instruments.h"
 #include "cli/sampler.h"
 #include "cli/signals.h"
 #include "cli/stats.h"
@@ -24,6 +25,7 @@ _Static_assert(SAMPLER_NAME_BYTES == MACHINE_THREAD_BYTES, "names of threads");
 struct run {
     const struct options *o;
     struct machine *machine;
+    struct instruments *instruments;
     FILE *stats_file; /* NULL: stderr */
     FILE *log_file;   /* NULL: stderr */
     struct status status;
@@ -120,7 +122,11 @@ static bool create(struct run *r, struct err *e)
     if (!create_file("-stats: file=", r->o->stats_file, &r->stats_file, e) ||
         !create_file("-D ", r->o->log_file, &r->log_file, e))
         return false;
+    r->instruments = instruments_create(r->o, e);
+    if (!r->instruments)
+        return false;
     machine_of_options(r, &cfg);
+    cfg.observer = instruments_observer(r->instruments);
     r->machine = machine_create(&cfg, e);
     return r->machine != NULL;
 }
@@ -182,7 +188,13 @@ static bool close_file(const char *option, const char *path, FILE **file, struct
 /* Says how it ended and writes what was asked for. False: the host failed. */
 static bool finish(struct run *r, struct err *e)
 {
+    struct err why = {0};
+    const bool watched = instruments_end(r->instruments, &why);
     bool ok = machine_finish(r->machine, &r->stats.machine, e);
+    if (ok && !watched) {
+        *e = why;
+        ok = false;
+    }
     status_erase(&r->status);
     fprintf(stderr, "tandem: %s at tick %" PRIu64 " (%.3f s of virtual time)\n", r->stats.reason,
             r->stats.machine.tick, (double)r->stats.machine.virtual_ns / 1e9);
@@ -199,10 +211,18 @@ static void destroy(struct run *r)
 {
     sampler_destroy(r->sampler);
     machine_destroy(r->machine);
+    instruments_destroy(r->instruments);
     if (r->stats_file)
         fclose(r->stats_file);
     if (r->log_file)
         fclose(r->log_file);
+}
+
+static enum machine_stop run_to(struct run *r, uint64_t tick, struct err *e)
+{
+    struct vcpu_until until = {.tick = tick};
+    instruments_until(r->instruments, &until);
+    return machine_run_until(r->machine, &until, e);
 }
 
 /* -x-pause: stands at ticks that the seed chooses, and each time looks at the whole state. */
@@ -215,8 +235,7 @@ static enum machine_stop run_in_stretches(struct run *r, struct err *e)
     do {
         random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
         tick += 1 + (random >> 33) % (2 * o->pause_every);
-        struct vcpu_until until = {.tick = tick < o->tick_limit ? tick : o->tick_limit};
-        stop = machine_run_until(r->machine, &until, e);
+        stop = run_to(r, tick < o->tick_limit ? tick : o->tick_limit, e);
         machine_state_hex(r->machine, hex);
     } while (stop == MACHINE_STOP_TICK && tick < o->tick_limit);
     return stop;
@@ -229,14 +248,13 @@ static enum machine_stop run_between_snapshots(struct run *r, struct err *e)
     enum machine_stop stop = MACHINE_STOP_TICK;
     for (unsigned i = 0; i < o->nsnapshots; i++) {
         const struct snapshot_option *s = &o->snapshot[i];
-        const struct vcpu_until until = {.tick = s->tick};
         if (s->tick < machine_tick(r->machine)) {
             err_set(e, "-snapshot-at %" PRIu64 ": the run begins at tick %" PRIu64, s->tick,
                     machine_tick(r->machine));
             return MACHINE_STOP_ERROR;
         }
         if (s->tick <= o->tick_limit)
-            stop = machine_run_until(r->machine, &until, e);
+            stop = run_to(r, s->tick, e);
         if (s->tick > o->tick_limit || stop != MACHINE_STOP_TICK) {
             r->missed = s;
             break;
@@ -244,21 +262,20 @@ static enum machine_stop run_between_snapshots(struct run *r, struct err *e)
         if (!machine_save(r->machine, s->file, e))
             return MACHINE_STOP_ERROR;
     }
-    const struct vcpu_until end = {.tick = o->tick_limit};
-    return stop == MACHINE_STOP_TICK ? machine_run_until(r->machine, &end, e) : stop;
+    return stop == MACHINE_STOP_TICK ? run_to(r, o->tick_limit, e) : stop;
 }
 
 static enum machine_stop run_guest(struct run *r, struct err *e)
 {
     if (r->o->nsnapshots)
         return run_between_snapshots(r, e);
-    const struct vcpu_until until = {.tick = r->o->tick_limit};
-    return r->o->pause_every ? run_in_stretches(r, e) : machine_run_until(r->machine, &until, e);
+    return r->o->pause_every ? run_in_stretches(r, e) : run_to(r, r->o->tick_limit, e);
 }
 
 static int run_and_report(struct run *r, struct err *e)
 {
     sample(r);
+    instruments_begin(r->instruments, r->machine);
     uint64_t start_ns = clock_realtime_ns();
     signals_aim(r->machine);
     enum machine_stop why = run_guest(r, e);

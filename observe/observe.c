@@ -12,6 +12,7 @@ struct observe {
     struct vcpu_observer watcher[OBSERVE_WATCHERS_MAX];
     uint64_t sample_next[OBSERVE_WATCHERS_MAX]; /* of each watcher; TICK_NEVER: none */
     unsigned count;
+    struct observe_guest guest;
     struct context context;
 };
 
@@ -94,4 +95,23 @@ const struct context *observe_context(const struct observe *o)
 size_t observe_peek(const struct observe *o, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes)
 {
     return o->machine ? machine_peek(o->machine, cr3, lin_addr, to, bytes) : 0;
+}
+
+void observe_set_guest(struct observe *o, const struct observe_guest *guest)
+{
+    o->guest = *guest;
+}
+
+uint32_t observe_task(const struct observe *o, const struct guest_state *g)
+{
+    return o->guest.task ? o->guest.task(o->guest.ctx, g) : 0;
+}
+
+bool observe_task_text(const struct observe *o, uint32_t task, char *text, size_t bytes)
+{
+    if (!o->guest.task_text || !o->guest.task_text(o->guest.ctx, task, text, bytes))
+        return false;
+    for (; *text; text++)
+        *text = *text >= ' ' && *text <= '~' ? *text : '?';
+    return true;
 }

@@ -21,6 +21,15 @@
 struct observe;
 struct machine;
 
+/* What the guest's own structures say of who runs. Functions read only; NULL ones are not called. */
+struct observe_guest {
+    void *ctx;
+    /* The task that runs, by a number of its own; 0: not known. Asked for in kernel code too. */
+    uint32_t (*task)(void *ctx, const struct guest_state *g);
+    /* A task's name for people. False: not known. */
+    bool (*task_text)(void *ctx, uint32_t task, char *text, size_t bytes);
+};
+
 /* NULL: no memory. */
 struct observe *observe_create(void);
 void observe_destroy(struct observe *o); /* NULL is fine */
@@ -28,6 +37,7 @@ void observe_destroy(struct observe *o); /* NULL is fine */
  * OBSERVE_WATCHERS_MAX. Before the machine is made. */
 bool observe_add(struct observe *o, const struct vcpu_observer *watcher);
 const struct vcpu_observer *observe_vcpu(const struct observe *o);
+void observe_set_guest(struct observe *o, const struct observe_guest *guest);
 /* The machine has been made and stands; sets out from its state. Nobody is told of events before. */
 void observe_begin(struct observe *o, struct machine *m);
 
@@ -36,5 +46,9 @@ void observe_begin(struct observe *o, struct machine *m);
 const struct context *observe_context(const struct observe *o);
 /* As vcpu_peek. */
 size_t observe_peek(const struct observe *o, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes);
+/* 0: not known. */
+uint32_t observe_task(const struct observe *o, const struct guest_state *g);
+/* Printable ASCII, whatever the guest has there. False: not known. */
+bool observe_task_text(const struct observe *o, uint32_t task, char *text, size_t bytes);
 
 #endif

@@ -1,6 +1,8 @@
 /* profilefile.c - see profilefile.h. */
 #include "observe/profilefile.h"
 
+#include "machine/optvalue.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -384,21 +386,29 @@ enum profile_record profile_next(struct profile_reader *r, struct sample *s, con
 
 /* --- the header --- */
 
-static bool head_line(struct profile_head *head, const char *line)
+/* "key=value" and a newline. */
+static bool head_line(struct profile_head *head, char *line)
 {
-    char word[8];
-    sscanf(line, "every=%" SCNu64, &head->every);
-    sscanf(line, "phase=%" SCNu64, &head->phase);
-    sscanf(line, "shift=%u", &head->shift);
-    sscanf(line, "begin=%" SCNu64, &head->begin);
-    if (sscanf(line, "stacks=%7s", word) != 1)
-        return true;
-    for (unsigned i = 0; i < sizeof stacks_names / sizeof *stacks_names; i++)
-        if (strcmp(word, stacks_names[i]) == 0) {
-            head->stacks = (enum profile_stacks)i;
-            return true;
-        }
-    return false;
+    uint64_t shift = head->shift;
+    const struct {
+        const char *key;
+        uint64_t last, *value;
+    } numbers[] = {{"every", UINT64_MAX, &head->every},
+                   {"phase", UINT64_MAX, &head->phase},
+                   {"shift", 63, &shift},
+                   {"begin", UINT64_MAX, &head->begin}};
+    char *value = strchr(line, '=');
+    if (!value)
+        return false;
+    *value++ = 0;
+    value[strcspn(value, "\n")] = 0;
+    for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (strcmp(line, numbers[i].key) == 0 && !value_number(value, 0, numbers[i].last, numbers[i].value))
+            return false;
+    head->shift = (unsigned)shift;
+    const int stacks = strcmp(line, "stacks") == 0 ? value_choice(value, "off|on|exact") : (int)head->stacks;
+    head->stacks = (enum profile_stacks)stacks; /* MATCH enum profile_stacks */
+    return stacks >= 0;
 }
 
 static bool read_head(struct profile_reader *r, struct profile_head *head)
@@ -409,7 +419,7 @@ static bool read_head(struct profile_reader *r, struct profile_head *head)
         return false;
     for (unsigned i = 0; i < HEAD_MAX / sizeof line && fgets(line, sizeof line, r->file); i++) {
         if (strcmp(line, "\n") == 0)
-            return head->every > 0 && head->shift < 64;
+            return head->every > 0;
         if (!head_line(head, line))
             return false;
     }

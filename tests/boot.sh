@@ -19,7 +19,10 @@ script+="; sha256sum /$debian_library; echo ==sleep; cat /proc/uptime; sleep 2; 
 script+="; echo ==float; awk 'BEGIN { print 355 / 113, 1e300 / 7e295, 2 / 3 * 1e-300 }'"
 script+="; echo ==dmesg; dmesg -r; echo ==end; poweroff -f"
 debian_args "$script" loglevel=0
-timeout 600 "$tandem" "${boot_args[@]}" -nographic -icount shift=3,sleep=off -stats </dev/null >"$dir/out" 2>"$dir/err"
+# Another emulator has no account.
+watch=()
+[ -n "${TANDEM-}" ] || watch=(-stats "file=$dir/stats.json" -account "file=$dir/account.json" -profile "file=$dir/profile,every=12503,stacks=on")
+timeout 600 "$tandem" "${boot_args[@]}" -nographic -icount shift=3,sleep=off "${watch[@]}" </dev/null >"$dir/out" 2>"$dir/err"
 status=$?
 expect "guest power-off ends with status 0 (got $status)" test $status -eq 0
 expect_text "it says so" "$(cat "$dir/err")" 'the guest powered off'
@@ -32,6 +35,11 @@ slept=$(section sleep | awk '{ t[NR] = $1 } END { print (t[2] - t[1]) * 100 }')
 expect "sleep 2 takes 2 s of virtual time (took $slept centiseconds)" test "${slept%.*}" -ge 199 -a "${slept%.*}" -le 215
 warnings=$(section dmesg | grep -E '^<[0-4]>' | grep -Evf <(grep -v '^#' "$here/boot-warnings.expected"))
 if [ -n "$(section dmesg)" ] && [ -z "$warnings" ]; then pass; else fail "dmesg has no unexpected warnings" "$warnings"; fi
+if [ -n "${watch[*]}" ]; then
+    expect "exact counts are the icount, little is booked as other" python3 "$here/account.py" whole "$dir/account.json" "$dir/stats.json"
+    expect "sampling differs from them by less than 0.2 %" python3 -c 'import json, sys
+sys.exit(json.load(open(sys.argv[1]))["sampling"]["largest_difference_percent"] >= 0.2)' "$dir/account.json"
+fi
 [ "$failed" -eq 0 ] || { tail -n 40 "$dir/out"; tail -n 5 "$dir/err"; }
 
 # Without quiet. QEMU 7.2 (-icount shift=3,sleep=off) reaches the shell at 47.75 s of the kernel's time.

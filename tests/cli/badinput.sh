@@ -205,4 +205,18 @@ fails_at_end() { # pattern argument...
 fails_at_end 'digest: file=/dev/full: .*No space' -kernel good -display none -digest file=/dev/full,every=1
 fails_at_end 'stats: file=/dev/full: .*No space' -kernel good -display none -stats file=/dev/full
 
+# --- profile and account ---
+refuses '-profile: needs file=FILE' -kernel good -profile every=10
+refuses '-profile: file=p needs every=N' -kernel good -profile file=p
+refuses '-profile: every=0: bad value; N \(ticks, at least 1\) is accepted' -kernel good -profile file=p,every=0
+refuses '-profile: every=x: bad value' -kernel good -profile file=p,every=x
+refuses '-profile: phase=10: bad value; 0 to 9, below every, is accepted' -kernel good -profile file=p,every=10,phase=10
+refuses '-profile: stacks=some: bad value; off\|on\|exact is accepted' -kernel good -profile file=p,every=10,stacks=some
+refuses '-profile: file=nowhere/p: No such file or directory; a file that can be written is needed' -kernel good -profile file=nowhere/p,every=10
+refuses '-profile: file=directory: Is a directory' -kernel good -profile file=directory,every=10
+refuses '-account: needs file=FILE' -kernel good -account format=json
+refuses '-account: format=xml: bad value; human\|json is accepted' -kernel good -account file=a,format=xml
+refuses '-account: file=nowhere/a: No such file or directory; a file that can be written is needed' -kernel good -account file=nowhere/a
+fails_at_end 'profile: file=/dev/full: .*No space' -kernel good -display none -profile file=/dev/full,every=1
+fails_at_end 'account: file=/dev/full: .*No space' -kernel good -display none -account file=/dev/full
 summary badinput
