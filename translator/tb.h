@@ -2,10 +2,11 @@
  *
  * A TB is a straight run of guest instructions from one entry, within one page (only its first
  * instruction may cross into the next). It ends at a control transfer, before an instruction that would cross
- * the page, after TB_INSNS_MAX instructions, and after every helper whose column `ends` (helpers.def) says
- * so: its effect is not confined to slots and memory and may matter to the next instruction, or it needs the
- * tick. REP string instructions also start a TB of their own: their tick count is dynamic. So a helper that
- * needs the tick is always in the TB's last instruction: tick of that instruction = limit - budget - 1. */
+ * the page or one that is marked, after TB_INSNS_MAX instructions, and after every helper whose column `ends`
+ * (helpers.def) says so: its effect is not confined to slots and memory and may matter to the next
+ * instruction, or it needs the tick. REP string instructions also start a TB of their own: their tick count
+ * is dynamic. So a helper that needs the tick is always in the TB's last instruction: tick of that
+ * instruction = limit - budget - 1. */
 #ifndef TANDEM_TRANSLATOR_TB_H
 #define TANDEM_TRANSLATOR_TB_H
 
@@ -64,6 +65,7 @@ struct tb {
     uint8_t requested; /* 1: a worker is asked for its code */
     uint8_t fpu_in_c; /* 1: x87 instructions are helper calls in its host code (owner: the engine; not changed
                          while a worker is asked for its code) */
+    uint8_t marked;   /* 1: a mark is at its address; each entry goes through tb_find(), which tells of it */
     struct tb *chain[2];     /* direct successors by chain slot, or NULL (owner: the engine) */
     struct tb *hash_next;    /* owner: the TB table */
     struct tb *page_next[2]; /* list of the blocks on a physical page (first page, second page) */

@@ -127,8 +127,9 @@ static enum step add_insn(struct builder *b, unsigned *offset)
 
 static bool has_room(const struct builder *b, unsigned offset, unsigned insns_max)
 {
+    const struct translate_request *req = b->req;
     return b->out->ninsns < insns_max && b->out->nops + OPS_PER_INSN_MAX < TB_OPS_MAX &&
-           offset < b->req->code_bytes;
+           offset < req->code_bytes && (req->mark_offset == 0 || offset < req->mark_offset);
 }
 
 static unsigned insn_limit(const struct translate_request *req)

@@ -14,6 +14,7 @@ struct translate_request {
     uint32_t code_bytes;  /* readable there: to the page's end (1..4096) */
     const uint8_t *code2; /* start of the next page's bytes (at least 14), or NULL */
     unsigned insns_max;   /* 1..TB_INSNS_MAX */
+    uint32_t mark_offset; /* instructions from here on belong to other blocks; 0: none does */
 };
 
 enum translate_result {

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct access; /* syncq/access.h */
 struct guest_state;
 
 enum vcpu_event_kind {
@@ -54,6 +55,12 @@ struct vcpu_observer {
      * next tick, which is later, or TICK_NEVER. */
     uint64_t (*sample)(void *ctx, const struct guest_state *g, uint64_t tick);
     void (*event)(void *ctx, const struct guest_state *g, const struct vcpu_event *e);
+    /* The guest is about to run the instruction at a marked address (vcpu_set_marks): once for each
+     * execution, however often a fault or the run loop restarts it. Needed where there are marks. */
+    void (*mark)(void *ctx, const struct guest_state *g, uint64_t tick, uint32_t lin_addr);
+    /* Each access to a device, as its registers see it: a wide one may be several. Has the tick of its
+     * instruction, which retires at the next. A read's value is what was read. `eip` in g is unspecified. */
+    void (*access)(void *ctx, const struct guest_state *g, const struct access *a);
 };
 
 #endif

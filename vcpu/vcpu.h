@@ -56,6 +56,7 @@ enum {
 #define VCPU_CODE_CACHE_MIN  (UINT64_C(64) << 10) /* bytes */
 #define VCPU_CODE_CACHE_MAX  (UINT64_C(1) << 30)
 #define VCPU_TRANSLATORS_MAX 64
+#define VCPU_MARKS_MAX       1024
 
 struct vcpu_config {
     struct physmem *mem; /* whole: every memory has been added */
@@ -138,6 +139,12 @@ struct guest_state *vcpu_state(struct vcpu *v);
 void vcpu_state_changed(struct vcpu *v);
 /* Where the next runs end, if not before (none at first). The vCPU stands. */
 void vcpu_until(struct vcpu *v, const struct vcpu_until *until);
+/* For an observer's functions, but `event`: the run is to end at this tick (VCPU_EXIT_TICK_LIMIT), if not
+ * before. The next vcpu_until forgets it. */
+void vcpu_stop_at(struct vcpu *v, uint64_t tick);
+/* Addresses of which the observer's `mark` is told, in place of those before; it copies them. Drops all
+ * translations. While it stands, or in the observer's `sample`. False: more than VCPU_MARKS_MAX. */
+bool vcpu_set_marks(struct vcpu *v, const uint32_t *lin_addr, unsigned count);
 /* Runs until something of enum vcpu_exit. However it ended: the vCPU stands behind the effects of its tick
  * and before its instruction, all its accesses are taken (link_settle), and another call goes on as if
  * nothing had been. */

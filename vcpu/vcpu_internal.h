@@ -96,6 +96,13 @@ struct survey {
     uint64_t calls; /* of the engine */
 };
 
+struct marks {
+    unsigned count;
+    uint64_t tick;               /* the mark that was reached last, or passed; TICK_NEVER: none */
+    uint32_t lin_addr;           /* the same */
+    uint32_t at[VCPU_MARKS_MAX]; /* ascending */
+};
+
 struct vcpu {
     struct guest_state g; /* first: helpers and emitted code start from it */
     struct vcpu_config cfg;
@@ -147,6 +154,7 @@ struct vcpu {
     _Alignas(64) struct x64_jump native_jump[1u << X64_JUMP_BITS]; /* indirect jumps of compiled code */
     struct vcpu_stats stats;
     struct survey survey;
+    struct marks marks;
 };
 
 /* EFLAGS.RF at a boundary (tick = limit - budget). The bit counts until one instruction has retired (SDM

@@ -157,7 +157,8 @@ static bool is_compiled(struct vcpu *v, struct tb *tb)
 
 static bool may_link_to(const struct vcpu *v, const struct tb *to)
 {
-    return !v->cfg.no_chain && to->valid && !(to->mode & TB_MODE_SINGLE) && to->phys_addr < v->cfg.mem->bytes;
+    return !v->cfg.no_chain && to->valid && !(to->mode & TB_MODE_SINGLE) && !to->marked &&
+           to->phys_addr < v->cfg.mem->bytes;
 }
 
 static uint32_t slot_target(const struct tb *tb, unsigned slot)
@@ -223,19 +224,18 @@ static bool run_loop_is_idle(const struct vcpu *v)
            !v->exit_reason;
 }
 
-/* The same, and a shadow of STI or MOV SS has had its effect: no interrupt can be accepted before the next
+/* The same. Whoever goes on ends a shadow of STI or MOV SS: no interrupt can be accepted before the next
  * instruction, for one comes up only at the limit or after an access to a device. */
-static bool run_loop_is_passed(struct vcpu *v)
+static bool run_loop_is_passed(const struct vcpu *v)
 {
-    if (v->in_single || !run_loop_is_idle(v))
-        return false;
-    v->g.int_shadow = 0;
-    return true;
+    return !v->in_single && run_loop_is_idle(v);
 }
 
 static struct tb *after_helper(struct vcpu *v)
 {
     struct tb *next = run_loop_is_passed(v) ? tb_find(v, false) : NULL;
+    if (next)
+        v->g.int_shadow = 0;
     if (next && may_link_to(v, next) && (next->mode & TB_MODE_FLAT) && is_compiled(v, next))
         native_jump_remember(v, next);
     return next;
@@ -254,8 +254,10 @@ static const void *call_next(void *state)
     uint64_t key = x64_jump_key(lin_addr, v->g.mode);
     for (unsigned way = 0; way < 2; way++) {
         const struct x64_jump *j = &v->native_jump[index ^ way];
-        if (j->key == key && j->phys_page == v->fetch_phys_page)
+        if (j->key == key && j->phys_page == v->fetch_phys_page) {
+            v->g.int_shadow = 0;
             return j->code;
+        }
     }
     return NULL;
 }

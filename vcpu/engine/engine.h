@@ -24,6 +24,16 @@ static inline struct tb *jump_get(const struct vcpu *v, unsigned index, uint64_t
     return NULL;
 }
 
+/* --- marks (marks.c) --- */
+bool marks_has(const struct vcpu *v, uint32_t lin_addr);
+/* How far behind lin_addr the next mark in its page is; 0: there is none. */
+uint32_t marks_next(const struct vcpu *v, uint32_t lin_addr);
+/* The instruction at CS:EIP comes next: tells the observer, if it is marked and not restarted. True: the run
+ * is to end here. */
+bool marks_reached(struct vcpu *v);
+/* The next instruction was begun before and is run once more, or its rest is: no mark is told of it. */
+void marks_pass(struct vcpu *v);
+
 /* --- engine --- */
 /* Runs the block and its successors until a boundary that the run loop must look at. On return g->eip is
  * exact and budget counts exactly the retired instructions. */

@@ -197,7 +197,7 @@ static inline struct tb *jump_lookup(struct vcpu *v, const struct tb *tb, uint32
 
 static bool may_link(const struct tb *tb, const struct tb *next)
 {
-    return tb->valid && tb->phys_page2 == ~0u && next->phys_page2 == ~0u &&
+    return tb->valid && tb->phys_page2 == ~0u && next->phys_page2 == ~0u && !next->marked &&
            same_page(tb->lin_addr, next->lin_addr);
 }
 

@@ -219,8 +219,9 @@ static const struct field vcpu_rest[] = {
           offsetof(struct vcpu, native_jump) - offsetof(struct vcpu, compiling) - sizeof(void *)),
     WHOLE(stats),
     WHOLE(survey),
-    BYTES(struct vcpu, "padding", offsetof(struct vcpu, survey) + sizeof(struct survey),
-          sizeof(struct vcpu) - offsetof(struct vcpu, survey) - sizeof(struct survey)),
+    WHOLE(marks),
+    BYTES(struct vcpu, "padding", offsetof(struct vcpu, marks) + sizeof(struct marks),
+          sizeof(struct vcpu) - offsetof(struct vcpu, marks) - sizeof(struct marks)),
 };
 
 #define N(table) (sizeof(table) / sizeof((table)[0]))

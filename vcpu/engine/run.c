@@ -294,6 +294,8 @@ static bool breaks_here(struct vcpu *v)
     uint32_t hits = exec_breakpoints(v, v->g.seg[SEG_CS].base + v->g.eip);
     if (!hits || vcpu_rf(v))
         return false;
+    if (marks_reached(v))
+        return true;
     v->db_pending |= hits;
     vcpu_raise(v, EXC_DB);
     return true;
@@ -346,6 +348,7 @@ static void run_blocks(struct vcpu *v)
     engine_run(v, tb);
     if (v->redo_single) {
         v->redo_single = false;
+        marks_pass(v);
         run_one_checked(v);
     } else if (v->db_pending && !v->exc.pending) {
         debug_traps(v, false); /* an I/O breakpoint */
@@ -416,6 +419,14 @@ static void run_some(struct vcpu *v)
 void vcpu_until(struct vcpu *v, const struct vcpu_until *until)
 {
     v->until = *until;
+}
+
+void vcpu_stop_at(struct vcpu *v, uint64_t tick)
+{
+    if (tick >= v->until.tick)
+        return;
+    v->until.tick = tick;
+    vcpu_refresh_limit(v);
 }
 
 enum vcpu_exit vcpu_run(struct vcpu *v)

@@ -91,7 +91,7 @@ struct vcpu *vcpu_create(const struct vcpu_config *cfg)
     memset(v, 0, bytes);
     v->cfg = *cfg;
     v->activity = link_vcpu_activity(cfg->link);
-    v->until.tick = TICK_NEVER;
+    v->until.tick = v->marks.tick = TICK_NEVER;
     v->sample_next = cfg->observer.sample ? cfg->observer.sample_first : TICK_NEVER;
     v->digest_next = cfg->digest_every ? cfg->digest_every : TICK_NEVER;
     if (!mmu_init(v) || !tbcache_init(v) || !compiled_init(v)) {

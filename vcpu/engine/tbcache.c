@@ -303,6 +303,7 @@ static struct tb *tb_store(struct vcpu *v, const struct tb_key *k, uint32_t phys
     tb->nops = (uint16_t)out->nops;
     tb->ninsns = (uint8_t)out->ninsns;
     tb->valid = 1;
+    tb->marked = marks_has(v, k->lin_addr);
     bool crosses = (k->phys_addr & PAGE_OFFSET_MASK) + out->bytes > PAGE_BYTES;
     tb->phys_page2 = crosses ? phys_page2 : ~0u;
     memcpy(tb->insn_offset, out->insn_offset, sizeof tb->insn_offset);
@@ -326,7 +327,8 @@ static struct tb *translate(struct vcpu *v, const struct tb_key *k)
                                     .mode = k->mode,
                                     .code = v->fetch_host + offset,
                                     .code_bytes = PAGE_BYTES - offset,
-                                    .insns_max = k->mode & TB_MODE_SINGLE ? 1 : TB_INSNS_MAX};
+                                    .insns_max = k->mode & TB_MODE_SINGLE ? 1 : TB_INSNS_MAX,
+                                    .mark_offset = marks_next(v, k->lin_addr)};
     if (translate_block(&req, &v->tbs->out) == TRANSLATE_NEED_PAGE2) {
         if (!mem_fetch_page(v, PAGE_OF(k->lin_addr) + PAGE_BYTES, &req.code2, &phys_page2))
             return NULL;
@@ -403,35 +405,46 @@ static struct tb_key key_of_state(const struct vcpu *v, bool single)
  * MATCH jump_remember */
 static void jump_remember(struct vcpu *v, struct tb *tb)
 {
-    if (tb->phys_page2 != ~0u || (tb->mode & TB_MODE_SINGLE))
+    if (tb->phys_page2 != ~0u || (tb->mode & TB_MODE_SINGLE) || tb->marked)
         return;
     unsigned index = x64_jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr));
     v->jump[index ^ 1] = v->jump[index];
     v->jump[index] = (struct jump_entry){x64_jump_key(tb->lin_addr, tb->mode), tb};
 }
 
+static struct tb *find_or_build(struct vcpu *v, const struct tb_key *key)
+{
+    struct tb *tb = NULL;
+    v->stats.tb_lookups++;
+    switch (tb_lookup(v, key, &tb)) {
+    case LOOKUP_FAULT:
+        return NULL;
+    case LOOKUP_MISS:
+        return tb_build(v, key);
+    case LOOKUP_HIT:
+        break;
+    }
+    return tb;
+}
+
+/* A mark is reached before its instruction is fetched, which may fault. NULL: the run is to end here. */
+static struct tb *tell_mark(struct vcpu *v, struct tb *tb)
+{
+    return (!tb || tb->marked) && marks_reached(v) ? NULL : tb;
+}
+
 struct tb *tb_find(struct vcpu *v, bool single)
 {
     uint32_t lin_addr = v->g.seg[SEG_CS].base + v->g.eip;
     if (!fetch_select(v, lin_addr))
-        return NULL;
+        return tell_mark(v, NULL);
     struct tb_key key = key_of_state(v, single);
     unsigned index = x64_jump_index(lin_addr, v->fetch_phys_page);
     struct tb *tb = jump_get(v, index, x64_jump_key(lin_addr, key.mode), v->fetch_phys_page);
     if (tb && tb->valid && key_matches(tb, &key))
         return tb;
-    v->stats.tb_lookups++;
-    tb = NULL;
-    switch (tb_lookup(v, &key, &tb)) {
-    case LOOKUP_FAULT:
-        return NULL;
-    case LOOKUP_MISS:
-        tb = tb_build(v, &key);
-        break;
-    case LOOKUP_HIT:
-        break;
-    }
+    tb = find_or_build(v, &key);
     if (tb)
         jump_remember(v, tb);
-    return tb;
+    return tell_mark(v, tb);
 }

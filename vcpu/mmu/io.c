@@ -127,6 +127,16 @@ static unsigned range_of_memory(const struct vcpu *v, uint64_t bus_addr)
     return busmap_find_mmio(v->cfg.bus, bus_addr);
 }
 
+/* --- whoever watches --- */
+
+static void observe_access(struct vcpu *v, const struct io_target *t, uint64_t addr, enum access_kind kind,
+                           uint32_t value)
+{
+    struct access a = access_of(v, t, addr, kind);
+    a.value = value & ones(t->bytes);
+    v->cfg.observer.access(v->cfg.observer.ctx, &v->g, &a);
+}
+
 /* Ports wrap at 64 Ki. */
 static uint64_t piece_addr(uint64_t addr, enum access_kind kind)
 {
@@ -148,7 +158,10 @@ static uint32_t split_read(struct vcpu *v, uint64_t addr, unsigned bytes, enum a
         uint64_t at = piece_addr(addr + done, kind);
         unsigned index = kind == ACCESS_PIO_READ ? range_of_port(v, at) : range_of_memory(v, at);
         struct io_target t = target_at(v, index, at, bytes - done);
-        value |= (piece_read(v, &t, at, kind) & ones(t.bytes)) << (8 * done);
+        uint32_t piece = piece_read(v, &t, at, kind) & ones(t.bytes);
+        if (v->cfg.observer.access)
+            observe_access(v, &t, at, kind, piece);
+        value |= piece << (8 * done);
         done += t.bytes;
         unassigned |= index == 0;
     }
@@ -165,6 +178,8 @@ static void split_write(struct vcpu *v, uint64_t addr, unsigned bytes, enum acce
         unsigned index = kind == ACCESS_PIO_WRITE ? range_of_port(v, at) : range_of_memory(v, at);
         struct io_target t = target_at(v, index, at, bytes - done);
         piece_write(v, &t, at, kind, value >> (8 * done));
+        if (v->cfg.observer.access)
+            observe_access(v, &t, at, kind, value >> (8 * done));
         done += t.bytes;
         unassigned |= index == 0;
     }
