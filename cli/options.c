@@ -13,6 +13,7 @@
 #define DEBUG_EXIT_PORT  0x501 /* QEMU's defaults */
 #define DEBUG_EXIT_PORTS 2
 #define DEBUGCON_PORT    0xe9 /* MATCH debugcon_iobase */
+#define MARKER_PORT      0x5e0 /* MATCH marker_iobase */
 #define COUNT(a)         (sizeof(a) / sizeof *(a))
 
 /* --- keys of list options; each setter's target is the struct options --- */
@@ -351,6 +352,19 @@ static const struct list_key debugcon_keys[] = {
     {"chardev", "ID", set_debugcon_chardev},
 };
 
+static bool set_marker_port(void *target, const char *value, struct err *e)
+{
+    uint64_t v;
+    bool ok = value_number(value, 0, 0xfffc, &v);
+    ((struct options *)target)->marker_port = ok ? (uint32_t)v : 0;
+    return ok;
+}
+
+static const struct list_key marker_keys[] = {
+    {"driver", "tandem-marker", set_driver},
+    {"iobase", "0..0xfffc (default 0x5e0)", set_marker_port},
+};
+
 static bool set_seed(void *target, const char *value, struct err *e)
 {
     return value_number(value, 1, UINT64_MAX, &((struct options *)target)->jitter_seed);
@@ -527,7 +541,9 @@ static bool parse_chardev(struct options *o, const struct option_def *d, const c
     return chardevs_add(&o->chardevs, value, e);
 }
 
-#define DEVICES "isa-debug-exit[,iobase=PORT][,iosize=N] or isa-debugcon,chardev=ID[,iobase=PORT]"
+#define DEVICES                                                                                              \
+    "isa-debug-exit[,iobase=PORT][,iosize=N], isa-debugcon,chardev=ID[,iobase=PORT] or "                      \
+    "tandem-marker[,iobase=PORT]"
 
 static bool is_driver(const char *value, const char *driver)
 {
@@ -539,6 +555,10 @@ static bool parse_device(struct options *o, const struct option_def *d, const ch
     if (is_driver(value, "isa-debug-exit")) {
         o->debug_exit = true;
         return list_parse("-device", value, "driver", debug_exit_keys, COUNT(debug_exit_keys), o, e);
+    }
+    if (is_driver(value, "tandem-marker")) {
+        o->marker = true;
+        return list_parse("-device", value, "driver", marker_keys, COUNT(marker_keys), o, e);
     }
     if (!is_driver(value, "isa-debugcon"))
         return err_set(e, "-device %s: not supported; " DEVICES " is accepted", value);
@@ -938,6 +958,7 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
         .sleep = true,
         .rtc = {RTC_BASE_DEFAULT, true},
         .debugcon_port = DEBUGCON_PORT,
+        .marker_port = MARKER_PORT,
         .debug_exit_port = DEBUG_EXIT_PORT,
         .debug_exit_ports = DEBUG_EXIT_PORTS,
         .mode = LINK_ADAPTIVE,

@@ -48,6 +48,8 @@ struct options {
     char *rrfile;
     struct rtc_base rtc;
 
+    bool marker; /* -device tandem-marker */
+    uint32_t marker_port;
     bool debug_exit; /* -device isa-debug-exit */
     uint32_t debug_exit_port, debug_exit_ports;
 

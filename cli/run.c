@@ -70,6 +70,8 @@ static void machine_of_options(struct run *r, struct machine_config *c)
         c->serial[i] = serial_spec(o, i);
     c->debugcon = o->debugcon && !chardev_spec_is_none(o->debugcon) ? o->debugcon : NULL;
     c->debugcon_port = (uint16_t)o->debugcon_port;
+    c->marker = o->marker;
+    c->marker_port = (uint16_t)o->marker_port;
     c->rtc_seconds = o->rtc.seconds;
     c->shift = o->shift;
     c->serial_wire_speed = o->serial_wire_speed;

@@ -178,6 +178,10 @@ static const struct board_device devices[PC_DEV_COUNT] = {
                          .chip = &debugcon_class,
                          .state_offset = offsetof(struct pc, debugcon),
                          .latency_ns = ISA_CYCLE_NS},
+    [PC_DEV_MARKER] = {.name = "marker",
+                       .chip = &marker_class,
+                       .state_offset = offsetof(struct pc, marker),
+                       .latency_ns = ISA_CYCLE_NS},
 };
 
 static const struct board_range io[] = {
@@ -279,7 +283,7 @@ static const struct board_wire wires[] = {
 };
 
 #define NELEM(a) (sizeof(a) / sizeof((a)[0]))
-_Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + NELEM(toy_ranges) + 2 <= BOARD_RANGES_MAX,
+_Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + NELEM(toy_ranges) + 3 <= BOARD_RANGES_MAX,
                "I/O ports");
 _Static_assert(NELEM(wires) + PC_SERIAL_MAX + NELEM(toy_wires) <= BOARD_WIRES_MAX, "wires");
 _Static_assert(PC_PORT_COUNT <= BOARD_PORTS_MAX, "typed ports");
@@ -361,11 +365,28 @@ static bool add_debugcon(struct board *b, const struct pc_config *cfg)
     return true;
 }
 
+static bool add_marker(struct board *b, const struct pc_config *cfg)
+{
+    unsigned first = cfg->marker_iobase, last = first + MARKER_PORTS - 1;
+
+    if (last > UINT16_MAX || !io_free(b, first, last))
+        return false;
+    b->device[PC_DEV_MARKER].present = true;
+    b->range[b->nranges++] = (struct board_range){.first = (uint16_t)first,
+                                                  .last = (uint16_t)last,
+                                                  .device = PC_DEV_MARKER,
+                                                  .read_class = BOARD_PURE,
+                                                  .write_class = BOARD_POSTED,
+                                                  .width = 4};
+    return true;
+}
+
 void pc_config_init(struct pc_config *cfg)
 {
     *cfg = (struct pc_config){
         .ram_bytes = UINT64_C(256) << 20,
         .debugcon_iobase = DEBUGCON_IOBASE,
+        .marker_iobase = MARKER_IOBASE,
         .debug_exit_iobase = PC_DEBUG_EXIT_IOBASE,
         .debug_exit_iosize = PC_DEBUG_EXIT_IOSIZE,
     };
@@ -497,5 +518,6 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
             add_com(b, n, cfg->serial_wire_speed);
     if (cfg->toypci)
         add_toypci(b);
-    return (!cfg->debugcon || add_debugcon(b, cfg)) && (!cfg->debug_exit || add_debug_exit(b, cfg));
+    return (!cfg->debugcon || add_debugcon(b, cfg)) && (!cfg->marker || add_marker(b, cfg)) &&
+           (!cfg->debug_exit || add_debug_exit(b, cfg));
 }

@@ -11,6 +11,7 @@
 #include "hw/i8042.h"
 #include "hw/i8254.h"
 #include "hw/i8259.h"
+#include "hw/marker.h"
 #include "hw/mc146818.h"
 #include "hw/ns16550.h"
 #include "hw/pcmisc.h"
@@ -32,6 +33,7 @@ enum pc_device {
     PC_DEV_MISC,
     PC_DEV_DEBUGCON,
     PC_DEV_TOY,
+    PC_DEV_MARKER,
     PC_DEV_COUNT,
 };
 
@@ -68,6 +70,8 @@ struct pc_config {
     bool keys;               /* something outside presses keys */
     bool debugcon;           /* -debugcon, -device isa-debugcon */
     uint16_t debugcon_iobase;
+    bool marker; /* -device tandem-marker */
+    uint16_t marker_iobase;
     bool toypci;     /* -x-toypci */
     bool debug_exit; /* -device isa-debug-exit */
     uint16_t debug_exit_iobase;
@@ -84,13 +88,14 @@ struct pc {
     struct i440fx pci;
     struct pcmisc misc;
     struct debugcon debugcon;
+    struct marker marker;
     struct toypci toy;
 };
 
-/* 256 MiB, no serial port, no debug console, no debug exit. */
+/* 256 MiB, no serial port, no debug console, no marker, no debug exit. */
 void pc_config_init(struct pc_config *cfg);
 /* Fills the tables; the state block is a struct pc. False: the debug exit's size is not 1, 2 or 4, or an I/O
- * port of the debug exit or of the debug console is taken or wraps. */
+ * port of the debug exit, the debug console or the marker is taken or wraps. */
 bool pc_board(struct board *b, const struct pc_config *cfg);
 /* isa-debug-exit's exit status for a written value, as QEMU has it: (value << 1) | 1. */
 static inline uint32_t pc_debug_exit_status(uint32_t value)

@@ -125,6 +125,8 @@ static bool create_board(struct machine *m, struct err *e)
     pc.ram_bytes = c->ram_bytes;
     pc.debugcon = c->debugcon != NULL;
     pc.debugcon_iobase = c->debugcon_port;
+    pc.marker = c->marker;
+    pc.marker_iobase = c->marker_port;
     pc.toypci = c->toypci;
     pc.debug_exit = c->debug_exit;
     pc.debug_exit_iobase = c->debug_exit_port;
@@ -134,6 +136,11 @@ static bool create_board(struct machine *m, struct err *e)
     pc.serial_wire_speed = c->serial_wire_speed;
     if (pc_board(&m->board, &pc))
         return true;
+    if (pc.marker)
+        return err_set(e,
+                       "-device: a port of tandem-marker, 0x%x to 0x%x, of the debug console or of "
+                       "isa-debug-exit belongs to another device; ports that none has are accepted",
+                       pc.marker_iobase, pc.marker_iobase + MARKER_PORTS - 1);
     if (pc.debugcon)
         return err_set(
             e,
@@ -241,11 +248,12 @@ static void identify(struct machine *m)
         serials |= (unsigned)(c->serial[i] != NULL) << i;
     snprintf(m->identity, sizeof m->identity,
              "version=%s ram=%" PRIu64 " shift=%u rtc=%" PRId64
-             " serial=%#x,%s debugcon=%#x exit=%#x,%u toypci=%d kernel=%016" PRIx64 " initrd=%016" PRIx64
+             " serial=%#x,%s debugcon=%#x exit=%#x,%u toypci=%d marker=%d kernel=%016" PRIx64 " initrd=%016" PRIx64
              " append=%016" PRIx64,
              TANDEM_VERSION, c->ram_bytes, c->shift, devthread_rtc_seconds(m->dev), serials,
              c->serial_wire_speed ? "wire" : "infinite", c->debugcon ? c->debugcon_port : 0,
              c->debug_exit ? c->debug_exit_port : 0, c->debug_exit ? c->debug_exit_ports : 0, c->toypci,
+             c->marker ? c->marker_port : -1,
              image_hash(&m->source.kernel), modules,
              (uint64_t)XXH3_64bits(m->source.append, strlen(m->source.append)));
 }

@@ -13,6 +13,7 @@
 #include "hw/i8042.h"
 #include "hw/i8254.h"
 #include "hw/i8259.h"
+#include "hw/marker.h"
 #include "hw/mc146818.h"
 #include "hw/ns16550.h"
 #include "hw/pcmisc.h"
@@ -163,6 +164,7 @@ static const struct target targets[] = {
     {&toypci_class, 0xC00, ~(1u << TOYPCI_REG_CLEAR | 1u << TOYPCI_REG_READS), true, poke_toypci},
     {&pcmisc_class, 9, UINT64_MAX, true, poke_misc},
     {&debugcon_class, 1, UINT64_MAX, false, poke_debugcon},
+    {&marker_class, 4, UINT64_MAX, true, NULL},
 };
 #define NTARGETS (sizeof targets / sizeof targets[0])
 
