@@ -12,7 +12,7 @@
 
 #define DEBUG_EXIT_PORT  0x501 /* QEMU's defaults */
 #define DEBUG_EXIT_PORTS 2
-#define DEBUGCON_PORT    0xe9 /* MATCH debugcon_iobase */
+#define DEBUGCON_PORT    0xe9  /* MATCH debugcon_iobase */
 #define MARKER_PORT      0x5e0 /* MATCH marker_iobase */
 #define COUNT(a)         (sizeof(a) / sizeof *(a))
 
@@ -542,7 +542,7 @@ static bool parse_chardev(struct options *o, const struct option_def *d, const c
 }
 
 #define DEVICES                                                                                              \
-    "isa-debug-exit[,iobase=PORT][,iosize=N], isa-debugcon,chardev=ID[,iobase=PORT] or "                      \
+    "isa-debug-exit[,iobase=PORT][,iosize=N], isa-debugcon,chardev=ID[,iobase=PORT] or "                     \
     "tandem-marker[,iobase=PORT]"
 
 static bool is_driver(const char *value, const char *driver)
@@ -646,7 +646,8 @@ static const struct option_def option_defs[] = {
      FIELD(no_shutdown), NULL, NULL, 0},
     {"device", "isa-debug-exit[,iobase=PORT][,iosize=N]", parse_device,
      "a write of V to PORT (default 0x501) ends with status (V << 1) | 1; or isa-debugcon,chardev=ID"
-     "[,iobase=PORT]: the debug console",
+     "[,iobase=PORT]: the debug console; or tandem-marker[,iobase=PORT]: writes to PORT (default 0x5e0) are "
+     "marks of the guest's own",
      0, NULL, NULL, 0},
     {"devthread", "mode=thread|inline|adaptive[,cpu=N][,vcpu-cpu=N]", parse_list,
      "where device models run (default adaptive) and on which host CPUs; never changes what the guest sees",

@@ -1,10 +1,11 @@
 /* marker.h - an I/O port of 32 bits by which a guest marks where it is: -device tandem-marker.
  *
- * A write of 1, 2 or 4 bytes at offset 0 marks with its value; the mark's tick is the write's. The chip does no
- * more than remember the value: whoever watches the run sees the access itself, on the vCPU's side, at its
+ * A write of 1, 2 or 4 bytes at offset 0 marks with its value; the mark's tick is the write's. The chip does
+ * no more than remember the value: whoever watches the run sees the access itself, on the vCPU's side, at its
  * tick (observe/mark.h).
  *
- * Access: reads pure (the value written last, so that a guest can tell that the port is there), writes posted.
+ * Access: reads pure (the value written last, so that a guest can tell that the port is there), writes
+ * posted.
  */
 #ifndef TANDEM_HW_MARKER_H
 #define TANDEM_HW_MARKER_H

@@ -34,7 +34,7 @@ struct machine_config {
     bool serial_wire_speed;                  /* characters take their time (hw/pc.h) */
     const char *debugcon;                    /* of the debug console's port; NULL: not fitted */
     uint16_t debugcon_port;
-    bool marker;                             /* fit tandem-marker */
+    bool marker; /* fit tandem-marker */
     uint16_t marker_port;
     int64_t rtc_seconds; /* calendar at tick 0 */
     unsigned shift;      /* one tick is 2^shift ns */
