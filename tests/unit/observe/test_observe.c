@@ -60,7 +60,9 @@ static void on_event(void *ctx, const struct guest_state *g, const struct vcpu_e
 static void watch(struct observe *o, struct witness *w)
 {
     w->hub = o;
-    cr_assert(observe_add(o, &(struct vcpu_observer){w, w->every, on_sample, on_event}));
+    cr_assert(observe_add(
+        o,
+        &(struct vcpu_observer){.ctx = w, .sample_first = w->every, .sample = on_sample, .event = on_event}));
 }
 
 static void mix_config(struct machine_config *c, const struct way *way)

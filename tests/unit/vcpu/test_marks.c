@@ -5,8 +5,8 @@
 #include <string.h>
 
 #define HANDLERS 0x20000u
-#define ALIAS    0x15000u /* the code's first page once more, with marks of its own */
-#define ALIAS2   0x16000u /* and once more, without */
+#define ALIAS    0x15000u /* the first page of the code, with marks of its own */
+#define ALIAS2   0x16000u /* that page without marks */
 #define FETCHED  0x13000u /* code whose page is mapped by its first fetch */
 #define HITS_MAX 8192
 #define TEXT_(x) #x
