@@ -248,13 +248,12 @@ static void identify(struct machine *m)
         serials |= (unsigned)(c->serial[i] != NULL) << i;
     snprintf(m->identity, sizeof m->identity,
              "version=%s ram=%" PRIu64 " shift=%u rtc=%" PRId64
-             " serial=%#x,%s debugcon=%#x exit=%#x,%u toypci=%d marker=%d kernel=%016" PRIx64 " initrd=%016" PRIx64
-             " append=%016" PRIx64,
+             " serial=%#x,%s debugcon=%#x exit=%#x,%u toypci=%d marker=%d kernel=%016" PRIx64
+             " initrd=%016" PRIx64 " append=%016" PRIx64,
              TANDEM_VERSION, c->ram_bytes, c->shift, devthread_rtc_seconds(m->dev), serials,
              c->serial_wire_speed ? "wire" : "infinite", c->debugcon ? c->debugcon_port : 0,
              c->debug_exit ? c->debug_exit_port : 0, c->debug_exit ? c->debug_exit_ports : 0, c->toypci,
-             c->marker ? c->marker_port : -1,
-             image_hash(&m->source.kernel), modules,
+             c->marker ? c->marker_port : -1, image_hash(&m->source.kernel), modules,
              (uint64_t)XXH3_64bits(m->source.append, strlen(m->source.append)));
 }
 
