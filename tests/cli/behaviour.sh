@@ -116,6 +116,15 @@ for mode in inline thread adaptive; do
         expect "figures of $name agree with one another ($mode)" figures_agree "$most"
     done
 done
+state_of() { # argument...: the digest of the final state
+    ends 1 . -m 16 -kernel "$build/tests/guests/bench_timer.elf" -append irqs=200 "${exit_device[@]}" -icount sleep=off -digest file=digest "$@" >/dev/null
+    grep '^end' digest
+}
+state=$(state_of)
+expect "a final state" test -n "$state"
+for mode in inline thread adaptive; do
+    expect "the guest does not notice that accesses are timed ($mode)" test "$state" = "$(state_of -devthread mode=$mode -stats file=s.json)"
+done
 ends 0 . -kernel halt -stats file=s.json,latency=off
 expect "latency=off leaves them out" test "$(grep -c '"latency"' s.json)" -eq 0
 ends 0 . -kernel halt -stats

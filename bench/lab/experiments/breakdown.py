@@ -16,7 +16,7 @@ READING = ("Each bar is the vCPU's thread, from the machine's start to its end: 
            "Counting is what compiled blocks spend on their instruction counters (the CPU time of a build that counts twice, less that of one that counts once; it comes "
            "out below zero where it is less than the rounds differ) and the work at the horizon (effects, limits, digest points). In mode interp counting cannot "
            "be told from interpreting. The other times come from looking 500 times a second at what each thread does: in a run of 2 seconds a share of 10 % is right "
-           "within 2 points (docs/benchmarks.md).")
+           "within 2 points (docs/benchmarks.md). They are scaled to the CPU time that the threads were given, which on a quiet host is all of it.")
 PACKAGES = ["qemu-system-x86"]
 
 MODES = ("interp", "eager", "background")
@@ -87,11 +87,17 @@ def side_run(study, load, guest, status, side, command, number_of_round):
 # --- one run's times, and what follows from several ---
 
 def seconds_of(record):
-    """{part: seconds} of the vCPU's thread, with the workers' translation beside it and the wall time."""
-    figures = record["figures"]
-    found = {part: figures[f"host_time.vCPU.{key}"] / 1e9 for part, key in KEYS.items()}
-    found["workers"] = sum(value for name, value in figures.items() if name.startswith("host_time.translator ") and name.endswith("translate_ns")) / 1e9
+    """{part: seconds} of the vCPU's thread, with the workers' translation beside it, wall time and CPU time."""
+    figures, scale = record["figures"], share_of_cpu(record)
+    found = {part: figures[f"host_time.vCPU.{key}"] / 1e9 * (1 if part == "waiting" else scale) for part, key in KEYS.items()}
+    found["workers"] = scale * sum(value for name, value in figures.items() if name.startswith("host_time.translator ") and name.endswith("translate_ns")) / 1e9
     return {**found, "wall": figures["time.wall_ns"] / 1e9, "cpu": record["cpu_s"]}
+
+
+def share_of_cpu(record):
+    """How much of the time in which the machine's threads were at work they had a CPU: where the host has other work, too, less than 1."""
+    busy_ns = sum(value for name, value in record["figures"].items() if name.startswith("host_time.") and not name.endswith(".wait_ns"))
+    return min(1, 1e9 * record["cpu_s"] / busy_ns) if busy_ns else 1
 
 
 def rounds_of(study, load, side):
@@ -181,7 +187,7 @@ def seconds_table(study, rows):
     for (phase, mode), found in rows.items():
         walls = [one["wall"] for one in times(study, phase, mode).values()]
         table.append((phase, mode, page.spread(walls), f"{found['workers']:.2f}", *(f"{found.get(part, 0):.2f}" for part in PARTS)))
-    return page.Table(["", "translator", "wall time, s", "translation on workers"] + list(PARTS), table, "In seconds", "Medians of the rounds; wall time with least and greatest.")
+    return page.Table(["", "translator", "wall time, s", "translation on workers"] + list(PARTS), table, "In seconds", "Medians of the rounds; wall time with least and greatest. All but wall time and waiting is CPU time.")
 
 
 def counting_table(study):
