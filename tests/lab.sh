@@ -53,5 +53,13 @@ for name in scaling:5 breakdown:1; do
     expect "${name%:*} has its pictures" test "$(pictures "$dir/${name%:*}")" -eq "${name#*:}"
 done
 
+# As if every run had failed.
+for name in one scaling breakdown; do
+    cp -r "$dir/$name" "$dir/failed-$name"
+    sed -i 's/"ok": true/"ok": false/' "$dir/failed-$name/results.jsonl"
+    expect "$name: a page comes out though nothing was measured" "${lab[@]}" report "$dir/failed-$name" --out "$dir/failed.html"
+    expect_text "$name: and says so" "$(cat "$dir/failed.html")" 'Runs that failed'
+done
+
 expect "several studies on one page" "${lab[@]}" report "$dir/one" "$dir/leak" "$dir/scaling" "$dir/breakdown" --out "$dir/all.html"
 summary lab

@@ -19,7 +19,7 @@ class Text:
 
 @dataclasses.dataclass
 class Figure:
-    """A picture (a path from plot.py) and what it shows."""
+    """A picture (a path from plot.py; None: there is nothing to draw) and what it shows."""
     path: object
     caption: str
     title: str = ""
@@ -67,6 +67,8 @@ def paragraph(block):
 
 
 def figure(block):
+    if block.path is None:
+        return f"{heading(block.title)}<p class=note>No picture: there is no run to draw. {quote(block.caption)}</p>\n"
     svg = block.path.read_text(encoding="utf-8")
     svg = svg[svg.index("<svg"):]
     return f"{heading(block.title)}<figure{' class=small' * block.small}>{svg}<figcaption>{quote(block.caption)}</figcaption></figure>\n"

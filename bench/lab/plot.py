@@ -1,6 +1,6 @@
 """plot.py - pictures by gnuplot, as SVG files that fit light and dark pages: text and axes take the page's colour.
 
-Each function writes folder/plots/NAME.svg and returns its path. `lines` and `strips` draw single values with their spread.
+Each function writes folder/plots/NAME.svg and returns its path, or None where there is nothing to draw, since all runs failed. `lines` and `strips` draw single values with their spread.
 """
 import colorsys
 import re
@@ -49,6 +49,8 @@ def block(name, rows):
 
 def lines(study, name, series, x, y, logx=False, logy=False):
     """series: {label: [(x, y) or (x, y, least, greatest)]}."""
+    if not any(series.values()):
+        return None
     script = f"set xlabel {text(x)}\nset ylabel {text(y)}\n"
     script += "set logscale x\n" * logx + ("set logscale y\n" if logy else "set yrange [0:*]\n")
     parts = []
@@ -61,6 +63,8 @@ def lines(study, name, series, x, y, logx=False, logy=False):
 
 def dots(study, name, series, x, y, legend=False):
     """series: {label: [(x, y)]}: single dots, a colour a label."""
+    if not any(series.values()):
+        return None
     script = f"set xlabel {text(x)}\nset ylabel {text(y)}\nset yrange [0:*]\nset offsets graph 0.02, graph 0.02, graph 0.05, 0\n"
     parts = []
     for number, (label, rows) in enumerate(series.items(), 1):
@@ -80,6 +84,8 @@ def colour(number):
 
 def strips(study, name, groups, y, logy=False, size=(820, 420), key=True):
     """groups: {label: values}: every value a dot beside its neighbours, with a bar at the median of each group."""
+    if not any(groups.values()):
+        return None
     crowded = sum(map(len, groups)) > size[0] / 12
     script = f"set ylabel {text(y)}\nset xrange [0.4:{len(groups) + 0.6}]\n" + "set xtics rotate by -20\n" * crowded + "unset key\n" * (not key)
     script += "set logscale y\n" if logy else "set yrange [0:*]\n"
@@ -98,6 +104,8 @@ def spread(index, count):
 
 def bars(study, name, rows, y, stacked=False, logy=False):
     """rows: {label: {series: value}}: a group of bars (or one stacked bar) a label."""
+    if not any(rows.values()):
+        return None
     series = list(dict.fromkeys(key for values in rows.values() for key in values))
     script = f"set ylabel {text(y)}\nset style data histograms\nset xtics rotate by -25\n"
     script += "set style histogram rowstacked\nset boxwidth 0.6\n" if stacked else "set style histogram clustered gap 1\n"
