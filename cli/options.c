@@ -390,6 +390,24 @@ static const struct list_key pause_keys[] = {{"every", "N (ticks, at least 1)", 
                                              {"seed", "N (at least 1)", set_pause_seed}};
 static const struct list_key plant_keys[] = {{"late", "N (effect number, at least 1)", set_late}};
 
+static bool set_differs(void *target, const char *value, struct err *e)
+{
+    return value_number(value, 0, UINT32_MAX, &((struct options *)target)->pretend_differs);
+}
+
+static bool set_lacks(void *target, const char *value, struct err *e)
+{
+    return value_number(value, 0, UINT32_MAX, &((struct options *)target)->pretend_lacks);
+}
+
+static bool set_ask_host(void *target, const char *value, struct err *e)
+{
+    return value_switch(value, &((struct options *)target)->ask_host);
+}
+
+static const struct list_key probe_keys[] = {
+    {"differs", "MASK", set_differs}, {"lacks", "MASK", set_lacks}, {"ask", "on|off", set_ask_host}};
+
 /* Settings that have one honest value, which is given: nothing is stored. */
 
 static bool set_machine_type(void *target, const char *value, struct err *e)
@@ -715,6 +733,7 @@ static const struct option_def option_defs[] = {
     {"x-pause", "every=N[,seed=N]", parse_list, NULL, KEYS(pause_keys, NULL)},
     {"x-ticks", "N", parse_ticks, NULL, FIELD(tick_limit), NULL, NULL, 0},
     {"x-quantum", "N", parse_ticks, NULL, FIELD(quantum_ticks), NULL, NULL, 0},
+    {"x-probe", "differs=MASK,lacks=MASK,ask=on|off", parse_list, NULL, KEYS(probe_keys, NULL)},
     {"x-single-tb", NULL, parse_flag, NULL, FIELD(single_tb), NULL, NULL, 0},
     {"x-toypci", NULL, parse_flag, NULL, FIELD(toypci), NULL, NULL, 0},
 };
@@ -968,6 +987,7 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
         .translator_mode = TRANSLATOR_BACKGROUND,
         .translator_threads = -1,
         .chain = true,
+        .ask_host = true,
         .digest_every = DIGEST_EVERY_DEFAULT,
         .tick_limit = TICK_NEVER,
     };

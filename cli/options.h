@@ -79,9 +79,11 @@ struct options {
 
     /* Hidden, for tests. */
     uint64_t jitter_seed, plant_late;
-    uint64_t tick_limit;              /* TICK_NEVER: none */
-    uint64_t quantum_ticks;           /* 0: the default */
-    uint64_t pause_every, pause_seed; /* stand about every so many ticks; 0: never */
+    uint64_t tick_limit;                     /* TICK_NEVER: none */
+    uint64_t quantum_ticks;                  /* 0: the default */
+    uint64_t pause_every, pause_seed;        /* stand about every so many ticks; 0: never */
+    uint64_t pretend_differs, pretend_lacks; /* answers of the host's CPU; see machine.h */
+    bool ask_host;
     bool single_tb;
     bool toypci;
 };

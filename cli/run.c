@@ -105,6 +105,9 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->jitter_seed = o->jitter_seed;
     c->plant_late = o->plant_late;
     c->single_tb = o->single_tb;
+    c->pretend_differs = (uint32_t)o->pretend_differs;
+    c->pretend_lacks = (uint32_t)o->pretend_lacks;
+    c->host_unasked = !o->ask_host;
     c->toypci = o->toypci;
 }
 

@@ -76,6 +76,8 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
         {"vcpu", "tb_ops", "IR operations in them", UNIT_COUNT, (double)v->tb_ops},
         {"vcpu", "tb_lookups", "TB lookups", UNIT_COUNT, (double)v->tb_lookups},
         {"vcpu", "tb_invalidated", "TBs invalidated", UNIT_COUNT, (double)v->tb_invalidated},
+        {"vcpu", "host_probes", "questions to the host's CPU", UNIT_COUNT, (double)v->host_probes},
+        {"vcpu", "host_differs", "answered otherwise", UNIT_COUNT, (double)v->host_differs},
         {"vcpu", "native_blocks", "TBs compiled", UNIT_COUNT, (double)v->native_blocks},
         {"vcpu", "native_links", "links between them", UNIT_COUNT, (double)v->native_links},
         {"vcpu", "native_exits", "returns to the run loop", UNIT_COUNT, (double)v->native_exits},

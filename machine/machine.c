@@ -189,6 +189,13 @@ static bool create_devices(struct machine *m, struct err *e)
     return m->dev ? true : err_set(e, "%s", why);
 }
 
+static bool check_host(struct machine *m, struct err *e)
+{
+    char why[ERR_BYTES / 2];
+    return m->cfg.host_unasked || vcpu_host_check(m->cfg.pretend_lacks, why, sizeof why) ||
+           err_set(e, "%s; a guest's results would not be those of other hosts", why);
+}
+
 static bool create_vcpu(struct machine *m, struct err *e)
 {
     const struct machine_config *c = &m->cfg;
@@ -219,6 +226,8 @@ static bool create_vcpu(struct machine *m, struct err *e)
         .translator_not_on_cpu = m->place.vcpu_cpu,
         .translator_jitter = c->jitter_seed,
         .observer = c->observer,
+        .pretend_differs = c->pretend_differs,
+        .host_unasked = c->host_unasked,
         .survey = c->survey,
         .log_items = c->log_items,
         .log_file = c->log_file,
@@ -327,7 +336,7 @@ static bool compose(struct machine *m, struct err *e)
     const struct machine_config *c = &m->cfg;
     m->boot_acpi.tables = m->acpi;
     m->boot_acpi.bytes = acpi_build(m->acpi, sizeof m->acpi, BOOT_ACPI, &m->boot_acpi.rsdp_addr);
-    return open_snapshot(m, e) &&
+    return check_host(m, e) && open_snapshot(m, e) &&
            boot_source_read(&m->source, c->kernel, c->initrd, c->append, c->ram_bytes, e) &&
            create_ram(m, e) && choose_place(m, e) && create_board(m, e) && create_devices(m, e) &&
            create_vcpu(m, e) && load_guest(m, e) && create_digest(m, e) && load_snapshot(m, e) && start(m, e);

@@ -74,6 +74,8 @@ struct machine_config {
     /* --- for tests --- */
     uint64_t quantum_ticks, jitter_seed, plant_late; /* 0: the default, none, none */
     bool single_tb;
+    uint32_t pretend_differs, pretend_lacks; /* answers of the host's CPU (vcpu_config, vcpu_host_check) */
+    bool host_unasked;                       /* neither is asked: for valgrind, whose x87 has 64 bits */
 };
 
 /* Why a stretch ended. From POWEROFF on the guest's own doing: the machine has ended, and another

@@ -39,9 +39,17 @@ ways=(
     "tiny cache:                   PB native_evicted>EV   -translator mode=eager,cache=64K"
     "tiny cache, background:       PB native_evicted>0    -translator mode=background,hot=1,threads=0,cache=64K"
     "tiny cache, worker delays:    PB tb_built>0          -translator mode=background,hot=1,threads=2,cache=64K -x-jitter seed=$seed"
+    "all probes failed:            PB host_differs=NP     -translator mode=eager -x-probe differs=0xffff"
     "shuffled registers:           SB native_links>0      -translator mode=eager"
     "shuffled registers, hot=1:    SB tb_built>0          -translator mode=background,hot=1,threads=2"
 )
+
+# A host that answers probe N otherwise, for guests that use x87, MMX and SSE.
+probes=$(grep -c '^PROBE(' translator/x64/probe.def)
+probe_ways=("all probes failed: PB host_differs=NP -translator mode=eager -x-probe differs=0xffff")
+for ((i = 0; i < probes; i++)); do
+    probe_ways+=("probe $i failed: PB host_differs>0 -translator mode=eager -x-probe differs=$((1 << i))")
+done
 
 # figure NAME: its number in the last run's statistics
 figure() {
@@ -62,6 +70,7 @@ split_way() {
     binary=$build/tandem
     [ "${fields[0]}" = SB ] && binary=$shuffled/tandem
     must=${fields[1]/EV/$evicted_min}
+    must=${must/NP/$probes}
     opts=("${fields[@]:2}")
 }
 
@@ -102,15 +111,25 @@ reference() {
     expect "$label: the reference has intervals" test "$(wc -l <"$dir/ref")" -gt 20
 }
 
-small_guest() { # name every append device-mode...
-    local way mode
+small_guest_is() { # name every append
     label=$1 every=$2 success=1 evicted_min=10
     guest=(-kernel "$build/tests/guests/$1.elf" -append "$3" -m 16 -device "isa-debug-exit,iobase=0xf4,iosize=4")
-    shift 3
     reference
+}
+
+small_guest() { # name every append device-mode...
+    local way mode
+    small_guest_is "$1" "$2" "$3"
+    shift 3
     for way in "${ways[@]}"; do
         for mode in "$@"; do one "$way" "$mode"; done
     done
+}
+
+float_guest() { # name every
+    local way
+    small_guest_is "$1" "$2" shift=3
+    for way in "${probe_ways[@]}"; do one "$way" inline; done
 }
 
 # What is in the list above, in nine boots beside the reference. How much delayed workers compile depends on the host.
@@ -146,5 +165,9 @@ else
     small_guest smc 1000 '' adaptive
     small_guest except 1000 '' adaptive
     small_guest writes 1777 '' adaptive
+    float_guest fpu 100000
+    float_guest sse 1000
+    float_guest bench_x87 1000000
+    float_guest bench_sse 1000000
 fi
 summary invisible

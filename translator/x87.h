@@ -10,11 +10,12 @@
 enum {
     X87_NO_WAIT = 1 << 0,     /* never raises #MF */
     X87_NO_POINTERS = 1 << 1, /* leaves FIP, FDP and FOP alone */
+    X87_SETS_CODES = 1 << 2,  /* C0, C2, C3, or EFLAGS, are its result */
 };
 enum x87_class {
     X87_CLASS_LOADSTORE = 0,
     X87_CLASS_ARITH = 0,
-    X87_CLASS_COMPARE = 0,
+    X87_CLASS_COMPARE = X87_SETS_CODES,
     X87_CLASS_STACK = 0,
     X87_CLASS_TRANSCENDENTAL = 0,
     X87_CLASS_CONTROL = X87_NO_POINTERS,

@@ -74,6 +74,8 @@ struct vcpu_config {
     size_t code_cache_bytes;    /* VCPU_CODE_CACHE_MIN..MAX; 0: the default */
     uint64_t translator_jitter; /* test: seed of random delays of workers; 0: none */
     bool no_chain;              /* test: blocks are never linked to one another */
+    uint32_t pretend_differs;   /* test: probes of the host that count as failed (translator/x64/probe.h) */
+    bool host_unasked;          /* test: no probes */
     uint64_t digest_every;      /* ticks between digest points; 0: none */
     /* Called at every multiple of digest_every, after all effects at that tick; vCPU's thread. */
     void (*digest)(void *ctx, uint64_t tick);
@@ -119,6 +121,8 @@ struct vcpu_stats {
     uint64_t survey_ticks;     /* ticks in surveys (survey.c) */
     uint64_t survey_blocks;    /* blocks that surveys counted */
     uint64_t survey_accesses;  /* loads and stores that surveys counted */
+    uint64_t host_probes;      /* questions to the host's CPU (translator/x64/probe.def); 0: interpreted */
+    uint64_t host_differs;     /* of these, answered otherwise: what they guard is done in C */
     uint64_t native_blocks;    /* compiled blocks that were installed */
     uint64_t native_evicted;   /* compiled blocks that made room for others */
     uint64_t native_discarded; /* results of workers that came too late */
@@ -126,6 +130,9 @@ struct vcpu_stats {
     uint64_t native_used_bytes, native_cache_bytes; /* host code in the cache now, and the cache's size */
 };
 
+/* Does this host's CPU compute as a vCPU relies on (arch/hostcheck.c)? False: `why` says what it lacks.
+ * `pretend`: test: bits of questions that count as answered with no. Any thread. */
+bool vcpu_host_check(uint32_t pretend, char *why, size_t bytes);
 /* NULL: no memory. */
 struct vcpu *vcpu_create(const struct vcpu_config *cfg);
 void vcpu_destroy(struct vcpu *v);

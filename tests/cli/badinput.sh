@@ -36,6 +36,11 @@ refuses() {
 
 tiny_guest good "$code_halt"
 
+# --- a host that computes otherwise ---
+refuses "this host's CPU does not have all modes of MXCSR" -kernel good -x-probe lacks=1
+refuses "this host's CPU does not have x87 arithmetic" -kernel good -x-probe lacks=2
+refuses "this host's CPU does not have SSE arithmetic" -kernel good -x-probe lacks=4
+
 # --- kernels ---
 mkdir directory
 : >empty

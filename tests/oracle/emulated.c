@@ -165,6 +165,7 @@ struct emulated *emulated_create(const struct emulated_config *cfg)
         .code_cache_bytes = cfg->code_cache_bytes,
         .translator_jitter = cfg->jitter,
         .no_chain = cfg->no_chain,
+        .pretend_differs = cfg->pretend_differs,
         .progress = stop_runaway,
         .progress_ctx = m,
         .intc = {.set_line = set_line, .intr = no_intr, .acknowledge = no_ack, .can_interrupt = no_intr}};

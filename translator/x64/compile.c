@@ -261,4 +261,5 @@ void x64_get_stats(const struct x64 *x, struct x64_stats *out)
     *out = x->stats;
     out->used_bytes = x->cache.reserved + x->cache.used;
     out->cache_bytes = x->cache.bytes;
+    out->host_differs = x->host.differs;
 }

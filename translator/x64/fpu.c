@@ -47,17 +47,25 @@ static bool is_flat(const struct compile *c, unsigned seg)
     return (c->tb->mode & TB_MODE_FLAT) && seg < SEG_FS && seg != SEG_CS;
 }
 
+/* Does the host do otherwise than the helper (probe.h)? */
+static bool differs_on_host(const struct x64_host *h, const struct ir_op *op)
+{
+    return is_mem(op) ? h->x87_mem_in_c >> (escape_of(op) * 8 + digit_of(op)) & 1
+                      : h->x87_reg_in_c[escape_of(op)] >> (modrm_of(op) & 63) & 1;
+}
+
 bool fpu_is_inline(const struct compile *c, const struct ir_op *op)
 {
     if (op->op != IR_HELPER || c->tb->fpu_in_c || (c->tb->mode & TB_MODE_SINGLE))
         return false;
     if (helper_info[op->imm].form == HELPER_INLINE_SSE)
-        return sse_is_inline(op);
+        return sse_is_inline(&c->x->host, op);
     if (helper_info[op->imm].form != HELPER_INLINE_X87)
         return false;
     if (op->imm == HELPER_FWAIT)
         return true;
-    return !is_form(op, X87_INLINE_CALL) && (!is_mem(op) || is_flat(c, op->aux));
+    return !is_form(op, X87_INLINE_CALL) && (!is_mem(op) || is_flat(c, op->aux)) &&
+           !differs_on_host(&c->x->host, op);
 }
 
 static bool is_sse_mem(const struct ir_op *op)
@@ -244,12 +252,16 @@ void fpu_flags_from_host(struct compile *c)
     c->b.flags_for = FLAGS_ALL;
 }
 
-/* Comparison to EFLAGS. C1 is cleared before, since AMD's leave it. */
+void emit_fpu_compare(struct x64_buf *b, unsigned opcode, unsigned modrm)
+{
+    x_fpu_reg(b, 0xd8 + ESC_D9, STACK_UP);
+    x_fpu_reg(b, 0xd8 + ESC_D9, STACK_DOWN);
+    x_fpu_reg(b, opcode, modrm);
+}
+
 static void emit_compare_eflags(struct compile *c, const struct ir_op *op)
 {
-    x_fpu_reg(&c->b, 0xd8 + ESC_D9, STACK_UP);
-    x_fpu_reg(&c->b, 0xd8 + ESC_D9, STACK_DOWN);
-    x_fpu_reg(&c->b, 0xd8 + escape_of(op), modrm_of(op));
+    emit_fpu_compare(&c->b, 0xd8 + escape_of(op), modrm_of(op));
     fpu_flags_from_host(c);
 }
 

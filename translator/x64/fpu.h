@@ -23,6 +23,8 @@ bool fpu_operand_written(const struct ir_op *op);
 /* The instruction itself, its operand at `at`; `reg`: where FLDCW's and LDMXCSR's operand goes, or the
  * general register that is written. */
 void emit_fpu_access(struct compile *c, const struct ir_op *op, unsigned reg, struct host_mem at);
+/* A comparison to EFLAGS. C1 is cleared before it, since hosts leave it as it was. */
+void emit_fpu_compare(struct x64_buf *b, unsigned opcode, unsigned modrm);
 /* Does the op, which is inline, write the general register? */
 bool fpu_writes_slot(const struct ir_op *op, unsigned slot);
 /* The guest's flags = CF, PF, ZF of the host's, which has the others 0. */

@@ -11,6 +11,7 @@
 #include "translator/cc.h"
 #include "translator/x64/cache.h"
 #include "translator/x64/emit_x64.h"
+#include "translator/x64/probe.h"
 #include "translator/x64/x64.h"
 
 enum { HOST_ESP = R14, HOST_STATE = R15, SCRATCH1 = R10, SCRATCH2 = R11, HOST_PAGE = R13, HOST_PAGE2 = R12 };
@@ -123,6 +124,7 @@ struct x64 {
     /* --- constant after creation: any thread may compile --- */
     struct x64_env env;
     struct stubs stubs;
+    struct x64_host host;
     /* --- owned by the thread that runs the code --- */
     struct code_cache cache;
     struct x64_stats stats;

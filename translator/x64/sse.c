@@ -31,18 +31,18 @@ static bool has_imm(const struct sse_row *r)
     return r->opnd[1] == OP_Ib || r->opnd[2] == OP_Ib;
 }
 
-bool sse_is_inline(const struct ir_op *op)
+bool sse_is_inline(const struct x64_host *h, const struct ir_op *op)
 {
     enum { BOTH_FILES = SSE_IS_MMX | SSE_IS_XMM };
     if (op->imm == HELPER_EMMS)
-        return true;
+        return !(h->sse_in_c & SSE_IS_MMX);
     unsigned class = row_of(op)->class;
-    return !(class & SSE_IS_APPROX) && (class & BOTH_FILES) != BOTH_FILES;
+    return !(class & (SSE_IS_APPROX | h->sse_in_c)) && (class & BOTH_FILES) != BOTH_FILES;
 }
 
 bool sse_is_never_refused(const struct ir_op *op)
 {
-    return sse_is_inline(op) && !(row_of(op)->class & SSE_IS_CSR);
+    return !(row_of(op)->class & SSE_IS_CSR);
 }
 
 unsigned sse_operand_bytes(const struct ir_op *op)

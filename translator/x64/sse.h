@@ -7,9 +7,9 @@
 #include "translator/x64/regs.h"
 
 /* Of HELPER ops SSE_REG, SSE_MEM and EMMS. */
-/* Inline, and never refused: does nothing to MXCSR. */
+bool sse_is_inline(const struct x64_host *h, const struct ir_op *op);
+/* Is it, where it is inline, never refused? It does nothing to MXCSR then. */
 bool sse_is_never_refused(const struct ir_op *op);
-bool sse_is_inline(const struct ir_op *op);
 void emit_sse(struct compile *c, const struct ir_op *op);
 /* SSE_MEM: what it accesses; see emit_fpu_access. */
 unsigned sse_operand_bytes(const struct ir_op *op);

@@ -153,6 +153,7 @@ void x64_reset(struct x64 *x);
 struct x64_stats {
     uint64_t blocks, host_bytes, evicted;
     size_t used_bytes, cache_bytes;
+    uint32_t host_differs; /* bit: enum x64_probe (probe.h) */
 };
 void x64_get_stats(const struct x64 *x, struct x64_stats *out);
 

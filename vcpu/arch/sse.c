@@ -152,18 +152,18 @@ static void load_opnd(const struct sse_insn *c, struct sse_io *io, unsigned i)
 }
 
 /* AF, SF and OF are cleared, CF, PF and ZF are the outcome. */
-static void commit_flags(struct vcpu *v, uint32_t flags)
+static void commit_flags(struct vcpu *v, const struct sse_io *io)
 {
     uint32_t *slot = v->g.slot;
     slot[IR_CC_OP] = CC_EFLAGS;
     slot[IR_CC_A] = slot[IR_CC_B] = 0;
-    slot[IR_CC_R] = flags & (FLAG_CF | FLAG_PF | FLAG_ZF);
+    slot[IR_CC_R] = (io->carry ? FLAG_CF : 0) | (io->parity ? FLAG_PF : 0) | (io->zero ? FLAG_ZF : 0);
 }
 
 static void commit(const struct sse_insn *c, const struct sse_io *io)
 {
     if (c->row->class & SSE_IS_FLAGS) {
-        commit_flags(c->v, io->flags);
+        commit_flags(c->v, io);
         return;
     }
     switch (c->row->opnd[0]) {

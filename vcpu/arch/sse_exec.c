@@ -27,7 +27,7 @@ static const uint32_t host_mxcsr = MXCSR_INIT;
 #define OUT_XMM_MMX OUT_MMX
 #define OUT_FP      "\n\tstmxcsr %[csr]\n\tldmxcsr %[host]"
 #define OUT_FP_MMX  OUT_FP OUT_MMX
-#define OUT_COMPARE "\n\tlahf\n\tmovzbl %%ah, %%eax\n\tmovl %%eax, %[flags]" OUT_FP
+#define OUT_COMPARE "\n\tsetc %[carry]\n\tsetp %[parity]\n\tsetz %[zero]" OUT_FP
 
 #define CLOBBERS "xmm0", "xmm1", "mm0", "mm1", "cc"
 #define RUN(name, in, insn, out, class)                                                                      \
@@ -36,7 +36,7 @@ static const uint32_t host_mxcsr = MXCSR_INIT;
         uint32_t gpr = io->gpr;                                                                              \
         __asm__ volatile(in IN_##class insn out OUT_##class                                                  \
                          : [a] "+m"(io->a), [b] "+m"(io->b), [gpr] "+r"(gpr), [csr] "+m"(io->csr),           \
-                           [flags] "+m"(io->flags)                                                           \
+                           [carry] "+m"(io->carry), [parity] "+m"(io->parity), [zero] "+m"(io->zero)         \
                          : [host] "m"(host_mxcsr)                                                            \
                          : "rax", "rcx", CLOBBERS);                                                          \
         io->gpr = gpr;                                                                                       \

@@ -22,8 +22,8 @@ struct sse_io {
     _Alignas(16) uint8_t a[16];
     _Alignas(16) uint8_t b[16];
     uint32_t gpr;
-    uint32_t flags; /* COMPARE: low byte of EFLAGS */
-    uint32_t csr;   /* MXCSR to execute under, all masked; then with the flags raised */
+    uint32_t csr;                /* MXCSR to execute under, all masked; then with the flags raised */
+    uint8_t carry, parity, zero; /* COMPARE: 0 or 1 */
 };
 
 typedef void (*sse_exec_fn)(struct sse_io *io);

@@ -11,6 +11,7 @@
 
 #include "clockcore/check.h"
 #include "syncq/activity.h"
+#include "translator/x64/probe.h"
 #include "vcpu/arch/arch.h"
 #include "vcpu/engine/engine.h"
 #include "vcpu/helpers.h"
@@ -94,7 +95,11 @@ bool compiled_init(struct vcpu *v)
     if (v->cfg.translator == TRANSLATOR_INTERP)
         return true;
     v->native = x64_create(&env, v->cfg.code_cache_bytes ? v->cfg.code_cache_bytes : CODE_CACHE_BYTES);
-    return v->native && compiling_init(v);
+    if (!v->native)
+        return false;
+    if (!v->cfg.host_unasked)
+        x64_probe(v->native, v->cfg.pretend_differs);
+    return compiling_init(v);
 }
 
 void compiled_free(struct vcpu *v)
@@ -109,6 +114,8 @@ void compiled_get_stats(const struct vcpu *v, struct vcpu_stats *out)
     struct x64_stats s = {0};
     if (v->native)
         x64_get_stats(v->native, &s);
+    out->host_probes = v->native ? X64_PROBES : 0;
+    out->host_differs = (unsigned)__builtin_popcount(s.host_differs);
     out->native_blocks = s.blocks;
     out->native_bytes = s.host_bytes;
     out->native_evicted = s.evicted;
