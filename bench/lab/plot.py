@@ -102,13 +102,14 @@ def spread(index, count):
     return ((index * 0.618034) % 1 - 0.5) * min(0.6, 0.1 * count)
 
 
-def bars(study, name, rows, y, stacked=False, logy=False):
-    """rows: {label: {series: value}}: a group of bars (or one stacked bar) a label."""
+def bars(study, name, rows, y, stacked=False, logy=False, mark=None):
+    """rows: {label: {series: value}}: a group of bars (or one stacked bar) a label. mark: where a line crosses the picture."""
     if not any(rows.values()):
         return None
     series = list(dict.fromkeys(key for values in rows.values() for key in values))
     script = f"set ylabel {text(y)}\nset style data histograms\nset xtics rotate by -25\n"
     script += "set style histogram rowstacked\nset boxwidth 0.6\n" if stacked else "set style histogram clustered gap 1\n"
+    script += f"set arrow from graph 0, first {mark} to graph 1, first {mark} nohead lc rgb '#888888' dt 2 front\n" if mark else ""
     script += "set logscale y\n" if logy else "set yrange [0:*]\n"
     script += block("rows", [(text(label), *(values.get(key, "NaN") for key in series)) for label, values in rows.items()])
     parts = [f"$rows using {i}:xtic(1) lt {i - 1} title {text(key)}" for i, key in enumerate(series, 2)]

@@ -208,7 +208,7 @@ def modes_found(study):
                 if values[mode]:
                     picture.setdefault(guest, {})[f"{mode}, {place}"] = statistics.median(values[mode])
     return [
-        page.Figure(plot.bars(study, "modes", picture, "speed, inline = 1"),
+        page.Figure(plot.bars(study, "modes", picture, "speed, inline = 1", mark=1),
                     "How fast a machine is with a device thread, relative to mode inline; 1 is no difference, higher is better.", "One machine: loss and gain"),
         page.Table(["guest", "its threads on", "inline, MIPS", "speed of thread, inline = 1", "speed of adaptive"], table,
                    note="Median, and least to greatest, of the rounds. MIPS: million guest instructions a second of host time."),

@@ -132,6 +132,28 @@ Test(link, figures_count_what_happened, .timeout = 120)
     }
 }
 
+/* What the devices take is in each figure, and so is the wait for those that came before. */
+Test(link, figures_contain_the_work, .timeout = 120)
+{
+    static const enum link_mode modes[] = {LINK_INLINE, LINK_THREAD, LINK_ADAPTIVE};
+    for (unsigned i = 0; i < 3; i++) {
+        static struct link_figures figures;
+        struct toy_result r;
+        struct toy_config cfg = base_config(61);
+        memset(&figures, 0, sizeof figures);
+        cfg.mode = modes[i];
+        cfg.end_tick = 10000;
+        cfg.slow_ns = 20000;
+        cfg.pings = true;
+        cfg.figures = &figures;
+        toy_run(&cfg, &r);
+        cr_assert(figures.posted_ns.count && figures.sync_ns.count && figures.event_ns.count);
+        cr_assert_geq(figures.posted_ns.least, cfg.slow_ns);
+        cr_assert_geq(figures.sync_ns.least, cfg.slow_ns);
+        cr_assert_geq(figures.event_ns.least, cfg.slow_ns);
+    }
+}
+
 Test(link, a_late_effect_is_noticed, .timeout = 60)
 {
     struct toy_result good, late;

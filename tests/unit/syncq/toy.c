@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "clockcore/check.h"
+#include "clockcore/clock.h"
 #include "clockcore/ticks.h"
 
 enum { STOP_FOR_A_WHILE = 1, STOP_FOR_GOOD = 2 }; /* reasons of link_stop */
@@ -56,9 +57,17 @@ static void raise(struct toy *t, uint64_t tick, uint16_t dev, uint32_t value)
     link_effect(t->link, &e);
 }
 
+static void be_slow(const struct toy *t)
+{
+    uint64_t start_ns = t->cfg->slow_ns ? clock_realtime_ns() : 0;
+    while (t->cfg->slow_ns && clock_realtime_ns() - start_ns < t->cfg->slow_ns)
+        ;
+}
+
 static uint32_t toy_access(void *ctx, const struct access *a)
 {
     struct toy *t = ctx;
+    be_slow(t);
     CHECK(a->tick >= t->last_tick); /* never an access after a later event or access */
     CHECK(t->cfg->early_events || timerq_peek(&t->timers) > a->tick);
     t->last_tick = a->tick;
@@ -85,6 +94,7 @@ static void toy_step(void *ctx, uint64_t tick)
     CHECK(tick >= t->last_tick);
     CHECK(t->cfg->early_events || timerq_peek(&t->timers) >= tick);
     while (timerq_pop(&t->timers, tick, &id)) {
+        be_slow(t);
         t->last_tick = tick;
         t->dev_state = mix(t->dev_state, tick + id);
         t->dev_hash = mix(t->dev_hash, t->dev_state);

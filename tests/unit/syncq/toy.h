@@ -37,6 +37,7 @@ struct toy_config {
     uint64_t *trace;         /* guest hash at each 1024th tick (0: warped over), for prefix checks */
     uint64_t trace_entries;
     struct link_figures *figures; /* of the link; NULL: not taken */
+    uint64_t slow_ns;             /* host time that each access and timer takes at least */
 };
 
 struct toy_result {
