@@ -82,7 +82,8 @@ struct link_ops {
      * signal handlers; carries no data; one too many costs host time only. */
     void (*wake)(void *ctx);
     /* May be NULL. Does input wait for the next step()? Where it does not, mode thread moves the
-     * horizon of a quantum boundary ahead before the vCPU gets there. Holder of the baton. */
+     * horizon of a quantum boundary ahead before the vCPU gets there. Holder of the baton. Changes no chip;
+     * host I/O that would otherwise be done in step() is done here, too. */
     bool (*input_waiting)(void *ctx);
 };
 

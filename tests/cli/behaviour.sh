@@ -56,6 +56,25 @@ done
 ends 0 'halted' -kernel hello -chardev stdio,id=out -serial chardev:out
 expect_text "-serial chardev:ID" "$(cat stdout)" '^HI$'
 
+# --- a line of output leaves while the guest computes on, without any device event ---
+output_arrives() { # mode
+    local i found=1 pid
+    rm -f line
+    "$tandem" -kernel "$build/tests/guests/bench_echo.elf" -append seconds=100000 -m 16 -display none -serial file:line \
+        -devthread "mode=$1" >/dev/null 2>&1 </dev/null &
+    pid=$!
+    for ((i = 0; i < 50 && found != 0; i++)); do
+        sleep 0.1
+        grep -q '^ready$' line 2>/dev/null && found=0
+    done
+    kill -KILL "$pid"
+    wait "$pid" 2>/dev/null
+    return "$found"
+}
+for mode in inline adaptive thread thread thread thread thread; do
+    expect "output of a guest that computes (mode $mode)" output_arrives "$mode"
+done
+
 # --- the process ---
 timeout 30 "$tandem" -m 8 -display none -kernel loop -pidfile pid >stdout 2>stderr </dev/null &
 for _ in $(seq 100); do [ -s pid ] && break; sleep 0.05; done

@@ -17,12 +17,14 @@ READING = ("A digest is a chain of hashes over the CPU, all devices and memory, 
            "a digest: one colour means one digest. The small pictures show how much the host's time varied at each level of each factor "
            "meanwhile; every factor's levels are dealt out in fixed proportions and combined at random, so that each strip holds a "
            "mixture of all others. QEMU has no digest: what is hashed is all that its guest prints, with the kernel's time stamps (microseconds of virtual "
-           "time). That sees less than a digest does: runs that print the same may still differ inside. QEMU gets a fixed date, its "
-           "clock in virtual time and a fixed seed, as it should have.")
+           "time). That sees less than a digest does: runs that print the same may still differ inside. Half of QEMU's runs are with -icount "
+           "shift=3,sleep=off alone, half with a fixed date, its calendar in virtual time and a fixed seed as well.")
 PACKAGES = ["stress-ng"]
 
 BOOT = "mount -t proc proc /proc; cat /proc/interrupts; sleep 1; poweroff -f"
-QEMU_FIXED = ["-rtc", "base=2023-06-10T00:00:00,clock=vm", "-seed", "1", "-net", "none", "-vga", "none", "-monitor", "none"]
+QEMU = ["-display", "none", "-net", "none", "-vga", "none", "-monitor", "none"]
+QEMU_FIXED = ["-rtc", "base=2023-06-10T00:00:00,clock=vm", "-seed", "1"]
+PROGRAMS = {"tandem": "Tandem", "qemu": "QEMU -icount", "qemu-fixed": "QEMU -icount, date and seed fixed"}
 GUESTS = ("boot", "mix")
 SAME = {"boot": 5000000, "mix": 50000}  # ticks between digest points
 PAIRS_KEPT = 3
@@ -31,11 +33,11 @@ SOAK_BLOCK = 100
 DEVTHREAD = {"inline": 1, "adaptive": 1, "thread": 1}
 TRANSLATOR = {"interp": 1, "eager": 8, "background,threads=0,hot=2": 8, "background,threads=1": 8, "background,threads=2,hot=1": 8,
               "background,threads=4": 8}
-CACHE = {"64K": 1, "2M": 13, "8M": 13, "64M": 13}
+CACHE = {"64K": 1, "2M": 3, "8M": 12, "16M": 12, "64M": 12}
 LOAD = {"none": 3, "computing": 1, "memory": 1, "switching": 1}
 DELAYS = {"none": 3, "random": 1}
 PRESSURE = {"none": 2, "balloon": 1}
-SLOW = {"interp": 4, "64K": 5, "computing": 1.3, "memory": 1.3, "switching": 1.2, "random": 2}  # guesses, for the time left
+SLOW = {"interp": 4, "64K": 5, "2M": 2.5, "computing": 1.3, "memory": 1.3, "switching": 1.2, "random": 2}  # guesses, for the time left
 
 
 def add_options(parser):
@@ -103,8 +105,10 @@ def tandem_run(study, number, row):
 
 
 def qemu_run(study, number, row):
-    command = ["qemu-system-i386", *guest_arguments(study), *guests.ICOUNT, "-display", "none", "-serial", f"file:{guests.SERIAL}", *QEMU_FIXED]
-    return host_run(study, f"qemu-{number}", {"program": "qemu", "run": number, **row}, command)
+    """Every second one as it comes, every other one with all that QEMU can fix."""
+    program, fixed = ("qemu", []) if number % 2 else ("qemu-fixed", QEMU_FIXED)
+    command = ["qemu-system-i386", *guest_arguments(study), *guests.ICOUNT, *QEMU, "-serial", f"file:{guests.SERIAL}", *fixed]
+    return host_run(study, f"{program}-{number}", {"program": program, "run": number, **row}, command)
 
 
 def host_run(study, key, params, command):
@@ -114,7 +118,7 @@ def host_run(study, key, params, command):
     companions = load(params["load"])
     if params["pressure"] == "balloon":
         companions.append([sys.executable, str(setup.HERE / "bench/lab/balloon.py"), str(study.options.balloon)])
-    weight = {"boot": 4, "mix": 0.2}[study.options.guest] * (2.5 if params["program"] == "qemu" else 1)
+    weight = {"boot": 4, "mix": 0.2}[study.options.guest] * (1 if params["program"] == "tandem" else 2.5)
     for level in params.values():
         weight *= SLOW.get(level, 1)
     return Run(key, params, command, 0 if study.options.guest == "boot" else guests.EXIT_OK, limit_s=600, weight_s=weight, companions=companions,
@@ -139,7 +143,7 @@ def compared(study, key, program, command, companions, folder):
     if not reference.exists():
         keep(reference, folder, names, command, [])
     same = all(hash_of(reference / name) == hashes[name] for name in names)
-    if not same and len(list((study.folder / "pairs").glob(f"{program}*"))) < PAIRS_KEPT:
+    if not same and len(list((study.folder / "pairs").glob(f"{program}-[0-9]*"))) < PAIRS_KEPT:
         keep_pair(study, study.folder / "pairs" / key, reference, folder, names, command, companions)
     return {f"{name}_hash": value for name, value in hashes.items()} | {"same_as_first": same}
 
@@ -181,11 +185,10 @@ def digests(records):
 
 
 def findings(study):
-    tandem, qemu = study.good(program="tandem"), study.good(program="qemu")
-    blocks = [verdict(study, tandem), every_run(study, "tandem", tandem, "Every run of Tandem")]
-    if qemu:
-        blocks.append(every_run(study, "qemu", qemu, "Every run of QEMU"))
-    blocks.append(counts(study, tandem, qemu))
+    tandem = study.good(program="tandem")
+    blocks = [verdict(study, tandem)]
+    blocks += [every_run(study, program, title) for program, title in PROGRAMS.items() if study.good(program=program)]
+    blocks.append(counts(study))
     blocks.append(page.Text("Each strip below holds all runs of Tandem, sorted by one factor; a bar is a median.", "What it did to the host's time"))
     blocks += [factor_figure(study, tandem, name) for name in LABEL]
     blocks.append(factor_table(tandem))
@@ -204,23 +207,26 @@ def verdict(study, tandem):
     return page.Verdict(distinct == 1 and enough and not study.failed(), figures + spread + ("" if enough else " Fewer than 100 points are too few."))
 
 
-def every_run(study, name, records, title):
+def every_run(study, program, title):
+    records = study.good(program=program)
     found = digests(records)
     series = {f"digest {i}": [(r["params"]["run"], r["wall_s"]) for r in group] for i, group in enumerate(found.values(), 1)}
-    what = "digest" if name == "tandem" else "hash of what the guest printed"
-    picture = plot.dots(study, f"runs-{name}", series, "run", "host time, s")
+    what = "digest" if program == "tandem" else "hash of what the guest printed"
+    picture = plot.dots(study, f"runs-{program}", series, "run", "host time, s")
     return page.Figure(picture, f"A dot is a run, a colour is a {what}: {len(records)} runs, {len(found)} colour{'s' * (len(found) != 1)}.", title)
 
 
-def counts(study, tandem, qemu):
+def counts(study):
+    parts = [("tandem", guests.DIGEST, ", digests")] + [(program, guests.SERIAL, ", what the guest printed") for program in PROGRAMS]
     rows = []
-    both = [("Tandem, digests", tandem), ("Tandem, what the guest printed", tandem)]
-    for name, records in both + [("QEMU -icount, what the guest printed", qemu)] * bool(qemu):
-        file = guests.DIGEST if name.endswith("digests") else guests.SERIAL
+    for program, file, what in parts:
+        records = study.good(program=program)
         hashes = [r["figures"].get(f"{file}_hash") for r in records]
-        most = max((hashes.count(value) for value in set(hashes)), default=0)
-        rows.append((name, len(records), len(set(hashes)), most, page.spread([r["wall_s"] for r in records])))
-    return page.Table(["", "runs", "different", "most frequent one", "host time, s: median (least to greatest)"], rows, "How many different outcomes")
+        if hashes:
+            most = max(hashes.count(value) for value in set(hashes))
+            rows.append((PROGRAMS[program] + what, len(records), len(set(hashes)), most, page.spread([r["wall_s"] for r in records])))
+    head = ["", "runs", "different", "most frequent one", "host time, s: median (least to greatest)"]
+    return page.Table(head, rows, "How many different outcomes", "The first QEMU reads the host's date, which the guest prints.")
 
 
 LABEL = {"devthread": "device thread mode", "translator": "translator and workers", "cache": "size of the code cache", "delays": "injected delays",
