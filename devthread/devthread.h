@@ -28,7 +28,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DEVTHREAD_QUANTUM_NS 1000000 /* default quantum in virtual ns: bounds how late input is seen */
+/* Default quantum in virtual ns: bounds how late input is seen. MATCH DEVTHREAD_QUANTUM_NS */
+#define DEVTHREAD_QUANTUM_NS 1000000
 
 struct link_figures;
 
