@@ -102,6 +102,12 @@ void observe_set_guest(struct observe *o, const struct observe_guest *guest)
     o->guest = *guest;
 }
 
+void observe_sampled(const struct observe *o, const struct sample *s)
+{
+    if (o->guest.sampled)
+        o->guest.sampled(o->guest.ctx, s);
+}
+
 uint32_t observe_task(const struct observe *o, const struct guest_state *g)
 {
     return o->guest.task ? o->guest.task(o->guest.ctx, g) : 0;

@@ -20,6 +20,7 @@
 
 struct observe;
 struct machine;
+struct sample;
 
 /* What the guest's own structures say of who runs. Functions read only; NULL ones are not called. */
 struct observe_guest {
@@ -28,6 +29,8 @@ struct observe_guest {
     uint32_t (*task)(void *ctx, const struct guest_state *g);
     /* A task's name for people. False: not known. */
     bool (*task_text)(void *ctx, uint32_t task, char *text, size_t bytes);
+    /* A sample is being taken (maybe again, for the same tick): what it shows is in memory still. */
+    void (*sampled)(void *ctx, const struct sample *s);
 };
 
 /* NULL: no memory. */
@@ -46,6 +49,8 @@ void observe_begin(struct observe *o, struct machine *m);
 const struct context *observe_context(const struct observe *o);
 /* As vcpu_peek. */
 size_t observe_peek(const struct observe *o, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes);
+/* Tells the guest's side of a sample. */
+void observe_sampled(const struct observe *o, const struct sample *s);
 /* 0: not known. */
 uint32_t observe_task(const struct observe *o, const struct guest_state *g);
 /* Printable ASCII, whatever the guest has there. False: not known. */

@@ -91,6 +91,7 @@ static void take(struct profiler *p, const struct guest_state *g, uint64_t tick)
     s->frames = 1;
     s->frame[0] = (struct sample_frame){at, FRAME_INSN | (g->cpl == 3 ? FRAME_USER : 0)};
     take_stack(p, g, code, bytes);
+    observe_sampled(p->hub, s);
     p->cell = p->cfg.account ? account_cell(p->cfg.account) : 0;
     p->waits = true;
 }

@@ -31,6 +31,15 @@ static bool task_text(void *ctx, uint32_t task, char *text, size_t bytes)
     return true;
 }
 
+static unsigned sampled;
+
+static void on_sampled(void *ctx, const struct sample *s)
+{
+    (void)ctx;
+    cr_assert_eq(s->tick, tick);
+    sampled++;
+}
+
 static void begin(void)
 {
     static char mix[4096];
@@ -44,7 +53,7 @@ static void begin(void)
     c.translator = TRANSLATOR_INTERP;
     o = observe_create();
     a = account_create(o);
-    observe_set_guest(o, &(struct observe_guest){NULL, task_of, task_text});
+    observe_set_guest(o, &(struct observe_guest){NULL, task_of, task_text, on_sampled});
     m = machine_create(&c, &e);
     cr_assert(o && a && m);
     observe_begin(o, m);
@@ -172,6 +181,7 @@ Test(account, samples)
         cr_assert_eq(v->sample(v->ctx, &g, tick), tick + 10);
         tick += 10;
     }
+    cr_assert_eq(sampled, 100);
     cr_assert(profiler_end(p, tick, &e), "%s", e.text);
     profiler_destroy(p);
     unlink(path);
