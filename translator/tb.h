@@ -30,7 +30,11 @@ enum {
     TB_MODE_SSE_UD = 1 << 10, /* XMM instructions raise #UD (CR0.EM, or CR4.OSFXSR clear) */
     TB_MODE_MMX_UD = 1 << 11, /* MMX instructions raise #UD (CR0.EM) */
     TB_MODE_TS_NM = 1 << 12,  /* both raise #NM otherwise (CR0.TS) */
+    TB_MODE_SHORT = 7 << 13,  /* build key only: log2 of the most instructions it has; 0: TB_INSNS_MAX */
 };
+#define TB_SHORT_SHIFT    13
+#define TB_SHORT_LOG2_MAX 4
+_Static_assert(2 << TB_SHORT_LOG2_MAX == TB_INSNS_MAX, "a short block has fewer");
 
 /* The block's host code, if it has any; the numbers are offsets in the code cache. Owner: the back end, on
  * the vCPU's thread. */

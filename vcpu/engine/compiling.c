@@ -146,7 +146,7 @@ void compiling_recall(struct vcpu *v)
 void compiling_now(struct vcpu *v, struct tb *tb)
 {
     struct x64_code code;
-    if (tb->native.code || !tb->valid)
+    if (tb->native.code || !tb->valid || (tb->mode & TB_MODE_SHORT))
         return;
     uint8_t before = activity_begin(v->activity, ACTIVITY_TRANSLATE);
     x64_compile(v->compiling->own, tb, &code);
@@ -171,7 +171,8 @@ static void compile_later(struct vcpu *v, struct tb *tb)
 void compiled_block_built(struct vcpu *v, struct tb *tb)
 {
     unsigned hot = v->cfg.hot ? v->cfg.hot : HOT_DEFAULT;
-    tb->cold = v->cfg.translator == TRANSLATOR_BACKGROUND ? (int32_t)hot - 1 : INT32_MAX;
+    const bool may_be_hot = v->cfg.translator == TRANSLATOR_BACKGROUND && !(tb->mode & TB_MODE_SHORT);
+    tb->cold = may_be_hot ? (int32_t)hot - 1 : INT32_MAX;
 }
 
 bool compiled_block_hot(struct vcpu *v, struct tb *tb)

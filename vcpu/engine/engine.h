@@ -11,6 +11,9 @@ void tbcache_free(struct vcpu *v);
 void tbcache_flush(struct vcpu *v);
 /* Block for the current eip and mode; single: of one instruction. NULL: exception recorded (fetch fault). */
 struct tb *tb_find(struct vcpu *v, bool single);
+/* Behind tb_find, whose block has more instructions than `budget`, at least 2: one that has not. Samples,
+ * horizons and digest points end a stretch anywhere in a block. */
+struct tb *tb_find_short(struct vcpu *v, unsigned budget);
 
 /* The block in one of the two places that key may be in, or NULL. It may be invalid, or of another code
  * segment. */

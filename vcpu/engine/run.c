@@ -5,8 +5,9 @@
  * interrupt accepted, is the vCPU halted; else it runs. Deliveries take no tick.
  *
  * The limit is the least of the link's limit, the next digest point or sample and the tick limit. A block
- * that would cross it is run one instruction at a time up to it. Blocks of one instruction also carry what a
- * longer block must not do (redo_single), interrupt shadows, single-stepping and breakpoints.
+ * that would cross it gives way to shorter ones, of a power of two of instructions, up to it. Blocks of one
+ * instruction carry what a longer block must not do (redo_single), interrupt shadows, single-stepping and
+ * breakpoints.
  *
  * NOT MODELLED: NMI, SMI. */
 #include "clockcore/check.h"
@@ -341,10 +342,12 @@ static void run_blocks(struct vcpu *v)
     struct tb *tb = tb_find(v, false);
     if (!tb)
         return;
-    if (tb->ninsns > v->g.budget) {
+    if (tb->ninsns > v->g.budget && v->g.budget == 1) {
         run_one_checked(v);
         return;
     }
+    if (tb->ninsns > v->g.budget && !(tb = tb_find_short(v, (unsigned)v->g.budget)))
+        return;
     engine_run(v, tb);
     if (v->redo_single) {
         v->redo_single = false;

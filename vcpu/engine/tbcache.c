@@ -318,6 +318,12 @@ static struct tb *tb_store(struct vcpu *v, const struct tb_key *k, uint32_t phys
     return tb;
 }
 
+static unsigned insns_max(uint32_t mode)
+{
+    const unsigned log2 = (mode & TB_MODE_SHORT) >> TB_SHORT_SHIFT;
+    return mode & TB_MODE_SINGLE ? 1 : log2 ? 1u << log2 : TB_INSNS_MAX;
+}
+
 static struct tb *translate(struct vcpu *v, const struct tb_key *k)
 {
     uint32_t offset = k->lin_addr & PAGE_OFFSET_MASK, phys_page2 = ~0u;
@@ -327,7 +333,7 @@ static struct tb *translate(struct vcpu *v, const struct tb_key *k)
                                     .mode = k->mode,
                                     .code = v->fetch_host + offset,
                                     .code_bytes = PAGE_BYTES - offset,
-                                    .insns_max = k->mode & TB_MODE_SINGLE ? 1 : TB_INSNS_MAX,
+                                    .insns_max = insns_max(k->mode),
                                     .mark_offset = marks_next(v, k->lin_addr)};
     if (translate_block(&req, &v->tbs->out) == TRANSLATE_NEED_PAGE2) {
         if (!mem_fetch_page(v, PAGE_OF(k->lin_addr) + PAGE_BYTES, &req.code2, &phys_page2))
@@ -447,4 +453,13 @@ struct tb *tb_find(struct vcpu *v, bool single)
     if (tb)
         jump_remember(v, tb);
     return tell_mark(v, tb);
+}
+
+struct tb *tb_find_short(struct vcpu *v, unsigned budget)
+{
+    struct tb_key key = key_of_state(v, false);
+    unsigned log2 = 31 - (unsigned)__builtin_clz(budget);
+    log2 = log2 < TB_SHORT_LOG2_MAX ? log2 : TB_SHORT_LOG2_MAX;
+    key.mode |= log2 << TB_SHORT_SHIFT;
+    return find_or_build(v, &key);
 }
