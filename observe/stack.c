@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define LINK_BYTES 8 /* EBP of the caller, return address */
+#define LINK_BYTES  8   /* EBP of the caller, return address */
+#define SAVED_BYTES 256 /* registers that a handler saves lie so near to what the entry pushed */
 
 struct walk {
     const struct stack_memory *m;
@@ -16,6 +17,7 @@ struct level {
     uint64_t low, high; /* first byte, and the one behind the last */
     uint32_t ebp;       /* where the chain begins */
     uint32_t outer_ebp; /* EBP that the entry found: the chain's end; 0: none */
+    uint32_t entry_esp; /* ESP when the entry's handler began; 0: no entry */
     bool user;
 };
 
@@ -49,12 +51,20 @@ static bool is_within(const struct level *l, uint64_t low, uint32_t ebp)
     return ebp >= low && (uint64_t)ebp + LINK_BYTES <= l->high;
 }
 
+/* Linux's mark of the registers that an entry saved; `ebp` with its highest bit set is their address. They
+ * lie further up on this stack, or below what the entry pushed, if the handler has a stack of its own. */
+static bool is_mark(const struct level *l, uint64_t low, uint32_t ebp)
+{
+    const uint32_t regs = ebp | 0x80000000u;
+    if (l->user || regs == ebp)
+        return false;
+    return (regs >= low && regs < low + STACK_KERNEL_MAX) ||
+           (l->entry_esp && l->entry_esp - regs <= SAVED_BYTES);
+}
+
 static bool is_end(const struct level *l, uint64_t low, uint32_t ebp)
 {
-    const uint32_t marked = ebp | 0x80000000u;
-    if (ebp == 0 || (l->outer_ebp && ebp == l->outer_ebp))
-        return true;
-    return !l->user && marked != ebp && marked >= low && marked < low + STACK_KERNEL_MAX;
+    return ebp == 0 || (l->outer_ebp && ebp == l->outer_ebp) || is_mark(l, low, ebp);
 }
 
 /* Each link lies above the last, so it ends. False: not at a proper end. */
@@ -103,6 +113,7 @@ static void bound_by_tss(const struct walk *w, struct level *l, unsigned cpl)
 static void bound_by_entry(const struct walk *w, struct level *l, const struct open_entry *o, unsigned cpl)
 {
     l->outer_ebp = o->from_ebp;
+    l->entry_esp = o->esp;
     if (o->from_cpl > cpl)
         bound_by_tss(w, l, cpl);
     else if (o->esp >= l->low)

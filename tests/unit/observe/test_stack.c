@@ -240,6 +240,24 @@ Test(stack, linux_mark)
     cr_assert(s.flags & SAMPLE_WHOLE);
 }
 
+/* The handler of an interrupt has a stack of its own, below or above that of the task. */
+Test(stack, linux_mark_on_another_stack)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        const uint32_t own = BASE + (i ? 0x1b000 : 0x1000);
+        context_begin(c, &g);
+        put_link(BASE + 0xdf40, 0, 0x801); /* what was interrupted */
+        g.slot[IR_EBP] = BASE + 0xdf40;
+        enter(0, BASE + 0xdf00, 0x800);
+        g.slot[IR_ESP] = own;
+        put_link(own + 0x10, (BASE + 0xdec0) & 0x7fffffff, 0x901);
+        follow(own + 0x10);
+        cr_assert_eq(s.frames, 4);
+        expect_frame(3, 0x801, 0);
+        cr_assert(s.flags & SAMPLE_WHOLE);
+    }
+}
+
 Test(stack, no_16_bit_stacks)
 {
     g.seg[SEG_SS].access = SEG_ACC_P;
