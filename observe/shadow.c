@@ -7,7 +7,7 @@
 #define NONE       (-1)
 #define OUTER_MAX  16                  /* stacks one above the other */
 #define USER_SPACE (UINT64_C(1) << 32) /* stacks of user code, with CR3; the kernel's are one space, 0 */
-#define SPAN_BELOW (16u * SHADOW_FAR)  /* ESP may be so far below the last slot of its stack */
+#define SPAN_BELOW (16u * SHADOW_FAR)  /* ESP of user code may be so far below the last slot of its stack */
 #define NEVER_DEAD UINT32_MAX
 
 struct slot {
@@ -64,7 +64,8 @@ static bool spans(const struct stack *k, uint64_t space, uint32_t esp)
     if (k->space != space || k->count == 0)
         return false;
     const uint32_t low = k->slot[k->count - 1].at;
-    return k->slot[0].at != NEVER_DEAD && esp <= k->slot[0].at && (esp >= low || low - esp < SPAN_BELOW);
+    const uint32_t below = space ? SPAN_BELOW : SHADOW_FAR; /* a kernel's stacks lie next to each other */
+    return k->slot[0].at != NEVER_DEAD && esp <= k->slot[0].at && (esp >= low || low - esp < below);
 }
 
 static int stack_left_at(const struct shadow *s, uint64_t space, uint32_t esp)
