@@ -43,6 +43,9 @@ keys() { sed -E 's/.*"key": "([^"]*)".*/\1/' "$1"; }
 expect "a study that was cut off goes on" "${lab[@]}" determinism --resume "$dir/one" --quiet
 expect "with the runs that were missing" cmp <(keys "$dir/whole") <(keys "$dir/one/results.jsonl")
 
+expect "typing at a guest, with a long and a short quantum" "${lab[@]}" quantum --quick --no-boot --repeats 1 --quiet --build "$build" --out "$dir/quantum"
+expect "one phase of the throughput guest" "${lab[@]}" throughput --sides native --phases sieve --runs 1 --quiet --build "$build" --out "$dir/phase"
+
 expect "a planted leak of host time is found" "${lab[@]}" determinism "${short[@]}" --planted --runs 4 --out "$dir/leak"
 repeat=$(find "$dir/leak/pairs" -name repeat.sh | head -n 1)
 expect_text "the kept pair differs when it is repeated" "$(bash "$repeat" 2>&1)" "first difference"

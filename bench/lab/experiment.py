@@ -94,6 +94,14 @@ def load(name):
     return importlib.import_module(f"lab.experiments.{name}")
 
 
+def defaults(module):
+    """Its options as they are where none is given."""
+    parser = argparse.ArgumentParser()
+    if hasattr(module, "add_options"):
+        module.add_options(parser)
+    return parser.parse_args([])
+
+
 def number(least, most, kind=int):
     """A checker of option values for add_argument(type=...)."""
     def check(text):

@@ -9,6 +9,7 @@ class Verdict:
     """ok: True (as it must be), False (not so), None (a measurement: there is no bar)."""
     ok: object
     text: str
+    word: str = ""  # the answer in a word or two; empty: Yes, No, Measured
 
 
 @dataclasses.dataclass
@@ -58,7 +59,7 @@ def heading(title):
 
 def verdict(block):
     kind = {True: "good", False: "bad", None: "plain"}[block.ok]
-    word = {True: "Yes.", False: "No.", None: "Measured."}[block.ok]
+    word = block.word or {True: "Yes.", False: "No.", None: "Measured."}[block.ok]
     return f'<p class="verdict {kind}"><strong>{word}</strong> {quote(block.text)}</p>\n'
 
 
@@ -103,7 +104,7 @@ figcaption,.note,footer{color:var(--soft);font-size:.9rem}.wide{overflow-x:auto}
 table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums;min-width:60%}
 th{text-align:left;font-weight:600;border-bottom:1.5px solid var(--ink)}td,th{padding:.32rem .9rem .32rem 0;vertical-align:top}
 td{border-bottom:1px solid var(--line)}td.number{white-space:nowrap}
-pre{background:color-mix(in srgb,var(--ink) 6%,transparent);padding:.8rem 1rem;border-radius:.3rem;overflow-x:auto;font-size:.86rem}
+pre{background:color-mix(in srgb,var(--ink) 6%,transparent);padding:.8rem 1rem;border-radius:.3rem;white-space:pre-wrap;overflow-wrap:anywhere;font-size:.86rem}
 nav a{color:var(--plain);margin-right:1.2rem}
 """
 

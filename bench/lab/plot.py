@@ -1,6 +1,7 @@
 """plot.py - pictures by gnuplot, as SVG files that fit light and dark pages: text and axes take the page's colour.
 
-Each function writes folder/plots/NAME.svg and returns its path, or None where there is nothing to draw, since all runs failed. `lines` and `strips` draw single values with their spread.
+Each function writes folder/plots/NAME.svg and returns its path, or None where there is nothing to draw, since all runs failed. `lines` and `strips`
+draw single values with their spread.
 """
 import colorsys
 import re
@@ -35,6 +36,7 @@ set style fill solid 0.85 noborder
 
 
 def recoloured(svg):
+    svg = re.sub(r"<use [^>]*color='white'/>", "", svg)  # gnuplot rubs out what lies under the dots of error bars
     svg = re.sub(r"(['\"])black\1|rgb\( *0, *0, *0\)", lambda m: f"{m[1]}currentColor{m[1]}" if m[1] else "currentColor", svg)
     return re.sub(r"(<svg[^>]*>)", r"\1" + STYLE, svg, count=1)
 
@@ -52,7 +54,7 @@ def lines(study, name, series, x, y, logx=False, logy=False):
     if not any(series.values()):
         return None
     script = f"set xlabel {text(x)}\nset ylabel {text(y)}\n"
-    script += "set logscale x\n" * logx + ("set logscale y\n" if logy else "set yrange [0:*]\n")
+    script += "set logscale x\nset format x '%.0s %c'\n" * logx + ("set logscale y\n" if logy else "set yrange [0:*]\n")
     parts = []
     for number, (label, rows) in enumerate(series.items(), 1):
         script += block(f"s{number}", [(row + row[1:2] * 2)[:4] for row in map(tuple, rows)])

@@ -11,7 +11,9 @@ def study_of(folder):
     folder = pathlib.Path(folder)
     about = results.about(folder)
     module = experiment.load(about["experiment"])
-    return Study(about["experiment"], module, results.options_of(folder), about["host"], folder, about["program"], results.read(folder))
+    options = experiment.defaults(module)  # an older folder lacks options that came later
+    vars(options).update(vars(results.options_of(folder)))
+    return Study(about["experiment"], module, options, about["host"], folder, about["program"], results.read(folder))
 
 
 def write(study):

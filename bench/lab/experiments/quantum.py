@@ -29,12 +29,17 @@ SOCKET = "socket"
 def add_options(parser):
     parser.add_argument("--repeats", type=number(1, 1000), default=3, metavar="N", help="runs of each combination (default 3)")
     parser.add_argument("--modes", type=choices(*MODES), default=list(MODES), metavar="LIST", help="device thread modes (default all three)")
+    parser.add_argument("--quick", action="store_true", help="two quanta, little typing: does it all work?")
     parser.add_argument("--no-boot", action="store_true", help="without the boots of Debian, which take most of the time")
 
 
 def plan(study):
-    ways = [(repeat, quantum, mode) for repeat in range(study.options.repeats) for quantum in QUANTA for mode in study.options.modes]
+    ways = [(repeat, quantum, mode) for repeat in range(study.options.repeats) for quantum in quanta(study) for mode in study.options.modes]
     return [run for way in ways for run in runs_of(study, *way)]
+
+
+def quanta(study):
+    return [QUANTA[0], DEFAULT_QUANTUM] if study.options.quick else QUANTA
 
 
 def runs_of(study, repeat, quantum, mode):
@@ -64,7 +69,7 @@ def type_at(study, run, folder):
     process = runner.start(run.command, folder, "command", {})
     try:
         with connection(folder) as line:
-            figures = latencies(typed(line, random.Random(run.key)))
+            figures = latencies(typed(line, random.Random(run.key), TYPING_S / 10 if study.options.quick else TYPING_S))
             line.sendall(b"q")
             ended = runner.wait(process, run.limit_s)
     except (OSError, ValueError) as error:
@@ -95,12 +100,12 @@ def connection(folder):
         os.close(handle)
 
 
-def typed(line, source):
+def typed(line, source, seconds):
     """Types characters at random moments and waits for each echo. Returns (sent, received, guest's ns) of each, host seconds."""
     answers = line.makefile("rb")
     if answers.readline().strip() != b"ready":
         raise ValueError("the guest did not say that it is ready")
-    keys, end = [], time.monotonic() + TYPING_S
+    keys, end = [], time.monotonic() + seconds
     while len(keys) < KEYS_MOST and (len(keys) < KEYS_LEAST or time.monotonic() < end):
         time.sleep(source.uniform(*GAP_S))
         sent = time.monotonic()
@@ -154,7 +159,7 @@ def findings(study):
 
 def speeds(study, guest, mode):
     rows = []
-    for quantum in QUANTA:
+    for quantum in quanta(study):
         values = [r["figures"]["time.mips"] for r in study.good(guest=guest, mode=mode, quantum=quantum)]
         if values:
             rows.append((quantum, statistics.median(values), min(values), max(values)))
@@ -164,7 +169,7 @@ def speeds(study, guest, mode):
 def responses(study, unit, mode):
     """Medians over the runs of each run's quantiles, in ms. A virtual time can come out at a little less than nothing; then it is drawn as 1 us."""
     rows = []
-    for quantum in QUANTA:
+    for quantum in quanta(study):
         good = study.good(guest="typing", mode=mode, quantum=quantum)
         if good:
             parts = [statistics.median(r["figures"][f"{unit}_ns_{part}"] for r in good) for part in ("median", "tenth", "ninetieth")]
@@ -195,7 +200,7 @@ def table(study):
     for mode in study.options.modes:
         boot, computing = speeds(study, "boot", mode), speeds(study, "computing", mode)
         host, virtual = responses(study, "host", mode), responses(study, "virtual", mode)
-        for quantum in QUANTA:
+        for quantum in quanta(study):
             cells = [middle(part, quantum) for part in (boot, computing, host, virtual)]
             forms = ("{:.0f}", "{:.0f}", "{:.3g}", "{:.3g}")
             rows.append((mode, quantum, *("" if cell is None else form.format(cell) for cell, form in zip(cells, forms))))

@@ -88,7 +88,7 @@ def findings(study):
     for key, title in PEERS.items():
         ratios = {row["phase"]: {f"Tandem / {title}": row[key]["ratio"]} for row in report["phases"] if row[key]}
         if ratios:
-            picture = plot.bars(study, f"throughput-{key}", ratios, "Tandem's time over the other's", logy=True)
+            picture = plot.bars(study, f"throughput-{key}", ratios, "Tandem's time over the other's", mark=1)
             blocks.append(page.Figure(picture, f"Time of Tandem over {title}, by phase; below 1 Tandem is faster.", f"Against {title}"))
     return blocks + [phases(report, runs), totals(report)]
 
@@ -98,8 +98,10 @@ def verdict(study, report):
     judged = any(row["met"] is not None for row in report["phases"])
     faster = [row for row in report["phases"] if row["to_qemu"] and row["to_qemu"]["ratio"] < 1]
     text = f"Tandem is faster than QEMU with -icount in {len(faster)} of {len(report['phases'])} phases. " if any(r["to_qemu"] for r in report["phases"]) else ""
-    text += ("Missed bars: " + ", ".join(missed) + "." if missed else "Every bar is met.") if judged else "There is no QEMU to compare with."
-    return page.Verdict(not missed and not study.failed() if judged else None, text)
+    text += "Missed: " + ", ".join(missed) + "." if missed else "" if judged else "There is no QEMU to compare with."
+    if not judged:
+        return page.Verdict(None, text)
+    return page.Verdict(not missed and not study.failed(), text, "Bars missed." if missed else "Bars met.")
 
 
 def groups(report):
@@ -110,14 +112,14 @@ def groups(report):
 def phases(report, runs):
     rows = []
     for row in report["phases"]:
-        ratios = [figure_text(row[key]) for key in ("to_qemu", "to_noicount", "to_native", "two_cores_to_one", "twice_to_once")]
+        ratios = [row[key] and row[key]["ratio"] for key in ("to_noicount", "to_native", "two_cores_to_one", "twice_to_once")]
         seconds = [throughput_run.median_text(row, side) for side in ("tandem", "qemu")]
-        rows.append((row["phase"], *seconds, ratios[0], row["bar"], throughput_run.met_text(row["met"]), *ratios[1:]))
+        rows.append((row["phase"], *seconds, with_spread(row["to_qemu"]), row["bar"], throughput_run.met_text(row["met"]), *ratios))
     head = ["phase", "Tandem s", "QEMU s", "ratio to QEMU -icount", "bar", "", "to QEMU", "to the host", "2/1 core", "twice"]
     return page.Table(head, rows, "All phases")
 
 
-def figure_text(figure):
+def with_spread(figure):
     return f"{figure['ratio']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})" if figure else ""
 
 
