@@ -1,7 +1,11 @@
 /* instruments.c - see instruments.h. */
 #include "cli/instruments.h"
 
+#include "clockcore/ticks.h"
+#include "machine/optvalue.h"
 #include "observe/account.h"
+#include "observe/attribute.h"
+#include "observe/formats.h"
 #include "observe/profile.h"
 
 #include <errno.h>
@@ -9,10 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RAW_SUFFIX ".raw"
+
 struct instruments {
     const struct options *o;
     struct machine *machine;
     struct observe *hub; /* NULL: nothing was asked for */
+    struct attribute *attribute;
+    char *raw_file; /* of the profile until it is in its format; NULL: it stays raw */
     struct account *account;
     FILE *account_file;
     struct profiler *profiler;
@@ -24,6 +32,69 @@ static bool wanted(const struct options *o)
 }
 
 /* --- start --- */
+
+/* --- who runs, and names --- */
+
+static uint32_t guest_task(void *ctx, const struct guest_state *g)
+{
+    return attribute_task(ctx, g);
+}
+
+static bool guest_task_text(void *ctx, uint32_t task, char *text, size_t bytes)
+{
+    return attribute_task_text(ctx, task, text, bytes);
+}
+
+static void guest_sampled(void *ctx, const struct sample *s)
+{
+    attribute_sampled(ctx, s);
+}
+
+/* An entry into the kernel is a moment to look at it. */
+static void guest_event(void *ctx, const struct guest_state *g, const struct vcpu_event *e)
+{
+    if (e->kind <= VCPU_EVENT_GATE)
+        attribute_look(ctx, g);
+}
+
+static size_t guest_peek(const void *ctx, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes)
+{
+    return observe_peek(ctx, cr3, lin_addr, to, bytes);
+}
+
+/* A Multiboot kernel and its modules ("FILE ARGUMENTS,...") have symbols of their own, maybe. */
+static bool add_guest_files(struct instruments *i, struct err *e)
+{
+    const char *rest = i->o->initrd;
+    char *name = rest ? malloc(strlen(rest) + 1) : NULL;
+    if (rest && !name)
+        return err_set(e, "no host memory");
+    bool elf = attribute_guest_file(i->attribute, i->o->kernel);
+    while (elf && rest && *rest) {
+        list_next(&rest, name);
+        name[strcspn(name, " ")] = 0;
+        attribute_guest_file(i->attribute, name);
+    }
+    free(name);
+    return true;
+}
+
+static bool create_attribute(struct instruments *i, struct err *e)
+{
+    i->attribute = attribute_create();
+    if (!i->attribute)
+        return err_set(e, "no host memory");
+    const struct observe_guest guest = {i->attribute, guest_task, guest_task_text, guest_sampled};
+    const struct vcpu_observer watcher = {
+        .ctx = i->attribute, .sample_first = TICK_NEVER, .event = guest_event};
+    observe_set_guest(i->hub, &guest);
+    for (unsigned n = 0; n < i->o->nsymbols; n++)
+        if (!attribute_symbols(i->attribute, i->o->symbols[n], e))
+            return false;
+    return add_guest_files(i, e) && (observe_add(i->hub, &watcher) || err_set(e, "too many observers"));
+}
+
+/* --- account and profile --- */
 
 /* The account comes first: the profile asks it where a sample is counted. */
 static bool create_account(struct instruments *i, struct err *e)
@@ -39,10 +110,22 @@ static bool create_account(struct instruments *i, struct err *e)
     return i->account || err_set(e, "-account: no host memory");
 }
 
+/* Another format is made of the raw profile at the end, which needs a place until then. */
+static bool name_raw_file(struct instruments *i, struct err *e)
+{
+    if (!i->o->profile_file || i->o->profile_format == FORMAT_RAW)
+        return true;
+    i->raw_file = malloc(strlen(i->o->profile_file) + sizeof RAW_SUFFIX);
+    if (!i->raw_file)
+        return err_set(e, "no host memory");
+    sprintf(i->raw_file, "%s" RAW_SUFFIX, i->o->profile_file);
+    return true;
+}
+
 static bool create_profiler(struct instruments *i, struct err *e)
 {
     const struct profiler_config c = {
-        .file = i->o->profile_file,
+        .file = i->raw_file ? i->raw_file : i->o->profile_file,
         .every = i->o->profile_every,
         .phase = i->o->profile_phase,
         .stacks = (enum profile_stacks)i->o->profile_stacks,
@@ -60,8 +143,8 @@ static bool create_all(struct instruments *i, struct err *e)
     if (!wanted(i->o))
         return true;
     i->hub = observe_create();
-    return (i->hub || err_set(e, "no host memory for -profile and -account")) && create_account(i, e) &&
-           create_profiler(i, e);
+    return (i->hub || err_set(e, "no host memory for -profile and -account")) && name_raw_file(i, e) &&
+           create_attribute(i, e) && create_account(i, e) && create_profiler(i, e);
 }
 
 struct instruments *instruments_create(const struct options *o, struct err *e)
@@ -88,6 +171,10 @@ void instruments_begin(struct instruments *i, struct machine *m)
     i->machine = m;
     if (i->hub)
         observe_begin(i->hub, m);
+    if (i->attribute) {
+        const struct guest_view view = {i->hub, guest_peek};
+        attribute_begin(i->attribute, &view);
+    }
     if (i->account)
         account_begin(i->account, machine_guest(m), machine_tick(m));
     if (i->profiler)
@@ -123,10 +210,28 @@ static bool end_profiler(struct instruments *i, struct err *e)
 {
     if (!i->profiler)
         return true;
+    attribute_write(i->attribute, profiler_writer(i->profiler));
     if (!profiler_end(i->profiler, machine_tick(i->machine), e))
         return false;
     tell_agreement(i);
     return true;
+}
+
+/* The raw profile in the format that was asked for. */
+static bool convert(struct instruments *i, struct err *e)
+{
+    const char *path = i->o->profile_file;
+    if (!i->raw_file)
+        return true;
+    FILE *f = fopen(path, "we");
+    if (!f)
+        return err_set(e, "-profile: file=%s: %s; a file that can be written is needed", path,
+                       strerror(errno));
+    bool ok = format_write(i->raw_file, (enum profile_format)i->o->profile_format, f, path, e);
+    if (fclose(f) != 0 && ok)
+        ok = err_set(e, "-profile: file=%s: could not be written: %s", path, strerror(errno));
+    remove(i->raw_file);
+    return ok;
 }
 
 static bool write_account(struct instruments *i)
@@ -153,7 +258,7 @@ static bool end_account(struct instruments *i, struct err *e)
 
 bool instruments_end(struct instruments *i, struct err *e)
 {
-    return end_profiler(i, e) && end_account(i, e);
+    return end_profiler(i, e) && convert(i, e) && end_account(i, e);
 }
 
 void instruments_destroy(struct instruments *i)
@@ -163,6 +268,8 @@ void instruments_destroy(struct instruments *i)
     profiler_destroy(i->profiler);
     account_destroy(i->account);
     observe_destroy(i->hub);
+    attribute_destroy(i->attribute);
+    free(i->raw_file);
     if (i->account_file)
         fclose(i->account_file);
     free(i);

@@ -4,6 +4,7 @@
 #include "clockcore/ticks.h"
 #include "machine/optvalue.h"
 #include "mem/physmem.h"
+#include "observe/formats.h"
 #include "vcpu/vcpu.h"
 
 #include <inttypes.h>
@@ -242,11 +243,19 @@ static bool set_profile_stacks(void *target, const char *value, struct err *e)
     return i >= 0;
 }
 
+static bool set_profile_format(void *target, const char *value, struct err *e)
+{
+    int i = value_choice(value, FORMAT_NAMES);
+    ((struct options *)target)->profile_format = (unsigned)i;
+    return i >= 0;
+}
+
 static const struct list_key profile_keys[] = {
     {"file", "FILE", set_profile_file},
     {"every", "N (ticks, at least 1)", set_profile_every},
     {"phase", "N (ticks, below every)", set_profile_phase},
     {"stacks", "off|on|exact", set_profile_stacks},
+    {"format", FORMAT_NAMES, set_profile_format},
 };
 
 static bool is_json_name(const char *name)
@@ -539,6 +548,13 @@ static bool parse_only(struct options *o, const struct option_def *d, const char
            err_set(e, "-%s %s: not supported yet; only \"%s\" is accepted", d->name, value, d->implied);
 }
 
+static bool parse_symbols(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    if (o->nsymbols == SYMBOLS_MAX)
+        return err_set(e, "-symbols %s: at most %d files are accepted", value, SYMBOLS_MAX);
+    return value_string(value, &o->symbols[o->nsymbols++], e);
+}
+
 static bool parse_serial(struct options *o, const struct option_def *d, const char *value, struct err *e)
 {
     if (o->nserial == SERIALS_MAX)
@@ -688,11 +704,17 @@ static const struct option_def option_defs[] = {
     {"loadvm", "FILE", parse_text,
      "begin where such a snapshot was made; machine and images must be the same", FIELD(loadvm), NULL, NULL,
      0},
-    {"profile", "file=FILE,every=N[,phase=N][,stacks=off|on|exact]", parse_list,
+    {"profile", "file=FILE,every=N[,phase=N][,stacks=off|on|exact][,format=FORMAT]", parse_list,
      "look where the guest is at the ticks k * every + phase and write it to FILE: the same profile in every "
      "run; stacks=on: with the callers by frame pointers; stacks=exact: by CALL and RET, some hundred times "
-     "slower",
+     "slower; FORMAT: " FORMAT_NAMES " (tandem-profile reads raw, and converts it)",
      KEYS(profile_keys, NULL)},
+    {"symbols", "FILE[,base=ADDR][,process=NAME]", parse_symbols,
+     "names for -profile from an ELF file or a System.map, of the kernel, of programs or of libraries; may "
+     "be "
+     "given "
+     "up to 128 times; a Linux kernel's own names and a Multiboot kernel's and its modules' need no option",
+     0, NULL, NULL, 0},
     {"account", "file=FILE[,format=human|json]", parse_list,
      "exact instruction counts per process and kernel entry (format: json if FILE ends in .json, else "
      "human); "
@@ -915,9 +937,11 @@ static bool parse_one(struct options *o, int argc, char **argv, int *i, struct e
 
 static bool check_profile(const struct options *o, struct err *e)
 {
-    const bool given = o->profile_every || o->profile_phase || o->profile_stacks;
+    const bool given = o->profile_every || o->profile_phase || o->profile_stacks || o->profile_format;
     if (given && !o->profile_file)
         return err_set(e, "-profile: needs file=FILE");
+    if (o->nsymbols && !o->profile_file)
+        return err_set(e, "-symbols %s: needs -profile", o->symbols[0]);
     if (o->profile_file && !o->profile_every)
         return err_set(e, "-profile: file=%s needs every=N, the ticks between two samples", o->profile_file);
     if (o->profile_file && o->profile_phase >= o->profile_every)
@@ -1008,6 +1032,8 @@ void options_free(struct options *o)
                      o->account_file, o->log_file, o->loadvm};
     for (size_t i = 0; i < COUNT(owned); i++)
         free(owned[i]);
+    for (unsigned i = 0; i < o->nsymbols; i++)
+        free(o->symbols[i]);
     for (unsigned i = 0; i < o->nserial; i++)
         free(o->serial[i]);
     for (unsigned i = 0; i < o->nsnapshots; i++)

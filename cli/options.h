@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #define SERIALS_MAX          4
+#define SYMBOLS_MAX          128
 #define SNAPSHOTS_MAX        256
 #define RAM_MIB_DEFAULT      128
 #define DIGEST_EVERY_DEFAULT UINT64_C(10000000) /* ticks; 80 ms of virtual time at shift 3 */
@@ -71,8 +72,11 @@ struct options {
     char *log_file;                        /* -D; NULL: stderr */
     char *profile_file;                    /* -profile; NULL: none */
     uint64_t profile_every, profile_phase; /* ticks; every 0: not given */
-    unsigned profile_stacks;               /* enum profile_stacks (observe/profilefile.h) */
-    char *account_file;                    /* -account; NULL: none */
+    unsigned profile_format;               /* enum profile_format (observe/formats.h) */
+    char *symbols[SYMBOLS_MAX];            /* -symbols texts in order */
+    unsigned nsymbols;
+    unsigned profile_stacks; /* enum profile_stacks (observe/profilefile.h) */
+    char *account_file;      /* -account; NULL: none */
     bool account_json;
     bool stats, stats_json, stats_no_latency;
     char *stats_file; /* NULL: stderr */

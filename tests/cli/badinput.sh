@@ -217,6 +217,11 @@ refuses '-profile: every=0: bad value; N \(ticks, at least 1\) is accepted' -ker
 refuses '-profile: every=x: bad value' -kernel good -profile file=p,every=x
 refuses '-profile: phase=10: bad value; 0 to 9, below every, is accepted' -kernel good -profile file=p,every=10,phase=10
 refuses '-profile: stacks=some: bad value; off\|on\|exact is accepted' -kernel good -profile file=p,every=10,stacks=some
+refuses '-profile: format=png: bad value; raw\|folded\|perf\|pprof\|perfetto\|svg is accepted' -kernel good -profile file=p,every=10,format=png
+refuses '-symbols x: needs -profile' -kernel good -symbols x
+refuses '-symbols nowhere: No such file' -kernel good -profile file=p,every=10 -symbols nowhere
+refuses '-symbols good: (not an ELF file|neither an ELF file)' -kernel good -profile file=p,every=10 -symbols good
+refuses '-symbols: base=x: bad value; ADDR \(0..0xffffffff\) is accepted' -kernel good -profile file=p,every=10 -symbols good,base=x
 refuses '-profile: file=nowhere/p: No such file or directory; a file that can be written is needed' -kernel good -profile file=nowhere/p,every=10
 refuses '-profile: file=directory: Is a directory' -kernel good -profile file=directory,every=10
 refuses '-account: needs file=FILE' -kernel good -account format=json

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# symbols.sh [BUILD] [ways] - names and processes of profiles: a Debian boot and a Multiboot guest, compared with what other
+# tools say; every output format. With "ways": the boot's profile in three modes is one file.
+set -u
+. "$(dirname "$0")/lib.sh"
+here=$(cd "$(dirname "$0")" && pwd)
+build=$(realpath "${1:-build}")
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+report() { "$build/tandem-profile" "$@"; }
+
+# --- a Multiboot guest: its own symbols, without an option ---
+guest=$build/tests/guests/mix_symbols.elf
+multiboot() { # FILE OPTION...
+    local file=$1
+    shift
+    timeout 100 "$build/tandem" -kernel "$guest" -append "shift=3 rounds=20" -m 16 -icount shift=3,sleep=off -display none \
+        -serial null -device isa-debug-exit,iobase=0xf4,iosize=4 -profile "file=$file" "$@" </dev/null 2>"$dir/err"
+    [ $? -eq 1 ] || { cat "$dir/err"; return 1; }
+}
+expect "multiboot: runs" multiboot "$dir/mix.profile,every=97,stacks=on"
+expect "multiboot: perf text" report convert format=perf "$dir/mix.profile" "$dir/mix.perf"
+expect "multiboot: 1,000 samples named as nm names them" python3 "$here/symbols.py" elf "$dir/mix.perf" "$guest"
+expect_text "multiboot: the report has functions" "$(report report "$dir/mix.profile")" ' k guest_main'
+report convert format=folded "$dir/mix.profile" "$dir/mix.folded"
+expect "multiboot: a format at once" multiboot "$dir/once.folded,every=97,stacks=on,format=folded"
+expect "multiboot: is that of a conversion" cmp "$dir/mix.folded" "$dir/once.folded"
+expect "multiboot: the raw file is gone" test ! -e "$dir/once.folded.raw"
+
+# --- Debian ---
+(cd "$dir" && zcat "$debian_dir/initrd.gz" | cpio -i --quiet --no-absolute-filenames -d bin/busybox 'lib/i386-linux-gnu/libc.so.6' 2>/dev/null)
+debian_args "mount -t proc proc /proc; cat /proc/kallsyms; ls -lR / | sha256sum; poweroff -f" loglevel=0
+boot() { # NAME OPTION...
+    local name=$1
+    shift
+    timeout 300 "$build/tandem" "${boot_args[@]}" -nographic -icount shift=3,sleep=off -symbols "$dir/bin/busybox" \
+        -symbols "$dir/lib/i386-linux-gnu/libc.so.6" -profile "file=$dir/$name.profile,every=12503,stacks=on" "$@" \
+        </dev/null >"$dir/$name.out" 2>"$dir/$name.err"
+}
+expect "Debian: boots" boot inline -devthread mode=inline
+tr -d '\r' <"$dir/inline.out" >"$dir/kallsyms"
+report report -n 100000 "$dir/inline.profile" >"$dir/report"
+expect "Debian: names and stacks" python3 "$here/symbols.py" report "$dir/report"
+expect "Debian: perf text" report convert format=perf "$dir/inline.profile" "$dir/perf"
+expect "Debian: 1,000 kernel samples named as in /proc/kallsyms" python3 "$here/symbols.py" kallsyms "$dir/perf" "$dir/kallsyms"
+text=$(cat "$dir/report")
+expect_text "Debian: process 1" "$text" '  (init|sh|swapper/0|poweroff) \(1\)$'
+expect_text "Debian: kthreadd is process 2" "$text" '  kthreadd \(2\)$'
+expect_text "Debian: a process of the shell's" "$text" '  cat \([0-9]+\)$'
+expect_text "Debian: its code is found" "$text" ' u \[busybox\]$'
+expect_text "Debian: a function of the library" "$text" ' u (memcpy|strlen|__libc_start_main|_IO_.*|[a-z_]+)$'
+expect_text "Debian: system calls" "$text" 'system call 3$'
+for format in folded svg pprof perfetto; do
+    expect "Debian: $format" report convert "format=$format" "$dir/inline.profile" "$dir/$format"
+done
+expect "Debian: collapsed stacks add up" python3 "$here/symbols.py" folded "$dir/folded" "$dir/report"
+expect "Debian: the flame graph is XML" python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$dir/svg"
+expect_text "Debian: compared with itself" "$(report diff "$dir/inline.profile" "$dir/inline.profile")" '\+0 +\+0\.00'
+if [ -x /usr/lib/go-1.19/bin/go ]; then
+    expect_text "Debian: go tool pprof reads it" "$(/usr/lib/go-1.19/bin/go tool pprof -top "$dir/pprof" 2>&1)" 'inflate_fast'
+else
+    skip "go tool pprof (golang-1.19-go is not installed)"
+fi
+
+# --- one profile, whatever the mode ---
+if [ "${2-}" = ways ]; then
+    expect "Debian: boots, thread, eager" boot thread -devthread mode=thread -translator mode=eager
+    expect "Debian: boots, adaptive" boot adaptive
+    expect "Debian: the same profile (thread, eager)" cmp "$dir/inline.profile" "$dir/thread.profile"
+    expect "Debian: the same profile (adaptive, background)" cmp "$dir/inline.profile" "$dir/adaptive.profile"
+fi
+summary symbols
