@@ -77,6 +77,7 @@ static void check_signed(struct compile *c, unsigned size, unsigned divisor, str
 void emit_divide(struct compile *c, const struct ir_op *op)
 {
     bool is_signed = op->imm == HELPER_IDIV;
+    flags_settle_rotate(c); /* the helper's way comes back */
     unsigned divisor = reg_src(c, op->a);
     flags_before_write(c, RAX);
     flags_before_write(c, RDX);

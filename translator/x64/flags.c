@@ -183,8 +183,7 @@ void flags_flush(struct compile *c)
         flush_rotate(c);
 }
 
-/* For whoever reads flags other than through the slots. */
-static void settle_rotate(struct compile *c)
+void flags_settle_rotate(struct compile *c)
 {
     if (is_rotated(&c->cc))
         flags_flush(c);
@@ -379,7 +378,7 @@ static void pair_unknown(struct compile *c, unsigned pair)
 unsigned flags_cond(struct compile *c, unsigned cond)
 {
     unsigned pair = cond >> 1;
-    settle_rotate(c);
+    flags_settle_rotate(c);
     if (c->b.flags_for >> pair & 1)
         return cond;
     if (c->cc.op < 0) {
@@ -419,7 +418,7 @@ static void call_carry(struct compile *c)
 
 void flags_carry(struct compile *c)
 {
-    settle_rotate(c);
+    flags_settle_rotate(c);
     if (c->b.flags_for >> PAIR_B & 1)
         return;
     if (c->cc.op < 0) {
@@ -470,7 +469,7 @@ _Static_assert(CC_KIND_DEC == CC_KIND_INC + 1, "carry_unknown tests for both kin
 struct cc_value flags_carry_value(struct compile *c)
 {
     const struct cc_state *cc = &c->cc;
-    settle_rotate(c);
+    flags_settle_rotate(c);
     if (cc->op >= 0 && kind_of(cc) == CC_KIND_LOGIC)
         return cc_is_imm(0);
     if (cc->op >= 0 && (kind_of(cc) == CC_KIND_INC || kind_of(cc) == CC_KIND_DEC))

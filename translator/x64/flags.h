@@ -54,7 +54,10 @@ void flags_flush(struct compile *c);
 /* Is there nothing to flush? Do both say the same of where everything is? */
 bool flags_in_slots(const struct cc_state *cc);
 bool flags_same(const struct cc_state *x, const struct cc_state *y);
-/* In far code: stores what `cc` says is not in the slots. */
+/* For whoever reads flags other than through the slots, or flushes them in far code that comes back. */
+void flags_settle_rotate(struct compile *c);
+/* In far code: stores what `cc` says is not in the slots. Where that code comes back, the same stores may
+ * follow once more; so no rotate may be remembered there, whose flush replaces what the slots hold. */
 void flags_flush_far(struct compile *c, const struct cc_state *cc);
 /* Host condition that says whether guest condition `cond` holds. Uses SCRATCH1, SCRATCH2. */
 unsigned flags_cond(struct compile *c, unsigned cond);

@@ -108,6 +108,12 @@ GUEST_CODE(
     divide,
     "mov $1000, %eax\n cmp $3, %eax\n mov $7, %ecx\n div %ecx\n cltd\n idiv %ecx\n mov $-9, %eax\n cltd\n"
     " idivl %ecx\n mov $1, %edx\n mov $5, %ecx\n idivl %ecx\n sbb %ebx, %ebx\n" LEAVE);
+/* What the flags were before the rotate is in part in a slot already where the helper divides. */
+GUEST_CODE(
+    divide_rotated,
+    "mov $3, %edi\n mov $4, %esi\n mov $1, %ecx\n 1: xor %eax, %eax\n mov %ecx, %edx\n xor %ebx, %ebx\n"
+    " and %ecx, %edx\n ror $1, %ebx\n idiv %esi\n setz %bl\n setp %bh\n mov %ecx, %edx\n and %ecx, %edx\n"
+    " rol $1, %edi\n div %esi\n setz %cl\n setc %ch\n dec %edi\n jnz 1b\n" LEAVE);
 /* CF is that of a shift of the destination, ZF that of a result into which other bits came. */
 GUEST_CODE(double_shift,
            "xor %eax, %eax\n mov $0x80000001, %ebx\n shld $17, %ebx, %eax\n seta %cl\n setbe %ch\n"
@@ -232,5 +238,6 @@ Test(compiled, helpers)
     COMPARE(helpers);
     COMPARE(repeated);
     COMPARE(divide);
+    COMPARE(divide_rotated);
     COMPARE(double_shift);
 }
