@@ -1,32 +1,34 @@
 #!/usr/bin/env bash
-# [SEED=N] run.sh [BUILD [CASES [SEQUENCES]]] - the hardware oracle: CASES random instructions on the real CPU and in the
+# [SEED=N] run.sh [BUILD [CASES [SEQUENCES [SYSTEMS]]]] - the hardware oracle: CASES random instructions on the real CPU and in the
 # emulator, interpreted and then compiled, and the coverage table per instruction row; a runnable row that never ran
-# fails. Then SEQUENCES sequences of instructions on the real CPU and in all engines, and every recorded set of native/
-# in both engines; a maker without a set is a skip. All of it once more in part as on hosts that fail a probe of
-# translator/x64/probe.def: all of them, and each alone over the recorded sets.
+# fails. Then SEQUENCES sequences of instructions on the real CPU and in all engines; SYSTEMS cases of system code in all
+# engines, where a row that never ran at ring 0 needs a reason; and every recorded set of native/ in both engines; a maker
+# without a set is a skip. All but system code once more in part as on hosts that fail a probe of translator/x64/probe.def:
+# all of them, and each alone over the recorded sets.
 set -u
-build=${1:-build} cases=${2:-100000} sequences=${3:-20000} seed=${SEED:-1}
+build=${1:-build} cases=${2:-100000} sequences=${3:-20000} systems=${4:-2000} seed=${SEED:-1}
 here=$(dirname "$(readlink -f "$0")") oracle=$build/tests/oracle/oracle
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 probes=$(grep -c '^PROBE(' "$here/../../translator/x64/probe.def")
 skipped=0 runs=0 status=0
 
-run() { # title, its arguments
+run() { # title, program, its arguments
     printf '%s:\n' "$1"
     runs=$((runs + 1))
-    timeout 3000 "$oracle" "${@:2}" 2>&1 | tee -a "$out" | tail -n 100
+    timeout 3000 "${@:2}" 2>&1 | tee -a "$out" | tail -n 100
     [ "${PIPESTATUS[0]}" -eq 0 ] || status=1
 }
 
-run "interpreted" --cases "$cases" --seed "$seed" --table
+run "interpreted" "$oracle" --cases "$cases" --seed "$seed" --table
 if grep -q 'NOT RUN' "$out"; then
     echo "oracle: rows that never ran"
     status=1
 fi
-run "compiled by the x86-64 back end" --cases "$cases" --seed "$seed" --engine eager
-run "compiled, with all probes failed" --cases "$((cases / 5))" --seed "$seed" --engine eager --differs 0xffff
-run "sequences" --cases 0 --sequences "$sequences" --seed "$seed"
+run "compiled by the x86-64 back end" "$oracle" --cases "$cases" --seed "$seed" --engine eager
+run "compiled, with all probes failed" "$oracle" --cases "$((cases / 5))" --seed "$seed" --engine eager --differs 0xffff
+run "sequences" "$oracle" --cases 0 --sequences "$sequences" --seed "$seed"
+run "system code" "${oracle}_system" --systems "$systems" --seed "$seed" --coverage
 for vendor in intel amd; do
     sets=("$here/native/$vendor"-*.xz)
     if [ ! -f "${sets[0]}" ]; then
@@ -36,10 +38,10 @@ for vendor in intel amd; do
     fi
     for set in "${sets[@]}"; do
         for engine in interp eager; do
-            run "recorded: $(basename "$set" .xz), $engine" --replay <(xz -dc "$set") --engine "$engine"
+            run "recorded: $(basename "$set" .xz), $engine" "$oracle" --replay <(xz -dc "$set") --engine "$engine"
         done
         for ((probe = 0; probe < probes; probe++)); do
-            run "recorded: $(basename "$set" .xz), probe $probe failed" --replay <(xz -dc "$set") --engine eager \
+            run "recorded: $(basename "$set" .xz), probe $probe failed" "$oracle" --replay <(xz -dc "$set") --engine eager \
                 --differs $((1 << probe))
         done
     done
