@@ -475,14 +475,24 @@ static bool must_fetch_again(const struct vcpu *v)
     return !v->tb->valid;
 }
 
+/* Behind an iteration RF is set at this boundary, as it is where a horizon cuts the instruction: a double
+ * fault pushes it as it is. */
+static enum helper_result fault_between(struct vcpu *v)
+{
+    v->g.eflags |= FLAG_RF;
+    v->rf_tick = vcpu_insn_tick(v);
+    return HELPER_FAULT;
+}
+
 static inline __attribute__((always_inline)) enum helper_result
 repeat(struct vcpu *v, const struct string_insn *x, const struct string_kind *k)
 {
-    uint32_t count = reg_get(v, x, IR_ECX);
+    const uint32_t first = reg_get(v, x, IR_ECX);
+    uint32_t count = first;
     while (count) {
         uint32_t n = iterate(v, x, k, count);
         if (n == 0)
-            return HELPER_FAULT;
+            return count == first ? HELPER_FAULT : fault_between(v);
         reg_add(v, x, IR_ECX, 0u - n);
         count -= n;
         if (count == 0 || (k->compares && compared_enough(x))) {

@@ -609,6 +609,32 @@ Test(run, second_pages_move_in_both_engines, .timeout = 60)
             expect, "compiled, quantum %lu", (unsigned long)quantum);
 }
 
+/* --- a fault between the iterations of a REP, whose own delivery faults: the #DF's frame has the same RF
+ * wherever the run is cut. SDM 3A 17.3.1.1: an abort pushes what RF is then --- */
+
+GUEST_CODE(rep_double_fault, "mov $0x20ffc, %edi\n mov $16, %ecx\n cld\n rep stosb\n");
+GUEST_CODE(show_pushed_flags, "mov 12(%esp), %eax\n" LEAVE);
+
+static uint32_t flags_of_double_fault(uint64_t quantum, enum translator_mode mode)
+{
+    START(rep_double_fault, .quantum_ticks = quantum, .translator = mode);
+    harness_put(&h, 0x18000, show_pushed_flags, (size_t)(show_pushed_flags_end - show_pushed_flags));
+    harness_gate(&h, EXC_DF, 0x18000, 0); /* #PF has none */
+    harness_paging(&h, 3);
+    harness_poke32(&h, harness_pte(0x21000), 0);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    uint32_t flags = vcpu_exit_value(h.cpu);
+    harness_free(&h);
+    return flags;
+}
+
+Test(run, rf_of_a_double_fault_does_not_depend_on_cuts)
+{
+    for (uint64_t quantum = 0; quantum < 12; quantum++)
+        for (unsigned mode = TRANSLATOR_INTERP; mode <= TRANSLATOR_EAGER; mode++)
+            cr_assert(flags_of_double_fault(quantum, mode) & FLAG_RF, "quantum %lu", (unsigned long)quantum);
+}
+
 /* --- deliveries without end: no tick goes by, and yet the vCPU can be stopped and host I/O is served --- */
 
 GUEST_CODE(fault_for_ever, "sti\n nop\n ud2\n");
