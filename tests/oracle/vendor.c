@@ -267,14 +267,54 @@ static bool vendor_wrap(const struct vendor_case *v, struct test_result *e)
     return true;
 }
 
+static uint32_t load(const uint8_t *data, uint32_t lin_addr, uint32_t bytes)
+{
+    uint32_t v = 0;
+    if (lin_addr - DATA_BASE <= DATA_BYTES - bytes)
+        memcpy(&v, data + (lin_addr - DATA_BASE), bytes);
+    return v;
+}
+
+/* What the instruction pushes in slot n, from the top, of `bytes` bytes: SDM 2A ENTER, 2B PUSHA. The slots
+ * above it, which ENTER may read, are in `e`. */
+static uint32_t pushed(const struct vendor_case *v, const struct test_result *e, const struct insn *in,
+                       unsigned n, uint32_t bytes)
+{
+    const uint32_t *gpr = v->c->in.gpr;
+    if (is_row(v, "PUSHA"))
+        return gpr[n];
+    if (n == 0)
+        return gpr[5];
+    return n == (in->imm2 & 31) ? gpr[4] - bytes : load(e->data, gpr[5] - bytes * n, bytes);
+}
+
+/* Bytes that the real CPU has written: those that are what the instruction pushes there. */
+static bool write_slot(const struct vendor_case *v, struct test_result *e, uint32_t lin_addr, uint32_t value,
+                       uint32_t bytes)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < bytes; i++) {
+        uint8_t *byte = data_at(e, lin_addr + i, 1);
+        const uint8_t written = (uint8_t)(value >> 8 * i);
+        if (!byte || *byte == written || v->cpu->data[byte - e->data] != written)
+            continue;
+        *byte = written;
+        any = true;
+    }
+    return any;
+}
+
 static bool vendor_enter_frame(const struct vendor_case *v, struct test_result *e)
 {
-    enum { FRAME_BYTES = 4 * 33 };
-    uint8_t *frame = data_at(e, v->c->in.gpr[4] - FRAME_BYTES, FRAME_BYTES);
-    if ((!is_row(v, "ENTER") && !is_row(v, "PUSHA")) || v->cpu->vector == 3 || !frame)
+    struct insn in;
+    if ((!is_row(v, "ENTER") && !is_row(v, "PUSHA")) || v->cpu->vector == 3 ||
+        !insn_at(v->c, v->c->in.eip, &in))
         return false;
-    memcpy(frame, v->cpu->data + (frame - e->data), FRAME_BYTES);
-    return true;
+    const uint32_t bytes = in.opsize == 1 ? 2 : 4, slots = is_row(v, "PUSHA") ? 8 : 1 + (in.imm2 & 31);
+    bool any = false;
+    for (uint32_t n = 0; n < slots; n++)
+        any |= write_slot(v, e, v->c->in.gpr[4] - bytes * (n + 1), pushed(v, e, &in, n, bytes), bytes);
+    return any;
 }
 
 /* --- the table --- */
