@@ -34,7 +34,7 @@ static bool row_usable(struct draft *d, const struct oracle_row *row)
     case T_STRING:
         return seq_chance(d, 60);
     case T_X87:
-        return !row->x87_compare && !row->x87_env && !ROW_IS(row, "FPREM", "FPREM1") && seq_chance(d, 12);
+        return !row->x87_compare && !row->x87_env && seq_chance(d, 12);
     case T_SSE:
         return !sse_is_alone(row) && seq_chance(d, 12);
     default:
