@@ -27,10 +27,10 @@ enum system_layout {
     SYS_CODE = 0x10000,
     SYS_CODE_BYTES = 0x2000,
     SYS_DATA = 0x18000,
-    SYS_DATA_BYTES = 0x2000,     /* that are filled */
-    SYS_TABLE_POINTERS = 0x1f00, /* in the data: operands for LGDT and LIDT, 8 bytes apart */
-    SYS_BOUNDS = 0x1f20,         /* and two of BOUND's */
-    SYS_POINTER = 0x1f28,        /* and a far pointer */
+    SYS_DATA_BYTES = 0x2000,     /* so many are filled */
+    SYS_TABLE_POINTERS = 0x1f00, /* offset in the data: operands for LGDT and LIDT, 8 bytes apart */
+    SYS_BOUNDS = 0x1f20,         /* offset in the data: BOUND's operand */
+    SYS_POINTER = 0x1f28,        /* offset in the data: a far pointer */
     SYS_STACK = 0x28000,
     SYS_STACK0 = 0x2c000, /* SS0:ESP0 */
 };

@@ -15,9 +15,9 @@
 
 enum { LATENCY = 20, SHIFT = 3, VECTOR_BASE = 0x20, VECTORS = 8, PORTS = 64 };
 enum { CHUNK = 64 }; /* memory is put in place in such pieces, where it differs */
-enum {
-    LOADS_MAX = 6
-}; /* then all is forgotten: blocks of many cases in one page take long to look through */
+/* So often a case is loaded until all blocks are forgotten: those of many cases in one page take long to
+ * search. */
+enum { LOADS_MAX = 6 };
 
 struct system_machine {
     struct system_engine engine;

@@ -1,5 +1,4 @@
-/* system_tables.c - descriptor tables, task state segments, handlers and page tables of a case of system.h.
- */
+/* system_tables.c - descriptor tables, tasks, handlers and page tables of a case of system.h. */
 #include <string.h>
 
 #include "tests/oracle/system_internal.h"
@@ -70,8 +69,7 @@ static bool has_error(unsigned vector)
     return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17;
 }
 
-/* Drops the error code; goes on `step` bytes behind the instruction, so that a fault is not taken for ever.
- */
+/* Drops the error code; goes on `step` bytes further, so that a fault is not taken for ever. */
 static void put_handler32(uint8_t *p, bool error, uint8_t step)
 {
     if (error)
