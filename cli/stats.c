@@ -79,7 +79,7 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
         {"vcpu", "host_probes", "questions to the host's CPU", UNIT_COUNT, (double)v->host_probes},
         {"vcpu", "host_differs", "answered otherwise", UNIT_COUNT, (double)v->host_differs},
         {"vcpu", "native_blocks", "TBs compiled", UNIT_COUNT, (double)v->native_blocks},
-        {"vcpu", "native_links", "links between them", UNIT_COUNT, (double)v->native_links},
+        {"vcpu", "native_links", "chained jumps between them", UNIT_COUNT, (double)v->native_links},
         {"vcpu", "native_exits", "returns to the run loop", UNIT_COUNT, (double)v->native_exits},
         {"vcpu", "native_exits_per_million", "of 1,000,000 instructions", UNIT_RATE,
          per_million(v->native_exits, v->icount)},

@@ -42,14 +42,14 @@ struct tb_native {
     const void *code;          /* entry for jumps; NULL: none */
     uint32_t enter;            /* from there to where the owner enters, who has looked up the second page */
     uint32_t offset, bytes;    /* of the code, in the cache; bytes 0: none */
-    uintptr_t in;              /* list of chain slots that continue here: struct tb * | slot; 0: end */
-    uintptr_t in_next[2];      /* by this block's slots: the list that the slot is in */
+    uintptr_t in;              /* list of chain exits that continue here: struct tb * | number; 0: end */
+    uintptr_t in_next[2];      /* by this block's chain exits: the list that each is in */
     struct tb *to[2];          /* where this block's slots are linked to; NULL: not */
-    uint32_t jump[2], exit[2]; /* the slot's jump and its way out; 0: the slot cannot be linked */
-    uint32_t loop;             /* where slot 1 continues in this same block, flags in registers; 0: at code */
+    uint32_t jump[2], exit[2]; /* a chain exit's jump and its way out; 0: it cannot be chained */
+    uint32_t loop; /* where chain exit 1 continues in this same block, flags in registers; 0: at code */
     uint32_t loop_jump, loop_exit,
         loop_next;    /* the same jump at the end of that copy, where it is linked to; 0: a strip */
-    uint32_t phys[2]; /* the physical page that the slot's check expects; 0: same page, no check */
+    uint32_t phys[2]; /* the physical page that a chain exit's check expects; 0: same page, no check */
 };
 
 /* A translation worker may read a block while the vCPU runs it: what is set when a block is built never
@@ -70,7 +70,7 @@ struct tb {
     uint8_t fpu_in_c; /* 1: x87 instructions are helper calls in its host code (owner: the engine; not changed
                          while a worker is asked for its code) */
     uint8_t marked;   /* 1: a mark is at its address; each entry goes through tb_find(), which tells of it */
-    struct tb *chain[2];     /* direct successors by chain slot, or NULL (owner: the engine) */
+    struct tb *chain[2];     /* direct successors by chain exit, or NULL (owner: the engine) */
     struct tb *hash_next;    /* owner: the TB table */
     struct tb *page_next[2]; /* list of the blocks on a physical page (first page, second page) */
     uint32_t arena_bytes;    /* owner: the TB table */

@@ -115,7 +115,7 @@ struct vcpu_stats {
     uint64_t tlb_fills, tlb_flushes, tlb_restored;
     uint64_t exceptions, interrupts;
     uint64_t native_exits;     /* returns from compiled code to the run loop */
-    uint64_t native_links;     /* jumps between compiled blocks that were linked */
+    uint64_t native_links;     /* jumps between compiled blocks that were chained */
     uint64_t native_misses;    /* native_exits that went on in another block */
     uint64_t native_slow;      /* loads and stores of compiled code that took the slow path */
     uint64_t survey_ticks;     /* ticks in surveys (survey.c) */

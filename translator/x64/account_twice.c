@@ -5,6 +5,7 @@
  * instructions on the same word as emit_entry's, so that both their number and the chain of dependences
  * through the budget double. The guest's state and the digest stay what they are; leaving accounting out
  * would leave no machine that runs. */
+#include "translator/x64/compile.h"
 #include "translator/x64/control.h"
 
 void emit_account_again(struct compile *c)

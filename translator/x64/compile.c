@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "clockcore/check.h"
+#include "translator/x64/compile.h"
 #include "translator/x64/control.h"
 #include "translator/x64/flags.h"
 #include "translator/x64/mem.h"
@@ -28,7 +29,7 @@ _Static_assert(sizeof(((struct guest_state *)0)->budget) == 8, "budget is subtra
 _Static_assert(sizeof(((struct guest_state *)0)->cpl) == 1 && sizeof(((struct segment *)0)->access) == 2,
                "SEGADDR");
 _Static_assert((int)X64_EXIT_PAGE2 <= (int)X64_KIND_MASK, "exit word");
-_Static_assert(X64_EXIT_CHAIN1 == X64_EXIT_CHAIN0 + 1, "chain exits are numbered by slot");
+_Static_assert(X64_EXIT_CHAIN1 == X64_EXIT_CHAIN0 + 1, "chain exits are numbered");
 
 /* What one thread needs to compile. */
 struct x64_compiler {
@@ -95,7 +96,7 @@ void x64_evict_oldest(struct x64 *x)
 
 void x64_drop(struct x64 *x, struct tb *tb)
 {
-    x64_unlink(x, tb);
+    x64_unchain(x, tb);
     code_cache_give_up(&x->cache, tb->native.offset);
     tb->native = (struct tb_native){0};
 }
@@ -118,10 +119,10 @@ void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code)
         memcpy(&target, at + code->refs[i], sizeof target);
         x_patch(at + code->refs[i], x->cache.write + target);
     }
-    for (unsigned slot = 0; slot < 2; slot++) {
-        n->jump[slot] = moved(code->jump[slot], n->offset);
-        n->exit[slot] = moved(code->exit[slot], n->offset);
-        n->phys[slot] = moved(code->phys[slot], n->offset);
+    for (unsigned chain_exit = 0; chain_exit < 2; chain_exit++) {
+        n->jump[chain_exit] = moved(code->jump[chain_exit], n->offset);
+        n->exit[chain_exit] = moved(code->exit[chain_exit], n->offset);
+        n->phys[chain_exit] = moved(code->phys[chain_exit], n->offset);
     }
     n->loop = moved(code->loop, n->offset);
     n->loop_jump = moved(code->loop_jump, n->offset);
@@ -196,7 +197,7 @@ static bool emit_strip(struct compile *c)
     uint8_t *at = c->b.at;
     uint32_t nrefs = c->b.refs->n;
     unsigned nfar = c->nfar;
-    uint16_t reserved = c->reserved;
+    uint16_t reserved = c->regs.reserved;
     if (!strip_possible(c))
         return false;
     c->out->loop = (uint32_t)(at - c->b.start);
@@ -207,7 +208,7 @@ static bool emit_strip(struct compile *c)
     c->loop.strip = false; /* the far code to come is the first copy's */
     c->ops = c->tb->ops;
     c->nops = c->tb->nops;
-    c->reserved = reserved;
+    c->regs.reserved = reserved;
     if (c->loop.strip_fits)
         return true;
     c->b.at = at;

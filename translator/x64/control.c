@@ -1,9 +1,9 @@
 /* control.c - entering, chaining and leaving blocks; helpers.
  *
- * A chain slot is a jump that leads to its far exit until x64_link() patches it. Where the successor lies on
- * another page, the jump comes behind a check that the fetch TLB maps the successor's page to where it was
- * linked: then, and only then, the page becomes the current fetch page, as a fetch by tb_find() would make it
- * (vcpu/mmu/tlb.h).
+ * A chain exit is a jump that leads out of compiled code until x64_chain() patches it. Where the successor
+ * lies on another page, the jump comes behind a check that the fetch TLB maps the successor's page to where
+ * it was chained: then, and only then, the page becomes the current fetch page, as a fetch by tb_find() would
+ * make it (vcpu/mmu/tlb.h).
  *
  * Loops: a successor expects the flags in their slots, which costs stores at each block's end. A small block
  * that branches to itself is emitted twice: the second copy starts with the flags where the branch left them,
@@ -12,6 +12,7 @@
  * with the flags stored. Where all pointers move by constants, the second copy is a strip (strip.c). */
 #include "translator/x64/control.h"
 
+#include "translator/x64/compile.h"
 #include "translator/x64/flags.h"
 #include "translator/x64/fpu.h"
 #include "translator/x64/mem.h"
@@ -74,24 +75,24 @@ void emit_entry(struct compile *c)
     far_add(c, far_limit, x_jcc(&c->b, CC_S));
 }
 
-/* --- chain slots --- */
+/* --- chain exits --- */
 
 static void far_chain(struct compile *c, const struct far_code *f)
 {
-    c->out->exit[f->slot] = offset_of(c, c->b.at);
-    emit_exit(c, X64_EXIT_CHAIN0 + f->slot, false);
+    c->out->exit[f->arg] = offset_of(c, c->b.at);
+    emit_exit(c, X64_EXIT_CHAIN0 + f->arg, false);
 }
 
-static struct far_code *chain_jump(struct compile *c, unsigned slot, uint8_t *rel32)
+static struct far_code *chain_jump(struct compile *c, unsigned chain_exit, uint8_t *rel32)
 {
     struct far_code *f = far_add(c, far_chain, rel32);
-    f->slot = (uint8_t)slot;
-    c->out->jump[slot] = offset_of(c, rel32);
+    f->arg = (uint8_t)chain_exit;
+    c->out->jump[chain_exit] = offset_of(c, rel32);
     return f;
 }
 
-/* The fetch page becomes that of lin_addr, if the fetch TLB agrees with the linked block. SCRATCH1, 2. */
-static void emit_other_page(struct compile *c, unsigned slot, uint32_t lin_addr)
+/* The fetch page becomes that of lin_addr, if the fetch TLB agrees with the chained block. SCRATCH1, 2. */
+static void emit_other_page(struct compile *c, unsigned chain_exit, uint32_t lin_addr)
 {
     const struct x64_env *env = &c->x->env;
     uint32_t page = lin_addr & ~X64_PAGE_MASK;
@@ -105,8 +106,8 @@ static void emit_other_page(struct compile *c, unsigned slot, uint32_t lin_addr)
     x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_state(entry + env->tag_r));
     miss[1] = x_jcc(&c->b, CC_NE);
     x_load(&c->b, SZ32, SCRATCH2, mem_state(entry + env->phys_page));
-    x_alu_imm(&c->b, ALU_CMP, SZ32, SCRATCH2, X64_PHYS_UNLINKED);
-    c->out->phys[slot] = offset_of(c, c->b.at - 4);
+    x_alu_imm(&c->b, ALU_CMP, SZ32, SCRATCH2, X64_PHYS_UNCHAINED);
+    c->out->phys[chain_exit] = offset_of(c, c->b.at - 4);
     miss[2] = x_jcc(&c->b, CC_NE);
     x_store(&c->b, SZ32, mem_state(env->fetch_phys_page), SCRATCH2);
     x_load(&c->b, SZ64, SCRATCH2, mem_state(entry + env->addend));
@@ -117,7 +118,7 @@ static void emit_other_page(struct compile *c, unsigned slot, uint32_t lin_addr)
     x_alu(&c->b, ALU_ADD, SZ64, SCRATCH2, SCRATCH1);
     x_store(&c->b, SZ64, mem_state(env->fetch_host), SCRATCH2);
     uint8_t *jump = x_jmp(&c->b);
-    struct far_code *f = chain_jump(c, slot, jump);
+    struct far_code *f = chain_jump(c, chain_exit, jump);
     for (unsigned i = 0; i < 3; i++)
         f->from[i + 1] = miss[i];
 }
@@ -127,14 +128,14 @@ static bool stays_on_page(const struct compile *c, uint32_t eip)
     return ((c->tb->cs_base + eip) ^ c->tb->lin_addr) <= X64_PAGE_MASK;
 }
 
-static void emit_goto(struct compile *c, unsigned slot, uint32_t eip)
+static void emit_goto(struct compile *c, unsigned chain_exit, uint32_t eip)
 {
     if (c->tb->mode & TB_MODE_SINGLE)
-        emit_exit(c, X64_EXIT_CHAIN0 + slot, false);
+        emit_exit(c, X64_EXIT_CHAIN0 + chain_exit, false);
     else if (stays_on_page(c, eip))
-        chain_jump(c, slot, x_jmp(&c->b));
+        chain_jump(c, chain_exit, x_jmp(&c->b));
     else
-        emit_other_page(c, slot, c->tb->cs_base + eip);
+        emit_other_page(c, chain_exit, c->tb->cs_base + eip);
 }
 
 /* What may be seen behind this block. */

@@ -2,15 +2,36 @@
 #ifndef TANDEM_TRANSLATOR_X64_CONTROL_H
 #define TANDEM_TRANSLATOR_X64_CONTROL_H
 
-#include "translator/x64/regs.h"
+#include "translator/x64/flags.h"
+#include "translator/x64/x64.h"
+
+/* Longer blocks that branch to themselves are emitted once. */
+enum { LOOP_OPS_MAX = 64 };
+
+/* A block that branches to itself (control.c): its second copy, which is entered with the flags as the branch
+ * leaves them. */
+struct loop_state {
+    bool wanted;         /* the second copy is to be made */
+    bool copying;        /* the second copy is being made */
+    struct cc_state cc;  /* flags at the branch */
+    uint8_t *other;      /* code that leaves the loop, all flags in their slots */
+    uint32_t head;       /* where an iteration of the copy begins, behind what entering it takes */
+    uint8_t pages;       /* groups whose pages the second copy may keep; counted while the first is made */
+    uint8_t kept;        /* of these, groups that the second copy keeps so far */
+    bool strip;          /* the second copy is a strip (strip.c) */
+    bool strip_fits;     /* the strip can be used */
+    bool strip_in_c;     /* an op calls C with its address */
+    uint8_t *strip_head; /* where the strip's iteration begins */
+    uint8_t strip_page2; /* register of the second place; NO_REG: the frame */
+};
 
 #define X64_PAGE_MASK 0xfffu
-/* What the check of an unlinked slot compares a physical page with: no page address. */
-#define X64_PHYS_UNLINKED 0x7fffffffu
+/* What the check of a chain exit that leads nowhere compares a physical page with: no page address. */
+#define X64_PHYS_UNCHAINED 0x7fffffffu
 
 void emit_entry(struct compile *c);
-/* link.c: nothing continues in tb any more, and it continues nowhere. */
-void x64_unlink(struct x64 *x, struct tb *tb);
+/* chain.c: nothing continues in tb any more, and it continues nowhere. */
+void x64_unchain(struct x64 *x, struct tb *tb);
 /* account_once.c or account_twice.c, as Meson chose; _in: ticks that are in a register. */
 void emit_account_again(struct compile *c);
 void emit_account_again_in(struct compile *c, unsigned reg);

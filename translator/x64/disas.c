@@ -7,6 +7,7 @@
 #include <Zycore/Format.h>
 #include <Zydis/Zydis.h>
 
+#include "translator/x64/compile.h"
 #include "translator/x64/control.h"
 
 struct disas {

@@ -5,6 +5,7 @@
  * fit, DIV when the high half is below the divisor, IDIV when the high half is the sign of the low one (as
  * CDQ leaves it) and the divisor is neither 0 nor -1. All else is the helper's, in far code. Guest flags stay
  * as they are. */
+#include "translator/x64/compile.h"
 #include "translator/x64/control.h"
 #include "translator/x64/flags.h"
 #include "translator/x64/fpu.h"

@@ -1,5 +1,6 @@
 /* flags.c - see flags.h. */
 #include "translator/x64/flags.h"
+#include "translator/x64/compile.h"
 
 #include "clockcore/check.h"
 
@@ -347,9 +348,9 @@ static void host_flags_of(struct compile *c, unsigned pair)
 
 static void far_pair(struct compile *c, const struct far_code *f)
 {
-    x_mov_imm(&c->b, SCRATCH1, f->slot * 2u);
+    x_mov_imm(&c->b, SCRATCH1, f->arg * 2u);
     x_call_to(&c->b, c->x->stubs.cond);
-    host_flags_of(c, f->slot);
+    host_flags_of(c, f->arg);
     x_jmp_to(&c->b, f->back);
 }
 
@@ -370,7 +371,7 @@ static void compare_slots(struct compile *c)
 static void pair_unknown(struct compile *c, unsigned pair)
 {
     struct far_code *f = far_add(c, far_pair, jump_unless_compare(c));
-    f->slot = (uint8_t)pair;
+    f->arg = (uint8_t)pair;
     compare_slots(c);
     f->back = c->b.at;
 }

@@ -13,7 +13,39 @@
 #ifndef TANDEM_TRANSLATOR_X64_FLAGS_H
 #define TANDEM_TRANSLATOR_X64_FLAGS_H
 
-#include "translator/x64/regs.h"
+#include "translator/cc.h"
+#include "translator/x64/emit_x64.h"
+
+struct compile;
+
+/* Where one of the CC values A, B, R is. */
+enum cc_where {
+    CC_IN_SLOT, /* in its slot, or nobody cares */
+    CC_IN_REG,
+    CC_IS_IMM,
+    CC_DERIVED, /* computable from the other two (flags.h) */
+};
+struct cc_value {
+    uint8_t where; /* enum cc_where */
+    uint8_t reg;
+    uint32_t imm;
+};
+enum { CC_A_VALUE, CC_B_VALUE, CC_R_VALUE };
+
+/* A rotate whose CF and OF are not in the flags yet. */
+struct cc_rotate {
+    uint8_t kind; /* enum cc_rotate_kind */
+    uint8_t size;
+    uint8_t reg; /* that holds its result; NO_REG: slot IR_ROTATED */
+};
+enum cc_rotate_kind { CC_ROTATE_NONE, CC_ROTATE_LEFT, CC_ROTATE_RIGHT };
+
+struct cc_state {
+    int op; /* enum cc_op; -1: not known here, everything is in the slots */
+    bool op_in_slot;
+    struct cc_value v[3];
+    struct cc_rotate rotate; /* over the rest */
+};
 
 /* Host conditions that flags_for may hold: bit cond >> 1. */
 enum {

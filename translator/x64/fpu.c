@@ -4,6 +4,7 @@
  * (computed in integers there), undocumented aliases, and what moves or resets the whole state. */
 #include "translator/x64/fpu.h"
 
+#include "translator/x64/compile.h"
 #include "translator/x64/flags.h"
 #include "translator/x64/mem.h"
 #include "translator/x64/sse.h"

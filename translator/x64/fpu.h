@@ -10,7 +10,15 @@
 #ifndef TANDEM_TRANSLATOR_X64_FPU_H
 #define TANDEM_TRANSLATOR_X64_FPU_H
 
-#include "translator/x64/regs.h"
+#include "translator/ir.h"
+#include "translator/x64/emit_x64.h"
+
+struct compile;
+
+/* x87 instructions whose FIP, FOP (and FDS) are not stored yet; NULL: none (fpu.h). */
+struct fpu_pending {
+    const struct ir_op *last, *last_mem;
+};
 
 /* Is the op an x87, MMX or SSE instruction that this block runs inline? */
 bool fpu_is_inline(const struct compile *c, const struct ir_op *op);

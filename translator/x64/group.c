@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "translator/x64/compile.h"
 #include "translator/x64/fpu.h"
 
 /* --- what an op accesses --- */

@@ -3,7 +3,34 @@
 #ifndef TANDEM_TRANSLATOR_X64_GROUP_H
 #define TANDEM_TRANSLATOR_X64_GROUP_H
 
-#include "translator/x64/regs.h"
+#include "translator/ir.h"
+
+struct compile;
+
+/* Places of page groups (mem.c): an addend, and the page it is of, which only loops keep. On the stack, at
+ * RSP + 16 * place, between stubs and blocks; the first addends have registers. */
+enum {
+    PAGE_PLACES = 4,
+    PLACE_BYTES = 16,
+    PLACE_PAGE = 0,
+    PLACE_ADDEND = 8,
+    FRAME_BYTES = PAGE_PLACES * PLACE_BYTES + 8
+};
+/* Sign-extended; all that is 32 bits or near lies far from it. */
+#define PLACE_NO_PAGE 0x80000000u
+
+/* Accesses through one base register that one check covers (mem.c). Its place is its number. */
+struct page_group {
+    bool active;
+    bool kept; /* a loop's: its page stays known from one iteration to the next */
+    uint8_t place;
+    uint8_t base; /* slot */
+    bool writes;  /* one of them writes */
+    bool aligned; /* one of them must be aligned to 16: base + align_at, modulo 16 */
+    uint8_t align_at;
+    uint16_t first, last; /* ops */
+    int32_t low, high;    /* bytes that they touch, from the base's value at the first one */
+};
 
 enum { X64_PAGE_BITS = 12, X64_PAGE_BYTES = 1 << X64_PAGE_BITS, ALIGN = 16 };
 

@@ -14,6 +14,7 @@
 #include "translator/x64/mem.h"
 
 #include "clockcore/check.h"
+#include "translator/x64/compile.h"
 #include "translator/x64/flags.h"
 #include "translator/x64/fpu.h"
 #include "translator/x64/group.h"
@@ -152,7 +153,7 @@ static unsigned place_reg(const struct compile *c, unsigned place)
         return HOST_PAGE;
     if (place > 1)
         return NO_REG;
-    return c->loop.strip ? c->loop.strip_page2 : c->reserved ? HOST_PAGE2 : NO_REG;
+    return c->loop.strip ? c->loop.strip_page2 : c->regs.reserved ? HOST_PAGE2 : NO_REG;
 }
 
 static struct host_mem mem_place(unsigned place, unsigned field)
@@ -204,14 +205,14 @@ static void far_finish(struct compile *c, const struct far_code *f, unsigned dst
 static void far_load(struct compile *c, const struct far_code *f)
 {
     const struct stubs *s = &c->x->stubs;
-    emit_address(c, f->op, f->slot);
+    emit_address(c, f->op, f->arg);
     x_call_to(&c->b, f->op->op == IR_LDRW ? s->load_rw[f->op->size] : s->load[f->op->size]);
     far_finish(c, f, f->reg);
 }
 
 static void far_store(struct compile *c, const struct far_code *f)
 {
-    emit_address(c, f->op, f->slot);
+    emit_address(c, f->op, f->arg);
     if (f->reg == NO_REG)
         x_mov_imm(&c->b, SCRATCH2, op_has_imm(f->op) ? f->op->imm2 : 0);
     else
@@ -223,7 +224,7 @@ static void far_store(struct compile *c, const struct far_code *f)
 static void far_segment(struct compile *c, const struct far_code *f)
 {
     const struct ir_op *op = f->op;
-    emit_address(c, op, f->slot);
+    emit_address(c, op, f->arg);
     x_mov_imm(&c->b, SCRATCH2, op->aux | 1u << op->size << 8 | (op->flags & IRF_WRITE ? 1u << 16 : 0));
     x_call_to(&c->b, c->x->stubs.segment);
     far_finish(c, f, f->reg);
@@ -383,13 +384,13 @@ static void emit_single_access(struct compile *c, struct far_code *f)
 {
     const struct x64_env *env = &c->x->env;
     uint32_t tag = access_writes(f->op) ? env->tag_w : env->tag_r;
-    emit_access(c, f, emit_lookup(c, f->op, f->slot, tag, f->from));
+    emit_access(c, f, emit_lookup(c, f->op, f->arg, tag, f->from));
 }
 
 /* x87, SSE: C makes the operand accessible, and says where it is. */
 static void far_touch(struct compile *c, const struct far_code *f)
 {
-    emit_address(c, f->op, f->slot);
+    emit_address(c, f->op, f->arg);
     x_mov_imm(&c->b, SCRATCH2,
               access_bytes(f->op) | (access_writes(f->op) ? X64_TOUCH_WRITE : 0) |
                   (access_is_aligned(f->op) ? X64_TOUCH_ALIGNED : 0));
@@ -414,7 +415,7 @@ static struct far_code *slow_path(struct compile *c, const struct far_code *like
     slow->cc = like->cc;
     slow->fpu = like->fpu;
     slow->reg = like->reg;
-    slow->slot = like->slot;
+    slow->arg = like->arg;
     return slow;
 }
 
@@ -440,8 +441,8 @@ static void far_page_miss(struct compile *c, const struct far_code *f)
 {
     const struct page_group *g = &f->group;
     uint8_t *miss[2] = {NULL, NULL};
-    emit_group_check(c, g, f->slot, miss);
-    x_lea(&c->b, SZ64, SCRATCH1, mem_at(f->slot, g->low));
+    emit_group_check(c, g, f->arg, miss);
+    x_lea(&c->b, SZ64, SCRATCH1, mem_at(f->arg, g->low));
     x_alu_imm(&c->b, ALU_AND, SZ64, SCRATCH1, ~(uint32_t)(X64_PAGE_BYTES - 1));
     x_store(&c->b, SZ64, mem_place(g->place, PLACE_PAGE), SCRATCH1);
     x_jmp_to(&c->b, f->hit);
@@ -457,7 +458,7 @@ static struct far_code *far_grouped(struct compile *c,
 {
     struct far_code *far = far_add(c, emit, NULL);
     far->reg = f->reg;
-    far->slot = f->slot;
+    far->arg = f->arg;
     far->group = *g;
     return far;
 }
@@ -467,7 +468,7 @@ static void emit_grouped_access(struct compile *c, const struct far_code *f, con
     struct far_code *far;
     unsigned addend;
     if (c->loop.strip) {
-        emit_access(c, f, mem_indexed(place_addend(c, g->place), f->slot, 0, (int32_t)access_disp(f->op)));
+        emit_access(c, f, mem_indexed(place_addend(c, g->place), f->arg, 0, (int32_t)access_disp(f->op)));
         return;
     }
     if (c->op - c->ops != g->first) {
@@ -476,21 +477,21 @@ static void emit_grouped_access(struct compile *c, const struct far_code *f, con
         far->from[0] = emit_group_test(c, addend);
     } else if (g->kept) {
         far = far_grouped(c, far_page_miss, f, g);
-        emit_page_check(c, g, f->slot, far->from);
+        emit_page_check(c, g, f->arg, far->from);
         far->hit = c->b.at;
         addend = place_addend(c, g->place);
     } else {
         far = far_grouped(c, far_group_miss, f, g);
-        addend = emit_group_check(c, g, f->slot, far->from);
+        addend = emit_group_check(c, g, f->arg, far->from);
     }
-    emit_access(c, f, mem_indexed(addend, f->slot, 0, (int32_t)access_disp(f->op)));
+    emit_access(c, f, mem_indexed(addend, f->arg, 0, (int32_t)access_disp(f->op)));
     far->back = c->b.at;
 }
 
 /* `a`: register of the base or NO_REG; `reg`: register to load to or store, NO_REG: store the immediate. */
 static void emit_access_op(struct compile *c, const struct ir_op *op, unsigned a, unsigned reg)
 {
-    struct far_code f = {.op = op, .cc = c->cc, .fpu = c->fpu, .slot = (uint8_t)a, .reg = (uint8_t)reg};
+    struct far_code f = {.op = op, .cc = c->cc, .fpu = c->fpu, .arg = (uint8_t)a, .reg = (uint8_t)reg};
     const struct page_group *g = group_for(c, op);
     if (g) {
         emit_grouped_access(c, &f, g);
@@ -576,6 +577,6 @@ void emit_SEGADDR(struct compile *c, const struct ir_op *op)
     else
         x_lea(&c->b, SZ32, dst, mem_indexed(SCRATCH1, a, 0, (int32_t)op->imm));
     f->back = c->b.at;
-    f->slot = (uint8_t)a;
+    f->arg = (uint8_t)a;
     f->reg = (uint8_t)dst;
 }

@@ -2,7 +2,12 @@
 #ifndef TANDEM_TRANSLATOR_X64_MEM_H
 #define TANDEM_TRANSLATOR_X64_MEM_H
 
-#include "translator/x64/regs.h"
+#include "translator/x64/emit_x64.h"
+#include "translator/x64/x64.h"
+
+struct compile;
+struct far_code;
+struct page_group;
 
 /* Leaves compiled code with SCRATCH2 as the argument. */
 void emit_exit(struct compile *c, enum x64_exit_kind kind, bool stored);

@@ -6,6 +6,7 @@
 #include "translator/x64/ops.h"
 
 #include "clockcore/check.h"
+#include "translator/x64/compile.h"
 #include "translator/x64/flags.h"
 
 static unsigned bits_of(unsigned size)

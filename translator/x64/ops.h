@@ -2,7 +2,9 @@
 #ifndef TANDEM_TRANSLATOR_X64_OPS_H
 #define TANDEM_TRANSLATOR_X64_OPS_H
 
-#include "translator/x64/regs.h"
+#include "translator/ir.h"
+
+struct compile;
 
 typedef void emit_fn(struct compile *c, const struct ir_op *op);
 #define IROP(name, ...) emit_fn emit_##name;

@@ -10,6 +10,7 @@
 
 #include "clockcore/check.h"
 #include "translator/sse.h"
+#include "translator/x64/compile.h"
 #include "translator/x64/fpu.h"
 #include "translator/x87.h"
 

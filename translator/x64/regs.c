@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clockcore/check.h"
+#include "translator/x64/compile.h"
 #include "translator/x64/flags.h"
 #include "translator/x64/reg_order.h"
 
@@ -62,7 +63,7 @@ static void find_live(struct compile *c)
     uint16_t live = 0;
     for (unsigned i = c->nops; i-- > 0;) {
         const struct ir_op *op = &c->ops[i];
-        c->live[i] = live;
+        c->regs.live[i] = live;
         live = (uint16_t)((live & ~temps_written(op)) | temps_read(op));
     }
 }
@@ -76,7 +77,7 @@ static void find_live_flags(struct compile *c)
             live = false;
         if (ir_observes_cc(op, !c->loop.strip))
             live = true;
-        c->cc_live[i] = live;
+        c->regs.cc_live[i] = live;
     }
 }
 
@@ -84,7 +85,7 @@ static void find_live_flags(struct compile *c)
 static unsigned pool_needed(const struct compile *c, unsigned index)
 {
     const struct ir_op *op = &c->ops[index];
-    unsigned temps = c->live[index] | temps_read(op) | temps_written(op);
+    unsigned temps = c->regs.live[index] | temps_read(op) | temps_written(op);
     bool zero_a = ir_uses(op, IR_READS_A) && op->a == IR_ZERO, zero_b = reads_b(op) && op->b == IR_ZERO;
     return (unsigned)__builtin_popcount(temps) + zero_a + zero_b + (op->op == IR_HELPER);
 }
@@ -107,54 +108,55 @@ static bool flags_are_in(const struct cc_state *cc, unsigned reg)
 
 bool reg_reserve(struct compile *c, unsigned reg)
 {
-    if (c->pool_most + (unsigned)__builtin_popcount(c->reserved) >= POOL || flags_are_in(&c->cc, reg))
+    if (c->regs.pool_most + (unsigned)__builtin_popcount(c->regs.reserved) >= POOL ||
+        flags_are_in(&c->cc, reg))
         return false;
-    c->reserved |= (uint16_t)(1u << reg);
-    c->pinned |= c->reserved;
+    c->regs.reserved |= (uint16_t)(1u << reg);
+    c->regs.pinned |= c->regs.reserved;
     return true;
 }
 
 void reg_begin(struct compile *c)
 {
-    memset(c->temp_reg, NO_REG, sizeof c->temp_reg);
-    memset(c->reg_temp, NTEMPS, sizeof c->reg_temp);
+    memset(c->regs.temp_reg, NO_REG, sizeof c->regs.temp_reg);
+    memset(c->regs.reg_temp, NTEMPS, sizeof c->regs.reg_temp);
     find_live(c);
     find_live_flags(c);
-    c->pool_most = find_pool_most(c);
-    c->reserved = c->pool_most < POOL ? 1u << HOST_PAGE2 : 0;
-    c->pinned = c->reserved;
+    c->regs.pool_most = find_pool_most(c);
+    c->regs.reserved = c->regs.pool_most < POOL ? 1u << HOST_PAGE2 : 0;
+    c->regs.pinned = c->regs.reserved;
 }
 
 /* --- the pool --- */
 
 static void release(struct compile *c, unsigned temp)
 {
-    if (c->temp_reg[temp] == NO_REG)
+    if (c->regs.temp_reg[temp] == NO_REG)
         return;
-    c->reg_temp[c->temp_reg[temp]] = NTEMPS;
-    c->temp_reg[temp] = NO_REG;
+    c->regs.reg_temp[c->regs.temp_reg[temp]] = NTEMPS;
+    c->regs.temp_reg[temp] = NO_REG;
 }
 
 static void release_dead(struct compile *c, uint16_t live)
 {
     for (unsigned i = 0; i < POOL; i++)
-        if (c->reg_temp[pool[i]] != NTEMPS && !(live >> c->reg_temp[pool[i]] & 1))
-            release(c, c->reg_temp[pool[i]]);
+        if (c->regs.reg_temp[pool[i]] != NTEMPS && !(live >> c->regs.reg_temp[pool[i]] & 1))
+            release(c, c->regs.reg_temp[pool[i]]);
 }
 
 void reg_begin_op(struct compile *c, unsigned index)
 {
     c->op = &c->ops[index];
-    c->pinned = c->reserved;
-    c->live_after = c->live[index];
-    release_dead(c, (uint16_t)(c->live_after | temps_read(c->op)));
-    if (!c->cc_live[index])
+    c->regs.pinned = c->regs.reserved;
+    c->regs.live_after = c->regs.live[index];
+    release_dead(c, (uint16_t)(c->regs.live_after | temps_read(c->op)));
+    if (!c->regs.cc_live[index])
         flags_kill(c); /* else a value that nobody sees would be saved before its register is written */
 }
 
 static void spill(struct compile *c, unsigned reg)
 {
-    unsigned temp = c->reg_temp[reg];
+    unsigned temp = c->regs.reg_temp[reg];
     x_store(&c->b, SZ32, mem_slot(IR_T0 + temp), reg);
     release(c, temp);
 }
@@ -172,12 +174,12 @@ static unsigned pool_choose(struct compile *c)
     unsigned first = pool_first(c);
     for (unsigned i = 0; i < POOL; i++) {
         unsigned reg = pool[(first + i) % POOL];
-        if (c->reg_temp[reg] == NTEMPS && !(c->pinned >> reg & 1))
+        if (c->regs.reg_temp[reg] == NTEMPS && !(c->regs.pinned >> reg & 1))
             return reg;
     }
     for (unsigned i = 0; i < POOL; i++) {
         unsigned reg = pool[(first + i) % POOL];
-        if (!(c->pinned >> reg & 1)) {
+        if (!(c->regs.pinned >> reg & 1)) {
             spill(c, reg);
             return reg;
         }
@@ -190,15 +192,15 @@ static unsigned pool_take(struct compile *c)
 {
     unsigned reg = pool_choose(c);
     flags_before_write(c, reg);
-    c->pinned |= (uint16_t)(1u << reg);
+    c->regs.pinned |= (uint16_t)(1u << reg);
     return reg;
 }
 
 static unsigned pool_take_for(struct compile *c, unsigned slot)
 {
     unsigned reg = pool_take(c);
-    c->temp_reg[slot - IR_T0] = (uint8_t)reg;
-    c->reg_temp[reg] = (uint8_t)(slot - IR_T0);
+    c->regs.temp_reg[slot - IR_T0] = (uint8_t)reg;
+    c->regs.reg_temp[reg] = (uint8_t)(slot - IR_T0);
     return reg;
 }
 
@@ -218,13 +220,13 @@ unsigned reg_src(struct compile *c, unsigned slot)
         CHECK(slot == IR_ZERO);
         reg = pool_take(c);
         x_mov_imm(&c->b, reg, 0);
-    } else if (c->temp_reg[slot - IR_T0] != NO_REG) {
-        reg = c->temp_reg[slot - IR_T0];
+    } else if (c->regs.temp_reg[slot - IR_T0] != NO_REG) {
+        reg = c->regs.temp_reg[slot - IR_T0];
     } else {
         reg = pool_take_for(c, slot);
         x_load(&c->b, SZ32, reg, mem_slot(slot));
     }
-    c->pinned |= (uint16_t)(1u << reg);
+    c->regs.pinned |= (uint16_t)(1u << reg);
     return reg;
 }
 
@@ -238,11 +240,11 @@ static unsigned dst_in(struct compile *c, unsigned slot)
     }
     if (!is_temp(slot))
         return SCRATCH1;
-    reg = c->temp_reg[slot - IR_T0];
+    reg = c->regs.temp_reg[slot - IR_T0];
     if (reg == NO_REG)
         return pool_take_for(c, slot);
     flags_before_write(c, reg);
-    c->pinned |= (uint16_t)(1u << reg);
+    c->regs.pinned |= (uint16_t)(1u << reg);
     return reg;
 }
 
@@ -250,17 +252,17 @@ static unsigned dst_in(struct compile *c, unsigned slot)
 static void unpin_dying(struct compile *c)
 {
     for (unsigned i = 0; i < POOL; i++) {
-        unsigned temp = c->reg_temp[pool[i]];
-        if (temp != NTEMPS && !(c->live_after >> temp & 1)) {
+        unsigned temp = c->regs.reg_temp[pool[i]];
+        if (temp != NTEMPS && !(c->regs.live_after >> temp & 1)) {
             release(c, temp);
-            c->pinned &= (uint16_t) ~(1u << pool[i]);
+            c->regs.pinned &= (uint16_t) ~(1u << pool[i]);
         }
     }
 }
 
 unsigned reg_dst(struct compile *c, unsigned slot)
 {
-    if (is_temp(slot) && c->temp_reg[slot - IR_T0] == NO_REG)
+    if (is_temp(slot) && c->regs.temp_reg[slot - IR_T0] == NO_REG)
         unpin_dying(c);
     return dst_in(c, slot);
 }
@@ -278,7 +280,7 @@ unsigned reg_dst_kept(struct compile *c, unsigned slot)
 void reg_spill_temps(struct compile *c)
 {
     for (unsigned i = 0; i < POOL; i++)
-        if (c->reg_temp[pool[i]] != NTEMPS)
+        if (c->regs.reg_temp[pool[i]] != NTEMPS)
             spill(c, pool[i]);
 }
 

@@ -6,6 +6,7 @@
 #include "translator/x64/sse.h"
 
 #include "translator/sse.h"
+#include "translator/x64/compile.h"
 #include "translator/x64/flags.h"
 #include "translator/x64/fpu.h"
 #include "translator/x64/mem.h"

@@ -4,7 +4,11 @@
 #ifndef TANDEM_TRANSLATOR_X64_SSE_H
 #define TANDEM_TRANSLATOR_X64_SSE_H
 
-#include "translator/x64/regs.h"
+#include "translator/ir.h"
+#include "translator/x64/emit_x64.h"
+#include "translator/x64/probe.h"
+
+struct compile;
 
 /* Of HELPER ops SSE_REG, SSE_MEM and EMMS. */
 bool sse_is_inline(const struct x64_host *h, const struct ir_op *op);

@@ -2,6 +2,7 @@
  * selector.
  *
  * Each means what its helper_ function means (vcpu/); kernels do them at every entry. */
+#include "translator/x64/compile.h"
 #include "translator/x64/control.h"
 
 static struct host_mem mem_selector(unsigned seg)

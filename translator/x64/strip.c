@@ -15,6 +15,7 @@
 
 #include "clockcore/check.h"
 #include "translator/opt_flags.h"
+#include "translator/x64/compile.h"
 #include "translator/x64/control.h"
 #include "translator/x64/flags.h"
 #include "translator/x64/fpu.h"
@@ -150,7 +151,7 @@ static bool strip_find(const struct compile *c, struct strip *s)
         if (!op_stays(c, op) || (op_accesses(c, op) && !strip_take(c, s, i)))
             return false;
     }
-    return s->n > 0 && (c->reserved >> STRIP_TICKS & 1);
+    return s->n > 0 && (c->regs.reserved >> STRIP_TICKS & 1);
 }
 
 bool strip_possible(const struct compile *c)

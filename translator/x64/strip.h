@@ -2,7 +2,9 @@
 #ifndef TANDEM_TRANSLATOR_X64_STRIP_H
 #define TANDEM_TRANSLATOR_X64_STRIP_H
 
-#include "translator/x64/regs.h"
+#include <stdbool.h>
+
+struct compile;
 
 /* Could the block, which branches to itself, be made a strip? */
 bool strip_possible(const struct compile *c);

@@ -3,6 +3,7 @@
  * Arguments in SCRATCH1 and SCRATCH2, result in SCRATCH1 with host SF as its sign (bit 63). Stack: blocks run
  * with RSP a multiple of 16. */
 #include "translator/x64/stubs.h"
+#include "translator/x64/compile.h"
 #include "translator/x64/control.h"
 #include "translator/x64/mem.h"
 

@@ -2,7 +2,18 @@
 #ifndef TANDEM_TRANSLATOR_X64_STUBS_H
 #define TANDEM_TRANSLATOR_X64_STUBS_H
 
-#include "translator/x64/regs.h"
+#include <stdint.h>
+
+struct x64;
+
+/* Entry points shared by all blocks (stubs.c), in the writable view. */
+struct stubs {
+    uint8_t *enter, *exit, *exit_stored, *leave;
+    uint8_t *load[3], *load_rw[3], *store[3], *segment;
+    uint8_t *touch, *fpu_enter, *fpu_leave, *fpu_refuse; /* fpu_leave: only where the FPU is on the host */
+    uint8_t *cond, *carry, *get_flags, *set_cf, *set_cf_of;
+    uint8_t *other_page[2], *other_way;
+};
 
 void stubs_emit(struct x64 *x);
 

@@ -86,8 +86,8 @@ struct x64_env {
 
 /* Why compiled code came back. */
 enum x64_exit_kind {
-    X64_EXIT_CHAIN0, /* wants the successor of chain slot 0 */
-    X64_EXIT_CHAIN1, /* wants the successor of chain slot 1 */
+    X64_EXIT_CHAIN0, /* wants the successor of chain exit 0 */
+    X64_EXIT_CHAIN1, /* wants the successor of chain exit 1 */
     X64_EXIT_JUMP,   /* wants the block at eip `arg` */
     X64_EXIT_LIMIT,  /* not entered: the budget is below zero by its ticks */
     X64_EXIT_LEAVE,  /* IR_LEAVE_TB */
@@ -122,7 +122,7 @@ struct x64_code {
     uint32_t jump[2], exit[2], phys[2], enter; /* see struct tb_native */
     uint32_t loop, loop_jump, loop_exit, loop_next;
 };
-/* Reads of the block only what never changes (not valid, cold, native, links). The result lies in the
+/* Reads of the block only what never changes (not valid, cold, native, successors). The result lies in the
  * compiler's memory until the next call. */
 void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *out);
 /* Moves the result to memory of its own; false: there is none, and the code is empty. */
@@ -141,9 +141,9 @@ void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code);
 /* Enters a compiled block. The budget, eip and so on are as the interpreter's caller leaves them. */
 struct x64_exit x64_run(struct x64 *x, void *state, const struct tb *tb);
 
-/* Makes slot `slot` of `from` continue in `to` directly; both compiled. The caller vouches that a control
+/* Makes that chain exit of `from` continue in `to` directly; both compiled. The caller vouches that a control
  * transfer between them needs no check but that of the fetch TLB when they lie on different pages. */
-void x64_link(struct x64 *x, struct tb *from, unsigned slot, struct tb *to);
+void x64_chain(struct x64 *x, struct tb *from, unsigned chain_exit, struct tb *to);
 /* The block has no host code any more, and nothing continues in it: it was invalidated, or is to be compiled
  * anew. The code that may still be running keeps its place until its turn comes to be evicted. */
 void x64_drop(struct x64 *x, struct tb *tb);

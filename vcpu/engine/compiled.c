@@ -1,10 +1,10 @@
-/* compiled.c - compiled blocks in the vCPU: entered, linked and forgotten. compiling.c makes them.
+/* compiled.c - compiled blocks in the vCPU: entered, chained and forgotten. compiling.c makes them.
  *
  * Both engines leave a block for the same reasons and through the same functions (interp.c), so that which of
  * them ran a block cannot be told from the state. Compiled code is entered only here; whatever may invalidate
  * or flush blocks other than through a slow path's store runs after it came back.
  *
- * A link between compiled blocks is made under the rules of tb_find(): on one page freely, since a
+ * Compiled blocks are chained under the rules of tb_find(): on one page freely, since a
  * translation cannot change within the engine; to another page behind an inline check of the fetch TLB. A
  * block that crosses a page end checks its second page itself, where it is jumped to. */
 #include <string.h>
@@ -162,26 +162,26 @@ static bool is_compiled(struct vcpu *v, struct tb *tb)
 
 /* --- running --- */
 
-static bool may_link_to(const struct vcpu *v, const struct tb *to)
+static bool may_chain_to(const struct vcpu *v, const struct tb *to)
 {
     return !v->cfg.no_chain && to->valid && !(to->mode & TB_MODE_SINGLE) && !to->marked &&
            to->phys_addr < v->cfg.mem->bytes;
 }
 
-static uint32_t slot_target(const struct tb *tb, unsigned slot)
+static uint32_t exit_target(const struct tb *tb, unsigned chain_exit)
 {
     const struct ir_op *last = &tb->ops[tb->nops - 1];
-    return slot == 0 && last->op != IR_JMP ? last->imm2 : last->imm;
+    return chain_exit == 0 && last->op != IR_JMP ? last->imm2 : last->imm;
 }
 
-static struct tb *after_chain(struct vcpu *v, struct tb *tb, unsigned slot)
+static struct tb *after_chain(struct vcpu *v, struct tb *tb, unsigned chain_exit)
 {
     uint64_t flushes = v->tb_flushes;
-    struct tb *next = find_successor(v, tb, slot_target(tb, slot), slot);
-    if (!next || v->tb_flushes != flushes || !tb->valid || !may_link_to(v, next))
+    struct tb *next = find_successor(v, tb, exit_target(tb, chain_exit), chain_exit);
+    if (!next || v->tb_flushes != flushes || !tb->valid || !may_chain_to(v, next))
         return next;
     if (is_compiled(v, next) && tb->native.code) {
-        x64_link(v->native, tb, slot, next);
+        x64_chain(v->native, tb, chain_exit, next);
         v->stats.native_links++;
     }
     return next;
@@ -206,8 +206,8 @@ static void native_jump_remember(struct vcpu *v, const struct tb *tb)
 
 static struct tb *after_jump(struct vcpu *v, struct tb *tb, uint32_t eip)
 {
-    struct tb *next = find_successor(v, tb, eip, NO_SLOT);
-    if (next && may_link_to(v, next) && (next->mode & TB_MODE_FLAT) && is_compiled(v, next))
+    struct tb *next = find_successor(v, tb, eip, NO_CHAIN_EXIT);
+    if (next && may_chain_to(v, next) && (next->mode & TB_MODE_FLAT) && is_compiled(v, next))
         native_jump_remember(v, next);
     return next;
 }
@@ -243,7 +243,7 @@ static struct tb *after_helper(struct vcpu *v)
     struct tb *next = run_loop_is_passed(v) ? tb_find(v, false) : NULL;
     if (next)
         v->g.int_shadow = 0;
-    if (next && may_link_to(v, next) && (next->mode & TB_MODE_FLAT) && is_compiled(v, next))
+    if (next && may_chain_to(v, next) && (next->mode & TB_MODE_FLAT) && is_compiled(v, next))
         native_jump_remember(v, next);
     return next;
 }

@@ -47,8 +47,8 @@ struct tb *engine_interpret(struct vcpu *v, struct tb *tb);
  * entered). */
 struct tb *interp_run(struct vcpu *v, struct tb *tb);
 /* What both engines do at a fault and at the end of a block without a link to its successor (interp.c). */
-enum { NO_SLOT = 2 };
-struct tb *find_successor(struct vcpu *v, struct tb *tb, uint32_t eip, unsigned slot);
+enum { NO_CHAIN_EXIT = 2 };
+struct tb *find_successor(struct vcpu *v, struct tb *tb, uint32_t eip, unsigned chain_exit);
 void leave_fault(struct vcpu *v, struct tb *tb, const struct ir_op *op);
 void leave_at_limit(struct vcpu *v, struct tb *tb);
 void raise_op(struct vcpu *v, const struct ir_op *op);

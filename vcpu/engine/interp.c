@@ -4,7 +4,7 @@
  * macros of interp_ops.inc, and every handler ends with its own indirect jump to the next, so that the
  * host predicts each of them apart.
  *
- * A block reserves its ticks at entry. Blocks of one guest page are linked directly: within a page the
+ * A block reserves its ticks at entry. Blocks of one guest page are chained: within a page the
  * translation cannot change without leaving the engine. Other successors go through the jump cache,
  * which is valid while the fetch TLB still maps the page to where the block was built (tlb.h), and
  * otherwise through tb_find(). */
@@ -195,28 +195,29 @@ static inline struct tb *jump_lookup(struct vcpu *v, const struct tb *tb, uint32
     return next;
 }
 
-static bool may_link(const struct tb *tb, const struct tb *next)
+static bool may_chain(const struct tb *tb, const struct tb *next)
 {
     return tb->valid && tb->phys_page2 == ~0u && next->phys_page2 == ~0u && !next->marked &&
            same_page(tb->lin_addr, next->lin_addr);
 }
 
 /* The successor at eip, or NULL: back to the run loop (block of one, limit, or a fetch fault). */
-struct tb *find_successor(struct vcpu *v, struct tb *tb, uint32_t eip, unsigned slot)
+struct tb *find_successor(struct vcpu *v, struct tb *tb, uint32_t eip, unsigned chain_exit)
 {
     v->tb = tb;
     v->g.eip = eip;
     if ((tb->mode & TB_MODE_SINGLE) || v->g.budget <= 0)
         return NULL;
     struct tb *next = jump_lookup(v, tb, eip);
-    if (next && !may_link(tb, next))
+    if (next && !may_chain(tb, next))
         return next;
     uint64_t flushes = v->tb_flushes;
     if (!next)
         next = tb_find(v, false);
     /* A flush has reused the memory of tb. */
-    if (next && slot != NO_SLOT && v->tb_flushes == flushes && !v->cfg.no_chain && may_link(tb, next))
-        tb->chain[slot] = next;
+    if (next && chain_exit != NO_CHAIN_EXIT && v->tb_flushes == flushes && !v->cfg.no_chain &&
+        may_chain(tb, next))
+        tb->chain[chain_exit] = next;
     return next;
 }
 
@@ -264,14 +265,14 @@ THREADED struct tb *interp_run(struct vcpu *v, struct tb *tb)
         v->tlb[TLB_DATA + mem_is_user(v)]; /* the privilege changes only outside */
     const struct ir_op *op;
     uint32_t eip;
-    unsigned slot;
+    unsigned chain_exit;
 
     ENTER;
 
 #include "vcpu/engine/interp_ops.inc"
 
-unlinked:
-    tb = find_successor(v, tb, eip, slot);
+not_chained:
+    tb = find_successor(v, tb, eip, chain_exit);
     if (!tb)
         return NULL;
     ENTER;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "translator/sse.h"
-#include "translator/x64/fpu.h"
+#include "translator/x64/compile.h"
 #include "translator/x87.h"
 
 enum { X87_ALL = 1 << 0, X87_EFLAGS = 1 << 1, X87_FXAM = 1 << 2, X87_CONSTANTS = 1 << 3 };

@@ -1,0 +1,77 @@
+/* chain.c - direct jumps between compiled blocks: made, and undone when a block goes. See x64_chain() in
+ * x64.h.
+ *
+ * Every chain exit that continues in a block is in that block's list `in`, so that a block can be unchained
+ * exactly.
+ */
+#include <string.h>
+
+#include "clockcore/check.h"
+#include "translator/x64/compile.h"
+#include "translator/x64/control.h"
+
+static void patch_site(struct x64 *x, uint32_t site, uint32_t to)
+{
+    x_patch(x->cache.write + site, x->cache.write + to);
+}
+
+static void patch_phys(struct x64 *x, const struct tb *from, unsigned chain_exit, uint32_t phys_page)
+{
+    if (from->native.phys[chain_exit])
+        memcpy(x->cache.write + from->native.phys[chain_exit], &phys_page, sizeof phys_page);
+}
+
+void x64_chain(struct x64 *x, struct tb *from, unsigned chain_exit, struct tb *to)
+{
+    struct tb_native *n = &from->native;
+    bool loops = chain_exit == 1 && n->loop;
+    if (!n->jump[chain_exit] || n->to[chain_exit] || (loops && to != from))
+        return;
+    patch_phys(x, from, chain_exit, to->phys_addr & ~X64_PAGE_MASK);
+    patch_site(x, n->jump[chain_exit], loops ? n->loop : to->native.offset);
+    if (loops && n->loop_jump)
+        patch_site(x, n->loop_jump, n->loop_next ? n->loop_next : to->native.offset);
+    n->to[chain_exit] = to;
+    n->in_next[chain_exit] = to->native.in;
+    to->native.in = (uintptr_t)from | chain_exit;
+}
+
+static void exit_unchain(struct x64 *x, struct tb *from, unsigned chain_exit)
+{
+    patch_site(x, from->native.jump[chain_exit], from->native.exit[chain_exit]);
+    if (chain_exit == 1 && from->native.loop_jump)
+        patch_site(x, from->native.loop_jump, from->native.loop_exit);
+    patch_phys(x, from, chain_exit, X64_PHYS_UNCHAINED);
+    from->native.to[chain_exit] = NULL;
+}
+
+static struct tb *chained_from(uintptr_t in)
+{
+    return (struct tb *)(in & ~(uintptr_t)X64_KIND_MASK);
+}
+
+static void remove_in(struct tb *to, uintptr_t which)
+{
+    uintptr_t *at = &to->native.in;
+    while (*at != which) {
+        CHECK(*at);
+        at = &chained_from(*at)->native.in_next[*at & 1];
+    }
+    *at = chained_from(which)->native.in_next[which & 1];
+}
+
+void x64_unchain(struct x64 *x, struct tb *tb)
+{
+    for (uintptr_t in = tb->native.in; in;) {
+        struct tb *from = chained_from(in);
+        unsigned chain_exit = in & 1;
+        in = from->native.in_next[chain_exit];
+        exit_unchain(x, from, chain_exit);
+    }
+    tb->native.in = 0;
+    for (unsigned chain_exit = 0; chain_exit < 2; chain_exit++)
+        if (tb->native.to[chain_exit]) {
+            remove_in(tb->native.to[chain_exit], (uintptr_t)tb | chain_exit);
+            exit_unchain(x, tb, chain_exit);
+        }
+}

@@ -1,0 +1,67 @@
+/* compile.h - one block being compiled: the parts that each file keeps for itself, and the code off its main
+ * path.
+ *
+ * The headers of the parts name struct compile by pointer alone; only .c files include this one. */
+#ifndef TANDEM_TRANSLATOR_X64_COMPILE_H
+#define TANDEM_TRANSLATOR_X64_COMPILE_H
+
+#include "translator/x64/cache.h"
+#include "translator/x64/control.h"
+#include "translator/x64/flags.h"
+#include "translator/x64/fpu.h"
+#include "translator/x64/group.h"
+#include "translator/x64/probe.h"
+#include "translator/x64/regs.h"
+#include "translator/x64/stubs.h"
+#include "translator/x64/x64.h"
+
+/* Code off the main path, emitted behind the block. */
+struct far_code {
+    void (*emit)(struct compile *c, const struct far_code *f);
+    uint8_t *from[4]; /* jumps that lead here (x_patch); NULL: none */
+    uint8_t *back;    /* where it goes on */
+    uint8_t *hit;     /* a group's check: where it goes on when all is well */
+    const struct ir_op *op;
+    struct cc_state cc;     /* where flags are at the jump */
+    struct fpu_pending fpu; /* likewise */
+    uint8_t reg, arg;       /* what `emit` takes them for */
+    struct page_group group;
+};
+enum { FAR_MAX = TB_OPS_MAX * 4 + 8 };
+
+struct x64 {
+    /* --- constant after creation: any thread may compile --- */
+    struct x64_env env;
+    struct stubs stubs;
+    struct x64_host host;
+    /* --- owned by the thread that runs the code --- */
+    struct code_cache cache;
+    struct x64_stats stats;
+};
+
+/* One block being compiled. */
+struct compile {
+    struct x64_buf b;
+    const struct x64 *x;
+    const struct tb *tb;
+    const struct ir_op *ops; /* the block's, or strip_ops */
+    unsigned nops;
+    struct x64_code *out;
+    const struct ir_op *op; /* being emitted */
+    struct cc_state cc;
+    struct reg_state regs;
+    bool fpu_on_host; /* known here: the guest's FPU is on the host's */
+    struct fpu_pending fpu;
+    struct page_group group[PAGE_PLACES];
+    unsigned places_used; /* bit: place */
+    struct loop_state loop;
+    bool stored; /* guest registers are in their slots, not in host registers */
+    struct ir_op strip_ops[LOOP_OPS_MAX];
+    unsigned nfar;
+    struct far_code far[FAR_MAX];
+};
+
+struct far_code *far_add(struct compile *c, void (*emit)(struct compile *c, const struct far_code *f),
+                         uint8_t *from);
+
+#endif
