@@ -35,18 +35,25 @@ struct options {
     uint64_t cases, sequences, seed, shown; /* shown: mismatches printed at most */
     const char *row, *record, *replay;
     bool table, single_tb, compiled;
-    uint32_t differs; /* probes of the host that count as failed (translator/x64/probe.h) */
+    enum vendor vendor; /* whose rows of vendor.def count; 0: the real CPU's */
+    uint32_t differs;   /* probes of the host that count as failed (translator/x64/probe.h) */
 };
 
 static bool parse(int argc, char **argv, struct options *o)
 {
-    static const struct option longs[] = {
-        {"cases", required_argument, NULL, 'c'},   {"seed", required_argument, NULL, 's'},
-        {"row", required_argument, NULL, 'r'},     {"table", no_argument, NULL, 't'},
-        {"single-tb", no_argument, NULL, '1'},     {"sequences", required_argument, NULL, 'q'},
-        {"engine", required_argument, NULL, 'e'},  {"shown", required_argument, NULL, 'n'},
-        {"differs", required_argument, NULL, 'd'}, {"record", required_argument, NULL, 'R'},
-        {"replay", required_argument, NULL, 'P'},  {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {{"cases", required_argument, NULL, 'c'},
+                                          {"seed", required_argument, NULL, 's'},
+                                          {"row", required_argument, NULL, 'r'},
+                                          {"table", no_argument, NULL, 't'},
+                                          {"single-tb", no_argument, NULL, '1'},
+                                          {"sequences", required_argument, NULL, 'q'},
+                                          {"engine", required_argument, NULL, 'e'},
+                                          {"shown", required_argument, NULL, 'n'},
+                                          {"vendor", required_argument, NULL, 'v'},
+                                          {"differs", required_argument, NULL, 'd'},
+                                          {"record", required_argument, NULL, 'R'},
+                                          {"replay", required_argument, NULL, 'P'},
+                                          {NULL, 0, NULL, 0}};
     *o = (struct options){.cases = 100000, .seed = 1, .shown = 20};
     for (int k; (k = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (k) {
@@ -70,6 +77,9 @@ static bool parse(int argc, char **argv, struct options *o)
             break;
         case 'n':
             o->shown = strtoull(optarg, NULL, 0);
+            break;
+        case 'v':
+            o->vendor = strcmp(optarg, "amd") == 0 ? VENDOR_AMD : VENDOR_INTEL;
             break;
         case 'd':
             o->differs = (uint32_t)strtoul(optarg, NULL, 0);
@@ -231,7 +241,7 @@ static bool replay_cases(struct driver *d)
         fprintf(stderr, "oracle: %s: not a recorded set\n", d->o.replay);
         return false;
     }
-    d->vendor = r.vendor;
+    d->vendor = d->o.vendor ? d->o.vendor : r.vendor;
     while (record_read(&r, &rc)) {
         struct undefined u = {0};
         const struct oracle_row *row = rc.is_sequence ? NULL : gen_row_of(&d->g, rc.c.code);
@@ -275,6 +285,8 @@ int main(int argc, char **argv)
     if (!parse(argc, argv, &d.o) || (!d.o.replay && !native_init()))
         return 2;
     d.vendor = vendor_of_host(cpu);
+    if (d.o.vendor)
+        d.vendor = d.o.vendor;
     d.machine =
         emulated_create(&(struct emulated_config){.single_tb = d.o.single_tb,
                                                   .mode = d.o.compiled ? TRANSLATOR_EAGER : TRANSLATOR_INTERP,

@@ -44,10 +44,11 @@ static bool is_mmx_store(const struct insn *in)
            (in->opcode == 0xf7e || in->opcode == 0xf7f || in->opcode == 0xfe7);
 }
 
+/* FST, FSTP, FIST, FISTP, FBSTP: not the control words, nor loads with such digits. */
 static bool is_x87_store(const struct insn *in)
 {
-    return in->mod != 3 && (in->opcode & ~6u) == 0xd9 && in->reg >= 2 &&
-           !(in->opcode == 0xd9 && in->reg > 3) && !(in->opcode != 0xdf && in->reg == 6);
+    const bool is_wide = (in->opcode == 0xdb && in->reg == 7) || (in->opcode == 0xdf && in->reg >= 6);
+    return in->mod != 3 && (in->opcode & ~6u) == 0xd9 && (in->reg == 2 || in->reg == 3 || is_wide);
 }
 
 static bool is_rep_compare(const struct insn *in)
