@@ -67,13 +67,28 @@ static bool is_end(const struct level *l, uint64_t low, uint32_t ebp)
     return ebp == 0 || (l->outer_ebp && ebp == l->outer_ebp) || is_mark(l, low, ebp);
 }
 
+/* A handler that went to a stack of its own began on that of the entry: the chain goes back there, once. */
+static bool goes_back(struct level *l, uint32_t ebp)
+{
+    if (!l->entry_esp || ebp >= l->entry_esp || l->entry_esp - ebp > STACK_KERNEL_MAX)
+        return false;
+    l->low = ebp;
+    l->high = l->entry_esp;
+    return true;
+}
+
 /* Each link lies above the last, so it ends. False: not at a proper end. */
-static bool follow_chain(struct walk *w, const struct level *l)
+static bool follow_chain(struct walk *w, struct level *l)
 {
     uint64_t low = l->low;
     uint32_t link[2] = {l->ebp};
+    bool back = false;
     while (!is_end(l, low, link[0])) {
         const uint32_t ebp = link[0];
+        if (!is_within(l, low, ebp) && !back && goes_back(l, ebp)) {
+            back = true;
+            low = ebp;
+        }
         if (!is_within(l, low, ebp) || !read_words(w, ebp, link, 2))
             return false;
         if (link[1] == 0)

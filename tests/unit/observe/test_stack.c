@@ -258,6 +258,26 @@ Test(stack, linux_mark_on_another_stack)
     }
 }
 
+/* The handler begins on the task's stack and goes on with its own: back once, and no more. */
+Test(stack, a_handler_that_changes_stacks)
+{
+    put_link(BASE + 0xdf40, 0, 0x801); /* what was interrupted */
+    g.slot[IR_EBP] = BASE + 0xdf40;
+    enter(0, BASE + 0xdf00, 0x800);
+    g.slot[IR_ESP] = BASE + 0x1b000;
+    put_link(BASE + 0x1b010, BASE + 0xde00, 0x901);
+    put_link(BASE + 0xde00, BASE + 0xdf40, 0x902);
+    follow(BASE + 0x1b010);
+    cr_assert_eq(s.frames, 5);
+    expect_frame(2, 0x902, 0);
+    expect_frame(3, 0x800, FRAME_INSN);
+    cr_assert(s.flags & SAMPLE_WHOLE);
+    put_link(BASE + 0xde00, BASE + 0xde00, 0x902); /* a loop there */
+    follow(BASE + 0x1b010);
+    cr_assert_eq(s.frames, 5);
+    cr_assert_not(s.flags & SAMPLE_WHOLE);
+}
+
 Test(stack, no_16_bit_stacks)
 {
     g.seg[SEG_SS].access = SEG_ACC_P;
