@@ -107,11 +107,20 @@ static int stack_room(struct shadow *s)
     return oldest;
 }
 
-/* A kernel that copies the frame of its entry to a stack of the task takes the entry along. */
+/* Has user code just entered the kernel here? */
+static bool is_fresh(const struct stack *k)
+{
+    return k->space == 0 && k->count == 1 && k->slot[0].flags == (FRAME_INSN | FRAME_USER);
+}
+
+/* A kernel that copies the frame of its entry to a stack of the task takes the entry along; what was on that
+ * stack is of an entry before. */
 static void inherit(struct stack *k, const struct stack *from)
 {
-    if (from->space == k->space && from->count == 1 && (from->slot[0].flags & FRAME_INSN))
-        push(k, NEVER_DEAD, from->slot[0].lin_addr, from->slot[0].flags);
+    if (k->space != 0 || !is_fresh(from))
+        return;
+    k->count = 0;
+    push(k, NEVER_DEAD, from->slot[0].lin_addr, from->slot[0].flags);
 }
 
 static int stack_new(struct shadow *s, uint64_t space)
@@ -154,6 +163,8 @@ static void find_stack(struct shadow *s, uint64_t space, uint32_t esp)
         i = stack_above(s, space, esp);
     if (i == NONE)
         i = stack_new(s, space);
+    else if (i != s->current)
+        inherit(&s->stack[i], &s->stack[s->current]);
     if (i != s->current)
         go_to(s, i);
 }

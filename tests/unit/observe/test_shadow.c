@@ -190,6 +190,14 @@ Test(shadow, a_frame_that_moves)
     call(0x19000);
     cr_assert_eq(g.eip, 0x19000);
     EXPECT(0x18007, 0x12000);
+    ret(0x18007);
+    move_esp(0x20fec); /* back, and out */
+    iret(3, 0x2fffc, 0x12000);
+    call(0x14000);
+    enter(3, 0x20fec, 0x18000); /* from somewhere else now */
+    move_esp(0x28fec);
+    call(0x19000);
+    EXPECT(0x18007, 0x14000);
 }
 
 /* Deep and without returns; then ESP anywhere: bounded, and nothing breaks. */
