@@ -138,8 +138,8 @@ def finish(study):
     results.remove_work(study)
     results.write_csv(study)
     verdict = report.write(study)
-    word = {True: "yes", False: "NO", None: "measured"}[verdict.ok]
-    print(f"{study.name}: {word}: {verdict.text}\n{study.folder}/report.html")
+    word = {True: "good", False: "BAD", None: "measured"}[verdict.ok]
+    print(f"{study.name}: {word}: {verdict.word} {verdict.text}\n{study.folder}/report.html")
     return 1 if verdict.ok is False else 0
 
 

@@ -203,8 +203,10 @@ def verdict(study, tandem):
     spread = f"; a run took {min(walls):.2f} to {max(walls):.2f} s of host time." if walls else "."
     if study.options.planted:
         text = "the planted leak of host time was found" if distinct > 1 else "the planted leak of host time was NOT found: this experiment proves nothing"
-        return page.Verdict(distinct > 1, f"{figures}: {text}.")
-    return page.Verdict(distinct == 1 and enough and not study.failed(), figures + spread + ("" if enough else " Fewer than 100 points are too few."))
+        return page.Verdict(distinct > 1, f"{figures}: {text}.", "Found." if distinct > 1 else "Not found.")
+    good = distinct == 1 and enough and not study.failed()
+    word = "Never." if good else "It does." if distinct > 1 else "Not shown."
+    return page.Verdict(good, figures + spread + ("" if enough else " Fewer than 100 points are too few."), word)
 
 
 def every_run(study, program, title):
@@ -226,7 +228,7 @@ def counts(study):
             most = max(hashes.count(value) for value in set(hashes))
             rows.append((PROGRAMS[program] + what, len(records), len(set(hashes)), most, page.spread([r["wall_s"] for r in records])))
     head = ["", "runs", "different", "most frequent one", "host time, s: median (least to greatest)"]
-    return page.Table(head, rows, "How many different outcomes", "The first QEMU reads the host's date, which the guest prints.")
+    return page.Table(head, rows, "How many different outcomes", "Without a fixed date QEMU begins at the host's; the guest prints it, and other time stamps behind it.")
 
 
 LABEL = {"devthread": "device thread mode", "translator": "translator and workers", "cache": "size of the code cache", "delays": "injected delays",
