@@ -6,7 +6,9 @@
 #include "observe/account.h"
 #include "observe/attribute.h"
 #include "observe/formats.h"
+#include "observe/marks.h"
 #include "observe/profile.h"
+#include "observe/timeline.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -24,11 +26,30 @@ struct instruments {
     struct account *account;
     FILE *account_file;
     struct profiler *profiler;
+    struct marks *marks;
+    struct timeline *timeline;
+    struct marks_config marks_config;
+    struct moment_option moment[MOMENTS_MAX];
+    unsigned nmoments;
+    int profile_region; /* of -profile within=; negative: none */
 };
+
+static bool wants_moments(const struct options *o)
+{
+    for (unsigned n = 0; n < o->nsnapshots; n++)
+        if (o->snapshot[n].mark || o->snapshot[n].text)
+            return true;
+    return o->marks.until.mark || o->marks.until.text;
+}
+
+static bool wants_marks(const struct options *o)
+{
+    return o->marks.nmarks || o->marks.nregions || o->marks.log_file || o->marker || wants_moments(o);
+}
 
 static bool wanted(const struct options *o)
 {
-    return o->account_file || o->profile_file;
+    return o->account_file || o->profile_file || o->trace_file || wants_marks(o);
 }
 
 /* --- start --- */
@@ -122,14 +143,32 @@ static bool name_raw_file(struct instruments *i, struct err *e)
     return true;
 }
 
+static bool in_region(void *ctx)
+{
+    const struct instruments *i = ctx;
+    return marks_in_region(i->marks, i->profile_region);
+}
+
+static bool find_region(struct instruments *i, struct err *e)
+{
+    const char *name = i->o->profile_within;
+    i->profile_region = i->marks && name ? marks_region(i->marks, name) : -1;
+    return !name || i->profile_region >= 0 ||
+           err_set(e, "-profile: within=%s: no such region; the name of a -region is accepted", name);
+}
+
 static bool create_profiler(struct instruments *i, struct err *e)
 {
+    if (!find_region(i, e))
+        return false;
     const struct profiler_config c = {
         .file = i->raw_file ? i->raw_file : i->o->profile_file,
         .every = i->o->profile_every,
         .phase = i->o->profile_phase,
         .stacks = (enum profile_stacks)i->o->profile_stacks,
         .shift = i->o->shift,
+        .within = i->o->profile_within ? in_region : NULL,
+        .within_ctx = i,
         .account = i->account,
     };
     if (!c.file)
@@ -138,13 +177,57 @@ static bool create_profiler(struct instruments *i, struct err *e)
     return i->profiler != NULL;
 }
 
+/* Numbers of moments: what ends the run, then one for each snapshot. */
+enum { MOMENT_MARK, MOMENT_TEXT, MOMENT_SNAPSHOTS };
+_Static_assert(MOMENT_SNAPSHOTS + SNAPSHOTS_MAX <= MOMENTS_MAX, "moments");
+
+static void collect_moments(struct instruments *i)
+{
+    const struct until_option *u = &i->o->marks.until;
+    i->moment[i->nmoments++] = (struct moment_option){.mark = u->mark, .count = u->count};
+    i->moment[i->nmoments++] = (struct moment_option){.text = u->text, .count = u->count};
+    for (unsigned n = 0; n < i->o->nsnapshots; n++) {
+        const struct snapshot_option *s = &i->o->snapshot[n];
+        i->moment[i->nmoments++] = (struct moment_option){s->mark, s->count, s->text};
+    }
+}
+
+static bool create_marks(struct instruments *i, struct err *e)
+{
+    const struct mark_options *o = &i->o->marks;
+    if (!wants_marks(i->o))
+        return true;
+    collect_moments(i);
+    i->marks_config = (struct marks_config){.mark = o->mark,
+                                            .nmarks = o->nmarks,
+                                            .region = o->region,
+                                            .nregions = o->nregions,
+                                            .moment = i->moment,
+                                            .nmoments = i->nmoments,
+                                            .marker = i->o->marker,
+                                            .log_file = o->log_file,
+                                            .log_json = o->log_json};
+    i->marks = marks_create(i->hub, &i->marks_config, e);
+    return i->marks != NULL;
+}
+
+static bool create_timeline(struct instruments *i, struct err *e)
+{
+    const struct options *o = i->o;
+    if (!o->trace_file)
+        return true;
+    i->timeline = timeline_create(i->hub, o->trace_file, o->trace_log2, o->shift, i->marks, e);
+    return i->timeline != NULL;
+}
+
 static bool create_all(struct instruments *i, struct err *e)
 {
     if (!wanted(i->o))
         return true;
     i->hub = observe_create();
-    return (i->hub || err_set(e, "no host memory for -profile and -account")) && name_raw_file(i, e) &&
-           create_attribute(i, e) && create_account(i, e) && create_profiler(i, e);
+    return (i->hub || err_set(e, "no host memory for -profile, -account, -mark and -trace")) &&
+           name_raw_file(i, e) && create_marks(i, e) && create_attribute(i, e) && create_account(i, e) &&
+           create_profiler(i, e) && create_timeline(i, e);
 }
 
 struct instruments *instruments_create(const struct options *o, struct err *e)
@@ -166,7 +249,7 @@ struct vcpu_observer instruments_observer(const struct instruments *i)
     return i->hub ? *observe_vcpu(i->hub) : (struct vcpu_observer){0};
 }
 
-void instruments_begin(struct instruments *i, struct machine *m)
+bool instruments_begin(struct instruments *i, struct machine *m, struct err *e)
 {
     i->machine = m;
     if (i->hub)
@@ -179,6 +262,27 @@ void instruments_begin(struct instruments *i, struct machine *m)
         account_begin(i->account, machine_guest(m), machine_tick(m));
     if (i->profiler)
         profiler_begin(i->profiler, m);
+    return (!i->marks || marks_begin(i->marks, m, e)) && (!i->timeline || timeline_begin(i->timeline, m, e));
+}
+
+static bool moment_came(const struct instruments *i, unsigned n)
+{
+    return i->marks && marks_moment_came(i->marks, n);
+}
+
+bool instruments_snapshot_came(const struct instruments *i, unsigned n)
+{
+    return moment_came(i, MOMENT_SNAPSHOTS + n);
+}
+
+bool instruments_mark_came(const struct instruments *i)
+{
+    return moment_came(i, MOMENT_MARK);
+}
+
+bool instruments_text_came(const struct instruments *i)
+{
+    return moment_came(i, MOMENT_TEXT);
 }
 
 void instruments_until(struct instruments *i, struct vcpu_until *until)
@@ -256,9 +360,30 @@ static bool end_account(struct instruments *i, struct err *e)
            err_set(e, "-account: file=%s: could not be written: %s", i->o->account_file, strerror(errno));
 }
 
+/* People are told of marks that they named. */
+static bool end_marks(struct instruments *i, struct err *e)
+{
+    const struct mark_options *o = &i->o->marks;
+    return !i->marks || marks_end(i->marks, o->nmarks || o->nregions ? stderr : NULL, e);
+}
+
+static bool end_timeline(struct instruments *i, struct err *e)
+{
+    uint64_t lost;
+    if (!i->timeline)
+        return true;
+    if (!timeline_end(i->timeline, &lost, e))
+        return false;
+    if (lost)
+        fprintf(stderr,
+                "tandem: -trace: the oldest %" PRIu64 " records were pushed out; buffer=N keeps more\n",
+                lost);
+    return true;
+}
+
 bool instruments_end(struct instruments *i, struct err *e)
 {
-    return end_profiler(i, e) && convert(i, e) && end_account(i, e);
+    return end_profiler(i, e) && convert(i, e) && end_account(i, e) && end_marks(i, e) && end_timeline(i, e);
 }
 
 void instruments_destroy(struct instruments *i)
@@ -267,6 +392,8 @@ void instruments_destroy(struct instruments *i)
         return;
     profiler_destroy(i->profiler);
     account_destroy(i->account);
+    timeline_destroy(i->timeline);
+    marks_destroy(i->marks);
     observe_destroy(i->hub);
     attribute_destroy(i->attribute);
     free(i->raw_file);

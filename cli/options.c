@@ -5,6 +5,7 @@
 #include "machine/optvalue.h"
 #include "mem/physmem.h"
 #include "observe/formats.h"
+#include "observe/timeline.h"
 #include "vcpu/vcpu.h"
 
 #include <inttypes.h>
@@ -206,6 +207,21 @@ static bool set_snapshot_tick(void *target, const char *value, struct err *e)
     return value_number(value, 1, INT64_MAX, &last_snapshot(target)->tick);
 }
 
+static bool set_snapshot_mark(void *target, const char *value, struct err *e)
+{
+    return *value && value_string(value, &last_snapshot(target)->mark, e);
+}
+
+static bool set_snapshot_count(void *target, const char *value, struct err *e)
+{
+    return value_number(value, 1, INT64_MAX, &last_snapshot(target)->count);
+}
+
+static bool set_snapshot_text(void *target, const char *value, struct err *e)
+{
+    return markopts_text(value, &last_snapshot(target)->text, e);
+}
+
 static bool set_snapshot_file(void *target, const char *value, struct err *e)
 {
     return *value && value_string(value, &last_snapshot(target)->file, e);
@@ -213,6 +229,9 @@ static bool set_snapshot_file(void *target, const char *value, struct err *e)
 
 static const struct list_key snapshot_keys[] = {
     {"tick", "a number of ticks, at least 1,", set_snapshot_tick},
+    {"mark", "NAME|marker|marker:VALUE", set_snapshot_mark},
+    {"count", "N (at least 1)", set_snapshot_count},
+    {"text", "1 to 255 bytes (\",,\" for a comma)", set_snapshot_text},
     {"file", "a file that can be written", set_snapshot_file},
 };
 
@@ -250,12 +269,18 @@ static bool set_profile_format(void *target, const char *value, struct err *e)
     return i >= 0;
 }
 
+static bool set_profile_within(void *target, const char *value, struct err *e)
+{
+    return *value && value_string(value, &((struct options *)target)->profile_within, e);
+}
+
 static const struct list_key profile_keys[] = {
     {"file", "FILE", set_profile_file},
     {"every", "N (ticks, at least 1)", set_profile_every},
     {"phase", "N (ticks, below every)", set_profile_phase},
     {"stacks", "off|on|exact", set_profile_stacks},
     {"format", FORMAT_NAMES, set_profile_format},
+    {"within", "NAME (of a -region)", set_profile_within},
 };
 
 static bool is_json_name(const char *name)
@@ -281,6 +306,28 @@ static bool set_account_format(void *target, const char *value, struct err *e)
 static const struct list_key account_keys[] = {
     {"file", "FILE", set_account_file},
     {"format", "human|json", set_account_format},
+};
+
+static bool set_trace_file(void *target, const char *value, struct err *e)
+{
+    return *value && value_string(value, &((struct options *)target)->trace_file, e);
+}
+
+/* The next power of two. */
+static bool set_trace_buffer(void *target, const char *value, struct err *e)
+{
+    unsigned *log2 = &((struct options *)target)->trace_log2;
+    uint64_t v;
+    if (!value_number(value, UINT64_C(1) << TIMELINE_LOG2_MIN, UINT64_C(1) << TIMELINE_LOG2_MAX, &v))
+        return false;
+    for (*log2 = TIMELINE_LOG2_MIN; UINT64_C(1) << *log2 < v;)
+        ++*log2;
+    return true;
+}
+
+static const struct list_key trace_keys[] = {
+    {"file", "FILE", set_trace_file},
+    {"buffer", "N (records of each thread, 1024..16777216)", set_trace_buffer},
 };
 
 static bool set_stats_file(void *target, const char *value, struct err *e)
@@ -527,12 +574,36 @@ static bool parse_snapshot(struct options *o, const struct option_def *d, const 
         return err_set(e, "-%s %s: at most %d snapshots of one run are accepted", d->name, value,
                        SNAPSHOTS_MAX);
     struct snapshot_option *s = &o->snapshot[o->nsnapshots++];
+    *s = (struct snapshot_option){.count = 1};
     if (!parse_list(o, d, value, e))
         return false;
-    if (!s->file || !s->tick)
-        return err_set(e, "-%s %s: TICK,file=FILE is accepted", d->name, value);
+    if (!s->file || (s->tick != 0) + (s->mark != NULL) + (s->text != NULL) != 1)
+        return err_set(
+            e, "-%s %s: TICK,file=FILE, mark=NAME[,count=N],file=FILE or text=TEXT,file=FILE is accepted",
+            d->name, value);
+    s->tick = s->tick ? s->tick : TICK_NEVER;
     qsort(o->snapshot, o->nsnapshots, sizeof *s, snapshot_compare);
     return true;
+}
+
+static bool parse_mark(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return markopts_mark(&o->marks, value, e);
+}
+
+static bool parse_region(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return markopts_region(&o->marks, value, e);
+}
+
+static bool parse_until(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return markopts_until(&o->marks, value, e);
+}
+
+static bool parse_mark_log(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return markopts_log(&o->marks, value, e);
 }
 
 static bool parse_action(struct options *o, const struct option_def *d, const char *value, struct err *e)
@@ -696,15 +767,17 @@ static const struct option_def option_defs[] = {
      "write the digest of the guest's state every N ticks (default 10000000); compare with "
      "tandem-digest-diff",
      KEYS(digest_keys, "file")},
-    {"snapshot-at", "TICK,file=FILE", parse_snapshot,
-     "save the machine's whole state when virtual time reaches TICK, and go on (may be given up to 256 "
-     "times); "
+    {"snapshot-at", "TICK|mark=NAME[,count=N]|text=TEXT,file=FILE", parse_snapshot,
+     "save the machine's whole state when virtual time reaches TICK, at the Nth hit of a mark (default the "
+     "first) "
+     "or right behind the write that completes TEXT, and go on (may be given up to 256 times); "
      "names what differs with tandem-digest-diff",
      KEYS(snapshot_keys, "tick")},
     {"loadvm", "FILE", parse_text,
      "begin where such a snapshot was made; machine and images must be the same", FIELD(loadvm), NULL, NULL,
      0},
-    {"profile", "file=FILE,every=N[,phase=N][,stacks=off|on|exact][,format=FORMAT]", parse_list,
+    {"profile", "file=FILE,every=N[,phase=N][,stacks=off|on|exact][,format=FORMAT][,within=REGION]",
+     parse_list,
      "look where the guest is at the ticks k * every + phase and write it to FILE: the same profile in every "
      "run; stacks=on: with the callers by frame pointers; stacks=exact: by CALL and RET, some hundred times "
      "slower; FORMAT: " FORMAT_NAMES " (tandem-profile reads raw, and converts it)",
@@ -720,6 +793,27 @@ static const struct option_def option_defs[] = {
      "human); "
      "with -profile, its sampling error as well",
      KEYS(account_keys, NULL)},
+    {"mark", "NAME=ADDR[,cr3=VALUE|process=NAME][,count=N][,value=REG]", parse_mark,
+     "count each time that the guest comes to the linear address ADDR (of one address space or process, at "
+     "most N times), with the value of REG (default eax); the guest does not know, and nothing slows down "
+     "elsewhere (up to 64 times)",
+     0, NULL, NULL, 0},
+    {"region", "NAME=FROM..TO", parse_region,
+     "measure from each hit of mark FROM to the next one of TO: ticks, instructions, accesses to devices, "
+     "exceptions; marker and marker:VALUE are writes to -device tandem-marker (up to 64 times)",
+     0, NULL, NULL, 0},
+    {"mark-log", "file=FILE[,format=human|json]", parse_mark_log,
+     "each hit and each pass through a region, and what they come to (JSON lines where FILE ends in .json)",
+     0, NULL, NULL, 0},
+    {"until", "tick=N|mark=NAME[,count=N]|text=TEXT", parse_until,
+     "end the run at tick N, at the Nth hit of a mark, or right behind the write that completes TEXT on a "
+     "serial port or the debug console; whichever comes first",
+     0, NULL, NULL, 0},
+    {"trace", "file=FILE[,buffer=N]", parse_list,
+     "a timeline for ui.perfetto.dev or chrome://tracing (JSON): each thread in host time; the guest's "
+     "kernel "
+     "entries, processes and marks in virtual time; the last N records of each (default 262144)",
+     KEYS(trace_keys, NULL)},
     {"stats", "[file=FILE][,format=human|json][,latency=on|off]", parse_stats,
      "figures of the run at its end, on stderr or in FILE (JSON where it ends in .json)",
      KEYS(stats_keys, "file")},
@@ -846,7 +940,6 @@ static const char *const unsupported[] = {
     "spice",
     "tb-size",
     "tpmdev",
-    "trace",
     "usb",
     "usbdevice",
     "uuid",
@@ -937,13 +1030,18 @@ static bool parse_one(struct options *o, int argc, char **argv, int *i, struct e
 
 static bool check_profile(const struct options *o, struct err *e)
 {
-    const bool given = o->profile_every || o->profile_phase || o->profile_stacks || o->profile_format;
+    const bool given =
+        o->profile_every || o->profile_phase || o->profile_stacks || o->profile_format || o->profile_within;
     if (given && !o->profile_file)
         return err_set(e, "-profile: needs file=FILE");
     if (o->nsymbols && !o->profile_file)
         return err_set(e, "-symbols %s: needs -profile", o->symbols[0]);
     if (o->profile_file && !o->profile_every)
         return err_set(e, "-profile: file=%s needs every=N, the ticks between two samples", o->profile_file);
+    if (o->profile_within && o->account_file)
+        return err_set(e,
+                       "-profile: within=%s: not together with -account, whose counts are of the whole run",
+                       o->profile_within);
     if (o->profile_file && o->profile_phase >= o->profile_every)
         return err_set(e,
                        "-profile: phase=%" PRIu64 ": bad value; 0 to %" PRIu64 ", below every, is accepted",
@@ -967,6 +1065,8 @@ static bool check_together(const struct options *o, struct err *e)
         return err_set(e, "-digest: every=N needs file=FILE");
     if (!check_profile(o, e))
         return false;
+    if (o->trace_log2 != TIMELINE_LOG2_DEFAULT && !o->trace_file)
+        return err_set(e, "-trace: needs file=FILE");
     if (o->account_json && !o->account_file)
         return err_set(e, "-account: needs file=FILE");
     if (o->log_file && !o->log_items)
@@ -1015,6 +1115,8 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
         .digest_every = DIGEST_EVERY_DEFAULT,
         .tick_limit = TICK_NEVER,
     };
+    markopts_init(&o->marks);
+    o->trace_log2 = TIMELINE_LOG2_DEFAULT;
     for (int i = 1; i < argc;) {
         if (!parse_one(o, argc, argv, &i, e))
             return false;
@@ -1027,17 +1129,21 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
 void options_free(struct options *o)
 {
     chardevs_free(&o->chardevs);
-    char *owned[] = {o->name,         o->debugcon, o->pidfile,     o->kernel,     o->initrd,
-                     o->append,       o->rrfile,   o->digest_file, o->stats_file, o->profile_file,
-                     o->account_file, o->log_file, o->loadvm};
+    char *owned[] = {o->name,           o->debugcon,     o->pidfile,     o->kernel,     o->initrd,
+                     o->append,         o->rrfile,       o->digest_file, o->stats_file, o->profile_file,
+                     o->profile_within, o->account_file, o->log_file,    o->loadvm,     o->trace_file};
     for (size_t i = 0; i < COUNT(owned); i++)
         free(owned[i]);
     for (unsigned i = 0; i < o->nsymbols; i++)
         free(o->symbols[i]);
     for (unsigned i = 0; i < o->nserial; i++)
         free(o->serial[i]);
-    for (unsigned i = 0; i < o->nsnapshots; i++)
+    for (unsigned i = 0; i < o->nsnapshots; i++) {
         free(o->snapshot[i].file);
+        free(o->snapshot[i].mark);
+        free(o->snapshot[i].text);
+    }
+    markopts_free(&o->marks);
     *o = (struct options){0};
 }
 

@@ -7,6 +7,7 @@
 #define TANDEM_CLI_OPTIONS_H
 
 #include "cli/chardevs.h"
+#include "cli/markopts.h"
 #include "clockcore/rtcbase.h"
 #include "machine/err.h"
 #include "syncq/mode.h"
@@ -17,7 +18,7 @@
 
 #define SERIALS_MAX          4
 #define SYMBOLS_MAX          128
-#define SNAPSHOTS_MAX        256
+#define SNAPSHOTS_MAX        256 /* MATCH moments_max */
 #define RAM_MIB_DEFAULT      128
 #define DIGEST_EVERY_DEFAULT UINT64_C(10000000) /* ticks; 80 ms of virtual time at shift 3 */
 
@@ -25,7 +26,10 @@ enum options_action { ACTION_RUN, ACTION_HELP, ACTION_VERSION };
 enum rr_mode { RR_OFF, RR_RECORD, RR_REPLAY };
 
 struct snapshot_option {
-    uint64_t tick;
+    uint64_t tick; /* 0: not given; TICK_NEVER: at a mark or text */
+    char *mark;    /* a reference (observe/marks.h); NULL: none */
+    uint64_t count;
+    char *text; /* that the guest sends; NULL: none */
     char *file; /* NULL: not given yet */
 };
 
@@ -70,14 +74,18 @@ struct options {
     char *loadvm;                          /* -loadvm; NULL: none */
     unsigned log_items;                    /* -d: VCPU_LOG_* (vcpu.h) */
     char *log_file;                        /* -D; NULL: stderr */
+    struct mark_options marks;             /* -mark, -region, -until, -mark-log */
     char *profile_file;                    /* -profile; NULL: none */
     uint64_t profile_every, profile_phase; /* ticks; every 0: not given */
     unsigned profile_format;               /* enum profile_format (observe/formats.h) */
     char *symbols[SYMBOLS_MAX];            /* -symbols texts in order */
     unsigned nsymbols;
     unsigned profile_stacks; /* enum profile_stacks (observe/profilefile.h) */
+    char *profile_within;    /* a region; NULL: everywhere */
     char *account_file;      /* -account; NULL: none */
     bool account_json;
+    char *trace_file;    /* -trace; NULL: none */
+    unsigned trace_log2; /* records of a ring */
     bool stats, stats_json, stats_no_latency;
     char *stats_file; /* NULL: stderr */
 

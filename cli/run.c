@@ -11,6 +11,7 @@
 #include "cli/stats.h"
 #include "cli/status.h"
 #include "clockcore/clock.h"
+#include "clockcore/ticks.h"
 #include "devthread/chardev.h"
 #include "machine/machine.h"
 
@@ -32,7 +33,10 @@ struct run {
     struct sampler *sampler; /* NULL: no -stats */
     struct link_figures figures;
     struct run_stats stats;
-    const struct snapshot_option *missed; /* the run ended before its tick; NULL: none */
+    bool made[SNAPSHOTS_MAX];             /* snapshots */
+    const struct snapshot_option *missed; /* the run ended before it; NULL: none */
+    const char *until_reason;             /* of MACHINE_STOP_TICK */
+    uint64_t random;                      /* of -x-pause */
 };
 
 /* --- callbacks --- */
@@ -169,6 +173,8 @@ static void note_ending(struct run *r, enum machine_stop why)
     struct run_stats *s = &r->stats;
     s->reason = endings[why].reason;
     s->status = endings[why].status;
+    if (why == MACHINE_STOP_TICK)
+        s->reason = r->until_reason;
     if (why == MACHINE_STOP_DEBUG_EXIT)
         s->status = (int)(machine_exit_value(r->machine) & 0xff);
     if (why == MACHINE_STOP_QUIT)
@@ -190,6 +196,16 @@ static bool close_file(const char *option, const char *path, FILE **file, struct
                : err_set(e, "%s%s: could not be written: %s", option, path, strerror(errno));
 }
 
+static bool tell_missed(const struct run *r, struct err *e)
+{
+    const struct snapshot_option *s = r->missed;
+    const uint64_t tick = r->stats.machine.tick;
+    if (s->mark || s->text)
+        return err_set(e, "-snapshot-at %s=%s: the run ended before, at tick %" PRIu64,
+                       s->mark ? "mark" : "text", s->mark ? s->mark : s->text, tick);
+    return err_set(e, "-snapshot-at %" PRIu64 ": the run ended before, at tick %" PRIu64, s->tick, tick);
+}
+
 /* Says how it ended and writes what was asked for. False: the host failed. */
 static bool finish(struct run *r, struct err *e)
 {
@@ -206,8 +222,7 @@ static bool finish(struct run *r, struct err *e)
     if (r->o->stats)
         stats_print(r->stats_file ? r->stats_file : stderr, r->o, &r->stats);
     if (ok && r->missed)
-        ok = err_set(e, "-snapshot-at %" PRIu64 ": the run ended before, at tick %" PRIu64, r->missed->tick,
-                     r->stats.machine.tick);
+        ok = tell_missed(r, e);
     return ok && close_file("-D ", r->o->log_file, &r->log_file, e) &&
            close_file("-stats: file=", r->o->stats_file, &r->stats_file, e);
 }
@@ -230,57 +245,104 @@ static enum machine_stop run_to(struct run *r, uint64_t tick, struct err *e)
     return machine_run_until(r->machine, &until, e);
 }
 
-/* -x-pause: stands at ticks that the seed chooses, and each time looks at the whole state. */
-static enum machine_stop run_in_stretches(struct run *r, struct err *e)
+/* --- -snapshot-at and -until --- */
+
+/* Why the run ends here. NULL: it does not. */
+static const char *until_reached(const struct run *r)
 {
-    const struct options *o = r->o;
-    uint64_t random = o->pause_seed * 2 + 1, tick = 0;
-    enum machine_stop stop;
-    char hex[DIGEST_HEX];
-    do {
-        random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
-        tick += 1 + (random >> 33) % (2 * o->pause_every);
-        stop = run_to(r, tick < o->tick_limit ? tick : o->tick_limit, e);
-        machine_state_hex(r->machine, hex);
-    } while (stop == MACHINE_STOP_TICK && tick < o->tick_limit);
-    return stop;
+    const uint64_t tick = machine_tick(r->machine);
+    if (instruments_mark_came(r->instruments))
+        return "the mark of -until was reached";
+    if (instruments_text_came(r->instruments))
+        return "the guest sent the text of -until";
+    if (tick >= r->o->marks.until.tick)
+        return "the tick of -until was reached";
+    return tick >= r->o->tick_limit ? endings[MACHINE_STOP_TICK].reason : NULL;
 }
 
-/* -snapshot-at: stands at each tick, saves, goes on. */
-static enum machine_stop run_between_snapshots(struct run *r, struct err *e)
+/* The next tick at which something is to be done. */
+static uint64_t next_stand(const struct run *r)
 {
-    const struct options *o = r->o;
-    enum machine_stop stop = MACHINE_STOP_TICK;
-    for (unsigned i = 0; i < o->nsnapshots; i++) {
-        const struct snapshot_option *s = &o->snapshot[i];
-        if (s->tick < machine_tick(r->machine)) {
-            err_set(e, "-snapshot-at %" PRIu64 ": the run begins at tick %" PRIu64, s->tick,
-                    machine_tick(r->machine));
-            return MACHINE_STOP_ERROR;
-        }
-        if (s->tick <= o->tick_limit)
-            stop = run_to(r, s->tick, e);
-        if (s->tick > o->tick_limit || stop != MACHINE_STOP_TICK) {
-            r->missed = s;
-            break;
-        }
-        if (!machine_save(r->machine, s->file, e))
-            return MACHINE_STOP_ERROR;
+    uint64_t next = r->o->marks.until.tick;
+    next = r->o->tick_limit < next ? r->o->tick_limit : next;
+    for (unsigned i = 0; i < r->o->nsnapshots; i++)
+        if (!r->made[i] && r->o->snapshot[i].tick < next)
+            next = r->o->snapshot[i].tick;
+    return next;
+}
+
+static bool snapshot_is_due(const struct run *r, unsigned i)
+{
+    return !r->made[i] && (r->o->snapshot[i].tick == machine_tick(r->machine) ||
+                           instruments_snapshot_came(r->instruments, i));
+}
+
+static bool make_snapshots(struct run *r, struct err *e)
+{
+    for (unsigned i = 0; i < r->o->nsnapshots; i++) {
+        if (!snapshot_is_due(r, i))
+            continue;
+        r->made[i] = true;
+        if (!machine_save(r->machine, r->o->snapshot[i].file, e))
+            return false;
     }
-    return stop == MACHINE_STOP_TICK ? run_to(r, o->tick_limit, e) : stop;
+    return true;
 }
 
+static bool first_ticks_are_ahead(const struct run *r, struct err *e)
+{
+    const uint64_t tick = machine_tick(r->machine);
+    if (r->o->nsnapshots && r->o->snapshot[0].tick < tick)
+        return err_set(e, "-snapshot-at %" PRIu64 ": the run begins at tick %" PRIu64, r->o->snapshot[0].tick,
+                       tick);
+    return true;
+}
+
+static void note_missed(struct run *r)
+{
+    for (unsigned i = r->o->nsnapshots; i-- > 0;)
+        if (!r->made[i])
+            r->missed = &r->o->snapshot[i];
+}
+
+/* -x-pause: stands at ticks that the seed chooses, and each time looks at the whole state. */
+static uint64_t next_pause(struct run *r)
+{
+    char hex[DIGEST_HEX];
+    if (!r->o->pause_every)
+        return TICK_NEVER;
+    machine_state_hex(r->machine, hex);
+    r->random = r->random * UINT64_C(6364136223846793005) + 1442695040888963407;
+    return machine_tick(r->machine) + 1 + (r->random >> 33) % (2 * r->o->pause_every);
+}
+
+/* Stands wherever something is to be done, and goes on. */
 static enum machine_stop run_guest(struct run *r, struct err *e)
 {
-    if (r->o->nsnapshots)
-        return run_between_snapshots(r, e);
-    return r->o->pause_every ? run_in_stretches(r, e) : run_to(r, r->o->tick_limit, e);
+    enum machine_stop stop = MACHINE_STOP_TICK;
+    r->random = r->o->pause_seed * 2 + 1;
+    if (!first_ticks_are_ahead(r, e))
+        return MACHINE_STOP_ERROR;
+    while (stop == MACHINE_STOP_TICK) {
+        const uint64_t next = next_stand(r), pause = next_pause(r);
+        stop = run_to(r, next < pause ? next : pause, e);
+        if (stop != MACHINE_STOP_TICK)
+            break;
+        if (!make_snapshots(r, e))
+            return MACHINE_STOP_ERROR;
+        r->until_reason = until_reached(r);
+        if (r->until_reason)
+            break;
+    }
+    note_missed(r);
+    return stop;
 }
 
 static int run_and_report(struct run *r, struct err *e)
 {
     sample(r);
-    instruments_begin(r->instruments, r->machine);
+    if (!instruments_begin(r->instruments, r->machine, e))
+        return RUN_HOST_ERROR;
     uint64_t start_ns = clock_realtime_ns();
     signals_aim(r->machine);
     enum machine_stop why = run_guest(r, e);

@@ -9,6 +9,7 @@
 #include "machine/pcmem.h"
 #include "machine/snapshot.h"
 #include "machine/state.h"
+#include "syncq/activity.h"
 #include "syncq/place.h"
 #include "vcpu/parts.h"
 
@@ -488,6 +489,26 @@ int machine_irq_line(const struct machine *m, uint8_t vector)
     return i8259_line_of_vector(&pc->pic, vector);
 }
 
+bool machine_set_marks(struct machine *m, const uint32_t *lin_addr, unsigned count)
+{
+    return vcpu_set_marks(m->vcpu, lin_addr, count);
+}
+
+void machine_stop_at(struct machine *m, uint64_t tick)
+{
+    vcpu_stop_at(m->vcpu, tick);
+}
+
+int machine_access_device(const struct machine *m, const struct access *a)
+{
+    return a->range ? devthread_busmap(m->dev)->range[a->range].dev : -1;
+}
+
+const struct pc *machine_board(const struct machine *m)
+{
+    return devthread_state(m->dev);
+}
+
 bool machine_save(struct machine *m, const char *path, struct err *e)
 {
     struct err why;
@@ -495,7 +516,7 @@ bool machine_save(struct machine *m, const char *path, struct err *e)
            err_set(e, "-snapshot-at: %s", why.text);
 }
 
-const struct activity *machine_activity(struct machine *m, unsigned i, char *name)
+static struct activity *activity_of(struct machine *m, unsigned i, char *name)
 {
     const bool has_device_thread = m->cfg.mode != LINK_INLINE;
     const unsigned first_worker = has_device_thread ? 2 : 1;
@@ -506,6 +527,17 @@ const struct activity *machine_activity(struct machine *m, unsigned i, char *nam
         return link_device_activity(devthread_link(m->dev, 0));
     snprintf(name, MACHINE_THREAD_BYTES, "translator %u", i - first_worker);
     return i - first_worker < vcpu_workers(m->vcpu) ? vcpu_worker_activity(m->vcpu, i - first_worker) : NULL;
+}
+
+const struct activity *machine_activity(struct machine *m, unsigned i, char *name)
+{
+    return activity_of(m, i, name);
+}
+
+void machine_trace(struct machine *m, unsigned i, struct activity_trace *t)
+{
+    char name[MACHINE_THREAD_BYTES];
+    activity_trace_attach(activity_of(m, i, name), t);
 }
 
 /* --- end --- */

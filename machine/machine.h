@@ -101,6 +101,7 @@ struct machine_stats {
     char state_hex[DIGEST_HEX]; /* digest of the final state */
 };
 
+struct activity_trace;
 struct machine;
 
 /* A machine of 128 MiB without a kernel, in the defaults of the command. */
@@ -137,10 +138,19 @@ const struct guest_state *machine_guest(const struct machine *m);
 size_t machine_peek(const struct machine *m, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes);
 /* IRQ line whose interrupts have this vector now; -1: none. Observers too. */
 int machine_irq_line(const struct machine *m, uint8_t vector);
+/* As vcpu_set_marks and vcpu_stop_at. */
+bool machine_set_marks(struct machine *m, const uint32_t *lin_addr, unsigned count);
+void machine_stop_at(struct machine *m, uint64_t tick);
+/* Device (enum pc_device) of an access that an observer is told of; -1: none answers it. */
+int machine_access_device(const struct machine *m, const struct access *a);
+/* The chips' state, but for what a device thread may be doing to it: while it stands. */
+const struct pc *machine_board(const struct machine *m);
 /* Saves the whole state (state.h) to a file, for machine_config.loadvm. */
 bool machine_save(struct machine *m, const char *path, struct err *e);
 /* What thread i of the machine is doing (syncq/activity.h; look from any thread until machine_finish); name
  * has MACHINE_THREAD_BYTES. NULL: i is past the last. */
 const struct activity *machine_activity(struct machine *m, unsigned i, char *name);
+/* That thread writes what it does into t from now on, until machine_destroy. */
+void machine_trace(struct machine *m, unsigned i, struct activity_trace *t);
 
 #endif

@@ -5,6 +5,7 @@
 #include "machine/machine.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct observe {
     struct machine *machine; /* NULL: not begun */
@@ -44,6 +45,30 @@ static void on_event(void *ctx, const struct guest_state *g, const struct vcpu_e
             o->watcher[i].event(o->watcher[i].ctx, g, e);
 }
 
+static void on_mark(void *ctx, const struct guest_state *g, uint64_t tick, uint32_t lin_addr)
+{
+    struct observe *o = ctx;
+    for (unsigned i = 0; i < o->count; i++)
+        if (o->watcher[i].mark)
+            o->watcher[i].mark(o->watcher[i].ctx, g, tick, lin_addr);
+}
+
+static void on_access(void *ctx, const struct guest_state *g, const struct access *a)
+{
+    struct observe *o = ctx;
+    for (unsigned i = 0; i < o->count; i++)
+        if (o->watcher[i].access)
+            o->watcher[i].access(o->watcher[i].ctx, g, a);
+}
+
+static void on_effect(void *ctx, const struct effect *e)
+{
+    struct observe *o = ctx;
+    for (unsigned i = 0; i < o->count; i++)
+        if (o->watcher[i].effect)
+            o->watcher[i].effect(o->watcher[i].ctx, e);
+}
+
 static int irq_line(void *ctx, uint8_t vector)
 {
     return machine_irq_line(((struct observe *)ctx)->machine, vector);
@@ -54,8 +79,8 @@ struct observe *observe_create(void)
     struct observe *o = calloc(1, sizeof *o);
     if (!o)
         return NULL;
-    o->self =
-        (struct vcpu_observer){.ctx = o, .sample_first = TICK_NEVER, .sample = on_sample, .event = on_event};
+    o->self = (struct vcpu_observer){
+        .ctx = o, .sample_first = TICK_NEVER, .sample = on_sample, .event = on_event, .mark = on_mark};
     o->context.irq_line = irq_line;
     o->context.ctx = o;
     return o;
@@ -73,6 +98,10 @@ bool observe_add(struct observe *o, const struct vcpu_observer *watcher)
     o->sample_next[o->count] = watcher->sample ? watcher->sample_first : TICK_NEVER;
     o->watcher[o->count++] = *watcher;
     o->self.sample_first = next_sample(o);
+    if (watcher->access) /* a call for each access: only where somebody wants it */
+        o->self.access = on_access;
+    if (watcher->effect)
+        o->self.effect = on_effect;
     return true;
 }
 
@@ -120,4 +149,14 @@ bool observe_task_text(const struct observe *o, uint32_t task, char *text, size_
     for (; *text; text++)
         *text = *text >= ' ' && *text <= '~' ? *text : '?';
     return true;
+}
+
+/* The text begins with the name; what comes behind it (numbers) is not part of it. */
+bool observe_process_is(const struct observe *o, const struct guest_state *g, const char *name)
+{
+    char text[OBSERVE_TASK_BYTES];
+    const size_t n = strlen(name);
+    const uint32_t task = observe_task(o, g);
+    return task && n < sizeof text && observe_task_text(o, task, text, sizeof text) &&
+           strncmp(text, name, n) == 0 && (text[n] == '\0' || text[n] == ' ');
 }

@@ -17,6 +17,7 @@
 #include "observe/context.h"
 
 #define OBSERVE_WATCHERS_MAX 8
+#define OBSERVE_TASK_BYTES   64 /* of a name to compare with, with its NUL */
 
 struct observe;
 struct machine;
@@ -53,6 +54,8 @@ size_t observe_peek(const struct observe *o, uint32_t cr3, uint32_t lin_addr, vo
 void observe_sampled(const struct observe *o, const struct sample *s);
 /* 0: not known. */
 uint32_t observe_task(const struct observe *o, const struct guest_state *g);
+/* Is the guest's process, as far as it tells, one of this name? */
+bool observe_process_is(const struct observe *o, const struct guest_state *g, const char *name);
 /* Printable ASCII, whatever the guest has there. False: not known. */
 bool observe_task_text(const struct observe *o, uint32_t task, char *text, size_t bytes);
 

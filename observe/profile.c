@@ -5,6 +5,7 @@
 #include "machine/machine.h"
 #include "observe/account.h"
 #include "observe/shadow.h"
+#include "syncq/access.h"
 
 #include <stdlib.h>
 
@@ -14,6 +15,7 @@ struct profiler {
     struct profile_writer *writer; /* NULL: finished */
     struct sample sample;          /* the last one; it goes to the file when its tick has begun for sure */
     bool waits;                    /* there is one */
+    bool within;                   /* it is to be written */
     unsigned cell;                 /* of the account, for the sample that waits */
     struct stack_memory memory;
     /* --- stacks=exact --- */
@@ -22,6 +24,11 @@ struct profiler {
     struct sample framed;                   /* the sample that waits, its stack by frame pointers */
     struct profiler_agreement kernel, user; /* of samples in code of the kernel and of users */
 };
+
+static bool is_within(const struct profiler *p)
+{
+    return !p->cfg.within || p->cfg.within(p->cfg.within_ctx);
+}
 
 /* --- one sample --- */
 
@@ -94,6 +101,7 @@ static void take(struct profiler *p, const struct guest_state *g, uint64_t tick)
     observe_sampled(p->hub, s);
     p->cell = p->cfg.account ? account_cell(p->cfg.account) : 0;
     p->waits = true;
+    p->within = is_within(p);
 }
 
 /* --- frame pointers against exact stacks --- */
@@ -129,6 +137,8 @@ static void flush(struct profiler *p)
     if (!p->waits)
         return;
     p->waits = false;
+    if (!p->within)
+        return;
     if (p->shadow)
         compare(p);
     profile_put_sample(p->writer, &p->sample);
@@ -167,6 +177,19 @@ static void on_event(void *ctx, const struct guest_state *g, const struct vcpu_e
         take(p, g, e->tick);
 }
 
+/* A mark at the tick of the sample that waits: its tick lies behind the mark. */
+static void on_mark(void *ctx, const struct guest_state *g, uint64_t tick, uint32_t lin_addr)
+{
+    struct profiler *p = ctx;
+    if (p->waits && tick == p->sample.tick)
+        p->within = is_within(p);
+}
+
+static void on_access(void *ctx, const struct guest_state *g, const struct access *a)
+{
+    on_mark(ctx, g, a->tick, 0);
+}
+
 static bool on_instruction(void *ctx)
 {
     struct profiler *p = ctx;
@@ -186,8 +209,12 @@ void profiler_until(struct profiler *p, struct vcpu_until *until)
 
 static bool init(struct profiler *p, struct err *e)
 {
-    const struct vcpu_observer watcher = {
+    struct vcpu_observer watcher = {
         .ctx = p, .sample_first = p->cfg.phase, .sample = on_sample, .event = on_event};
+    if (p->cfg.within) {
+        watcher.mark = on_mark;
+        watcher.access = on_access;
+    }
     p->memory = (struct stack_memory){p->hub, peek};
     p->writer = profile_create(p->cfg.file, e);
     if (!p->writer)

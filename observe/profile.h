@@ -17,6 +17,10 @@ struct profiler_config {
     uint64_t every, phase; /* phase is below every */
     enum profile_stacks stacks;
     unsigned shift;
+    /* Only samples at whose tick this holds are written; NULL: all. Who answers is in the hub before the
+     * profiler, and may change its mind at a mark or an access. */
+    bool (*within)(void *ctx);
+    void *within_ctx;
     struct account
         *account; /* told of samples, for the sampling error; added to the hub before; may be NULL */
 };

@@ -13,7 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct access; /* syncq/access.h */
+struct access; /* this and the next: syncq/access.h */
+struct effect;
 struct guest_state;
 
 enum vcpu_event_kind {
@@ -61,6 +62,8 @@ struct vcpu_observer {
     /* Each access to a device, as its registers see it: a wide one may be several. Has the tick of its
      * instruction, which retires at the next. A read's value is what was read. `eip` in g is unspecified. */
     void (*access)(void *ctx, const struct guest_state *g, const struct access *a);
+    /* An effect of the devices has been applied, at its tick. */
+    void (*effect)(void *ctx, const struct effect *e);
 };
 
 #endif

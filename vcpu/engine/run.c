@@ -116,8 +116,11 @@ static void effects_take(struct vcpu *v, uint64_t tick)
 {
     struct effect e;
     vcpu_take_changes(v); /* of bus masters, in the step() for this tick */
-    while (link_effect_take(v->cfg.link, tick, &e))
+    while (link_effect_take(v->cfg.link, tick, &e)) {
         effect_apply(v, &e);
+        if (v->cfg.observer.effect)
+            v->cfg.observer.effect(v->cfg.observer.ctx, &e);
+    }
     vcpu_intc_settled(v);
 }
 

@@ -1,0 +1,78 @@
+/* marks.h - marks: where the guest came by, and when; regions between two of them; moments at which a run
+ * ends.
+ *
+ * A mark is an address in the guest, of which the guest knows nothing, or a write of the guest's own to the
+ * device tandem-marker (hw/marker.h). Each hit has its exact tick, the same in every mode and engine. Regions
+ * measure from one mark to another. A moment (a hit of a mark, a text that the guest sends to a serial port
+ * or the debug console) ends the stretch that runs, at the mark's instruction or right behind the write.
+ *
+ * What is told of each hit goes to a log, text or JSON lines. Bounds: the numbers below; hits beyond
+ * MARK_LOG_MAX are counted, and no longer written.
+ * Threads: the vCPU's in a watcher's functions; everything else while the machine stands. */
+#ifndef TANDEM_OBSERVE_MARKS_H
+#define TANDEM_OBSERVE_MARKS_H
+
+#include "machine/err.h"
+#include "observe/observe.h"
+
+#include <stdio.h>
+
+#define MARKS_MAX        64
+#define REGIONS_MAX      64
+#define MOMENTS_MAX      264                /* snapshots, and two that end a run; MATCH moments_max */
+#define MARK_LOG_MAX     UINT64_C(10000000) /* lines */
+#define MARK_TEXT_MAX    255                /* bytes of a text that is waited for */
+#define MARKER_REFERENCE "marker"           /* the device's name among marks */
+
+struct mark_option {
+    char *name;
+    char *where; /* a linear address (a number), or SYMBOL or SYMBOL+OFFSET */
+    bool has_cr3;
+    uint32_t cr3;       /* only hits under this CR3 count */
+    char *process;      /* only hits in processes of this name count; NULL: any */
+    uint64_t count_max; /* hits that are taken; UINT64_MAX: all */
+    unsigned value;     /* enum ir_slot of the register whose value a hit has */
+};
+
+struct region_option {
+    char *name;
+    char *from, *to; /* references: NAME of a mark, "marker", or "marker:VALUE" */
+};
+
+struct moment_option {
+    const char *mark; /* a reference, or NULL */
+    uint64_t count;   /* the hit of it that counts, from 1 on */
+    const char *text; /* what the guest sends, or NULL */
+};
+
+/* Borrowed until marks_destroy. */
+struct marks_config {
+    const struct mark_option *mark;
+    unsigned nmarks;
+    const struct region_option *region;
+    unsigned nregions;
+    const struct moment_option *moment;
+    unsigned nmoments;
+    bool marker;          /* the device is fitted */
+    const char *log_file; /* NULL: none */
+    bool log_json;
+};
+
+struct marks;
+
+/* Adds itself to the hub. NULL: e says why. */
+struct marks *marks_create(struct observe *o, const struct marks_config *c, struct err *e);
+void marks_destroy(struct marks *m); /* NULL is fine */
+/* The machine stands at its first tick. False: e says why. */
+bool marks_begin(struct marks *m, struct machine *machine, struct err *e);
+/* Name of a mark at this address, or NULL. */
+const char *marks_name(const struct marks *m, uint32_t lin_addr);
+/* Has moment i come? */
+bool marks_moment_came(const struct marks *m, unsigned i);
+/* Is the guest between the two marks of this region now? Negative: there is no such region. */
+int marks_region(const struct marks *m, const char *name);
+bool marks_in_region(const struct marks *m, int region);
+/* Ends the log; the summary goes to it, and for people to `people`. False: it could not be written. */
+bool marks_end(struct marks *m, FILE *people, struct err *e);
+
+#endif
