@@ -820,7 +820,7 @@ static const struct option_def option_defs[] = {
     {"d", "ITEM[,ITEM ...]", parse_log,
      "log of each translated block: in_asm (guest code), op (IR), out_asm (host code, where blocks are "
      "compiled); of what happens: int (exceptions and interrupts), cpu_reset (registers before a reset), "
-     "guest_errors (accesses to unassigned ports and addresses)",
+     "guest_errors (unassigned ports and addresses, writes against a data sheet)",
      0, NULL, NULL, 0},
     {"D", "FILE", parse_text, "file of that log (default stderr)", FIELD(log_file), NULL, NULL, 0},
     {"name", "TEXT", parse_text, "name of the machine in the status line and the statistics", FIELD(name),

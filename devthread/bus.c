@@ -280,6 +280,24 @@ static uint32_t size_mask(unsigned size)
     return size >= 4 ? UINT32_MAX : (1u << size * 8) - 1;
 }
 
+static void note_write_error(struct bus *b, const struct board_device *d, const void *state,
+                             const struct access *a)
+{
+    const char *text = NULL;
+
+    if (b->cfg.write_error && d->chip->write_error)
+        text = d->chip->write_error(state, a->offset, a->size, a->value & size_mask(a->size));
+    if (text)
+        b->cfg.write_error(b->cfg.write_error_ctx, a, d->name, text);
+}
+
+static void chip_write(struct bus *b, const struct board_device *d, void *state, const struct access *a,
+                       uint64_t now_ns)
+{
+    note_write_error(b, d, state, a);
+    d->chip->write(state, a->offset, a->size, a->value & size_mask(a->size), now_ns);
+}
+
 uint32_t bus_access(void *bus, const struct access *a)
 {
     struct bus *b = bus;
@@ -296,7 +314,7 @@ uint32_t bus_access(void *bus, const struct access *a)
     const struct board_device *d = &b->board->device[r->dev];
     advance_before_access(b, r->dev, a->tick, answer_tick);
     if (a->kind == ACCESS_PIO_WRITE || a->kind == ACCESS_MMIO_WRITE)
-        d->chip->write(chip_state(b, r->dev), a->offset, a->size, a->value & size_mask(a->size), now_ns);
+        chip_write(b, d, chip_state(b, r->dev), a, now_ns);
     else
         value = d->chip->read(chip_state(b, r->dev), a->offset, a->size, now_ns) & size_mask(a->size);
     b->st.floor_tick[r->dev] = answer_tick;
@@ -627,6 +645,8 @@ static void map_range(struct bus *b, const struct board_range *p)
         .state = chip_state(b, p->device),
         .read = d->local ? d->chip->read : NULL,
         .write = d->local ? d->chip->write : NULL,
+        .name = d->name,
+        .write_error = d->local ? d->chip->write_error : NULL,
         .pure_read = d->chip->pure_read,
         .read_changes = d->chip->read_changes,
     };

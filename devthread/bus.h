@@ -82,6 +82,10 @@ struct bus_config {
     void (*emit)(void *ctx, const struct effect *e); /* link_effect */
     bool (*stopping)(void *ctx);                     /* link_stopping; any thread */
     void *ctx;
+    /* Told of writes that a chip's data sheet speaks against (chip.h: write_error), by whoever holds the
+     * baton. NULL: nobody wants to know. */
+    void (*write_error)(void *ctx, const struct access *a, const char *device, const char *text);
+    void *write_error_ctx;
 };
 
 struct bus {

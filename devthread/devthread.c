@@ -174,7 +174,9 @@ static bool open_bus(struct devthread *d, char *err, size_t err_bytes)
                            .replay = d->replay,
                            .emit = on_effect,
                            .stopping = on_stopping,
-                           .ctx = d};
+                           .ctx = d,
+                           .write_error = d->cfg.write_error,
+                           .write_error_ctx = d->cfg.write_error_ctx};
 
     memcpy(c.backend, d->cfg.backend, sizeof(c.backend));
     c.state = d->state = calloc(1, d->board.state_bytes);

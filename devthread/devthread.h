@@ -31,6 +31,7 @@
 /* Default quantum in virtual ns: bounds how late input is seen. MATCH DEVTHREAD_QUANTUM_NS */
 #define DEVTHREAD_QUANTUM_NS 1000000
 
+struct access;
 struct link_figures;
 
 struct devthread_config {
@@ -53,6 +54,9 @@ struct devthread_config {
     struct link_figures *figures;                /* link_config */
     void (*notice)(void *ctx, const char *line); /* one line for the user, no newline; NULL: dropped */
     void *notice_ctx;
+    /* As of struct bus_config; NULL: nobody wants to know. */
+    void (*write_error)(void *ctx, const struct access *a, const char *device, const char *text);
+    void *write_error_ctx;
 };
 
 /* Reasons of link_stop(). Output that waits for a slow reader waits on in a pause, and no longer at the

@@ -42,6 +42,10 @@ struct chip_class {
      * or unaligned accesses for 8-bit chips). Reads return the value in the low bits. */
     uint32_t (*read)(void *s, uint32_t offset, unsigned size, uint64_t now_ns);
     void (*write)(void *s, uint32_t offset, unsigned size, uint32_t value, uint64_t now_ns);
+    /* What the data sheet says against this write as the chip stands, in a few words; NULL: nothing. Asked
+     * before `write`, and only for the log of guest errors: it changes nothing. NULL: no write is ever wrong.
+     */
+    const char *(*write_error)(const void *s, uint32_t offset, unsigned size, uint32_t value);
     /* Side-effect-free read of the registers that the board declares pure; NULL if none. */
     uint32_t (*pure_read)(const void *s, uint32_t offset, unsigned size, uint64_t now_ns);
     /* Would a read of this register, as the chip stands, change it? Then it is served by `read` although the

@@ -178,6 +178,20 @@ static void write_reg(void *state, uint32_t offset, unsigned size, uint32_t valu
         write_data_byte(s, offset + i, (uint8_t)(value >> (8 * i)));
 }
 
+/* A read of a function that is not there is how software looks for one; 290549, 3.2.1: reserved bits of
+ * CONFADD. */
+static const char *write_error(const void *state, uint32_t offset, unsigned size, uint32_t value)
+{
+    const struct i440fx *s = state;
+
+    if (offset == I440FX_OFF_ADDRESS && size == 4 && (value & ~CONFADD_WRITABLE))
+        return "CONFADD with reserved bits set";
+    if (offset < I440FX_OFF_DATA || addressed_function(s) != I440FX_FN_COUNT)
+        return NULL;
+    return s->address & CONFADD_ENABLE ? "configuration write to a function that is not there"
+                                       : "configuration write without CONFADD's enable bit";
+}
+
 static void reset(void *state, uint64_t now_ns)
 {
     struct i440fx *s = state;
@@ -230,5 +244,6 @@ const struct chip_class i440fx_class = {
     .reset = reset,
     .read = read_reg,
     .write = write_reg,
+    .write_error = write_error,
     .pure_read = pure_read,
 };

@@ -165,6 +165,17 @@ static void kbd_reset(struct i8042 *s, uint64_t now_ns)
     s->kbd.bat_ns = now_ns + KBD_BAT_NS;
 }
 
+static bool is_one_of(uint8_t v, const char *bytes, size_t n)
+{
+    return memchr(bytes, v, n) != NULL;
+}
+#define IS_ONE_OF(v, literal) is_one_of(v, literal, sizeof(literal) - 1)
+
+static bool kbd_knows(uint8_t command)
+{
+    return IS_ONE_OF(command, "\xED\xEE\xF0\xF2\xF3\xF4\xF5\xF6\xF7\xF8\xF9\xFA\xFE\xFF");
+}
+
 static void kbd_command(struct i8042 *s, uint8_t v, uint64_t now_ns)
 {
     static const uint8_t id[] = {ACK, 0xAB, 0x83};
@@ -253,6 +264,11 @@ static void mouse_argument(struct i8042 *s, uint8_t v, uint64_t now_ns)
         s->mouse_resolution = v & 3;
     s->mouse_command = 0;
     device_ack(&s->aux, now_ns);
+}
+
+static bool mouse_knows(uint8_t command)
+{
+    return IS_ONE_OF(command, "\xE6\xE7\xE8\xE9\xEA\xEB\xF0\xF2\xF3\xF4\xF5\xF6\xFE\xFF");
 }
 
 static void mouse_command(struct i8042 *s, uint8_t v, uint64_t now_ns)
@@ -346,6 +362,12 @@ static void self_test(struct i8042 *s, uint64_t now_ns)
     controller_reply(s, 0x55, false, now_ns + SELF_TEST_NS);
 }
 
+static bool controller_knows(uint8_t command)
+{
+    return (command >= 0x20 && command <= 0x3F) || (command >= 0x60 && command <= 0x7F) || command >= 0xF0 ||
+           IS_ONE_OF(command, "\xA4\xA7\xA8\xA9\xAA\xAB\xAD\xAE\xC0\xD0\xD1\xD2\xD3\xD4\xE0");
+}
+
 static void controller_command(struct i8042 *s, uint8_t v, uint64_t now_ns)
 {
     uint64_t due_ns = now_ns + CONTROLLER_REPLY_NS;
@@ -422,6 +444,22 @@ static void write_data(struct i8042 *s, uint8_t v, uint64_t now_ns)
         write_command_data(s, command, v, now_ns);
     else
         kbd_write(s, v, now_ns);
+}
+
+/* What the devices answer with "resend", and what the controller does nothing about. */
+static const char *write_error(const void *state, uint32_t offset, unsigned size, uint32_t value)
+{
+    const struct i8042 *s = state;
+    uint8_t v = (uint8_t)value;
+
+    (void)size;
+    if (offset == I8042_OFF_STATUS)
+        return controller_knows(v) ? NULL : "unknown command to the controller";
+    if (offset != I8042_OFF_DATA || (s->command && s->command != 0xD4))
+        return NULL;
+    if (s->command)
+        return s->mouse_command || mouse_knows(v) ? NULL : "unknown command to the mouse";
+    return (s->kbd_command && v < 0xED) || kbd_knows(v) ? NULL : "unknown command to the keyboard";
 }
 
 /* --- output buffer --- */
@@ -697,6 +735,7 @@ const struct chip_class i8042_class = {
     .reset = reset,
     .read = read_reg,
     .write = write_reg,
+    .write_error = write_error,
     .pure_read = pure_read,
     .advance = advance,
     .next_event = next_event,

@@ -404,6 +404,31 @@ static void write_reg(void *state, uint32_t offset, unsigned size, uint32_t valu
     }
 }
 
+/* Data sheet, "read-back command": D0 must be 0; "mode 2", "mode 3": a count of 1 is illegal; a BCD count has
+ * four decimal digits. */
+static const char *count_error(const struct i8254_counter *c, uint8_t v)
+{
+    bool last_byte = c->rw != 3 || c->write_msb;
+    unsigned count = c->rw == CW_RW_MSB   ? (unsigned)v << 8
+                     : c->rw == CW_RW_LSB ? v
+                                          : (unsigned)v << 8 | c->write_lsb;
+
+    if (c->bcd && ((v & 15) > 9 || v >> 4 > 9))
+        return "a digit above 9 in a BCD count";
+    return last_byte && count == 1 && periodic(c) ? "a count of 1 in mode 2 or 3" : NULL;
+}
+
+static const char *write_error(const void *state, uint32_t offset, unsigned size, uint32_t value)
+{
+    const struct i8254 *s = state;
+    uint8_t v = (uint8_t)value;
+
+    (void)size;
+    if (offset < I8254_OFF_CONTROL)
+        return count_error(&s->counter[offset], v);
+    return offset == I8254_OFF_CONTROL && v >> 6 == 3 && (v & 1) ? "read-back command with bit 0 set" : NULL;
+}
+
 /* Port 61h only: everything else has side effects. */
 static uint32_t pure_read(const void *state, uint32_t offset, unsigned size, uint64_t now_ns)
 {
@@ -484,6 +509,7 @@ const struct chip_class i8254_class = {
     .reset = reset,
     .read = read_reg,
     .write = write_reg,
+    .write_error = write_error,
     .pure_read = pure_read,
     .advance = advance,
     .next_event = next_event,

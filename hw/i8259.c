@@ -17,6 +17,7 @@
 #define ICW1_IC4         0x01
 #define ICW1_SNGL        0x02
 #define ICW1_INIT        0x10
+#define ICW4_8086        0x01
 #define ICW4_AEOI        0x02
 #define ICW4_SFNM        0x10
 #define OCW2_R           0x80
@@ -292,6 +293,39 @@ void i8259_write(struct i8259 *s, uint32_t offset, uint32_t value)
     }
 }
 
+/* Data sheet, "initialization command words" and "operation command words"; ICW3: the PC's wiring. */
+static const char *command_error(const struct i8259_pic *p, uint8_t v)
+{
+    if ((v & ICW1_INIT) && (v & ICW1_SNGL))
+        return "ICW1 says that there is one 8259, there are two";
+    if ((v & ICW1_INIT) && !(v & ICW1_IC4))
+        return "ICW1 without ICW4, for an 8080";
+    if (!(v & ICW1_INIT) && p->init_step)
+        return "OCW before the last ICW";
+    return (v & (ICW1_INIT | OCW3 | 0x80)) == (OCW3 | 0x80) ? "OCW3 with bit 7 set" : NULL;
+}
+
+static const char *data_error(const struct i8259_pic *p, bool slave, uint8_t v)
+{
+    if (p->init_step == 3 && v != (slave ? CASCADE_IR : 1u << CASCADE_IR))
+        return "ICW3 is not how the two are wired";
+    if (p->init_step == 4 && !(v & ICW4_8086))
+        return "ICW4 for an 8080";
+    return p->init_step == 4 && (v & 0xE0) ? "ICW4 with reserved bits set" : NULL;
+}
+
+static const char *write_error(const void *state, uint32_t offset, unsigned size, uint32_t value)
+{
+    const struct i8259 *s = state;
+    uint8_t v = (uint8_t)value;
+
+    (void)size;
+    if (offset > I8259_OFF_SLAVE_DATA)
+        return NULL;
+    const struct i8259_pic *p = &s->pic[offset >> 1];
+    return offset & 1 ? data_error(p, offset >> 1, v) : command_error(p, v);
+}
+
 /* A poll is an INTA cycle whose vector goes over the data bus. */
 static uint8_t poll(struct i8259 *s, unsigned half)
 {
@@ -366,4 +400,5 @@ const struct chip_class i8259_class = {
     .reset = class_reset,
     .read = class_read,
     .write = class_write,
+    .write_error = write_error,
 };

@@ -346,6 +346,19 @@ static void write_reg(void *state, uint32_t offset, unsigned size, uint32_t valu
         write_data(s, (uint8_t)value, now_ns);
 }
 
+/* Data sheet, "registers": C and D are read-only, three values of the divider are not described. */
+static const char *write_error(const void *state, uint32_t offset, unsigned size, uint32_t value)
+{
+    unsigned i = ((const struct mc146818 *)state)->index & 0x7F, divider = value >> 4 & 7;
+
+    (void)size;
+    if (offset != MC146818_OFF_DATA)
+        return NULL;
+    if (i == REG_A && divider >= 3 && divider <= 5)
+        return "register A with a divider that is not described";
+    return i == REG_C || i == REG_D ? "registers C and D are read-only" : NULL;
+}
+
 static void advance(void *state, uint64_t now_ns)
 {
     settle(state, now_ns);
@@ -422,6 +435,7 @@ const struct chip_class mc146818_class = {
     .reset = reset,
     .read = read_reg,
     .write = write_reg,
+    .write_error = write_error,
     .advance = advance,
     .next_event = next_event,
     .outputs = outputs,

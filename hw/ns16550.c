@@ -400,6 +400,22 @@ static void write_reg(void *state, uint32_t offset, unsigned size, uint32_t valu
     }
 }
 
+/* PC16550D data sheet, table II: bits that are always 0; LSR: "intended for read operations only". */
+static const char *write_error(const void *state, uint32_t offset, unsigned size, uint32_t value)
+{
+    const struct ns16550 *s = state;
+
+    (void)size;
+    if (offset == REG_LSR)
+        return "LSR is read-only";
+    if (offset == REG_IIR_FCR && (value & 0x30))
+        return "FCR with reserved bits set";
+    if ((offset == REG_MCR && (value & 0xE0)) ||
+        (offset == REG_IER && !(s->lcr & LCR_DLAB) && (value & 0xF0)))
+        return "IER or MCR with bits set that are always 0";
+    return NULL;
+}
+
 static void advance(void *state, uint64_t now_ns)
 {
     struct ns16550 *s = state;
@@ -532,8 +548,8 @@ static const struct field fields[] = {
     {                                                                                                        \
         .name = "ns16550", .state_bytes = sizeof(struct ns16550), .fields = fields,                          \
         .nfields = sizeof fields / sizeof fields[0], .reset = (reset_fn), .read = read_reg,                  \
-        .write = write_reg, .pure_read = pure_read, .read_changes = read_changes, .advance = advance,        \
-        .next_event = next_event, .outputs = outputs                                                         \
+        .write = write_reg, .write_error = write_error, .pure_read = pure_read,                              \
+        .read_changes = read_changes, .advance = advance, .next_event = next_event, .outputs = outputs       \
     }
 
 const struct chip_class ns16550_class = CLASS(reset);

@@ -158,6 +158,19 @@ static void write_reg(void *state, uint32_t offset, unsigned size, uint32_t valu
     schedule(s);
 }
 
+static const char *write_error(const void *state, uint32_t offset, unsigned size, uint32_t value)
+{
+    unsigned high = 8 * (PIIX4_PM_OFF_PM1_CNT + 1 - offset);
+
+    (void)state;
+    if (offset > PIIX4_PM_OFF_PM1_CNT + 1 || offset + size < PIIX4_PM_OFF_PM1_CNT + 2)
+        return NULL;
+    uint32_t v = (value >> high & 0xFF) << 8;
+    return (v & CNT_SUS_EN) && (v & CNT_SUS_TYP) >> CNT_SUS_TYP_SHIFT != PIIX4_PM_SLP_TYP_S5
+               ? "a sleep type other than soft off"
+               : NULL;
+}
+
 static void advance(void *state, uint64_t now_ns)
 {
     settle(state, now_ns);
@@ -215,6 +228,7 @@ const struct chip_class piix4_pm_class = {
     .reset = reset,
     .read = read_reg,
     .write = write_reg,
+    .write_error = write_error,
     .pure_read = pure_read,
     .advance = advance,
     .next_event = next_event,

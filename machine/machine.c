@@ -78,6 +78,12 @@ static void on_progress(void *ctx, uint64_t tick)
     m->cfg.progress(m->cfg.ctx, tick, s.icount);
 }
 
+/* On whichever thread serves the devices. */
+static void on_write_error(void *ctx, const struct access *a, const char *device, const char *text)
+{
+    vcpu_log_write_error(((struct machine *)ctx)->vcpu, a, device, text);
+}
+
 static void notice(struct machine *m, const char *text)
 {
     if (m->cfg.notice)
@@ -177,6 +183,8 @@ static void device_config(struct machine *m, struct devthread_config *cfg)
     cfg->jitter_seed = c->jitter_seed;
     cfg->plant_late = c->plant_late;
     cfg->figures = c->figures;
+    cfg->write_error = c->log_items & VCPU_LOG_GUEST_ERRORS ? on_write_error : NULL;
+    cfg->write_error_ctx = m;
     cfg->notice = c->notice;
     cfg->notice_ctx = c->ctx;
 }
@@ -446,6 +454,15 @@ void machine_pause_request(struct machine *m)
 void machine_quit_request(struct machine *m)
 {
     link_stop(devthread_link(m->dev, 0), DEVTHREAD_QUIT);
+}
+
+void machine_wait(struct machine *m, uint64_t ns)
+{
+    const struct link *l = devthread_link(m->dev, 0);
+    for (uint64_t slice; ns > 0 && !link_stopping(l); ns -= slice) {
+        slice = ns < WAIT_SLICE_NS ? ns : WAIT_SLICE_NS;
+        devthread_wait(m->dev, slice);
+    }
 }
 
 enum machine_stop machine_wait_quit(struct machine *m)

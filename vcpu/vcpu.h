@@ -12,6 +12,7 @@
 #include "vcpu/observer.h"
 
 struct vcpu;
+struct access;
 struct activity;
 struct busmap;
 struct link;
@@ -48,9 +49,9 @@ enum {
     VCPU_LOG_IN_ASM = 1 << 0, /* of each block */
     VCPU_LOG_OP = 1 << 1,
     VCPU_LOG_OUT_ASM = 1 << 2,
-    VCPU_LOG_INT = 1 << 3,          /* exceptions and interrupts as they are delivered */
+    VCPU_LOG_INT = 1 << 3,          /* exceptions and interrupts as they are delivered, with registers */
     VCPU_LOG_CPU_RESET = 1 << 4,    /* registers before a reset */
-    VCPU_LOG_GUEST_ERRORS = 1 << 5, /* accesses that no device answers */
+    VCPU_LOG_GUEST_ERRORS = 1 << 5, /* accesses that no device answers, writes against a data sheet */
 };
 
 #define VCPU_CODE_CACHE_MIN  (UINT64_C(64) << 10) /* bytes */
@@ -86,7 +87,7 @@ struct vcpu_config {
     struct vcpu_observer observer; /* all zero: nobody watches */
     bool survey;                   /* count for the hit rates of vcpu_stats (survey.c): host time only */
     unsigned log_items;            /* VCPU_LOG_*; 0: no log */
-    FILE *log_file;                /* the caller's; written by the vCPU's thread */
+    FILE *log_file; /* the caller's; written by the vCPU's thread and by vcpu_log_write_error */
 };
 
 enum vcpu_exit {
@@ -161,6 +162,8 @@ uint32_t vcpu_exit_value(const struct vcpu *v);
  * the faults that led there, without a newline. */
 void vcpu_print_registers(const struct vcpu *v, FILE *out);
 void vcpu_print_triple_fault(const struct vcpu *v, FILE *out);
+/* For VCPU_LOG_GUEST_ERRORS: a device's data sheet speaks against this write. Any thread. */
+void vcpu_log_write_error(const struct vcpu *v, const struct access *a, const char *device, const char *text);
 uint64_t vcpu_tick(const struct vcpu *v); /* icount + idle, at the vCPU's current boundary */
 uint64_t vcpu_now_ns(const struct vcpu *v);
 void vcpu_get_stats(const struct vcpu *v, struct vcpu_stats *out);

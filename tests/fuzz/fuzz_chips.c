@@ -286,6 +286,9 @@ static void do_op(struct run *r)
     } else {
         unsigned size = random_size(r);
         uint32_t v = random_value(r);
+        if (c->write_error)
+            expect(r, c->write_error(r->a, offset, size, v) == c->write_error(r->b, offset, size, v),
+                   "two copies find another fault with one write");
         c->write(r->a, offset, size, v, now_ns(r));
         c->write(r->b, offset, size, v, now_ns(r));
     }

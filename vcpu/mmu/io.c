@@ -92,6 +92,16 @@ static uint32_t piece_read(struct vcpu *v, const struct io_target *t, uint64_t a
     }
 }
 
+static void local_write(struct vcpu *v, const struct bus_range *r, const struct access *a)
+{
+    const char *text = NULL;
+    if ((v->cfg.log_items & VCPU_LOG_GUEST_ERRORS) && r->write_error)
+        text = r->write_error(r->state, a->offset, a->size, a->value);
+    if (text)
+        vcpu_log_write_error(v, a, r->name, text);
+    r->write(r->state, a->offset, a->size, a->value, insn_now_ns(v));
+}
+
 static void piece_write(struct vcpu *v, const struct io_target *t, uint64_t addr, enum access_kind kind,
                         uint32_t value)
 {
@@ -108,7 +118,7 @@ static void piece_write(struct vcpu *v, const struct io_target *t, uint64_t addr
         vcpu_refresh_limit(v);
         break;
     case CLASS_LOCAL:
-        r->write(r->state, offset_in(t, addr), t->bytes, a.value, insn_now_ns(v));
+        local_write(v, r, &a);
         vcpu_intc_settled(v);
         vcpu_refresh_limit(v);
         break;

@@ -5,11 +5,13 @@
 #include "syncq/place.h"
 
 #include <criterion/criterion.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -400,4 +402,42 @@ Test(machine, a_condition_is_asked_before_each_instruction_but_the_first)
     cr_expect_eq(machine_tick(m), 1006);
     cr_expect_eq(run(m, 2000), MACHINE_STOP_TICK, "and without it again");
     machine_destroy(m);
+}
+
+/* Bytes of ours that the other side has not read yet. */
+static int unread(int fd)
+{
+    int n = -1;
+    cr_assert_eq(ioctl(fd, SIOCOUTQ, &n), 0);
+    return n;
+}
+
+static void stand_and_be_typed_at(enum link_mode mode)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    static const char text[600];
+    memcpy(a.sun_path, socket_path, sizeof socket_path);
+    unlink(socket_path);
+    struct machine *m = echo_machine(mode, false, false);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+    cr_assert_eq(run(m, 1000), MACHINE_STOP_TICK);
+    cr_assert_eq(write(fd, text, sizeof text), (ssize_t)sizeof text);
+    for (unsigned i = 0; i < 1000 && unread(fd); i++)
+        machine_wait(m, 10000000);
+    cr_expect_eq(unread(fd), 0, "mode %d", mode);
+    cr_expect_eq(machine_tick(m), 1000);
+    close(fd);
+    machine_destroy(m);
+}
+
+Test(machine, host_io_goes_on_while_it_stands, .timeout = 60)
+{
+    close(mkstemp(socket_path));
+    close(mkstemp(log_path));
+    stand_and_be_typed_at(LINK_INLINE);
+    stand_and_be_typed_at(LINK_THREAD);
+    stand_and_be_typed_at(LINK_ADAPTIVE);
+    unlink(log_path);
+    unlink(socket_path);
 }

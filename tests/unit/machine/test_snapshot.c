@@ -191,6 +191,9 @@ Test(snapshot, a_wrong_value_is_refused_by_name, .timeout = 120)
         {"board.lines", 0, 0x10000},
         {"serial0.head", 0, 70000},
         {"serial0.count", 0, 70000},
+        {"toypci.send", 0, 2049},
+        {"toypci.frame", 0, 0xffffffff},
+        {"toypci.moving", 0, 2},
         {"link.clamped", 0, 1},
         {"link.pending.count", 0, 65537},
     };
@@ -238,7 +241,6 @@ Test(snapshot, other_values_run, .timeout = 120)
         {"toypci.list", 0, 0xfffffff0},
         {"toypci.count", 0, 0xffffffff},
         {"toypci.desc", ALL, 0xffffffff},
-        {"toypci.send", 0, 0xffffffff},
     };
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         make_changed(&changes[i], NULL, 0);
