@@ -15,7 +15,7 @@
 #include "clockcore/clock.h"
 #include "clockcore/ticks.h"
 #include "syncq/link.h"
-#include "syncq/place.h"
+#include "syncq/pinning.h"
 
 #define ROUNDS  7
 #define QUANTUM 100000
@@ -222,9 +222,9 @@ static void run_mode(const char *name, enum link_mode mode, uint32_t spin)
 int main(int argc, char **argv)
 {
     static const char *const names[] = {"thread", "inline", "adaptive"};
-    struct place p;
+    struct pinning p;
     char err[200];
-    if (!place_choose(PLACE_ANY, PLACE_ANY, &p, err, sizeof err)) {
+    if (!pinning_choose(PIN_ANY, PIN_ANY, &p, err, sizeof err)) {
         fprintf(stderr, "link_bench: %s\n", err);
         return 1;
     }

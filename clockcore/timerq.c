@@ -1,4 +1,4 @@
-/* timerq.c - a binary heap of timer ids; each timer knows its place, so that it can be moved. */
+/* timerq.c - a binary heap of timer ids; each timer knows its index, so that it can be moved. */
 #include "clockcore/timerq.h"
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@ bool timerq_init(struct timerq *q, uint32_t capacity)
         return false;
     }
     for (uint32_t i = 0; i < capacity; i++)
-        q->timer[i].place = TIMERQ_IDLE;
+        q->timer[i].index = TIMERQ_IDLE;
     return true;
 }
 
@@ -38,77 +38,77 @@ static bool earlier(const struct timerq *q, uint32_t a, uint32_t b)
     return x->seq < y->seq;
 }
 
-static void put(struct timerq *q, uint32_t place, uint32_t id)
+static void put(struct timerq *q, uint32_t index, uint32_t id)
 {
-    q->heap[place] = id;
-    q->timer[id].place = place;
+    q->heap[index] = id;
+    q->timer[id].index = index;
 }
 
-static void sift_up(struct timerq *q, uint32_t place, uint32_t id)
+static void sift_up(struct timerq *q, uint32_t index, uint32_t id)
 {
-    while (place > 0) {
-        uint32_t parent = (place - 1) / 2;
+    while (index > 0) {
+        uint32_t parent = (index - 1) / 2;
         if (!earlier(q, id, q->heap[parent]))
             break;
-        put(q, place, q->heap[parent]);
-        place = parent;
+        put(q, index, q->heap[parent]);
+        index = parent;
     }
-    put(q, place, id);
+    put(q, index, id);
 }
 
-static void sift_down(struct timerq *q, uint32_t place, uint32_t id)
+static void sift_down(struct timerq *q, uint32_t index, uint32_t id)
 {
     for (;;) {
-        uint32_t child = 2 * place + 1;
+        uint32_t child = 2 * index + 1;
         if (child >= q->armed)
             break;
         if (child + 1 < q->armed && earlier(q, q->heap[child + 1], q->heap[child]))
             child++;
         if (!earlier(q, q->heap[child], id))
             break;
-        put(q, place, q->heap[child]);
-        place = child;
+        put(q, index, q->heap[child]);
+        index = child;
     }
-    put(q, place, id);
+    put(q, index, id);
 }
 
-/* `id` belongs at `place` or above or below it. */
-static void settle(struct timerq *q, uint32_t place, uint32_t id)
+/* `id` belongs at `index` or above or below it. */
+static void settle(struct timerq *q, uint32_t index, uint32_t id)
 {
-    if (place > 0 && earlier(q, id, q->heap[(place - 1) / 2]))
-        sift_up(q, place, id);
+    if (index > 0 && earlier(q, id, q->heap[(index - 1) / 2]))
+        sift_up(q, index, id);
     else
-        sift_down(q, place, id);
+        sift_down(q, index, id);
 }
 
 void timerq_arm(struct timerq *q, uint32_t id, uint16_t dev, uint64_t tick)
 {
     CHECK(id < q->capacity);
     struct timerq_timer *t = &q->timer[id];
-    uint32_t place = t->place == TIMERQ_IDLE ? q->armed++ : t->place;
+    uint32_t index = t->index == TIMERQ_IDLE ? q->armed++ : t->index;
     t->tick = tick;
     t->dev = dev;
     t->seq = q->next_seq++;
-    settle(q, place, id);
+    settle(q, index, id);
 }
 
 bool timerq_cancel(struct timerq *q, uint32_t id)
 {
     CHECK(id < q->capacity);
-    uint32_t place = q->timer[id].place;
-    if (place == TIMERQ_IDLE)
+    uint32_t index = q->timer[id].index;
+    if (index == TIMERQ_IDLE)
         return false;
-    q->timer[id].place = TIMERQ_IDLE;
+    q->timer[id].index = TIMERQ_IDLE;
     uint32_t last = q->heap[--q->armed];
     if (last != id)
-        settle(q, place, last);
+        settle(q, index, last);
     return true;
 }
 
 bool timerq_armed(const struct timerq *q, uint32_t id)
 {
     CHECK(id < q->capacity);
-    return q->timer[id].place != TIMERQ_IDLE;
+    return q->timer[id].index != TIMERQ_IDLE;
 }
 
 uint64_t timerq_peek(const struct timerq *q)

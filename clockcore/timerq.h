@@ -14,7 +14,7 @@
 struct timerq_timer {
     uint64_t tick;  /* when it is due */
     uint64_t seq;   /* order of arming: the last tie breaker */
-    uint32_t place; /* index in heap[], TIMERQ_IDLE: not armed */
+    uint32_t index; /* index in heap[], TIMERQ_IDLE: not armed */
     uint16_t dev;   /* device number: the first tie breaker */
 };
 

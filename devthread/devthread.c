@@ -5,7 +5,7 @@
 #include "devthread/chardev.h"
 #include "syncq/link.h"
 #include "syncq/link_state.h"
-#include "syncq/place.h"
+#include "syncq/pinning.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -38,7 +38,7 @@ void devthread_config_init(struct devthread_config *cfg)
         .mode = LINK_ADAPTIVE,
         .shift = ICOUNT_SHIFT_DEFAULT,
         .sleep = true,
-        .host_cpu = PLACE_ANY,
+        .host_cpu = PIN_ANY,
         .spin_iterations = -1,
     };
 }
@@ -260,7 +260,7 @@ static void *thread_main(void *arg)
     struct devthread *d = arg;
 
     pthread_setname_np(pthread_self(), "tandem-dev");
-    place_bind_self(d->cfg.host_cpu); /* a hint: it was checked when it was chosen */
+    pin_self(d->cfg.host_cpu); /* a hint: it was checked when it was chosen */
     link_device_loop(d->link[0]);
     return NULL;
 }

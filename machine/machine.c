@@ -10,7 +10,7 @@
 #include "machine/snapshot.h"
 #include "machine/state.h"
 #include "syncq/activity.h"
-#include "syncq/place.h"
+#include "syncq/pinning.h"
 #include "vcpu/parts.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@ struct machine {
     struct machine_config cfg;
     struct boot_source source;
     struct physmem mem;
-    struct place place;
+    struct pinning pinning;
     struct board board;
     struct devthread *dev;
     struct vcpu *vcpu;
@@ -51,8 +51,8 @@ void machine_config_init(struct machine_config *cfg)
         .shift = ICOUNT_SHIFT_DEFAULT,
         .sleep = true,
         .mode = LINK_ADAPTIVE,
-        .vcpu_cpu = PLACE_ANY,
-        .device_cpu = PLACE_ANY,
+        .vcpu_cpu = PIN_ANY,
+        .device_cpu = PIN_ANY,
         .translator = TRANSLATOR_BACKGROUND,
         .translator_threads = -1,
         .chain = true,
@@ -117,10 +117,10 @@ static bool create_ram(struct machine *m, struct err *e)
     return rc == 0 || err_set(e, "-m: the host does not give %llu MiB of memory: %s", mib, strerror(rc));
 }
 
-static bool choose_place(struct machine *m, struct err *e)
+static bool choose_pinning(struct machine *m, struct err *e)
 {
     char why[ERR_BYTES / 2];
-    return place_choose(m->cfg.vcpu_cpu, m->cfg.device_cpu, &m->place, why, sizeof why) ||
+    return pinning_choose(m->cfg.vcpu_cpu, m->cfg.device_cpu, &m->pinning, why, sizeof why) ||
            err_set(e, "%s", why);
 }
 
@@ -178,8 +178,8 @@ static void device_config(struct machine *m, struct devthread_config *cfg)
     cfg->rtc_seconds = c->rtc_seconds;
     cfg->record_file = c->record_file;
     cfg->replay_file = c->replay_file;
-    cfg->host_cpu = m->place.dev_cpu;
-    cfg->spin_iterations = m->place.spin_iterations;
+    cfg->host_cpu = m->pinning.dev_cpu;
+    cfg->spin_iterations = m->pinning.spin_iterations;
     cfg->jitter_seed = c->jitter_seed;
     cfg->plant_late = c->plant_late;
     cfg->figures = c->figures;
@@ -231,8 +231,8 @@ static bool create_vcpu(struct machine *m, struct err *e)
         .code_cache_bytes = c->code_cache_bytes,
         .no_chain = !c->chain,
         .translator_threads =
-            c->translator_threads < 0 ? place_spare_cpus(&m->place) : (unsigned)c->translator_threads,
-        .translator_not_on_cpu = m->place.vcpu_cpu,
+            c->translator_threads < 0 ? pinning_spare_cpus(&m->pinning) : (unsigned)c->translator_threads,
+        .translator_not_on_cpu = m->pinning.vcpu_cpu,
         .translator_jitter = c->jitter_seed,
         .observer = c->observer,
         .pretend_differs = c->pretend_differs,
@@ -336,8 +336,8 @@ static bool start(struct machine *m, struct err *e)
     if (!devthread_start(m->dev, why, sizeof why))
         return err_set(e, "%s", why);
     /* Last: a thread inherits the CPUs of the one that starts it. */
-    return place_bind_self(m->place.vcpu_cpu) ||
-           err_set(e, "-devthread: vcpu-cpu=%d: %s", m->place.vcpu_cpu, strerror(errno));
+    return pin_self(m->pinning.vcpu_cpu) ||
+           err_set(e, "-devthread: vcpu-cpu=%d: %s", m->pinning.vcpu_cpu, strerror(errno));
 }
 
 static bool compose(struct machine *m, struct err *e)
@@ -347,7 +347,7 @@ static bool compose(struct machine *m, struct err *e)
     m->boot_acpi.bytes = acpi_build(m->acpi, sizeof m->acpi, BOOT_ACPI, &m->boot_acpi.rsdp_addr);
     return check_host(m, e) && open_snapshot(m, e) &&
            boot_source_read(&m->source, c->kernel, c->initrd, c->append, c->ram_bytes, e) &&
-           create_ram(m, e) && choose_place(m, e) && create_board(m, e) && create_devices(m, e) &&
+           create_ram(m, e) && choose_pinning(m, e) && create_board(m, e) && create_devices(m, e) &&
            create_vcpu(m, e) && load_guest(m, e) && create_digest(m, e) && load_snapshot(m, e) && start(m, e);
 }
 

@@ -50,7 +50,7 @@ struct machine_config {
     const char *loadvm;                    /* begins at this snapshot; NULL: at the guest's start */
     bool rtc_default; /* rtc_seconds was not asked for: with loadvm the snapshot's is taken */
     enum link_mode mode;
-    int vcpu_cpu, device_cpu; /* host CPUs; PLACE_ANY: any */
+    int vcpu_cpu, device_cpu; /* host CPUs; PIN_ANY: any */
     enum translator_mode translator;
     unsigned hot;              /* see vcpu_config */
     int translator_threads;    /* -1: as many as there are spare CPUs */

@@ -32,7 +32,7 @@ static enum mem_result worse(enum mem_result a, enum mem_result b)
 /* One page's part. */
 static enum mem_result read_part(const struct physmem *pm, phys_addr_t addr, uint8_t *to, size_t n)
 {
-    mem_target_t t = physmem_slot(pm, addr).read;
+    mem_target_t t = physmem_entry(pm, addr).read;
     if (!mem_target_is_memory(t)) {
         memset(to, 0xff, n);
         return MEM_NOT_THERE;
@@ -43,7 +43,7 @@ static enum mem_result read_part(const struct physmem *pm, phys_addr_t addr, uin
 
 static enum mem_result write_part(struct physmem *pm, phys_addr_t addr, const uint8_t *from, size_t n)
 {
-    struct mem_slot s = physmem_slot(pm, addr);
+    struct map_entry s = physmem_entry(pm, addr);
     if (!mem_target_is_memory(s.write))
         return mem_target_is_memory(s.read) ? MEM_READ_ONLY : MEM_NOT_THERE;
     if (mem_target_kind(s.write) == MEM_ROM)

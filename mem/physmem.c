@@ -26,8 +26,8 @@ int physmem_init(struct physmem *pm, uint64_t ram_bytes)
     *pm = (struct physmem){
         .bytes = ram_bytes, .host_bytes = ram_bytes + MEM_ADDED_MAX, .addr_mask = ~UINT64_C(0)};
     pm->host = map_lazily(pm->host_bytes);
-    pm->slot = map_lazily(SLOTS * sizeof *pm->slot);
-    if (!pm->host || !pm->slot || !physmem_logs_init(pm) || !physmem_remaps_init(pm)) {
+    pm->map = map_lazily(SLOTS * sizeof *pm->map);
+    if (!pm->host || !pm->map || !physmem_logs_init(pm) || !physmem_remaps_init(pm)) {
         physmem_free(pm);
         return ENOMEM;
     }
@@ -40,8 +40,8 @@ void physmem_free(struct physmem *pm)
 {
     if (pm->host)
         munmap(pm->host, pm->host_bytes);
-    if (pm->slot)
-        munmap(pm->slot, SLOTS * sizeof *pm->slot);
+    if (pm->map)
+        munmap(pm->map, SLOTS * sizeof *pm->map);
     physmem_logs_free(pm);
     physmem_remaps_free(pm);
     *pm = (struct physmem){0};
@@ -88,9 +88,9 @@ static mem_target_t target_page(mem_target_t t, uint64_t n)
 void physmem_map(struct physmem *pm, phys_addr_t first, uint64_t bytes, mem_target_t read, mem_target_t write)
 {
     CHECK((first | bytes) % PAGE_BYTES == 0 && first + bytes <= UINT64_C(1) << MEM_PHYS_BITS);
-    struct mem_slot *slot = &pm->slot[first >> PAGE_BITS];
+    struct map_entry *entry = &pm->map[first >> PAGE_BITS];
     for (uint64_t n = 0; n < bytes / PAGE_BYTES; n++)
-        slot[n] = (struct mem_slot){target_page(read, n), target_page(write, n)};
+        entry[n] = (struct map_entry){target_page(read, n), target_page(write, n)};
 }
 
 /* --- from outside --- */
@@ -108,7 +108,7 @@ static bool all_memory(const struct physmem *pm, phys_addr_t addr, uint64_t byte
     if (addr > UINT64_MAX - bytes)
         return false;
     for (phys_addr_t at = addr & ~(phys_addr_t)(PAGE_BYTES - 1); at < addr + bytes; at += PAGE_BYTES) {
-        struct mem_slot s = physmem_slot(pm, at);
+        struct map_entry s = physmem_entry(pm, at);
         if (!mem_target_is_memory(s.read) ||
             (write && (s.write != s.read || mem_target_kind(s.write) == MEM_ROM)))
             return false;
@@ -122,7 +122,7 @@ bool physmem_read(const struct physmem *pm, phys_addr_t addr, void *to, size_t b
         return false;
     for (uint8_t *p = to; bytes;) {
         size_t n = in_page(addr, bytes);
-        memcpy(p, pm->host + mem_target_addr(physmem_slot(pm, addr).read) + addr % PAGE_BYTES, n);
+        memcpy(p, pm->host + mem_target_addr(physmem_entry(pm, addr).read) + addr % PAGE_BYTES, n);
         addr += n;
         p += n;
         bytes -= n;
@@ -136,7 +136,7 @@ bool physmem_write(struct physmem *pm, phys_addr_t addr, const void *from, size_
         return false;
     for (const uint8_t *p = from; bytes;) {
         size_t n = in_page(addr, bytes);
-        physmem_put(pm, (mem_addr_t)(mem_target_addr(physmem_slot(pm, addr).write) + addr % PAGE_BYTES), p,
+        physmem_put(pm, (mem_addr_t)(mem_target_addr(physmem_entry(pm, addr).write) + addr % PAGE_BYTES), p,
                     n);
         addr += n;
         p += n;

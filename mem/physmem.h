@@ -2,7 +2,7 @@
  *
  * A machine has memories (RAM, ROMs, video RAM), which lie one after the other in one host mapping: a
  * mem_addr_t says which byte of them, whatever the chip set does; RAM comes first, so that its bytes have
- * their own physical addresses. A physical address goes through the map, one slot a page: where reads go and
+ * their own physical addresses. A physical address goes through the map, one entry a page: where reads go and
  * where writes go, which is one page of memory, the bus (a device's registers, through syncq/busmap.h, or
  * nobody's: all ones), or nowhere. A page that is in no region is the bus's, at the same address.
  *
@@ -64,7 +64,7 @@ static inline uint64_t mem_target_addr(mem_target_t t)
     return t & ~(uint64_t)(PAGE_BYTES - 1);
 }
 
-struct mem_slot {
+struct map_entry {
     mem_target_t read, write;
 };
 
@@ -83,7 +83,7 @@ struct physmem {
     uint8_t *host;         /* all memories */
     uint64_t bytes;        /* of them */
     uint64_t host_bytes;   /* mapped, for memories to come */
-    struct mem_slot *slot; /* per physical page; the host allocates what is touched */
+    struct map_entry *map; /* per physical page; the host allocates what is touched */
     phys_addr_t addr_mask; /* of the CPU's addresses: A20 */
     uint8_t *clean;        /* per page: bit per log that has seen no write since it was cleared (watch.h) */
     uint64_t *dirty[3];    /* per log: bit per page */
@@ -110,17 +110,17 @@ static inline uint64_t physmem_ram_bytes(const struct physmem *pm)
     return pm->area[0].bytes;
 }
 
-static inline struct mem_slot physmem_slot(const struct physmem *pm, phys_addr_t addr)
+static inline struct map_entry physmem_entry(const struct physmem *pm, phys_addr_t addr)
 {
     if (addr >> MEM_PHYS_BITS)
-        return (struct mem_slot){MEM_HOLE, MEM_HOLE};
-    return pm->slot[addr >> PAGE_BITS];
+        return (struct map_entry){MEM_HOLE, MEM_HOLE};
+    return pm->map[addr >> PAGE_BITS];
 }
 
 /* As the CPU sees it. */
-static inline struct mem_slot physmem_lookup(const struct physmem *pm, phys_addr_t addr)
+static inline struct map_entry physmem_lookup(const struct physmem *pm, phys_addr_t addr)
 {
-    return physmem_slot(pm, addr & pm->addr_mask);
+    return physmem_entry(pm, addr & pm->addr_mask);
 }
 
 /* From outside, while the vCPU stands (loaders, tests), by physical address: false: not all of it is memory

@@ -116,8 +116,8 @@ static void window_hide(struct physmem *pm, const struct mem_remap *r, uint32_t 
 {
     struct window_pages w = window_pages(pm, r, value);
     for (uint64_t page = w.first; (value & MEM_WINDOW_ON) && page < w.end; page++)
-        if (pm->slot[page].read & MEM_TARGET_WINDOW)
-            pm->slot[page] = (struct mem_slot){0};
+        if (pm->map[page].read & MEM_TARGET_WINDOW)
+            pm->map[page] = (struct map_entry){0};
 }
 
 static void window_show(struct physmem *pm, const struct mem_remap *r)
@@ -125,8 +125,8 @@ static void window_show(struct physmem *pm, const struct mem_remap *r)
     struct window_pages w = window_pages(pm, r, r->value);
     for (uint64_t page = w.first; (r->value & MEM_WINDOW_ON) && page < w.end; page++) {
         mem_target_t t = (r->target + (page - w.base) * PAGE_BYTES) | MEM_TARGET_WINDOW;
-        if (pm->slot[page].read == 0 && pm->slot[page].write == 0)
-            pm->slot[page] = (struct mem_slot){t, t};
+        if (pm->map[page].read == 0 && pm->map[page].write == 0)
+            pm->map[page] = (struct map_entry){t, t};
     }
 }
 

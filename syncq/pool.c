@@ -13,7 +13,7 @@
 #include "syncq/activity.h"
 #include "syncq/msgq.h"
 #include "syncq/park.h"
-#include "syncq/place.h"
+#include "syncq/pinning.h"
 
 struct worker {
     struct activity activity;
@@ -90,7 +90,7 @@ static void sleep_until_work(struct worker *w)
 static void stay_off(int cpu)
 {
     cpu_set_t set;
-    if (cpu == PLACE_ANY || sched_getaffinity(0, sizeof set, &set) != 0)
+    if (cpu == PIN_ANY || sched_getaffinity(0, sizeof set, &set) != 0)
         return;
     CPU_CLR((size_t)cpu, &set);
     if (CPU_COUNT(&set) > 0)

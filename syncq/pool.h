@@ -24,7 +24,7 @@ struct pool_job {
 
 struct pool_config {
     unsigned workers;     /* 1..POOL_WORKERS_MAX */
-    int not_on_cpu;       /* host CPU that workers stay off where there is another; PLACE_ANY: none */
+    int not_on_cpu;       /* host CPU that workers stay off where there is another; PIN_ANY: none */
     uint64_t jitter_seed; /* test: a random delay before each result is handed out; 0: none */
     void (*run)(void *ctx, unsigned worker, struct pool_job *job);
     void *ctx;

@@ -71,7 +71,7 @@ struct vcpu_config {
     unsigned hot; /* interpreted entries before a block counts as hot; 0: the default */
     unsigned
         translator_threads;     /* 0..VCPU_TRANSLATORS_MAX; 0: hot blocks are compiled by the vCPU's thread */
-    int translator_not_on_cpu;  /* host CPU that workers stay off; PLACE_ANY: none */
+    int translator_not_on_cpu;  /* host CPU that workers stay off; PIN_ANY: none */
     size_t code_cache_bytes;    /* VCPU_CODE_CACHE_MIN..MAX; 0: the default */
     uint64_t translator_jitter; /* test: seed of random delays of workers; 0: none */
     bool no_chain;              /* test: blocks are never linked to one another */

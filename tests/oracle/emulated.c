@@ -11,7 +11,7 @@
 
 #include "clockcore/check.h"
 #include "syncq/link.h"
-#include "syncq/place.h"
+#include "syncq/pinning.h"
 #include "translator/cc.h"
 #include "vcpu/parts.h"
 #include "vcpu/vcpu.h"
@@ -161,7 +161,7 @@ struct emulated *emulated_create(const struct emulated_config *cfg)
         .translator = cfg->mode,
         .hot = cfg->hot,
         .translator_threads = cfg->threads,
-        .translator_not_on_cpu = PLACE_ANY,
+        .translator_not_on_cpu = PIN_ANY,
         .code_cache_bytes = cfg->code_cache_bytes,
         .translator_jitter = cfg->jitter,
         .no_chain = cfg->no_chain,

@@ -9,7 +9,7 @@
 #include "mem/watch.h"
 #include "syncq/busmap.h"
 #include "syncq/link.h"
-#include "syncq/place.h"
+#include "syncq/pinning.h"
 #include "vcpu/parts.h"
 #include "vcpu/vcpu_internal.h"
 
@@ -191,7 +191,7 @@ static struct vcpu_config vcpu_config(struct system_machine *m)
                                 .translator = e->mode,
                                 .hot = e->hot,
                                 .translator_threads = e->threads,
-                                .translator_not_on_cpu = PLACE_ANY,
+                                .translator_not_on_cpu = PIN_ANY,
                                 .code_cache_bytes = e->code_cache_bytes,
                                 .no_chain = e->no_chain,
                                 .intc = {.ctx = m,

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "syncq/activity.h"
-#include "syncq/place.h"
+#include "syncq/pinning.h"
 #include "syncq/pool.h"
 #include "vcpu/engine/engine.h"
 

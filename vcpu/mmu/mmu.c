@@ -71,7 +71,7 @@ static uint32_t table_load(const struct vcpu *v, mem_addr_t at)
 
 static struct table_entry table_entry(const struct vcpu *v, phys_addr_t phys_addr)
 {
-    struct mem_slot s = physmem_lookup(v->cfg.mem, phys_addr);
+    struct map_entry s = physmem_lookup(v->cfg.mem, phys_addr);
     struct table_entry e = {MEM_NOWHERE, MEM_NOWHERE, ~0u};
     if (mem_target_is_memory(s.read)) {
         e.at = target_at(s.read, phys_addr);
@@ -290,7 +290,7 @@ static void local_walk(struct vcpu *v, const struct walk *w)
  * PAE a physical page has 32 bits. */
 static uint32_t tlb_where(const struct vcpu *v, const struct walk *w, bool fetch, uint32_t *page)
 {
-    struct mem_slot s = physmem_lookup(v->cfg.mem, w->phys_page);
+    struct map_entry s = physmem_lookup(v->cfg.mem, w->phys_page);
     if (!mem_target_is_memory(s.read)) {
         *page = fetch ? MEM_NOWHERE : (uint32_t)w->phys_page;
         return TLB_MMIO;

@@ -170,7 +170,7 @@ Test(toypci, windows_move_after_the_latency)
 {
     mem_target_t t = mem_target(MEM_BUS, BUS_WINDOW_ADDR(0));
 
-    cr_expect_eq(physmem_slot(&pm, BAR_MEM).read & ~MEM_TARGET_WINDOW, t);
+    cr_expect_eq(physmem_entry(&pm, BAR_MEM).read & ~MEM_TARGET_WINDOW, t);
     cr_expect_eq(in32(BAR_IO), TOYPCI_ID);
     config(PCI_BAR0 + 4, 0xD000);
     uint64_t written = rig.tick - 200;
@@ -185,11 +185,11 @@ Test(toypci, windows_move_after_the_latency)
     config(PCI_COMMAND, PCI_COMMAND_MEMORY);
     take_effects();
     cr_expect_eq(rig.bus.map.port_range[0xD000], 0);
-    cr_expect_eq(physmem_slot(&pm, BAR_MEM).read, 0);
-    cr_expect_eq(physmem_slot(&pm, BAR_MEM + 0x5000).read & ~MEM_TARGET_WINDOW, t);
+    cr_expect_eq(physmem_entry(&pm, BAR_MEM).read, 0);
+    cr_expect_eq(physmem_entry(&pm, BAR_MEM + 0x5000).read & ~MEM_TARGET_WINDOW, t);
     config(PCI_BAR0, 0x10000); /* onto RAM, which stays */
     take_effects();
-    cr_expect_eq(mem_target_kind(physmem_slot(&pm, 0x10000).read), MEM_RAM);
+    cr_expect_eq(mem_target_kind(physmem_entry(&pm, 0x10000).read), MEM_RAM);
 }
 
 Test(toypci, a_move_never_overtakes_another)
@@ -367,7 +367,7 @@ Test(toypci, reset_takes_windows_away)
     bus_access(&rig.bus, &a);
     take_effects();
     cr_expect_eq(rig.bus.map.port_range[BAR_IO], 0);
-    cr_expect_eq(physmem_slot(&pm, BAR_MEM).read, 0);
+    cr_expect_eq(physmem_entry(&pm, BAR_MEM).read, 0);
     rig.tick += 100;
     cr_expect_eq(config_get(0), 0x00015450, "it is still in its slot");
 }

@@ -2,7 +2,7 @@
 #include "clockcore/ticks.h"
 #include "machine/image.h"
 #include "machine/machine.h"
-#include "syncq/place.h"
+#include "syncq/pinning.h"
 
 #include <criterion/criterion.h>
 #include <linux/sockios.h>

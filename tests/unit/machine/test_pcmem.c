@@ -12,7 +12,7 @@ static struct physmem mem;
 
 static bool is_ram(phys_addr_t addr)
 {
-    struct mem_slot s = physmem_lookup(&mem, addr);
+    struct map_entry s = physmem_lookup(&mem, addr);
     return s.read == s.write && s.read == mem_target(MEM_RAM, addr & ~(phys_addr_t)(PAGE_BYTES - 1));
 }
 
@@ -39,7 +39,7 @@ Test(pcmem, each_pam_region_has_its_pages)
         physmem_remap(&mem, n, MEM_SHADOW_READ);
         for (phys_addr_t addr = 0xc0000; addr < 0x110000; addr += PAGE_BYTES)
             cr_assert_eq(is_ram(addr), addr < first || addr >= end, "region %u, %lx", n, (unsigned long)addr);
-        struct mem_slot s = physmem_lookup(&mem, first);
+        struct map_entry s = physmem_lookup(&mem, first);
         cr_assert(mem_target_kind(s.read) == MEM_RAM && mem_target_kind(s.write) == MEM_BUS);
         physmem_remap(&mem, n, 0);
         cr_assert_eq(mem_target_kind(physmem_lookup(&mem, end - 1).read), MEM_BUS);

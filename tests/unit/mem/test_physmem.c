@@ -8,7 +8,7 @@ static struct counting c;
 Test(physmem, ram_then_the_bus_then_nothing)
 {
     start(&pm, &c);
-    struct mem_slot s = physmem_lookup(&pm, 0x5000);
+    struct map_entry s = physmem_lookup(&pm, 0x5000);
     cr_assert(same_target(s.read, MEM_RAM, 0x5000) && s.write == s.read);
     cr_assert(same_target(physmem_lookup(&pm, RAM - 1).read, MEM_RAM, RAM - PAGE_BYTES));
     cr_assert_eq(physmem_lookup(&pm, RAM).read, 0);

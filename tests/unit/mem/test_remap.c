@@ -34,7 +34,7 @@ Test(remap, shadow)
     start(&pm, &c);
     mem_addr_t rom = physmem_add(&pm, MEM_ROM, 0x10000);
     unsigned pam = (unsigned)physmem_add_shadow(&pm, 0xf0000, 0x10000, mem_target(MEM_ROM, rom), 0);
-    struct mem_slot s = physmem_lookup(&pm, 0xff000);
+    struct map_entry s = physmem_lookup(&pm, 0xff000);
     cr_assert(same_target(s.read, MEM_ROM, rom + 0xf000) && s.read == s.write);
     physmem_remap(&pm, pam, MEM_SHADOW_WRITE);
     s = physmem_lookup(&pm, 0xff000);

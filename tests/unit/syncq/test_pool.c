@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-#include "syncq/place.h"
+#include "syncq/pinning.h"
 #include "syncq/pool.h"
 
 enum { JOBS = 2000 };
@@ -23,7 +23,7 @@ static void square(void *ctx, unsigned worker, struct pool_job *job)
 static struct pool *start(unsigned workers, uint64_t jitter, const unsigned *add)
 {
     const struct pool_config cfg = {.workers = workers,
-                                    .not_on_cpu = PLACE_ANY,
+                                    .not_on_cpu = PIN_ANY,
                                     .jitter_seed = jitter,
                                     .run = square,
                                     .ctx = (void *)(uintptr_t)add};
