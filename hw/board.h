@@ -25,7 +25,7 @@
 #define BOARD_PIRQS       4
 #define BOARD_NO_LINE     255
 
-/* How a port range may be served (design, section 4, rules 3 to 5). MATCH board_class */
+/* How a port range may be served (syncq/busmap.h). MATCH board_class */
 enum board_class {
     BOARD_POSTED, /* writes only */
     BOARD_SYNC,   /* side effects at the access: the CPU waits */
@@ -58,9 +58,9 @@ struct board_range {
     uint8_t window; /* number of the window + 1; 0: I/O ports at a fixed place */
 };
 
-/* What the guest moves about in memory or in the space of I/O ports: a PCI BAR. Accesses to it reach the
- * device wherever it is. Where two windows overlap, the one with the lower number is seen; fixed I/O ports,
- * and RAM, are seen before any window. */
+/* What the guest moves about in memory or in the space of I/O ports: a PCI BAR, or what a chip set's register
+ * places. Accesses to it reach the device wherever it is. Where two windows overlap, the one with the lower
+ * number is seen; fixed I/O ports, and RAM, are seen before any window. */
 struct board_window {
     uint32_t bytes; /* a power of two; of memory: whole pages */
     bool io;

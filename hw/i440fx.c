@@ -8,8 +8,7 @@
  * turns a route off; lines 0, 1, 2, 8 and 13 are reserved, here they are routes to nowhere).
  * A byte access to CF9h is the PIIX3's reset control register: a rise of RCPU resets the machine.
  * The machine boots without firmware, so what firmware would set up is there after reset: PMBASE
- * at 600h, enabled; SCI on IRQ9; the PIRQ routes are off; C0000-FFFFF is RAM (PAM0..PAM6). PMBASE is fixed:
- * it cannot be moved.
+ * at 600h, enabled; SCI on IRQ9; the PIRQ routes are off; C0000-FFFFF is RAM (PAM0..PAM6).
  *
  * NOT MODELLED: what other registers do (SMRAM, X-bus chip selects),
  * status bits, the PIIX IDE and USB functions, SMBus. */
@@ -26,6 +25,9 @@
 #define CF9_SRST         0x02
 
 #define HOST_PAM0    0x59
+#define PM_PMBA      0x40
+#define PM_PMREGMISC 0x80
+#define PMIOSE       0x01
 #define ISA_PIRQRC   0x60 /* four of them */
 #define PIRQRC_OFF   0x80
 #define PIRQRC_LINE  0x0F
@@ -69,8 +71,8 @@ static const struct pci_reg pm_regs[] = {
     {0x08, 0x03, 0},                        /* revision */
     {0x0A, 0x80, 0},      {0x0B, 0x06, 0},  /* class 06 80 00 */
     {0x3C, 0x09, 0xFF},   {0x3D, 0x01, 0},  /* interrupt line, pin A */
-    {0x40, (PIIX4_PM_BASE & 0xC0) | 1, 0},  /* PMBA: I/O space */
-    {0x41, PIIX4_PM_BASE >> 8, 0},
+    {0x40, (PIIX4_PM_BASE & 0xC0) | 1, 0xC0}, /* PMBA: I/O space */
+    {0x41, PIIX4_PM_BASE >> 8, 0xFF},
     {0x80, 0x01, 0x01},                     /* PMREGMISC: PMIOSE */
     {0x90, 0x01, 0},                        /* SMBBA: not set up */
 };
@@ -110,6 +112,15 @@ uint32_t i440fx_pam(const struct i440fx *s, unsigned region)
         return 0;
     unsigned half = region + 1; /* counted from PAM0's lower half, which is reserved */
     return s->cfg[I440FX_FN_HOST * PCI_CONFIG_BYTES + HOST_PAM0 + half / 2] >> (half % 2 * 4) & 3;
+}
+
+/* 290562, 7.1: PMBA bits 15..6; PMREGMISC's PMIOSE alone turns it on. */
+bool i440fx_pm_decoded(const struct i440fx *s, uint32_t *address)
+{
+    const uint8_t *cfg = &s->cfg[I440FX_FN_PM * PCI_CONFIG_BYTES];
+
+    *address = (uint32_t)cfg[PM_PMBA + 1] << 8 | (cfg[PM_PMBA] & 0xC0);
+    return cfg[PM_PMREGMISC] & PMIOSE;
 }
 
 uint8_t i440fx_config_peek(const struct i440fx *s, unsigned function, unsigned reg)

@@ -42,6 +42,8 @@ uint32_t i440fx_take_request(struct i440fx *s);
 uint32_t i440fx_pam(const struct i440fx *s, unsigned region);
 /* ISA line that INTA#..INTD# (0..3) goes to; BOARD_NO_LINE: none. */
 unsigned i440fx_pirq_route(const struct i440fx *s, unsigned pirq);
+/* Are the registers of power management decoded, and from which port on? */
+bool i440fx_pm_decoded(const struct i440fx *s, uint32_t *address);
 /* Is BAR n of a function (I440FX_FN_*) decoded, and from which address on? */
 bool i440fx_bar_decoded(const struct i440fx *s, unsigned function, unsigned n, uint32_t *address);
 /* May it use memory by itself? */

@@ -7,8 +7,8 @@
  * A20 is the OR of the 8042's gate and of port 92h (82371SB data sheet, port 92h); both are on after reset,
  * since the machine boots without firmware.
  *
- * NOT MODELLED: VGA (3B0h..3DFh), 8237 DMA, floppy, LPT; their ports float high. PMBASE and the
- * reset control register stay where i440fx_reset puts them. */
+ * NOT MODELLED: VGA (3B0h..3DFh), 8237 DMA, floppy, LPT; their ports float high. What firmware
+ * would set up is as after it: i440fx.c. */
 #include "hw/pc.h"
 
 #include "clockcore/ticks.h"
@@ -199,11 +199,8 @@ static const struct board_range io[] = {
     {0x92, 0x92, PC_DEV_MISC, PCMISC_OFF_PORTA, BOARD_PURE, BOARD_POSTED, 1, 0},
     {0x8900, 0x8900, PC_DEV_MISC, PCMISC_OFF_SHUTDOWN, BOARD_PURE, BOARD_POSTED, 1, 0},
     {0xB2, 0xB3, PC_DEV_PM, PIIX4_PM_OFF_APMC, BOARD_PURE, BOARD_POSTED, 1, 0},
-    {0x600, 0x63F, PC_DEV_PM, PIIX4_PM_OFF_PM1_STS, BOARD_PURE, BOARD_POSTED, 4, 0},
     {0xCF8, 0xCFF, PC_DEV_PCI, I440FX_OFF_ADDRESS, BOARD_PURE, BOARD_POSTED, 4, 0},
 };
-
-_Static_assert(PIIX4_PM_BASE == 0x600 && PIIX4_PM_BYTES == 0x40, "the PM range of the table above");
 
 /* The UART's registers by offset: RBR and IIR have side effects, the rest is pure (ns16550.h). */
 static const struct board_range com_io[] = {
@@ -247,14 +244,18 @@ static const struct board_port ports[PC_PORT_COUNT] = {
                           .out = &debugcon_out},
 };
 
-/* The toy's BARs. */
-enum { WINDOW_TOY_MEM, WINDOW_TOY_IO, WINDOWS };
+/* PMBASE, which every machine has, and the toy's BARs. */
+enum { WINDOW_PM, WINDOW_TOY_MEM, WINDOW_TOY_IO, WINDOWS };
 static const struct board_window windows[WINDOWS] = {
+    [WINDOW_PM] = {.bytes = PIIX4_PM_BYTES, .io = true},
     [WINDOW_TOY_MEM] = {.bytes = TOYPCI_BAR_BYTES},
     [WINDOW_TOY_IO] = {.bytes = TOYPCI_IO_BYTES, .io = true},
 };
 #define TOY_MEM (WINDOW_TOY_MEM + 1)
 #define TOY_IO  (WINDOW_TOY_IO + 1)
+
+static const struct board_range pm_range = {0,          PIIX4_PM_BYTES - 1, PC_DEV_PM, PIIX4_PM_OFF_PM1_STS,
+                                            BOARD_PURE, BOARD_POSTED,       4,         WINDOW_PM + 1};
 
 /* What is not synchronous is pure (toypci.h). */
 static const struct board_range toy_ranges[] = {
@@ -283,7 +284,7 @@ static const struct board_wire wires[] = {
 };
 
 #define NELEM(a) (sizeof(a) / sizeof((a)[0]))
-_Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + NELEM(toy_ranges) + 3 <= BOARD_RANGES_MAX,
+_Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + NELEM(toy_ranges) + 4 <= BOARD_RANGES_MAX,
                "I/O ports");
 _Static_assert(NELEM(wires) + PC_SERIAL_MAX + NELEM(toy_wires) <= BOARD_WIRES_MAX, "wires");
 _Static_assert(PC_PORT_COUNT <= BOARD_PORTS_MAX, "typed ports");
@@ -317,16 +318,25 @@ static void add_toypci(struct board *b)
     b->nranges += NELEM(toy_ranges);
     memcpy(b->wire + b->nwires, toy_wires, sizeof(toy_wires));
     b->nwires += NELEM(toy_wires);
-    memcpy(b->window, windows, sizeof(windows));
     b->nwindows = WINDOWS;
+}
+
+/* Behind everything at fixed ports, which is seen first. */
+static void add_windows(struct board *b, bool toypci)
+{
+    memcpy(b->window, windows, sizeof(windows));
+    b->nwindows = WINDOW_PM + 1;
+    b->range[b->nranges++] = pm_range;
+    if (toypci)
+        add_toypci(b);
 }
 
 static bool io_free(const struct board *b, unsigned first, unsigned last)
 {
     for (unsigned i = 0; i < b->nranges; i++)
-        if (!b->range[i].window && first <= b->range[i].last && last >= b->range[i].first)
+        if (first <= b->range[i].last && last >= b->range[i].first)
             return false;
-    return true;
+    return last < PIIX4_PM_BASE || first >= PIIX4_PM_BASE + PIIX4_PM_BYTES; /* where software looks for it */
 }
 
 static bool add_debug_exit(struct board *b, const struct pc_config *cfg)
@@ -469,9 +479,11 @@ static uint32_t window_at(const void *pc, unsigned n)
 {
     uint32_t address;
 
-    if (!i440fx_bar_decoded(&((const struct pc *)pc)->pci, I440FX_FN_TOY, n, &address))
-        return 0;
-    return address | BOARD_WINDOW_ON;
+    const struct i440fx *pci = &((const struct pc *)pc)->pci;
+    bool on = n == WINDOW_PM ? i440fx_pm_decoded(pci, &address)
+                             : i440fx_bar_decoded(pci, I440FX_FN_TOY, n - WINDOW_TOY_MEM, &address);
+
+    return on ? address | BOARD_WINDOW_ON : 0;
 }
 
 static uint32_t remap_value(const void *state, unsigned n)
@@ -516,8 +528,8 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
     for (unsigned n = 0; n < PC_SERIAL_MAX; n++)
         if (cfg->com[n])
             add_com(b, n, cfg->serial_wire_speed);
-    if (cfg->toypci)
-        add_toypci(b);
-    return (!cfg->debugcon || add_debugcon(b, cfg)) && (!cfg->marker || add_marker(b, cfg)) &&
-           (!cfg->debug_exit || add_debug_exit(b, cfg));
+    bool fits = (!cfg->debugcon || add_debugcon(b, cfg)) && (!cfg->marker || add_marker(b, cfg)) &&
+                (!cfg->debug_exit || add_debug_exit(b, cfg));
+    add_windows(b, cfg->toypci);
+    return fits;
 }

@@ -1,7 +1,7 @@
 /* piix4_pm.h - PIIX4 power management: ACPI fixed registers, PM timer, SMI command port.
  *
  * Output bit 0: SCI.
- * Access: all reads pure, writes posted. Two ranges: PMBASE (offset 0, 64 bytes, four wide) and
+ * Access: all reads pure, writes posted. Two ranges: a window at PMBASE (offset 0, 64 bytes, four wide) and
  * B2h..B3h (offset PIIX4_PM_OFF_APMC, one wide). */
 #ifndef TANDEM_HW_PIIX4_PM_H
 #define TANDEM_HW_PIIX4_PM_H
@@ -12,7 +12,7 @@
 #include <stdbool.h>
 
 #define PIIX4_PM_TIMER_HZ     3579545
-#define PIIX4_PM_BASE         0x600 /* where i440fx_reset puts PMBASE, and the tables say it is */
+#define PIIX4_PM_BASE         0x600 /* after a reset; the ACPI tables say so, too */
 #define PIIX4_PM_SMI_PORT     0xB2
 #define PIIX4_PM_SCI_IRQ      9
 #define PIIX4_PM_ACPI_ENABLE  0xF1

@@ -2,10 +2,10 @@
  *
  * Filled by the board at start-up. Then the vCPU's thread alone looks things up; the device side gets the
  * range's number and the chip's offset with each access, and of a range it reads only what never changes. A
- * window is a group of ranges of I/O ports that the guest moves together (a PCI BAR). It moves by an effect,
- * at a tick, hence on the vCPU's thread; where it is on top of other ranges, the range with the lower index
- * answers. (Windows in memory move in physical memory, mem/remap.h: their ranges here stay.) Unclaimed ports
- * read all ones and ignore writes. */
+ * window is a group of ranges of I/O ports that the guest moves together (a PCI BAR, PMBASE). It moves by an
+ * effect, at a tick, hence on the vCPU's thread; where it is on top of other ranges, the range with the lower
+ * index answers. (Windows in memory move in physical memory, mem/remap.h: their ranges here stay.) Unclaimed
+ * ports read all ones and ignore writes. */
 #ifndef TANDEM_SYNCQ_BUSMAP_H
 #define TANDEM_SYNCQ_BUSMAP_H
 

@@ -3,7 +3,7 @@
  *
  * A20: the 8042's gate and port 92h, either of which keeps address bit 20 (82371SB data sheet, port 92h).
  * Shadow RAM: the PAM registers of the 82441FX (290549, 3.2.13) for reads and for writes apart, with code
- * running there. */
+ * running there. PMBASE: the ports of power management, moved about (290562, 7.1). */
 #include "rt.h"
 
 #define ODD     0x300000u /* address bit 20 is 1; with A20 off this is EVEN */
@@ -133,8 +133,58 @@ static void test_code(void)
     }
 }
 
+/* --- PMBASE --- */
+
+#define PM       (0x80000000u | 1u << 11 | 3u << 8)
+#define PMBA     0x40
+#define PMREG    0x80
+#define PM_EN    3 /* the upper byte of a register that keeps bit 8 */
+#define PM_TIMER 8
+
+static void wait(void)
+{
+    for (volatile unsigned i = 0; i < LATENCY; i++)
+        ;
+}
+
+static void pm_config(uint32_t reg, uint32_t value)
+{
+    outl(0xcf8, PM | reg);
+    outl(0xcfc, value);
+    wait();
+}
+
+static void test_pmbase(void)
+{
+    static const uint16_t bases[] = {0xb000, 0x600, 0xffc0, 0xb040, 0x3c0};
+    uint16_t at = 0x600;
+    outb(0x600 + PM_EN, 1);
+    for (unsigned i = 0; i < 20; i++) {
+        uint16_t next = bases[i % 5];
+        pm_config(PMBA, next);
+        uint32_t time = inl((uint16_t)(next + PM_TIMER));
+        wait(); /* a count takes 35 ticks */
+        EXPECT_EQ(inb((uint16_t)(next + PM_EN)), 1);
+        EXPECT(inl((uint16_t)(next + PM_TIMER)) > time);
+        if (at != next)
+            EXPECT_EQ(inl((uint16_t)(at + PM_TIMER)), ~0u);
+        at = next;
+    }
+    pm_config(PMBA, 0x3c0); /* 3F8 to 3FF: the UART has them */
+    outb(0x3ff, 0x5a);
+    EXPECT_EQ(inb(0x3ff), 0x5a);
+    EXPECT_EQ(inb(0x3c0 + PM_EN), 1);
+    pm_config(PMREG, 0);
+    EXPECT_EQ(inb(0x3c0 + PM_EN), 0xff);
+    pm_config(PMREG, 1);
+    pm_config(PMBA, 0x600);
+    EXPECT_EQ(inb(0x600 + PM_EN), 1);
+    outb(0x600 + PM_EN, 0);
+}
+
 int guest_main(void)
 {
+    test_pmbase();
     test_a20();
     test_data();
     test_code();

@@ -77,8 +77,13 @@ Test(i440fx, bars_and_command)
     uint32_t status = get(&s, 1, 0, 6, 2);
     set(&s, 1, 0, 6, 2, 0xFFFF);
     cr_assert_eq(get(&s, 1, 0, 6, 2), status);
-    set(&s, 1, 3, 0x40, 4, 0xB001);
-    cr_assert_eq(get(&s, 1, 3, 0x40, 4), PIIX4_PM_BASE | 1);
+    uint32_t pm;
+    cr_assert(i440fx_pm_decoded(&s, &pm) && pm == PIIX4_PM_BASE);
+    set(&s, 1, 3, 0x40, 4, 0xFFFFB07E);
+    cr_assert_eq(get(&s, 1, 3, 0x40, 4), 0xB041);
+    cr_assert(i440fx_pm_decoded(&s, &pm) && pm == 0xB040);
+    set(&s, 1, 3, 0x80, 1, 0);
+    cr_assert_not(i440fx_pm_decoded(&s, &pm));
     set(&s, 1, 0, 0x62, 1, 0x0B);
     cr_assert_eq(get(&s, 1, 0, 0x60, 4), 0x800B8080);
     set(&s, 0, 0, 0x59, 1, 0x10);
