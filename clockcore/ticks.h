@@ -22,7 +22,7 @@ static inline uint64_t ticks_to_ns(uint64_t ticks, unsigned shift)
     return ticks > (NS_NEVER - 1) >> shift ? NS_NEVER - 1 : ticks << shift;
 }
 
-/* First tick at or after `ns`: deadlines round up (design, section 4). NS_NEVER is TICK_NEVER. */
+/* First tick at or after `ns`: deadlines round up, so that nothing is early. NS_NEVER is TICK_NEVER. */
 static inline uint64_t ticks_ceil(uint64_t ns, unsigned shift)
 {
     if (ns == NS_NEVER)

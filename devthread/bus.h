@@ -16,7 +16,7 @@
  * that polls cannot starve DMA. Windows: what the guest moves about (PCI BARs) moves by effects, for the
  * vCPU's thread owns what it looks addresses up in; an access says itself which register it is for.
  *
- * Input (rule 7 of the design): at a step, what waits in a back end moves into the port's queue, at most one
+ * Input: at a step, what waits in a back end moves into the port's queue, at most one
  * entry a port, stamped with that tick (and recorded; in a replay it comes from the log). From the queue it
  * reaches the chip as events of their own, when the chip is ready: a stream byte by byte, else entry by
  * entry.

@@ -48,7 +48,7 @@ struct devthread_config {
     const char *record_file;                     /* -icount rr=record,rrfile=F; NULL: none */
     const char *replay_file;                     /* -icount rr=replay,rrfile=F; NULL: none */
     int host_cpu;                                /* device thread's host CPU; -1: not pinned */
-    int64_t spin_iterations;                     /* before parking (place.h); -1: link_default_spin() */
+    int64_t spin_iterations;                     /* before parking (pinning.h); -1: link_default_spin() */
     uint64_t jitter_seed;                        /* test: link_config */
     uint64_t plant_late;                         /* test: link_config */
     struct link_figures *figures;                /* link_config */

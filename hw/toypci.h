@@ -1,18 +1,25 @@
 /* toypci.h - a PCI device that no shop sells: one of everything that a device can have, for tests.
  *
  * Registers are 32 bits wide and stand in BAR 0 (4 KiB of memory); BAR 1 (32 I/O ports) shows the first
- * eight. 00 ID       pure       TOYPCI_ID 04 STATUS   pure       TOYPCI_BUSY, _DMA, _TIMER, _FRAME, _ERROR 08
- * CLEAR    write: the bits to be cleared of DMA, TIMER, FRAME, ERROR; synchronous read: STATUS, then clears
- * them all 0C ENABLE   which bits raise a pin: DMA, FRAME and ERROR pin 0 (INTA#), TIMER pin 1 (INTB#) 10
- * TIMER    period in units of 256 ns, 0: off; from the write on 14 TICKS    pure       the timer's periods so
- * far 18 READS    synchronous read: counts itself 1C NOW      pure       virtual time in units of 64 ns 20
- * LIST     address of the first descriptor 24 COUNT    how many 28 RATE     ns per 16 bytes that DMA takes,
- * besides TOYPCI_SETUP_NS a descriptor 2C START    a write starts DMA: ignored when busy 30 SEND     a write
- * sends that many bytes of the card's memory as a frame, from its start 34 FRAME    pure       bytes of the
- * frame that has come in, at TOYPCI_FRAME_AT in the card's memory; a write makes room for the next one 38
- * MOTION   pure       sum of the pointer's motions: x in the low half, y in the high one 3C SCREEN   page
- * address of a picture, width / 8 in bits 0..5, height / 8 in bits 6..11 800..       the card's memory,
- * TOYPCI_RAM_BYTES: pure reads, posted writes
+ * eight. A read is pure and a write posted where nothing else is said.
+ *
+ *   00 ID      TOYPCI_ID
+ *   04 STATUS  TOYPCI_BUSY, _DMA, _TIMER, _FRAME, _ERROR
+ *   08 CLEAR   written ones clear DMA, TIMER, FRAME, ERROR; synchronous read: STATUS, all of it cleared then
+ *   0C ENABLE  which bits raise a pin: DMA, FRAME and ERROR pin 0 (INTA#), TIMER pin 1 (INTB#)
+ *   10 TIMER   period in units of 256 ns, from the write on; 0: off
+ *   14 TICKS   how many of the timer's periods have passed
+ *   18 READS   synchronous read: counts itself
+ *   1C NOW     virtual time in units of 64 ns
+ *   20 LIST    address of the first descriptor
+ *   24 COUNT   how many descriptors
+ *   28 RATE    ns that DMA takes for 16 bytes, besides TOYPCI_SETUP_NS for a descriptor
+ *   2C START   a write starts DMA; ignored when it is busy
+ *   30 SEND    a write of n sends n bytes of the card's memory as a frame, from its start
+ *   34 FRAME   bytes of the frame that has come in, at TOYPCI_FRAME_AT; a write makes room for the next one
+ *   38 MOTION  sum of the pointer's motions: x in the low half, y in the high one
+ *   3C SCREEN  page address of a picture; width / 8 in bits 0..5, height / 8 in bits 6..11
+ *   800..      the card's memory, TOYPCI_RAM_BYTES
  *
  * A descriptor is four words in guest memory: address, bytes, card address, TOYPCI_TO_MEMORY and so on. The
  * card reads it, waits as long as its bytes take, and then moves all of them at one tick. Output bits 0 and

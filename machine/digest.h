@@ -1,10 +1,10 @@
 /* digest.h - the digest of guest-visible state: what two runs are compared by.
  *
  * At a point (tick T, after the effects at T, before the instruction of T) the state is hashed in three
- * parts: CPU and devices (every field of the tables in state.h), RAM with all other
- * memory. Its hash is a sum over pages of a hash of (page number, contents), 0 for a page of zeroes: a
- * function of the contents alone, whichever pages happen to be marked dirty, kept up to date from the dirty
- * pages. The state hash covers tick and parts; the chain covers all points so far.
+ * parts: the CPU, the devices (of both, every field of the tables in state.h) and memory. The hash of memory
+ * is a sum over its pages of a hash of page number and contents, where a page of zeroes counts 0. So it
+ * follows from the contents alone, and only pages that were written need be hashed anew. The state hash
+ * covers tick and parts; the chain covers all points so far.
  *
  * File (text): "# tandem-digest 1 KEY=VALUE ..." with what the run was made of (not how it ran: mode, cores
  * and pacing may differ), then "tick chain cpu dev ram" a point, each hash 16 hex digits (chain: 32), in the

@@ -82,7 +82,7 @@ struct machine_config {
  * machine_run_until says the same again at once. */
 enum machine_stop {
     MACHINE_STOP_ERROR,
-    MACHINE_STOP_TICK,      /* the tick of machine_until was reached */
+    MACHINE_STOP_TICK,      /* the tick of vcpu_until was reached */
     MACHINE_STOP_CONDITION, /* its condition held */
     MACHINE_STOP_PAUSE,     /* machine_pause_request */
     MACHINE_STOP_QUIT,      /* machine_quit_request; again at once if called again */

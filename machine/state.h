@@ -4,8 +4,8 @@
  * its own (vcpu_part, devthread_part, link_part); here they are put in one order. The digest reads the parts
  * of STATE_CPU and STATE_DEVICES; a snapshot all of them, and memory.
  *
- * All of it on the vCPU's thread, at a tick at which the vCPU stands between two instructions, everything at
- * that tick that comes before the next one done, and after link_settle. Loading: before the device thread
+ * Threads: the vCPU's, while the machine stands (machine.h): the vCPU is between two instructions, events and
+ * effects of the tick are done, and no access is on its way (link_settle). Loading: before the device thread
  * starts. */
 #ifndef TANDEM_MACHINE_STATE_H
 #define TANDEM_MACHINE_STATE_H

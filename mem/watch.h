@@ -3,10 +3,10 @@
  *
  * Dirty logs: each client has its own; a page is marked by the first write since the client took it.
  * Watchers: one a vCPU. It says per page whether it has translated code there (MEM_WATCH_CODE) or page tables
- * that it relies on (MEM_WATCH_TABLE). Of its own stores it is told at once. What others write is put on its
- * list of changes, which it takes before it goes on: they write only while it stands, so that the list needs
- * no lock; the link's hand-over orders it. A list that is full grows coarse, never short: to drop too much
- * costs time only.
+ * that it relies on (MEM_WATCH_TABLE). It is told of its own stores at once. What others write is put on its
+ * list of changes, which it takes before it goes on. Others write only while it stands, so the list needs no
+ * lock; the link's hand-over orders it. When the list is full, its ranges grow to cover more than was
+ * written: to drop too much code costs time only.
  *
  * Threads: logs and physmem_store: the vCPU's; the rest as physmem.h says. */
 #ifndef TANDEM_MEM_WATCH_H
@@ -37,8 +37,9 @@ struct mem_range {
 
 struct mem_watcher {
     void *ctx;
-    /* Its own store is about to change, has changed, memory in a page watched as a table, as code. */
+    /* Before its own store to a page with MEM_WATCH_TABLE. */
     void (*table_store)(void *ctx, mem_addr_t at, unsigned bytes);
+    /* Behind its own store to a page with MEM_WATCH_CODE. */
     void (*code_store)(void *ctx, mem_addr_t at, unsigned bytes);
     /* Pages that were not watched are now (a log was taken): fast stores to them must end. */
     void (*rearmed)(void *ctx);
@@ -90,8 +91,8 @@ static inline void host_put(uint8_t *p, unsigned bytes, uint64_t value)
     }
 }
 
-/* A store of a vCPU, within one page, 1 to 8 bytes. tell: of MEM_WATCH_CODE and _TABLE, what it can matter
- * to. */
+/* A store of a vCPU, within one page, 1 to 8 bytes. tell: those of MEM_WATCH_CODE and _TABLE that must know;
+ * a page walk that sets bits in a table changes nothing that is cached from it. */
 void physmem_store(struct physmem *pm, unsigned vcpu, mem_addr_t at, unsigned bytes, uint64_t value,
                    unsigned tell);
 

@@ -98,7 +98,7 @@ void link_resume(struct link *l, uint32_t why)
 
 void link_end(struct link *l)
 {
-    /* Pairs with the acquire in link_ended; the device thread may sleep in host_io. */
+    /* Pairs with the acquire in link_device.c:ended; the device thread may sleep in host_io. */
     atomic_store_explicit(&l->ended, true, memory_order_release);
     l->ops->wake(l->cfg.ctx);
 }

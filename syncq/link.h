@@ -1,7 +1,7 @@
 /* link.h - the link between one vCPU and the devices: horizon, accesses, effects, baton.
  *
- * The vCPU counts ticks; the device side answers "how far may it go" (the horizon H). Design,
- * section 4, rules 1 to 7. Device code runs through `struct link_ops` on whichever thread holds
+ * The vCPU counts ticks; the device side answers "how far may it go" (the horizon H), and the vCPU never
+ * goes further. Device code runs through `struct link_ops` on whichever thread holds
  * the baton: the device thread while it keeps up (mode thread), the vCPU's (inline), or whichever finds it
  * free (adaptive). The sequence of ops calls, with their ticks, is the same in every mode, but for step()
  * calls that handle nothing (a quantum boundary), which therefore must change no device state.

@@ -7,10 +7,11 @@
 #include "clockcore/fields.h"
 #include "vcpu/vcpu.h"
 
-/* Before its parts are read: brings what can be held in several ways (symbolic flags, a stale RF) into one.
- * The guest cannot tell. _caches: the same for the parts of STATE_OTHER, and
- * no input is taken in at this tick any more: a replay that begins at the snapshot would not get it. */
+/* Before the parts of STATE_CPU are read: brings what can be held in several ways (symbolic flags, a stale
+ * RF) into one. The guest cannot tell. */
 void vcpu_settle(struct vcpu *v);
+/* Before the parts of STATE_OTHER are read: likewise. No input is taken in at this tick any more, for a
+ * replay that begins at the snapshot would not get it. */
 void vcpu_settle_caches(struct vcpu *v);
 /* Part after part; false: i is past the last of the group. */
 bool vcpu_part(struct vcpu *v, enum state_group group, unsigned i, struct state_part *out);

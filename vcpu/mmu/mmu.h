@@ -14,9 +14,9 @@ bool mem_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uin
 bool mem_probe_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
 /* The same for a run of several operands, which are aligned each on its own account. */
 bool mem_probe_write_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
-bool mem_probe_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes,
-                    bool user); /* likewise, as a read would */
-/* At the current CPL. */
+/* Could it be read? Likewise. */
+bool mem_probe_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
+/* Does the current CPL have the access rights of CPL 3? */
 static inline bool mem_is_user(const struct vcpu *v)
 {
     return v->g.cpl == 3;

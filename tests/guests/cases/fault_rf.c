@@ -98,7 +98,8 @@ int guest_main(void)
     EXPECT_EQ(dbf[0], (uint32_t)bk);
     EXPECT_EQ(fl[1] & 0x10000, 0); /* the one fault that pushes RF as it was */
     EXPECT_EQ(db6 & 0xf, 1);
-    /* single steps: RF set between iterations, clear behind the last (host: native_rf.c) */
+    /* single steps: RF set between iterations, clear behind the last (so does an Intel CPU, measured
+     * natively) */
     set_isr(1, step);
     static uint8_t b6[8];
     __asm__ volatile("movl $6, %%ecx\n\tpushfl\n\torl $0x100, (%%esp)\n\tpopfl\nrp2:\trep "
