@@ -1,5 +1,4 @@
-/* busmap.c - see busmap.h. Ports are found by a table of 64 Ki bytes, MMIO by a scan at each access: there
- * are few MMIO ranges, and none that is accessed often. */
+/* busmap.c - see busmap.h. Ports are found by a table of 64 Ki bytes, MMIO by halving a sorted list. */
 #include "syncq/busmap.h"
 
 #include <string.h>
@@ -37,6 +36,15 @@ static bool range_overlaps(const struct busmap *m, const struct bus_range *r)
     return false;
 }
 
+/* Into the list, which is sorted by address; MMIO ranges do not overlap, nor do they move. */
+static void mmio_insert(struct busmap *m, unsigned index)
+{
+    unsigned at = m->nmmio++;
+    for (; at > 0 && m->range[m->mmio[at - 1]].first > m->range[index].first; at--)
+        m->mmio[at] = m->mmio[at - 1];
+    m->mmio[at] = (uint8_t)index;
+}
+
 int busmap_add(struct busmap *m, const struct bus_range *r)
 {
     CHECK(range_valid(r));
@@ -44,7 +52,9 @@ int busmap_add(struct busmap *m, const struct bus_range *r)
         return -1;
     unsigned index = m->nranges++;
     m->range[index] = *r;
-    if (!r->mmio)
+    if (r->mmio)
+        mmio_insert(m, index);
+    else
         memset(&m->port_range[r->first], (int)index, r->last - r->first + 1);
     return (int)index;
 }
@@ -121,10 +131,17 @@ void busmap_loaded(struct busmap *m)
 
 unsigned busmap_find_mmio(const struct busmap *m, uint64_t phys_addr)
 {
-    for (unsigned i = 1; i < m->nranges; i++) {
-        const struct bus_range *r = &m->range[i];
-        if (r->mmio && phys_addr >= r->first && phys_addr <= r->last)
-            return i;
+    /* Ranges below `low` end before the address; from `high` on they begin behind it. */
+    unsigned low = 0, high = m->nmmio;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        const struct bus_range *r = &m->range[m->mmio[middle]];
+        if (phys_addr < r->first)
+            high = middle;
+        else if (phys_addr > r->last)
+            low = middle + 1;
+        else
+            return m->mmio[middle];
     }
     return 0;
 }

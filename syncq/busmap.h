@@ -51,6 +51,8 @@ struct bus_range {
 struct busmap {
     struct bus_range range[BUS_RANGES_MAX]; /* [0] is the unclaimed range */
     unsigned nranges;
+    uint8_t mmio[BUS_RANGES_MAX]; /* indices of the MMIO ranges, by address; nmmio of them */
+    unsigned nmmio;
     uint8_t port_range[65536];        /* port -> index in range[]; 0: unclaimed */
     uint32_t window[BUS_WINDOWS_MAX]; /* where each one is: first port | BUS_WINDOW_ON */
 };

@@ -130,3 +130,33 @@ Test(busmap, the_lower_index_is_on_top)
     cr_assert_eq(m.port_range[0xffff], 3);
     cr_assert_eq(m.port_range[0x67], 0);
 }
+
+/* Many ranges, added in no order, with gaps of any size: each byte of them is found, and nothing beside them.
+ */
+Test(busmap, mmio_is_found_wherever_it_is)
+{
+    enum { N = BUS_RANGES_MAX - 1, GRAIN = 64 };
+    busmap_init(&m);
+    for (unsigned k = 0; k < N; k++) {
+        uint64_t first =
+            (uint64_t)(k * 37 % N) * GRAIN + (UINT64_C(1) << 40); /* 37 and N have no common divisor */
+        struct bus_range r = {.first = first,
+                              .last = first + k % (GRAIN / 2),
+                              .read_class = CLASS_SYNC,
+                              .write_class = CLASS_SYNC,
+                              .width = 4,
+                              .mmio = true,
+                              .latency_ticks = 1};
+        cr_assert_eq(busmap_add(&m, &r), (int)k + 1);
+    }
+    for (unsigned i = 1; i <= N; i++) {
+        const struct bus_range *r = &m.range[i];
+        cr_assert_eq(busmap_find_mmio(&m, r->first), i);
+        cr_assert_eq(busmap_find_mmio(&m, (r->first + r->last) / 2), i);
+        cr_assert_eq(busmap_find_mmio(&m, r->last), i);
+        cr_assert_eq(busmap_find_mmio(&m, r->first - 1), 0);
+        cr_assert_eq(busmap_find_mmio(&m, r->last + 1), 0);
+    }
+    cr_assert_eq(busmap_find_mmio(&m, 0), 0);
+    cr_assert_eq(busmap_find_mmio(&m, UINT64_MAX), 0);
+}
