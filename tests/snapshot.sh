@@ -166,6 +166,20 @@ save_in_a_row() {
     done
 }
 
+all_seen() { # state...
+    local state
+    for state in "$@"; do [ "${seen[$state]:-0}" -gt 0 ] || return; done
+}
+
+# $1 rows of $2 ticks, and more of them until each of these states was met; by chance that may take some.
+rows() { # rows ticks state...
+    local i
+    for ((i = 0; i < 60; i++)); do
+        [ "$i" -ge "$1" ] && all_seen "${@:3}" && break
+        save_in_a_row "$2" "$ticks"
+    done
+}
+
 # Into `chosen`: $1 random ticks, each with $2 - 1 that follow it.
 choose_ticks() {
     local i k
@@ -272,10 +286,10 @@ small_guest sse 1000 ''
 small_guest remap 5000 ''
 small_guest toypci 20000 '' -x-toypci
 small_guest toypci 5000 moves=20 -x-toypci
-for ((i = 0; i < 5 + ticks / 10; i++)); do save_in_a_row 60 "$ticks"; done
+rows $((5 + ticks / 10)) 60 dma moves access
 small_guest snapshot 10000 rounds=600
 # A round of that guest has about 3000 ticks: so many rows meet each of its parts.
-for ((i = 0; i < 9 + ticks / 5; i++)); do save_in_a_row 120 "$ticks"; done
+rows $((9 + ticks / 5)) 120 halted shadow exception debug rep effects stale
 typed_guest "${modes[RANDOM % 3]}"
 [ "$boot_ticks" -gt 0 ] && boot_guest
 for state in "${hard[@]}"; do

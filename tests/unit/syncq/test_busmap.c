@@ -131,8 +131,7 @@ Test(busmap, the_lower_index_is_on_top)
     cr_assert_eq(m.port_range[0x67], 0);
 }
 
-/* Many ranges, added in no order, with gaps of any size: each byte of them is found, and nothing beside them.
- */
+/* Many ranges, added in no order: each byte of them is found, and nothing beside them. */
 Test(busmap, mmio_is_found_wherever_it_is)
 {
     enum { N = BUS_RANGES_MAX - 1, GRAIN = 64 };
