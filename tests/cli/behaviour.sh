@@ -260,7 +260,8 @@ done
 
 # --- signals ---
 signalled() { # signal status mode
-    "$tandem" -m 8 -display none -kernel loop -serial null -devthread "mode=$3" -stats 2>stderr &
+    # A shell in the background hands down an ignored SIGINT.
+    env --default-signal=INT,TERM,HUP "$tandem" -m 8 -display none -kernel loop -serial null -devthread "mode=$3" -stats 2>stderr &
     local pid=$! status
     sleep 0.5
     kill "-$1" $pid
