@@ -171,6 +171,8 @@ def usable(side, options):
         return True
     if len(os.sched_getaffinity(0)) < 2:
         return False
+    if not os.path.exists(options.tandem):
+        return True  # a plan is listed before there is a build
     refusal = subprocess.run([options.tandem, *BACKGROUND], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     return "-translator" not in refusal.stderr
 

@@ -192,6 +192,16 @@ static void collect_moments(struct instruments *i)
     }
 }
 
+static enum mark_lookup find_symbol(void *ctx, const struct guest_state *g, const char *symbol,
+                                    uint32_t *lin_addr)
+{
+    const struct instruments *i = ctx;
+    attribute_look(i->attribute, g);
+    if (attribute_find(i->attribute, symbol, lin_addr))
+        return MARK_FOUND;
+    return attribute_kernel_known(i->attribute) ? MARK_NEVER : MARK_NOT_YET;
+}
+
 static bool create_marks(struct instruments *i, struct err *e)
 {
     const struct mark_options *o = &i->o->marks;
@@ -204,6 +214,8 @@ static bool create_marks(struct instruments *i, struct err *e)
                                             .nregions = o->nregions,
                                             .moment = i->moment,
                                             .nmoments = i->nmoments,
+                                            .find = find_symbol,
+                                            .find_ctx = i,
                                             .marker = i->o->marker,
                                             .log_file = o->log_file,
                                             .log_json = o->log_json};
@@ -262,7 +274,9 @@ bool instruments_begin(struct instruments *i, struct machine *m, struct err *e)
         account_begin(i->account, machine_guest(m), machine_tick(m));
     if (i->profiler)
         profiler_begin(i->profiler, m);
-    return (!i->marks || marks_begin(i->marks, m, e)) && (!i->timeline || timeline_begin(i->timeline, m, e));
+    if (i->marks)
+        marks_begin(i->marks, m);
+    return !i->timeline || timeline_begin(i->timeline, m, e);
 }
 
 static bool moment_came(const struct instruments *i, unsigned n)

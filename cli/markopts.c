@@ -79,6 +79,17 @@ static const struct list_key mark_keys[] = {
     {"value", REGISTERS, set_mark_value},
 };
 
+/* A number, or SYMBOL[+OFFSET] (observe/marks.h); symbols do not begin with a digit. */
+static bool is_place(const char *where)
+{
+    uint64_t v;
+    const char *plus = strchr(where, '+');
+    size_t bytes = plus ? (size_t)(plus - where) : strlen(where);
+    if (where[0] >= '0' && where[0] <= '9')
+        return value_number(where, 0, UINT32_MAX, &v);
+    return bytes > 0 && bytes <= MARK_SYMBOL_MAX && (!plus || value_number(plus + 1, 0, UINT32_MAX, &v));
+}
+
 bool markopts_mark(struct mark_options *o, const char *value, struct err *e)
 {
     const char *rest;
@@ -88,6 +99,9 @@ bool markopts_mark(struct mark_options *o, const char *value, struct err *e)
     *m = (struct mark_option){.count_max = UINT64_MAX};
     if (!take_name("-mark", value, &m->name, &m->where, &rest, e))
         return false;
+    if (!is_place(m->where))
+        return err_set(e, "-mark %s=%s: a linear address, SYMBOL or SYMBOL+OFFSET is accepted", m->name,
+                       m->where);
     for (unsigned i = 0; i + 1 < o->nmarks; i++)
         if (strcmp(o->mark[i].name, m->name) == 0)
             return err_set(e, "-mark %s: there is a mark of this name; others are accepted", value);

@@ -793,8 +793,10 @@ static const struct option_def option_defs[] = {
      "human); "
      "with -profile, its sampling error as well",
      KEYS(account_keys, NULL)},
-    {"mark", "NAME=ADDR[,cr3=VALUE|process=NAME][,count=N][,value=REG]", parse_mark,
-     "count each time that the guest comes to the linear address ADDR (of one address space or process, at "
+    {"mark", "NAME=ADDR|SYMBOL[+OFFSET][,cr3=VALUE|process=NAME][,count=N][,value=REG]", parse_mark,
+     "count each time that the guest comes to the linear address ADDR, or to a SYMBOL of its kernel that is "
+     "in "
+     "a file of -symbols, in a Multiboot kernel or in Linux's own table (of one address space or process, at "
      "most N times), with the value of REG (default eax); the guest does not know, and nothing slows down "
      "elsewhere (up to 64 times)",
      0, NULL, NULL, 0},

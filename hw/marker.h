@@ -2,7 +2,7 @@
  *
  * A write of 1, 2 or 4 bytes at offset 0 marks with its value; the mark's tick is the write's. The chip does
  * no more than remember the value: whoever watches the run sees the access itself, on the vCPU's side, at its
- * tick (observe/mark.h).
+ * tick (observe/marks.h).
  *
  * Access: reads pure (the value written last, so that a guest can tell that the port is there), writes
  * posted.

@@ -334,12 +334,33 @@ static uint32_t kernel_bias(const struct attribute *a, const struct symbol_file 
     return f->bias;
 }
 
+static bool names_kernel(const struct symbol_file *f)
+{
+    return !f->process && (f->facts.fixed || f->based || !f->elf);
+}
+
+bool attribute_find(const struct attribute *a, const char *name, uint32_t *lin_addr)
+{
+    for (unsigned i = 0; i < a->files.count; i++) {
+        const struct symbol_file *f = &a->files.file[i];
+        if (names_kernel(f) && symtab_find(&f->table, name, lin_addr)) {
+            *lin_addr += kernel_bias(a, f);
+            return true;
+        }
+    }
+    return symtab_find(&a->kallsyms, name, lin_addr);
+}
+
+bool attribute_kernel_known(const struct attribute *a)
+{
+    return a->has_kallsyms || a->mx.found || a->searches >= SEARCHES;
+}
+
 static void name_kernel(const struct attribute *a, uint32_t lin_addr, struct found *out)
 {
     for (unsigned i = 0; i < a->files.count; i++) {
         const struct symbol_file *f = &a->files.file[i];
-        if (!f->process && (f->facts.fixed || f->based || !f->elf) &&
-            in_table(&f->table, lin_addr, a->files.kernel_bias[i], out)) {
+        if (names_kernel(f) && in_table(&f->table, lin_addr, a->files.kernel_bias[i], out)) {
             out->file = f->name;
             return;
         }

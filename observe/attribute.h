@@ -47,6 +47,11 @@ void attribute_look(struct attribute *a, const struct guest_state *g);
 uint32_t attribute_task(struct attribute *a, const struct guest_state *g);
 /* A task for people: name and number. False: there is none. */
 bool attribute_task_text(const struct attribute *a, uint32_t task, char *text, size_t bytes);
+/* Address of a symbol of the guest's kernel, by what is known now: files first, then kallsyms. False: there
+ * is none, or not yet. */
+bool attribute_find(const struct attribute *a, const char *name, uint32_t *lin_addr);
+/* Nothing more will be known: a name that is not found by now is none. */
+bool attribute_kernel_known(const struct attribute *a);
 void attribute_sampled(struct attribute *a, const struct sample *s);
 void attribute_write(struct attribute *a, struct profile_writer *w);
 /* Which space of "symbols" a frame's address is looked up in. */

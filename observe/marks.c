@@ -1,6 +1,7 @@
 /* marks.c - see marks.h. */
 #include "observe/marks_internal.h"
 
+#include "clockcore/check.h"
 #include "clockcore/ticks.h"
 #include "machine/machine.h"
 #include "machine/optvalue.h"
@@ -143,6 +144,62 @@ static void on_event(void *ctx, const struct guest_state *g, const struct vcpu_e
         text_reset(m);
 }
 
+/* --- addresses --- */
+
+/* SYMBOL or SYMBOL+OFFSET. */
+static enum mark_lookup find_symbol(const struct marks *m, const struct guest_state *g, const char *where,
+                                    uint32_t *lin_addr)
+{
+    char name[MARK_SYMBOL_MAX + 1];
+    size_t n = strcspn(where, "+");
+    uint64_t offset = 0;
+    if (n > MARK_SYMBOL_MAX || (where[n] && !value_number(where + n + 1, 0, UINT32_MAX, &offset)))
+        return MARK_NEVER;
+    memcpy(name, where, n);
+    name[n] = 0;
+    enum mark_lookup found = m->c->find(m->c->find_ctx, g, name, lin_addr);
+    *lin_addr += found == MARK_FOUND ? (uint32_t)offset : 0;
+    return found;
+}
+
+/* Returns whether it is not known yet. */
+static bool resolve(const struct marks *m, const struct guest_state *g, struct mark *k)
+{
+    uint64_t addr;
+    enum mark_lookup found = MARK_FOUND;
+    if (k->resolved || k->nowhere)
+        return false;
+    if (value_number(k->o->where, 0, UINT32_MAX, &addr))
+        k->lin_addr = (uint32_t)addr;
+    else
+        found = find_symbol(m, g, k->o->where, &k->lin_addr);
+    k->resolved = found == MARK_FOUND;
+    k->nowhere = found == MARK_NEVER;
+    return found == MARK_NOT_YET;
+}
+
+/* Tells the vCPU of all addresses that are known. Returns whether some are not yet. */
+static bool resolve_all(struct marks *m, const struct guest_state *g)
+{
+    uint32_t at[MARKS_MAX];
+    unsigned known = 0;
+    bool missing = false;
+    for (unsigned i = 0; i < m->c->nmarks; i++) {
+        missing = resolve(m, g, &m->mark[i]) || missing;
+        if (m->mark[i].resolved)
+            at[known++] = m->mark[i].lin_addr;
+    }
+    if (known != m->known)
+        CHECK(machine_set_marks(m->machine, at, known));
+    m->known = known;
+    return missing;
+}
+
+static uint64_t on_look(void *ctx, const struct guest_state *g, uint64_t tick)
+{
+    return resolve_all(ctx, g) ? tick + MARK_LOOK_TICKS : TICK_NEVER;
+}
+
 /* --- life --- */
 
 static bool reference_of(const struct marks *m, const char *text, struct mark_reference *r, struct err *e)
@@ -212,9 +269,12 @@ static bool prepare(struct marks *m, struct observe *o, struct err *e)
     if (!m->region || !m->moment)
         return err_set(e, "-mark: no host memory");
     return prepare_regions(m, e) && prepare_moments(m, e) && open_log(m, e) &&
-           (observe_add(
-                o,
-                &(struct vcpu_observer){.ctx = m, .event = on_event, .mark = on_mark, .access = on_access}) ||
+           (observe_add(o, &(struct vcpu_observer){.ctx = m,
+                                                   .sample_first = MARK_LOOK_TICKS,
+                                                   .sample = on_look,
+                                                   .event = on_event,
+                                                   .mark = on_mark,
+                                                   .access = on_access}) ||
             err_set(e, "-mark: too many watchers"));
 }
 
@@ -243,27 +303,11 @@ void marks_destroy(struct marks *m)
     free(m);
 }
 
-static bool resolve(struct mark *k, struct err *e)
+void marks_begin(struct marks *m, struct machine *machine)
 {
-    uint64_t addr;
-    if (!value_number(k->o->where, 0, UINT32_MAX, &addr))
-        return err_set(e, "-mark %s=%s: a linear address is accepted", k->o->name, k->o->where);
-    k->lin_addr = (uint32_t)addr;
-    k->resolved = true;
-    return true;
-}
-
-bool marks_begin(struct marks *m, struct machine *machine, struct err *e)
-{
-    uint32_t at[MARKS_MAX];
     m->machine = machine;
     text_begin(m, machine_board(machine));
-    for (unsigned i = 0; i < m->c->nmarks; i++) {
-        if (!resolve(&m->mark[i], e))
-            return false;
-        at[i] = m->mark[i].lin_addr;
-    }
-    return machine_set_marks(machine, at, m->c->nmarks) || err_set(e, "-mark: too many addresses");
+    resolve_all(m, machine_guest(machine));
 }
 
 const char *marks_name(const struct marks *m, uint32_t lin_addr)

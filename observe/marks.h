@@ -6,6 +6,9 @@
  * measure from one mark to another. A moment (a hit of a mark, a text that the guest sends to a serial port
  * or the debug console) ends the stretch that runs, at the mark's instruction or right behind the write.
  *
+ * A symbol is marked from the moment at which its address is known: with the first instruction where a file
+ * says it, for Linux's own names within MARK_LOOK_TICKS of the moment at which the kernel turns paging on.
+ *
  * What is told of each hit goes to a log, text or JSON lines. Bounds: the numbers below; hits beyond
  * MARK_LOG_MAX are counted, and no longer written.
  * Threads: the vCPU's in a watcher's functions; everything else while the machine stands. */
@@ -21,8 +24,12 @@
 #define REGIONS_MAX      64
 #define MOMENTS_MAX      264                /* snapshots, and two that end a run; MATCH moments_max */
 #define MARK_LOG_MAX     UINT64_C(10000000) /* lines */
-#define MARK_TEXT_MAX    255                /* bytes of a text that is waited for */
-#define MARKER_REFERENCE "marker"           /* the device's name among marks */
+#define MARK_LOOK_TICKS  (UINT64_C(1) << 16)
+#define MARK_SYMBOL_MAX  255      /* bytes of a symbol's name */
+#define MARK_TEXT_MAX    255      /* bytes of a text that is waited for */
+#define MARKER_REFERENCE "marker" /* the device's name among marks */
+
+enum mark_lookup { MARK_NOT_YET, MARK_FOUND, MARK_NEVER };
 
 struct mark_option {
     char *name;
@@ -53,6 +60,10 @@ struct marks_config {
     unsigned nregions;
     const struct moment_option *moment;
     unsigned nmoments;
+    /* Address of a symbol in the guest, which runs at `g`. Asked now and then until it is MARK_FOUND or
+     * MARK_NEVER. */
+    enum mark_lookup (*find)(void *ctx, const struct guest_state *g, const char *symbol, uint32_t *lin_addr);
+    void *find_ctx;
     bool marker;          /* the device is fitted */
     const char *log_file; /* NULL: none */
     bool log_json;
@@ -63,8 +74,8 @@ struct marks;
 /* Adds itself to the hub. NULL: e says why. */
 struct marks *marks_create(struct observe *o, const struct marks_config *c, struct err *e);
 void marks_destroy(struct marks *m); /* NULL is fine */
-/* The machine stands at its first tick. False: e says why. */
-bool marks_begin(struct marks *m, struct machine *machine, struct err *e);
+/* The machine stands at its first tick. */
+void marks_begin(struct marks *m, struct machine *machine);
 /* Name of a mark at this address, or NULL. */
 const char *marks_name(const struct marks *m, uint32_t lin_addr);
 /* Has moment i come? */

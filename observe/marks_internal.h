@@ -17,6 +17,7 @@ struct mark {
     uint32_t lin_addr;
     uint64_t hits, first_tick, last_tick;
     bool resolved; /* lin_addr is known */
+    bool nowhere;  /* lin_addr will never be known */
 };
 
 /* Which hits are meant. */
@@ -57,6 +58,7 @@ struct marks {
     const struct marks_config *c;
     struct observe *hub;
     struct machine *machine;
+    unsigned known;                  /* marks that the vCPU has been told of */
     struct mark mark[MARKS_MAX + 1]; /* the last one is the device's */
     struct region *region;
     struct moment *moment;

@@ -4,11 +4,13 @@
  * which they were added, and follows how the kernel was entered (context.h) before it tells.
  *
  *     o = observe_create();
- *     observe_add(o, &watcher);             // each; watchers take observe_peek() and observe_context() from
- * it machine_config.observer = *observe_vcpu(o); m = machine_create(...); observe_begin(o, m); // before the
- * first run
+ *     observe_add(o, &watcher);                          // each
+ *     machine_config.observer = *observe_vcpu(o);
+ *     m = machine_create(...);
+ *     observe_begin(o, m);                               // before the first run
  *     ...
- *     machine_destroy(m); observe_destroy(o);
+ *     machine_destroy(m);
+ *     observe_destroy(o);
  *
  * Threads: watchers are called on the vCPU's thread; everything else while the machine stands. */
 #ifndef TANDEM_OBSERVE_OBSERVE_H

@@ -27,7 +27,8 @@ static const struct field link_fields[] = {
         .name = label, .offset = (uint32_t)(from), .elem_bytes = 1, .count = (uint32_t)(n),                  \
         .stride_bytes = 1, .max = UINT64_MAX                                                                 \
     }
-#define WHOLE(member) LINK_BYTES(#member, offsetof(struct link, member), FIELD_SIZE(struct link, member))
+#define WHOLE(member)   LINK_BYTES(#member, offsetof(struct link, member), FIELD_SIZE(struct link, member))
+#define POINTER(member) LINK_BYTES(#member, offsetof(struct link, member), sizeof(void *))
 /* What the compiler leaves free between two members that follow one another. */
 #define LINK_END(member) (offsetof(struct link, member) + FIELD_SIZE(struct link, member))
 #define PAD(member, next)                                                                                    \
@@ -35,7 +36,7 @@ static const struct field link_fields[] = {
 
 static const struct field link_rest[] = {
     WHOLE(cfg),
-    WHOLE(ops),
+    POINTER(ops),
     WHOLE(always_mine),
     PAD(always_mine, limit),
     WHOLE(limit),
@@ -45,7 +46,7 @@ static const struct field link_rest[] = {
     WHOLE(ahead_of),
     WHOLE(out),
     WHOLE(out_seen),
-    WHOLE(pending.heap), /* the effects are a part of their own */
+    POINTER(pending.heap), /* the effects are a part of their own */
     WHOLE(pending.capacity),
     WHOLE(vcpu_poll),
     WHOLE(own_turns),

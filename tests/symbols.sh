@@ -26,6 +26,12 @@ report convert format=folded "$dir/mix.profile" "$dir/mix.folded"
 expect "multiboot: a format at once" multiboot "$dir/once.folded,every=97,stacks=on,format=folded"
 expect "multiboot: is that of a conversion" cmp "$dir/mix.folded" "$dir/once.folded"
 expect "multiboot: the raw file is gone" test ! -e "$dir/once.folded.raw"
+irq0=$(nm "$guest" | sed -n 's/^\([0-9a-f]*\) t irq0$/0x\1/p')
+expect "multiboot: marks by name and by address" multiboot "$dir/mix.profile,every=97" -mark name=irq0 -mark behind=irq0+0 \
+    -mark "address=$irq0" -mark no_such=no_such_symbol
+expect "multiboot: have the same hits" test "$(sed -nE 's/^mark (name|behind|address): ([1-9].*)/\2/p' "$dir/err" | uniq -c |
+    awk '{ print $1 }')" = 3
+expect_text "multiboot: a name that is none" "$(cat "$dir/err")" '^mark no_such: no hit; its symbol was not found$'
 
 # --- Debian ---
 (cd "$dir" && zcat "$debian_dir/initrd.gz" | cpio -i --quiet --no-absolute-filenames -d bin/busybox 'lib/i386-linux-gnu/libc.so.6' 2>/dev/null)
@@ -43,6 +49,12 @@ report report -n 100000 "$dir/inline.profile" >"$dir/report"
 expect "Debian: names and stacks" python3 "$here/symbols.py" report "$dir/report"
 expect "Debian: perf text" report convert format=perf "$dir/inline.profile" "$dir/perf"
 expect "Debian: 1,000 kernel samples named as in /proc/kallsyms" python3 "$here/symbols.py" kallsyms "$dir/perf" "$dir/kallsyms"
+initcall=$(awk '$3 == "do_one_initcall" { print "0x" $1 }' "$dir/kallsyms")
+expect "Debian: boots with marks" boot marked -devthread mode=adaptive -mark name=do_one_initcall -mark "address=$initcall" \
+    -mark cat=ksys_read,process=cat
+expect "Debian: a mark by kallsyms has the hits of its address" test "$(sed -nE 's/^mark (name|address): ([0-9]{3}.*)/\2/p' \
+    "$dir/marked.err" | uniq -c | awk '{ print $1 }')" = 2
+expect_text "Debian: a mark in one process" "$(cat "$dir/marked.err")" '^mark cat: [1-9]'
 text=$(cat "$dir/report")
 expect_text "Debian: process 1" "$text" '  (init|sh|swapper/0|poweroff) \(1\)$'
 expect_text "Debian: kthreadd is process 2" "$text" '  kthreadd \(2\)$'

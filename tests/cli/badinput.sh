@@ -229,7 +229,8 @@ refuses '-account: format=xml: bad value; human\|json is accepted' -kernel good 
 refuses '-account: file=nowhere/a: No such file or directory; a file that can be written is needed' -kernel good -account file=nowhere/a
 fails_at_end 'profile: file=/dev/full: .*No space' -kernel good -display none -profile file=/dev/full,every=1
 fails_at_end 'account: file=/dev/full: .*No space' -kernel good -display none -account file=/dev/full
-refuses '-mark a=main: a linear address is accepted' "${machine[@]}" -mark a=main
+refuses '-mark a=1x: a linear address, SYMBOL or SYMBOL\+OFFSET is accepted' "${machine[@]}" -mark a=1x
+refuses '-mark a=main\+x: a linear address, SYMBOL or SYMBOL\+OFFSET is accepted' "${machine[@]}" -mark a=main+x
 refuses '-region r: "b" is no mark; .*marker:VALUE are accepted' "${machine[@]}" -mark a=0x100 -region r=a..b
 refuses '-region r: "marker" needs -device tandem-marker' "${machine[@]}" -mark a=0x100 -region r=a..marker
 refuses 'mark=marker:x: .*accepted' "${machine[@]}" -device tandem-marker -until mark=marker:x

@@ -249,7 +249,10 @@ bool vcpu_host_check(uint32_t pretend, char *why, size_t bytes)
 {
     for (unsigned i = 0; i < sizeof questions / sizeof *questions; i++)
         if ((pretend >> i & 1) || !questions[i].ask()) {
-            snprintf(why, bytes, "this host's CPU does not have %s", questions[i].what);
+            snprintf(why, bytes,
+                     "this host's CPU does not have %s, which guests' results rest on "
+                     "(-x-probe ask=off runs it all the same: digests may differ from other hosts')",
+                     questions[i].what);
             return false;
         }
     return true;
