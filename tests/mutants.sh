@@ -55,7 +55,7 @@ build() { # directory, build, file, sed commands
     }
     [ "$2" = tsan ] && flags+=(-g -fsanitize=thread)
     read -ra libs < <(pkg-config --libs liburcu-cds)
-    (cd "$1" && ${CC:-cc} -std=gnu17 -D_GNU_SOURCE -w "${flags[@]}" -I. t/*.c syncq/{link,link_serve,link_device,msgq,effects,park}.c \
+    (cd "$1" && ${CC:-cc} -std=gnu17 -D_GNU_SOURCE -w "${flags[@]}" -I. t/*.c syncq/{activity,link,link_serve,link_device,msgq,effects,park}.c \
         clockcore/*.c "${libs[@]}" -lpthread -o stress)
 }
 
