@@ -64,10 +64,11 @@ def lines(study, name, series, x, y, logx=False, logy=False):
 
 
 def dots(study, name, series, x, y, legend=False):
-    """series: {label: [(x, y)]}: single dots, a colour a label."""
+    """series: {label: [(x, y)]}: single dots, a colour a label; y by powers of ten, since the slowest run takes many times the fastest one's time."""
     if not any(series.values()):
         return None
-    script = f"set xlabel {text(x)}\nset ylabel {text(y)}\nset yrange [0:*]\nset offsets graph 0.02, graph 0.02, graph 0.05, 0\n"
+    last = max(row[0] for rows in series.values() for row in rows)
+    script = f"set xlabel {text(x)}\nset ylabel {text(y)}\nset logscale y\nset xrange [0:{last + 1}]\n"
     parts = []
     for number, (label, rows) in enumerate(series.items(), 1):
         script += block(f"s{number}", rows)
