@@ -24,8 +24,10 @@ bool vcpu_set_marks(struct vcpu *v, const uint32_t *lin_addr, unsigned count)
     if (count > VCPU_MARKS_MAX)
         return false;
     CHECK(count == 0 || v->cfg.observer.mark);
-    memcpy(v->marks.at, lin_addr, count * sizeof *lin_addr);
-    qsort(v->marks.at, count, sizeof *lin_addr, compare_addresses);
+    if (count) { /* lin_addr may be NULL for none */
+        memcpy(v->marks.at, lin_addr, count * sizeof *lin_addr);
+        qsort(v->marks.at, count, sizeof *lin_addr, compare_addresses);
+    }
     v->marks.count = count;
     tbcache_flush(v);
     return true;
