@@ -110,7 +110,7 @@ def bars(study, name, rows, y, stacked=False, logy=False, mark=None):
     if not any(rows.values()):
         return None
     series = list(dict.fromkeys(key for values in rows.values() for key in values))
-    script = f"set ylabel {text(y)}\nset style data histograms\nset xtics rotate by -25\n"
+    script = f"set ylabel {text(y)}\nset style data histograms\nset xtics rotate by -25\nset rmargin 10\n"
     script += "set style histogram rowstacked\nset boxwidth 0.6\n" if stacked else "set style histogram clustered gap 1\n"
     script += f"set arrow from graph 0, first {mark} to graph 1, first {mark} nohead lc rgb '#888888' dt 2 front\n" if mark else ""
     script += "set logscale y\n" if logy else "set yrange [0:*]\n"
