@@ -20,9 +20,9 @@
 struct instruments {
     const struct options *o;
     struct machine *machine;
-    struct observe *hub; /* NULL: nothing was asked for */
-    struct attribute *attribute;
-    char *raw_file; /* of the profile until it is in its format; NULL: it stays raw */
+    struct observe *hub;         /* NULL: nothing was asked for */
+    struct attribute *attribute; /* NULL: nobody asks for names */
+    char *raw_file;              /* of the profile until it is in its format; NULL: it stays raw */
     struct account *account;
     FILE *account_file;
     struct profiler *profiler;
@@ -45,6 +45,21 @@ static bool wants_moments(const struct options *o)
 static bool wants_marks(const struct options *o)
 {
     return o->marks.nmarks || o->marks.nregions || o->marks.log_file || o->marker || wants_moments(o);
+}
+
+/* A number needs none; observe/marks.h. */
+static bool mark_wants_names(const struct mark_option *m)
+{
+    return m->process || m->where[0] < '0' || m->where[0] > '9';
+}
+
+/* Who runs, and what code is called: looking for that costs, so only where somebody asks. */
+static bool wants_names(const struct options *o)
+{
+    for (unsigned n = 0; n < o->marks.nmarks; n++)
+        if (mark_wants_names(&o->marks.mark[n]))
+            return true;
+    return o->account_file || o->profile_file || o->nsymbols;
 }
 
 static bool wanted(const struct options *o)
@@ -102,6 +117,8 @@ static bool add_guest_files(struct instruments *i, struct err *e)
 
 static bool create_attribute(struct instruments *i, struct err *e)
 {
+    if (!wants_names(i->o))
+        return true;
     i->attribute = attribute_create();
     if (!i->attribute)
         return err_set(e, "no host memory");
