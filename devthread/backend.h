@@ -2,9 +2,12 @@
  *
  * The bus moves entries between ports and back ends and knows nothing else of either. A back end with a
  * function missing (NULL) has nothing to say there: no output is wanted, no input ever comes.
- * Threads: the holder of the baton. None of it may wait for the guest. */
+ * Threads: the holder of the baton. None of it may wait for the guest, and only blocks_finish for the host.
+ */
 #ifndef TANDEM_DEVTHREAD_BACKEND_H
 #define TANDEM_DEVTHREAD_BACKEND_H
+
+#include "hw/blocks.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,9 +22,11 @@ struct backend_class {
     /* Up to `room` bytes of a stream, or one entry of at most `room` bytes; 0: none now. */
     uint32_t (*input_take)(void *ctx, uint8_t *entry, uint32_t room);
     bool (*input_open)(void *ctx); /* more input may still come */
-    /* A disk's bytes. What lies behind its end reads as zero and is not stored. */
-    void (*blocks_read)(void *ctx, uint64_t offset, uint8_t *bytes, uint32_t n);
-    void (*blocks_write)(void *ctx, uint64_t offset, const uint8_t *bytes, uint32_t n);
+    /* A drive's medium (hw/blocks.h). `data`: a write's bytes, copied before it returns, else NULL. */
+    void (*blocks_start)(void *ctx, const struct blocks_request *r, const uint8_t *data);
+    /* Waits for the host if it is late. A read's bytes go to `data`; a request that was never started here is
+     * carried out now (a read) or has happened already (a write of a loaded machine). */
+    enum blocks_status (*blocks_finish)(void *ctx, const struct blocks_request *r, uint8_t *data);
 };
 
 struct backend {

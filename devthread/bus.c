@@ -18,7 +18,7 @@
 _Static_assert(BOARD_WINDOW_ON == BUS_WINDOW_ON && BOARD_WINDOW_ON == MEM_WINDOW_ON,
                "one value for all three");
 _Static_assert(BOARD_WINDOWS_MAX <= BUS_WINDOWS_MAX, "the bus map has room for the board's windows");
-_Static_assert(BOARD_PORTS_MAX <= 16, "device_ports[] has a bit a port");
+_Static_assert(BOARD_PORTS_MAX <= 32, "device_ports[] has a bit a port");
 
 static void *chip_state(struct bus *b, unsigned dev)
 {
@@ -480,51 +480,21 @@ static void chip_events(struct bus *b, unsigned dev, uint64_t tick)
     }
 }
 
-/* The blocks of the chip's request, in b->entry: read before, stored after it uses memory. */
-static bool blocks_begin(struct bus *b, unsigned dev, unsigned *port, struct port_request *r)
-{
-    for (unsigned left = b->device_ports[dev]; left; left &= left - 1) {
-        *port = (unsigned)__builtin_ctz(left);
-        const struct port_blocks *blocks = b->board->port[*port].blocks;
-        if (!blocks || !blocks->request(chip_state(b, dev), r))
-            continue;
-        const struct backend *be = &b->cfg.backend[*port];
-        CHECK(r->bytes <= PORT_ENTRY_BYTES);
-        memset(b->entry, 0, r->bytes);
-        if (!r->write && be->class && be->class->blocks_read)
-            be->class->blocks_read(be->ctx, r->offset, b->entry, r->bytes);
-        return true;
-    }
-    return false;
-}
-
-static void blocks_end(struct bus *b, unsigned port, const struct port_request *r)
-{
-    const struct backend *be = &b->cfg.backend[port];
-
-    if (r->write && be->class && be->class->blocks_write)
-        be->class->blocks_write(be->ctx, r->offset, b->entry, r->bytes);
-}
-
 /* The vCPU stands at `tick`: link_serve.c. */
 static void chip_masters(struct bus *b, unsigned dev, uint64_t tick)
 {
     struct physmem *pm = b->cfg.memory;
     struct mem_master memory = {.pm = pm};
     bool may = pm && b->board->may_master && b->board->may_master(b->cfg.state, dev);
-    struct chip_master m = {.memory = may ? &memory : NULL, .blocks = b->entry};
-    struct port_request r;
-    unsigned port = 0;
+    struct chip_master m = {.memory = may ? &memory : NULL, .blocks = busblocks_begin(b, dev, tick)};
 
     CHECK(b->st.master_tick[dev] == tick);
-    bool blocks = blocks_begin(b, dev, &port, &r);
     if (pm)
         mem_masters_begin(pm);
     b->board->device[dev].chip->master(chip_state(b, dev), &m, ticks_to_ns(tick, b->cfg.shift));
     if (pm)
         mem_masters_end(pm);
-    if (blocks)
-        blocks_end(b, port, &r);
+    busblocks_end(b);
     b->st.master_ns[dev] = NS_NEVER;
     set_tick(b, &b->st.master_tick[dev], TICK_NEVER);
     chip_settled(b, dev, tick, tick + 1);
@@ -740,7 +710,7 @@ static bool init_ports(struct bus *b)
         const struct board_port *p = &b->board->port[port];
         if (!p->present)
             continue;
-        b->device_ports[p->device] |= (uint16_t)(1u << port);
+        b->device_ports[p->device] |= 1u << port;
         if (p->in && !(b->queue[port] = calloc(1, sizeof(*b->queue[port]))))
             return false;
     }
@@ -752,7 +722,7 @@ bool bus_init(struct bus *b, const struct bus_config *cfg)
     memset(b, 0, sizeof(*b));
     b->cfg = *cfg;
     b->board = cfg->board;
-    if (!init_ports(b)) {
+    if (!init_ports(b) || !busblocks_init(b)) {
         bus_fini(b);
         return false;
     }
@@ -778,6 +748,7 @@ void bus_fini(struct bus *b)
     }
     free(b->entry);
     b->entry = NULL;
+    busblocks_fini(b);
 }
 
 /* A guest that only computes comes to no step in mode thread, as long as no input waits: what it has written

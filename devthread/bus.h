@@ -29,6 +29,7 @@
 
 #include "clockcore/ticks.h"
 #include "devthread/backend.h"
+#include "devthread/busblocks.h"
 #include "devthread/hostio.h"
 #include "devthread/inputlog.h"
 #include "hw/board.h"
@@ -97,7 +98,7 @@ struct bus {
     struct bus_config cfg;
     const struct board *board;
     uint8_t window_remap[BOARD_WINDOWS_MAX];  /* number of a memory window's remap (mem/remap.h) */
-    uint16_t device_ports[BOARD_DEVICES_MAX]; /* bit n: typed port n is there and the device's */
+    uint32_t device_ports[BOARD_DEVICES_MAX]; /* bit n: typed port n is there and the device's */
     struct busmap map;
     uint64_t latency_ticks[BOARD_DEVICES_MAX];
     uint8_t line_dev[BOARD_IRQ_LINES]; /* tie breaker of a line: the lowest device wired to it */
@@ -110,6 +111,7 @@ struct bus {
     uint64_t flush_ns;    /* host time of the last flush */
     bool replay_strayed;  /* an entry of the log did not fit this machine */
     uint8_t *entry;       /* PORT_ENTRY_BYTES: one entry on its way in or out */
+    struct busblocks blocks;
 };
 
 /* Starts a board at tick 0, just powered on, and tells its interrupt controller the first levels of the

@@ -14,12 +14,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BOARD_DEVICES_MAX 16
-#define BOARD_RANGES_MAX  64
-#define BOARD_PORTS_MAX   16
+#define BOARD_DEVICES_MAX 32
+#define BOARD_RANGES_MAX  192
+#define BOARD_PORTS_MAX   32 /* as many as bus.device_ports has bits */
 #define BOARD_REMAPS_MAX  16 /* as many as board_device.remaps has bits */
-#define BOARD_WIRES_MAX   16
-#define BOARD_WINDOWS_MAX 8
+#define BOARD_WIRES_MAX   32
+#define BOARD_WINDOWS_MAX 16
 #define BOARD_IRQ_LINES   16 /* ISA lines, the inputs of the 8259 pair. MATCH BOARD_IRQ_LINES */
 #define BOARD_PIRQ_A      16 /* lines 16 to 19: INTA# to INTD# of the PCI bus (router.h) */
 #define BOARD_PIRQS       4
@@ -51,7 +51,7 @@ struct board_device {
 struct board_range {
     uint16_t first, last; /* inclusive; in a window: from its start */
     uint8_t device;       /* device number */
-    uint8_t base_offset;  /* chip offset of `first` */
+    uint16_t base_offset; /* chip offset of `first` */
     uint8_t read_class;   /* enum board_class */
     uint8_t write_class;
     uint8_t width;  /* widest access, bytes */
@@ -80,7 +80,6 @@ struct board_port {
     uint8_t device;
     const struct port_input *in;   /* NULL: nothing comes in */
     const struct port_output *out; /* NULL: nothing goes out */
-    const struct port_blocks *blocks;
     const struct port_pixels *pixels;
 };
 

@@ -23,13 +23,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct chip_blocks;
 struct mem_master;
 
-/* What a chip has at hand while it uses memory. */
+/* What a chip has at hand while it uses memory or its drives. */
 struct chip_master {
-    const struct mem_master
-        *memory;     /* mem/master.h; NULL: the chip may not use memory (bus mastering is off) */
-    uint8_t *blocks; /* of its request, if it has a port for blocks (port.h) */
+    /* mem/master.h; NULL: the chip may not use memory (bus mastering is off). */
+    const struct mem_master *memory;
+    /* blocks.h; NULL: the chip has no typed port for blocks. */
+    const struct chip_blocks *blocks;
 };
 
 struct chip_class {
@@ -54,10 +56,10 @@ struct chip_class {
     void (*advance)(void *s, uint64_t now_ns); /* NULL: no events */
     uint64_t (*next_event)(const void *s);     /* absolute virtual ns, NS_NEVER: none */
     uint32_t (*outputs)(const void *s);        /* NULL: no pins */
-    /* Bus masters only, else NULL. When the chip uses memory next (absolute virtual ns, NS_NEVER: no need),
-     * and what it does there. `master` is called at the first tick at or after that, once, while the vCPU
-     * stands, behind the events of the tick; no access to the chip puts it off. No other function sees
-     * memory. */
+    /* Bus masters and chips with drives only, else NULL. When the chip uses memory or a drive next (absolute
+     * virtual ns, NS_NEVER: no need), and what it does there. `master` is called at the first tick at or
+     * after that, once, while the vCPU stands, behind the events of the tick; no access to the chip puts it
+     * off. No other function sees memory or drives. */
     uint64_t (*next_master)(const void *s);
     void (*master)(void *s, const struct chip_master *m, uint64_t now_ns);
 };

@@ -9,20 +9,20 @@
  *   PORT_FRAMES   one frame of a network
  *   PORT_KEYS     one key that goes down or up: struct port_key
  *   PORT_POINTER  one motion and the buttons: struct port_motion
- *   PORT_BLOCKS   - (a request for blocks of a disk)
+ *   PORT_BLOCKS   - (a drive's medium: blocks.h)
  *   PORT_PIXELS   - (a picture in memory)
  *
  * Input comes from outside at times that nobody can compute, so each entry is stamped, recorded, queued, and
- * reaches the chip when `ready_ns` says so. A disk is part of the machine: the chip computes from a request
- * when it is done, and nothing is recorded. A picture only leaves the machine, whenever a screen looks at it.
- * Threads: as the chip's other functions: the holder of the baton. */
+ * reaches the chip when `ready_ns` says so. A drive's medium is part of the machine: the chip computes from a
+ * request when it is done, and only what goes wrong on the host is recorded. A picture only leaves the
+ * machine, whenever a screen looks at it. Threads: as the chip's other functions: the holder of the baton. */
 #ifndef TANDEM_HW_PORT_H
 #define TANDEM_HW_PORT_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PORT_ENTRY_BYTES 65536 /* most bytes of one entry, and of one request for blocks */
+#define PORT_ENTRY_BYTES 65536 /* most bytes of one entry */
 
 enum port_kind { PORT_BYTES, PORT_FRAMES, PORT_KEYS, PORT_POINTER, PORT_BLOCKS, PORT_PIXELS };
 
@@ -40,18 +40,6 @@ struct port_output {
     /* PORT_BYTES: what the guest has handed over and the line has not carried yet, oldest first; the chip
      * stays as it is. NULL: nothing ever waits. */
     uint32_t (*unsent)(const void *s, uint8_t *bytes, uint32_t max);
-};
-
-struct port_request {
-    uint64_t offset; /* on the disk, bytes */
-    uint32_t bytes;  /* at most PORT_ENTRY_BYTES */
-    bool write;      /* to the disk */
-};
-
-struct port_blocks {
-    /* The request that the chip finishes when it next uses memory (chip.h: `master`); false: none. The bus
-     * has its blocks in chip_master.blocks by then, and stores what `master` leaves there of a write. */
-    bool (*request)(const void *s, struct port_request *r);
 };
 
 struct port_picture {

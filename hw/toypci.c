@@ -2,6 +2,7 @@
 #include "hw/toypci.h"
 
 #include "clockcore/ticks.h"
+#include "hw/blocks.h"
 #include "mem/master.h"
 
 #include <string.h>
@@ -225,26 +226,65 @@ static void finish(struct toypci *s, uint32_t events)
     s->master_ns = NS_NEVER;
 }
 
-static void read_desc(struct toypci *s, const struct mem_master *memory, uint64_t now_ns)
+/* The disk's part of a descriptor. */
+static struct blocks_request disk_request(const struct toypci *s, enum blocks_op op)
 {
-    if (mem_master_read(memory, (uint64_t)s->list + (uint64_t)s->index * sizeof(s->desc), s->desc,
+    return (struct blocks_request){
+        .offset = (uint64_t)s->desc[DESC_CARD] * SECTOR, .bytes = desc_bytes(s), .op = (uint8_t)op};
+}
+
+static void read_desc(struct toypci *s, const struct chip_master *m, uint64_t now_ns)
+{
+    if (mem_master_read(m->memory, (uint64_t)s->list + (uint64_t)s->index * sizeof(s->desc), s->desc,
                         sizeof(s->desc)) != MEM_OK) {
         finish(s, TOYPCI_ERROR);
         return;
     }
     s->index++;
     s->moving = 1;
+    if (m->blocks &&
+        (s->desc[DESC_FLAGS] & (TOYPCI_DISK | TOYPCI_TO_MEMORY)) == (TOYPCI_DISK | TOYPCI_TO_MEMORY)) {
+        struct blocks_request r = disk_request(s, BLOCKS_READ);
+        m->blocks->start(m->blocks->ctx, 0, &r);
+    }
     s->master_ns = now_ns + (uint64_t)desc_bytes(s) / RATE_BYTES * s->rate;
+}
+
+static enum mem_result disk_to_memory(const struct toypci *s, const struct chip_master *m)
+{
+    struct blocks_request r = disk_request(s, BLOCKS_READ);
+    const uint8_t *data;
+
+    if (m->blocks->finish(m->blocks->ctx, 0, &r, &data) != BLOCKS_OK)
+        return MEM_NOT_THERE;
+    return mem_master_write(m->memory, s->desc[DESC_ADDRESS], data, r.bytes);
+}
+
+static enum mem_result memory_to_disk(const struct toypci *s, const struct chip_master *m)
+{
+    struct blocks_request r = disk_request(s, BLOCKS_WRITE);
+    uint8_t *data = m->blocks->buffer(m->blocks->ctx, 0);
+    enum mem_result result = mem_master_read(m->memory, s->desc[DESC_ADDRESS], data, r.bytes);
+
+    m->blocks->start(m->blocks->ctx, 0, &r);
+    return m->blocks->finish(m->blocks->ctx, 0, &r, NULL) == BLOCKS_OK ? result : MEM_NOT_THERE;
+}
+
+static enum mem_result move_card(struct toypci *s, const struct chip_master *m)
+{
+    uint8_t *here = s->ram + s->desc[DESC_CARD] % TOYPCI_RAM_BYTES;
+
+    return s->desc[DESC_FLAGS] & TOYPCI_TO_MEMORY
+               ? mem_master_write(m->memory, s->desc[DESC_ADDRESS], here, desc_bytes(s))
+               : mem_master_read(m->memory, s->desc[DESC_ADDRESS], here, desc_bytes(s));
 }
 
 static void move(struct toypci *s, const struct chip_master *m, uint64_t now_ns)
 {
-    bool disk = s->desc[DESC_FLAGS] & TOYPCI_DISK;
-    uint8_t *here = disk ? m->blocks : s->ram + s->desc[DESC_CARD] % TOYPCI_RAM_BYTES;
-    uint32_t bytes = desc_bytes(s);
-    enum mem_result r = s->desc[DESC_FLAGS] & TOYPCI_TO_MEMORY
-                            ? mem_master_write(m->memory, s->desc[DESC_ADDRESS], here, bytes)
-                            : mem_master_read(m->memory, s->desc[DESC_ADDRESS], here, bytes);
+    bool disk = s->desc[DESC_FLAGS] & TOYPCI_DISK && m->blocks;
+    enum mem_result r = !disk                                    ? move_card(s, m)
+                        : s->desc[DESC_FLAGS] & TOYPCI_TO_MEMORY ? disk_to_memory(s, m)
+                                                                 : memory_to_disk(s, m);
 
     s->moving = 0;
     s->master_ns = now_ns + TOYPCI_SETUP_NS;
@@ -268,24 +308,12 @@ static void master(void *state, const struct chip_master *m, uint64_t now_ns)
     else if (s->moving)
         move(s, m, now_ns);
     else if (s->index < s->count)
-        read_desc(s, m->memory, now_ns);
+        read_desc(s, m, now_ns);
     else
         finish(s, TOYPCI_DMA);
 }
 
 /* --- typed ports --- */
-
-static bool blocks_request(const void *state, struct port_request *r)
-{
-    const struct toypci *s = state;
-
-    if (!s->moving || !(s->desc[DESC_FLAGS] & TOYPCI_DISK))
-        return false;
-    *r = (struct port_request){.offset = (uint64_t)s->desc[DESC_CARD] * SECTOR,
-                               .bytes = desc_bytes(s),
-                               .write = !(s->desc[DESC_FLAGS] & TOYPCI_TO_MEMORY)};
-    return true;
-}
 
 static uint64_t frame_ready_ns(const void *state)
 {
@@ -344,7 +372,6 @@ static bool picture(const void *state, struct port_picture *p)
 const struct port_input toypci_frames_in = {.ready_ns = frame_ready_ns, .put = frame_put};
 const struct port_output toypci_frames_out = {.take = frame_take};
 const struct port_input toypci_pointer_in = {.ready_ns = motion_ready_ns, .put = motion_put};
-const struct port_blocks toypci_blocks = {.request = blocks_request};
 const struct port_pixels toypci_pixels = {.picture = picture};
 
 static const struct field fields[] = {

@@ -91,7 +91,6 @@ extern const struct chip_class toypci_class;
 extern const struct pci_function toypci_function;
 extern const struct port_input toypci_frames_in, toypci_pointer_in;
 extern const struct port_output toypci_frames_out;
-extern const struct port_blocks toypci_blocks;
 extern const struct port_pixels toypci_pixels;
 
 #endif

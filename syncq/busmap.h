@@ -20,7 +20,7 @@ enum access_class {
     CLASS_NONE,   /* reads all ones / write ignored, no trip */
 };
 
-#define BUS_RANGES_MAX  128
+#define BUS_RANGES_MAX  256
 #define BUS_WINDOWS_MAX 16
 #define BUS_WINDOW_ON   1u /* MATCH window_on */
 

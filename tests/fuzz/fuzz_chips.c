@@ -8,6 +8,7 @@
  *  - both states have the same bytes, and so has one rebuilt from the field table alone.
  * A failing case prints its seed: fuzz_chips 0 SEED runs that case and nothing else. */
 #include "clockcore/ticks.h"
+#include "hw/blocks.h"
 #include "hw/debugcon.h"
 #include "hw/i440fx.h"
 #include "hw/i8042.h"
@@ -99,18 +100,43 @@ static uint32_t poke_pci(void *s, uint64_t r, uint64_t now_ns)
 /* Memory of a bus master: both states use it in turn, each as the other does. */
 static struct physmem memory;
 
-static void use_memory(struct toypci *s, uint64_t r, uint64_t now_ns)
-{
-    static uint8_t blocks[PORT_ENTRY_BYTES];
-    struct mem_master mm = {.pm = &memory};
-    struct chip_master m = {.memory = r >> 8 & 15 ? &mm : NULL, .blocks = blocks};
-    struct port_request request;
+/* A drive whose contents and failures follow from the request. */
+static uint8_t drive_bytes[BLOCKS_BYTES_MAX];
 
-    memset(blocks, (int)(r >> 16 & 0xFF), sizeof(blocks));
-    if (toypci_blocks.request(s, &request) && request.bytes > PORT_ENTRY_BYTES)
+static uint8_t *drive_buffer(void *ctx, unsigned drive)
+{
+    (void)ctx, (void)drive;
+    return drive_bytes;
+}
+
+static void drive_start(void *ctx, unsigned drive, const struct blocks_request *r)
+{
+    (void)ctx, (void)drive;
+    if (r->bytes > BLOCKS_BYTES_MAX && r->op != BLOCKS_DISCARD)
         abort();
+}
+
+static enum blocks_status drive_finish(void *ctx, unsigned drive, const struct blocks_request *r,
+                                       const uint8_t **data)
+{
+    drive_start(ctx, drive, r);
+    if (r->op == BLOCKS_READ)
+        memset(drive_bytes, (int)(r->offset / 512), r->bytes);
+    if (data)
+        *data = drive_bytes;
+    return r->offset % 7 == 3 ? BLOCKS_IO_ERROR : BLOCKS_OK;
+}
+
+static const struct chip_blocks drives = {
+    .buffer = drive_buffer, .start = drive_start, .finish = drive_finish};
+
+static void use_memory(const struct chip_class *chip, void *s, uint64_t r, uint64_t now_ns)
+{
+    struct mem_master mm = {.pm = &memory};
+    struct chip_master m = {.memory = r >> 8 & 15 ? &mm : NULL, .blocks = &drives};
+
     mem_masters_begin(&memory);
-    toypci_class.master(s, &m, now_ns);
+    chip->master(s, &m, now_ns);
     mem_masters_end(&memory);
 }
 
@@ -121,7 +147,7 @@ static uint32_t poke_toypci(void *s, uint64_t r, uint64_t now_ns)
     uint32_t bytes = r >> 8 & (PORT_ENTRY_BYTES - 1);
 
     if (r % 2 && toypci_class.next_master(s) <= now_ns)
-        use_memory(s, r, now_ns);
+        use_memory(&toypci_class, s, r, now_ns);
     else if (r % 8 == 0 && toypci_frames_in.ready_ns(s) <= now_ns)
         toypci_frames_in.put(s, entry, bytes + 1, now_ns);
     else if (r % 8 == 2)

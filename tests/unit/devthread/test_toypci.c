@@ -15,6 +15,7 @@
 static struct rig rig;
 static struct physmem pm;
 static uint8_t disk[4096], frame_out[4096], frame_in[4096];
+static enum blocks_status disk_status;
 static uint32_t frame_out_bytes, frame_in_bytes;
 static struct port_motion motion;
 static bool motion_waits;
@@ -88,17 +89,18 @@ static void take_effects(void)
     rig.neffects = 0;
 }
 
-static void disk_read(void *ctx, uint64_t offset, uint8_t *bytes, uint32_t n)
+static void disk_start(void *ctx, const struct blocks_request *r, const uint8_t *data)
 {
-    for (uint32_t i = 0; i < n; i++)
-        bytes[i] = offset + i < sizeof(disk) ? disk[offset + i] : 0;
+    for (uint32_t i = 0; r->op == BLOCKS_WRITE && i < r->bytes; i++)
+        if (r->offset + i < sizeof(disk))
+            disk[r->offset + i] = data[i];
 }
 
-static void disk_write(void *ctx, uint64_t offset, const uint8_t *bytes, uint32_t n)
+static enum blocks_status disk_finish(void *ctx, const struct blocks_request *r, uint8_t *data)
 {
-    for (uint32_t i = 0; i < n; i++)
-        if (offset + i < sizeof(disk))
-            disk[offset + i] = bytes[i];
+    for (uint32_t i = 0; r->op == BLOCKS_READ && i < r->bytes; i++)
+        data[i] = r->offset + i < sizeof(disk) ? disk[r->offset + i] : 0;
+    return disk_status;
 }
 
 static void net_output(void *ctx, const uint8_t *entry, uint32_t bytes)
@@ -125,7 +127,7 @@ static uint32_t mouse_input_take(void *ctx, uint8_t *entry, uint32_t room)
     return PORT_MOTION_BYTES;
 }
 
-static const struct backend_class disk_class = {.blocks_read = disk_read, .blocks_write = disk_write};
+static const struct backend_class disk_class = {.blocks_start = disk_start, .blocks_finish = disk_finish};
 static const struct backend_class net_class = {.output = net_output, .input_take = net_input_take};
 static const struct backend_class mouse_class = {.input_take = mouse_input_take};
 
@@ -354,6 +356,21 @@ Test(toypci, ports_for_frames_blocks_pointer_and_pixels)
     for (unsigned i = 0; i < 1024; i++)
         cr_assert_eq(back[i], (uint8_t)((3 * 512 + i) / 3));
     cr_expect_eq(memcmp(disk, back + 1, 1000), 0);
+}
+
+/* What the host cannot do reaches the guest as the card's error. */
+Test(toypci, a_disk_that_fails)
+{
+    static const uint32_t flags[] = {TOYPCI_TO_MEMORY | TOYPCI_DISK, TOYPCI_DISK};
+
+    for (unsigned i = 0; i < 2; i++) {
+        disk_status = i ? BLOCKS_NO_SPACE : BLOCKS_IO_ERROR;
+        desc(0, 0x40000, 1024, 0, flags[i]);
+        dma(1, 1);
+        rig_run_to(&rig, rig.tick + 20000);
+        cr_expect_eq(get(TOYPCI_REG_CLEAR), TOYPCI_ERROR);
+    }
+    disk_status = BLOCKS_OK;
 }
 
 Test(toypci, reset_takes_windows_away)
