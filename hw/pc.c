@@ -215,6 +215,11 @@ static const struct board_range com_io[] = {
         .name = "serial" #n, .kind = PORT_BYTES, .device = PC_DEV_COM1 + (n), .in = &com_in, .out = &com_out \
     }
 
+#define DRIVE_PORT(n)                                                                                        \
+    {                                                                                                        \
+        .name = (n), .kind = PORT_BLOCKS                                                                     \
+    }
+
 static const struct board_port ports[PC_PORT_COUNT] = {
     [PC_PORT_SERIAL0] = SERIAL_PORT(0),
     [PC_PORT_SERIAL0 + 1] = SERIAL_PORT(1),
@@ -239,6 +244,16 @@ static const struct board_port ports[PC_PORT_COUNT] = {
                           .kind = PORT_BYTES,
                           .device = PC_DEV_DEBUGCON,
                           .out = &debugcon_out},
+    [PC_PORT_IDE0] = DRIVE_PORT("ide0-hd0"),
+    [PC_PORT_IDE0 + 1] = DRIVE_PORT("ide0-hd1"),
+    [PC_PORT_IDE0 + 2] = DRIVE_PORT("ide1-hd0"),
+    [PC_PORT_IDE0 + 3] = DRIVE_PORT("ide1-hd1"),
+    [PC_PORT_FLOPPY0] = DRIVE_PORT("floppy0"),
+    [PC_PORT_FLOPPY0 + 1] = DRIVE_PORT("floppy1"),
+    [PC_PORT_VIRTIO0] = DRIVE_PORT("virtio0"),
+    [PC_PORT_VIRTIO0 + 1] = DRIVE_PORT("virtio1"),
+    [PC_PORT_VIRTIO0 + 2] = DRIVE_PORT("virtio2"),
+    [PC_PORT_VIRTIO0 + 3] = DRIVE_PORT("virtio3"),
 };
 
 /* PMBASE, which every machine has, and the toy's BARs. */

@@ -7,6 +7,7 @@
 
 #include "hw/board.h"
 #include "hw/debugcon.h"
+#include "hw/drive.h"
 #include "hw/i440fx.h"
 #include "hw/i8042.h"
 #include "hw/i8254.h"
@@ -37,7 +38,10 @@ enum pc_device {
     PC_DEV_COUNT,
 };
 
-#define PC_SERIAL_MAX 4
+#define PC_SERIAL_MAX    4
+#define PC_IDE_DRIVES    4 /* channel 0 master, slave, channel 1 master, slave */
+#define PC_FLOPPY_DRIVES 2
+#define PC_VIRTIO_DRIVES 4 /* each is a PCI function of its own */
 
 /* Numbers of the typed ports. */
 enum pc_port {
@@ -48,7 +52,10 @@ enum pc_port {
     PC_PORT_POINTER,
     PC_PORT_BLOCKS,
     PC_PORT_PIXELS,
-    PC_PORT_COUNT,
+    PC_PORT_IDE0,
+    PC_PORT_FLOPPY0 = PC_PORT_IDE0 + PC_IDE_DRIVES,
+    PC_PORT_VIRTIO0 = PC_PORT_FLOPPY0 + PC_FLOPPY_DRIVES,
+    PC_PORT_COUNT = PC_PORT_VIRTIO0 + PC_VIRTIO_DRIVES,
 };
 
 /* Remaps of physical memory, by number (board.h: remap_value). */
@@ -72,7 +79,8 @@ struct pc_config {
     uint16_t debugcon_iobase;
     bool marker; /* -device tandem-marker */
     uint16_t marker_iobase;
-    bool toypci;     /* -x-toypci */
+    bool toypci; /* -x-toypci */
+    struct drive_config ide[PC_IDE_DRIVES], floppy[PC_FLOPPY_DRIVES], virtio[PC_VIRTIO_DRIVES];
     bool debug_exit; /* -device isa-debug-exit */
     uint16_t debug_exit_iobase;
     uint8_t debug_exit_iosize; /* 1, 2 or 4 bytes */
