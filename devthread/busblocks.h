@@ -13,8 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BUSBLOCKS_FINISHED_MAX 256 /* requests of a drive in one call of `master`; later ones are BLOCKS_OK  \
-                                    */
+/* Requests of a drive that one call of `master` may finish; later ones are BLOCKS_OK. */
+#define BUSBLOCKS_FINISHED_MAX 256
 
 struct bus;
 
