@@ -27,9 +27,9 @@ enum {
 
 struct i440fx {
     uint32_t address;                   /* CONFADD, as written: bit 31 enable */
+    uint32_t fitted;                    /* bit n: function n of a slot is there; set by the board */
     uint16_t reset_control;             /* CF9h, bits 1 and 2 */
-    uint8_t request;                    /* enum hw_request bits */
-    uint8_t fitted;                     /* bit n: function n of a slot is there; set by the board */
+    uint16_t request;                   /* enum hw_request bits */
     uint8_t cfg[I440FX_FN_COUNT * 256]; /* configuration space, 256 bytes a function */
 };
 

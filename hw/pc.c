@@ -31,7 +31,7 @@ static uint32_t kbc_take_request(void *s)
 /* What sits in the slots stays there. */
 static void pci_reset_pin(void *s, uint64_t now_ns)
 {
-    uint8_t fitted = ((struct i440fx *)s)->fitted;
+    uint32_t fitted = ((struct i440fx *)s)->fitted;
 
     i440fx_class.reset(s, now_ns);
     ((struct i440fx *)s)->fitted = fitted;
