@@ -1,7 +1,5 @@
 /* gen_system.c - segment registers, descriptor tables, control registers, ports, and the rest of ring 0.
- * Rows' A_PRIV and A_PE were checked by translate.c; IOPL and TSS checks are the helpers'.
- *
- * NOT MODELLED: INVLPG outside flat mode (or through CS, FS, GS) checks the segment limit of its operand. */
+ * Rows' A_PRIV and A_PE were checked by translate.c; IOPL and TSS checks are the helpers'. */
 #include "translator/gen.h"
 #include "translator/operand.h"
 
@@ -376,10 +374,13 @@ void gen_SIDT(struct builder *b, const struct insn *in)
     gen_store_table(b, in, HELPER_SIDT);
 }
 
+/* Nothing is accessed: no limit counts (SDM 2 INVLPG has no exception for it). */
 void gen_INVLPG(struct builder *b, const struct insn *in)
 {
-    const unsigned at = addr_slot(b, mem_addr(b, in, 0, 0, false));
-    leaving_helper(b, HELPER_INVLPG)->a = (uint8_t)at;
+    const unsigned offset = mem_offset(b, in, 0);
+    struct ir_op *o = leaving_helper(b, HELPER_INVLPG);
+    o->a = (uint8_t)offset;
+    o->aux = in->seg;
     emit_leave(b);
 }
 

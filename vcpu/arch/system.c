@@ -252,7 +252,7 @@ enum helper_result helper_SIDT(struct vcpu *v, const struct ir_op *op)
 
 enum helper_result helper_INVLPG(struct vcpu *v, const struct ir_op *op)
 {
-    tlb_flush_page(v, v->g.slot[op->a]);
+    tlb_flush_page(v, v->g.seg[op->aux].base + v->g.slot[op->a]);
     v->g.eip = op->imm2;
     return HELPER_OK;
 }
