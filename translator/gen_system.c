@@ -92,7 +92,7 @@ void gen_RDTSC(struct builder *b, const struct insn *in)
 /* SDM 2B, SYSENTER, SYSEXIT: #GP(0) outside protected mode. */
 static void gen_fast_system(struct builder *b, enum ir_helper helper)
 {
-    if (mode_has(b, TB_MODE_PE))
+    if (mode_has(b, TB_MODE_PE) || mode_has(b, TB_MODE_VM86))
         gen_leaving(b, helper);
     else
         emit_raise_gp0(b);

@@ -132,7 +132,7 @@ struct guest_state {
     uint32_t slot[IR_NSLOTS]; /* first: emitted code addresses it with short displacements */
     int64_t budget;           /* ticks that may still be reserved before the limit; tick = limit - budget */
     uint32_t eip;
-    uint32_t eflags;     /* TF IF IOPL NT RF AC ID only (no arithmetic flags, no DF) */
+    uint32_t eflags;     /* TF IF IOPL NT RF VM AC ID only (no arithmetic flags, no DF) */
     int32_t df;          /* string direction: +1 or -1 */
     uint32_t mode;       /* TB_MODE_* key of the current state (tb.h); helpers that change what it
                             depends on call vcpu_update_mode() */

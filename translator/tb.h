@@ -21,11 +21,11 @@ enum {
     TB_MODE_STACK32 = 1 << 1, /* SS.B */
     TB_MODE_FLAT = 1 << 2, /* CS, DS, ES, SS usable, base 0, limit 4 GiB, readable+writable data: no checks */
     TB_MODE_USER = 1 << 3, /* CPL 3 */
-    TB_MODE_PE = 1 << 4,   /* protected mode (CR0.PE) */
+    TB_MODE_PE = 1 << 4,   /* protected mode (CR0.PE), but not virtual-8086 mode */
     TB_MODE_FPU_NM = 1 << 5,  /* x87 instructions raise #NM (CR0.EM or CR0.TS) */
     TB_MODE_CPL0 = 1 << 6,    /* CPL 0: privileged instructions are allowed */
     TB_MODE_WAIT_NM = 1 << 7, /* WAIT raises #NM (CR0.MP and CR0.TS) */
-    TB_MODE_VM86 = 1 << 8,    /* reserved */
+    TB_MODE_VM86 = 1 << 8,    /* virtual-8086 mode (EFLAGS.VM) */
     TB_MODE_SINGLE = 1 << 9,  /* build key only: the block has one instruction */
     TB_MODE_SSE_UD = 1 << 10, /* XMM instructions raise #UD (CR0.EM, or CR4.OSFXSR clear) */
     TB_MODE_MMX_UD = 1 << 11, /* MMX instructions raise #UD (CR0.EM) */

@@ -22,8 +22,10 @@ enum system_layout {
     SYS_TSS = 0x2800,
     SYS_TSS2 = 0x2a00, /* of the other task */
     SYS_IDT = 0x3000,
-    SYS_HANDLERS = 0x4000, /* 16 bytes a vector */
-    SYS_PAGES = 0x8000,    /* a directory, then the table of the first 4 MiB */
+    SYS_HANDLERS = 0x4000,      /* 16 bytes a vector */
+    SYS_REFLECT = 0x5000,       /* the part that the handlers of a virtual-8086 monitor share */
+    SYS_HANDLERS_8086 = 0x6000, /* where that monitor sends interrupts, 16 bytes a vector */
+    SYS_PAGES = 0x8000,         /* a directory, then the table of the first 4 MiB */
     SYS_CODE = 0x10000,
     SYS_CODE_BYTES = 0x2000,
     SYS_DATA = 0x18000,
@@ -36,8 +38,14 @@ enum system_layout {
 };
 
 /* Where a case begins. UNREAL: real mode with limits of 4 GiB left behind. PM16 and PM32: segments with bases
- * and limits. USER: ring 3. */
-enum system_mode { SYS_REAL, SYS_UNREAL, SYS_PM16, SYS_PM32, SYS_FLAT, SYS_USER, SYS_MODES };
+ * and limits. USER: ring 3. VM86: virtual-8086 mode, under a monitor that sends some interrupts back. */
+enum system_mode { SYS_REAL, SYS_UNREAL, SYS_PM16, SYS_PM32, SYS_FLAT, SYS_USER, SYS_VM86, SYS_MODES };
+
+/* Selectors are paragraph numbers. */
+static inline bool sys_is_8086(enum system_mode mode)
+{
+    return mode <= SYS_UNREAL || mode == SYS_VM86;
+}
 
 struct system_case {
     uint64_t seed;

@@ -74,9 +74,9 @@ static void emit_absolute(struct writer *w, unsigned reg, uint32_t offset)
 
 /* --- where things are, as the case begins --- */
 
-static bool begins_real(const struct writer *w)
+static bool begins_8086(const struct writer *w)
 {
-    return w->s->mode <= SYS_UNREAL;
+    return sys_is_8086(w->s->mode);
 }
 
 static uint32_t near_offset(struct writer *w)
@@ -97,7 +97,7 @@ static uint32_t data_offset(struct writer *w, uint32_t offset)
 
 static uint16_t code_selector(struct writer *w)
 {
-    return chance(w, begins_real(w) ? 70 : 10) ? SYS_CODE >> 4 : sys_selector(w->g);
+    return chance(w, begins_8086(w) ? 70 : 10) ? SYS_CODE >> 4 : sys_selector(w->g);
 }
 
 /* --- segments and transfers --- */
@@ -144,6 +144,27 @@ static void far_return(struct writer *w)
     emit_push(w, outer ? user << 3 | 3 : code_selector(w));
     emit_push(w, code_offset(w));
     EMIT(w, iret ? 0xcf : 0xcb);
+}
+
+/* IRETD to virtual-8086 mode, where the code goes on as 16-bit code. */
+static void enter_vm86(struct writer *w)
+{
+    const uint32_t frame[] = {0x1000,
+                              below(w, 0x10000),
+                              SYS_DATA >> 4,
+                              SYS_DATA >> 4,
+                              SYS_STACK >> 4,
+                              0x800 + 2 * below(w, 0x100),
+                              FLAG_VM | FLAG_1 | (chance(w, 70) ? FLAG_IOPL : 0u),
+                              SYS_CODE >> 4,
+                              near_offset(w)};
+    for (unsigned i = 0; i < sizeof frame / 4; i++) {
+        emit_size(w, 4);
+        EMIT(w, 0x68);
+        emit_number(w, frame[i], 4);
+    }
+    emit_size(w, 4);
+    EMIT(w, 0xcf);
 }
 
 static void software_interrupt(struct writer *w)
@@ -232,7 +253,7 @@ static void use_model_register(struct writer *w)
 static void load_es(struct writer *w, unsigned descriptor)
 {
     const uint32_t base = descriptor == G_DATA32 ? 0 : SYS_CODE >> 4;
-    emit_mov(w, EAX, begins_real(w) ? base : descriptor << 3, 2);
+    emit_mov(w, EAX, begins_8086(w) ? base : descriptor << 3, 2);
     EMIT(w, 0x8e, 0xc0);
 }
 
@@ -415,11 +436,27 @@ static const struct item {
     void (*put)(struct writer *w);
     unsigned weight;
 } items[] = {
-    {any_row, 58},           {load_segment, 4},       {far_transfer, 2},      {far_transfer_by_memory, 1},
-    {far_return, 2},         {software_interrupt, 1}, {change_control, 4},    {reload_cr3, 1},
-    {change_flags, 3},       {use_table_register, 2}, {use_selector, 3},      {use_debug_register, 2},
-    {use_model_register, 2}, {change_code, 4},        {change_page_table, 2}, {repeat_string, 4},
-    {use_device, 3},         {use_device_memory, 1},  {check_bounds, 1},      {set_register, 4},
+    {any_row, 57},
+    {enter_vm86, 1},
+    {load_segment, 4},
+    {far_transfer, 2},
+    {far_transfer_by_memory, 1},
+    {far_return, 2},
+    {software_interrupt, 1},
+    {change_control, 4},
+    {reload_cr3, 1},
+    {change_flags, 3},
+    {use_table_register, 2},
+    {use_selector, 3},
+    {use_debug_register, 2},
+    {use_model_register, 2},
+    {change_code, 4},
+    {change_page_table, 2},
+    {repeat_string, 4},
+    {use_device, 3},
+    {use_device_memory, 1},
+    {check_bounds, 1},
+    {set_register, 4},
 };
 enum { ITEMS = sizeof items / sizeof items[0] };
 

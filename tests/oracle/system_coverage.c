@@ -8,10 +8,10 @@
 #include "translator/ir.h"
 #include "vcpu/vcpu_internal.h"
 
-/* Ring 0 and ring 3, the others being rare, in 16-bit and 32-bit code. */
-enum way { RING0_16, RING0_32, OUTER_16, OUTER_32, WAYS };
+/* Ring 0 and ring 3, the others being rare, in 16-bit and 32-bit code; virtual-8086 mode. */
+enum way { RING0_16, RING0_32, OUTER_16, OUTER_32, VM86, WAYS };
 static const char *const way_name[WAYS] = {"ring 0, 16-bit", "ring 0, 32-bit", "outer rings, 16-bit",
-                                           "outer rings, 32-bit"};
+                                           "outer rings, 32-bit", "virtual-8086 mode"};
 
 struct coverage {
     uint64_t *row[WAYS]; /* by number of the row */
@@ -54,9 +54,10 @@ static void count_row(struct coverage *c, enum way way, const struct tb *tb, con
         c->row[way][in.row - insn_rows]++;
 }
 
-void coverage_count(struct coverage *c, const struct vcpu *v, const uint8_t *ram, unsigned cpl, bool code32)
+void coverage_count(struct coverage *c, const struct vcpu *v, const uint8_t *ram, unsigned cpl, bool code32,
+                    bool vm86)
 {
-    const enum way way = (cpl ? OUTER_16 : RING0_16) + code32;
+    const enum way way = vm86 ? VM86 : (cpl ? OUTER_16 : RING0_16) + code32;
     const struct tb *tb = v->tb;
     if (!tb)
         return;

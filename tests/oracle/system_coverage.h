@@ -9,7 +9,8 @@ struct coverage; /* instructions that retired */
 struct coverage *coverage_create(void);
 void coverage_destroy(struct coverage *c);
 /* The vCPU has just retired the instruction of its last block, from this ring and code size. */
-void coverage_count(struct coverage *c, const struct vcpu *v, const uint8_t *ram, unsigned cpl, bool code32);
+void coverage_count(struct coverage *c, const struct vcpu *v, const uint8_t *ram, unsigned cpl, bool code32,
+                    bool vm86);
 /* The figures, then the rows that never ran, each with its reason; false: one has none. */
 bool coverage_print(const struct coverage *c);
 

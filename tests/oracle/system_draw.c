@@ -51,17 +51,19 @@ static struct segment loaded(unsigned descriptor, unsigned rpl)
     return d;
 }
 
-static struct segment real(uint32_t base)
+/* SDM 3B 20.1.1 and 20.2.1. */
+static struct segment real(const struct system_case *s, uint32_t base)
 {
-    return (struct segment){.sel = (uint16_t)(base >> 4), .access = 0x93, .base = base, .limit = 0xffff};
+    const uint16_t access = s->mode == SYS_VM86 ? 0xf3 : 0x93;
+    return (struct segment){.sel = (uint16_t)(base >> 4), .access = access, .base = base, .limit = 0xffff};
 }
 
 static void set_real_segments(struct gen *g, struct system_case *s)
 {
     struct segment *seg = s->state.seg;
     for (unsigned i = 0; i < SEG_COUNT; i++)
-        seg[i] = real(sys_chance(g, 70) ? SYS_DATA : gen_below(g, 0x2800) << 4);
-    seg[SEG_CS] = real(SYS_CODE), seg[SEG_SS] = real(SYS_STACK);
+        seg[i] = real(s, sys_chance(g, 70) ? SYS_DATA : gen_below(g, 0x2800) << 4);
+    seg[SEG_CS] = real(s, SYS_CODE), seg[SEG_SS] = real(s, SYS_STACK);
     for (unsigned i = 0; s->mode == SYS_UNREAL && i < SEG_COUNT; i++)
         if (i != SEG_CS && sys_chance(g, 70))
             seg[i].limit = UINT32_MAX, seg[i].access |= SEG_ACC_G;
@@ -97,7 +99,7 @@ static void set_user_segments(struct gen *g, struct system_case *s)
 
 static void set_segments(struct gen *g, struct system_case *s)
 {
-    if (s->mode <= SYS_UNREAL)
+    if (sys_is_8086(s->mode))
         set_real_segments(g, s);
     else if (s->mode == SYS_USER)
         set_user_segments(g, s);
@@ -121,7 +123,7 @@ static void set_control(struct gen *g, struct system_case *s)
     if (protected && sys_chance(g, 50))
         st->cr0 |= CR0_PG | (sys_chance(g, 50) ? CR0_WP : 0) | (sys_chance(g, 10) ? CR0_AM : 0);
     st->cr4 = sys_chance(g, 80) ? CR4_OSFXSR | CR4_OSXMMEXCPT : 0;
-    st->cpl = s->mode == SYS_USER ? 3 : 0;
+    st->cpl = s->mode == SYS_USER || s->mode == SYS_VM86 ? 3 : 0;
     st->sysenter_cs = G_CODE32 << 3, st->sysenter_esp = SYS_STACK0, st->sysenter_eip = SYS_CODE;
 }
 
@@ -134,7 +136,7 @@ static void set_debug(struct gen *g, struct guest_state *st)
     st->dr[7] |= 2u | gen_below(g, 16) << 16;
 }
 
-static void set_flags(struct gen *g, struct guest_state *st)
+static void set_flags(struct gen *g, struct guest_state *st, enum system_mode mode)
 {
     st->df = sys_chance(g, 90) ? 1 : -1;
     guest_set_arith_flags(st, ((uint32_t)gen_random(g) & FLAGS_ARITH) | (st->df < 0 ? FLAG_DF : 0));
@@ -143,6 +145,8 @@ static void set_flags(struct gen *g, struct guest_state *st)
         st->eflags |= (uint32_t)gen_random(g) & (FLAG_IOPL | FLAG_NT | FLAG_AC);
     if (sys_chance(g, 5))
         st->eflags |= FLAG_TF;
+    if (mode == SYS_VM86)
+        st->eflags |= FLAG_VM | (sys_chance(g, 70) ? FLAG_IOPL : 0u);
 }
 
 /* An x87 exception is seldom pending, and mostly all are masked. */
@@ -172,7 +176,7 @@ static void set_state(struct gen *g, struct system_case *s, uint32_t code_at)
     const uint32_t stack = s->mode == SYS_USER && !s->code32 ? SYS_DATA : SYS_STACK;
     st->slot[IR_ESP] = stack - st->seg[SEG_SS].base + 0x800 + 2 * gen_below(g, 0x100);
     st->eip = code_at - st->seg[SEG_CS].base;
-    set_flags(g, st);
+    set_flags(g, st, s->mode);
     set_control(g, s);
     set_debug(g, st);
     set_floats(g, st);

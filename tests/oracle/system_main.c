@@ -37,7 +37,8 @@ static void print_counts(const struct system_counts *c, const struct options *o)
 {
     static const char *const name[SYS_MODES] = {
         [SYS_REAL] = "real mode",    [SYS_UNREAL] = "unreal mode", [SYS_PM16] = "16-bit protected",
-        [SYS_PM32] = "32-bit based", [SYS_FLAT] = "32-bit flat",   [SYS_USER] = "ring 3"};
+        [SYS_PM32] = "32-bit based", [SYS_FLAT] = "32-bit flat",   [SYS_USER] = "ring 3",
+        [SYS_VM86] = "virtual-8086"};
     printf("system cases from seed %lu:", o->seed);
     for (unsigned i = 0; i < SYS_MODES; i++)
         printf(" %lu %s%s", c->mode[i], name[i], i + 1 < SYS_MODES ? "," : "\n");

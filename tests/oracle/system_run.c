@@ -56,7 +56,7 @@ struct step {
     uint32_t eip, lin_addr, cr0;
     uint16_t cs;
     uint8_t cpl;
-    bool code32;
+    bool code32, vm86;
 };
 
 struct runner {
@@ -102,6 +102,7 @@ static struct step step_now(struct runner *r)
                          .cr0 = g->cr0,
                          .cs = g->seg[SEG_CS].sel,
                          .cpl = g->cpl,
+                         .vm86 = g->eflags & FLAG_VM,
                          .code32 = g->seg[SEG_CS].access & SEG_ACC_DB};
 }
 
@@ -109,7 +110,7 @@ static void note_retired(struct runner *r)
 {
     if (r->coverage)
         coverage_count(r->coverage, system_machine_vcpu(r->scout), system_machine_ram(r->scout), r->last.cpl,
-                       r->last.code32);
+                       r->last.code32, r->last.vm86);
     if (r->nsteps < TICKS_MAX)
         r->trace[r->nsteps++] = r->last;
 }
@@ -202,8 +203,8 @@ static void show_difference(const struct runner *r, struct vcpu *v)
 static void show_step(const struct runner *r, const struct step *s)
 {
     ZydisDisassembledInstruction di;
-    printf("    tick %3lu  %04x:%08x (linear %08x, cr0 %08x, cpl %u, %s-bit)", s->tick, s->cs, s->eip,
-           s->lin_addr, s->cr0, s->cpl, s->code32 ? "32" : "16");
+    printf("    tick %3lu  %04x:%08x (linear %08x, cr0 %08x, cpl %u%s, %s-bit)", s->tick, s->cs, s->eip,
+           s->lin_addr, s->cr0, s->cpl, s->vm86 ? " VM" : "", s->code32 ? "32" : "16");
     for (uint32_t i = s->lin_addr; i < s->lin_addr + 8 && i < SYS_RAM_BYTES; i++)
         printf(" %02x", r->other.ram[i]);
     if (s->lin_addr < SYS_RAM_BYTES - INSN_BYTES_MAX &&

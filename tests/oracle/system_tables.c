@@ -86,9 +86,49 @@ static void put_handler16(uint8_t *p, bool error, uint8_t step)
     *p = 0xcf;
 }
 
-static void put_handler(struct gen *g, struct system_case *s, unsigned vector, bool wide, bool is_protected)
+/* A virtual-8086 monitor sends the interrupt to the handler of the IVT, as the 8086 would have. The vector
+ * was pushed last. */
+__asm__(".pushsection .rodata\n"
+        "reflect_begin: .code32\n"
+        "pushal\n" /* the vector is now 32 bytes up, the frame of the interrupt 36 */
+        "movw $2 << 3, %ax; movw %ax, %ds\n"
+        "subw $6, 48(%esp)\n"
+        "movzwl 52(%esp), %ebx; shll $4, %ebx\n"
+        "movzwl 48(%esp), %ecx; addl %ecx, %ebx\n"
+        "movl 44(%esp), %eax; movw %ax, 4(%ebx)\n"
+        "movl 40(%esp), %eax; movw %ax, 2(%ebx)\n"
+        "movl 36(%esp), %eax; movw %ax, (%ebx)\n"
+        "movl 32(%esp), %eax; movl (,%eax,4), %eax\n"
+        "movzwl %ax, %edx; movl %edx, 36(%esp)\n"
+        "shrl $16, %eax; movl %eax, 40(%esp)\n"
+        "andl $~0x300, 44(%esp)\n" /* TF, IF */
+        "popal; addl $4, %esp; iret\n"
+        "reflect_end: .code64\n"
+        ".popsection");
+_Static_assert(G_DATA32 == 2, "the selector above");
+extern const uint8_t reflect_begin[], reflect_end[];
+
+static void put_reflector(struct system_case *s)
+{
+    memcpy(s->ram + SYS_REFLECT, reflect_begin, (size_t)(reflect_end - reflect_begin));
+}
+
+static void put_to_reflector(struct system_case *s, unsigned vector)
 {
     uint8_t *p = s->ram + SYS_HANDLERS + 16 * vector;
+    if (has_error(vector))
+        memcpy(p, (const uint8_t[]){0x83, 0xc4, 4}, 3), p += 3; /* add esp, 4 */
+    const uint32_t to = SYS_REFLECT - (uint32_t)(p - s->ram) - 10;
+    *p++ = 0x68; /* push vector; jmp */
+    memcpy(p, &(uint32_t){vector}, 4), p += 4;
+    *p++ = 0xe9;
+    memcpy(p, &to, 4);
+}
+
+static void put_handler(struct gen *g, struct system_case *s, uint32_t at, unsigned vector, bool wide,
+                        bool is_protected)
+{
+    uint8_t *p = s->ram + at + 16 * vector;
     const bool error = is_protected && has_error(vector);
     const uint8_t step = (uint8_t)(1 + gen_below(g, 4));
     const uint8_t from_board =
@@ -103,9 +143,11 @@ static void put_handler(struct gen *g, struct system_case *s, unsigned vector, b
 
 static void put_idt_entry(struct gen *g, struct system_case *s, unsigned vector)
 {
-    const bool wide = sys_chance(g, 75);
+    const bool wide = sys_chance(g, s->mode == SYS_VM86 ? 95 : 75);
     const uint8_t trap = sys_chance(g, 30), open = sys_chance(g, 40) ? 0x60 : 0;
-    put_handler(g, s, vector, wide, true);
+    put_handler(g, s, SYS_HANDLERS, vector, wide, true);
+    if (wide && s->mode == SYS_VM86 && sys_chance(g, 50))
+        put_to_reflector(s, vector);
     if (sys_chance(g, 2))
         put_gate(s, SYS_IDT + 8 * vector, G_TSS2, 0, 0x85 | open, 0);
     else
@@ -115,12 +157,14 @@ static void put_idt_entry(struct gen *g, struct system_case *s, unsigned vector)
 
 static void put_vectors(struct gen *g, struct system_case *s)
 {
+    put_reflector(s);
     for (unsigned v = 0; v < 256; v++) {
-        sys_put32(s, SYS_IVT + 4 * v, SYS_HANDLERS + 16 * v);
+        const uint32_t ivt = s->mode == SYS_VM86 ? SYS_HANDLERS_8086 : SYS_HANDLERS;
+        sys_put32(s, SYS_IVT + 4 * v, ivt + 16 * v);
         if (s->mode > SYS_UNREAL)
             put_idt_entry(g, s, v);
-        else
-            put_handler(g, s, v, false, false);
+        if (sys_is_8086(s->mode))
+            put_handler(g, s, ivt, v, false, false);
     }
 }
 
@@ -137,6 +181,16 @@ static void put_tss(struct gen *g, struct system_case *s)
         s->ram[SYS_TSS + 0x68 + i] = sys_chance(g, 50) ? 0 : (uint8_t)gen_random(g);
 }
 
+static void make_task_vm86(struct gen *g, struct system_case *s)
+{
+    const uint16_t from_es[] = {SYS_DATA >> 4, SYS_CODE >> 4, SYS_STACK >> 4, SYS_DATA >> 4, 0x1234, 0xffff};
+    sys_put32(s, SYS_TSS2 + 32, gen_below(g, 512));
+    sys_put32(s, SYS_TSS2 + 36, FLAG_VM | FLAG_1 | (sys_chance(g, 70) ? FLAG_IOPL : 0u));
+    sys_put32(s, SYS_TSS2 + 56, 0x800);
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        sys_put32(s, SYS_TSS2 + 72 + 4 * i, from_es[i]);
+}
+
 static void put_other_task(struct gen *g, struct system_case *s)
 {
     const uint32_t from_eip[] = {SYS_CODE + gen_below(g, 512), 2, 0, 1, 2, 3, SYS_STACK + 0x800, 5, 6, 7};
@@ -146,6 +200,8 @@ static void put_other_task(struct gen *g, struct system_case *s)
     for (unsigned i = 0; i < sizeof from_es; i++)
         sys_put32(s, SYS_TSS2 + 72 + 4 * i, (uint32_t)from_es[i] << 3);
     sys_put32(s, SYS_TSS2 + 100, sys_chance(g, 10)); /* T: a debug exception behind the switch */
+    if (sys_chance(g, s->mode == SYS_VM86 ? 60 : 20))
+        make_task_vm86(g, s);
 }
 
 /* --- pages --- */

@@ -6,7 +6,7 @@
  * is right for every selector error of a delivery (6.13) and keeps the code below free of it.
  * Delivering takes no tick.
  *
- * NOT MODELLED: virtual-8086 mode; NMI. */
+ * NOT MODELLED: NMI; VME (EFLAGS.VIF and VIP, the interrupt redirection map). */
 #include "vcpu/arch/protect.h"
 
 /* --- raising --- */
@@ -54,6 +54,17 @@ uint32_t eflags_popped_mask(const struct guest_state *g)
     return mask;
 }
 
+bool vm86_iopl_ok(struct vcpu *v)
+{
+    return !in_vm86(&v->g) || (v->g.eflags & FLAG_IOPL) == FLAG_IOPL || raise_zero(v, EXC_GP);
+}
+
+void vm86_enter(struct guest_state *g)
+{
+    g->eflags |= FLAG_VM;
+    g->cpl = 3;
+}
+
 /* --- one delivery --- */
 
 struct event {
@@ -81,7 +92,7 @@ static bool raise_gate(struct vcpu *v, unsigned vector, const struct event *e)
 /* SDM 3A 6.12.1.2: TF, NT, RF, VM clear; IF too through an interrupt gate. */
 static void handler_flags(struct guest_state *g, bool interrupt_gate)
 {
-    g->eflags &= ~(uint32_t)(FLAG_TF | FLAG_NT | FLAG_RF | (interrupt_gate ? FLAG_IF : 0));
+    g->eflags &= ~(uint32_t)(FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM | (interrupt_gate ? FLAG_IF : 0));
 }
 
 /* SDM 3A 20.1.4: FLAGS, CS, IP; vectors of 4 bytes; no error codes. */
@@ -102,7 +113,7 @@ static bool deliver_real(struct vcpu *v, const struct event *e)
         !stack_push(v, &st, &f))
         return false;
     g->slot[IR_ESP] = st.esp;
-    seg_load_real(&g->seg[SEG_CS], (uint16_t)(entry >> 16));
+    seg_load_8086(g, &g->seg[SEG_CS], (uint16_t)(entry >> 16));
     g->eip = entry & 0xffff;
     handler_flags(g, true);
     g->eflags &= ~(uint32_t)FLAG_AC;
@@ -133,7 +144,22 @@ static bool handler_code(struct vcpu *v, uint16_t sel, struct desc *d)
         return false;
     if (!desc_is_code(*d) || desc_dpl(*d) > v->g.cpl)
         return raise_sel(v, EXC_GP, sel);
-    return (d->hi & DESC_P) || raise_sel(v, EXC_NP, sel);
+    if (!(d->hi & DESC_P))
+        return raise_sel(v, EXC_NP, sel);
+    /* SDM 2 INT n: what interrupts virtual-8086 mode runs at CPL 0. */
+    const bool outer = desc_is_conforming(*d) || desc_dpl(*d) != 0;
+    return !(in_vm86(&v->g) && outer) || raise_sel(v, EXC_GP, sel);
+}
+
+/* SDM 3B figure 20-4: they lie above SS and are null for the handler. */
+static const uint8_t vm86_saved[] = {SEG_GS, SEG_FS, SEG_DS, SEG_ES};
+
+static void vm86_leave(struct guest_state *g)
+{
+    if (!in_vm86(g))
+        return;
+    for (unsigned i = 0; i < sizeof vm86_saved; i++)
+        g->seg[vm86_saved[i]] = (struct segment){.sel = 0};
 }
 
 static void handler_frame(const struct vcpu *v, const struct event *e, unsigned width, bool inner,
@@ -142,6 +168,9 @@ static void handler_frame(const struct vcpu *v, const struct event *e, unsigned 
     const struct guest_state *g = &v->g;
     f->width = width;
     f->count = 0; /* the values need no zeroes */
+    if (in_vm86(g))
+        for (unsigned i = 0; i < sizeof vm86_saved; i++) /* bits 16 and up of a slot are 0 */
+            frame_add(f, g->seg[vm86_saved[i]].sel);
     if (inner) {
         frame_add(f, g->seg[SEG_SS].sel);
         frame_add(f, g->slot[IR_ESP]);
@@ -175,6 +204,7 @@ static bool deliver_gate(struct vcpu *v, const struct event *e, struct desc gate
         return false;
     g->seg[SEG_SS] = st.ss;
     g->slot[IR_ESP] = st.esp;
+    vm86_leave(g);
     handler_flags(g, desc_type(gate) == SYS_INT16 || desc_type(gate) == SYS_INT32);
     cs_commit(v, sel, d, cpl, eip);
     return true;
@@ -388,6 +418,9 @@ static enum helper_result software_interrupt(struct vcpu *v, unsigned vector, ui
 
 enum helper_result helper_INT(struct vcpu *v, const struct ir_op *op)
 {
+    enum { INT_N = 0 }; /* op->size; INT3 and INTO do not look at IOPL */
+    if (op->size == INT_N && !vm86_iopl_ok(v))
+        return HELPER_FAULT;
     return software_interrupt(v, op->aux, op->imm2);
 }
 

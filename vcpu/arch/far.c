@@ -162,12 +162,12 @@ void cs_commit(struct vcpu *v, uint16_t sel, struct desc d, unsigned cpl, uint32
     vcpu_update_mode(v);
 }
 
-/* Real mode keeps CS.limit, also across loads (see seg_load_real). */
-static bool cs_load_real(struct vcpu *v, uint16_t sel, uint32_t eip)
+/* The limit in force is checked: a load in real mode keeps it (seg_load_8086). */
+static bool cs_load_8086(struct vcpu *v, uint16_t sel, uint32_t eip)
 {
     if (!cs_eip_ok(v, v->g.seg[SEG_CS].limit, eip))
         return false;
-    seg_load_real(&v->g.seg[SEG_CS], sel);
+    seg_load_8086(&v->g, &v->g.seg[SEG_CS], sel);
     v->g.eip = eip;
     vcpu_update_mode(v);
     return true;
@@ -217,13 +217,13 @@ static bool push_return(struct vcpu *v, const struct far_transfer *t, unsigned w
     return stack_push(v, st, &f);
 }
 
-static bool far_real(struct vcpu *v, const struct far_transfer *t)
+static bool far_8086(struct vcpu *v, const struct far_transfer *t)
 {
     struct stack st = stack_current(v);
     if (!cs_eip_ok(v, v->g.seg[SEG_CS].limit, t->offset) || (t->call && !push_return(v, t, t->width, &st)))
         return false;
     v->g.slot[IR_ESP] = st.esp;
-    return cs_load_real(v, t->sel, t->offset);
+    return cs_load_8086(v, t->sel, t->offset);
 }
 
 /* To code segment `d` of selector `sel` at the same privilege, direct or through a gate. */
@@ -325,8 +325,8 @@ static bool far_system(struct vcpu *v, const struct far_transfer *t, struct desc
 static bool far_transfer(struct vcpu *v, const struct far_transfer *t)
 {
     struct desc d;
-    if (!(v->g.cr0 & CR0_PE))
-        return far_real(v, t);
+    if (in_8086(&v->g))
+        return far_8086(v, t);
     if (SEL_IS_NULL(t->sel))
         return raise_zero(v, EXC_GP);
     if (!desc_read(v, t->sel, &d, EXC_GP))
@@ -441,6 +441,30 @@ static bool return_outer(struct vcpu *v, unsigned width, uint32_t depth, uint32_
     return true;
 }
 
+/* SDM 2 IRET, "RETURN-TO-VIRTUAL-8086-MODE": ESP, SS, ES, DS, FS, GS lie above EFLAGS. */
+static bool return_vm86(struct vcpu *v, const struct return_frame *r)
+{
+    static const uint8_t regs[] = {SEG_SS, SEG_ES, SEG_DS, SEG_FS, SEG_GS};
+    struct guest_state *g = &v->g;
+    uint32_t esp, sel[sizeof regs];
+    if (!stack_peek(v, 12, 4, &esp))
+        return false;
+    for (unsigned i = 0; i < sizeof regs; i++)
+        if (!stack_peek(v, 16 + 4 * i, 4, &sel[i]))
+            return false;
+    if (!cs_eip_ok(v, 0xffff, r->eip))
+        return false;
+    iret_flags(v, 4, r->eflags);
+    vm86_enter(g);
+    seg_load_8086(g, &g->seg[SEG_CS], r->cs);
+    for (unsigned i = 0; i < sizeof regs; i++)
+        seg_load_8086(g, &g->seg[regs[i]], (uint16_t)sel[i]);
+    g->slot[IR_ESP] = esp;
+    g->eip = r->eip;
+    vcpu_update_mode(v);
+    return true;
+}
+
 /* RET and IRET in protected mode: CS and eip (and, when IRET, EFLAGS) on the stack. */
 static bool far_return(struct vcpu *v, unsigned width, uint32_t release, bool iret)
 {
@@ -449,9 +473,8 @@ static bool far_return(struct vcpu *v, unsigned width, uint32_t release, bool ir
     uint32_t depth = width * (iret ? 3 : 2) + release;
     if (!return_read(v, width, iret, &r))
         return false;
-    /* NOT MODELLED: return to virtual-8086 mode. */
     if (iret && width == 4 && (r.eflags & FLAG_VM) && v->g.cpl == 0)
-        return raise_zero(v, EXC_GP);
+        return return_vm86(v, &r);
     if (!return_check_cs(v, r.cs, &d))
         return false;
     if (SEL_RPL(r.cs) > v->g.cpl)
@@ -459,10 +482,10 @@ static bool far_return(struct vcpu *v, unsigned width, uint32_t release, bool ir
     return return_same(v, width, depth, iret, &r, d);
 }
 
-static bool return_real(struct vcpu *v, unsigned width, uint32_t release, bool iret)
+static bool return_8086(struct vcpu *v, unsigned width, uint32_t release, bool iret)
 {
     struct return_frame r;
-    if (!return_read(v, width, iret, &r) || !cs_load_real(v, r.cs, r.eip))
+    if (!return_read(v, width, iret, &r) || !cs_load_8086(v, r.cs, r.eip))
         return false;
     if (iret)
         iret_flags(v, width, r.eflags);
@@ -481,8 +504,8 @@ static enum helper_result returned(struct vcpu *v, bool ok, enum vcpu_event_kind
 enum helper_result helper_RET_FAR(struct vcpu *v, const struct ir_op *op)
 {
     unsigned width = 1u << op->size, cpl = v->g.cpl;
-    if (!(v->g.cr0 & CR0_PE))
-        return helper_done(return_real(v, width, op->imm2, false));
+    if (in_8086(&v->g))
+        return helper_done(return_8086(v, width, op->imm2, false));
     bool ok = far_return(v, width, op->imm2, false);
     return v->g.cpl == cpl ? helper_done(ok) : returned(v, ok, VCPU_EVENT_RET_FAR, cpl);
 }
@@ -490,8 +513,8 @@ enum helper_result helper_RET_FAR(struct vcpu *v, const struct ir_op *op)
 static bool iret(struct vcpu *v, const struct ir_op *op)
 {
     unsigned width = 1u << op->size;
-    if (!(v->g.cr0 & CR0_PE))
-        return return_real(v, width, 0, true);
+    if (in_8086(&v->g)) /* NT does not count there: SDM 2 IRET */
+        return vm86_iopl_ok(v) && return_8086(v, width, 0, true);
     if (v->g.eflags & FLAG_NT) /* IRET returns to the previous task, whatever the stack holds */
         return task_return(v, op->imm2);
     return far_return(v, width, 0, true);

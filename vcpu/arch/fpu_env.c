@@ -49,9 +49,10 @@ static uint8_t empty_of_tags(uint32_t tags)
     return empty;
 }
 
+/* SDM 1 8.1.10: virtual-8086 mode has real mode's format. */
 static bool is_real_mode(const struct vcpu *v)
 {
-    return !(v->g.cr0 & CR0_PE);
+    return !(v->g.cr0 & CR0_PE) || (v->g.eflags & FLAG_VM);
 }
 
 /* The seven words as fields of either width. */

@@ -352,6 +352,8 @@ enum helper_result helper_POPA(struct vcpu *v, const struct ir_op *op)
 enum helper_result helper_PUSHF(struct vcpu *v, const struct ir_op *op)
 {
     struct frame f = {.width = 1u << op->size};
+    if (!vm86_iopl_ok(v))
+        return HELPER_FAULT;
     frame_add(&f, guest_eflags(&v->g) & ~(uint32_t)(FLAG_VM | FLAG_RF));
     return helper_done(push_frame(v, &f));
 }
@@ -361,7 +363,7 @@ enum helper_result helper_POPF(struct vcpu *v, const struct ir_op *op)
     struct guest_state *g = &v->g;
     unsigned width = 1u << op->size;
     uint32_t value, mask = eflags_popped_mask(g) | (width == 4 ? FLAG_AC | FLAG_ID : 0);
-    if (!stack_peek(v, 0, width, &value))
+    if (!vm86_iopl_ok(v) || !stack_peek(v, 0, width, &value))
         return HELPER_FAULT;
     eflags_write(g, value & ~(uint32_t)FLAG_RF, mask | FLAG_RF);
     vcpu_alignment_changed(v);

@@ -111,14 +111,33 @@ static inline unsigned gate_width(struct desc d)
     return desc_type(d) & SYS_32BIT ? 4 : 2;
 }
 
+/* --- modes --- */
+static inline bool in_vm86(const struct guest_state *g)
+{
+    return g->eflags & FLAG_VM;
+}
+
+/* Real or virtual-8086 mode: selectors are paragraph numbers. */
+static inline bool in_8086(const struct guest_state *g)
+{
+    return !(g->cr0 & CR0_PE) || in_vm86(g);
+}
+
+/* SDM 3B 20.2.7: PUSHF, POPF, INT n and IRET fault in virtual-8086 mode below IOPL 3; CLI and STI do by their
+ * own rule. False: #GP(0) recorded. */
+bool vm86_iopl_ok(struct vcpu *v);
+/* EFLAGS.VM and CPL 3; the caller loads all segments, then calls vcpu_update_mode. */
+void vm86_enter(struct guest_state *g);
+
 /* --- segment.c --- */
 /* Reads a descriptor; false: exception recorded. */
 bool desc_read(struct vcpu *v, uint16_t sel, struct desc *d, unsigned fault_vector);
 /* The accessed bit, if d is a code or data segment. */
 bool desc_mark_accessed(struct vcpu *v, uint16_t sel, struct desc *d);
 bool seg_offset_ok(const struct segment *s, uint32_t offset, unsigned bytes);
-/* Real mode load: SDM 3A 20.1.1 (base = sel << 4; limit and B/D stay in the hidden part). */
-void seg_load_real(struct segment *s, uint16_t sel);
+/* As in real mode: SDM 3B 20.1.1 (base = sel << 4). Real mode leaves limit and B/D as they are; in
+ * virtual-8086 mode all of the hidden part is fixed (SDM 3B 20.2.1). */
+void seg_load_8086(const struct guest_state *g, struct segment *s, uint16_t sel);
 /* Checks an SS for a stack of privilege `cpl` (RPL = DPL = cpl, writable data): `vector` with the selector,
  * #SS(sel) when not present. Sets its accessed bit. */
 bool seg_check_stack(struct vcpu *v, uint16_t sel, unsigned cpl, unsigned vector, struct segment *out);
@@ -185,8 +204,8 @@ bool cs_eip_ok(struct vcpu *v, uint32_t limit, uint32_t eip);
 /* --- EFLAGS (except.c) --- */
 /* The bits of `mask` from `value`, arithmetic flags and DF included. */
 void eflags_write(struct guest_state *g, uint32_t value, uint32_t mask);
-#define FLAGS_SYSTEM (FLAG_TF | FLAG_IF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_AC | FLAG_ID)
-/* POPF and IRET at the current CPL: TF, NT, DF and arithmetic always; IF and IOPL by privilege. */
+#define FLAGS_SYSTEM (FLAG_TF | FLAG_IF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_ID)
+/* POPF and IRET at the current CPL: TF, NT, DF and arithmetic always; IF and IOPL by privilege. VM never. */
 uint32_t eflags_popped_mask(const struct guest_state *g);
 
 /* --- task switches (task.c) --- */

@@ -3,9 +3,7 @@
  * Model: SDM 3A chapters 3.4, 3.5 and 5. The hidden part of a segment register is what counts;
  * it changes on loads only. access == 0 marks a register that holds a null selector. Real mode keeps
  * limit and attributes of the hidden part ("unreal mode" works). CS in real mode is writable data, as
- * on the chip (SDM 3A table 9-1).
- *
- * NOT MODELLED: virtual-8086 mode. */
+ * on the chip (SDM 3A table 9-1). */
 #include "vcpu/arch/protect.h"
 
 /* --- descriptor tables --- */
@@ -100,7 +98,8 @@ void vcpu_update_mode(struct vcpu *v)
     mode |= segs_are_flat(g) ? TB_MODE_FLAT : 0;
     mode |= g->cpl == 3 ? TB_MODE_USER : 0;
     mode |= g->cpl == 0 ? TB_MODE_CPL0 : 0;
-    mode |= g->cr0 & CR0_PE ? TB_MODE_PE : 0;
+    mode |= in_8086(g) ? 0 : TB_MODE_PE;
+    mode |= in_vm86(g) ? TB_MODE_VM86 : 0;
     mode |= g->cr0 & (CR0_EM | CR0_TS) ? TB_MODE_FPU_NM : 0;
     mode |= (g->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS) ? TB_MODE_WAIT_NM : 0;
     mode |= (g->cr0 & CR0_EM) || !(g->cr4 & CR4_OSFXSR) ? TB_MODE_SSE_UD : 0;
@@ -149,11 +148,13 @@ bool seg_linear(struct vcpu *v, unsigned seg, uint32_t offset, unsigned bytes, b
 
 /* --- loads --- */
 
-void seg_load_real(struct segment *s, uint16_t sel)
+void seg_load_8086(const struct guest_state *g, struct segment *s, uint16_t sel)
 {
-    if (!(s->access & SEG_ACC_P)) /* was null or never loaded: the reset values */
+    const uint16_t plain_data = SEG_ACC_P | SEG_ACC_S | 3;
+    if (in_vm86(g) || !(s->access & SEG_ACC_P)) /* was null or never loaded: the reset values */
         s->limit = 0xffff;
-    s->access = (uint16_t)((s->access & (SEG_ACC_DB | SEG_ACC_G)) | SEG_ACC_P | SEG_ACC_S | 3);
+    s->access = in_vm86(g) ? plain_data | SEG_ACC_DPL
+                           : (uint16_t)((s->access & (SEG_ACC_DB | SEG_ACC_G)) | plain_data);
     s->sel = sel;
     s->base = (uint32_t)sel << 4;
 }
@@ -210,8 +211,8 @@ static bool seg_load(struct vcpu *v, unsigned seg, uint16_t sel)
     struct segment *s = &g->seg[seg];
     const struct segment old = *s;
     bool ok = true;
-    if (!(g->cr0 & CR0_PE))
-        seg_load_real(s, sel);
+    if (in_8086(g))
+        seg_load_8086(g, s, sel);
     else if (seg == SEG_SS)
         ok = seg_check_stack(v, sel, g->cpl, EXC_GP, s);
     else
@@ -276,10 +277,10 @@ enum helper_result helper_CHECK_IP(struct vcpu *v, const struct ir_op *op)
 
 /* --- LDTR and TR --- */
 
-/* These instructions and those below do not exist in real mode (SDM 2, LLDT ff.: #UD). */
+/* These instructions and those below do not exist in real and virtual-8086 mode (SDM 2, LLDT ff.: #UD). */
 static bool protected_mode(struct vcpu *v)
 {
-    if (v->g.cr0 & CR0_PE)
+    if (!in_8086(&v->g))
         return true;
     vcpu_raise(v, EXC_UD);
     return false;

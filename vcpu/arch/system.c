@@ -68,7 +68,8 @@ const char *system_registers_wrong(const struct guest_state *g)
         return "cpu.cr0";
     if (g->cr4 & ~(uint32_t)CR4_KNOWN)
         return "cpu.cr4";
-    if (g->eflags & ~(uint32_t)FLAGS_SYSTEM)
+    const bool vm_alone = in_vm86(g) && (!(g->cr0 & CR0_PE) || g->cpl != 3);
+    if ((g->eflags & ~(uint32_t)FLAGS_SYSTEM) || vm_alone)
         return "cpu.eflags";
     if (g->dr[4] || g->dr[5] || (g->dr[6] & ~DR6_WRITABLE) != DR6_FIXED ||
         (g->dr[7] & ~DR7_WRITABLE) != DR7_FIXED)
@@ -403,7 +404,7 @@ enum helper_result helper_SYSENTER(struct vcpu *v, const struct ir_op *op)
         return vcpu_raise_error(v, EXC_GP, 0);
     struct vcpu_event e = {
         .kind = VCPU_EVENT_SYSENTER, .from_cpl = g->cpl, .from_cs = g->seg[SEG_CS].sel, .from_eip = op->imm2};
-    g->eflags &= ~(uint32_t)(FLAG_IF | FLAG_RF);
+    g->eflags &= ~(uint32_t)(FLAG_IF | FLAG_RF | FLAG_VM);
     flat_transfer(v, cs, 0, g->sysenter_eip, g->sysenter_esp);
     if (vcpu_observed(v))
         vcpu_observe(v, &e);

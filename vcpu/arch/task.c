@@ -4,8 +4,7 @@
  * TR, registers with unusable segments; (3) segment loads, faults belong to the new task. From (2) on the
  * instruction counts as retired, so faults of (3) are recorded as traps with the new task's eip.
  *
- * NOT MODELLED: tasks in virtual-8086 mode (EFLAGS.VM in a TSS: #TS before the switch). Registers' upper
- * halves after a switch to a 16-bit TSS (undefined) are all ones. */
+ * Registers' upper halves after a switch to a 16-bit TSS (undefined) are all ones. */
 #include "vcpu/arch/protect.h"
 
 #define TSS16_LIMIT_MIN 0x2bu
@@ -185,7 +184,7 @@ static void load_registers(struct vcpu *v, const struct task_switch *t, const st
     for (unsigned i = 0; i < SEG_COUNT; i++)
         g->seg[i] = (struct segment){.sel = n->image.sreg[i]};
     g->ldtr = (struct segment){.sel = n->image.ldt};
-    g->cpl = (uint8_t)SEL_RPL(n->image.sreg[SEG_CS]);
+    g->cpl = in_vm86(g) ? 3 : (uint8_t)SEL_RPL(n->image.sreg[SEG_CS]);
     g->int_shadow = 0;
     v->rf_tick = v->limit - (uint64_t)g->budget;
 }
@@ -267,12 +266,23 @@ static bool load_data(struct vcpu *v, unsigned seg, uint16_t sel)
     return load_checked(v, seg, sel, &d);
 }
 
+static void load_vm86(struct guest_state *g, const struct tss_image *image)
+{
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        seg_load_8086(g, &g->seg[i], image->sreg[i]);
+}
+
 static bool load_segments(struct vcpu *v, const struct tss_image *image)
 {
     static const uint8_t data[] = {SEG_ES, SEG_DS, SEG_FS, SEG_GS};
     struct segment *ss = &v->g.seg[SEG_SS];
-    if (!load_ldt(v, image->ldt) || !load_code(v, image->sreg[SEG_CS]) ||
-        !seg_check_stack(v, image->sreg[SEG_SS], v->g.cpl, EXC_TS, ss))
+    if (!load_ldt(v, image->ldt))
+        return false;
+    if (in_vm86(&v->g)) {
+        load_vm86(&v->g, image);
+        return true;
+    }
+    if (!load_code(v, image->sreg[SEG_CS]) || !seg_check_stack(v, image->sreg[SEG_SS], v->g.cpl, EXC_TS, ss))
         return false;
     for (unsigned i = 0; i < sizeof data; i++) {
         if (!load_data(v, data[i], image->sreg[data[i]]))
@@ -315,8 +325,6 @@ bool task_switch(struct vcpu *v, const struct task_switch *t)
     struct new_task n;
     if (!tss_check(v, t, &n) || !tss_read_image(v, &n) || !switch_probe(v, t, &n))
         return false;
-    if (n.image.eflags & FLAG_VM && n.layout == &tss32)
-        return raise_sel(v, EXC_TS, t->sel);
     /* The probes said that no write needs a TB of its own, and from here on nothing can be redone. */
     bool in_single = v->in_single;
     v->in_single = true;

@@ -267,7 +267,8 @@ bool io_allowed(struct vcpu *v, uint16_t port, unsigned bytes)
 {
     const struct guest_state *g = &v->g;
     unsigned iopl = (g->eflags & FLAG_IOPL) >> 12;
-    if (!(g->cr0 & CR0_PE) || g->cpl <= iopl)
+    /* SDM 1 19.5.2: virtual-8086 mode does not look at IOPL. */
+    if (!(g->cr0 & CR0_PE) || (g->cpl <= iopl && !(g->eflags & FLAG_VM)))
         return true;
     return allowed_by_tss(v, port, bytes);
 }

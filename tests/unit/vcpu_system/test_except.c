@@ -489,7 +489,6 @@ static const struct bad_return bad_returns[] = {
     {"DPL != RPL", 0, FX_UCODE & ~3u, 2, 0, 0, EXC_GP, FX_UCODE & ~3u},
     {"absent CS", 0, FX_CODE_ABSENT, 2, 0, 0, EXC_NP, FX_CODE_ABSENT},
     {"eip beyond limit", 0x1000, FX_CODE_SMALL, 2, 0, 0, EXC_GP, 0},
-    {"VM", 0, FX_KCODE, FLAG_VM, 0, 0, EXC_GP, 0},
     {"null SS", 0, FX_UCODE, 2, 0, 0, EXC_GP, 0},
     {"SS RPL", 0, FX_UCODE, 2, 0, FX_UDATA & ~3u, EXC_GP, FX_UDATA & ~3u},
     {"SS DPL", 0, FX_UCODE, 2, 0, FX_KDATA | 3, EXC_GP, FX_KDATA},
