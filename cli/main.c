@@ -30,6 +30,9 @@ static int act(const struct options *o, struct err *e)
     case ACTION_VERSION:
         printf("tandem %s\n", TANDEM_VERSION);
         return RUN_OK;
+    case ACTION_CPU_HELP:
+        cpu_model_help(stdout);
+        return RUN_OK;
     case ACTION_RUN:
         break;
     }

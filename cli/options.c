@@ -619,6 +619,16 @@ static bool parse_only(struct options *o, const struct option_def *d, const char
            err_set(e, "-%s %s: not supported yet; only \"%s\" is accepted", d->name, value, d->implied);
 }
 
+static bool parse_cpu(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    char why[ERR_BYTES / 2];
+    if (strcmp(value, "help") == 0 || strcmp(value, "?") == 0) {
+        o->action = ACTION_CPU_HELP;
+        return true;
+    }
+    return cpu_model_parse(value, &o->cpu, why, sizeof why) || err_set(e, "-cpu %.200s: %s", value, why);
+}
+
 static bool parse_symbols(struct options *o, const struct option_def *d, const char *value, struct err *e)
 {
     if (o->nsymbols == SYMBOLS_MAX)
@@ -831,8 +841,11 @@ static const struct option_def option_defs[] = {
      KEYS(machine_keys, "type")},
     {"M", "pc", parse_list, NULL, KEYS(machine_keys, "type")},
     {"accel", "tcg", parse_list, "guest code is translated: the only way", KEYS(accel_keys, "accel")},
-    {"cpu", "i686", parse_only, "the only CPU: P6 class with MMX, SSE and SSE2, without PAE and APIC",
-     ONLY("i686")},
+    {"cpu", "NAME[,+FEATURE][,-FEATURE]", parse_cpu,
+     "486, pentium, pentium2, pentium3, qemu32 or i686 (the default, also called max), with or without "
+     "single "
+     "features; -cpu help lists both",
+     0, NULL, NULL, 0},
     {"smp", "1[,sockets=1,...]", parse_list, "the only number of CPUs", KEYS(smp_keys, "cpus")},
     {"display", "none", parse_only, "no screen yet", ONLY("none")},
     {"monitor", "none", parse_only, "no monitor yet", ONLY("none|null")},
@@ -1118,6 +1131,7 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
         .tick_limit = TICK_NEVER,
     };
     markopts_init(&o->marks);
+    cpu_model_default(&o->cpu);
     o->trace_log2 = TIMELINE_LOG2_DEFAULT;
     for (int i = 1; i < argc;) {
         if (!parse_one(o, argc, argv, &i, e))

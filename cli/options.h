@@ -11,6 +11,7 @@
 #include "clockcore/rtcbase.h"
 #include "machine/err.h"
 #include "syncq/mode.h"
+#include "vcpu/cpumodel.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +23,7 @@
 #define RAM_MIB_DEFAULT      128
 #define DIGEST_EVERY_DEFAULT UINT64_C(10000000) /* ticks; 80 ms of virtual time at shift 3 */
 
-enum options_action { ACTION_RUN, ACTION_HELP, ACTION_VERSION };
+enum options_action { ACTION_RUN, ACTION_HELP, ACTION_VERSION, ACTION_CPU_HELP };
 enum rr_mode { RR_OFF, RR_RECORD, RR_REPLAY };
 
 struct snapshot_option {
@@ -38,6 +39,7 @@ struct options {
     char *name;    /* -name, or NULL */
     char *pidfile; /* -pidfile, or NULL */
     uint64_t ram_bytes;
+    struct cpu_model cpu;           /* -cpu */
     char *kernel, *initrd, *append; /* NULL: not given */
     char *serial[SERIALS_MAX];      /* -serial texts in order */
     unsigned nserial;

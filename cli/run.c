@@ -78,6 +78,7 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->marker_port = (uint16_t)o->marker_port;
     c->rtc_seconds = o->rtc.seconds;
     c->shift = o->shift;
+    c->cpu = o->cpu;
     c->serial_wire_speed = o->serial_wire_speed;
     c->debug_exit = o->debug_exit;
     c->debug_exit_port = (uint16_t)o->debug_exit_port;

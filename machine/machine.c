@@ -57,6 +57,7 @@ void machine_config_init(struct machine_config *cfg)
         .translator_threads = -1,
         .chain = true,
     };
+    cpu_model_default(&cfg->cpu);
 }
 
 /* --- callbacks, on the vCPU's thread --- */
@@ -213,6 +214,7 @@ static bool create_vcpu(struct machine *m, struct err *e)
         .link = devthread_link(m->dev, 0),
         .bus = devthread_busmap(m->dev),
         .shift = c->shift,
+        .model = c->cpu,
         .intc = {.ctx = devthread_state(m->dev),
                  .set_line = m->board.intc.set_line,
                  .intr = m->board.intc.intr,
@@ -260,15 +262,17 @@ static void identify(struct machine *m)
     const struct machine_config *c = &m->cfg;
     uint64_t modules = 0;
     unsigned serials = 0;
+    char cpu[CPU_MODEL_TEXT];
+    cpu_model_text(&c->cpu, cpu);
     for (unsigned i = 0; i < m->source.nmodules; i++)
         modules = modules * 31 + image_hash(&m->source.module[i].image);
     for (unsigned i = 0; i < MACHINE_SERIALS_MAX; i++)
         serials |= (unsigned)(c->serial[i] != NULL) << i;
     snprintf(m->identity, sizeof m->identity,
-             "version=%s ram=%" PRIu64 " shift=%u rtc=%" PRId64
+             "version=%s cpu=%s ram=%" PRIu64 " shift=%u rtc=%" PRId64
              " serial=%#x,%s debugcon=%#x exit=%#x,%u toypci=%d marker=%d kernel=%016" PRIx64
              " initrd=%016" PRIx64 " append=%016" PRIx64,
-             TANDEM_VERSION, c->ram_bytes, c->shift, devthread_rtc_seconds(m->dev), serials,
+             TANDEM_VERSION, cpu, c->ram_bytes, c->shift, devthread_rtc_seconds(m->dev), serials,
              c->serial_wire_speed ? "wire" : "infinite", c->debugcon ? c->debugcon_port : 0,
              c->debug_exit ? c->debug_exit_port : 0, c->debug_exit ? c->debug_exit_ports : 0, c->toypci,
              c->marker ? c->marker_port : -1, image_hash(&m->source.kernel), modules,

@@ -41,8 +41,9 @@ struct machine_config {
     bool debug_exit;     /* fit isa-debug-exit */
     uint16_t debug_exit_port;
     uint8_t debug_exit_ports;
-    bool toypci;    /* test: fit hw/toypci.c */
-    bool no_reboot; /* a reset ends the run (MACHINE_STOP_RESET, _TRIPLE_FAULT) */
+    struct cpu_model cpu; /* -cpu */
+    bool toypci;          /* test: fit hw/toypci.c */
+    bool no_reboot;       /* a reset ends the run (MACHINE_STOP_RESET, _TRIPLE_FAULT) */
 
     /* --- how it is run: the guest cannot see it --- */
     bool sleep;                            /* idle time lasts as long on the host */

@@ -24,9 +24,8 @@ enum {
 #include "translator/insns.def"
     ROW_X87_MEM,
     ROW_X87_REG,
-#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class)                                     \
-    ROW_##pfx##_##opcode##_##reg##_##form,
-#define SSE_OWN(pfx, opcode, reg, form, mn, o1, o2, o3, test) ROW_##pfx##_##opcode##_##reg##_##form,
+#define SSE(pfx, opcode, reg, form, ...)     ROW_##pfx##_##opcode##_##reg##_##form,
+#define SSE_OWN(pfx, opcode, reg, form, ...) ROW_##pfx##_##opcode##_##reg##_##form,
 #include "translator/sse_rows.h"
 };
 
@@ -39,21 +38,31 @@ const struct insn_row insn_rows[] = {
 #include "translator/insns.def"
     {0xd8, 8, ANY, "X87", gen_X87, {OP_M, OP_NONE, OP_NONE}, 0, U_NONE, T_X87, PFX_NP, SSE_NONE},
     {0xd8, 8, ANY, "X87", gen_X87, {OP_M, OP_NONE, OP_NONE}, 0, U_NONE, T_X87, PFX_NP, SSE_NONE},
-#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class)                                     \
+#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class, feature)                            \
     {opcode,                                                                                                 \
      1,                                                                                                      \
      reg,                                                                                                    \
      #mn,                                                                                                    \
      gen_SSE,                                                                                                \
      {OP_##o1, OP_##o2, OP_##o3},                                                                            \
-     FORM_##form,                                                                                            \
+     FORM_##form | A_NEEDS(feature),                                                                         \
      U_NONE,                                                                                                 \
      T_SSE,                                                                                                  \
      PFX_##pfx,                                                                                              \
      SSE_##pfx##_##opcode##_##reg##_##form},
-#define SSE_OWN(pfx, opcode, reg, form, mn, o1, o2, o3, test)                                                \
-    {opcode,      1,      reg,  #mn,       gen_##mn, {OP_##o1, OP_##o2, OP_##o3},                            \
-     FORM_##form, U_NONE, test, PFX_##pfx, SSE_NONE},
+#define SSE_OWN(pfx, opcode, reg, form, mn, o1, o2, o3, test, feature)                                       \
+    {                                                                                                        \
+        opcode,                                                                                              \
+        1,                                                                                                   \
+        reg,                                                                                                 \
+        #mn,                                                                                                 \
+        gen_##mn,                                                                                            \
+        {OP_##o1, OP_##o2, OP_##o3},                                                                         \
+        FORM_##form | A_NEEDS(feature),                                                                      \
+        U_NONE,                                                                                              \
+        test,                                                                                                \
+        PFX_##pfx,                                                                                           \
+        SSE_NONE},
 #include "translator/sse_rows.h"
 };
 const unsigned insn_row_count = sizeof insn_rows / sizeof insn_rows[0];
@@ -395,7 +404,7 @@ static bool is_creg_ok(const struct insn *in)
 /* What the SDM makes #UD although the opcode exists. */
 static bool is_form_ok(const struct insn *in)
 {
-    const uint16_t attr = in->row->attr;
+    const uint32_t attr = in->row->attr;
     if ((attr & A_MEM) && in->mod == 3)
         return false;
     if ((attr & A_REG) && in->mod != 3)

@@ -3,6 +3,7 @@
 #ifndef TANDEM_TRANSLATOR_DECODE_H
 #define TANDEM_TRANSLATOR_DECODE_H
 
+#include "translator/cpu_features.h"
 #include "translator/guest_state.h"
 
 /* Attributes of rows (insns.def says what they mean). */
@@ -17,6 +18,9 @@ enum {
     A_NOREP = 1 << 7,
     A_REG = 1 << 8,
 };
+/* The feature without which the row is #UD; a row has at most one. */
+#define A_NEEDS(feature)   ((uint32_t)FEATURE_##feature << 16)
+#define ATTR_FEATURE(attr) ((enum feature)((attr) >> 16))
 
 /* Flags that the SDM leaves undefined, by their EFLAGS bits, and values that it does. */
 enum {
@@ -119,7 +123,7 @@ struct insn_row {
     const char *mnemonic;
     insn_gen_fn *gen;
     uint8_t opnd[3];    /* enum opnd_code */
-    uint16_t attr;      /* A_* */
+    uint32_t attr;      /* A_*, and A_NEEDS */
     uint32_t undefined; /* U_* */
     uint8_t test;       /* enum insn_test */
     uint8_t prefix;     /* rows of insns_sse.def: the mandatory prefix (enum simd_prefix) */

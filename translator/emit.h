@@ -19,6 +19,12 @@ struct builder {
     uint8_t narrow_temp;
 };
 
+/* Is the CPU one without it? */
+static inline bool lacks_feature(const struct builder *b, enum feature feature)
+{
+    return b->req->lacks >> feature & 1;
+}
+
 /* A source: a slot, or an immediate. */
 struct value {
     bool is_imm;

@@ -10,7 +10,7 @@
 insn_gen_fn gen_X87; /* the rows of insns_x87.def */
 insn_gen_fn gen_SSE; /* the rows of insns_sse.def that have no function of their own below */
 #define SSE(...)
-#define SSE_OWN(pfx, opcode, reg, form, mn, o1, o2, o3, test) insn_gen_fn gen_##mn;
+#define SSE_OWN(pfx, opcode, reg, form, mn, ...) insn_gen_fn gen_##mn;
 #include "translator/sse_rows.h"
 
 #endif

@@ -8,7 +8,7 @@
 #include "translator/sse.h"
 
 const struct sse_row sse_rows[SSE_COUNT] = {
-#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class)                                     \
+#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class, ...)                                \
     [SSE_##pfx##_##opcode##_##reg##_##                                                                       \
         form] = {opcode, PFX_##pfx, reg, {OP_##o1, OP_##o2, OP_##o3}, bytes, align, SSE_CLASS_##class},
 #define SSE_OWN(...)

@@ -1,6 +1,7 @@
 /* gen_x87.c - x87 escapes, routed to the helpers of vcpu/arch/fpu.c. */
 #include "translator/gen.h"
 #include "translator/operand.h"
+#include "translator/x87.h"
 
 /* Flat: the offset is the linear address, as slot + displacement. */
 static struct ir_op *emit_flat(struct builder *b, const struct insn *in)
@@ -29,10 +30,19 @@ static void gen_x87_mem(struct builder *b, const struct insn *in, uint32_t opcod
     o->imm2 = opcode;
 }
 
+/* SDM 2A: FCMOVcc and the comparisons to EFLAGS came with CMOVcc. */
+static enum feature form_feature(const struct insn *in)
+{
+    const bool flags = in->mod == 3 && x87_reg_forms[in->opcode & 7][in->modrm & 63].flags != X87_KEEP;
+    return flags ? FEATURE_CMOV : FEATURE_NONE;
+}
+
 void gen_X87(struct builder *b, const struct insn *in)
 {
     const uint32_t opcode = (in->opcode & 7u) << 8 | in->modrm;
-    if (mode_has(b, TB_MODE_FPU_NM))
+    if (lacks_feature(b, form_feature(in)))
+        emit_raise(b, VECTOR_UD);
+    else if (mode_has(b, TB_MODE_FPU_NM))
         emit_raise(b, VECTOR_NM);
     else if (in->mod != 3)
         gen_x87_mem(b, in, opcode);

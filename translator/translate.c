@@ -62,9 +62,11 @@ static unsigned end_insn(struct builder *b, unsigned offset, unsigned length)
 /* A decoded instruction: what its mode forbids, else its IR. */
 static void gen_insn(struct builder *b, const struct insn *in)
 {
-    const uint16_t attr = in->row->attr;
+    const uint32_t attr = in->row->attr;
     b->next_eip = b->eip + in->length;
-    if ((attr & A_PE) && !mode_has(b, TB_MODE_PE))
+    if (lacks_feature(b, ATTR_FEATURE(attr)))
+        emit_raise(b, VECTOR_UD);
+    else if ((attr & A_PE) && !mode_has(b, TB_MODE_PE))
         emit_raise(b, VECTOR_UD);
     else if ((attr & A_PRIV) && !mode_has(b, TB_MODE_CPL0))
         emit_raise_gp0(b);

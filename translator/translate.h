@@ -3,6 +3,7 @@
 #ifndef TANDEM_TRANSLATOR_TRANSLATE_H
 #define TANDEM_TRANSLATOR_TRANSLATE_H
 
+#include "translator/cpu_features.h"
 #include "translator/tb.h"
 
 struct translate_request {
@@ -14,6 +15,7 @@ struct translate_request {
     uint32_t code_bytes;  /* readable there: to the page's end (1..4096) */
     const uint8_t *code2; /* start of the next page's bytes (at least 14), or NULL */
     unsigned insns_max;   /* 1..TB_INSNS_MAX */
+    uint64_t lacks;       /* features that the CPU does not have (cpu_features.h); 0: it has all */
     uint32_t mark_offset; /* instructions from here on belong to other blocks; 0: none does */
 };
 

@@ -9,6 +9,7 @@
 
 #include "mem/physmem.h"
 #include "translator/guest_state.h"
+#include "vcpu/cpumodel.h"
 #include "vcpu/observer.h"
 
 struct vcpu;
@@ -64,7 +65,8 @@ struct vcpu_config {
     struct link *link;
     struct busmap *bus; /* looked up, and its windows moved, by the vCPU's thread */
     struct vcpu_intc intc;
-    unsigned shift; /* ticks to ns */
+    unsigned shift;         /* ticks to ns */
+    struct cpu_model model; /* all zero: the default */
     uint8_t number;
     bool single_tb; /* test: every TB has one instruction */
     enum translator_mode translator;

@@ -33,7 +33,7 @@ static inline bool seg_is_plain_data(const struct segment *s)
 
 /* After a load: the field of the state that holds bits which no guest can set in a control, debug or status
  * register (system.c); NULL: none. */
-const char *system_registers_wrong(const struct guest_state *g);
+const char *system_registers_wrong(const struct vcpu *v);
 
 /* --- x87 on the host's unit (fpu_host.c); what struct x64_calls says --- */
 int64_t fpu_enter_host(struct vcpu *v);

@@ -15,9 +15,6 @@
 #include "vcpu/helpers.h"
 #include "vcpu/mmu/mmu.h"
 
-/* Family 6, model 9, stepping 5: CPUID leaf 1 EAX, and EDX after a reset (SDM 3A 9.1.1). */
-#define CPUID_SIGNATURE 0x695u
-
 /* --- descriptors, SDM 3A 3.4.5 and 3.5; bits of the second dword --- */
 struct desc {
     uint32_t lo, hi;

@@ -103,7 +103,7 @@ static const uint32_t host_mxcsr = MXCSR_INIT;
 #define HOSTED_APPROX(...)
 #define HOSTED_CSR(...)
 
-#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class)                                     \
+#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class, ...)                                \
     HOSTED_##class(SHAPE_##o1##_##o2##_##o3, pfx, opcode, class, SSE_##pfx##_##opcode##_##reg##_##form)
 #define SSE_OWN(...)
 #include "translator/sse_rows.h"
@@ -112,7 +112,7 @@ static const uint32_t host_mxcsr = MXCSR_INIT;
 #define DEFINE(shape, pfx, opcode, class, id) [id] = exec_##pfx##_##opcode,
 
 const sse_exec_fn sse_exec[SSE_COUNT] = {
-#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class)                                     \
+#define SSE(pfx, opcode, reg, form, mn, o1, o2, o3, bytes, align, class, ...)                                \
     HOSTED_##class(SHAPE_##o1##_##o2##_##o3, pfx, opcode, class, SSE_##pfx##_##opcode##_##reg##_##form)
 #define SSE_OWN(...)
 #include "translator/sse_rows.h"

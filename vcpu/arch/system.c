@@ -1,11 +1,5 @@
-/* system.c - control and debug registers, MSRs, CPUID, SYSENTER and what else the kernel alone may use.
- *
- * The CPU that CPUID describes: GenuineIntel, family 6 model 9 stepping 5 (a P6 with SSE2 and without PAE, as
- * the first Pentium M was). Its feature bits say what is really there, no more: no PAE, no APIC, no SSE3.
- * From model 13 on, kernels read IA32_MISC_ENABLE, which is not here. Leaves 15H and 16H did not exist then;
- * they tell the guest the frequency of the TSC, 1 GHz of virtual time, so that it need not measure it.
- * The hypervisor bit says that this is no bare P6: kernels then do not look for its performance counters,
- * which are not here (docs/decisions.md). Leaf 40000000H names us, as is the custom there.
+/* system.c - control and debug registers, MSRs, SYSENTER and what else the kernel alone may use. What of it
+ * is there is the model's to say (cpumodel.c).
  *
  * NOT MODELLED: CD and NW (no caches); performance counters; microcode updates;
  * VME and PVI (CR4 bits 0 and 1: #GP); MTRRs, APIC, machine checks (no MSR: #GP). */
@@ -25,8 +19,22 @@ void cr3_loaded(struct vcpu *v)
 
 #define CR0_KNOWN                                                                                            \
     (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
-#define CR0_TLB   (CR0_PE | CR0_WP | CR0_PG) /* cached translations depend on these */
-#define CR4_KNOWN (CR4_TSD | CR4_DE | CR4_PSE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT)
+#define CR0_TLB (CR0_PE | CR0_WP | CR0_PG) /* cached translations depend on these */
+
+/* The bits of CR4 that the model has; others are #GP(0) (SDM 3A 2.5). */
+static uint32_t cr4_known(const struct vcpu *v)
+{
+    static const struct {
+        uint32_t bit;
+        enum feature feature;
+    } bits[] = {{CR4_TSD, FEATURE_TSC}, {CR4_DE, FEATURE_DE},       {CR4_PSE, FEATURE_PSE},
+                {CR4_PGE, FEATURE_PGE}, {CR4_OSFXSR, FEATURE_FXSR}, {CR4_OSXMMEXCPT, FEATURE_SSE}};
+    uint32_t known = 0;
+    for (unsigned i = 0; i < sizeof bits / sizeof bits[0]; i++)
+        if (cpu_model_has(&v->cfg.model, bits[i].feature))
+            known |= bits[i].bit;
+    return known;
+}
 
 static void cr0_set(struct vcpu *v, uint32_t value)
 {
@@ -49,7 +57,7 @@ static bool cr0_write(struct vcpu *v, uint32_t value)
 
 static bool cr4_write(struct vcpu *v, uint32_t value)
 {
-    if (value & ~(uint32_t)CR4_KNOWN)
+    if (value & ~cr4_known(v))
         return raise_zero(v, EXC_GP);
     uint32_t changed = v->g.cr4 ^ value;
     v->g.cr4 = value;
@@ -60,13 +68,14 @@ static bool cr4_write(struct vcpu *v, uint32_t value)
 }
 
 /* What cr0_write, cr4_write, dr_write, eflags_write and sse_load_mxcsr keep up. */
-const char *system_registers_wrong(const struct guest_state *g)
+const char *system_registers_wrong(const struct vcpu *v)
 {
+    const struct guest_state *g = &v->g;
     const bool pg_alone = (g->cr0 & (CR0_PG | CR0_PE)) == CR0_PG,
                nw_alone = (g->cr0 & (CR0_NW | CR0_CD)) == CR0_NW;
     if ((g->cr0 & ~(uint32_t)CR0_KNOWN) || !(g->cr0 & CR0_ET) || pg_alone || nw_alone)
         return "cpu.cr0";
-    if (g->cr4 & ~(uint32_t)CR4_KNOWN)
+    if (g->cr4 & ~cr4_known(v))
         return "cpu.cr4";
     const bool vm_alone = in_vm86(g) && (!(g->cr0 & CR0_PE) || g->cpl != 3);
     if ((g->eflags & ~(uint32_t)FLAGS_SYSTEM) || vm_alone)
@@ -421,90 +430,5 @@ enum helper_result helper_SYSEXIT(struct vcpu *v, const struct ir_op *op)
     flat_transfer(v, (uint16_t)(cs + 16), 3, g->slot[IR_EDX], g->slot[IR_ECX]);
     if (vcpu_observed(v))
         vcpu_observe(v, &e);
-    return HELPER_OK;
-}
-
-/* --- CPUID --- */
-
-#define CPUID_BASIC_MAX    0x16u
-#define CPUID_HYPERVISOR   0x40000000u
-#define CPUID_EXTENDED     0x80000000u
-#define CPUID_EXTENDED_MAX 0x80000004u
-#define CPUID_CLFLUSH_LINE (64u / 8 << 8) /* EBX of leaf 1: 64 bytes */
-enum {
-    CPUID_FPU = 1u << 0,
-    CPUID_DE = 1u << 2,
-    CPUID_PSE = 1u << 3,
-    CPUID_TSC = 1u << 4,
-    CPUID_MSR = 1u << 5,
-    CPUID_CX8 = 1u << 8,
-    CPUID_SEP = 1u << 11,
-    CPUID_PGE = 1u << 13,
-    CPUID_CMOV = 1u << 15,
-    CPUID_CLFSH = 1u << 19,
-    CPUID_MMX = 1u << 23,
-    CPUID_FXSR = 1u << 24,
-    CPUID_SSE = 1u << 25,
-    CPUID_SSE2 = 1u << 26
-};
-#define CPUID_ECX_HYPERVISOR (1u << 31) /* never set by a processor: SDM 2 table 3-10 */
-#define CPUID_FEATURES                                                                                       \
-    (CPUID_FPU | CPUID_DE | CPUID_PSE | CPUID_TSC | CPUID_MSR | CPUID_CX8 | CPUID_SEP | CPUID_PGE |          \
-     CPUID_CMOV | CPUID_CLFSH | CPUID_MMX | CPUID_FXSR | CPUID_SSE | CPUID_SSE2)
-
-struct cpuid_regs {
-    uint32_t eax, ebx, ecx, edx;
-};
-
-static struct cpuid_regs cpuid_basic(uint32_t leaf)
-{
-    switch (leaf) {
-    case 0:
-        return (struct cpuid_regs){CPUID_BASIC_MAX, 0x756e6547, 0x6c65746e, 0x49656e69}; /* GenuineIntel */
-    case 1:
-        return (struct cpuid_regs){CPUID_SIGNATURE, CPUID_CLFLUSH_LINE, CPUID_ECX_HYPERVISOR, CPUID_FEATURES};
-    /* TLBs and caches: 32 + 32 KB L1, 1 MB L2, 64-byte lines (SDM 2 table 3-12). */
-    case 2:
-        return (struct cpuid_regs){0x02b3b001, 0xf0, 0, 0x2c04307c};
-    case 0x15:
-        return (struct cpuid_regs){1, 1, 1000000000, 0}; /* TSC = crystal * 1 / 1, crystal 1 GHz */
-    case 0x16:
-        return (struct cpuid_regs){1000, 1000, 100, 0}; /* base, maximum, bus in MHz */
-    default:
-        return (struct cpuid_regs){0, 0, 0, 0};
-    }
-}
-
-static struct cpuid_regs cpuid_brand(uint32_t part)
-{
-    static const char brand[48] = "Tandem i686 virtual CPU @ 1.00GHz";
-    struct cpuid_regs r;
-    memcpy(&r, brand + part * sizeof r, sizeof r);
-    return r;
-}
-
-static struct cpuid_regs cpuid(uint32_t leaf)
-{
-    if (leaf <= CPUID_BASIC_MAX)
-        return cpuid_basic(leaf);
-    if (leaf == CPUID_HYPERVISOR)
-        return (struct cpuid_regs){CPUID_HYPERVISOR, 0x646e6154, 0x61546d65, 0x6d65646e}; /* TandemTandem */
-    if (leaf == CPUID_EXTENDED)
-        return (struct cpuid_regs){CPUID_EXTENDED_MAX, 0, 0, 0};
-    if (leaf == CPUID_EXTENDED + 1)
-        return (struct cpuid_regs){0, 0, 0, 0};
-    if (leaf > CPUID_EXTENDED && leaf <= CPUID_EXTENDED_MAX)
-        return cpuid_brand(leaf - (CPUID_EXTENDED + 2));
-    return cpuid_basic(CPUID_BASIC_MAX); /* SDM 2 CPUID: out of range is the highest basic leaf */
-}
-
-enum helper_result helper_CPUID(struct vcpu *v, const struct ir_op *op)
-{
-    uint32_t *slot = v->g.slot;
-    struct cpuid_regs r = cpuid(slot[IR_EAX]);
-    slot[IR_EAX] = r.eax;
-    slot[IR_EBX] = r.ebx;
-    slot[IR_ECX] = r.ecx;
-    slot[IR_EDX] = r.edx;
     return HELPER_OK;
 }

@@ -345,7 +345,7 @@ static const char *wrong(const struct vcpu *v, uint64_t tick)
         return "cpu.arithmetic-flags";
     if (v->idle_ticks > tick)
         return "cpu-figures.idle_ticks";
-    return system_registers_wrong(g);
+    return system_registers_wrong(v);
 }
 
 const char *vcpu_loaded(struct vcpu *v, uint64_t tick)

@@ -35,7 +35,7 @@ static void state_reset(struct vcpu *v)
     *g = (struct guest_state){.budget = budget, .eip = 0xfff0, .df = 1, .cr0 = RESET_CR0};
     segments_reset(g);
     guest_set_arith_flags(g, 0);
-    g->slot[IR_EDX] = CPUID_SIGNATURE;
+    g->slot[IR_EDX] = v->cfg.model.signature;
     g->dr[6] = DR6_FIXED;
     g->dr[7] = DR7_FIXED;
     g->x87.cw = 0x40;
@@ -90,6 +90,8 @@ struct vcpu *vcpu_create(const struct vcpu_config *cfg)
         return NULL;
     memset(v, 0, bytes);
     v->cfg = *cfg;
+    if (v->cfg.model.signature == 0)
+        cpu_model_default(&v->cfg.model);
     v->activity = link_vcpu_activity(cfg->link);
     v->until.tick = v->marks.tick = TICK_NEVER;
     v->sample_next = cfg->observer.sample ? cfg->observer.sample_first : TICK_NEVER;

@@ -334,6 +334,7 @@ static struct tb *translate(struct vcpu *v, const struct tb_key *k)
                                     .code = v->fetch_host + offset,
                                     .code_bytes = PAGE_BYTES - offset,
                                     .insns_max = insns_max(k->mode),
+                                    .lacks = FEATURES_ALL & ~v->cfg.model.features,
                                     .mark_offset = marks_next(v, k->lin_addr)};
     if (translate_block(&req, &v->tbs->out) == TRANSLATE_NEED_PAGE2) {
         if (!mem_fetch_page(v, PAGE_OF(k->lin_addr) + PAGE_BYTES, &req.code2, &phys_page2))

@@ -153,6 +153,7 @@ static const struct {
     {"-snapshot-at 5,mark=a,file=f", "-snapshot-at", "TICK,file=FILE"},
     {"-snapshot-at mark=a,text=b,file=f", "-snapshot-at", "text=TEXT"},
     {"-cpu host", "-cpu", "i686"},
+    {"-cpu 486,+avx", "-cpu", "mmx"},
     {"-machine q35", "-machine", "pc"},
     {"-display gtk", "-display", "none"},
     {"-drive file=x", "-drive", "not supported yet"},

@@ -206,21 +206,80 @@ Test(blocks, repeated_strings_are_alone)
     cr_assert_eq(out.ninsns, 3);
 }
 
+/* The row's instruction, then NOPs; in memory where it can be nothing else. Returns where ModRM is. */
+static unsigned encode_row(const struct insn_row *row, uint8_t code[32])
+{
+    static const uint8_t prefix[PFX_COUNT] = {0, 0x66, 0xf3, 0xf2};
+    unsigned n = 0;
+    memset(code, 0x90, 32);
+    if (row->prefix != PFX_NP)
+        code[n++] = prefix[row->prefix];
+    if (row->opcode > 0xff)
+        code[n++] = 0x0f;
+    code[n++] = (uint8_t)row->opcode;
+    code[n] = (uint8_t)((row->attr & A_MEM ? 0 : 0xc0) | (row->reg < 0 ? 0 : row->reg) << 3);
+    return n;
+}
+
+static bool is_ud_with(const uint8_t code[32], uint64_t lacks)
+{
+    const struct translate_request req = {.eip = 0x1000,
+                                          .cs_limit = ~0u,
+                                          .mode = FLAT32,
+                                          .code = code,
+                                          .code_bytes = 32,
+                                          .insns_max = 1,
+                                          .lacks = lacks};
+    cr_assert_eq(translate_block(&req, &out), TRANSLATE_OK);
+    return out.nops == 1 && out.ops[0].op == IR_RAISE && out.ops[0].imm == 6; /* #UD */
+}
+
+/* A row is #UD without its feature and only without that one. */
+Test(blocks, features)
+{
+    unsigned features = 0;
+    for (unsigned i = 0; i < insn_row_count; i++) {
+        const struct insn_row *row = &insn_rows[i];
+        const uint64_t bit = FEATURE_BIT(ATTR_FEATURE(row->attr)) & FEATURES_ALL;
+        uint8_t code[32];
+        encode_row(row, code);
+        features += bit != 0;
+        cr_assert_eq(is_ud_with(code, bit), bit || strcmp(row->mnemonic, "UD") == 0, "%s %x", row->mnemonic,
+                     row->opcode);
+        cr_assert_eq(is_ud_with(code, FEATURES_ALL & ~bit), strcmp(row->mnemonic, "UD") == 0, "%s %x",
+                     row->mnemonic, row->opcode);
+    }
+    cr_assert_gt(features, 200);
+}
+
+/* FCMOVcc and the comparisons to EFLAGS; FCOM, which is older. */
+Test(blocks, features_of_x87_forms)
+{
+    static const struct {
+        const char *code;
+        uint64_t needs;
+    } forms[] = {{"\xda\xc0", FEATURE_BIT(FEATURE_CMOV)},
+                 {"\xdb\xd8", FEATURE_BIT(FEATURE_CMOV)},
+                 {"\xdb\xe8", FEATURE_BIT(FEATURE_CMOV)},
+                 {"\xdf\xf0", FEATURE_BIT(FEATURE_CMOV)},
+                 {"\xd8\xd0", 0},
+                 {"\xdb\x00", 0}};
+    for (unsigned i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        uint8_t code[32];
+        memset(code, 0x90, sizeof code);
+        memcpy(code, forms[i].code, 2);
+        cr_assert_eq(is_ud_with(code, forms[i].needs), forms[i].needs != 0, "%u", i);
+        cr_assert_not(is_ud_with(code, FEATURES_ALL & ~forms[i].needs), "%u", i);
+    }
+}
+
 /* Rows that end a block do, others do not. */
 Test(blocks, a_end_rows)
 {
     for (unsigned i = 0; i < insn_row_count; i++) {
         const struct insn_row *row = &insn_rows[i];
         uint8_t code[32];
-        unsigned n = 0;
-        static const uint8_t prefix[PFX_COUNT] = {0, 0x66, 0xf3, 0xf2};
-        memset(code, 0x90, sizeof code);
-        if (row->prefix != PFX_NP)
-            code[n++] = prefix[row->prefix];
-        if (row->opcode > 0xff)
-            code[n++] = 0x0f;
-        code[n++] = (uint8_t)row->opcode;
-        code[n] = (uint8_t)((row->attr & A_MEM ? 0 : 0xc0) | (row->reg < 0 ? 0 : row->reg) << 3);
+        const unsigned n = encode_row(row, code);
         for (unsigned form = 0; form < (row->attr & A_REG ? 1 : 2); form++, code[n] &= 0x3f) {
             const struct translate_request req = {.eip = 0x1000,
                                                   .cs_limit = ~0u,

@@ -112,6 +112,7 @@ struct vcpu *fx_create(void)
     v->limit = 1000;
     g->budget = 900; /* tick 100 */
     v->cfg.shift = 3;
+    cpu_model_default(&v->cfg.model);
     vcpu_set_cpl(v, 0);
     fx_mark(v);
     return v;

@@ -402,9 +402,9 @@ Test(vm86, sysenter_leaves)
 Test(vm86, a_loaded_state_must_be_possible)
 {
     enter(0);
-    cr_assert_null(system_registers_wrong(&v->g));
+    cr_assert_null(system_registers_wrong(v));
     v->g.cpl = 0;
-    cr_assert_str_eq(system_registers_wrong(&v->g), "cpu.eflags");
+    cr_assert_str_eq(system_registers_wrong(v), "cpu.eflags");
     v->g.cpl = 3, v->g.cr0 &= ~(uint32_t)(CR0_PE | CR0_PG);
-    cr_assert_str_eq(system_registers_wrong(&v->g), "cpu.eflags");
+    cr_assert_str_eq(system_registers_wrong(v), "cpu.eflags");
 }
