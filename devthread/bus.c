@@ -317,7 +317,7 @@ uint32_t bus_access(void *bus, const struct access *a)
         chip_write(b, d, chip_state(b, r->dev), a, now_ns);
     else
         value = d->chip->read(chip_state(b, r->dev), a->offset, a->size, now_ns) & size_mask(a->size);
-    b->st.floor_tick[r->dev] = answer_tick;
+    b->st.floor_tick[r->dev] = max_u64(b->st.floor_tick[r->dev], answer_tick); /* ranges differ in latency */
     chip_settled(b, r->dev, answer_tick, answer_tick);
     return value;
 }
@@ -592,10 +592,8 @@ static enum access_class to_access_class(uint8_t c)
 {
     static const enum access_class map[] = {
         /* MATCH board_class */
-        [BOARD_POSTED] = CLASS_POSTED,
-        [BOARD_SYNC] = CLASS_SYNC,
-        [BOARD_PURE] = CLASS_PURE,
-        [BOARD_LOCAL] = CLASS_LOCAL,
+        [BOARD_POSTED] = CLASS_POSTED, [BOARD_SYNC] = CLASS_SYNC,      [BOARD_PURE] = CLASS_PURE,
+        [BOARD_LOCAL] = CLASS_LOCAL,   [BOARD_AT_ONCE] = CLASS_POSTED,
     };
     return map[c];
 }
@@ -610,7 +608,7 @@ static void map_range(struct bus *b, const struct board_range *p)
         .read_class = (uint8_t)to_access_class(p->read_class),
         .write_class = (uint8_t)to_access_class(p->write_class),
         .width = p->width,
-        .latency_ticks = b->latency_ticks[p->device],
+        .latency_ticks = p->write_class == BOARD_AT_ONCE ? 1 : b->latency_ticks[p->device],
         .base_offset = p->base_offset,
         .state = chip_state(b, p->device),
         .read = d->local ? d->chip->read : NULL,

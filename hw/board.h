@@ -27,10 +27,11 @@
 
 /* How a port range may be served (syncq/busmap.h). MATCH board_class */
 enum board_class {
-    BOARD_POSTED, /* writes only */
-    BOARD_SYNC,   /* side effects at the access: the CPU waits */
-    BOARD_PURE,   /* reads only: a function of state and time */
-    BOARD_LOCAL,  /* the chip sits on the CPU's side */
+    BOARD_POSTED,  /* writes only */
+    BOARD_SYNC,    /* side effects at the access: the CPU waits */
+    BOARD_PURE,    /* reads only: a function of state and time */
+    BOARD_LOCAL,   /* the chip sits on the CPU's side */
+    BOARD_AT_ONCE, /* posted, but in force at the next instruction, whatever the device's latency is */
 };
 
 struct board_device {

@@ -1,5 +1,5 @@
-/* remap: A20 and shadow RAM, as the guest switches them: memory changes under it some ticks after the write,
- * at the same tick in every mode.
+/* remap: A20 and shadow RAM, as the guest switches them: memory changes under it, by the
+ * next instruction where an OUT does it (firmware relies on that), some ticks later where the 8042 does.
  *
  * A20: the 8042's gate and port 92h, either of which keeps address bit 20 (82371SB data sheet, port 92h).
  * Shadow RAM: the PAM registers of the 82441FX (290549, 3.2.13) for reads and for writes apart, with code
@@ -89,8 +89,29 @@ static void pam3(unsigned value)
 {
     outl(0xcf8, HOST | (PAM3 & ~3u));
     outb(0xcfc + (PAM3 & 3), (uint8_t)(0x30 | value));
-    for (volatile unsigned i = 0; i < LATENCY; i++)
-        ;
+}
+
+/* OUT and MOV back to back. */
+static uint32_t read_behind_pam3(unsigned value)
+{
+    uint32_t seen;
+    outl(0xcf8, HOST | (PAM3 & ~3u));
+    __asm__ volatile("outb %%al, %%dx\n movl (%%ecx), %0"
+                     : "=r"(seen)
+                     : "a"((uint8_t)(0x30 | value)), "d"(0xcfc + (PAM3 & 3)), "c"(SHADOW)
+                     : "memory");
+    return seen;
+}
+
+static void test_at_once(void)
+{
+    *word(SHADOW) = 1;
+    for (unsigned i = 0; i < 20; i++) {
+        EXPECT_EQ(read_behind_pam3(0), 0xffffffff);
+        EXPECT_EQ(read_behind_pam3(READS), 1);
+        EXPECT_EQ(read_behind_pam3(WRITES), 0xffffffff);
+        EXPECT_EQ(read_behind_pam3(READS | WRITES), 1);
+    }
 }
 
 static void test_data(void)
@@ -151,7 +172,6 @@ static void pm_config(uint32_t reg, uint32_t value)
 {
     outl(0xcf8, PM | reg);
     outl(0xcfc, value);
-    wait();
 }
 
 static void test_pmbase(void)
@@ -186,6 +206,7 @@ int guest_main(void)
 {
     test_pmbase();
     test_a20();
+    test_at_once();
     test_data();
     test_code();
     print("remaps were seen at %x\n", hash);
