@@ -643,6 +643,13 @@ static bool parse_serial(struct options *o, const struct option_def *d, const ch
     return value_string(value, &o->serial[o->nserial++], e);
 }
 
+static bool parse_dir(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    if (o->nfirmware_dirs == FIRMWARE_DIRS_MAX)
+        return err_set(e, "-L %s: at most %d directories are accepted", value, FIRMWARE_DIRS_MAX);
+    return value_string(value, &o->firmware_dir[o->nfirmware_dirs++], e);
+}
+
 static bool parse_serial_speed(struct options *o, const struct option_def *d, const char *value,
                                struct err *e)
 {
@@ -723,8 +730,15 @@ static const struct option_def option_defs[] = {
     {"help", NULL, parse_action, "print this list", ACTION_HELP, NULL, NULL, 0},
     {"h", NULL, parse_action, NULL, ACTION_HELP, NULL, NULL, 0},
     {"version", NULL, parse_action, "print the version", ACTION_VERSION, NULL, NULL, 0},
-    {"kernel", "FILE", parse_text, "boot a Multiboot 1 kernel or a Linux bzImage", FIELD(kernel), NULL, NULL,
-     0},
+    {"bios", "FILE", parse_text,
+     "firmware to start, 64 KiB to 16 MiB, a multiple of 64 KiB (default " FIRMWARE_DEFAULT
+     " where there is no -kernel)",
+     FIELD(bios), NULL, NULL, 0},
+    {"L", "DIR", parse_dir,
+     "directory of firmware files, searched before " FIRMWARE_DIR " (may be given up to 16 times)", 0, NULL,
+     NULL, 0},
+    {"kernel", "FILE", parse_text, "boot a Multiboot 1 kernel or a Linux bzImage without firmware",
+     FIELD(kernel), NULL, NULL, 0},
     {"initrd", "FILE", parse_text, "initial ramdisk; with Multiboot: modules \"FILE ARGS,FILE ARGS\"",
      FIELD(initrd), NULL, NULL, 0},
     {"append", "TEXT", parse_text, "kernel command line", FIELD(append), NULL, NULL, 0},
@@ -876,7 +890,6 @@ static const char *const unsupported[] = {
     "add-fd",
     "audio",
     "audiodev",
-    "bios",
     "blockdev",
     "boot",
     "bt",
@@ -908,8 +921,6 @@ static const char *const unsupported[] = {
     "incoming",
     "iscsi",
     "k",
-    "L",
-    "loadvm",
     "mem-path",
     "mem-prealloc",
     "mon",
@@ -1066,10 +1077,11 @@ static bool check_profile(const struct options *o, struct err *e)
 
 static bool check_together(const struct options *o, struct err *e)
 {
-    if (!o->kernel)
-        return err_set(
-            e, "-kernel FILE is needed (a Multiboot 1 kernel or a Linux bzImage); firmware and disks are not "
-               "supported yet");
+    if (o->bios && o->kernel)
+        return err_set(e, "-kernel %s: not together with -bios yet", o->kernel);
+    if (!o->kernel && (o->initrd || o->append))
+        return err_set(e, "-%s needs -kernel FILE (a Multiboot 1 kernel or a Linux bzImage)",
+                       o->initrd ? "initrd" : "append");
     if (o->initrd && !*o->initrd)
         return err_set(e, "-initrd: needs a value: FILE");
     if (o->rr != RR_OFF && !o->rrfile)
@@ -1145,15 +1157,18 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
 void options_free(struct options *o)
 {
     chardevs_free(&o->chardevs);
-    char *owned[] = {o->name,           o->debugcon,     o->pidfile,     o->kernel,     o->initrd,
-                     o->append,         o->rrfile,       o->digest_file, o->stats_file, o->profile_file,
-                     o->profile_within, o->account_file, o->log_file,    o->loadvm,     o->trace_file};
+    char *owned[] = {o->name,         o->debugcon,   o->pidfile,      o->bios,
+                     o->kernel,       o->initrd,     o->append,       o->rrfile,
+                     o->digest_file,  o->stats_file, o->profile_file, o->profile_within,
+                     o->account_file, o->log_file,   o->loadvm,       o->trace_file};
     for (size_t i = 0; i < COUNT(owned); i++)
         free(owned[i]);
     for (unsigned i = 0; i < o->nsymbols; i++)
         free(o->symbols[i]);
     for (unsigned i = 0; i < o->nserial; i++)
         free(o->serial[i]);
+    for (unsigned i = 0; i < o->nfirmware_dirs; i++)
+        free(o->firmware_dir[i]);
     for (unsigned i = 0; i < o->nsnapshots; i++) {
         free(o->snapshot[i].file);
         free(o->snapshot[i].mark);
@@ -1181,7 +1196,7 @@ static void help_wrapped(FILE *f, const char *text)
 
 void options_help(FILE *f)
 {
-    fprintf(f, "tandem -kernel FILE [option ...]\n"
+    fprintf(f, "tandem [option ...]\n"
                "A deterministic i386 PC emulator. Options are those of qemu-system-i386 where they mean the "
                "same.\n\n");
     for (size_t i = 0; i < COUNT(option_defs); i++) {

@@ -10,6 +10,7 @@
 #include "cli/markopts.h"
 #include "clockcore/rtcbase.h"
 #include "machine/err.h"
+#include "machine/firmware.h"
 #include "syncq/mode.h"
 #include "vcpu/cpumodel.h"
 
@@ -39,7 +40,10 @@ struct options {
     char *name;    /* -name, or NULL */
     char *pidfile; /* -pidfile, or NULL */
     uint64_t ram_bytes;
-    struct cpu_model cpu;           /* -cpu */
+    struct cpu_model cpu; /* -cpu */
+    char *bios;           /* -bios; NULL: not given */
+    char *firmware_dir[FIRMWARE_DIRS_MAX];
+    unsigned nfirmware_dirs;        /* -L */
     char *kernel, *initrd, *append; /* NULL: not given */
     char *serial[SERIALS_MAX];      /* -serial texts in order */
     unsigned nserial;

@@ -67,6 +67,9 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     const struct options *o = r->o;
     machine_config_init(c);
     c->ram_bytes = o->ram_bytes;
+    c->bios = o->bios;
+    c->firmware_dir = o->firmware_dir;
+    c->nfirmware_dirs = o->nfirmware_dirs;
     c->kernel = o->kernel;
     c->initrd = o->initrd;
     c->append = o->append;

@@ -7,8 +7,10 @@
  * The PIRQ route registers 60h..63h of the PIIX3 send INTA#..INTD# to an ISA line (290550, PIRQRC[A:D]: bit 7
  * turns a route off; lines 0, 1, 2, 8 and 13 are reserved, here they are routes to nowhere).
  * A byte access to CF9h is the PIIX3's reset control register: a rise of RCPU resets the machine.
- * The machine boots without firmware, so what firmware would set up is there after reset: PMBASE
- * at 600h, enabled; SCI on IRQ9; the PIRQ routes are off; C0000-FFFFF is RAM (PAM0..PAM6).
+ * A reset leaves what the data sheets say, and one table of presets[]. Without firmware that is what firmware
+ * would have set up: PMBASE at 600h, enabled; SCI on IRQ9; C0000-FFFFF is RAM (PAM0..PAM6). With firmware it
+ * is what SeaBIOS looks for: the subsystem of the host bridge that tells it of an emulator with fw_cfg, and
+ * APMC_EN of the PIIX4, from which it concludes that SMM is set up and needs no handler of its own.
  *
  * NOT MODELLED: what other registers do (SMRAM, X-bus chip selects),
  * status bits, the PIIX IDE and USB functions, SMBus. */
@@ -44,10 +46,10 @@ static const struct pci_reg host_regs[] = {
     {0x0D, 0x00, 0xF8},                     /* MLT */
     {0x50, 0x00, 0xFF}, {0x51, 0x01, 0xFF}, /* PMCCFG */
     {0x57, 0x01, 0xFF}, {0x58, 0x10, 0xFF}, /* DRAMC, DRAMT */
-    {0x59, 0x30, 0xFF}, {0x5A, 0x33, 0xFF}, /* PAM0..PAM6: RAM */
-    {0x5B, 0x33, 0xFF}, {0x5C, 0x33, 0xFF},
-    {0x5D, 0x33, 0xFF}, {0x5E, 0x33, 0xFF},
-    {0x5F, 0x33, 0xFF}, {0x72, 0x02, 0x78}, /* SMRAM */
+    {0x59, 0x00, 0xFF}, {0x5A, 0x00, 0xFF}, /* PAM0..PAM6: no RAM */
+    {0x5B, 0x00, 0xFF}, {0x5C, 0x00, 0xFF},
+    {0x5D, 0x00, 0xFF}, {0x5E, 0x00, 0xFF},
+    {0x5F, 0x00, 0xFF}, {0x72, 0x02, 0x78}, /* SMRAM */
 };
 
 static const struct pci_reg isa_regs[] = {
@@ -70,11 +72,32 @@ static const struct pci_reg pm_regs[] = {
     {0x06, 0x80, 0},      {0x07, 0x02, 0},
     {0x08, 0x03, 0},                        /* revision */
     {0x0A, 0x80, 0},      {0x0B, 0x06, 0},  /* class 06 80 00 */
-    {0x3C, 0x09, 0xFF},   {0x3D, 0x01, 0},  /* interrupt line, pin A */
-    {0x40, (PIIX4_PM_BASE & 0xC0) | 1, 0xC0}, /* PMBA: I/O space */
-    {0x41, PIIX4_PM_BASE >> 8, 0xFF},
-    {0x80, 0x01, 0x01},                     /* PMREGMISC: PMIOSE */
+    {0x3C, 0x00, 0xFF},   {0x3D, 0x01, 0},  /* interrupt line, pin A */
+    {0x40, 0x01, 0xC0},   {0x41, 0x00, 0xFF}, /* PMBA: I/O space */
+    {0x58, 0x00, 0xFF},   {0x59, 0x00, 0xFF}, /* DEVACTB: what it enables is not modelled */
+    {0x5A, 0x00, 0xFF},   {0x5B, 0x00, 0xFF},
+    {0x80, 0x00, 0x01},                     /* PMREGMISC: PMIOSE */
     {0x90, 0x01, 0},                        /* SMBBA: not set up */
+};
+
+struct preset {
+    uint8_t function, reg, value;
+};
+
+static const struct preset as_after_firmware[] = {
+    {I440FX_FN_HOST, 0x59, 0x30}, {I440FX_FN_HOST, 0x5A, 0x33}, {I440FX_FN_HOST, 0x5B, 0x33},
+    {I440FX_FN_HOST, 0x5C, 0x33}, {I440FX_FN_HOST, 0x5D, 0x33}, {I440FX_FN_HOST, 0x5E, 0x33},
+    {I440FX_FN_HOST, 0x5F, 0x33},
+    {I440FX_FN_PM, PCI_INTERRUPT_LINE, PIIX4_PM_SCI_IRQ},
+    {I440FX_FN_PM, PM_PMBA, (PIIX4_PM_BASE & 0xC0) | 1},
+    {I440FX_FN_PM, PM_PMBA + 1, PIIX4_PM_BASE >> 8},
+    {I440FX_FN_PM, PM_PMREGMISC, PMIOSE},
+};
+
+static const struct preset for_firmware[] = {
+    {I440FX_FN_HOST, 0x2C, 0xF4}, {I440FX_FN_HOST, 0x2D, 0x1A}, /* subsystem 1AF4:1100 */
+    {I440FX_FN_HOST, 0x2E, 0x00}, {I440FX_FN_HOST, 0x2F, 0x11},
+    {I440FX_FN_PM, 0x5B, 0x02},                                 /* DEVACTB: APMC_EN, bit 25 */
 };
 /* clang-format on */
 
@@ -203,14 +226,25 @@ static const char *write_error(const void *state, uint32_t offset, unsigned size
                                        : "configuration write without CONFADD's enable bit";
 }
 
+static void reset_with(struct i440fx *s, const struct preset *p, size_t n)
+{
+    *s = (struct i440fx){0};
+    for (unsigned f = 0; f < I440FX_FN_COUNT; f++)
+        pci_reset(functions[f], &s->cfg[f * PCI_CONFIG_BYTES]);
+    for (size_t i = 0; i < n; i++)
+        s->cfg[p[i].function * PCI_CONFIG_BYTES + p[i].reg] = p[i].value;
+}
+
 static void reset(void *state, uint64_t now_ns)
 {
-    struct i440fx *s = state;
-
     (void)now_ns;
-    *s = (struct i440fx){0};
-    for (unsigned n = 0; n < I440FX_FN_COUNT; n++)
-        pci_reset(functions[n], &s->cfg[n * PCI_CONFIG_BYTES]);
+    reset_with(state, as_after_firmware, sizeof(as_after_firmware) / sizeof(as_after_firmware[0]));
+}
+
+static void reset_for_firmware(void *state, uint64_t now_ns)
+{
+    (void)now_ns;
+    reset_with(state, for_firmware, sizeof(for_firmware) / sizeof(for_firmware[0]));
 }
 
 unsigned i440fx_pirq_route(const struct i440fx *s, unsigned pirq)
@@ -247,14 +281,12 @@ static const struct field fields[] = {
     FIELD_ARRAY(struct i440fx, cfg),
 };
 
-const struct chip_class i440fx_class = {
-    .name = "i440fx",
-    .state_bytes = sizeof(struct i440fx),
-    .fields = fields,
-    .nfields = sizeof fields / sizeof fields[0],
-    .reset = reset,
-    .read = read_reg,
-    .write = write_reg,
-    .write_error = write_error,
-    .pure_read = pure_read,
-};
+#define CLASS(reset_fn)                                                                                      \
+    {                                                                                                        \
+        .name = "i440fx", .state_bytes = sizeof(struct i440fx), .fields = fields,                            \
+        .nfields = sizeof fields / sizeof fields[0], .reset = (reset_fn), .read = read_reg,                  \
+        .write = write_reg, .write_error = write_error, .pure_read = pure_read                               \
+    }
+
+const struct chip_class i440fx_class = CLASS(reset);
+const struct chip_class i440fx_firmware_class = CLASS(reset_for_firmware);

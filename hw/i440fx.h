@@ -33,7 +33,8 @@ struct i440fx {
     uint8_t cfg[I440FX_FN_COUNT * 256]; /* configuration space, 256 bytes a function */
 };
 
-extern const struct chip_class i440fx_class;
+extern const struct chip_class i440fx_class;          /* after a reset as firmware leaves it */
+extern const struct chip_class i440fx_firmware_class; /* after a reset as firmware finds it */
 
 uint32_t i440fx_take_request(struct i440fx *s);
 /* Shadow RAM of a region: MEM_SHADOW_READ, MEM_SHADOW_WRITE (mem/remap.h). Region 0 is F0000-FFFFF, regions 1

@@ -3,9 +3,13 @@
  * Latencies are bus cycles, the least time after which a chip can show that it was accessed:
  *   ISA 8-bit I/O:  6 BCLK at 8.33 MHz = 720 ns (ISA specification, standard 8-bit cycle)
  *   PCI I/O:        4 clocks at 33 MHz = 120 ns (PCI 2.1, fast decode, target without wait states)
+ * What an OUT remaps (port 92h, configuration space) is in force at once: the CPU does not go on before the
+ * cycle is over (SDM 1, 19.6), and firmware relies on it: it switches shadow RAM and reads there with its
+ * next instruction.
  *
- * A20 is the OR of the 8042's gate and of port 92h (82371SB data sheet, port 92h); both are on after reset,
- * since the machine boots without firmware.
+ * A20 is the OR of the 8042's gate and of port 92h (82371SB data sheet, port 92h). The 8042's is on after a
+ * reset, else the CPU could not fetch from FFFFFFF0h; port 92h's is, too, where the machine boots without
+ * firmware.
  *
  * NOT MODELLED: VGA (3B0h..3DFh), 8237 DMA, floppy, LPT; their ports float high. What firmware
  * would set up is as after it: i440fx.c. */
@@ -29,12 +33,22 @@ static uint32_t kbc_take_request(void *s)
 }
 
 /* What sits in the slots stays there. */
-static void pci_reset_pin(void *s, uint64_t now_ns)
+static void pci_reset_as(const struct chip_class *chip, void *s, uint64_t now_ns)
 {
     uint32_t fitted = ((struct i440fx *)s)->fitted;
 
-    i440fx_class.reset(s, now_ns);
+    chip->reset(s, now_ns);
     ((struct i440fx *)s)->fitted = fitted;
+}
+
+static void pci_reset_pin(void *s, uint64_t now_ns)
+{
+    pci_reset_as(&i440fx_class, s, now_ns);
+}
+
+static void pci_reset_pin_firmware(void *s, uint64_t now_ns)
+{
+    pci_reset_as(&i440fx_firmware_class, s, now_ns);
 }
 
 static uint32_t pci_take_request(void *s)
@@ -196,10 +210,10 @@ static const struct board_range io[] = {
     {0x64, 0x64, PC_DEV_KBC, I8042_OFF_STATUS, BOARD_PURE, BOARD_POSTED, 1, 0},
     {0x70, 0x71, PC_DEV_RTC, MC146818_OFF_INDEX, BOARD_SYNC, BOARD_POSTED, 1, 0},
     {0x80, 0x80, PC_DEV_MISC, PCMISC_OFF_POST, BOARD_PURE, BOARD_POSTED, 1, 0},
-    {0x92, 0x92, PC_DEV_MISC, PCMISC_OFF_PORTA, BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0x92, 0x92, PC_DEV_MISC, PCMISC_OFF_PORTA, BOARD_PURE, BOARD_AT_ONCE, 1, 0},
     {0x8900, 0x8900, PC_DEV_MISC, PCMISC_OFF_SHUTDOWN, BOARD_PURE, BOARD_POSTED, 1, 0},
     {0xB2, 0xB3, PC_DEV_PM, PIIX4_PM_OFF_APMC, BOARD_PURE, BOARD_POSTED, 1, 0},
-    {0xCF8, 0xCFF, PC_DEV_PCI, I440FX_OFF_ADDRESS, BOARD_PURE, BOARD_POSTED, 4, 0},
+    {0xCF8, 0xCFF, PC_DEV_PCI, I440FX_OFF_ADDRESS, BOARD_PURE, BOARD_AT_ONCE, 4, 0},
 };
 
 /* The UART's registers by offset: RBR and IIR have side effects, the rest is pure (ns16550.h). */
@@ -331,6 +345,14 @@ static void add_toypci(struct board *b)
     memcpy(b->wire + b->nwires, toy_wires, sizeof(toy_wires));
     b->nwires += NELEM(toy_wires);
     b->nwindows = WINDOWS;
+}
+
+/* The chip set as firmware finds it. */
+static void add_firmware(struct board *b)
+{
+    b->device[PC_DEV_PCI].chip = &i440fx_firmware_class;
+    b->device[PC_DEV_PCI].reset = pci_reset_pin_firmware;
+    b->device[PC_DEV_MISC].chip = &pcmisc_firmware_class;
 }
 
 /* Behind everything at fixed ports, which is seen first. */
@@ -537,6 +559,8 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
     memcpy(b->port, ports, sizeof(ports));
     memcpy(b->wire, wires, sizeof(wires));
     b->port[PC_PORT_KEYS].present = cfg->keys;
+    if (cfg->firmware)
+        add_firmware(b);
     for (unsigned n = 0; n < PC_SERIAL_MAX; n++)
         if (cfg->com[n])
             add_com(b, n, cfg->serial_wire_speed);

@@ -72,6 +72,7 @@ enum pc_remap {
 
 struct pc_config {
     uint64_t ram_bytes;      /* for the CMOS memory words */
+    bool firmware;           /* the chip set is not set up after a reset: firmware does that */
     bool com[PC_SERIAL_MAX]; /* fitted; I/O ports of the others float high */
     bool serial_wire_speed;  /* characters take the time that the divisor says; false: none */
     bool keys;               /* something outside presses keys */

@@ -1,9 +1,9 @@
 /* pcmisc.c - small PC ports (IBM PS/2 Hardware Interface Technical Reference for 92h; the emulators'
  * conventions for 8900h and the debug exit).
  *
- * Model: port 80h keeps the last POST code. Port 92h has A20 (bit 1, on after reset: the machine
- * boots without firmware) and fast reset (a rise of bit 0). The letters "Shutdown" written to port
- * 8900h power the machine off. A write to the debug exit port asks to leave with that value.
+ * Model: port 80h keeps the last POST code. Port 92h has A20 (bit 1, off after reset; on where
+ * the machine boots without firmware) and fast reset (a rise of bit 0). The letters "Shutdown" written to
+ * port 8900h power the machine off. A write to the debug exit port asks to leave with that value.
  *
  * NOT MODELLED: the other bits of port 92h (disk LEDs, security lock). */
 #include "hw/pcmisc.h"
@@ -108,19 +108,24 @@ static void reset(void *state, uint64_t now_ns)
     *s = (struct pcmisc){.porta = PORTA_A20};
 }
 
+static void reset_for_firmware(void *state, uint64_t now_ns)
+{
+    (void)now_ns;
+    *(struct pcmisc *)state = (struct pcmisc){0};
+}
+
 static const struct field fields[] = {
     FIELD(struct pcmisc, exit_value), FIELD(struct pcmisc, post),
     FIELD(struct pcmisc, porta),      FIELD_MAX(struct pcmisc, shutdown_length, 7),
     FIELD(struct pcmisc, request),
 };
 
-const struct chip_class pcmisc_class = {
-    .name = "pcmisc",
-    .state_bytes = sizeof(struct pcmisc),
-    .fields = fields,
-    .nfields = sizeof fields / sizeof fields[0],
-    .reset = reset,
-    .read = read_reg,
-    .write = write_reg,
-    .pure_read = pure_read,
-};
+#define CLASS(reset_fn)                                                                                      \
+    {                                                                                                        \
+        .name = "pcmisc", .state_bytes = sizeof(struct pcmisc), .fields = fields,                            \
+        .nfields = sizeof fields / sizeof fields[0], .reset = (reset_fn), .read = read_reg,                  \
+        .write = write_reg, .pure_read = pure_read                                                           \
+    }
+
+const struct chip_class pcmisc_class = CLASS(reset);
+const struct chip_class pcmisc_firmware_class = CLASS(reset_for_firmware);

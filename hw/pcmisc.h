@@ -25,7 +25,8 @@ struct pcmisc {
     uint8_t request;         /* enum hw_request bits */
 };
 
-extern const struct chip_class pcmisc_class;
+extern const struct chip_class pcmisc_class;          /* after a reset as firmware leaves it: A20 on */
+extern const struct chip_class pcmisc_firmware_class; /* after a reset as firmware finds it: A20 off here */
 
 uint32_t pcmisc_take_request(struct pcmisc *s);
 uint32_t pcmisc_exit_value(const struct pcmisc *s);

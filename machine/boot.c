@@ -48,6 +48,8 @@ bool boot_source_read(struct boot_source *s, const char *kernel, const char *ini
 {
     struct multiboot_header h;
     *s = (struct boot_source){.append = append ? append : ""};
+    if (!kernel)
+        return true;
     bool ok = image_read(&s->kernel, "-kernel", kernel, ram_bytes, e);
     if (ok) {
         s->multiboot = multiboot_find(&s->kernel, &h);

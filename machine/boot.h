@@ -53,7 +53,7 @@ struct boot_acpi {
     uint32_t rsdp_addr; /* physical; 0: none */
 };
 
-/* kernel, initrd: paths (initrd may be NULL); append may be NULL. */
+/* kernel, initrd: paths; without a kernel nothing is read. append may be NULL. */
 bool boot_source_read(struct boot_source *s, const char *kernel, const char *initrd, const char *append,
                       uint64_t ram_bytes, struct err *e);
 void boot_source_free(struct boot_source *s);

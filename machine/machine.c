@@ -6,9 +6,11 @@
 #include "hw/acpi.h"
 #include "hw/pc.h"
 #include "machine/boot.h"
+#include "machine/firmware.h"
 #include "machine/pcmem.h"
 #include "machine/snapshot.h"
 #include "machine/state.h"
+#include "mem/remap.h"
 #include "syncq/activity.h"
 #include "syncq/pinning.h"
 #include "vcpu/parts.h"
@@ -27,6 +29,7 @@
 struct machine {
     struct machine_config cfg;
     struct boot_source source;
+    struct image rom; /* firmware; empty: none */
     struct physmem mem;
     struct pinning pinning;
     struct board board;
@@ -114,7 +117,7 @@ static bool create_ram(struct machine *m, struct err *e)
             return err_set(e, "-m: %llu MiB is more than this host's memory of %llu MiB", mib,
                            (unsigned long long)have >> 20);
     }
-    int rc = pcmem_init(&m->mem, m->cfg.ram_bytes);
+    int rc = pcmem_init(&m->mem, m->cfg.ram_bytes, m->rom.data, (uint32_t)m->rom.bytes);
     return rc == 0 || err_set(e, "-m: the host does not give %llu MiB of memory: %s", mib, strerror(rc));
 }
 
@@ -131,6 +134,7 @@ static bool create_board(struct machine *m, struct err *e)
     struct pc_config pc;
     pc_config_init(&pc);
     pc.ram_bytes = c->ram_bytes;
+    pc.firmware = m->rom.bytes > 0;
     pc.debugcon = c->debugcon != NULL;
     pc.debugcon_iobase = c->debugcon_port;
     pc.marker = c->marker;
@@ -271,12 +275,12 @@ static void identify(struct machine *m)
     snprintf(m->identity, sizeof m->identity,
              "version=%s cpu=%s ram=%" PRIu64 " shift=%u rtc=%" PRId64
              " serial=%#x,%s debugcon=%#x exit=%#x,%u toypci=%d marker=%d kernel=%016" PRIx64
-             " initrd=%016" PRIx64 " append=%016" PRIx64,
+             " initrd=%016" PRIx64 " append=%016" PRIx64 " bios=%016" PRIx64,
              TANDEM_VERSION, cpu, c->ram_bytes, c->shift, devthread_rtc_seconds(m->dev), serials,
              c->serial_wire_speed ? "wire" : "infinite", c->debugcon ? c->debugcon_port : 0,
              c->debug_exit ? c->debug_exit_port : 0, c->debug_exit ? c->debug_exit_ports : 0, c->toypci,
              c->marker ? c->marker_port : -1, image_hash(&m->source.kernel), modules,
-             (uint64_t)XXH3_64bits(m->source.append, strlen(m->source.append)));
+             (uint64_t)XXH3_64bits(m->source.append, strlen(m->source.append)), image_hash(&m->rom));
 }
 
 static bool create_digest(struct machine *m, struct err *e)
@@ -318,10 +322,13 @@ static bool load_snapshot(struct machine *m, struct err *e)
     return true;
 }
 
-/* RAM and CPU as the loader leaves them; the vCPU has just been created or reset. */
+/* RAM and CPU as the loader leaves them; the vCPU has just been created or reset, which is all that firmware
+ * asks for. */
 static bool load_guest(struct machine *m, struct err *e)
 {
     struct boot_entry entry;
+    if (m->rom.bytes)
+        return true;
     if (!boot_load(&m->mem, &m->source, &m->boot_acpi, &entry, e))
         return false;
     vcpu_set_flat32(m->vcpu, entry.eip, BOOT_CS, BOOT_DS);
@@ -344,15 +351,27 @@ static bool start(struct machine *m, struct err *e)
            err_set(e, "-devthread: vcpu-cpu=%d: %s", m->pinning.vcpu_cpu, strerror(errno));
 }
 
-static bool compose(struct machine *m, struct err *e)
+static bool read_firmware(struct machine *m, struct err *e)
 {
     const struct machine_config *c = &m->cfg;
+    const struct firmware_dirs dirs = {c->firmware_dir, c->nfirmware_dirs};
+    return (c->kernel && !c->bios) || firmware_read(&m->rom, &dirs, c->bios, e);
+}
+
+static bool read_images(struct machine *m, struct err *e)
+{
+    const struct machine_config *c = &m->cfg;
+    return read_firmware(m, e) &&
+           boot_source_read(&m->source, c->kernel, c->initrd, c->append, c->ram_bytes, e);
+}
+
+static bool compose(struct machine *m, struct err *e)
+{
     m->boot_acpi.tables = m->acpi;
     m->boot_acpi.bytes = acpi_build(m->acpi, sizeof m->acpi, BOOT_ACPI, &m->boot_acpi.rsdp_addr);
-    return check_host(m, e) && open_snapshot(m, e) &&
-           boot_source_read(&m->source, c->kernel, c->initrd, c->append, c->ram_bytes, e) &&
-           create_ram(m, e) && choose_pinning(m, e) && create_board(m, e) && create_devices(m, e) &&
-           create_vcpu(m, e) && load_guest(m, e) && create_digest(m, e) && load_snapshot(m, e) && start(m, e);
+    return check_host(m, e) && open_snapshot(m, e) && read_images(m, e) && create_ram(m, e) &&
+           choose_pinning(m, e) && create_board(m, e) && create_devices(m, e) && create_vcpu(m, e) &&
+           load_guest(m, e) && create_digest(m, e) && load_snapshot(m, e) && start(m, e);
 }
 
 struct machine *machine_create(const struct machine_config *cfg, struct err *e)
@@ -390,11 +409,15 @@ static void tell_triple_fault(struct machine *m)
     free(text);
 }
 
+/* Firmware finds RAM as the guest left it (docs/decisions.md); a loader finds none of the last guest's. */
 static bool reset(struct machine *m, struct err *e)
 {
     m->resets++;
     devthread_reset(m->dev, vcpu_tick(m->vcpu));
-    physmem_clear(&m->mem);
+    if (m->rom.bytes)
+        physmem_remaps_reset(&m->mem);
+    else
+        physmem_clear(&m->mem);
     vcpu_reset(m->vcpu);
     return load_guest(m, e);
 }
@@ -598,6 +621,7 @@ void machine_destroy(struct machine *m)
     if (m->mem.host)
         physmem_free(&m->mem);
     boot_source_free(&m->source);
+    image_free(&m->rom);
     snapshot_close(m->loadvm);
     free(m);
 }

@@ -29,7 +29,10 @@
 struct machine_config {
     /* --- what the guest's state is a function of --- */
     uint64_t ram_bytes;
-    const char *kernel, *initrd, *append;    /* initrd, append: NULL for none */
+    const char *bios;          /* firmware; NULL: the default's file, unless there is a kernel */
+    char *const *firmware_dir; /* `nfirmware_dirs` of them: where its files are looked for first */
+    unsigned nfirmware_dirs;
+    const char *kernel, *initrd, *append;    /* NULL for none */
     const char *serial[MACHINE_SERIALS_MAX]; /* chardev.h specifications; NULL: not fitted */
     bool serial_wire_speed;                  /* characters take their time (hw/pc.h) */
     const char *debugcon;                    /* of the debug console's port; NULL: not fitted */
@@ -105,7 +108,7 @@ struct machine_stats {
 struct activity_trace;
 struct machine;
 
-/* A machine of 128 MiB without a kernel, in the defaults of the command. */
+/* A machine of 128 MiB that starts firmware, in the defaults of the command. */
 void machine_config_init(struct machine_config *cfg);
 /* Everything that can fail for the host's or the user's sake, and the device thread's start. Binds the
  * calling thread to vcpu_cpu. NULL: e says why. */

@@ -35,9 +35,11 @@ int physmem_add_window(struct physmem *pm, uint32_t bytes, mem_target_t target);
 bool physmem_remap(struct physmem *pm, unsigned number, uint32_t value);
 uint32_t physmem_remap_value(const struct physmem *pm, unsigned number);
 
+/* All remaps get their first values: a machine reset that leaves memory alone. */
+void physmem_remaps_reset(struct physmem *pm);
+
 /* For physmem.c. */
 bool physmem_remaps_init(struct physmem *pm);
 void physmem_remaps_free(struct physmem *pm);
-void physmem_remaps_reset(struct physmem *pm);
 
 #endif

@@ -6,7 +6,8 @@ packages_build=(gcc libc6-dev meson ninja-build pkg-config liburcu-dev libzydis-
     libxxhash-dev libzstd-dev libjansson-dev libelf-dev libdw-dev libjemalloc-dev libmpfr-dev libcriterion-dev)
 packages_demo=(debian-installer-12-netboot-i386)
 packages_bench=(python3 gnuplot-nox hwloc-nox util-linux)
-packages_check=(gcc-multilib clang clang-format clang-tidy libclang-rt-14-dev python3-minimal spin cpio socat shellcheck mandoc bsdutils util-linux xz-utils)
+packages_check=(gcc-multilib clang clang-format clang-tidy libclang-rt-14-dev python3-minimal spin cpio socat shellcheck mandoc bsdutils util-linux xz-utils
+    seabios)
 
 package_missing() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" != installed ]

@@ -41,7 +41,6 @@ refuses "this host's CPU does not have all modes of MXCSR" -kernel good -x-probe
 refuses "this host's CPU does not have x87 arithmetic" -kernel good -x-probe lacks=2
 refuses "this host's CPU does not have SSE arithmetic" -kernel good -x-probe lacks=4
 
-# --- kernels ---
 mkdir directory
 : >empty
 printf 'x' >one-byte
@@ -56,7 +55,21 @@ cp "$linux" bad-syssize && printf '\xff\xff\xff\x7f' | dd of=bad-syssize bs=1 se
 cp good bad-load && printf '\0\0\x20\0' | dd of=bad-load bs=1 seek=16 conv=notrunc status=none
 cp good bad-mb-entry && printf '\0\0\0\0' | dd of=bad-mb-entry bs=1 seek=28 conv=notrunc status=none
 ln -s loop-b loop-a && ln -s loop-a loop-b
-refuses '-kernel FILE is needed'
+# --- firmware ---
+head -c 65537 /dev/zero >odd-rom
+head -c 17000000 /dev/zero >large-rom
+head -c 65536 /dev/zero >rom
+refuses '-bios: no-such-rom: no such file .*/usr/share/seabios' -bios no-such-rom
+refuses '-bios: no-such-rom: no such file .*-L' -bios no-such-rom -L directory
+refuses '-bios odd-rom: has 65537 bytes; .*64 KiB to 16 MiB, a multiple of 64 KiB' -bios odd-rom
+refuses '-bios large-rom: has 17000000 bytes; .*64 KiB to 16 MiB' -bios large-rom
+refuses '-bios empty: has 0 bytes' -bios empty
+refuses '-bios directory: not a regular file' -bios directory
+refuses '-kernel good: not together with -bios' -bios rom -kernel good
+refuses '-append needs -kernel FILE' -append x
+refuses '-initrd needs -kernel FILE' -initrd good
+
+# --- kernels ---
 refuses '-kernel missing: No such file' -kernel missing
 refuses '-kernel directory: is a directory' -kernel directory
 refuses '-kernel empty: is empty' -kernel empty

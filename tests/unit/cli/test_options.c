@@ -188,8 +188,10 @@ Test(options, no_kernel)
 {
     struct options o;
     struct err e;
-    char *argv[] = {"tandem"};
-    cr_expect_not(options_parse(&o, 1, argv, &e));
+    char *argv[] = {"tandem", "-append", "x"};
+    cr_expect(options_parse(&o, 1, argv, &e), "firmware starts");
+    options_free(&o);
+    cr_expect_not(options_parse(&o, 3, argv, &e));
     cr_expect(strstr(e.text, "-kernel"), "%s", e.text);
     options_free(&o);
 }

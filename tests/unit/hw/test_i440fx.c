@@ -1,4 +1,5 @@
 /* test_i440fx.c - PCI configuration mechanism 1 and the reset control register. */
+#include "hw/board.h"
 #include "hw/i440fx.h"
 #include "hw/piix4_pm.h"
 #include "hw_test.h"
@@ -137,4 +138,21 @@ Test(i440fx, reset_control)
     C->write(&s, I440FX_OFF_RESET, 1, 0x06, 0); /* no rise, no reset */
     cr_assert_eq(i440fx_take_request(&s), 0);
     cr_assert_eq(C->read(&s, 0, 4, 0), 0);
+}
+
+/* The data sheets' values, and what SeaBIOS looks for. */
+Test(i440fx, as_firmware_finds_it)
+{
+    struct i440fx s;
+    uint32_t pm;
+
+    i440fx_firmware_class.reset(&s, 0);
+    for (unsigned region = 0; region < I440FX_PAM_REGIONS; region++)
+        cr_assert_eq(i440fx_pam(&s, region), 0);
+    cr_assert_not(i440fx_pm_decoded(&s, &pm));
+    cr_assert_eq(get(&s, 1, 3, 0x40, 4), 1);
+    for (unsigned pirq = 0; pirq < 4; pirq++)
+        cr_assert_eq(i440fx_pirq_route(&s, pirq), BOARD_NO_LINE);
+    cr_assert_eq(get(&s, 0, 0, 0x2C, 4), 0x11001AF4);
+    cr_assert_eq(get(&s, 1, 3, 0x58, 4) >> 25 & 1, 1);
 }

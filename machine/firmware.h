@@ -1,0 +1,24 @@
+/* firmware.h - the firmware's file: found, read, its size checked.
+ *
+ * Threads: at start-up. Memory: the image is the caller's. Errors: a message that names the file. */
+#ifndef TANDEM_MACHINE_FIRMWARE_H
+#define TANDEM_MACHINE_FIRMWARE_H
+
+#include "machine/image.h"
+
+#define FIRMWARE_DEFAULT  "bios-256k.bin"
+#define FIRMWARE_DIR      "/usr/share/seabios" /* searched last */
+#define FIRMWARE_DIRS_MAX 16
+
+/* Where files of firmware are looked for: as named, then in each of `dir`, then in FIRMWARE_DIR. */
+struct firmware_dirs {
+    char *const *dir;
+    unsigned ndirs;
+};
+
+/* Path of a file, owned by the caller; `option` ("-bios") heads the message. NULL: e says why. */
+char *firmware_find(const struct firmware_dirs *dirs, const char *option, const char *name, struct err *e);
+/* name: NULL for FIRMWARE_DEFAULT. */
+bool firmware_read(struct image *img, const struct firmware_dirs *dirs, const char *name, struct err *e);
+
+#endif
