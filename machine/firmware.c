@@ -21,7 +21,9 @@ static char *try_path(const char *dir, const char *name)
     return NULL;
 }
 
-char *firmware_find(const struct firmware_dirs *dirs, const char *option, const char *name, struct err *e)
+/* Path of a file, owned by the caller; `option` ("-bios") heads the message. NULL: e says why. */
+static char *firmware_find(const struct firmware_dirs *dirs, const char *option, const char *name,
+                           struct err *e)
 {
     char *path = try_path(NULL, name);
     for (unsigned i = 0; !path && i < dirs->ndirs; i++)

@@ -16,8 +16,6 @@ struct firmware_dirs {
     unsigned ndirs;
 };
 
-/* Path of a file, owned by the caller; `option` ("-bios") heads the message. NULL: e says why. */
-char *firmware_find(const struct firmware_dirs *dirs, const char *option, const char *name, struct err *e);
 /* name: NULL for FIRMWARE_DEFAULT. */
 bool firmware_read(struct image *img, const struct firmware_dirs *dirs, const char *name, struct err *e);
 
