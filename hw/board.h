@@ -84,6 +84,14 @@ struct board_port {
     const struct port_pixels *pixels;
 };
 
+/* Events at the CPU's pins that no flag masks. MATCH cpu_pins */
+enum {
+    BOARD_PIN_NMI = 1,
+    BOARD_PIN_INIT = 2,
+    BOARD_PIN_WAIT = 4, /* with INIT: not the bootstrap processor, it waits for a SIPI */
+    BOARD_PIN_SIPI = 8, /* bits 8 to 15: the vector */
+};
+
 /* The interrupt controller and other devices on the CPU's side. `state`: the board's; CPU's thread only. */
 struct board_intc {
     void (*set_line)(void *state, unsigned line, unsigned level);
@@ -95,6 +103,11 @@ struct board_intc {
     /* As a chip's, of the local devices together; NULL: nothing changes by itself. */
     uint64_t (*next_event)(const void *state);
     void (*advance)(void *state, uint64_t now_ns);
+    /* What they do to one another at once, and then what has come at the CPU's other pins since the last
+     * call, BOARD_PIN_*. Called after everything that changes one of them, before `intr` and `next_event` are
+     * asked. NULL: nothing. */
+    uint32_t (*settle)(void *state);
+    uint32_t (*pins)(const void *state); /* BOARD_PIN_* that may come by themselves; NULL: none */
 };
 
 struct board {

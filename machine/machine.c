@@ -26,6 +26,11 @@
 #define WAIT_SLICE_NS     UINT64_C(50000000)  /* a request to end is seen after this, host time */
 #define LOAD_NS_MAX       (UINT64_C(1) << 62) /* of virtual time, 146 years: sums of ticks do not overflow */
 
+/* MATCH cpu_pins */
+_Static_assert((int)BOARD_PIN_NMI == (int)VCPU_PIN_NMI && (int)BOARD_PIN_INIT == (int)VCPU_PIN_INIT &&
+                   (int)BOARD_PIN_WAIT == (int)VCPU_PIN_WAIT && (int)BOARD_PIN_SIPI == (int)VCPU_PIN_SIPI,
+               "one value for both");
+
 struct machine {
     struct machine_config cfg;
     struct boot_source source;
@@ -227,7 +232,9 @@ static bool create_vcpu(struct machine *m, struct err *e)
                  .set_ferr = m->board.intc.set_ferr,
                  .ignne = m->board.intc.ignne,
                  .next_event = m->board.intc.next_event,
-                 .advance = m->board.intc.advance},
+                 .advance = m->board.intc.advance,
+                 .settle = m->board.intc.settle,
+                 .pins = m->board.intc.pins},
         .single_tb = c->single_tb,
         .digest_every = c->digest_file ? c->digest_every : 0,
         .digest = on_digest,

@@ -128,6 +128,12 @@ enum int_shadow {
     SHADOW_STACK = 2,      /* behind MOV SS and POP SS: interrupts and debug exceptions */
 };
 
+/* 0: it runs. */
+enum halted {
+    HALTED_HLT = 1,
+    HALTED_SIPI = 2, /* behind INIT: nothing but a start-up IPI or another INIT ends it (SDM 3A 8.4.2) */
+};
+
 struct guest_state {
     uint32_t slot[IR_NSLOTS]; /* first: emitted code addresses it with short displacements */
     int64_t budget;           /* ticks that may still be reserved before the limit; tick = limit - budget */
@@ -138,7 +144,7 @@ struct guest_state {
                             depends on call vcpu_update_mode() */
     uint8_t cpl;         /* 0..3 */
     uint8_t int_shadow;  /* enum int_shadow: what is held off until one more instruction retired */
-    uint8_t halted;      /* 1: HLT retired, waiting for an interrupt */
+    uint8_t halted;      /* enum halted: HLT retired, waiting for an interrupt */
     uint8_t fpu_on_host; /* 1: x87 and SSE state (but the x87's control word) is in the host's units; only
                             ever while compiled code runs, never in C code but what it calls to keep going */
     struct segment seg[SEG_COUNT];

@@ -35,6 +35,19 @@ struct vcpu_intc {
      * again while more is due. */
     uint64_t (*next_event)(const void *ctx);
     void (*advance)(void *ctx, uint64_t now_ns);
+    /* What these devices do to one another at once, done; then, of the CPU's other pins, what has come since
+     * the last call: VCPU_PIN_*. Called before `intr` and `next_event` are asked. NULL: nothing ever. */
+    uint32_t (*settle)(void *ctx);
+    uint32_t (*pins)(const void *ctx); /* VCPU_PIN_* that may come by themselves; NULL: none */
+};
+
+/* Events at the CPU's pins that no flag masks. MATCH cpu_pins */
+enum {
+    VCPU_PIN_NMI = 1,
+    VCPU_PIN_INIT = 2,
+    VCPU_PIN_WAIT = 4,             /* with INIT: not the bootstrap processor, it waits for a SIPI */
+    VCPU_PIN_SIPI = 8,             /* bits 8 to 15: the vector */
+    VCPU_PIN_SIPI_VECTOR = 0xff00, /* of the start-up IPI */
 };
 
 /* How blocks are run. Never seen by the guest. */

@@ -120,7 +120,9 @@ struct vcpu {
     bool in_single;            /* the running TB has one instruction: MMIO and own-code writes are allowed */
     bool redo_single;    /* set with HELPER_FAULT: no exception, run this instruction as a TB of its own */
     bool fpu_refused;    /* compiled code left for redo_single since its x87 must run in C: see native_run */
-    bool intr;           /* cached INTR pin */
+    uint8_t wants;       /* WANTS_*: what waits to be delivered; follows from INTR, pins and nmi_blocked */
+    bool nmi_blocked;    /* from an NMI until the next IRET: SDM 3A 6.7.1 */
+    uint32_t pins;       /* VCPU_PIN_* that have come and were not taken yet */
     uint64_t local_next; /* tick of the next event on this side; TICK_NEVER: none */
     uint8_t exit_reason; /* enum vcpu_exit + 1, 0: none */
     uint32_t exit_value;
@@ -156,6 +158,14 @@ struct vcpu {
     struct survey survey;
     struct marks marks;
 };
+
+enum { WANTS_INTR = 1, WANTS_NMI = 2, WANTS_INIT = 4 };
+
+/* Is there something to be delivered at this boundary, shadows aside? */
+static inline bool vcpu_is_wanted(const struct vcpu *v)
+{
+    return v->wants && (v->wants != WANTS_INTR || (v->g.eflags & FLAG_IF));
+}
 
 /* EFLAGS.RF at a boundary (tick = limit - budget). The bit counts until one instruction has retired (SDM
  * 3A 17.3.1.1); nobody clears it in g.eflags then: it is stale once the tick has moved on. */
@@ -199,7 +209,21 @@ static inline bool vcpu_observed(const struct vcpu *v)
 }
 /* After anything that may have shrunk link_limit() (an access): refreshes v->limit keeping the tick. */
 void vcpu_refresh_limit(struct vcpu *v);
-/* After anything that was done to the interrupt controller: its pin, and this side's next event. */
+/* After anything that was done to the interrupt controller: its pins, and this side's next event. */
 void vcpu_intc_settled(struct vcpu *v);
+/* What waits, now that INTR is `intr`, or nmi_blocked or pins are others. */
+static inline void vcpu_wants_settled(struct vcpu *v, bool intr)
+{
+    bool init = v->pins & (VCPU_PIN_INIT | VCPU_PIN_SIPI), nmi = (v->pins & VCPU_PIN_NMI) && !v->nmi_blocked;
+    unsigned masked = v->g.halted == HALTED_SIPI ? 0 : (intr ? WANTS_INTR : 0) | (nmi ? WANTS_NMI : 0);
+    v->wants = (uint8_t)(masked | (init ? WANTS_INIT : 0));
+}
+/* IRET: SDM 3A 6.7.1. Even one that faults lets NMIs in again. */
+static inline void vcpu_unblock_nmi(struct vcpu *v)
+{
+    v->nmi_blocked = false;
+    if (v->pins)
+        vcpu_wants_settled(v, v->wants & WANTS_INTR);
+}
 
 #endif

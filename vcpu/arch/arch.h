@@ -9,7 +9,8 @@
 /* Delivers v->exc at a boundary: g->eip is the faulting instruction's. Handles double and triple faults
  * (sets exit_reason). The run loop calls it. */
 void vcpu_deliver_exception(struct vcpu *v);
-/* Delivers external interrupt `vector` at a boundary (leaves HLT). Faults in delivery are handled inside. */
+/* Delivers external interrupt `vector`, or an NMI as vector 2, at a boundary (leaves HLT). Faults in delivery
+ * are handled inside. */
 void vcpu_deliver_interrupt(struct vcpu *v, unsigned vector);
 
 /* --- segments (segment.c) --- */

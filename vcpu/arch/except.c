@@ -6,7 +6,7 @@
  * is right for every selector error of a delivery (6.13) and keeps the code below free of it.
  * Delivering takes no tick.
  *
- * NOT MODELLED: NMI; VME (EFLAGS.VIF and VIP, the interrupt redirection map). */
+ * NOT MODELLED: VME (EFLAGS.VIF and VIP, the interrupt redirection map). */
 #include "vcpu/arch/protect.h"
 
 /* --- raising --- */

@@ -523,5 +523,6 @@ static bool iret(struct vcpu *v, const struct ir_op *op)
 enum helper_result helper_IRET(struct vcpu *v, const struct ir_op *op)
 {
     unsigned cpl = v->g.cpl;
+    vcpu_unblock_nmi(v);
     return returned(v, iret(v, op), VCPU_EVENT_IRET, cpl);
 }

@@ -69,8 +69,8 @@ void fpu_update_summary(struct x87_state *x)
 static enum helper_result freeze(struct vcpu *v)
 {
     v->cfg.intc.set_ferr(v->cfg.intc.ctx, true);
-    v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
-    v->g.halted = 1;
+    vcpu_intc_settled(v);
+    v->g.halted = HALTED_HLT;
     return HELPER_FAULT; /* no exception: it has not been executed */
 }
 
@@ -88,7 +88,7 @@ void fpu_error_gone(struct vcpu *v)
     if (v->g.x87.sw & FSW_ES || !v->cfg.intc.set_ferr)
         return;
     v->cfg.intc.set_ferr(v->cfg.intc.ctx, false);
-    v->intr = v->cfg.intc.intr(v->cfg.intc.ctx);
+    vcpu_intc_settled(v);
 }
 
 /* ORs exception bits into the status word and replaces the condition bits in `cc` by those in `f`. */

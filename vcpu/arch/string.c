@@ -434,8 +434,7 @@ static uint32_t bulk_none(struct vcpu *v, const struct string_insn *x, uint32_t 
 static bool may_repeat(const struct vcpu *v)
 {
     const struct guest_state *g = &v->g;
-    bool interrupt = v->intr && (g->eflags & FLAG_IF);
-    return g->budget > 0 && !interrupt && !(g->eflags & FLAG_TF) && !v->dr_active;
+    return g->budget > 0 && !vcpu_is_wanted(v) && !(g->eflags & FLAG_TF) && !v->dr_active;
 }
 
 struct string_kind {

@@ -275,7 +275,7 @@ enum helper_result helper_INVD(struct vcpu *v, const struct ir_op *op)
 
 enum helper_result helper_HLT(struct vcpu *v, const struct ir_op *op)
 {
-    v->g.halted = 1;
+    v->g.halted = HALTED_HLT;
     v->g.eip = op->imm2;
     return HELPER_OK;
 }

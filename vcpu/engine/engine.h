@@ -5,6 +5,11 @@
 
 #include "vcpu/mmu/tlb.h"
 
+/* --- INIT and SIPI, at a boundary (state.c) --- */
+/* `wait`: stands until a SIPI. */
+void vcpu_init(struct vcpu *v, bool wait);
+void vcpu_start(struct vcpu *v, uint8_t vector);
+
 /* --- blocks (tbcache.c) --- */
 bool tbcache_init(struct vcpu *v);
 void tbcache_free(struct vcpu *v);

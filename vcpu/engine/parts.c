@@ -6,8 +6,8 @@
  *   blocks, compiled code, jump tables   made again; when that happens is never seen (translate.h, tb.h)
  *   fast-path tags and host pointers     follow from tag, page, dirty log, code and table pages
  *   limit, budget                        only their difference, the tick, is state; it goes apart
- *   mode, dr_active, checks_alignment, intr, local_next
- *                                        follow from registers, from the 8259
+ *   mode, dr_active, checks_alignment, wants, local_next
+ *                                        follow from registers, from the devices on the vCPU's side
  *   faults                               what led to a shutdown, as text
  *   idle_end                             where an idle period is to end; the link says so again
  *   exit_reason, exit_value              the guest has ended itself: there is nothing to be saved
@@ -58,7 +58,7 @@ static const struct field cpu_fields[] = {
     CPU(eflags),
     FIELD_MAX(struct guest_state, cpl, 3),
     FIELD_MAX(struct guest_state, int_shadow, SHADOW_STACK),
-    FIELD_MAX(struct guest_state, halted, 1),
+    FIELD_MAX(struct guest_state, halted, HALTED_SIPI),
     CPU_SEGMENT(seg[SEG_ES]),
     CPU_SEGMENT(seg[SEG_CS]),
     CPU_SEGMENT(seg[SEG_SS]),
@@ -145,6 +145,7 @@ static const struct field event_fields[] = {
     VCPU(exc.has_error), VCPU(exc.is_trap),
     VCPU(exc.error),     VCPU(exc.next_eip),
     VCPU(db_pending),    VCPU(rf_tick),
+    VCPU(nmi_blocked),   FIELD_MAX(struct vcpu, pins, 0xffff),
 };
 
 static const struct field figure_fields[] = {VCPU(idle_ticks)};
@@ -183,7 +184,7 @@ static const struct field vcpu_rest[] = {
     VCPU(in_single),
     VCPU(redo_single),
     VCPU(fpu_refused),
-    VCPU(intr),
+    VCPU(wants),
     VCPU(dr_active),
     POINTER(fetch_host),
     VCPU(digest_next),

@@ -1,15 +1,16 @@
 /* run.c - the run loop: what happens between blocks, and only there.
  *
  * tick = limit - budget at every boundary. The loop looks, in this order: is the limit reached (then the
- * devices' events and effects at this tick come first), is an exception or trap to be delivered, is an
- * interrupt accepted, is the vCPU halted; else it runs. Deliveries take no tick.
+ * devices' events and effects at this tick come first), is an exception or trap to be delivered, is INIT, an
+ * NMI or an interrupt accepted (in this order: SDM 3A table 6-2), is the vCPU halted; else it runs.
+ * Deliveries take no tick.
  *
  * The limit is the least of the link's limit, the next digest point or sample and the tick limit. A block
  * that would cross it gives way to shorter ones, of a power of two of instructions, up to it. Blocks of one
  * instruction carry what a longer block must not do (redo_single), interrupt shadows, single-stepping and
  * breakpoints.
  *
- * NOT MODELLED: NMI, SMI. */
+ * NOT MODELLED: SMI. */
 #include "clockcore/check.h"
 #include "clockcore/ticks.h"
 #include "mem/remap.h"
@@ -60,10 +61,18 @@ void vcpu_refresh_limit(struct vcpu *v)
 
 #define LOCAL_EVENTS_MAX 64 /* at one tick; more than that waits for the next tick */
 
+/* MOV SS and POP SS hold off NMIs, too; STI does not (SDM 3A 6.8.3; SDM 2 STI leaves it open). */
+static bool held_off(const struct vcpu *v)
+{
+    return v->g.int_shadow == SHADOW_STACK || (v->g.int_shadow && v->wants == WANTS_INTR);
+}
+
 void vcpu_intc_settled(struct vcpu *v)
 {
     const struct vcpu_intc *c = &v->cfg.intc;
-    v->intr = c->intr(c->ctx);
+    if (c->settle)
+        v->pins |= c->settle(c->ctx);
+    vcpu_wants_settled(v, c->intr(c->ctx));
     v->local_next = c->next_event ? ticks_ceil(c->next_event(c->ctx), v->cfg.shift) : TICK_NEVER;
 }
 
@@ -203,7 +212,19 @@ static void halt_for_good(struct vcpu *v, uint64_t tick)
     if (to == TICK_NEVER)
         leave(v, VCPU_EXIT_HALTED);
     else
-        warp(v, tick, least(to, point_next(v)));
+        warp(v, tick, least(to, least(v->local_next, point_next(v))));
+}
+
+/* May a pin end this halt? */
+static bool can_wake(const struct vcpu *v)
+{
+    const struct vcpu_intc *c = &v->cfg.intc;
+    uint32_t pins = c->pins ? c->pins(c->ctx) : 0;
+    if (v->g.halted == HALTED_SIPI)
+        return pins & (VCPU_PIN_INIT | VCPU_PIN_SIPI);
+    if (v->nmi_blocked)
+        pins &= ~(uint32_t)VCPU_PIN_NMI;
+    return pins || ((v->g.eflags & FLAG_IF) && c->can_interrupt(c->ctx));
 }
 
 /* Asks the link once for each idle period, however many digest points it spans: each asking would begin the
@@ -217,7 +238,7 @@ static void idle(struct vcpu *v)
         leave(v, VCPU_EXIT_STOPPED);
         return;
     }
-    if (!(v->g.eflags & FLAG_IF) || !v->cfg.intc.can_interrupt(v->cfg.intc.ctx)) {
+    if (!can_wake(v)) {
         halt_for_good(v, tick);
         return;
     }
@@ -379,12 +400,44 @@ static void deliver_exception(struct vcpu *v)
     delivered(v);
 }
 
+static void deliver_init(struct vcpu *v)
+{
+    uint32_t pins = v->pins;
+    v->pins &= VCPU_PIN_NMI;
+    if (pins & VCPU_PIN_INIT)
+        vcpu_init(v, pins & VCPU_PIN_WAIT);
+    if (pins & VCPU_PIN_SIPI)
+        vcpu_start(v, (uint8_t)(pins >> 8));
+    vcpu_intc_settled(v);
+    delivered(v);
+}
+
+/* SDM 3A 6.7.1: one more may wait while one is served. */
+static void deliver_nmi(struct vcpu *v)
+{
+    v->pins &= ~(uint32_t)VCPU_PIN_NMI;
+    v->nmi_blocked = true;
+    vcpu_wants_settled(v, v->wants & WANTS_INTR);
+    vcpu_deliver_interrupt(v, EXC_NMI);
+    delivered(v);
+}
+
 static void deliver_interrupt(struct vcpu *v)
 {
     uint8_t vector = v->cfg.intc.acknowledge(v->cfg.intc.ctx);
     vcpu_intc_settled(v);
     vcpu_deliver_interrupt(v, vector);
     delivered(v);
+}
+
+static void deliver_wanted(struct vcpu *v)
+{
+    if (v->wants & WANTS_INIT)
+        deliver_init(v);
+    else if (v->wants & WANTS_NMI)
+        deliver_nmi(v);
+    else
+        deliver_interrupt(v);
 }
 
 static bool condition_holds(struct vcpu *v)
@@ -410,8 +463,8 @@ static void run_some(struct vcpu *v)
         account(v);
     else if (v->exc.pending)
         deliver_exception(v);
-    else if (v->intr && (v->g.eflags & FLAG_IF) && !v->g.int_shadow)
-        deliver_interrupt(v);
+    else if (vcpu_is_wanted(v) && !held_off(v))
+        deliver_wanted(v);
     else if (v->g.halted)
         idle(v);
     else if (condition_holds(v))

@@ -46,6 +46,8 @@ static void state_reset(struct vcpu *v)
 static void forget_everything(struct vcpu *v)
 {
     v->exc = (struct pending_exc){0};
+    v->nmi_blocked = false;
+    v->pins = v->wants = 0;
     v->redo_single = v->in_single = v->dr_active = false;
     v->db_pending = 0;
     v->tb = NULL;
@@ -54,15 +56,57 @@ static void forget_everything(struct vcpu *v)
     vcpu_update_mode(v);
 }
 
+static void tell_reset(struct vcpu *v)
+{
+    struct vcpu_event e = {.kind = VCPU_EVENT_RESET, .tick = vcpu_tick(v)};
+    if (vcpu_observed(v))
+        v->cfg.observer.event(v->cfg.observer.ctx, &v->g, &e);
+}
+
 void vcpu_reset(struct vcpu *v)
 {
     if (v->cfg.log_items & VCPU_LOG_CPU_RESET)
         eventlog_reset(v);
     state_reset(v);
     forget_everything(v);
-    struct vcpu_event e = {.kind = VCPU_EVENT_RESET, .tick = vcpu_tick(v)};
-    if (vcpu_observed(v))
-        v->cfg.observer.event(v->cfg.observer.ctx, &v->g, &e);
+    tell_reset(v);
+}
+
+/* SDM 3A table 9-1, column INIT: what it leaves alone. */
+static void keep_over_init(struct guest_state *g, const struct guest_state *old)
+{
+    g->cr0 = CR0_ET | (old->cr0 & (CR0_CD | CR0_NW));
+    g->x87 = old->x87;
+    g->sse = old->sse;
+    g->sysenter_cs = old->sysenter_cs;
+    g->sysenter_esp = old->sysenter_esp;
+    g->sysenter_eip = old->sysenter_eip;
+    g->tsc_offset = old->tsc_offset;
+}
+
+void vcpu_init(struct vcpu *v, bool wait)
+{
+    struct guest_state old = v->g;
+    uint32_t nmi = v->pins & VCPU_PIN_NMI;
+    if (v->cfg.log_items & VCPU_LOG_CPU_RESET)
+        eventlog_reset(v);
+    state_reset(v);
+    keep_over_init(&v->g, &old);
+    forget_everything(v);
+    v->pins = nmi;
+    v->g.halted = wait ? HALTED_SIPI : 0;
+    tell_reset(v);
+}
+
+/* SDM 3A 8.4.3: real mode at vector * 1000H. */
+void vcpu_start(struct vcpu *v, uint8_t vector)
+{
+    struct segment *cs = &v->g.seg[SEG_CS];
+    v->g.halted = 0;
+    v->g.eip = 0;
+    cs->sel = (uint16_t)(vector << 8);
+    cs->base = (uint32_t)vector << 12;
+    vcpu_update_mode(v);
 }
 
 void vcpu_set_flat32(struct vcpu *v, uint32_t eip, uint16_t code_sel, uint16_t data_sel)

@@ -172,6 +172,11 @@ void fake_reset(void)
     fpu_init(&fake.g.x87);
 }
 
+/* No pins here: set_ferr is NULL. */
+void vcpu_intc_settled(struct vcpu *v)
+{
+}
+
 enum helper_result vcpu_raise(struct vcpu *v, unsigned vector)
 {
     v->exc = (struct pending_exc){.pending = true, .vector = (uint8_t)vector};

@@ -153,7 +153,7 @@ Test(snapshot, a_wrong_value_is_refused_by_name, .timeout = 120)
         {"cpu.eflags", 0, 1},
         {"cpu.cpl", 0, 4},
         {"cpu.int_shadow", 0, 9},
-        {"cpu.halted", 0, 2},
+        {"cpu.halted", 0, 3},
         {"cpu.cr0", 0, 0x80000010}, /* PG without PE */
         {"cpu.cr0", 0, 0x20000011}, /* NW without CD */
         {"cpu.cr0", 0, 1},          /* ET is always 1 */

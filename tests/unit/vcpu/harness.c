@@ -128,6 +128,11 @@ static uint32_t local_read(void *ctx, uint32_t offset, unsigned size, uint64_t n
 static void local_write(void *ctx, uint32_t offset, unsigned size, uint32_t value, uint64_t now_ns)
 {
     struct harness *h = ctx;
+    if (offset >= 4) {
+        h->pins |= value & 0xffff;
+        h->local_pins = value >> 16;
+        return;
+    }
     h->local_period_ns = value;
     h->local_ns = value ? now_ns + value : NS_NEVER;
 }
@@ -143,7 +148,8 @@ static void local_advance(void *ctx, uint64_t now_ns)
     CHECK(h->local_ns <= now_ns);
     h->local_ns += h->local_period_ns;
     h->local_count++;
-    h->irq_pending |= 2;
+    h->pins |= h->local_pins;
+    h->irq_pending |= h->local_pins ? 0 : 2;
 }
 
 static void intc_set_line(void *ctx, unsigned line, unsigned level)
@@ -169,6 +175,19 @@ static uint8_t intc_acknowledge(void *ctx)
 static bool intc_can_interrupt(const void *ctx)
 {
     return !((const struct harness *)ctx)->masked;
+}
+
+static uint32_t intc_settle(void *ctx)
+{
+    struct harness *h = ctx;
+    uint32_t pins = h->pins;
+    h->pins = 0;
+    return pins;
+}
+
+static uint32_t intc_pins(const void *ctx)
+{
+    return ((const struct harness *)ctx)->pins_may_come;
 }
 
 /* --- machine --- */
@@ -208,7 +227,7 @@ static void board_wire(struct harness *h)
                            .write_class = CLASS_SYNC});
     add(h, RANGE_LOCAL,
         (struct bus_range){.first = 0x30,
-                           .last = 0x33,
+                           .last = 0x37,
                            .width = 4,
                            .read_class = CLASS_LOCAL,
                            .write_class = CLASS_LOCAL,
@@ -247,7 +266,9 @@ static struct vcpu_config vcpu_config(struct harness *h, const struct harness_op
                                          .acknowledge = intc_acknowledge,
                                          .can_interrupt = intc_can_interrupt,
                                          .next_event = local_next_event,
-                                         .advance = local_advance}};
+                                         .advance = local_advance,
+                                         .settle = intc_settle,
+                                         .pins = intc_pins}};
 }
 
 static void *device_thread(void *link)

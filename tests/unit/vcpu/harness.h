@@ -4,7 +4,9 @@
  * 0x10 (synchronous read, 32 bits) counts its reads; 0x20 (pure read) answers virtual ns; MMIO at
  * HARNESS_MMIO (4 KiB): synchronous words that remember their value. A timer raises line 0 every
  * `timer_ticks`. On the vCPU's side there is a timer, too: a write to 0x30 (32 bits) starts it with that
- * period in ns (0: off), its end raises line 1, a read says how many have passed. The interrupt controller
+ * period in ns (0: off), its end raises line 1, a read says how many have passed. A write to 0x34 (32 bits)
+ * is an event at the CPU's pins (low half, VCPU_PIN_*); those in the high half come at each end of the local
+ * timer's period in place of line 1. The interrupt controller
  * delivers line n as vector 0x20 + n, rising edges only, not maskable. Guest code is written with
  * GUEST_CODE() below. */
 #ifndef TANDEM_TESTS_VCPU_HARNESS_H
@@ -47,8 +49,10 @@ struct harness {
     uint32_t irq_pending; /* the interrupt controller */
     uint64_t local_ns;    /* end of the local timer's period; NS_NEVER: off */
     uint32_t local_period_ns, local_count;
-    bool masked; /* can_interrupt() says no */
-    bool stuck;  /* the INTR pin stays high, whatever is acknowledged: vector 0x20 */
+    bool masked;               /* can_interrupt() says no */
+    uint32_t pins, local_pins; /* VCPU_PIN_*: on their way to the CPU; those that the local timer raises */
+    uint32_t pins_may_come;    /* those that a halt waits for */
+    bool stuck;                /* the INTR pin stays high, whatever is acknowledged: vector 0x20 */
     _Atomic unsigned host_io_calls;
     unsigned stop_at_host_io; /* of the options */
     uint32_t sync_reads;

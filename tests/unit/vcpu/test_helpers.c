@@ -271,6 +271,7 @@ static void run(struct outcome *o, const struct ir_op *op, const struct guest_st
     set_flags(&v->g, flags);
     memcpy(h.mem.host, ram, RAM);
     h.sync_reads = 0;
+    h.pins = h.local_pins = v->pins = v->wants = 0;
     v->exc = (struct pending_exc){0};
     v->exit_reason = 0, v->db_pending = 0, v->redo_single = false, v->in_single = false;
     v->limit = limit;

@@ -158,6 +158,197 @@ Test(run, rf_between_iterations)
     }
 }
 
+/* --- NMI, INIT, SIPI --- */
+
+#define PINS(value)   "mov $" #value ", %eax\n out %eax, $0x34\n"
+#define NMI_AT        0x13000u
+#define TEXT_OF(name) name, (size_t)(name##_end - name)
+
+/* The handler notes how many there were, the interrupted eip and the flags it runs with. */
+GUEST_CODE(nmi_handler,
+           "push %eax\n incl 0x3010\n mov 4(%esp), %eax\n mov %eax, 0x3014\n pushf\n popl 0x3018\n"
+           " pop %eax\n iret\n");
+/* NMI while IF is 0. */
+GUEST_CODE(nmi_simple, PINS(1) " nop\n hlt\n");
+/* A handler that raises two more NMIs before its IRET: one of them waits, the other is the same. */
+GUEST_CODE(nmi_again, "incl 0x3010\n cmpl $3, 0x3010\n ja 1f\n" PINS(1)
+                          PINS(1) " incl 0x301c\n mov 0x3010, %ebx\n"
+                                  " mov 0x301c, %ecx\n cmp %ebx, %ecx\n jne 1f\n iret\n1: hlt\n");
+GUEST_CODE(nmi_and_irq, "sti\n" PINS(1) " nop\n nop\n hlt\n");
+GUEST_CODE(nmi_halt,
+           PINS(0x10000) " mov $8000000, %eax\n out %eax, $0x30\n 1: hlt\n inc %ebx\n cmp $5, %ebx\n"
+                         " jne 1b\n" LEAVE);
+
+static void start_nmi(const struct harness_options *o, const uint8_t *code, const uint8_t *end,
+                      const uint8_t *handler, size_t bytes)
+{
+    start(o, code, end);
+    harness_put(&h, NMI_AT, handler, bytes);
+    harness_gate(&h, EXC_NMI, NMI_AT, 0);
+}
+
+static const enum translator_mode both_engines[] = {TRANSLATOR_INTERP, TRANSLATOR_EAGER};
+
+Test(run, nmi_is_not_masked_by_if)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct harness_options o = {.translator = both_engines[i]};
+        start_nmi(&o, nmi_simple, nmi_simple_end, TEXT_OF(nmi_handler));
+        cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_HALTED);
+        cr_expect_eq(harness_peek32(&h, 0x3010), 1);
+        cr_expect_eq(harness_peek32(&h, 0x3014), HARNESS_CODE + 7, "behind OUT");
+        cr_expect_eq(harness_peek32(&h, 0x3018) & FLAG_IF, 0);
+        harness_free(&h);
+    }
+}
+
+/* SDM 3A 6.7.1: blocked until IRET, and one waits. */
+Test(run, nmi_waits_for_iret)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct harness_options o = {.translator = both_engines[i]};
+        start_nmi(&o, nmi_simple, nmi_simple_end, TEXT_OF(nmi_again));
+        cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_HALTED);
+        cr_expect_eq(harness_peek32(&h, 0x3010), 4, "each handler's two are one");
+        cr_expect_eq(harness_peek32(&h, 0x301c), 3, "never within a handler");
+        cr_expect(h.cpu->nmi_blocked);
+        harness_free(&h);
+    }
+}
+
+/* SDM 3A 6.8.3: behind MOV SS nothing comes before the next instruction has retired. The pins change while
+ * the vCPU stands in the shadow. */
+Test(run, nmi_in_the_shadows)
+{
+    static const struct {
+        enum int_shadow shadow;
+        uint32_t eip; /* where it is delivered, from the code's start */
+    } rows[] = {{0, 0}, {SHADOW_INTERRUPTS, 0}, {SHADOW_STACK, 1}};
+    for (unsigned i = 0; i < 3; i++) {
+        start_nmi(&(struct harness_options){0}, spin, spin_end, TEXT_OF(nmi_handler));
+        vcpu_state(h.cpu)->int_shadow = (uint8_t)rows[i].shadow;
+        h.pins = VCPU_PIN_NMI;
+        vcpu_until(h.cpu, &(struct vcpu_until){.tick = 10});
+        cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TICK_LIMIT);
+        cr_expect_eq(harness_peek32(&h, 0x3014), HARNESS_CODE + rows[i].eip, "row %u", i);
+        harness_free(&h);
+    }
+}
+
+/* SDM 3A table 6-2: an NMI is taken first, then the interrupt, before the handler's first instruction if IF
+ * lets it. */
+Test(run, nmi_before_an_interrupt)
+{
+    start_nmi(&(struct harness_options){0}, nmi_and_irq, nmi_and_irq_end, TEXT_OF(nmi_handler));
+    install_irq_handler();
+    vcpu_state(h.cpu)->eflags &= ~(uint32_t)FLAG_IF;
+    h.irq_pending = 1;
+    vcpu_state(h.cpu)->eflags |= FLAG_IF;
+    h.pins = VCPU_PIN_NMI;
+    vcpu_run(h.cpu);
+    cr_expect_eq(harness_peek32(&h, 0x3010), 2);
+    cr_expect_eq(harness_peek32(&h, 0x3004), 1);
+    cr_expect_geq(harness_peek32(&h, 0x3000), 8 << 3, "the NMI's handler was first");
+    harness_free(&h);
+}
+
+Test(run, nmi_ends_a_halt_whatever_if_is)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct harness_options o = {.translator = both_engines[i]};
+        start_nmi(&o, nmi_halt, nmi_halt_end, TEXT_OF(nmi_handler));
+        h.pins_may_come = VCPU_PIN_NMI;
+        cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+        cr_expect_eq(harness_peek32(&h, 0x3010), 5);
+        cr_expect_geq(vcpu_tick(h.cpu), 5000000);
+        harness_free(&h);
+    }
+}
+
+/* Blocked, it ends no halt: nothing can. */
+Test(run, nmi_that_is_blocked_ends_no_halt)
+{
+    start_nmi(&(struct harness_options){0}, nmi_halt, nmi_halt_end, TEXT_OF(halt));
+    h.pins_may_come = VCPU_PIN_NMI;
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_HALTED);
+    cr_expect_eq(vcpu_tick(h.cpu), 1000000 + 3 + 1);
+    harness_free(&h);
+}
+
+/* Nothing depends on where a run is cut, nor on the engine. */
+GUEST_CODE(nmi_storm,
+           PINS(0x10000) " mov $300, %eax\n out %eax, $0x30\n mov $2000, %ecx\n"
+                         "1: imul $1103515245, %edx\n add $12345, %edx\n mov %ds, %ebx\n mov %ebx, %ss\n"
+                         " xor %edx, 0x3100(,%ecx,4)\n testb $31, %cl\n jnz 2f\n hlt\n"
+                         "2: push %ecx\n mov $20, %ecx\n mov $0x9000, %edi\n rep stosb\n pop %ecx\n"
+                         " dec %ecx\n jnz 1b\n in $0x30, %eax\n" LEAVE);
+
+Test(run, nmis_do_not_depend_on_cuts_or_engines, .timeout = 60)
+{
+    uint64_t want = 0;
+    static const struct harness_options how[] = {{.quantum_ticks = 0},
+                                                 {.quantum_ticks = 7},
+                                                 {.single_tb = true},
+                                                 {.digest_every = 11},
+                                                 {.translator = TRANSLATOR_EAGER},
+                                                 {.translator = TRANSLATOR_EAGER, .quantum_ticks = 13},
+                                                 {.translator = TRANSLATOR_EAGER, .single_tb = true}};
+    for (unsigned i = 0; i < sizeof how / sizeof how[0]; i++) {
+        start_nmi(&how[i], nmi_storm, nmi_storm_end, TEXT_OF(nmi_handler));
+        h.pins_may_come = VCPU_PIN_NMI;
+        cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+        cr_assert_gt(harness_peek32(&h, 0x3010), 1000);
+        uint64_t got = harness_fingerprint(&h);
+        want = i == 0 ? got : want;
+        cr_expect_eq(got, want, "run %u", i);
+        harness_free(&h);
+    }
+}
+
+/* SDM 3A table 9-1, column INIT. */
+Test(run, init_leaves_what_the_table_says)
+{
+    START(spin);
+    struct guest_state *g = vcpu_state(h.cpu);
+    g->x87.cw = 0x27f;
+    g->sse.mxcsr = 0x1fa0;
+    g->sysenter_eip = 5;
+    g->cr0 |= CR0_CD;
+    g->cr2 = g->dr[0] = 7;
+    h.pins = VCPU_PIN_INIT;
+    vcpu_until(h.cpu, &(struct vcpu_until){.tick = 0});
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TICK_LIMIT);
+    vcpu_until(h.cpu, &(struct vcpu_until){.tick = 1});
+    vcpu_run(h.cpu); /* ones at the reset vector: #UD, for which there is no handler */
+    cr_expect_eq(g->x87.cw, 0x27f);
+    cr_expect_eq(g->sse.mxcsr, 0x1fa0);
+    cr_expect_eq(g->sysenter_eip, 5);
+    cr_expect_eq(g->cr0, CR0_ET | CR0_CD);
+    cr_expect_eq(g->cr2 | g->dr[0], 0);
+    cr_expect_eq(g->slot[IR_EDX], 0x695, "family 6 model 9 stepping 5");
+    harness_free(&h);
+}
+
+GUEST_CODE16(ap_code, "incl %cs:0x100\n 1: jmp 1b\n");
+
+Test(run, sipi_starts_a_processor_that_waits)
+{
+    START(spin);
+    harness_put(&h, 0x5000, ap_code, (size_t)(ap_code_end - ap_code));
+    h.pins = VCPU_PIN_INIT | VCPU_PIN_WAIT;
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_HALTED);
+    cr_expect_eq(vcpu_state(h.cpu)->halted, HALTED_SIPI);
+    h.pins = VCPU_PIN_NMI;
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_HALTED, "an NMI waits until then");
+    h.pins = VCPU_PIN_SIPI | 0x0500;
+    harness_poke32(&h, 2 * 4, 0x05000000 | 3); /* IVT: NMI to 0500:0003, the loop */
+    vcpu_until(h.cpu, &(struct vcpu_until){.tick = vcpu_tick(h.cpu) + 5});
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TICK_LIMIT);
+    cr_expect_eq(vcpu_state(h.cpu)->seg[SEG_CS].base, 0x5000);
+    cr_expect(h.cpu->nmi_blocked);
+    harness_free(&h);
+}
+
 /* --- a timer on the vCPU's side --- */
 
 #define LOCAL_START(period) "mov $" #period ", %eax\n out %eax, $0x30\n"
