@@ -1,6 +1,6 @@
 /* decode.c - prefixes, opcode, ModRM, SIB, displacement, immediates (SDM 2A, chapter 2).
  *
- * NOT MODELLED: VEX and EVEX prefixes, SSE3 and later: no rows, so #UD. */
+ * NOT MODELLED: VEX and EVEX prefixes, MONITOR and MWAIT, SSSE3 and later (but POPCNT): no rows, so #UD. */
 #include "translator/decode.h"
 
 #include <string.h>

@@ -182,6 +182,17 @@ void gen_BSR(struct builder *b, const struct insn *in)
     gen_bit_scan(b, in, IR_BSR);
 }
 
+void gen_POPCNT(struct builder *b, const struct insn *in)
+{
+    const unsigned src = opnd_slot(b, in, 1);
+    const unsigned dst = in->opsize == 2 ? in->reg : emit_temp(b);
+    struct ir_op *o = emit_helper(b, HELPER_POPCNT);
+    o->a = (uint8_t)src;
+    o->dst = (uint8_t)dst;
+    if (in->opsize == 1)
+        emit_putw(b, in->reg, value_slot(dst));
+}
+
 void gen_BSWAP(struct builder *b, const struct insn *in)
 {
     const unsigned reg = opnd_reg(in, 0);

@@ -1,5 +1,5 @@
-/* gen_sse.c - MMX, SSE and SSE2: what the mode forbids, the memory operand's address, then the helpers of
- * vcpu/arch/sse.c.
+/* gen_sse.c - MMX, SSE, SSE2 and SSE3: what the mode forbids, the memory operand's address, then the helpers
+ * of vcpu/arch/sse.c.
  *
  * Which of #UD and #NM an instruction raises is part of the block's key; #MF, alignment and #XM are the
  * helpers' (SDM 3A tables 13-1, 12-1). */

@@ -30,11 +30,13 @@ static void gen_x87_mem(struct builder *b, const struct insn *in, uint32_t opcod
     o->imm2 = opcode;
 }
 
-/* SDM 2A: FCMOVcc and the comparisons to EFLAGS came with CMOVcc. */
+/* SDM 2A: FCMOVcc and the comparisons to EFLAGS came with CMOVcc, FISTTP (DB, DD and DF /1) with SSE3. */
 static enum feature form_feature(const struct insn *in)
 {
-    const bool flags = in->mod == 3 && x87_reg_forms[in->opcode & 7][in->modrm & 63].flags != X87_KEEP;
-    return flags ? FEATURE_CMOV : FEATURE_NONE;
+    const unsigned escape = in->opcode & 7;
+    if (in->mod == 3)
+        return x87_reg_forms[escape][in->modrm & 63].flags != X87_KEEP ? FEATURE_CMOV : FEATURE_NONE;
+    return in->reg == 1 && (escape & 1) ? FEATURE_SSE3 : FEATURE_NONE;
 }
 
 void gen_X87(struct builder *b, const struct insn *in)

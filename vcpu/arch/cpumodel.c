@@ -15,7 +15,7 @@
 #define HAS_PENTIUM  (HAS_486 | F(DE) | F(TSC) | F(MSR) | F(CX8) | F(MMX))
 #define HAS_PENTIUM2 (HAS_PENTIUM | F(SEP) | F(PGE) | F(CMOV) | F(FXSR))
 #define HAS_PENTIUM3 (HAS_PENTIUM2 | F(SSE))
-#define HAS_QEMU32   (HAS_PENTIUM3 | F(SSE2))
+#define HAS_QEMU32   (HAS_PENTIUM3 | F(SSE2) | F(SSE3))
 
 /* Signatures: SDM 3A table 9-1 and QEMU's. Leaf 2 (SDM 2A table 3-12): TLBs, and 16 + 16 KB L1, 512 KB L2 of
  * the Pentium II and III; 32 + 32 KB L1, 1 MB L2, 64-byte lines of i686. */

@@ -403,6 +403,16 @@ static enum helper_result store_converted(struct fpu_insn *c, enum fpu_dst kind,
     return HELPER_OK;
 }
 
+/* SDM 2A FISTTP: rounds toward zero, whatever RC says. */
+static enum helper_result store_truncated(struct fpu_insn *c, enum fpu_dst kind)
+{
+    const uint16_t cw = c->x->cw;
+    c->x->cw |= FCW_RC;
+    const enum helper_result result = store_converted(c, kind, true);
+    c->x->cw = cw;
+    return result;
+}
+
 static enum helper_result copy_to(struct fpu_insn *c, bool pop)
 {
     struct x87_state *x = c->x;
@@ -749,6 +759,18 @@ MEM(FISTP, m32int)
 MEM(FISTP, m64int)
 {
     return store_converted(c, FPU_TO_M64INT, true);
+}
+MEM(FISTTP, m16int)
+{
+    return store_truncated(c, FPU_TO_M16INT);
+}
+MEM(FISTTP, m32int)
+{
+    return store_truncated(c, FPU_TO_M32INT);
+}
+MEM(FISTTP, m64int)
+{
+    return store_truncated(c, FPU_TO_M64INT);
 }
 MEM(FBSTP, m80bcd)
 {

@@ -222,6 +222,21 @@ static bool ask_sse(void)
     return true;
 }
 
+/* Sums of neighbours; 1 - 2 below 2 + 1. SDM 2A HADDPS, ADDSUBPS */
+static bool ask_sse3(void)
+{
+    static const float one_two[4] = {1, 2, 2, 1}, two_one[4] = {2, 1, 0, 0};
+    static const float sums[4] = {3, 3, 3, 0}, mixed[4] = {-1, 3, 2, 1};
+    struct sse_io h = {.csr = MXCSR_MASKS}, m = {.csr = MXCSR_MASKS};
+    if (!__builtin_cpu_supports("sse3"))
+        return false;
+    memcpy(h.a, one_two, 16), memcpy(h.b, two_one, 16);
+    memcpy(m.a, one_two, 16), memcpy(m.b, two_one, 16);
+    sse_exec[SSE_F2_0x0f7c_ANY_RM](&h);
+    sse_exec[SSE_F2_0x0fd0_ANY_RM](&m);
+    return memcmp(h.a, sums, 16) == 0 && memcmp(m.a, mixed, 16) == 0;
+}
+
 /* LDMXCSR of a bit that MXCSR_MASK has 0 would fault. SDM 1 11.6.6: a mask of 0 means FFBFh. */
 static bool ask_mxcsr(void)
 {
@@ -243,6 +258,7 @@ static const struct {
     {ask_mxcsr, "all modes of MXCSR, denormals-are-zeros among them"},
     {ask_x87, "x87 arithmetic of 80 bits, with the SDM's rounding, NaNs and flags"},
     {ask_sse, "SSE arithmetic with the SDM's rounding, NaNs and flags"},
+    {ask_sse3, "SSE3"},
 };
 
 bool vcpu_host_check(uint32_t pretend, char *why, size_t bytes)

@@ -185,6 +185,15 @@ enum helper_result helper_AAD(struct vcpu *v, const struct ir_op *op)
     return HELPER_OK;
 }
 
+/* SDM 2B POPCNT: OF, SF, AF, CF and PF are 0. */
+enum helper_result helper_POPCNT(struct vcpu *v, const struct ir_op *op)
+{
+    const uint32_t value = v->g.slot[op->a];
+    v->g.slot[op->dst] = (uint32_t)__builtin_popcount(value);
+    set_flags(&v->g, value == 0 ? FLAG_ZF : 0);
+    return HELPER_OK;
+}
+
 /* --- BOUND, CMPXCHG8B --- */
 
 enum helper_result helper_BOUND(struct vcpu *v, const struct ir_op *op)

@@ -1,4 +1,4 @@
-/* sse.c - MMX, SSE and SSE2 instructions: operands, faults, dispatch.
+/* sse.c - MMX, SSE, SSE2 and SSE3 instructions: operands, faults, dispatch.
  *
  * One helper for register and one for memory forms, driven by the rows of translator/insns_sse.def. Order:
  * pending x87 exception (#MF), alignment (#GP(0)), page faults, SIMD floating-point exception (#XM); only
@@ -201,7 +201,7 @@ static bool is_own_load(const struct sse_insn *c)
 static void run_own_load(const struct sse_insn *c, struct sse_io *io)
 {
     const bool high = c->row->opcode == 0x0f16;
-    if (c->row->opcode == 0x0f10)
+    if (c->row->opcode == 0x0f10 || c->row->bytes == 16)
         memcpy(io->a, io->b, 16);
     else
         memcpy(io->a + (high ? 8 : 0), io->b, 8);

@@ -1,5 +1,5 @@
-/* sse_exec.c - every MMX, SSE and SSE2 row as the host's own instruction, in its register form with operands
- * 0 and 1.
+/* sse_exec.c - every MMX, SSE, SSE2 and SSE3 row as the host's own instruction, in its register form with
+ * operands 0 and 1.
  *
  * The encoding comes from the row, so that it is the guest's instruction byte for byte but for ModRM: C1
  * names register 0 in reg and register 1 in rm of whatever file each is. IEEE 754 and the SDM fix all results

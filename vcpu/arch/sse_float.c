@@ -27,16 +27,28 @@ static bool fail(struct vcpu *v, uint32_t flags)
 
 /* --- unmasked overflow and underflow --- */
 
-/* Only these produce results of another magnitude than their operands'. */
-static const uint8_t range_op[256] = {[0x58] = FPU_ADD + 1,
-                                      [0x59] = FPU_MUL + 1,
-                                      [0x5c] = FPU_SUB + 1,
-                                      [0x5e] = FPU_DIV + 1,
-                                      [0x5a] = FPU_ADD + 1 /* narrowing: x + 0 */};
+enum { HADD = 0x7c, HSUB = 0x7d, ADDSUB = 0xd0 };
 
+/* Only these produce results of another magnitude than their operands'. */
+static const uint8_t range_op[256] = {
+    [0x58] = FPU_ADD + 1, [0x59] = FPU_MUL + 1, [0x5c] = FPU_SUB + 1,
+    [0x5e] = FPU_DIV + 1, [0x5a] = FPU_ADD + 1,                         /* narrowing: x + 0 */
+    [HADD] = FPU_ADD + 1, [HSUB] = FPU_SUB + 1, [ADDSUB] = FPU_ADD + 1, /* the even lanes of ADDSUB: SUB */
+};
+
+static bool is_horizontal(const struct sse_row *r)
+{
+    return r->opcode == (0x0f00 | HADD) || r->opcode == (0x0f00 | HSUB);
+}
+static bool is_addsub(const struct sse_row *r)
+{
+    return r->opcode == (0x0f00 | ADDSUB);
+}
+
+/* SSE3's packed singles have the prefix F2, for F3 and none were taken. */
 static bool is_double(const struct sse_row *r)
 {
-    return r->prefix == PFX_66 || r->prefix == PFX_F2;
+    return r->prefix == PFX_66 || (r->prefix == PFX_F2 && !is_horizontal(r) && !is_addsub(r));
 }
 static bool is_narrowing(const struct sse_row *r)
 {
@@ -65,8 +77,8 @@ static struct f80 lane_f80(const uint8_t *from, bool wide, bool daz)
 }
 
 /* The flags of one lane, given those of the masked run. */
-static uint32_t lane_flags(const struct sse_row *r, uint32_t mxcsr, const uint8_t *a, const uint8_t *b,
-                           uint32_t masked)
+static uint32_t lane_flags(const struct sse_row *r, enum fpu_op2 op, uint32_t mxcsr, const uint8_t *a,
+                           const uint8_t *b, uint32_t masked)
 {
     const bool wide = is_double(r), narrow = !wide || is_narrowing(r), daz = mxcsr & MXCSR_DAZ;
     const unsigned bias = narrow ? 127 : 1023;
@@ -75,8 +87,7 @@ static uint32_t lane_flags(const struct sse_row *r, uint32_t mxcsr, const uint8_
     struct f80 value = lane_f80(is_narrowing(r) ? b : a, wide, daz), other = f80_make(0, 0, 0);
     if (!is_narrowing(r))
         other = lane_f80(b, wide, daz);
-    const fpu_flags f =
-        fpu_host_op2(&x, (enum fpu_op2)(range_op[r->opcode & 0xff] - 1), FPU_F80, &value, &other);
+    const fpu_flags f = fpu_host_op2(&x, op, FPU_F80, &value, &other);
     const unsigned e = f80_exp(&value);
     const bool tiny = e < F80_BIAS - bias + 1 && value.sig != 0;
     const bool huge = e > F80_BIAS + bias && e != F80_EXP_MAX;
@@ -92,18 +103,46 @@ static void fill_lanes(uint8_t to[16], const uint8_t *lane, unsigned bytes)
         memcpy(to + at, lane, bytes);
 }
 
+/* What one lane of the result is: op(a, b), and the row whose every lane is that. */
+struct lane {
+    const uint8_t *a, *b;
+    enum fpu_op2 op;
+    sse_exec_fn fn;
+};
+
+static struct lane lane_get(const struct sse_row *r, sse_exec_fn fn, const struct sse_io *io, unsigned i)
+{
+    const unsigned bytes = is_double(r) ? 8 : 4, half = 16 / bytes / 2;
+    struct lane l = {io->a + i * bytes, io->b + i * bytes, (enum fpu_op2)(range_op[r->opcode & 0xff] - 1),
+                     fn};
+    if (is_horizontal(
+            r)) { /* neighbours: of the first operand in the low half, of the second in the high half */
+        const uint8_t *from = i < half ? io->a : io->b;
+        l.a = from + 2 * (i % half) * bytes;
+        l.b = l.a + bytes;
+    }
+    if (is_addsub(r))
+        l.op = i % 2 == 0 ? FPU_SUB : FPU_ADD;
+    if (is_horizontal(r) || is_addsub(r)) {
+        const enum sse_id add = is_double(r) ? SSE_66_0x0f58_ANY_RM : SSE_NP_0x0f58_ANY_RM,
+                          subtract = is_double(r) ? SSE_66_0x0f5c_ANY_RM : SSE_NP_0x0f5c_ANY_RM;
+        l.fn = sse_exec[l.op == FPU_ADD ? add : subtract];
+    }
+    return l;
+}
+
 /* Flags of the operands in *io with overflow and underflow as the masks in mxcsr make them. */
 static uint32_t range_flags(const struct sse_row *r, sse_exec_fn fn, uint32_t mxcsr, const struct sse_io *io)
 {
     const unsigned bytes = is_double(r) ? 8 : 4, count = r->bytes / bytes;
     uint32_t flags = 0;
     for (unsigned i = 0; i < count; i++) {
-        const uint8_t *a = io->a + i * bytes, *b = io->b + i * bytes;
-        struct sse_io lane = {.csr = modes_of(mxcsr)};
-        fill_lanes(lane.a, a, bytes);
-        fill_lanes(lane.b, b, bytes);
-        fn(&lane);
-        flags |= lane_flags(r, mxcsr, a, b, lane.csr & MXCSR_FLAGS);
+        const struct lane l = lane_get(r, fn, io, i);
+        struct sse_io all = {.csr = modes_of(mxcsr)};
+        fill_lanes(all.a, l.a, bytes);
+        fill_lanes(all.b, l.b, bytes);
+        l.fn(&all);
+        flags |= lane_flags(r, l.op, mxcsr, l.a, l.b, all.csr & MXCSR_FLAGS);
     }
     return flags;
 }

@@ -34,6 +34,9 @@ static bool isa_is_ours(ZydisISASet isa)
     case ZYDIS_ISA_SET_SSEMXCSR:
     case ZYDIS_ISA_SET_SSE2:
     case ZYDIS_ISA_SET_SSE2MMX:
+    case ZYDIS_ISA_SET_SSE3:
+    case ZYDIS_ISA_SET_SSE3X87:
+    case ZYDIS_ISA_SET_POPCNT:
     case ZYDIS_ISA_SET_FXSAVE:
     case ZYDIS_ISA_SET_CLFSH:
     case ZYDIS_ISA_SET_SSE_PREFETCH:
