@@ -9,6 +9,7 @@
 #define TANDEM_HW_BOARD_H
 
 #include "hw/chip.h"
+#include "hw/drive.h"
 #include "hw/port.h"
 
 #include <stdbool.h>
@@ -19,7 +20,7 @@
 #define BOARD_PORTS_MAX   32 /* as many as bus.device_ports has bits */
 #define BOARD_REMAPS_MAX  16 /* as many as board_device.remaps has bits */
 #define BOARD_WIRES_MAX   32
-#define BOARD_WINDOWS_MAX 16
+#define BOARD_WINDOWS_MAX 32
 #define BOARD_IRQ_LINES   16 /* ISA lines, the inputs of the 8259 pair. MATCH BOARD_IRQ_LINES */
 #define BOARD_PIRQ_A      16 /* lines 16 to 19: INTA# to INTD# of the PCI bus (router.h) */
 #define BOARD_PIRQS       4
@@ -82,6 +83,7 @@ struct board_port {
     const struct port_input *in;   /* NULL: nothing comes in */
     const struct port_output *out; /* NULL: nothing goes out */
     const struct port_pixels *pixels;
+    struct drive_config drive; /* PORT_BLOCKS: what power_on tells the controller */
 };
 
 /* Events at the CPU's pins that no flag masks. MATCH cpu_pins */

@@ -20,6 +20,7 @@
 #include "hw/pci.h"
 #include "hw/piix4_pm.h"
 #include "hw/toypci.h"
+#include "hw/virtio_blk.h"
 
 #define CONFADD_ENABLE   0x80000000u
 #define CONFADD_WRITABLE 0x80FFFFFCu
@@ -112,6 +113,10 @@ static const struct pci_function *const functions[I440FX_FN_COUNT] = {
     [I440FX_FN_ISA] = &isa,
     [I440FX_FN_PM] = &pm,
     [I440FX_FN_TOY] = &toypci_function,
+    [I440FX_FN_VIRTIO0] = &virtio_blk_function[0],
+    [I440FX_FN_VIRTIO0 + 1] = &virtio_blk_function[1],
+    [I440FX_FN_VIRTIO0 + 2] = &virtio_blk_function[2],
+    [I440FX_FN_VIRTIO0 + 3] = &virtio_blk_function[3],
 };
 #define CHIP_SET (1u << I440FX_FN_HOST | 1u << I440FX_FN_ISA | 1u << I440FX_FN_PM)
 

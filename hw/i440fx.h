@@ -18,10 +18,12 @@ enum {
 
 /* Functions on bus 0, in the order of `cfg`: those of the chip set, then those of slots. */
 enum {
-    I440FX_FN_HOST, /* 00.0 82441FX */
-    I440FX_FN_ISA,  /* 01.0 PIIX3 ISA bridge */
-    I440FX_FN_PM,   /* 01.3 PIIX4 power management */
-    I440FX_FN_TOY,  /* in a slot: toypci.h */
+    I440FX_FN_HOST,    /* 00.0 82441FX */
+    I440FX_FN_ISA,     /* 01.0 PIIX3 ISA bridge */
+    I440FX_FN_PM,      /* 01.3 PIIX4 power management */
+    I440FX_FN_TOY,     /* in a slot: toypci.h */
+    I440FX_FN_VIRTIO0, /* virtio_blk.h */
+    I440FX_FN_VIRTIO3 = I440FX_FN_VIRTIO0 + 3,
     I440FX_FN_COUNT,
 };
 

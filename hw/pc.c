@@ -76,6 +76,12 @@ static void rtc_reset_pin(void *s, uint64_t now_ns)
     mc146818_reset_pin(s, now_ns);
 }
 
+static void virtio_reset_pin(void *s, uint64_t now_ns)
+{
+    (void)now_ns;
+    virtio_blk_reset_pin(s);
+}
+
 static uint32_t com_take(void *s, uint8_t *bytes, uint32_t max)
 {
     uint32_t n = 0;
@@ -130,6 +136,12 @@ static const struct port_input kbc_in = {.ready_ns = kbc_ready_ns, .put = kbc_pu
     {                                                                                                        \
         .name = "com" #n, .chip = &ns16550_class, .state_offset = offsetof(struct pc, com[(n)-1]),           \
         .latency_ns = ISA_CYCLE_NS                                                                           \
+    }
+
+#define VIRTIO_DEVICE(n)                                                                                     \
+    {                                                                                                        \
+        .name = "virtio" #n, .chip = &virtio_blk_class, .state_offset = offsetof(struct pc, virtio[n]),      \
+        .latency_ns = PCI_CYCLE_NS, .reset = virtio_reset_pin                                                \
     }
 
 static const struct board_device devices[PC_DEV_COUNT] = {
@@ -192,6 +204,10 @@ static const struct board_device devices[PC_DEV_COUNT] = {
                          .chip = &debugcon_class,
                          .state_offset = offsetof(struct pc, debugcon),
                          .latency_ns = ISA_CYCLE_NS},
+    [PC_DEV_VIRTIO0] = VIRTIO_DEVICE(0),
+    [PC_DEV_VIRTIO0 + 1] = VIRTIO_DEVICE(1),
+    [PC_DEV_VIRTIO0 + 2] = VIRTIO_DEVICE(2),
+    [PC_DEV_VIRTIO0 + 3] = VIRTIO_DEVICE(3),
     [PC_DEV_MARKER] = {.name = "marker",
                        .chip = &marker_class,
                        .state_offset = offsetof(struct pc, marker),
@@ -229,9 +245,9 @@ static const struct board_range com_io[] = {
         .name = "serial" #n, .kind = PORT_BYTES, .device = PC_DEV_COM1 + (n), .in = &com_in, .out = &com_out \
     }
 
-#define DRIVE_PORT(n)                                                                                        \
+#define DRIVE_PORT(n, dev)                                                                                   \
     {                                                                                                        \
-        .name = (n), .kind = PORT_BLOCKS                                                                     \
+        .name = (n), .kind = PORT_BLOCKS, .device = (dev)                                                    \
     }
 
 static const struct board_port ports[PC_PORT_COUNT] = {
@@ -258,24 +274,47 @@ static const struct board_port ports[PC_PORT_COUNT] = {
                           .kind = PORT_BYTES,
                           .device = PC_DEV_DEBUGCON,
                           .out = &debugcon_out},
-    [PC_PORT_IDE0] = DRIVE_PORT("ide0-hd0"),
-    [PC_PORT_IDE0 + 1] = DRIVE_PORT("ide0-hd1"),
-    [PC_PORT_IDE0 + 2] = DRIVE_PORT("ide1-hd0"),
-    [PC_PORT_IDE0 + 3] = DRIVE_PORT("ide1-hd1"),
-    [PC_PORT_FLOPPY0] = DRIVE_PORT("floppy0"),
-    [PC_PORT_FLOPPY0 + 1] = DRIVE_PORT("floppy1"),
-    [PC_PORT_VIRTIO0] = DRIVE_PORT("virtio0"),
-    [PC_PORT_VIRTIO0 + 1] = DRIVE_PORT("virtio1"),
-    [PC_PORT_VIRTIO0 + 2] = DRIVE_PORT("virtio2"),
-    [PC_PORT_VIRTIO0 + 3] = DRIVE_PORT("virtio3"),
+    [PC_PORT_IDE0] = DRIVE_PORT("ide0-hd0", 0),
+    [PC_PORT_IDE0 + 1] = DRIVE_PORT("ide0-hd1", 0),
+    [PC_PORT_IDE0 + 2] = DRIVE_PORT("ide1-hd0", 0),
+    [PC_PORT_IDE0 + 3] = DRIVE_PORT("ide1-hd1", 0),
+    [PC_PORT_FLOPPY0] = DRIVE_PORT("floppy0", 0),
+    [PC_PORT_FLOPPY0 + 1] = DRIVE_PORT("floppy1", 0),
+    [PC_PORT_VIRTIO0] = DRIVE_PORT("virtio0", PC_DEV_VIRTIO0),
+    [PC_PORT_VIRTIO0 + 1] = DRIVE_PORT("virtio1", PC_DEV_VIRTIO0 + 1),
+    [PC_PORT_VIRTIO0 + 2] = DRIVE_PORT("virtio2", PC_DEV_VIRTIO0 + 2),
+    [PC_PORT_VIRTIO0 + 3] = DRIVE_PORT("virtio3", PC_DEV_VIRTIO0 + 3),
 };
 
-/* PMBASE, which every machine has, and the toy's BARs. */
-enum { WINDOW_PM, WINDOW_TOY_MEM, WINDOW_TOY_IO, WINDOWS };
-static const struct board_window windows[WINDOWS] = {
-    [WINDOW_PM] = {.bytes = PIIX4_PM_BYTES, .io = true},
-    [WINDOW_TOY_MEM] = {.bytes = TOYPCI_BAR_BYTES},
-    [WINDOW_TOY_IO] = {.bytes = TOYPCI_IO_BYTES, .io = true},
+/* PMBASE, the toy's BARs, BARs 0 and 4 of each virtio disk. What is not fitted never decodes. */
+enum {
+    WINDOW_PM,
+    WINDOW_TOY_MEM,
+    WINDOW_TOY_IO,
+    WINDOW_VIRTIO0,
+    WINDOWS = WINDOW_VIRTIO0 + 2 * PC_VIRTIO_DRIVES
+};
+#define VIRTIO_WINDOWS(n)                                                                                    \
+    {I440FX_FN_VIRTIO0 + (n), 0, {.bytes = VIRTIO_LEGACY_BYTES, .io = true}},                                \
+    {                                                                                                        \
+        I440FX_FN_VIRTIO0 + (n), 4,                                                                          \
+        {                                                                                                    \
+            .bytes = VIRTIO_MODERN_BYTES                                                                     \
+        }                                                                                                    \
+    }
+
+/* A BAR is as large as its function says. */
+static const struct window_bar {
+    uint8_t function, bar; /* I440FX_FN_* */
+    struct board_window window;
+} window_bars[WINDOWS] = {
+    [WINDOW_PM] = {0, 0, {.bytes = PIIX4_PM_BYTES, .io = true}}, /* no BAR: i440fx_pm_decoded */
+    [WINDOW_TOY_MEM] = {I440FX_FN_TOY, 0, {.bytes = TOYPCI_BAR_BYTES}},
+    [WINDOW_TOY_IO] = {I440FX_FN_TOY, 1, {.bytes = TOYPCI_IO_BYTES, .io = true}},
+    [WINDOW_VIRTIO0] = VIRTIO_WINDOWS(0),
+    [WINDOW_VIRTIO0 + 2] = VIRTIO_WINDOWS(1),
+    [WINDOW_VIRTIO0 + 4] = VIRTIO_WINDOWS(2),
+    [WINDOW_VIRTIO0 + 6] = VIRTIO_WINDOWS(3),
 };
 #define TOY_MEM (WINDOW_TOY_MEM + 1)
 #define TOY_IO  (WINDOW_TOY_IO + 1)
@@ -310,9 +349,6 @@ static const struct board_wire wires[] = {
 };
 
 #define NELEM(a) (sizeof(a) / sizeof((a)[0]))
-_Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + NELEM(toy_ranges) + 4 <= BOARD_RANGES_MAX,
-               "I/O ports");
-_Static_assert(NELEM(wires) + PC_SERIAL_MAX + NELEM(toy_wires) <= BOARD_WIRES_MAX, "wires");
 _Static_assert(PC_PORT_COUNT <= BOARD_PORTS_MAX, "typed ports");
 _Static_assert(PC_DEV_COUNT <= BOARD_DEVICES_MAX, "devices");
 _Static_assert(PC_REMAPS <= BOARD_REMAPS_MAX, "remaps");
@@ -344,7 +380,6 @@ static void add_toypci(struct board *b)
     b->nranges += NELEM(toy_ranges);
     memcpy(b->wire + b->nwires, toy_wires, sizeof(toy_wires));
     b->nwires += NELEM(toy_wires);
-    b->nwindows = WINDOWS;
 }
 
 /* The chip set as firmware finds it. */
@@ -355,14 +390,51 @@ static void add_firmware(struct board *b)
     b->device[PC_DEV_MISC].chip = &pcmisc_firmware_class;
 }
 
-/* Behind everything at fixed ports, which is seen first. */
-static void add_windows(struct board *b, bool toypci)
+/* The registers of virtio_pci.h, in each window as it lies there. */
+static const struct board_range virtio_ranges[] = {
+    {0x00, 0x12, 0, 0x00, BOARD_PURE, BOARD_POSTED, 4, 1},
+    {0x13, 0x13, 0, 0x13, BOARD_PURE, BOARD_POSTED, 1, 1}, /* ISR: virtio_blk.c, read_changes */
+    {0x14, VIRTIO_LEGACY_BYTES - 1, 0, 0x14, BOARD_PURE, BOARD_POSTED, 4, 1},
+    {0x0000, 0x003F, 0, VIRTIO_COMMON_AT, BOARD_PURE, BOARD_POSTED, 4, 2},
+    {0x1000, 0x1003, 0, VIRTIO_ISR_AT, BOARD_PURE, BOARD_POSTED, 4, 2},
+    {0x2000, 0x203F, 0, VIRTIO_DEVICE_AT, BOARD_PURE, BOARD_POSTED, 4, 2},
+    {0x3000, 0x3003, 0, VIRTIO_NOTIFY_AT, BOARD_PURE, BOARD_POSTED, 4, 2},
+};
+
+static void add_virtio(struct board *b, unsigned n, const struct drive_config *disk)
 {
-    memcpy(b->window, windows, sizeof(windows));
-    b->nwindows = WINDOW_PM + 1;
+    uint8_t dev = (uint8_t)(PC_DEV_VIRTIO0 + n);
+
+    b->device[dev].present = b->port[PC_PORT_VIRTIO0 + n].present = true;
+    b->port[PC_PORT_VIRTIO0 + n].drive = *disk;
+    for (unsigned i = 0; i < NELEM(virtio_ranges); i++) {
+        struct board_range r = virtio_ranges[i];
+        r.device = dev;
+        r.window = (uint8_t)(r.window + WINDOW_VIRTIO0 + 2 * n);
+        b->range[b->nranges++] = r;
+    }
+    b->wire[b->nwires++] = (struct board_wire){dev, 0, SLOT_PIRQ(VIRTIO_BLK_SLOT(n), 0)};
+}
+
+_Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + NELEM(toy_ranges) +
+                       PC_VIRTIO_DRIVES * NELEM(virtio_ranges) + 4 <=
+                   BOARD_RANGES_MAX,
+               "I/O ports");
+_Static_assert(NELEM(wires) + PC_SERIAL_MAX + NELEM(toy_wires) + PC_VIRTIO_DRIVES <= BOARD_WIRES_MAX,
+               "wires");
+
+/* Behind everything at fixed ports, which is seen first. What is not fitted never decodes. */
+static void add_windows(struct board *b, const struct pc_config *cfg)
+{
+    for (unsigned n = 0; n < WINDOWS; n++)
+        b->window[n] = window_bars[n].window;
+    b->nwindows = WINDOWS;
     b->range[b->nranges++] = pm_range;
-    if (toypci)
+    if (cfg->toypci)
         add_toypci(b);
+    for (unsigned n = 0; n < PC_VIRTIO_DRIVES; n++)
+        if (cfg->virtio[n].present)
+            add_virtio(b, n, &cfg->virtio[n]);
 }
 
 static bool io_free(const struct board *b, unsigned first, unsigned last)
@@ -472,6 +544,11 @@ static void power_on(void *state, const struct board *b, int64_t rtc_seconds)
     fill_cmos(&pc->rtc, b->ram_bytes);
     if (b->device[PC_DEV_TOY].present)
         pc->pci.fitted |= 1u << I440FX_FN_TOY;
+    for (unsigned n = 0; n < PC_VIRTIO_DRIVES; n++)
+        if (b->device[PC_DEV_VIRTIO0 + n].present) {
+            pc->pci.fitted |= 1u << (I440FX_FN_VIRTIO0 + n);
+            virtio_blk_fit(&pc->virtio[n], &b->port[PC_PORT_VIRTIO0 + n].drive);
+        }
 }
 
 static void set_line(void *pc, unsigned line, unsigned level)
@@ -515,7 +592,7 @@ static uint32_t window_at(const void *pc, unsigned n)
 
     const struct i440fx *pci = &((const struct pc *)pc)->pci;
     bool on = n == WINDOW_PM ? i440fx_pm_decoded(pci, &address)
-                             : i440fx_bar_decoded(pci, I440FX_FN_TOY, n - WINDOW_TOY_MEM, &address);
+                             : i440fx_bar_decoded(pci, window_bars[n].function, window_bars[n].bar, &address);
 
     return on ? address | BOARD_WINDOW_ON : 0;
 }
@@ -529,9 +606,19 @@ static uint32_t remap_value(const void *state, unsigned n)
     return i440fx_pam(&pc->pci, n - PC_REMAP_PAM);
 }
 
+/* Which function's command register lets a device use memory. */
+static unsigned master_function(unsigned device)
+{
+    if (device == PC_DEV_TOY)
+        return I440FX_FN_TOY;
+    if (device >= PC_DEV_VIRTIO0 && device <= PC_DEV_VIRTIO3)
+        return I440FX_FN_VIRTIO0 + device - PC_DEV_VIRTIO0;
+    return I440FX_FN_COUNT;
+}
+
 static bool may_master(const void *pc, unsigned device)
 {
-    return device == PC_DEV_TOY && i440fx_may_master(&((const struct pc *)pc)->pci, I440FX_FN_TOY);
+    return i440fx_may_master(&((const struct pc *)pc)->pci, master_function(device));
 }
 
 bool pc_board(struct board *b, const struct pc_config *cfg)
@@ -566,6 +653,6 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
             add_com(b, n, cfg->serial_wire_speed);
     bool fits = (!cfg->debugcon || add_debugcon(b, cfg)) && (!cfg->marker || add_marker(b, cfg)) &&
                 (!cfg->debug_exit || add_debug_exit(b, cfg));
-    add_windows(b, cfg->toypci);
+    add_windows(b, cfg);
     return fits;
 }

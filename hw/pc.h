@@ -18,6 +18,12 @@
 #include "hw/pcmisc.h"
 #include "hw/piix4_pm.h"
 #include "hw/toypci.h"
+#include "hw/virtio_blk.h"
+
+#define PC_SERIAL_MAX    4
+#define PC_IDE_DRIVES    4 /* channel 0 master, slave, channel 1 master, slave */
+#define PC_FLOPPY_DRIVES 2
+#define PC_VIRTIO_DRIVES 4 /* each is a PCI function of its own */
 
 /* Device numbers: they order the events of one tick, so they never change. */
 enum pc_device {
@@ -35,13 +41,10 @@ enum pc_device {
     PC_DEV_DEBUGCON,
     PC_DEV_TOY,
     PC_DEV_MARKER,
+    PC_DEV_VIRTIO0,
+    PC_DEV_VIRTIO3 = PC_DEV_VIRTIO0 + PC_VIRTIO_DRIVES - 1,
     PC_DEV_COUNT,
 };
-
-#define PC_SERIAL_MAX    4
-#define PC_IDE_DRIVES    4 /* channel 0 master, slave, channel 1 master, slave */
-#define PC_FLOPPY_DRIVES 2
-#define PC_VIRTIO_DRIVES 4 /* each is a PCI function of its own */
 
 /* Numbers of the typed ports. */
 enum pc_port {
@@ -99,6 +102,7 @@ struct pc {
     struct debugcon debugcon;
     struct marker marker;
     struct toypci toy;
+    struct virtio_blk virtio[PC_VIRTIO_DRIVES];
 };
 
 /* 256 MiB, no serial port, no debug console, no marker, no debug exit. */
