@@ -64,8 +64,7 @@ struct virtio_pci {
         FIELD_MAX(type, member.size, VIRTQ_SIZE_MAX), FIELD(type, member.avail_index),                       \
         FIELD(type, member.used_index), FIELD_MAX(type, member.enabled, 1)
 
-/* Its capabilities and identity for a row of registers of struct pci_function (pci.h): BAR 0 and 4 as above.
- */
+/* Register of the first capability in the configuration space. */
 #define VIRTIO_PCI_CAPABILITY 0x40
 
 /* Back to power-on, with these features. */

@@ -20,6 +20,7 @@
 #include "hw/pcmisc.h"
 #include "hw/piix4_pm.h"
 #include "hw/toypci.h"
+#include "hw/virtio_blk.h"
 #include "mem/master.h"
 
 #include <inttypes.h>
@@ -97,8 +98,9 @@ static uint32_t poke_pci(void *s, uint64_t r, uint64_t now_ns)
            i440fx_pirq_route(s, r >> 32 & 7) + i440fx_may_master(s, r >> 20 & 7);
 }
 
-/* Memory of a bus master: both states use it in turn, each as the other does. */
-static struct physmem memory;
+/* Memory of a bus master: each of the two copies has its own, and both do the same to it. */
+static struct physmem memories[2];
+static unsigned copy; /* whose turn it is */
 
 /* A drive whose contents and failures follow from the request. */
 static uint8_t drive_bytes[BLOCKS_BYTES_MAX];
@@ -132,12 +134,12 @@ static const struct chip_blocks drives = {
 
 static void use_memory(const struct chip_class *chip, void *s, uint64_t r, uint64_t now_ns)
 {
-    struct mem_master mm = {.pm = &memory};
+    struct mem_master mm = {.pm = &memories[copy]};
     struct chip_master m = {.memory = r >> 8 & 15 ? &mm : NULL, .blocks = &drives};
 
-    mem_masters_begin(&memory);
+    mem_masters_begin(mm.pm);
     chip->master(s, &m, now_ns);
-    mem_masters_end(&memory);
+    mem_masters_end(mm.pm);
 }
 
 static uint32_t poke_toypci(void *s, uint64_t r, uint64_t now_ns)
@@ -153,6 +155,73 @@ static uint32_t poke_toypci(void *s, uint64_t r, uint64_t now_ns)
     else if (r % 8 == 2)
         toypci_pointer_in.put(s, entry, bytes % 8, now_ns);
     return toypci_frames_out.take(s, sent, bytes);
+}
+
+/* Half a driver: it sets a queue up, and its memory holds chains that are almost right. */
+#define RING_AT  0x1000u
+#define CHAIN_AT 0x8000u
+
+static void put_guest(uint64_t at, uint64_t v, unsigned bytes)
+{
+    physmem_write(&memories[copy], at, &v, bytes);
+}
+
+static void put_descriptor(unsigned n, uint64_t r)
+{
+    static const uint16_t bytes[] = {16, 1, 512, 4096, 15, 48, 20, 0};
+    uint64_t at = RING_AT + 16 * n;
+
+    put_guest(at, r % 16 ? CHAIN_AT + (r >> 8 & 0xFFF) * 16 : r, 8);
+    put_guest(at + 8, r >> 4 & 63 ? bytes[r >> 20 & 7] : (uint32_t)(r >> 32), 4);
+    put_guest(at + 12, n == 0 ? 1 : r >> 24 & 31 ? r >> 30 & 3 : r >> 30 & 7, 2);
+    put_guest(at + 14, r >> 40 & 15 ? n + 1 : r >> 44, 2);
+}
+
+static void put_chain(uint64_t r)
+{
+    static const uint8_t types[] = {0, 1, 4, 8, 11, 13, 0, 1};
+    struct virtio_blk s = {.q.size = VIRTQ_SIZE_MAX};
+    unsigned avail = RING_AT + 16 * s.q.size;
+
+    put_guest(CHAIN_AT + (r >> 8 & 0xFFF) * 16, r >> 50 & 15 ? types[r >> 20 & 7] : r, 8);
+    put_guest(CHAIN_AT + (r >> 8 & 0xFFF) * 16 + 8, r >> 30 & 0x1FFF, 8);
+    for (unsigned n = 0; n < 4; n++)
+        put_descriptor(n, r * (2 * n + 1) >> n);
+    for (unsigned n = 0; n < s.q.size; n++)
+        put_guest(avail + 4 + 2 * n, r >> n % 32 & 31 ? n % 3 : r, 2);
+    put_guest(avail + 2, r >> 60 & 3 ? r >> 36 & 3 : r, 2);
+}
+
+static void put_queue(struct virtio_blk *s, uint64_t r, uint64_t now_ns)
+{
+    uint64_t legacy = r >> 8 & 1;
+
+    virtio_blk_fit(s, &(struct drive_config){.bytes = 1u << 20, .read_only = r >> 9 & 1});
+    virtio_blk_class.write(s, 0x04, 4, (uint32_t)(r >> 10 & 1) << 29 | (uint32_t)(r >> 11 & 1) << 28, now_ns);
+    if (legacy)
+        virtio_blk_class.write(s, 0x08, 4, RING_AT / 4096, now_ns);
+    virtio_blk_class.write(s, VIRTIO_COMMON_AT + 0x20, 4, RING_AT, now_ns);
+    virtio_blk_class.write(s, VIRTIO_COMMON_AT + 0x28, 4, RING_AT + 16 * VIRTQ_SIZE_MAX, now_ns);
+    virtio_blk_class.write(s, VIRTIO_COMMON_AT + 0x30, 4, RING_AT + 0x2000, now_ns);
+    virtio_blk_class.write(s, VIRTIO_COMMON_AT + 0x1C, 2, 1, now_ns);
+    virtio_blk_class.write(s, 0x12, 1, 15, now_ns);
+}
+
+static uint32_t poke_virtio(void *state, uint64_t r, uint64_t now_ns)
+{
+    struct virtio_blk *s = state;
+
+    if (r % 2 && virtio_blk_class.next_master(s) <= now_ns)
+        use_memory(&virtio_blk_class, s, r, now_ns);
+    else if (r % 16 == 2)
+        put_queue(s, r, now_ns);
+    else if (r % 16 == 4)
+        virtio_blk_reset_pin(s);
+    else if (r % 16 < 12)
+        put_chain(r);
+    if (r >> 20 & 1)
+        virtio_blk_class.write(s, VIRTIO_NOTIFY_AT, 2, 0, now_ns);
+    return s->count;
 }
 
 static uint32_t poke_pm(void *s, uint64_t r, uint64_t now_ns)
@@ -188,6 +257,7 @@ static const struct target targets[] = {
     {&i440fx_class, 9, UINT64_MAX, true, poke_pci},
     {&piix4_pm_class, 70, UINT64_MAX, true, poke_pm},
     {&toypci_class, 0xC00, ~(1u << TOYPCI_REG_CLEAR | 1u << TOYPCI_REG_READS), true, poke_toypci},
+    {&virtio_blk_class, 0x1C4, ~(UINT64_C(1) << 0x13), true, poke_virtio},
     {&pcmisc_class, 9, UINT64_MAX, true, poke_misc},
     {&debugcon_class, 1, UINT64_MAX, false, poke_debugcon},
     {&marker_class, 4, UINT64_MAX, true, NULL},
@@ -305,7 +375,9 @@ static void do_op(struct run *r)
 
     if (x % 8 == 0 && r->t->poke) {
         uint64_t arg = rnd(r);
+        copy = 0;
         uint32_t v = r->t->poke(r->a, arg, now_ns(r));
+        copy = 1;
         expect(r, r->t->poke(r->b, arg, now_ns(r)) == v, "two copies answer the back end differently");
     } else if (x % 8 < 4) {
         do_read(r, offset);
@@ -329,7 +401,9 @@ static void reload(struct run *r)
     memset(r->b, 0xC3, sizeof r->b);
     for (size_t i = 0; i < c->nfields; i++) {
         const struct field *f = &c->fields[i];
-        memcpy((uint8_t *)r->b + f->offset, (uint8_t *)r->a + f->offset, (size_t)f->elem_bytes * f->count);
+        for (uint32_t e = 0; e < f->count; e++)
+            memcpy((uint8_t *)r->b + f->offset + (size_t)e * f->stride_bytes,
+                   (uint8_t *)r->a + f->offset + (size_t)e * f->stride_bytes, f->elem_bytes);
     }
     check_state(r);
 }
@@ -374,8 +448,9 @@ int main(int argc, char **argv)
     uint64_t passed = 0, failed = 0;
     struct timespec start, now;
 
-    if (physmem_init(&memory, RAM_BYTES_MIN) != 0)
-        return 2;
+    for (unsigned i = 0; i < 2; i++)
+        if (physmem_init(&memories[i], RAM_BYTES_MIN) != 0)
+            return 2;
     clock_gettime(CLOCK_MONOTONIC, &start);
     do {
         if (report(seed++))
