@@ -1,9 +1,10 @@
 /* virtio_blk.c - see virtio_blk.h; section numbers are those of Virtual I/O Device (VIRTIO) 1.1.
  *
- * Model: one queue. The disk takes requests in their order and does one after the other, so they are given
- * back in that order. What a request says is read from memory when it is taken and, for where its data goes,
- * again when it is done. Each use of memory is a bounded batch; what is left waits for the next tick. A
- * request that the disk has not done when the driver resets the device is forgotten; a write has happened.
+ * Model: one queue. The disk takes requests in their order and does one after the other (drive.h says how
+ * long each takes), so they are given back in that order. What a request says is read from memory when it is
+ * taken and, for where its data goes, again when it is done. Each use of memory is a bounded batch; what is
+ * left waits for the next tick. A request that the disk has not done when the driver resets the device is
+ * forgotten; a write has happened.
  *
  * NOT MODELLED: CONFIG_WCE (the cache is always there: FLUSH empties it), several queues, lifetime,
  * secure erase, more than one range of a discard. */
@@ -323,10 +324,15 @@ static bool get_chain(struct work *w, uint16_t head)
            w->chain.read_bytes >= HEADER_BYTES && written_bytes(&w->chain) >= 1;
 }
 
-/* How long the disk works on it: a solid-state disk of 500 MB/s and 100 us a request. */
-static uint64_t service_ns(const struct virtio_blk_request *r)
+/* When the disk is done with it. What it refuses, or knows by itself, waits behind the others only. */
+static uint64_t done_ns(struct virtio_blk *s, const struct virtio_blk_request *r, uint64_t now_ns)
 {
-    return 100000 + (uint64_t)r->bytes * 2;
+    struct blocks_request whole = {
+        .offset = r->sector * SECTOR, .bytes = r->bytes, .op = (uint8_t)request_op(r->type)};
+
+    if (r->status != STATUS_OK || r->type == TYPE_GET_ID)
+        return s->clock.free_ns > now_ns ? s->clock.free_ns : now_ns;
+    return drive_request(&s->clock, &whole, now_ns);
 }
 
 /* False: the queue is broken. */
@@ -344,8 +350,7 @@ static bool start_request(struct work *w, uint16_t head, uint64_t now_ns)
         .head = head, .type = type <= UINT8_MAX ? (uint8_t)type : UINT8_MAX, .sector = le64(header + 8)};
     r->status = read_request(w, r);
     start_blocks(w, r);
-    s->free_ns = (s->free_ns > now_ns ? s->free_ns : now_ns) + service_ns(r);
-    r->done_ns = s->free_ns;
+    r->done_ns = done_ns(s, r, now_ns);
     return true;
 }
 
@@ -493,7 +498,7 @@ void virtio_blk_fit(struct virtio_blk *s, const struct drive_config *disk)
 void virtio_blk_reset_pin(struct virtio_blk *s)
 {
     device_reset(s);
-    s->free_ns = 0;
+    s->clock = (struct drive_clock){0};
 }
 
 static const struct field fields[] = {
@@ -501,7 +506,8 @@ static const struct field fields[] = {
     VIRTQ_FIELDS(struct virtio_blk, q),
     FIELD(struct virtio_blk, sectors),
     FIELD(struct virtio_blk, master_ns),
-    FIELD(struct virtio_blk, free_ns),
+    FIELD(struct virtio_blk, clock.free_ns),
+    FIELD(struct virtio_blk, clock.next),
     FIELD_MAX(struct virtio_blk, first, VIRTQ_SIZE_MAX - 1),
     FIELD_MAX(struct virtio_blk, count, VIRTQ_SIZE_MAX),
     FIELD_MAX(struct virtio_blk, notified, 1),

@@ -24,9 +24,9 @@ struct virtio_blk_request {
 struct virtio_blk {
     struct virtio_pci v;
     struct virtq q;
-    uint64_t sectors;      /* of the disk, 512 bytes each; 0: no disk */
-    uint64_t master_ns;    /* next use of memory; NS_NEVER: none */
-    uint64_t free_ns;      /* the disk is done with all that it has */
+    uint64_t sectors;   /* of the disk, 512 bytes each; 0: no disk */
+    uint64_t master_ns; /* next use of memory; NS_NEVER: none */
+    struct drive_clock clock;
     uint16_t first, count; /* request[first] is done next; requests in the ring */
     uint8_t notified;      /* 1: the driver has said that there is something */
     uint8_t read_only;
