@@ -431,6 +431,12 @@ static bool set_late(void *target, const char *value, struct err *e)
     return value_number(value, 1, UINT32_MAX, &((struct options *)target)->plant_late);
 }
 
+static bool set_delay_seed(void *target, const char *value, struct err *e)
+{
+    return value_number(value, 1, UINT64_MAX, &((struct options *)target)->host_delay_seed);
+}
+
+static const struct list_key host_delay_keys[] = {{"seed", "N (at least 1)", set_delay_seed}};
 static const struct list_key jitter_keys[] = {{"seed", "N (at least 1)", set_seed}};
 static bool set_pause_every(void *target, const char *value, struct err *e)
 {
@@ -524,6 +530,7 @@ struct option_def {
     size_t nkeys;
 };
 
+#undef FIELD /* that of clockcore/fields.h names members of state */
 #define FIELD(f)             offsetof(struct options, f)
 #define KEYS(k, implied_key) 0, implied_key, k, COUNT(k)
 
@@ -664,16 +671,28 @@ static bool parse_chardev(struct options *o, const struct option_def *d, const c
 }
 
 #define DEVICES                                                                                              \
-    "isa-debug-exit[,iobase=PORT][,iosize=N], isa-debugcon,chardev=ID[,iobase=PORT] or "                     \
-    "tandem-marker[,iobase=PORT]"
+    "isa-debug-exit[,iobase=PORT][,iosize=N], isa-debugcon,chardev=ID[,iobase=PORT], "                       \
+    "tandem-marker[,iobase=PORT], " DRIVES_DEVICES
 
 static bool is_driver(const char *value, const char *driver)
 {
     return strcspn(value, ",") == strlen(driver) && strncmp(value, driver, strlen(driver)) == 0;
 }
 
+static bool parse_drive(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return drives_add(&o->drives, value, e);
+}
+
+static bool parse_image(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return drives_add_file(&o->drives, d->name, value, e);
+}
+
 static bool parse_device(struct options *o, const struct option_def *d, const char *value, struct err *e)
 {
+    if (drives_is_device(value))
+        return drives_add_device(&o->drives, value, e);
     if (is_driver(value, "isa-debug-exit")) {
         o->debug_exit = true;
         return list_parse("-device", value, "driver", debug_exit_keys, COUNT(debug_exit_keys), o, e);
@@ -742,6 +761,25 @@ static const struct option_def option_defs[] = {
     {"initrd", "FILE", parse_text, "initial ramdisk; with Multiboot: modules \"FILE ARGS,FILE ARGS\"",
      FIELD(initrd), NULL, NULL, 0},
     {"append", "TEXT", parse_text, "kernel command line", FIELD(append), NULL, NULL, 0},
+    {"drive",
+     "file=FILE[,format=FORMAT][,if=ide|floppy|virtio|none][,index=N][,bus=N][,unit=N][,media=disk|cdrom][,"
+     "id=ID]"
+     "[,snapshot=on|off][,readonly=on|off][,serial=S][,cache=writeback|writethrough|unsafe]"
+     "[,discard=ignore|unmap][,werror=report][,rerror=report]",
+     parse_drive, "a drive with the image FILE (tandem(1), DRIVES)", 0, NULL, NULL, 0},
+    {"hda", "FILE", parse_image,
+     "an image as the first IDE disk; a FILE without an option is the same; -hdb, -hdc, -hdd: the others", 0,
+     NULL, NULL, 0},
+    {"hdb", "FILE", parse_image, NULL, 0, NULL, NULL, 0},
+    {"hdc", "FILE", parse_image, NULL, 0, NULL, NULL, 0},
+    {"hdd", "FILE", parse_image, NULL, 0, NULL, NULL, 0},
+    {"cdrom", "FILE", parse_image, "an image as the CD in the third IDE drive", 0, NULL, NULL, 0},
+    {"fda", "FILE", parse_image, "an image as the floppy in the first floppy drive; -fdb: in the second", 0,
+     NULL, NULL, 0},
+    {"fdb", "FILE", parse_image, NULL, 0, NULL, NULL, 0},
+    {"snapshot", NULL, parse_flag,
+     "images stay as they are: what the guest writes to its drives ends with the run", FIELD(drives.snapshot),
+     NULL, NULL, 0},
     {"m", "SIZE[K|M|G]", parse_list, "guest RAM, 4M to 3G (default 128M; a bare number is MiB; 0.5G is 512M)",
      KEYS(memory_keys, "size")},
     {"serial", "BACKEND", parse_serial,
@@ -879,6 +917,7 @@ static const struct option_def option_defs[] = {
     {"x-ticks", "N", parse_ticks, NULL, FIELD(tick_limit), NULL, NULL, 0},
     {"x-quantum", "N", parse_ticks, NULL, FIELD(quantum_ticks), NULL, NULL, 0},
     {"x-probe", "differs=MASK,lacks=MASK,ask=on|off", parse_list, NULL, KEYS(probe_keys, NULL)},
+    {"x-host-delay", "seed=N", parse_list, NULL, KEYS(host_delay_keys, NULL)},
     {"x-single-tb", NULL, parse_flag, NULL, FIELD(single_tb), NULL, NULL, 0},
     {"x-toypci", NULL, parse_flag, NULL, FIELD(toypci), NULL, NULL, 0},
 };
@@ -893,20 +932,16 @@ static const char *const unsupported[] = {
     "blockdev",
     "boot",
     "bt",
-    "cdrom",
     "chroot",
     "compat",
     "curses",
     "daemonize",
     "dfilter",
-    "drive",
     "dtb",
     "dump-vmstate",
     "echr",
     "enable-fips",
     "enable-kvm",
-    "fda",
-    "fdb",
     "fsdev",
     "full-screen",
     "fw_cfg",
@@ -914,10 +949,6 @@ static const char *const unsupported[] = {
     "gdb",
     "global",
     "hax",
-    "hda",
-    "hdb",
-    "hdc",
-    "hdd",
     "incoming",
     "iscsi",
     "k",
@@ -961,7 +992,6 @@ static const char *const unsupported[] = {
     "shim",
     "singlestep",
     "smbios",
-    "snapshot",
     "soundhw",
     "spice",
     "tb-size",
@@ -1034,10 +1064,10 @@ static bool takes_value(const struct option_def *d, const char *next)
 static bool parse_one(struct options *o, int argc, char **argv, int *i, struct err *e)
 {
     const char *arg = argv[(*i)++];
-    if (arg[0] != '-' || !arg[1])
-        return err_set(
-            e, "%s: not an option; disk images are not supported yet, a kernel is given by -kernel FILE",
-            arg);
+    if (arg[0] != '-')
+        return drives_add_file(&o->drives, "", arg, e);
+    if (!arg[1])
+        return err_set(e, "-: not an option; the name of a disk image or -kernel FILE is accepted");
     const char *name = arg + 1 + (arg[1] == '-');
     const struct option_def *d = find_option(name);
     if (!d)
@@ -1151,12 +1181,14 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
         if (o->action != ACTION_RUN)
             return true;
     }
-    return resolve_chardevs(o, e) && check_together(o, e);
+    return resolve_chardevs(o, e) && drives_place(&o->drives, o->drive, &o->ndrives, e) &&
+           check_together(o, e);
 }
 
 void options_free(struct options *o)
 {
     chardevs_free(&o->chardevs);
+    drives_free(&o->drives);
     char *owned[] = {o->name,         o->debugcon,   o->pidfile,      o->bios,
                      o->kernel,       o->initrd,     o->append,       o->rrfile,
                      o->digest_file,  o->stats_file, o->profile_file, o->profile_within,

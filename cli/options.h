@@ -7,6 +7,7 @@
 #define TANDEM_CLI_OPTIONS_H
 
 #include "cli/chardevs.h"
+#include "cli/drives.h"
 #include "cli/markopts.h"
 #include "clockcore/rtcbase.h"
 #include "machine/err.h"
@@ -43,9 +44,12 @@ struct options {
     struct cpu_model cpu; /* -cpu */
     char *bios;           /* -bios; NULL: not given */
     char *firmware_dir[FIRMWARE_DIRS_MAX];
-    unsigned nfirmware_dirs;        /* -L */
-    char *kernel, *initrd, *append; /* NULL: not given */
-    char *serial[SERIALS_MAX];      /* -serial texts in order */
+    unsigned nfirmware_dirs;                        /* -L */
+    char *kernel, *initrd, *append;                 /* NULL: not given */
+    struct drive_options drives;                    /* as they were given */
+    struct machine_drive drive[MACHINE_DRIVES_MAX]; /* in their places; strings are those of `drives` */
+    unsigned ndrives;
+    char *serial[SERIALS_MAX]; /* -serial texts in order */
     unsigned nserial;
     bool serial_wire_speed;   /* -serial-speed wire */
     struct chardevs chardevs; /* -chardev */
@@ -96,7 +100,7 @@ struct options {
     char *stats_file; /* NULL: stderr */
 
     /* Hidden, for tests. */
-    uint64_t jitter_seed, plant_late;
+    uint64_t jitter_seed, plant_late, host_delay_seed;
     uint64_t tick_limit;                     /* TICK_NEVER: none */
     uint64_t quantum_ticks;                  /* 0: the default */
     uint64_t pause_every, pause_seed;        /* stand about every so many ticks; 0: never */

@@ -75,6 +75,8 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->append = o->append;
     for (unsigned i = 0; i < SERIALS_MAX; i++)
         c->serial[i] = serial_spec(o, i);
+    memcpy(c->drive, o->drive, sizeof c->drive);
+    c->ndrives = o->ndrives;
     c->debugcon = o->debugcon && !chardev_spec_is_none(o->debugcon) ? o->debugcon : NULL;
     c->debugcon_port = (uint16_t)o->debugcon_port;
     c->marker = o->marker;
@@ -111,6 +113,7 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->ctx = r;
     c->quantum_ticks = o->quantum_ticks;
     c->jitter_seed = o->jitter_seed;
+    c->host_delay_seed = o->host_delay_seed;
     c->plant_late = o->plant_late;
     c->single_tb = o->single_tb;
     c->pretend_differs = (uint32_t)o->pretend_differs;

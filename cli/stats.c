@@ -40,6 +40,7 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
     const struct link_stats *l = &s->machine.link;
     const struct link_figures *g = s->figures;
     const struct vcpu_stats *v = &s->machine.vcpu;
+    const struct blocks_stats *b = &s->machine.blocks;
     uint64_t busy_ns = s->wall_ns > l->idle_ns ? s->wall_ns - l->idle_ns : 0;
     const struct figure all[] = {
         {"time", "ticks", "ticks", UNIT_COUNT, (double)s->machine.tick},
@@ -64,6 +65,15 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
         {"threads", "vcpu_parked_ns", "vCPU parked", UNIT_NS, (double)l->vcpu_parked_ns},
         {"threads", "device_parks", "device thread parked, times", UNIT_COUNT, (double)l->dev_parks},
         {"threads", "device_parked_ns", "device thread parked", UNIT_NS, (double)l->dev_parked_ns},
+        {"disks", "reads", "reads", UNIT_COUNT, (double)b->reads},
+        {"disks", "read_bytes", "bytes read", UNIT_COUNT, (double)b->read_bytes},
+        {"disks", "writes", "writes", UNIT_COUNT, (double)b->writes},
+        {"disks", "written_bytes", "bytes written", UNIT_COUNT, (double)b->written_bytes},
+        {"disks", "flushes", "flushes", UNIT_COUNT, (double)b->flushes},
+        {"disks", "discards", "discards", UNIT_COUNT, (double)b->discards},
+        {"disks", "late", "waits for a late host", UNIT_COUNT, (double)b->late},
+        {"disks", "late_ns", "waited for it", UNIT_NS, (double)b->late_ns},
+        {"disks", "errors", "errors of the host", UNIT_COUNT, (double)b->errors},
         {"vcpu", "exceptions", "exceptions", UNIT_COUNT, (double)v->exceptions},
         {"vcpu", "interrupts", "interrupts", UNIT_COUNT, (double)v->interrupts},
         {"vcpu", "tlb_fills", "TLB fills", UNIT_COUNT, (double)v->tlb_fills},

@@ -38,6 +38,7 @@ struct machine {
     struct physmem mem;
     struct pinning pinning;
     struct board board;
+    struct drives drives;
     struct devthread *dev;
     struct vcpu *vcpu;
     struct digest *digest;
@@ -151,6 +152,7 @@ static bool create_board(struct machine *m, struct err *e)
     for (unsigned i = 0; i < MACHINE_SERIALS_MAX; i++)
         pc.com[i] = c->serial[i] != NULL;
     pc.serial_wire_speed = c->serial_wire_speed;
+    drives_configure(&m->drives, c, &pc);
     if (pc_board(&m->board, &pc))
         return true;
     if (pc.marker)
@@ -204,6 +206,8 @@ static bool create_devices(struct machine *m, struct err *e)
     struct devthread_config cfg;
     char why[ERR_BYTES - 1];
     device_config(m, &cfg);
+    if (!drives_connect(&m->drives, &m->cfg, &cfg, e))
+        return false;
     m->dev = devthread_create(&cfg, why, sizeof why);
     return m->dev ? true : err_set(e, "%s", why);
 }
@@ -377,8 +381,9 @@ static bool compose(struct machine *m, struct err *e)
     m->boot_acpi.tables = m->acpi;
     m->boot_acpi.bytes = acpi_build(m->acpi, sizeof m->acpi, BOOT_ACPI, &m->boot_acpi.rsdp_addr);
     return check_host(m, e) && open_snapshot(m, e) && read_images(m, e) && create_ram(m, e) &&
-           choose_pinning(m, e) && create_board(m, e) && create_devices(m, e) && create_vcpu(m, e) &&
-           load_guest(m, e) && create_digest(m, e) && load_snapshot(m, e) && start(m, e);
+           choose_pinning(m, e) && drives_open(&m->drives, &m->cfg, e) && create_board(m, e) &&
+           create_devices(m, e) && create_vcpu(m, e) && load_guest(m, e) && create_digest(m, e) &&
+           load_snapshot(m, e) && start(m, e);
 }
 
 struct machine *machine_create(const struct machine_config *cfg, struct err *e)
@@ -570,14 +575,18 @@ bool machine_save(struct machine *m, const char *path, struct err *e)
 static struct activity *activity_of(struct machine *m, unsigned i, char *name)
 {
     const bool has_device_thread = m->cfg.mode != LINK_INLINE;
-    const unsigned first_worker = has_device_thread ? 2 : 1;
+    const unsigned first_worker = has_device_thread ? 2 : 1,
+                   first_disk = first_worker + vcpu_workers(m->vcpu);
     snprintf(name, MACHINE_THREAD_BYTES, "%s", i == 0 ? "vCPU" : "devices");
     if (i == 0)
         return link_vcpu_activity(devthread_link(m->dev, 0));
     if (i == 1 && has_device_thread)
         return link_device_activity(devthread_link(m->dev, 0));
     snprintf(name, MACHINE_THREAD_BYTES, "translator %u", i - first_worker);
-    return i - first_worker < vcpu_workers(m->vcpu) ? vcpu_worker_activity(m->vcpu, i - first_worker) : NULL;
+    if (i < first_disk)
+        return vcpu_worker_activity(m->vcpu, i - first_worker);
+    snprintf(name, MACHINE_THREAD_BYTES, "disk %u", i - first_disk);
+    return m->drives.blocks ? blocks_activity(m->drives.blocks, i - first_disk) : NULL;
 }
 
 const struct activity *machine_activity(struct machine *m, unsigned i, char *name)
@@ -599,6 +608,8 @@ static void collect_stats(struct machine *m, struct machine_stats *s)
         .tick = vcpu_tick(m->vcpu), .virtual_ns = vcpu_now_ns(m->vcpu), .resets = m->resets};
     vcpu_get_stats(m->vcpu, &s->vcpu);
     link_get_stats(devthread_link(m->dev, 0), &s->link);
+    if (m->drives.blocks)
+        blocks_get_stats(m->drives.blocks, &s->blocks);
 }
 
 bool machine_finish(struct machine *m, struct machine_stats *stats, struct err *e)
@@ -625,6 +636,7 @@ void machine_destroy(struct machine *m)
     if (m->vcpu)
         vcpu_destroy(m->vcpu);
     devthread_destroy(m->dev);
+    drives_close(&m->drives);
     if (m->mem.host)
         physmem_free(&m->mem);
     boot_source_free(&m->source);

@@ -18,6 +18,7 @@
 #include "devthread/devthread.h"
 #include "hw/pc.h"
 #include "machine/digest.h"
+#include "machine/drives.h"
 #include "machine/err.h"
 #include "syncq/link.h"
 #include "vcpu/vcpu.h"
@@ -45,8 +46,10 @@ struct machine_config {
     uint16_t debug_exit_port;
     uint8_t debug_exit_ports;
     struct cpu_model cpu; /* -cpu */
-    bool toypci;          /* test: fit hw/toypci.c */
-    bool no_reboot;       /* a reset ends the run (MACHINE_STOP_RESET, _TRIPLE_FAULT) */
+    struct machine_drive drive[MACHINE_DRIVES_MAX];
+    unsigned ndrives;
+    bool toypci;    /* test: fit hw/toypci.c */
+    bool no_reboot; /* a reset ends the run (MACHINE_STOP_RESET, _TRIPLE_FAULT) */
 
     /* --- how it is run: the guest cannot see it --- */
     bool sleep;                            /* idle time lasts as long on the host */
@@ -77,6 +80,7 @@ struct machine_config {
 
     /* --- for tests --- */
     uint64_t quantum_ticks, jitter_seed, plant_late; /* 0: the default, none, none */
+    uint64_t host_delay_seed; /* host I/O of drives takes up to 50 ms longer; 0: none */
     bool single_tb;
     uint32_t pretend_differs, pretend_lacks; /* answers of the host's CPU (vcpu_config, vcpu_host_check) */
     bool host_unasked;                       /* neither is asked: for valgrind, whose x87 has 64 bits */
@@ -102,6 +106,7 @@ struct machine_stats {
     uint64_t tick, virtual_ns, resets;
     struct vcpu_stats vcpu;
     struct link_stats link;
+    struct blocks_stats blocks;
     char state_hex[DIGEST_HEX]; /* digest of the final state */
 };
 

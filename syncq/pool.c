@@ -34,6 +34,7 @@ struct pool {
     /* --- written by workers --- */
     alignas(CACHE_LINE_BYTES) struct cds_wfcq_tail done_tail;
     _Atomic uint64_t finished;
+    struct parker owner;
     /* --- the owner's --- */
     alignas(CACHE_LINE_BYTES) struct __cds_wfcq_head done_head;
     uint64_t outstanding; /* jobs submitted and not taken */
@@ -49,6 +50,7 @@ static void hand_out(struct pool *p, struct pool_job *job)
     atomic_fetch_add_explicit(&p->finished, 1, memory_order_release);
     cds_wfcq_node_init(&job->node);
     cds_wfcq_enqueue(&p->done_head, &p->done_tail, &job->node);
+    park_unpark(&p->owner);
 }
 
 /* Up to 2 ms, often none. */
@@ -108,7 +110,7 @@ static void *worker_main(void *arg)
             sleep_until_work(w);
             continue;
         }
-        uint8_t before = activity_begin(&w->activity, ACTIVITY_TRANSLATE);
+        uint8_t before = activity_begin(&w->activity, p->cfg.activity);
         p->cfg.run(p->cfg.ctx, w->index, job);
         activity_begin(&w->activity, before);
         delay(w);
@@ -142,6 +144,7 @@ struct pool *pool_create(const struct pool_config *cfg)
     *p = (struct pool){.cfg = *cfg};
     cds_wfcq_init(&p->todo_head, &p->todo_tail);
     __cds_wfcq_init(&p->done_head, &p->done_tail);
+    park_init(&p->owner);
     for (; p->running < cfg->workers; p->running++) {
         int error = start_worker(p, p->running);
         if (error) {
@@ -192,6 +195,24 @@ struct pool_job *pool_take(struct pool *p)
     (void)atomic_load_explicit(&p->finished, memory_order_acquire); /* pairs with hand_out */
     p->outstanding--;
     return (struct pool_job *)node;
+}
+
+static bool is_waiting(struct pool *p)
+{
+    return p->outstanding && cds_wfcq_empty(&p->done_head, &p->done_tail);
+}
+
+void pool_wait(struct pool *p)
+{
+    for (uint32_t i = 0; i < p->cfg.spin && is_waiting(p); i++)
+        cpu_relax();
+    while (is_waiting(p)) {
+        park_prepare(&p->owner);
+        if (is_waiting(p))
+            park_commit(&p->owner);
+        else
+            park_cancel(&p->owner);
+    }
 }
 
 struct pool_job *pool_recall(struct pool *p)

@@ -26,6 +26,8 @@ struct pool_config {
     unsigned workers;     /* 1..POOL_WORKERS_MAX */
     int not_on_cpu;       /* host CPU that workers stay off where there is another; PIN_ANY: none */
     uint64_t jitter_seed; /* test: a random delay before each result is handed out; 0: none */
+    uint8_t activity;     /* enum activity_kind of the work */
+    uint32_t spin;        /* pool_wait looks so often before it sleeps */
     void (*run)(void *ctx, unsigned worker, struct pool_job *job);
     void *ctx;
 };
@@ -38,7 +40,9 @@ void pool_destroy(struct pool *p);
 void pool_submit(struct pool *p, struct pool_job *job);
 /* A finished job, or NULL. */
 struct pool_job *pool_take(struct pool *p);
-/* What the worker is doing: translating, as it is the only work yet, or waiting. */
+/* Sleeps until pool_take has something to return; at once if nothing is under way. */
+void pool_wait(struct pool *p);
+/* What the worker is doing: the pool's work, or waiting. */
 struct activity *pool_activity(struct pool *p, unsigned worker);
 /* Calls in all jobs, to be called until it returns NULL: those not yet begun come back without having been
  * run, for the others it waits. */

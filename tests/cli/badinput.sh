@@ -116,8 +116,23 @@ refuses '-m: .*4M..3G' -kernel good -m lots
 refuses '-m: needs a value' -kernel good -m
 refuses 'did you mean -kernel' -kernle good
 refuses 'unknown option' -kernel good -frobnicate
-refuses '-drive: .*not supported yet' -kernel good -drive file=x
-refuses '-cdrom: .*not supported yet' -cdrom x.iso
+refuses '-drive x: No such file' -kernel good -drive file=x
+refuses '-cdrom x.iso: No such file' -kernel good -cdrom x.iso
+refuses '-hda .: .*an image file or a block device is needed' -kernel good -hda .
+refuses '-hda /dev/null: is neither a file nor a block device' -kernel good -hda /dev/null
+: >empty
+refuses '-hda empty: has 0 bytes' -kernel good empty
+head -c 1024 /dev/zero >image
+refuses '-drive: werror=stop is refused: .*report is accepted' -kernel good -drive file=image,werror=stop
+refuses '-drive: cache=none is refused: .*writeback' -kernel good -drive file=image,cache=none
+refuses '-drive: copy-on-read=on: bad value; off is accepted' -kernel good -drive file=image,copy-on-read=on
+refuses '-drive: if=scsi: bad value; ide.floppy.virtio.none is accepted' -kernel good -drive file=image,if=scsi
+refuses '-drive image: -hda image is there already' -kernel good -hda image -drive file=image,index=0
+refuses '-drive image: the machine has 4 drives with if=ide' -kernel good -drive file=image,index=4
+refuses '-drive image: if=none needs -device' -kernel good -drive file=image,if=none,id=d
+refuses '-device ide-hd,drive=d: no -drive has that id' -kernel good -device ide-hd,drive=d
+refuses '-device virtio-blk-pci: drive=ID is needed' -kernel good -device virtio-blk-pci
+refuses 'no controller for the drive blocks0' -kernel good -drive file=image,if=x-toy,format=raw
 refuses '-gdb: .*not supported yet' -kernel good -gdb tcp::1234
 refuses '-smp: cpus=4: bad value; 1 is accepted' -kernel good -smp 4
 refuses 'shift=auto is refused' -kernel good -icount shift=auto
@@ -141,7 +156,6 @@ refuses '/nonexistent/s' -kernel good -stats file=/nonexistent/s
 refuses '/nonexistent/r' -kernel good -icount shift=3,rr=record,rrfile=/nonexistent/r
 refuses '/nonexistent/r' -kernel good -icount shift=3,rr=replay,rrfile=/nonexistent/r
 refuses 'garbage' -kernel good -icount shift=3,rr=replay,rrfile=garbage
-refuses 'disk.img: not an option' disk.img
 
 # --- serial back ends ---
 refuses 'bogus' -kernel good -serial bogus

@@ -54,6 +54,7 @@ static bool workers_init(struct vcpu *v, struct compiling *z)
     const struct pool_config cfg = {.workers = v->cfg.translator_threads,
                                     .not_on_cpu = v->cfg.translator_not_on_cpu,
                                     .jitter_seed = v->cfg.translator_jitter,
+                                    .activity = ACTIVITY_TRANSLATE,
                                     .run = run_job,
                                     .ctx = z};
     for (unsigned i = 0; i < cfg.workers; i++)

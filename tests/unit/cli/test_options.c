@@ -156,7 +156,15 @@ static const struct {
     {"-cpu 486,+avx", "-cpu", "mmx"},
     {"-machine q35", "-machine", "pc"},
     {"-display gtk", "-display", "none"},
-    {"-drive file=x", "-drive", "not supported yet"},
+    {"-drive index=0", "-drive", "file=FILE"},
+    {"-drive file=x,format=tar", "format", "qcow2"},
+    {"-drive file=x,serial=123456789012345678901", "serial", "20"},
+    {"-drive file=x,index=1,unit=1", "index", "not both"},
+    {"-drive file=x,unit=2", "unit", "0 to 1"},
+    {"-drive file=x,if=none,id=a -device ide-hd,drive=b", "drive=b", "id"},
+    {"-drive file=x,if=none,id=a -device ide-hd,drive=a -device ide-hd,drive=a", "drive=a", "once"},
+    {"-drive file=x,media=cdrom,if=none,id=a -device ide-hd,drive=a", "-device", "ide-cd"},
+    {"-fda x -fda y", "-fda", "already"},
     {"-enable-kvm", "-enable-kvm", "not supported yet"},
     {"-s", "-s", "not supported yet"},
     {"-S", "-S", "not supported yet"},
@@ -164,7 +172,6 @@ static const struct {
     {"-kernle x", "-kernle", "-kernel"},
     {"--nographics", "--nographics", "-nographic"},
     {"-zzz", "-zzz", "--help"},
-    {"disk.img", "disk.img", "-kernel"},
     {"-", "-", "not an option"},
     {"-serial null -serial null -serial null -serial null -serial null", "-serial", "4"},
     {"-x-jitter seed=0", "-x-jitter", "at least 1"},
@@ -182,6 +189,59 @@ Test(options, refusals)
         cr_expect_null(strchr(e.text, '\n'));
         options_free(&o);
     }
+}
+
+/* Where each drive of a line is: "PORT FILE" of each, in the order of the ports. */
+static void check_drives(const char *line, const char *want)
+{
+    struct options o;
+    struct err e;
+    char all[256] = "";
+    cr_assert(parse(&o, line, &e), "%s: %s", line, e.text);
+    for (unsigned port = 0; port < PC_PORT_COUNT; port++)
+        for (unsigned i = 0; i < o.ndrives; i++)
+            if (o.drive[i].port == port)
+                snprintf(all + strlen(all), sizeof all - strlen(all), "%u%s=%s ", port,
+                         o.drive[i].cdrom ? "cd" : "", o.drive[i].file ? o.drive[i].file : "");
+    cr_expect_str_eq(all, want, "%s: %s", line, all);
+    options_free(&o);
+}
+
+Test(options, drives_have_qemus_places)
+{
+    cr_assert_eq(PC_PORT_IDE0, 10);
+    cr_assert_eq(PC_PORT_FLOPPY0, 14);
+    cr_assert_eq(PC_PORT_VIRTIO0, 16);
+    check_drives("disk.img", "10=disk.img ");
+    check_drives("-hda a -hdb b -hdc c -hdd d -fda e -fdb f", "10=a 11=b 12=c 13=d 14=e 15=f ");
+    check_drives("-cdrom a -hda b", "10=b 12cd=a ");
+    check_drives("-drive file=a -drive file=b,index=0", "10=b 11=a ");
+    check_drives("-drive file=a,bus=1,unit=1 -drive file=b,bus=1", "12=b 13=a ");
+    check_drives("-drive file=a,if=virtio -drive file=b,if=virtio,index=0", "16=b 17=a ");
+    check_drives("-drive file=a,if=floppy -drive media=cdrom", "10cd= 14=a ");
+    check_drives("-drive file=a,if=none,id=x -device ide-hd,drive=x,bus=ide.1,unit=0", "12=a ");
+    check_drives("-device ide-cd -drive file=a,if=none,id=x -device virtio-blk-pci,drive=x", "10cd= 16=a ");
+}
+
+Test(options, drives_settings)
+{
+    struct options o;
+    struct err e;
+    cr_assert(parse(&o,
+                    "-snapshot -drive file=a,format=raw,readonly=on,serial=S1,cache=unsafe,discard=unmap "
+                    "-drive file=b,snapshot=off,if=none,id=x -device ide-hd,drive=x,serial=S2,bootindex=3",
+                    &e),
+              "%s", e.text);
+    const struct machine_drive *a = &o.drive[0], *b = &o.drive[1];
+    cr_expect(a->read_only && a->private_copy && a->unmap && a->cache == MEDIUM_UNSAFE);
+    cr_expect_str_eq(a->format, "raw");
+    cr_expect_str_eq(a->serial, "S1");
+    cr_expect_eq(a->bootindex, -1);
+    cr_expect(!b->read_only && !b->private_copy && !b->unmap && b->cache == MEDIUM_WRITEBACK);
+    cr_expect_null(b->format);
+    cr_expect_str_eq(b->serial, "S2");
+    cr_expect_eq(b->bootindex, 3);
+    options_free(&o);
 }
 
 Test(options, no_kernel)

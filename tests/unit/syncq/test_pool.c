@@ -40,6 +40,41 @@ static void check_all(const struct number *n, unsigned add)
     }
 }
 
+/* An owner that has nothing else to do sleeps, and no job that is done lets it sleep on. */
+static void wait_for_each(unsigned workers, uint32_t spin)
+{
+    static const unsigned add = 3;
+    struct pool_config cfg = {.workers = workers,
+                              .not_on_cpu = PIN_ANY,
+                              .spin = spin,
+                              .run = square,
+                              .ctx = (void *)(uintptr_t)&add};
+    struct number *n = calloc(JOBS, sizeof *n);
+    struct pool *p = pool_create(&cfg);
+    pool_wait(p); /* nothing is under way */
+    for (unsigned i = 0; i < JOBS; i++) {
+        n[i].in = i;
+        pool_submit(p, &n[i].job);
+        if (i % 3 == 0)
+            for (unsigned k = 0; k <= i % 2; k++) {
+                pool_wait(p);
+                pool_take(p);
+            }
+    }
+    while (pool_wait(p), pool_take(p))
+        ;
+    pool_destroy(p);
+    check_all(n, add);
+    free(n);
+}
+
+Test(pool, an_owner_that_waits_is_woken)
+{
+    wait_for_each(1, 0);
+    wait_for_each(3, 0);
+    wait_for_each(3, 1000);
+}
+
 /* Submits all and takes what comes, as an owner does that goes on with its work. */
 static void do_all(unsigned workers, uint64_t jitter)
 {

@@ -1,0 +1,485 @@
+/* blocks.c - see blocks.h. */
+#include "devthread/blocks.h"
+
+#include "clockcore/clock.h"
+#include "syncq/activity.h"
+#include "syncq/pinning.h"
+#include "syncq/pool.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define NAME_BYTES   256
+#define DELAY_NS_MAX 50000000u
+
+enum state {
+    STATE_HELD,    /* until those before it that touch its bytes are done */
+    STATE_RUNNING, /* the pool's */
+    STATE_DONE,
+};
+
+struct request {
+    struct pool_job job; /* first */
+    struct blocks_drive *drive;
+    struct request *next; /* in the order in which they started */
+    struct blocks_request r;
+    enum state state;
+    bool stale;     /* a read: a write of its sectors started later */
+    bool forgotten; /* nobody finishes it */
+    int error;      /* errno */
+    uint64_t delay_ns;
+    uint8_t *data; /* of reads and writes; NULL: none, or no longer needed */
+};
+
+struct blocks_drive {
+    struct blocks *blocks;
+    struct medium *medium;
+    struct request *first, **last; /* on their way, or done and not finished */
+    uint32_t pending;              /* of them */
+    uint64_t pending_bytes;
+    bool told; /* an error of the host's */
+    char name[NAME_BYTES];
+};
+
+struct blocks {
+    struct blocks_config cfg;
+    struct pool *pool;
+    struct blocks_drive *drive[BLOCKS_DRIVES_MAX];
+    unsigned ndrives;
+    uint64_t random;
+    struct blocks_stats stats;
+};
+
+/* --- on the pool's threads --- */
+
+static int carry_out(struct medium *m, const struct blocks_request *r, uint8_t *data)
+{
+    int error = 0;
+
+    switch ((enum blocks_op)r->op) {
+    case BLOCKS_READ:
+        return medium_read(m, r->offset, data, r->bytes);
+    case BLOCKS_WRITE:
+        error = medium_write(m, r->offset, data, r->bytes);
+        return error == 0 && r->fua ? medium_flush(m) : error;
+    case BLOCKS_FLUSH:
+        return medium_flush(m);
+    case BLOCKS_DISCARD:
+        return medium_zero(m, r->offset, r->bytes);
+    }
+    return EINVAL;
+}
+
+static void run(void *ctx, unsigned worker, struct pool_job *job)
+{
+    struct request *q = (struct request *)job;
+
+    (void)ctx;
+    (void)worker;
+    if (q->delay_ns)
+        nanosleep(&(struct timespec){.tv_nsec = (long)q->delay_ns}, NULL);
+    q->error = carry_out(q->drive->medium, &q->r, q->data);
+}
+
+/* --- which requests go together --- */
+
+static bool changes(const struct blocks_request *r)
+{
+    return r->op == BLOCKS_WRITE || r->op == BLOCKS_DISCARD;
+}
+
+static uint64_t first_sector(const struct blocks_request *r)
+{
+    return r->offset / MEDIUM_SECTOR;
+}
+
+/* Behind its last one. No overflow: offset + bytes may, which reaches beyond every medium. */
+static uint64_t end_sector(const struct blocks_request *r)
+{
+    return r->offset > UINT64_MAX / 2 ? UINT64_MAX
+                                      : (r->offset + r->bytes + MEDIUM_SECTOR - 1) / MEDIUM_SECTOR;
+}
+
+static bool overlap(const struct blocks_request *a, const struct blocks_request *b)
+{
+    return first_sector(a) < end_sector(b) && first_sector(b) < end_sector(a);
+}
+
+/* Must b, which started later, wait for a? */
+static bool must_wait(const struct blocks_request *a, const struct blocks_request *b)
+{
+    if (b->op == BLOCKS_FLUSH)
+        return changes(a);
+    return a->op != BLOCKS_FLUSH && (changes(a) || changes(b)) && overlap(a, b);
+}
+
+/* --- the list --- */
+
+static void append(struct blocks_drive *d, struct request *q)
+{
+    q->next = NULL;
+    *d->last = q;
+    d->last = &q->next;
+}
+
+static void take_out(struct blocks_drive *d, struct request *q)
+{
+    struct request **at = &d->first;
+
+    while (*at != q)
+        at = &(*at)->next;
+    *at = q->next;
+    if (d->last == &q->next)
+        d->last = at;
+}
+
+static void drop_data(struct blocks_drive *d, struct request *q)
+{
+    if (q->data)
+        d->pending_bytes -= q->r.bytes;
+    free(q->data);
+    q->data = NULL;
+}
+
+static void destroy(struct blocks_drive *d, struct request *q)
+{
+    take_out(d, q);
+    drop_data(d, q);
+    d->pending--;
+    free(q);
+}
+
+/* Up to 50 ms, often none. */
+static uint64_t random_delay_ns(struct blocks *b)
+{
+    if (!b->cfg.delay_seed)
+        return 0;
+    b->random = b->random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    uint64_t r = b->random >> 33;
+    return r % 2 ? r / 2 % DELAY_NS_MAX : 0;
+}
+
+/* Hands it to the pool, unless something before it is in its way. */
+static void submit(struct blocks_drive *d, struct request *q)
+{
+    for (const struct request *p = d->first; p != q; p = p->next)
+        if (p->state != STATE_DONE && must_wait(&p->r, &q->r))
+            return;
+    q->state = STATE_RUNNING;
+    q->delay_ns = random_delay_ns(d->blocks);
+    pool_submit(d->blocks->pool, &q->job);
+}
+
+static void submit_held(struct blocks_drive *d)
+{
+    for (struct request *q = d->first; q; q = q->next)
+        if (q->state == STATE_HELD)
+            submit(d, q);
+}
+
+/* --- errors --- */
+
+/* Once a drive: a guest may try for ever. */
+static void tell_error(struct blocks_drive *d, const struct request *q)
+{
+    static const char *const verbs[] = {"reading", "writing", "flushing", "discarding"};
+    struct blocks *b = d->blocks;
+    char line[NAME_BYTES + 256];
+
+    b->stats.errors++;
+    if (d->told || !b->cfg.notice)
+        return;
+    d->told = true;
+    snprintf(line, sizeof(line),
+             "%s: %s %u bytes at %llu failed: %s; the guest is told (and nobody else, if it happens again)",
+             d->name, verbs[q->r.op & 3], q->r.bytes, (unsigned long long)q->r.offset,
+             q->error == ENODATA ? "the image has become shorter" : strerror(q->error));
+    b->cfg.notice(b->cfg.notice_ctx, line);
+}
+
+static enum blocks_status status_of(int error)
+{
+    if (error == 0)
+        return BLOCKS_OK;
+    return error == ENOSPC || error == EDQUOT || error == EFBIG ? BLOCKS_NO_SPACE : BLOCKS_IO_ERROR;
+}
+
+/* --- what the pool has done --- */
+
+static void note_done(struct request *q)
+{
+    struct blocks_drive *d = q->drive;
+
+    q->state = STATE_DONE;
+    if (q->r.op != BLOCKS_READ)
+        drop_data(d, q);
+    if (q->error && !(q->forgotten && q->r.op == BLOCKS_READ))
+        tell_error(d, q);
+    if (q->forgotten)
+        destroy(d, q);
+    submit_held(d);
+}
+
+static void take_done(struct blocks *b)
+{
+    struct pool_job *job;
+
+    while ((job = pool_take(b->pool)))
+        note_done((struct request *)job);
+}
+
+static void wait_done(struct blocks *b)
+{
+    pool_wait(b->pool);
+    take_done(b);
+}
+
+/* --- bounds --- */
+
+static void forget(struct blocks_drive *d, struct request *q)
+{
+    q->forgotten = true;
+    if (q->state == STATE_DONE || (q->state == STATE_HELD && q->r.op == BLOCKS_READ))
+        destroy(d, q);
+}
+
+/* Which request is least missed: a read, else one that has gone well, else the oldest that is done. NULL: all
+ * are on their way. */
+static struct request *least_missed(const struct blocks_drive *d)
+{
+    struct request *done = NULL, *failed = NULL;
+
+    for (struct request *q = d->first; q; q = q->next) {
+        if (q->r.op == BLOCKS_READ && q->state != STATE_RUNNING)
+            return q;
+        if (q->state == STATE_DONE && !q->error && !done)
+            done = q;
+        if (q->state == STATE_DONE && q->error && !failed)
+            failed = q;
+    }
+    return done ? done : failed;
+}
+
+static void make_room(struct blocks_drive *d, uint32_t bytes)
+{
+    while (d->pending >= BLOCKS_PENDING_MAX || d->pending_bytes + bytes > BLOCKS_PENDING_BYTES) {
+        struct request *q = least_missed(d);
+        if (q)
+            forget(d, q);
+        else
+            wait_done(d->blocks);
+    }
+}
+
+/* --- start and finish --- */
+
+static bool is_same(const struct blocks_request *a, const struct blocks_request *b)
+{
+    return a->tag == b->tag && a->op == b->op && a->offset == b->offset && a->bytes == b->bytes;
+}
+
+static void count(struct blocks_stats *s, const struct blocks_request *r)
+{
+    s->reads += r->op == BLOCKS_READ;
+    s->writes += r->op == BLOCKS_WRITE;
+    s->flushes += r->op == BLOCKS_FLUSH;
+    s->discards += r->op == BLOCKS_DISCARD;
+    s->read_bytes += r->op == BLOCKS_READ ? r->bytes : 0;
+    s->written_bytes += r->op == BLOCKS_WRITE ? r->bytes : 0;
+}
+
+/* A tag that starts again is a new request: nobody finishes the old one. */
+static void forget_tag(struct blocks_drive *d, uint16_t tag)
+{
+    struct request *next;
+
+    for (struct request *q = d->first; q; q = next) {
+        next = q->next;
+        if (q->r.tag == tag && !q->forgotten)
+            forget(d, q);
+    }
+}
+
+static void void_reads(struct blocks_drive *d, const struct blocks_request *write)
+{
+    for (struct request *q = d->first; q; q = q->next)
+        if (q->r.op == BLOCKS_READ && overlap(&q->r, write))
+            q->stale = true;
+}
+
+/* NULL: no host memory. */
+static struct request *create(struct blocks_drive *d, const struct blocks_request *r, const uint8_t *data)
+{
+    bool has_data = (r->op == BLOCKS_READ || r->op == BLOCKS_WRITE) && r->bytes > 0;
+    struct request *q = calloc(1, sizeof(*q));
+
+    if (q && has_data && !(q->data = malloc(r->bytes))) {
+        free(q);
+        return NULL;
+    }
+    if (!q)
+        return NULL;
+    q->drive = d;
+    q->r = *r;
+    if (has_data && data)
+        memcpy(q->data, data, r->bytes);
+    d->pending++;
+    d->pending_bytes += has_data ? r->bytes : 0;
+    append(d, q);
+    return q;
+}
+
+static struct request *start(struct blocks_drive *d, const struct blocks_request *r, const uint8_t *data)
+{
+    make_room(d, r->op == BLOCKS_READ || r->op == BLOCKS_WRITE ? r->bytes : 0);
+    if (changes(r))
+        void_reads(d, r);
+    struct request *q = create(d, r, data);
+    if (q)
+        submit(d, q);
+    return q;
+}
+
+static void drive_start(void *ctx, const struct blocks_request *r, const uint8_t *data)
+{
+    struct blocks_drive *d = ctx;
+
+    take_done(d->blocks);
+    count(&d->blocks->stats, r);
+    forget_tag(d, r->tag);
+    start(d, r, data);
+}
+
+static struct request *find(struct blocks_drive *d, const struct blocks_request *r)
+{
+    for (struct request *q = d->first; q; q = q->next)
+        if (!q->forgotten && is_same(&q->r, r))
+            return q;
+    return NULL;
+}
+
+static void wait_for(struct blocks_drive *d, struct request *q)
+{
+    struct blocks *b = d->blocks;
+
+    if (q->state == STATE_DONE)
+        return;
+    uint64_t begin_ns = clock_realtime_ns();
+    while (q->state != STATE_DONE)
+        wait_done(b);
+    b->stats.late++;
+    b->stats.late_ns += clock_realtime_ns() - begin_ns;
+}
+
+/* It is the last one now: it sees all that has started. */
+static void read_again(struct blocks_drive *d, struct request *q)
+{
+    d->blocks->stats.again++;
+    take_out(d, q);
+    append(d, q);
+    q->stale = false;
+    q->state = STATE_HELD;
+    submit(d, q);
+    wait_for(d, q);
+}
+
+/* One that this process never started: a write and a discard of a loaded machine have happened already. */
+static struct request *start_late(struct blocks_drive *d, const struct blocks_request *r)
+{
+    return changes(r) ? NULL : start(d, r, NULL);
+}
+
+static enum blocks_status drive_finish(void *ctx, const struct blocks_request *r, uint8_t *data)
+{
+    struct blocks_drive *d = ctx;
+
+    take_done(d->blocks);
+    struct request *q = find(d, r);
+    if (!q && !(q = start_late(d, r)))
+        return changes(r) ? BLOCKS_OK : BLOCKS_IO_ERROR;
+    wait_for(d, q);
+    if (q->stale)
+        read_again(d, q);
+    if (r->op == BLOCKS_READ && q->data)
+        memcpy(data, q->data, r->bytes);
+    enum blocks_status status = status_of(q->error);
+    destroy(d, q);
+    return status;
+}
+
+const struct backend_class blocks_backend = {.blocks_start = drive_start, .blocks_finish = drive_finish};
+
+/* --- a life --- */
+
+struct blocks *blocks_create(const struct blocks_config *cfg)
+{
+    struct blocks *b = calloc(1, sizeof(*b));
+    const struct pool_config pool = {.workers = cfg->workers,
+                                     .not_on_cpu = PIN_ANY,
+                                     .activity = ACTIVITY_DEVICE,
+                                     .spin = cfg->spin,
+                                     .run = run};
+
+    if (!b)
+        return NULL;
+    b->cfg = *cfg;
+    b->random = cfg->delay_seed;
+    b->pool = pool_create(&pool);
+    if (b->pool)
+        return b;
+    free(b);
+    return NULL;
+}
+
+/* Nothing is on its way any more; reads that are held are not missed. */
+static void settle(struct blocks_drive *d)
+{
+    for (struct request *q = d->first; q; q = d->first)
+        if (q->state == STATE_DONE || (q->state == STATE_HELD && q->r.op == BLOCKS_READ))
+            destroy(d, q);
+        else
+            wait_done(d->blocks);
+}
+
+void blocks_destroy(struct blocks *b)
+{
+    if (!b)
+        return;
+    for (unsigned i = 0; i < b->ndrives; i++)
+        settle(b->drive[i]);
+    pool_destroy(b->pool);
+    for (unsigned i = 0; i < b->ndrives; i++) {
+        medium_close(b->drive[i]->medium);
+        free(b->drive[i]);
+    }
+    free(b);
+}
+
+struct blocks_drive *blocks_add(struct blocks *b, struct medium *m, const char *name)
+{
+    struct blocks_drive *d = b->ndrives < BLOCKS_DRIVES_MAX ? calloc(1, sizeof(*d)) : NULL;
+
+    if (!d) {
+        medium_close(m);
+        return NULL;
+    }
+    d->blocks = b;
+    d->medium = m;
+    d->last = &d->first;
+    snprintf(d->name, sizeof(d->name), "%s", name);
+    b->drive[b->ndrives++] = d;
+    return d;
+}
+
+void blocks_get_stats(const struct blocks *b, struct blocks_stats *out)
+{
+    *out = b->stats;
+}
+
+struct activity *blocks_activity(struct blocks *b, unsigned i)
+{
+    return i < b->cfg.workers ? pool_activity(b->pool, i) : NULL;
+}

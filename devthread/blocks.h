@@ -1,0 +1,58 @@
+/* blocks.h - the media of a machine's drives as back ends (backend.h): requests on their way, and the threads
+ * that do their host I/O.
+ *
+ * A request that starts becomes a job for the threads at once, unless one that started before it and touches
+ * the same bytes is still on its way: then it waits for that. So jobs that overlap never run together, and
+ * those of one sector run in the order in which they started. What a read has found is void when a write of
+ * its sectors starts later: it reads again at its finish. A flush begins when the writes before it are done.
+ *
+ * A drive has BLOCKS_PENDING_MAX requests and BLOCKS_PENDING_BYTES of their data at most on their way. Beyond
+ * that the oldest read is forgotten (its start is only a hint), and if there is none the guest waits for the
+ * host.
+ *
+ * Threads: blocks_create and _destroy alone, blocks_add before the machine runs; the others and the back end
+ * by the holder of the baton. Media are used by the threads that this starts. */
+#ifndef TANDEM_DEVTHREAD_BLOCKS_H
+#define TANDEM_DEVTHREAD_BLOCKS_H
+
+#include "devthread/backend.h"
+#include "devthread/medium.h"
+
+#define BLOCKS_DRIVES_MAX    16
+#define BLOCKS_PENDING_MAX   256
+#define BLOCKS_PENDING_BYTES (32u << 20)
+
+struct blocks_config {
+    unsigned workers;    /* 1..POOL_WORKERS_MAX */
+    uint32_t spin;       /* before the guest sleeps for a late host (pool.h) */
+    uint64_t delay_seed; /* test: each request takes the host 0 to 50 ms longer; 0: none */
+    void (*notice)(void *ctx, const char *line); /* for the user, no newline; NULL: dropped */
+    void *notice_ctx;
+};
+
+struct blocks_stats {
+    uint64_t reads, writes, flushes, discards;
+    uint64_t read_bytes, written_bytes;
+    uint64_t late, late_ns; /* finishes for which the guest waited for the host, and how long */
+    uint64_t again;         /* reads that were done again for a write that came later */
+    uint64_t errors;        /* requests that the host could not carry out */
+};
+
+struct blocks;
+struct blocks_drive;
+
+/* NULL with errno. */
+struct blocks *blocks_create(const struct blocks_config *cfg);
+/* Waits for what is on its way, closes the media. NULL is fine. */
+void blocks_destroy(struct blocks *b);
+/* A drive with this medium, which is its from now on. `name` ("ide0-hd0 (disk.img)", copied) heads messages.
+ * NULL: no memory, or BLOCKS_DRIVES_MAX are there; the medium is closed. */
+struct blocks_drive *blocks_add(struct blocks *b, struct medium *m, const char *name);
+/* Its ctx is a struct blocks_drive. */
+extern const struct backend_class blocks_backend;
+
+void blocks_get_stats(const struct blocks *b, struct blocks_stats *out);
+/* What the threads are doing. NULL: i is past the last. */
+struct activity *blocks_activity(struct blocks *b, unsigned i);
+
+#endif

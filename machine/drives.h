@@ -1,0 +1,51 @@
+/* drives.h - the drives of a machine: images opened, their host I/O, and what their controllers are told.
+ *
+ * Threads: as machine.h; between drives_open and drives_close the holder of the baton uses what is behind
+ * drives_connect. */
+#ifndef TANDEM_MACHINE_DRIVES_H
+#define TANDEM_MACHINE_DRIVES_H
+
+#include "devthread/blocks.h"
+#include "devthread/devthread.h"
+#include "hw/pc.h"
+#include "machine/err.h"
+
+/* The last one is the toy's. */
+#define MACHINE_DRIVES_MAX (PC_IDE_DRIVES + PC_FLOPPY_DRIVES + PC_VIRTIO_DRIVES + 1)
+
+/* Strings are borrowed until machine_destroy. */
+struct machine_drive {
+    unsigned port;      /* where it is: enum pc_port, of kind PORT_BLOCKS; no two have the same */
+    const char *option; /* "-hda", "-drive": for messages */
+    const char *file;   /* image or URL; NULL: no medium is in it */
+    const char *format; /* "raw", "qcow2" ...; NULL: by content */
+    bool cdrom;
+    bool read_only;
+    bool private_copy; /* what the guest writes does not reach the image, and ends with the run */
+    bool unmap;        /* discards give the host's space back */
+    uint8_t cache;     /* enum medium_cache */
+    int bootindex;     /* -1: none */
+    char serial[DRIVE_SERIAL_BYTES + 1]; /* "": the controller's default */
+};
+
+struct drives {
+    struct blocks *blocks; /* NULL: no drive has a medium */
+    struct drives_one {
+        struct drive_config config;
+        struct blocks_drive *blocks; /* NULL: no medium */
+    } drive[MACHINE_DRIVES_MAX];
+    unsigned n;
+};
+
+struct machine_config;
+
+/* Opens all media of the configuration. False: e says why; drives_close it in either case. */
+bool drives_open(struct drives *d, const struct machine_config *c, struct err *e);
+void drives_close(struct drives *d);
+/* What controllers are told. */
+void drives_configure(const struct drives *d, const struct machine_config *c, struct pc_config *pc);
+/* False: the board has no controller for one of them. */
+bool drives_connect(const struct drives *d, const struct machine_config *c, struct devthread_config *dev,
+                    struct err *e);
+
+#endif
