@@ -498,8 +498,14 @@ static bool set_one(void *target, const char *value, struct err *e)
     return value_number(value, 1, 1, &v);
 }
 
+static bool set_graphics(void *target, const char *value, struct err *e)
+{
+    return value_switch(value, &((struct options *)target)->graphics);
+}
+
 static const struct list_key machine_keys[] = {
     {"type", "pc|pc-i440fx-VERSION", set_machine_type},
+    {"graphics", "on|off", set_graphics},
     {"accel", "tcg", set_accel},
     {"acpi", "on", set_on},
     {"hpet", "off", set_off},
@@ -657,6 +663,45 @@ static bool parse_dir(struct options *o, const struct option_def *d, const char 
     return value_string(value, &o->firmware_dir[o->nfirmware_dirs++], e);
 }
 
+static struct firmware_user_item *last_fw_cfg(void *target)
+{
+    struct options *o = target;
+    return &o->fw_cfg[o->nfw_cfg - 1];
+}
+
+static bool set_fw_cfg_name(void *target, const char *value, struct err *e)
+{
+    return *value && strlen(value) < FIRMWARE_NAME_BYTES &&
+           value_string(value, &last_fw_cfg(target)->name, e);
+}
+
+static bool set_fw_cfg_file(void *target, const char *value, struct err *e)
+{
+    return *value && value_string(value, &last_fw_cfg(target)->file, e);
+}
+
+static bool set_fw_cfg_string(void *target, const char *value, struct err *e)
+{
+    return value_string(value, &last_fw_cfg(target)->string, e);
+}
+
+static const struct list_key fw_cfg_keys[] = {
+    {"name", "NAME (1 to 55 bytes)", set_fw_cfg_name},
+    {"file", "FILE", set_fw_cfg_file},
+    {"string", "TEXT", set_fw_cfg_string},
+};
+
+static bool parse_fw_cfg(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    if (o->nfw_cfg == FIRMWARE_USER_ITEMS_MAX)
+        return err_set(e, "-fw_cfg %s: at most %d items are accepted", value, FIRMWARE_USER_ITEMS_MAX);
+    struct firmware_user_item *u = &o->fw_cfg[o->nfw_cfg++];
+    if (!parse_list(o, d, value, e))
+        return false;
+    return (u->name && !u->file != !u->string) ||
+           err_set(e, "-fw_cfg %s: name=NAME,file=FILE or name=NAME,string=TEXT is accepted", value);
+}
+
 static bool parse_serial_speed(struct options *o, const struct option_def *d, const char *value,
                                struct err *e)
 {
@@ -756,6 +801,9 @@ static const struct option_def option_defs[] = {
     {"L", "DIR", parse_dir,
      "directory of firmware files, searched before " FIRMWARE_DIR " (may be given up to 16 times)", 0, NULL,
      NULL, 0},
+    {"fw_cfg", "[name=]NAME,file=FILE|string=TEXT", parse_fw_cfg,
+     "an item of fw_cfg for the guest; names of users' own begin with opt/ (up to 32 times)",
+     KEYS(fw_cfg_keys, "name")},
     {"kernel", "FILE", parse_text, "boot a Multiboot 1 kernel or a Linux bzImage without firmware",
      FIELD(kernel), NULL, NULL, 0},
     {"initrd", "FILE", parse_text, "initial ramdisk; with Multiboot: modules \"FILE ARGS,FILE ARGS\"",
@@ -889,7 +937,8 @@ static const struct option_def option_defs[] = {
     {"D", "FILE", parse_text, "file of that log (default stderr)", FIELD(log_file), NULL, NULL, 0},
     {"name", "TEXT", parse_text, "name of the machine in the status line and the statistics", FIELD(name),
      NULL, NULL, 0},
-    {"machine", "pc|pc-i440fx-VERSION[,accel=tcg]", parse_list, "the only machine",
+    {"machine", "pc|pc-i440fx-VERSION[,accel=tcg][,graphics=on|off]", parse_list,
+     "the only machine; graphics=on: firmware does not use COM1 as its screen and keyboard (default off)",
      KEYS(machine_keys, "type")},
     {"M", "pc", parse_list, NULL, KEYS(machine_keys, "type")},
     {"accel", "tcg", parse_list, "guest code is translated: the only way", KEYS(accel_keys, "accel")},
@@ -944,7 +993,6 @@ static const char *const unsupported[] = {
     "enable-kvm",
     "fsdev",
     "full-screen",
-    "fw_cfg",
     "g",
     "gdb",
     "global",
@@ -1185,6 +1233,13 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
            check_together(o, e);
 }
 
+static void fw_cfg_free(struct firmware_user_item *u)
+{
+    free(u->name);
+    free(u->file);
+    free(u->string);
+}
+
 void options_free(struct options *o)
 {
     chardevs_free(&o->chardevs);
@@ -1201,6 +1256,8 @@ void options_free(struct options *o)
         free(o->serial[i]);
     for (unsigned i = 0; i < o->nfirmware_dirs; i++)
         free(o->firmware_dir[i]);
+    for (unsigned i = 0; i < o->nfw_cfg; i++)
+        fw_cfg_free(&o->fw_cfg[i]);
     for (unsigned i = 0; i < o->nsnapshots; i++) {
         free(o->snapshot[i].file);
         free(o->snapshot[i].mark);

@@ -44,6 +44,9 @@ struct options {
     struct cpu_model cpu; /* -cpu */
     char *bios;           /* -bios; NULL: not given */
     char *firmware_dir[FIRMWARE_DIRS_MAX];
+    struct firmware_user_item fw_cfg[FIRMWARE_USER_ITEMS_MAX]; /* -fw_cfg; strings owned */
+    unsigned nfw_cfg;
+    bool graphics;                                  /* -machine graphics=on */
     unsigned nfirmware_dirs;                        /* -L */
     char *kernel, *initrd, *append;                 /* NULL: not given */
     struct drive_options drives;                    /* as they were given */

@@ -70,6 +70,9 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->bios = o->bios;
     c->firmware_dir = o->firmware_dir;
     c->nfirmware_dirs = o->nfirmware_dirs;
+    c->fw_cfg = o->fw_cfg;
+    c->nfw_cfg = o->nfw_cfg;
+    c->graphics = o->graphics;
     c->kernel = o->kernel;
     c->initrd = o->initrd;
     c->append = o->append;

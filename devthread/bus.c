@@ -298,6 +298,12 @@ static void chip_write(struct bus *b, const struct board_device *d, void *state,
     d->chip->write(state, a->offset, a->size, a->value & size_mask(a->size), now_ns);
 }
 
+static uint32_t chip_read(const struct board_device *d, void *state, const struct access *a, uint64_t now_ns)
+{
+    return d->constant ? d->chip->read_constant(state, d->constant, a->offset, a->size, now_ns)
+                       : d->chip->read(state, a->offset, a->size, now_ns);
+}
+
 uint32_t bus_access(void *bus, const struct access *a)
 {
     struct bus *b = bus;
@@ -316,7 +322,7 @@ uint32_t bus_access(void *bus, const struct access *a)
     if (a->kind == ACCESS_PIO_WRITE || a->kind == ACCESS_MMIO_WRITE)
         chip_write(b, d, chip_state(b, r->dev), a, now_ns);
     else
-        value = d->chip->read(chip_state(b, r->dev), a->offset, a->size, now_ns) & size_mask(a->size);
+        value = chip_read(d, chip_state(b, r->dev), a, now_ns) & size_mask(a->size);
     b->st.floor_tick[r->dev] = max_u64(b->st.floor_tick[r->dev], answer_tick); /* ranges differ in latency */
     chip_settled(b, r->dev, answer_tick, answer_tick);
     return value;
@@ -486,7 +492,9 @@ static void chip_masters(struct bus *b, unsigned dev, uint64_t tick)
     struct physmem *pm = b->cfg.memory;
     struct mem_master memory = {.pm = pm};
     bool may = pm && b->board->may_master && b->board->may_master(b->cfg.state, dev);
-    struct chip_master m = {.memory = may ? &memory : NULL, .blocks = busblocks_begin(b, dev, tick)};
+    struct chip_master m = {.memory = may ? &memory : NULL,
+                            .blocks = busblocks_begin(b, dev, tick),
+                            .constant = b->board->device[dev].constant};
 
     CHECK(b->st.master_tick[dev] == tick);
     if (pm)

@@ -44,6 +44,7 @@ struct board_device {
     bool local;                              /* touched by the CPU's thread only */
     bool configures;                         /* its registers route interrupts and move windows */
     uint16_t remaps;                         /* bit n: its registers switch remap n (remap_value) */
+    const void *constant;                    /* for the chip's read_constant and master; NULL: none */
     uint32_t (*take_request)(void *s);       /* enum hw_request bits, cleared; NULL: never any */
     uint32_t (*exit_value)(const void *s);   /* goes with HW_REQUEST_DEBUG_EXIT; else NULL */
     void (*reset)(void *s, uint64_t now_ns); /* machine reset, where it is less than power-on; NULL: chip's */

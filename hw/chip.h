@@ -32,6 +32,7 @@ struct chip_master {
     const struct mem_master *memory;
     /* blocks.h; NULL: the chip has no typed port for blocks. */
     const struct chip_blocks *blocks;
+    const void *constant; /* as in read_constant */
 };
 
 struct chip_class {
@@ -44,6 +45,9 @@ struct chip_class {
      * or unaligned accesses for 8-bit chips). Reads return the value in the low bits. */
     uint32_t (*read)(void *s, uint32_t offset, unsigned size, uint64_t now_ns);
     void (*write)(void *s, uint32_t offset, unsigned size, uint32_t value, uint64_t now_ns);
+    /* Takes the place of `read` where the board has constant data for the chip (board.h): what a ROM would
+     * hold. They are no state. NULL: the chip has none. */
+    uint32_t (*read_constant)(void *s, const void *constant, uint32_t offset, unsigned size, uint64_t now_ns);
     /* What the data sheet says against this write as the chip stands, in a few words; NULL: nothing. Asked
      * before `write`, and only for the log of guest errors: it changes nothing. NULL: no write is ever wrong.
      */

@@ -22,7 +22,7 @@
 #define ISA_CYCLE_NS 720
 #define PCI_CYCLE_NS 120
 
-static const uint16_t com_base[PC_SERIAL_MAX] = {0x3F8, 0x2F8, 0x3E8, 0x2E8};
+static const uint16_t com_base[PC_SERIAL_MAX] = {PC_COM1_IOBASE, 0x2F8, 0x3E8, 0x2E8};
 static const uint8_t com_line[PC_SERIAL_MAX] = {4, 3, 4, 3};
 
 /* --- hooks: typed wrappers of the chips' functions --- */
@@ -208,6 +208,10 @@ static const struct board_device devices[PC_DEV_COUNT] = {
     [PC_DEV_VIRTIO0 + 1] = VIRTIO_DEVICE(1),
     [PC_DEV_VIRTIO0 + 2] = VIRTIO_DEVICE(2),
     [PC_DEV_VIRTIO0 + 3] = VIRTIO_DEVICE(3),
+    [PC_DEV_FW_CFG] = {.name = "fw_cfg",
+                       .chip = &fw_cfg_class,
+                       .state_offset = offsetof(struct pc, fw_cfg),
+                       .latency_ns = ISA_CYCLE_NS},
     [PC_DEV_MARKER] = {.name = "marker",
                        .chip = &marker_class,
                        .state_offset = offsetof(struct pc, marker),
@@ -230,6 +234,11 @@ static const struct board_range io[] = {
     {0x8900, 0x8900, PC_DEV_MISC, PCMISC_OFF_SHUTDOWN, BOARD_PURE, BOARD_POSTED, 1, 0},
     {0xB2, 0xB3, PC_DEV_PM, PIIX4_PM_OFF_APMC, BOARD_PURE, BOARD_POSTED, 1, 0},
     {0xCF8, 0xCFF, PC_DEV_PCI, I440FX_OFF_ADDRESS, BOARD_PURE, BOARD_AT_ONCE, 4, 0},
+};
+
+static const struct board_range fw_cfg_io[] = {
+    {0x510, 0x511, PC_DEV_FW_CFG, FW_CFG_OFF_SELECTOR, BOARD_SYNC, BOARD_POSTED, 2, 0},
+    {0x514, 0x51B, PC_DEV_FW_CFG, FW_CFG_OFF_DMA, BOARD_PURE, BOARD_POSTED, 4, 0},
 };
 
 /* The UART's registers by offset: RBR and IIR have side effects, the rest is pure (ns16550.h). */
@@ -382,9 +391,13 @@ static void add_toypci(struct board *b)
     b->nwires += NELEM(toy_wires);
 }
 
-/* The chip set as firmware finds it. */
-static void add_firmware(struct board *b)
+/* The chip set as firmware finds it, and what tells it of the machine. */
+static void add_firmware(struct board *b, const struct fw_cfg_items *items)
 {
+    memcpy(b->range + b->nranges, fw_cfg_io, sizeof(fw_cfg_io));
+    b->nranges += NELEM(fw_cfg_io);
+    b->device[PC_DEV_FW_CFG].present = true;
+    b->device[PC_DEV_FW_CFG].constant = items;
     b->device[PC_DEV_PCI].chip = &i440fx_firmware_class;
     b->device[PC_DEV_PCI].reset = pci_reset_pin_firmware;
     b->device[PC_DEV_MISC].chip = &pcmisc_firmware_class;
@@ -416,7 +429,7 @@ static void add_virtio(struct board *b, unsigned n, const struct drive_config *d
     b->wire[b->nwires++] = (struct board_wire){dev, 0, SLOT_PIRQ(VIRTIO_BLK_SLOT(n), 0)};
 }
 
-_Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + NELEM(toy_ranges) +
+_Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + NELEM(toy_ranges) + NELEM(fw_cfg_io) +
                        PC_VIRTIO_DRIVES * NELEM(virtio_ranges) + 4 <=
                    BOARD_RANGES_MAX,
                "I/O ports");
@@ -618,6 +631,8 @@ static unsigned master_function(unsigned device)
 
 static bool may_master(const void *pc, unsigned device)
 {
+    if (device == PC_DEV_FW_CFG)
+        return true; /* it is no PCI function */
     return i440fx_may_master(&((const struct pc *)pc)->pci, master_function(device));
 }
 
@@ -647,7 +662,7 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
     memcpy(b->wire, wires, sizeof(wires));
     b->port[PC_PORT_KEYS].present = cfg->keys;
     if (cfg->firmware)
-        add_firmware(b);
+        add_firmware(b, cfg->firmware);
     for (unsigned n = 0; n < PC_SERIAL_MAX; n++)
         if (cfg->com[n])
             add_com(b, n, cfg->serial_wire_speed);

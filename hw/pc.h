@@ -8,6 +8,7 @@
 #include "hw/board.h"
 #include "hw/debugcon.h"
 #include "hw/drive.h"
+#include "hw/fw_cfg.h"
 #include "hw/i440fx.h"
 #include "hw/i8042.h"
 #include "hw/i8254.h"
@@ -21,6 +22,7 @@
 #include "hw/virtio_blk.h"
 
 #define PC_SERIAL_MAX    4
+#define PC_COM1_IOBASE   0x3F8
 #define PC_IDE_DRIVES    4 /* channel 0 master, slave, channel 1 master, slave */
 #define PC_FLOPPY_DRIVES 2
 #define PC_VIRTIO_DRIVES 4 /* each is a PCI function of its own */
@@ -43,6 +45,7 @@ enum pc_device {
     PC_DEV_MARKER,
     PC_DEV_VIRTIO0,
     PC_DEV_VIRTIO3 = PC_DEV_VIRTIO0 + PC_VIRTIO_DRIVES - 1,
+    PC_DEV_FW_CFG,
     PC_DEV_COUNT,
 };
 
@@ -74,8 +77,9 @@ enum pc_remap {
 #define PC_DEBUG_EXIT_IOSIZE 2
 
 struct pc_config {
-    uint64_t ram_bytes;      /* for the CMOS memory words */
-    bool firmware;           /* the chip set is not set up after a reset: firmware does that */
+    uint64_t ram_bytes; /* for the CMOS memory words */
+    const struct fw_cfg_items
+        *firmware;           /* what firmware is told, which sets up the chip set; NULL: none runs */
     bool com[PC_SERIAL_MAX]; /* fitted; I/O ports of the others float high */
     bool serial_wire_speed;  /* characters take the time that the divisor says; false: none */
     bool keys;               /* something outside presses keys */
@@ -101,6 +105,7 @@ struct pc {
     struct pcmisc misc;
     struct debugcon debugcon;
     struct marker marker;
+    struct fw_cfg fw_cfg;
     struct toypci toy;
     struct virtio_blk virtio[PC_VIRTIO_DRIVES];
 };

@@ -1,4 +1,4 @@
-/* firmware.h - the firmware's file: found, read, its size checked.
+/* firmware.h - the firmware's file: found, read, its size checked; what users may say to firmware.
  *
  * Threads: at start-up. Memory: the image is the caller's. Errors: a message that names the file. */
 #ifndef TANDEM_MACHINE_FIRMWARE_H
@@ -14,6 +14,14 @@
 struct firmware_dirs {
     char *const *dir;
     unsigned ndirs;
+};
+
+#define FIRMWARE_USER_ITEMS_MAX 32
+#define FIRMWARE_NAME_BYTES     56 /* of an item of fw_cfg, with its NUL */
+
+/* -fw_cfg name=NAME,file=FILE or string=TEXT */
+struct firmware_user_item {
+    char *name, *file, *string; /* of file and string one is NULL */
 };
 
 /* name: NULL for FIRMWARE_DEFAULT. */

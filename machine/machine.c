@@ -35,6 +35,7 @@ struct machine {
     struct machine_config cfg;
     struct boot_source source;
     struct image rom; /* firmware; empty: none */
+    struct firmware_items items;
     struct physmem mem;
     struct pinning pinning;
     struct board board;
@@ -140,7 +141,7 @@ static bool create_board(struct machine *m, struct err *e)
     struct pc_config pc;
     pc_config_init(&pc);
     pc.ram_bytes = c->ram_bytes;
-    pc.firmware = m->rom.bytes > 0;
+    pc.firmware = m->rom.bytes ? &m->items.fw_cfg : NULL;
     pc.debugcon = c->debugcon != NULL;
     pc.debugcon_iobase = c->debugcon_port;
     pc.marker = c->marker;
@@ -286,12 +287,13 @@ static void identify(struct machine *m)
     snprintf(m->identity, sizeof m->identity,
              "version=%s cpu=%s ram=%" PRIu64 " shift=%u rtc=%" PRId64
              " serial=%#x,%s debugcon=%#x exit=%#x,%u toypci=%d marker=%d kernel=%016" PRIx64
-             " initrd=%016" PRIx64 " append=%016" PRIx64 " bios=%016" PRIx64,
+             " initrd=%016" PRIx64 " append=%016" PRIx64 " bios=%016" PRIx64 " fwcfg=%016" PRIx64,
              TANDEM_VERSION, cpu, c->ram_bytes, c->shift, devthread_rtc_seconds(m->dev), serials,
              c->serial_wire_speed ? "wire" : "infinite", c->debugcon ? c->debugcon_port : 0,
              c->debug_exit ? c->debug_exit_port : 0, c->debug_exit ? c->debug_exit_ports : 0, c->toypci,
              c->marker ? c->marker_port : -1, image_hash(&m->source.kernel), modules,
-             (uint64_t)XXH3_64bits(m->source.append, strlen(m->source.append)), image_hash(&m->rom));
+             (uint64_t)XXH3_64bits(m->source.append, strlen(m->source.append)), image_hash(&m->rom),
+             firmware_items_hash(&m->items));
 }
 
 static bool create_digest(struct machine *m, struct err *e)
@@ -366,7 +368,14 @@ static bool read_firmware(struct machine *m, struct err *e)
 {
     const struct machine_config *c = &m->cfg;
     const struct firmware_dirs dirs = {c->firmware_dir, c->nfirmware_dirs};
-    return (c->kernel && !c->bios) || firmware_read(&m->rom, &dirs, c->bios, e);
+    const struct firmware_settings s = {.ram_bytes = c->ram_bytes,
+                                        .serial_port = c->serial[0] && !c->graphics ? PC_COM1_IOBASE : 0,
+                                        .nographic = !c->graphics,
+                                        .user = c->fw_cfg,
+                                        .nuser = c->nfw_cfg,
+                                        .dirs = &dirs};
+    return (c->kernel && !c->bios) ||
+           (firmware_read(&m->rom, &dirs, c->bios, e) && firmware_items_make(&m->items, &s, e));
 }
 
 static bool read_images(struct machine *m, struct err *e)
@@ -641,6 +650,7 @@ void machine_destroy(struct machine *m)
         physmem_free(&m->mem);
     boot_source_free(&m->source);
     image_free(&m->rom);
+    firmware_items_free(&m->items);
     snapshot_close(m->loadvm);
     free(m);
 }

@@ -20,6 +20,7 @@
 #include "machine/digest.h"
 #include "machine/drives.h"
 #include "machine/err.h"
+#include "machine/firmware_items.h"
 #include "syncq/link.h"
 #include "vcpu/vcpu.h"
 
@@ -33,6 +34,9 @@ struct machine_config {
     const char *bios;          /* firmware; NULL: the default's file, unless there is a kernel */
     char *const *firmware_dir; /* `nfirmware_dirs` of them: where its files are looked for first */
     unsigned nfirmware_dirs;
+    const struct firmware_user_item *fw_cfg; /* `nfw_cfg` of them: the user's items for the guest */
+    unsigned nfw_cfg;
+    bool graphics;                           /* firmware has a screen: it does not use COM1 as one */
     const char *kernel, *initrd, *append;    /* NULL for none */
     const char *serial[MACHINE_SERIALS_MAX]; /* chardev.h specifications; NULL: not fitted */
     bool serial_wire_speed;                  /* characters take their time (hw/pc.h) */

@@ -37,7 +37,9 @@ for way in "${ways[@]}"; do
     n=$((n + 1))
 done
 said "is at home" 'Running on QEMU \(i440fx\)'
-said "sees the RAM" 'RamSize: 0x02000000'
+said "fw_cfg" 'fw_cfg DMA interface supported'
+said "sees the RAM" 'qemu/e820: addr 0x0+ len 0x0*2000000 .RAM.'
+said "its screen is COM1" 'sercon: using ioport 0x3f8'
 said "power management" 'Using pmtimer, ioport 0x'
 said "keyboard" 'PS2 keyboard initialized'
 said "threads, memory" 'All threads complete'

@@ -64,10 +64,16 @@ refuses '-bios: no-such-rom: no such file .*-L' -bios no-such-rom -L directory
 refuses '-bios odd-rom: has 65537 bytes; .*64 KiB to 16 MiB, a multiple of 64 KiB' -bios odd-rom
 refuses '-bios large-rom: has 17000000 bytes; .*64 KiB to 16 MiB' -bios large-rom
 refuses '-bios empty: has 0 bytes' -bios empty
-refuses '-bios directory: not a regular file' -bios directory
+refuses '-bios directory: is a directory' -bios directory
 refuses '-kernel good: not together with -bios' -bios rom -kernel good
 refuses '-append needs -kernel FILE' -append x
 refuses '-initrd needs -kernel FILE' -initrd good
+
+refuses '-fw_cfg opt/x: name=NAME,file=FILE or name=NAME,string=TEXT' -fw_cfg opt/x
+refuses '-fw_cfg .*: name=NAME,file=FILE or' -fw_cfg name=opt/x,file=rom,string=y
+refuses '-fw_cfg missing: No such file' -fw_cfg name=opt/x,file=missing
+refuses '-fw_cfg name=etc/e820: there is an item of that name' -fw_cfg name=etc/e820,string=x
+refuses '-fw_cfg: name=.*1 to 55 bytes' -fw_cfg "name=$(printf 'x%.0s' {1..56}),string=x"
 
 # --- kernels ---
 refuses '-kernel missing: No such file' -kernel missing

@@ -10,6 +10,7 @@
 #include "clockcore/ticks.h"
 #include "hw/blocks.h"
 #include "hw/debugcon.h"
+#include "hw/fw_cfg.h"
 #include "hw/i440fx.h"
 #include "hw/i8042.h"
 #include "hw/i8254.h"
@@ -132,10 +133,23 @@ static enum blocks_status drive_finish(void *ctx, unsigned drive, const struct b
 static const struct chip_blocks drives = {
     .buffer = drive_buffer, .start = drive_start, .finish = drive_finish};
 
+/* Items of fw_cfg: the ends of all of them are within reach. */
+static struct fw_cfg_items fw_cfg_items;
+
+static void make_items(void)
+{
+    static const uint8_t contents[70000] = {1, 2, 3, 4};
+
+    fw_cfg_add(&fw_cfg_items, FW_CFG_SIGNATURE, "QEMU", 4);
+    fw_cfg_add_file(&fw_cfg_items, "opt/large", contents, sizeof contents);
+    fw_cfg_add_file(&fw_cfg_items, "opt/empty", contents, 0);
+    fw_cfg_finish(&fw_cfg_items);
+}
+
 static void use_memory(const struct chip_class *chip, void *s, uint64_t r, uint64_t now_ns)
 {
     struct mem_master mm = {.pm = &memories[copy]};
-    struct chip_master m = {.memory = r >> 8 & 15 ? &mm : NULL, .blocks = &drives};
+    struct chip_master m = {.memory = r >> 8 & 15 ? &mm : NULL, .blocks = &drives, .constant = &fw_cfg_items};
 
     mem_masters_begin(mm.pm);
     chip->master(s, &m, now_ns);
@@ -224,6 +238,35 @@ static uint32_t poke_virtio(void *state, uint64_t r, uint64_t now_ns)
     return s->count;
 }
 
+/* What a read of the port has, which needs the items; commands lie where the address says, near the start. */
+static uint32_t poke_fw_cfg(void *s, uint64_t r, uint64_t now_ns)
+{
+    static const uint8_t controls[] = {2, 10, 4, 12, 8, 16, 18, 0};
+    uint8_t command[16] = {0,
+                           (uint8_t)(r >> 40 & 0x3F),
+                           0,
+                           controls[r >> 16 & 7],
+                           0,
+                           (uint8_t)(r >> 48 & 3),
+                           (uint8_t)(r >> 24),
+                           (uint8_t)(r >> 32),
+                           0,
+                           0,
+                           0,
+                           0,
+                           0,
+                           (uint8_t)(r >> 50 & 0x7F)};
+
+    physmem_write(&memories[copy], 0x100, command, sizeof command);
+    if (r % 4 == 0) {
+        fw_cfg_class.write(s, FW_CFG_OFF_DMA, 4, 0, now_ns);
+        fw_cfg_class.write(s, FW_CFG_OFF_DMA + 4, 4, 0x00010000, now_ns);
+    }
+    if (r % 4 < 2 && fw_cfg_class.next_master(s) != NS_NEVER)
+        use_memory(&fw_cfg_class, s, r, now_ns);
+    return fw_cfg_class.read_constant(s, &fw_cfg_items, FW_CFG_OFF_DATA, 1, now_ns);
+}
+
 static uint32_t poke_pm(void *s, uint64_t r, uint64_t now_ns)
 {
     if (r & 1)
@@ -260,6 +303,7 @@ static const struct target targets[] = {
     {&virtio_blk_class, 0x1C4, ~(UINT64_C(1) << 0x13), true, poke_virtio},
     {&pcmisc_class, 9, UINT64_MAX, true, poke_misc},
     {&debugcon_class, 1, UINT64_MAX, false, poke_debugcon},
+    {&fw_cfg_class, 13, 0xFF0, true, poke_fw_cfg},
     {&marker_class, 4, UINT64_MAX, true, NULL},
 };
 #define NTARGETS (sizeof targets / sizeof targets[0])
@@ -451,6 +495,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < 2; i++)
         if (physmem_init(&memories[i], RAM_BYTES_MIN) != 0)
             return 2;
+    make_items();
     clock_gettime(CLOCK_MONOTONIC, &start);
     do {
         if (report(seed++))
