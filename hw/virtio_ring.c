@@ -144,7 +144,7 @@ static bool add_segment(struct virtq_chain *c, const struct desc *d)
 {
     bool write = d->flags & DESC_WRITE;
 
-    if (c->n == VIRTQ_SIZE_MAX || (!write && c->n > c->nread))
+    if (c->n == VIRTQ_SEGMENTS_MAX || (!write && c->n > c->nread))
         return false;
     c->segment[c->n++] = (struct virtq_segment){d->address, d->bytes};
     c->bytes += d->bytes;

@@ -12,6 +12,10 @@
 #include <stdint.h>
 
 #define VIRTQ_SIZE_MAX 128 /* descriptors of a queue, and of a table that one of them points to */
+/* Segments of a chain. The fuzzer's planted error is another number here (tests/fuzz/meson.build). */
+#ifndef VIRTQ_SEGMENTS_MAX
+#define VIRTQ_SEGMENTS_MAX VIRTQ_SIZE_MAX
+#endif
 
 struct mem_master;
 

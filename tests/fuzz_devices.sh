@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# fuzz_devices.sh - the device fuzzer under the address and undefined-behaviour sanitizers, and what it reaches:
+# line coverage of each chip, 80 % or more; a planted overflow that it must find. Builds into build-fuzz.
+#     tests/fuzz_devices.sh [SECONDS [SEED]]
+set -u
+cd "$(dirname "$0")/.." || exit 2
+. tests/lib.sh
+
+seconds=${1:-60}
+seed=${2:-1}
+least=80               # percent of a chip's lines
+planted_seconds=60     # it is found in one or two
+not_chips='pc|acpi|router|leak|pci_rom'
+export ASAN_OPTIONS=detect_leaks=1:exitcode=66 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+build=build-fuzz
+
+build_fuzzers() {
+    [ -f "$build/build.ninja" ] ||
+        meson setup "$build" -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debug -Doptimization=1 -Db_coverage=true || return
+    meson compile -C "$build" fuzz_chips fuzz_chips_planted
+}
+
+# "FILE PERCENT" a line, of hw/*.c.
+coverage() {
+    local gcda
+    for gcda in "$build"/hw/libhw.a.p/*.gcda; do
+        gcov --no-output --object-directory "$(dirname "$gcda")" "$gcda" 2>/dev/null
+    done | awk -F"[':%]" '/^File .*hw\/[a-z0-9_]+\.c/ { file = $2; sub(/.*hw\//, "", file) }
+        /^Lines executed/ && file { print file, $2; file = "" }'
+}
+
+if ! build_fuzzers >"$build.log" 2>&1; then
+    fail "build of the fuzzers" "$(tail -n 20 "$build.log")"
+    summary "fuzz devices"
+    exit
+fi
+find "$build" -name '*.gcda' -delete
+echo "device registers, memory and drives: $seconds s from seed $seed"
+expect "no finding in $seconds s" "$build/tests/fuzz/fuzz_chips" "$seconds" "$seed"
+echo "line coverage:"
+while read -r file percent; do
+    [[ $file =~ ^($not_chips)\.c$ ]] && continue
+    printf '    %-16s %5.1f %%\n' "$file" "$percent"
+    expect "$file: $least % of its lines or more" awk -v p="$percent" -v l=$least 'BEGIN { exit p < l }'
+done < <(coverage)
+planted() {
+    local out
+    out=$("$build/tests/fuzz/fuzz_chips_planted" $planted_seconds "$seed" 2>&1) && return 1
+    grep -q 'virtio_ring.c.*out of bounds' <<<"$out"
+}
+expect "the planted overflow of hw/virtio_ring.c is found" planted
+summary "fuzz devices"
