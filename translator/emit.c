@@ -137,11 +137,12 @@ void emit_store(struct builder *b, unsigned size, struct addr at, struct value s
     }
 }
 
-void emit_segaddr(struct builder *b, unsigned size, bool write, unsigned dst, unsigned seg, struct addr at)
+void emit_segaddr(struct builder *b, unsigned size, unsigned flags, unsigned dst, unsigned seg,
+                  struct addr at)
 {
     struct ir_op *o = emit_raw(b, IR_SEGADDR);
     o->size = (uint8_t)size;
-    o->flags = write ? IRF_WRITE : 0;
+    o->flags = (uint8_t)flags;
     o->dst = (uint8_t)dst;
     o->a = at.base;
     o->imm = at.disp;

@@ -78,7 +78,9 @@ void emit_lea16(struct builder *b, unsigned dst, unsigned base, unsigned index, 
 void emit_load(struct builder *b, enum ir_opcode op, unsigned size, unsigned dst, struct addr at);
 void emit_store(struct builder *b, unsigned size, struct addr at, struct value src);
 /* dst = seg:at after the checks for 1 << size bytes. */
-void emit_segaddr(struct builder *b, unsigned size, bool write, unsigned dst, unsigned seg, struct addr at);
+/* flags: IRF_WRITE, IRF_PLAIN. */
+void emit_segaddr(struct builder *b, unsigned size, unsigned flags, unsigned dst, unsigned seg,
+                  struct addr at);
 /* SETCC, CMOV: condition by SDM tttn; known flags are marked. */
 void emit_cond(struct builder *b, enum ir_opcode op, unsigned cond, unsigned dst, unsigned src);
 /* A helper with all operands absent; the caller fills what its row names. */

@@ -2,7 +2,8 @@
  *
  * Outside flat mode the target is checked against the CS limit before anything is written, so that the #GP
  * belongs to the jump. The limit is part of a block's key (tb.h): a static target within it needs no check
- * when the block runs. With 16-bit operand size targets are masked to 16 bits. */
+ * when the block runs, nor does any of 16 bits within one of 64 KiB. With 16-bit operand size targets are
+ * masked to 16 bits. */
 #include "translator/gen.h"
 #include "translator/operand.h"
 
@@ -24,8 +25,14 @@ static bool is_beyond_limit(const struct builder *b, uint32_t eip)
 
 static void check_ip(struct builder *b, unsigned slot)
 {
-    if (!mode_has(b, TB_MODE_FLAT))
-        emit_helper(b, HELPER_CHECK_IP)->a = (uint8_t)slot;
+    emit_helper(b, HELPER_CHECK_IP)->a = (uint8_t)slot;
+}
+
+/* An indirect jump's: its operand size bounds it. */
+static void check_indirect_ip(struct builder *b, const struct insn *in, unsigned slot)
+{
+    if (is_beyond_limit(b, size_mask(in->opsize)))
+        check_ip(b, slot);
 }
 
 static void check_static_ip(struct builder *b, uint32_t eip)
@@ -65,7 +72,7 @@ void gen_JCC(struct builder *b, const struct insn *in)
 void gen_JMP_IND(struct builder *b, const struct insn *in)
 {
     const unsigned to = opnd_slot(b, in, 0);
-    check_ip(b, to);
+    check_indirect_ip(b, in, to);
     emit_jmpind(b, to);
 }
 
@@ -162,7 +169,7 @@ void gen_CALL_IND(struct builder *b, const struct insn *in)
         to = emit_temp(b);
         emit_mov(b, to, value_slot(IR_ESP));
     }
-    check_ip(b, to);
+    check_indirect_ip(b, in, to);
     builder_push(b, in->opsize, value_imm(b->next_eip));
     emit_jmpind(b, to);
 }
@@ -170,7 +177,7 @@ void gen_CALL_IND(struct builder *b, const struct insn *in)
 void gen_RET(struct builder *b, const struct insn *in)
 {
     const unsigned to = stack_load(b, in->opsize, IR_NONE);
-    check_ip(b, to);
+    check_indirect_ip(b, in, to);
     stack_release(b, (1u << in->opsize) + in->imm);
     emit_jmpind(b, to);
 }

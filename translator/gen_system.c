@@ -160,6 +160,21 @@ void gen_PUSH_SREG(struct builder *b, const struct insn *in)
     builder_push_selector(b, in->opsize, value_slot(get_sreg(b, sreg_of(in, 0))));
 }
 
+/* Real and virtual-8086 mode: a load of a plain segment leaves a plain one. Flat mode cannot come of it
+ * unless CS is flat already. */
+static bool loads_as_8086(const struct builder *b, unsigned seg)
+{
+    const bool flat_code = b->req->cs_base == 0 && b->req->cs_limit == UINT32_MAX;
+    return seg != SEG_SS && !mode_has(b, TB_MODE_PE) && (b->req->mode & tb_mode_plain(seg)) && !flat_code;
+}
+
+static void gen_load_8086(struct builder *b, unsigned seg, unsigned selector)
+{
+    struct ir_op *o = emit_helper(b, HELPER_LOAD_SEG_8086);
+    o->aux = (uint8_t)seg;
+    o->a = (uint8_t)selector;
+}
+
 /* Only SS holds off interrupts and traps. */
 static void gen_load_seg(struct builder *b, unsigned seg, unsigned selector, unsigned new_esp)
 {
@@ -175,15 +190,24 @@ static void gen_load_seg(struct builder *b, unsigned seg, unsigned selector, uns
 
 void gen_MOV_TO_SREG(struct builder *b, const struct insn *in)
 {
-    gen_load_seg(b, in->reg, opnd_slot(b, in, 1), IR_NONE);
+    const unsigned selector = opnd_slot(b, in, 1);
+    if (loads_as_8086(b, in->reg))
+        gen_load_8086(b, in->reg, selector);
+    else
+        gen_load_seg(b, in->reg, selector, IR_NONE);
 }
 
 /* ESP moves by the operand size, but only a selector is read. */
 void gen_POP_SREG(struct builder *b, const struct insn *in)
 {
-    const unsigned selector = stack_load(b, 1, IR_NONE);
+    const unsigned selector = stack_load(b, 1, IR_NONE), seg = sreg_of(in, 0);
+    if (loads_as_8086(b, seg)) {
+        gen_load_8086(b, seg, selector);
+        stack_release(b, 1u << in->opsize);
+        return;
+    }
     const unsigned esp = stack_released(b, 1u << in->opsize);
-    gen_load_seg(b, sreg_of(in, 0), selector, esp);
+    gen_load_seg(b, seg, selector, esp);
 }
 
 static void gen_load_far(struct builder *b, const struct insn *in, unsigned seg)
@@ -191,6 +215,11 @@ static void gen_load_far(struct builder *b, const struct insn *in, unsigned seg)
     const unsigned offset = emit_temp(b), selector = emit_temp(b);
     emit_load(b, IR_LD, in->opsize, offset, mem_addr(b, in, 0, in->opsize, false));
     emit_load(b, IR_LD, 1, selector, mem_addr(b, in, 1u << in->opsize, 1, false));
+    if (loads_as_8086(b, seg)) {
+        gen_load_8086(b, seg, selector);
+        reg_store(b, in->reg, in->opsize, value_slot(offset));
+        return;
+    }
     struct ir_op *o = leaving_helper(b, HELPER_LOAD_FAR);
     o->aux = (uint8_t)seg;
     o->a = (uint8_t)selector;

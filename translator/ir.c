@@ -220,8 +220,8 @@ static void print_helper(FILE *out, const struct ir_op *op)
 
 static void print_segaddr(FILE *out, const struct ir_op *op)
 {
-    fprintf(out, "%u%s %s, %s:", 1u << (op->size & 7), op->flags & IRF_WRITE ? ".w" : "", slot(op->dst),
-            seg_name[op->aux & 7]);
+    fprintf(out, "%u%s%s %s, %s:", 1u << (op->size & 7), op->flags & IRF_WRITE ? ".w" : "",
+            op->flags & IRF_PLAIN ? ".plain" : "", slot(op->dst), seg_name[op->aux & 7]);
     print_address(out, op);
 }
 
@@ -426,6 +426,8 @@ static const char *check_form(const struct check *c, const struct ir_op *op)
         return "SETFLAGS and SETCF exist only with IRF_FLAGS";
     if ((op->flags & IRF_WRITE) && op->op != IR_SEGADDR)
         return "IRF_WRITE outside SEGADDR";
+    if ((op->flags & IRF_PLAIN) && op->op != IR_SEGADDR)
+        return "IRF_PLAIN outside SEGADDR";
     if (ir_has_size(op) && op->size > 2)
         return "bad size";
     if (op->op == IR_IMUL2 && op->size == 0)

@@ -26,9 +26,11 @@ enum ir_opcode {
 };
 
 enum {
-    IRF_IMM = 1 << 0,      /* b (or what the row says) is the immediate */
-    IRF_FLAGS = 1 << 1,    /* sets flags */
-    IRF_WRITE = 1 << 2,    /* SEGADDR: for writing */
+    IRF_IMM = 1 << 0,   /* b (or what the row says) is the immediate */
+    IRF_FLAGS = 1 << 1, /* sets flags */
+    IRF_WRITE = 1 << 2, /* SEGADDR: for writing */
+    IRF_PLAIN =
+        1 << 4, /* SEGADDR: the block's mode says that the segment is plain, and a + imm is below 10000h */
     IRF_CC_KNOWN = 1 << 3, /* SETCC, CMOV, JCC: `size` holds the enum cc_op that IR_CC_OP has here */
 };
 

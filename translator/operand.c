@@ -2,7 +2,8 @@
  *
  * In flat mode (tb.h) DS, ES and SS need neither base nor check: a linear address is the offset, and loads
  * take base + displacement directly. FS and GS, CS (which protected mode never lets anyone write, and may not
- * let read), and everything in other modes go through SEGADDR. */
+ * let read), and everything in other modes go through SEGADDR, which has little to check where the mode says
+ * that the segment is plain and the offset has 16 bits. */
 #include "translator/operand.h"
 
 /* --- sizes and registers --- */
@@ -137,12 +138,34 @@ unsigned addr_slot(struct builder *b, struct addr at)
     return t;
 }
 
+/* May protected mode have let CS in for being readable? */
+static bool seg_is_plain(const struct builder *b, unsigned seg, bool write)
+{
+    const bool maybe_code = seg == SEG_CS && mode_has(b, TB_MODE_PE);
+    return (b->req->mode & tb_mode_plain(seg)) && !(write && maybe_code);
+}
+
+/* Temporaries live in one instruction: what made this one is among its last ops. */
+static bool is_below_64k(const struct builder *b, struct addr at)
+{
+    const struct ir_op *o = b->out->ops + b->out->nops;
+    if (at.base == IR_ZERO)
+        return at.disp <= 0xffff;
+    if (at.base < IR_T0 || at.disp != 0)
+        return false;
+    do
+        o--;
+    while (o->dst != at.base);
+    return o->op == IR_LEA16 || o->op == IR_GETW;
+}
+
 static struct addr linear(struct builder *b, unsigned seg, struct addr offset, unsigned size, bool write)
 {
     if (seg_is_flat(b, seg))
         return offset;
     const unsigned t = emit_temp(b);
-    emit_segaddr(b, size, write, t, seg, offset);
+    const bool plain = seg_is_plain(b, seg, write) && is_below_64k(b, offset);
+    emit_segaddr(b, size, (write ? IRF_WRITE : 0) | (plain ? IRF_PLAIN : 0), t, seg, offset);
     return (struct addr){(uint8_t)t, 0};
 }
 

@@ -31,7 +31,15 @@ enum {
     TB_MODE_MMX_UD = 1 << 11, /* MMX instructions raise #UD (CR0.EM) */
     TB_MODE_TS_NM = 1 << 12,  /* both raise #NM otherwise (CR0.TS) */
     TB_MODE_SHORT = 7 << 13,  /* build key only: log2 of the most instructions it has; 0: TB_INSNS_MAX */
+    TB_MODE_PLAIN = 63 << 16, /* outside flat mode, bit enum seg_reg: see tb_mode_plain */
 };
+/* MATCH tb_mode_plain. The segment is writable expand-up data, in protected mode or, for CS, readable code,
+ * with a limit of FFFFh or more: of an offset below 10000h only the end of the operand is left to check. So
+ * are all segments of real and virtual-8086 mode, as a rule. */
+static inline uint32_t tb_mode_plain(unsigned seg)
+{
+    return 1u << (16 + seg);
+}
 #define TB_SHORT_SHIFT    13
 #define TB_SHORT_LOG2_MAX 4
 _Static_assert(2 << TB_SHORT_LOG2_MAX == TB_INSNS_MAX, "a short block has fewer");
@@ -39,8 +47,9 @@ _Static_assert(2 << TB_SHORT_LOG2_MAX == TB_INSNS_MAX, "a short block has fewer"
 /* The block's host code, if it has any; the numbers are offsets in the code cache. Owner: the back end, on
  * the vCPU's thread. */
 struct tb_native {
-    const void *code;          /* entry for jumps; NULL: none */
-    uint32_t enter;            /* from there to where the owner enters, who has looked up the second page */
+    const void *code;          /* entry for indirect jumps; NULL: none */
+    uint32_t chained;          /* from there to where chain exits continue, which never change CS */
+    uint32_t enter;            /* to where the owner enters, who has also looked up the second page */
     uint32_t offset, bytes;    /* of the code, in the cache; bytes 0: none */
     uintptr_t in;              /* list of chain exits that continue here: struct tb * | number; 0: end */
     uintptr_t in_next[2];      /* by this block's chain exits: the list that each is in */

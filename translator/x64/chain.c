@@ -21,6 +21,11 @@ static void patch_phys(struct x64 *x, const struct tb *from, unsigned chain_exit
         memcpy(x->cache.write + from->native.phys[chain_exit], &phys_page, sizeof phys_page);
 }
 
+static uint32_t chained_entry(const struct tb *tb)
+{
+    return tb->native.offset + tb->native.chained;
+}
+
 void x64_chain(struct x64 *x, struct tb *from, unsigned chain_exit, struct tb *to)
 {
     struct tb_native *n = &from->native;
@@ -28,9 +33,9 @@ void x64_chain(struct x64 *x, struct tb *from, unsigned chain_exit, struct tb *t
     if (!n->jump[chain_exit] || n->to[chain_exit] || (loops && to != from))
         return;
     patch_phys(x, from, chain_exit, to->phys_addr & ~X64_PAGE_MASK);
-    patch_site(x, n->jump[chain_exit], loops ? n->loop : to->native.offset);
+    patch_site(x, n->jump[chain_exit], loops ? n->loop : chained_entry(to));
     if (loops && n->loop_jump)
-        patch_site(x, n->loop_jump, n->loop_next ? n->loop_next : to->native.offset);
+        patch_site(x, n->loop_jump, n->loop_next ? n->loop_next : chained_entry(to));
     n->to[chain_exit] = to;
     n->in_next[chain_exit] = to->native.in;
     to->native.in = (uintptr_t)from | chain_exit;

@@ -28,7 +28,7 @@ _Static_assert(sizeof(((struct guest_state *)0)->slot) == X64_STATE_BIAS, "slots
 _Static_assert(sizeof(((struct guest_state *)0)->budget) == 8, "budget is subtracted as 64 bits");
 _Static_assert(sizeof(((struct guest_state *)0)->cpl) == 1 && sizeof(((struct segment *)0)->access) == 2,
                "SEGADDR");
-_Static_assert((int)X64_EXIT_PAGE2 <= (int)X64_KIND_MASK, "exit word");
+_Static_assert((int)X64_EXIT_OTHER <= (int)X64_KIND_MASK, "exit word");
 _Static_assert(X64_EXIT_CHAIN1 == X64_EXIT_CHAIN0 + 1, "chain exits are numbered");
 
 /* What one thread needs to compile. */
@@ -129,6 +129,7 @@ void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code)
     n->loop_exit = moved(code->loop_exit, n->offset);
     n->loop_next = moved(code->loop_next, n->offset);
     n->code = x->cache.exec + n->offset;
+    n->chained = code->chained;
     n->enter = code->enter;
     x->stats.blocks++;
     x->stats.host_bytes += code->nbytes;
@@ -236,6 +237,7 @@ void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *o
     c->loop = (struct loop_state){0};
     reg_begin(c);
     flags_begin(c);
+    emit_code_segment_check(c);
     emit_entry(c);
     emit_ops(c);
     if (c->loop.wanted && !emit_strip(c)) {

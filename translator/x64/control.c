@@ -38,10 +38,24 @@ static void far_limit(struct compile *c, const struct far_code *f)
     emit_exit(c, X64_EXIT_LIMIT, false);
 }
 
-static void far_page2(struct compile *c, const struct far_code *f)
+static void far_other(struct compile *c, const struct far_code *f)
 {
     (void)f;
-    emit_exit(c, X64_EXIT_PAGE2, false);
+    emit_exit(c, X64_EXIT_OTHER, false);
+}
+
+/* The key of the tables that lead to compiled code has neither base nor limit of the code segment, which in
+ * flat mode are known: other blocks compare them here. */
+void emit_code_segment_check(struct compile *c)
+{
+    enum { BASE = offsetof(struct guest_state, seg[SEG_CS].base) };
+    _Static_assert(BASE + 4 == offsetof(struct guest_state, seg[SEG_CS].limit), "one comparison");
+    if (c->tb->mode & (TB_MODE_FLAT | TB_MODE_SINGLE))
+        return;
+    x_mov_imm64(&c->b, SCRATCH1, (uint64_t)c->tb->cs_limit << 32 | c->tb->cs_base);
+    x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_state(BASE));
+    far_add(c, far_other, x_jcc(&c->b, CC_NE));
+    c->out->chained = c->out->enter = offset_of(c, c->b.at);
 }
 
 static struct host_mem mem_itlb(const struct compile *c, uint32_t lin_addr, uint32_t field)
@@ -61,7 +75,7 @@ static void emit_page2_check(struct compile *c)
         return;
     x_mov_imm(&c->b, SCRATCH1, page2);
     x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_itlb(c, page2, env->tag_r));
-    struct far_code *f = far_add(c, far_page2, x_jcc(&c->b, CC_NE));
+    struct far_code *f = far_add(c, far_other, x_jcc(&c->b, CC_NE));
     x_alu_mem_imm(&c->b, ALU_CMP, SZ32, mem_itlb(c, page2, env->phys_page), c->tb->phys_page2);
     f->from[1] = x_jcc(&c->b, CC_NE);
     c->out->enter = offset_of(c, c->b.at);
@@ -304,8 +318,7 @@ void emit_jump_entry(struct x64_buf *b, const struct x64_env *env, unsigned phys
     x_lea(b, SZ64, SCRATCH2, mem_indexed(HOST_STATE, SCRATCH2, 0, (int32_t)env->jumps - X64_STATE_BIAS));
 }
 
-/* Flat code: eip is the linear address. R8, R9, R12 are free: no temporary is live here but the target, now
- * in SCRATCH1. */
+/* R8, R9, R12 are free: no temporary is live here but the target, whose linear address is in SCRATCH1. */
 static void emit_jump_lookup(struct compile *c)
 {
     const struct x64_env *env = &c->x->env;
@@ -330,8 +343,11 @@ void emit_JMPIND(struct compile *c, const struct ir_op *op)
 {
     unsigned a = reg_src(c, op->a);
     flush_all(c);
-    x_mov(&c->b, SZ32, SCRATCH1, a);
-    if ((c->tb->mode & (TB_MODE_FLAT | TB_MODE_SINGLE)) == TB_MODE_FLAT)
+    if (c->tb->cs_base)
+        x_lea(&c->b, SZ32, SCRATCH1, mem_at(a, (int32_t)c->tb->cs_base));
+    else
+        x_mov(&c->b, SZ32, SCRATCH1, a);
+    if (!(c->tb->mode & TB_MODE_SINGLE))
         emit_jump_lookup(c);
     else {
         x_mov(&c->b, SZ32, SCRATCH2, SCRATCH1);

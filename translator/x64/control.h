@@ -29,6 +29,8 @@ struct loop_state {
 /* What the check of a chain exit that leads nowhere compares a physical page with: no page address. */
 #define X64_PHYS_UNCHAINED 0x7fffffffu
 
+/* Before the entry: is it the block for this code segment? */
+void emit_code_segment_check(struct compile *c);
 void emit_entry(struct compile *c);
 /* chain.c: nothing continues in tb any more, and it continues nowhere. */
 void x64_unchain(struct x64 *x, struct tb *tb);

@@ -97,7 +97,7 @@ static const char *const helper_names[HELPER_COUNT] = {
 static const char *const kind_names[X64_KIND_MASK + 1] = {
     [X64_EXIT_CHAIN1] = " chain1", [X64_EXIT_JUMP] = " jump",   [X64_EXIT_LIMIT] = " limit",
     [X64_EXIT_LEAVE] = " leave",   [X64_EXIT_FAULT] = " fault", [X64_EXIT_RAISE] = " raise",
-    [X64_EXIT_PAGE2] = " page2"};
+    [X64_EXIT_OTHER] = " other"};
 
 static const char *helper_at(const struct x64 *x, uint64_t value)
 {

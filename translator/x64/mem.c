@@ -564,19 +564,49 @@ static void emit_limit_check(struct compile *c, const struct ir_op *op, struct f
     f->from[2] = x_jcc(&c->b, CC_A);
 }
 
+/* The segment is plain: of an operand that begins below 64 KiB the end is left to check. */
+static void emit_end_check(struct compile *c, const struct ir_op *op, struct far_code *f, unsigned a)
+{
+    if (a == NO_REG) {
+        f->from[0] = x_jmp(&c->b);
+        return;
+    }
+    x_alu_imm(&c->b, ALU_CMP, SZ32, a, 0x10000u - (1u << op->size));
+    f->from[0] = x_jcc(&c->b, CC_A);
+}
+
+/* Does it need no check at all? */
+static bool segment_fits(const struct ir_op *op, unsigned a)
+{
+    const bool ends_within = a == NO_REG ? op->imm + (1u << op->size) <= 0x10000 : op->size == 0;
+    return (op->flags & IRF_PLAIN) && ends_within;
+}
+
+static struct far_code *emit_segment_check(struct compile *c, const struct ir_op *op, unsigned a,
+                                           unsigned dst)
+{
+    struct far_code *f = far_add(c, far_segment, NULL);
+    f->arg = (uint8_t)a;
+    f->reg = (uint8_t)dst;
+    if (op->flags & IRF_PLAIN) {
+        emit_end_check(c, op, f, a);
+    } else {
+        f->from[0] = emit_plain_data_check(c, op);
+        emit_limit_check(c, op, f, a);
+    }
+    return f;
+}
+
 void emit_SEGADDR(struct compile *c, const struct ir_op *op)
 {
     const struct host_mem base = mem_segment(op, offsetof(struct segment, base));
     unsigned a = address_src(c, op), dst = reg_dst(c, op->dst);
-    struct far_code *f = far_add(c, far_segment, NULL);
-    f->from[0] = emit_plain_data_check(c, op);
-    emit_limit_check(c, op, f, a);
+    struct far_code *f = segment_fits(op, a) ? NULL : emit_segment_check(c, op, a, dst);
     x_load(&c->b, SZ32, SCRATCH1, base);
     if (a == NO_REG)
         x_lea(&c->b, SZ32, dst, mem_at(SCRATCH1, (int32_t)op->imm));
     else
         x_lea(&c->b, SZ32, dst, mem_indexed(SCRATCH1, a, 0, (int32_t)op->imm));
-    f->back = c->b.at;
-    f->arg = (uint8_t)a;
-    f->reg = (uint8_t)dst;
+    if (f)
+        f->back = c->b.at;
 }

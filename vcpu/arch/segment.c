@@ -89,13 +89,30 @@ static bool segs_are_flat(const struct guest_state *g)
            seg_is_flat_data(&g->seg[SEG_ES]) && seg_is_flat_data(&g->seg[SEG_SS]);
 }
 
+/* MATCH tb_mode_plain */
+static bool seg_is_plain(const struct guest_state *g, unsigned seg)
+{
+    const struct segment *s = &g->seg[seg];
+    const uint16_t readable_code = SEG_ACC_P | SEG_ACC_S | 8 | 2;
+    const bool code = seg == SEG_CS && !in_8086(g) && (s->access & readable_code) == readable_code;
+    return (seg_is_plain_data(s) || code) && s->limit >= 0xffff;
+}
+
+static uint32_t plain_segments(const struct guest_state *g)
+{
+    uint32_t bits = 0;
+    for (unsigned seg = 0; seg < SEG_COUNT; seg++)
+        bits |= seg_is_plain(g, seg) ? tb_mode_plain(seg) : 0;
+    return bits;
+}
+
 void vcpu_update_mode(struct vcpu *v)
 {
     struct guest_state *g = &v->g;
     uint32_t mode = 0;
     mode |= g->seg[SEG_CS].access & SEG_ACC_DB ? TB_MODE_CODE32 : 0;
     mode |= g->seg[SEG_SS].access & SEG_ACC_DB ? TB_MODE_STACK32 : 0;
-    mode |= segs_are_flat(g) ? TB_MODE_FLAT : 0;
+    mode |= segs_are_flat(g) ? TB_MODE_FLAT : plain_segments(g);
     mode |= g->cpl == 3 ? TB_MODE_USER : 0;
     mode |= g->cpl == 0 ? TB_MODE_CPL0 : 0;
     mode |= in_8086(g) ? 0 : TB_MODE_PE;
@@ -148,6 +165,7 @@ bool seg_linear(struct vcpu *v, unsigned seg, uint32_t offset, unsigned bytes, b
 
 /* --- loads --- */
 
+/* MATCH seg_load_8086 */
 void seg_load_8086(const struct guest_state *g, struct segment *s, uint16_t sel)
 {
     const uint16_t plain_data = SEG_ACC_P | SEG_ACC_S | 3;
@@ -248,6 +266,14 @@ enum helper_result helper_LOAD_SEG(struct vcpu *v, const struct ir_op *op)
     if (op->b != IR_NONE)
         g->slot[IR_ESP] = g->slot[op->b];
     g->eip = op->imm2;
+    return HELPER_OK;
+}
+
+/* The block's mode says that the segment is plain, and stays so: nothing else changes. */
+enum helper_result helper_LOAD_SEG_8086(struct vcpu *v, const struct ir_op *op)
+{
+    struct guest_state *g = &v->g;
+    seg_load_8086(g, &g->seg[op->aux], (uint16_t)g->slot[op->a]);
     return HELPER_OK;
 }
 

@@ -204,19 +204,20 @@ static void native_jump_remember(struct vcpu *v, const struct tb *tb)
                                               .phys_page = PAGE_OF(tb->phys_addr)};
 }
 
-static struct tb *after_jump(struct vcpu *v, struct tb *tb, uint32_t eip)
+static struct tb *after_jump(struct vcpu *v, struct tb *tb, uint32_t lin_addr)
 {
-    struct tb *next = find_successor(v, tb, eip, NO_CHAIN_EXIT);
-    if (next && may_chain_to(v, next) && (next->mode & TB_MODE_FLAT) && is_compiled(v, next))
+    struct tb *next = find_successor(v, tb, lin_addr - tb->cs_base, NO_CHAIN_EXIT);
+    if (next && may_chain_to(v, next) && is_compiled(v, next))
         native_jump_remember(v, next);
     return next;
 }
 
-/* A jump came to a block that crosses into a page which may have moved. As find_successor() goes on. */
-static struct tb *after_page2(struct vcpu *v, struct tb *tb)
+/* A jump came to a block that is not the one for this code segment, or crosses into a page which may have
+ * moved. As find_successor() goes on. */
+static struct tb *after_other(struct vcpu *v, struct tb *tb)
 {
     v->tb = tb;
-    v->g.eip = tb->lin_addr - tb->cs_base;
+    v->g.eip = tb->lin_addr - v->g.seg[SEG_CS].base;
     return v->g.budget > 0 ? tb_find(v, false) : NULL;
 }
 
@@ -242,7 +243,7 @@ static struct tb *after_helper(struct vcpu *v)
     struct tb *next = run_loop_is_passed(v) ? tb_find(v, false) : NULL;
     if (next)
         v->g.int_shadow = 0;
-    if (next && may_chain_to(v, next) && (next->mode & TB_MODE_FLAT) && is_compiled(v, next))
+    if (next && may_chain_to(v, next) && is_compiled(v, next))
         native_jump_remember(v, next);
     return next;
 }
@@ -251,8 +252,8 @@ static struct tb *after_helper(struct vcpu *v)
 static const void *call_next(void *state)
 {
     struct vcpu *v = state;
-    uint32_t lin_addr = v->g.eip; /* in flat code, where alone blocks are remembered */
-    if (!(v->g.mode & TB_MODE_FLAT) || !run_loop_is_passed(v))
+    uint32_t lin_addr = v->g.seg[SEG_CS].base + v->g.eip;
+    if (!run_loop_is_passed(v))
         return NULL;
     if (v->fetch_tag != tlb_fetch_tag(v, lin_addr) && !fetch_page_hits(v, lin_addr))
         return NULL;
@@ -289,8 +290,8 @@ static struct tb *native_leave(struct vcpu *v, struct x64_exit e)
         return after_chain(v, tb, kind - X64_EXIT_CHAIN0);
     case X64_EXIT_JUMP:
         return after_jump(v, tb, (uint32_t)e.arg);
-    case X64_EXIT_PAGE2:
-        return after_page2(v, tb);
+    case X64_EXIT_OTHER:
+        return after_other(v, tb);
     case X64_EXIT_LIMIT:
         leave_at_limit(v, tb);
         return NULL;

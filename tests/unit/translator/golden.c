@@ -15,7 +15,8 @@ static const struct mode_name {
     {"flat32", TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_PE | TB_MODE_CPL0},
     {"user32", TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_PE | TB_MODE_USER},
     {"seg32", TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_PE | TB_MODE_CPL0},
-    {"real16", TB_MODE_CPL0},
+    {"real16", TB_MODE_CPL0 | TB_MODE_PLAIN},
+    {"vm86", TB_MODE_USER | TB_MODE_VM86 | TB_MODE_PLAIN},
     {"seg16", TB_MODE_PE | TB_MODE_CPL0},
 };
 

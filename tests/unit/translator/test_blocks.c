@@ -8,9 +8,9 @@
 #include "translator/decode.h"
 #include "translator/translate.h"
 
-static const uint32_t mode_bits[] = {TB_MODE_CODE32, TB_MODE_STACK32, TB_MODE_FLAT,
-                                     TB_MODE_USER,   TB_MODE_PE,      TB_MODE_FPU_NM,
-                                     TB_MODE_CPL0,   TB_MODE_WAIT_NM, TB_MODE_SINGLE};
+static const uint32_t mode_bits[] = {TB_MODE_CODE32, TB_MODE_STACK32, TB_MODE_FLAT, TB_MODE_USER,
+                                     TB_MODE_PE,     TB_MODE_FPU_NM,  TB_MODE_CPL0, TB_MODE_WAIT_NM,
+                                     TB_MODE_SINGLE, TB_MODE_VM86,    TB_MODE_PLAIN};
 
 static uint32_t random_mode(uint64_t *seed)
 {

@@ -179,6 +179,8 @@ Test(codegen, any_bytes_compile, .timeout = 120)
         TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_PE | TB_MODE_CPL0,
         TB_MODE_PE | TB_MODE_CPL0,
         TB_MODE_CPL0,
+        TB_MODE_CPL0 | TB_MODE_PLAIN,
+        TB_MODE_USER | TB_MODE_VM86 | TB_MODE_PLAIN,
         TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_PE | TB_MODE_CPL0 | TB_MODE_SINGLE};
     uint64_t state = 20;
     const uint64_t n = test_scale(60000);

@@ -195,6 +195,16 @@ Test(segment, linear)
     fx_expect_fault(v, HELPER_FAULT, EXC_SS, 0, "SS limit");
 }
 
+static uint32_t plain(const char *segs)
+{
+    static const char name[] = "ecsdfg";
+    uint32_t bits = 0;
+    for (unsigned seg = 0; seg < SEG_COUNT; seg++)
+        for (const char *p = segs; *p; p++)
+            bits |= *p == name[seg] ? tb_mode_plain(seg) : 0;
+    return bits;
+}
+
 Test(segment, mode)
 {
     uint32_t base = TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_PE | TB_MODE_SSE_UD;
@@ -204,14 +214,36 @@ Test(segment, mode)
     cr_assert_eq(load(SEG_GS, 0), HELPER_OK);
     cr_assert_eq(v->g.mode, base | TB_MODE_FLAT | TB_MODE_USER, "FS and GS do not matter");
     cr_assert_eq(load(SEG_DS, FX_RODATA | 3), HELPER_OK);
-    cr_assert_eq(v->g.mode, base | TB_MODE_USER);
+    cr_assert_eq(v->g.mode, base | TB_MODE_USER | plain("ecsf"), "DS is read-only, GS null");
     v->g.cr0 |= CR0_TS | CR0_MP;
     vcpu_set_cpl(v, 1);
-    cr_assert_eq(v->g.mode, base | TB_MODE_FPU_NM | TB_MODE_WAIT_NM | TB_MODE_TS_NM);
+    cr_assert_eq(v->g.mode, base | TB_MODE_FPU_NM | TB_MODE_WAIT_NM | TB_MODE_TS_NM | plain("ecsf"));
     fx_real(v);
     v->g.cr0 &= ~(uint32_t)(CR0_TS | CR0_MP);
     vcpu_update_mode(v);
-    cr_assert_eq(v->g.mode, (uint32_t)(TB_MODE_CPL0 | TB_MODE_SSE_UD));
+    cr_assert_eq(v->g.mode, TB_MODE_CPL0 | TB_MODE_SSE_UD | plain("ecsdfg"));
+}
+
+Test(segment, plain_segments)
+{
+    struct segment *ds = &v->g.seg[SEG_DS], *cs = &v->g.seg[SEG_CS];
+    fx_real(v);
+    ds->limit = 0xfffe;
+    vcpu_update_mode(v);
+    cr_assert_eq(v->g.mode & TB_MODE_PLAIN, plain("ecsfg"), "a limit below FFFF");
+    ds->limit = UINT32_MAX, ds->access = 0x97;
+    vcpu_update_mode(v);
+    cr_assert_eq(v->g.mode & TB_MODE_PLAIN, plain("ecsfg"), "expand-down");
+    cs->access = 0x9b;
+    vcpu_update_mode(v);
+    cr_assert_eq(v->g.mode & TB_MODE_PLAIN, plain("esfg"),
+                 "code left behind in real mode may not be written");
+    v->g.cr0 |= CR0_PE;
+    vcpu_update_mode(v);
+    cr_assert_eq(v->g.mode & TB_MODE_PLAIN, plain("ecsfg"), "in protected mode nobody expects it to be");
+    cs->access = 0x99;
+    vcpu_update_mode(v);
+    cr_assert_eq(v->g.mode & TB_MODE_PLAIN, plain("esfg"), "execute-only");
 }
 
 /* --- LLDT, LTR, SLDT, STR --- */
