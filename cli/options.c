@@ -235,6 +235,20 @@ static const struct list_key snapshot_keys[] = {
     {"file", "a file that can be written", set_snapshot_file},
 };
 
+static bool set_screendump_moment(void *target, const char *value, struct err *e)
+{
+    last_snapshot(target)->at_end = strcmp(value, "end") == 0;
+    return last_snapshot(target)->at_end || set_snapshot_tick(target, value, e);
+}
+
+static const struct list_key screendump_keys[] = {
+    {"tick", "a number of ticks, at least 1, or end", set_screendump_moment},
+    {"mark", "NAME|marker|marker:VALUE", set_snapshot_mark},
+    {"count", "N (at least 1)", set_snapshot_count},
+    {"text", "1 to 255 bytes (\",,\" for a comma)", set_snapshot_text},
+    {"file", "a file that can be written", set_snapshot_file},
+};
+
 static const struct list_key digest_keys[] = {
     {"file", "FILE", set_digest_file},
     {"every", "N (ticks, at least 1)", set_digest_every},
@@ -581,22 +595,41 @@ static int snapshot_compare(const void *a, const void *b)
 }
 
 /* Kept in the order of ticks. */
-static bool parse_snapshot(struct options *o, const struct option_def *d, const char *value, struct err *e)
+static bool parse_moment(struct options *o, const struct option_def *d, const char *value, bool screen,
+                         struct err *e)
 {
     if (o->nsnapshots == SNAPSHOTS_MAX)
-        return err_set(e, "-%s %s: at most %d snapshots of one run are accepted", d->name, value,
+        return err_set(e, "-%s %s: at most %d snapshots and screens of one run are accepted", d->name, value,
                        SNAPSHOTS_MAX);
     struct snapshot_option *s = &o->snapshot[o->nsnapshots++];
-    *s = (struct snapshot_option){.count = 1};
+    *s = (struct snapshot_option){.count = 1, .screen = screen};
     if (!parse_list(o, d, value, e))
         return false;
-    if (!s->file || (s->tick != 0) + (s->mark != NULL) + (s->text != NULL) != 1)
-        return err_set(
-            e, "-%s %s: TICK,file=FILE, mark=NAME[,count=N],file=FILE or text=TEXT,file=FILE is accepted",
-            d->name, value);
+    if (!s->file || s->at_end + (s->tick != 0) + (s->mark != NULL) + (s->text != NULL) != 1)
+        return err_set(e,
+                       "-%s %s: TICK,file=FILE, %smark=NAME[,count=N],file=FILE or text=TEXT,file=FILE is "
+                       "accepted",
+                       d->name, value, screen ? "end,file=FILE, " : "");
     s->tick = s->tick ? s->tick : TICK_NEVER;
     qsort(o->snapshot, o->nsnapshots, sizeof *s, snapshot_compare);
     return true;
+}
+
+static bool parse_snapshot(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return parse_moment(o, d, value, false, e);
+}
+
+static bool parse_screendump(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return parse_moment(o, d, value, true, e);
+}
+
+static bool parse_vga(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    int i = value_choice(value, "none|std"); /* MATCH enum machine_vga */
+    o->vga = (unsigned)(i + 1);
+    return i >= 0 || err_set(e, "-%s %s: none or std is accepted", d->name, value);
 }
 
 static bool parse_mark(struct options *o, const struct option_def *d, const char *value, struct err *e)
@@ -846,6 +879,10 @@ static const struct option_def option_defs[] = {
      "record or "
      "replay input",
      KEYS(icount_keys, "shift")},
+    {"vga", "std|none", parse_vga,
+     "graphics card: a VGA, so far with text modes alone (the default with firmware), or none (the default "
+     "with -kernel)",
+     0, NULL, NULL, 0},
     {"rtc", "[base=utc|localtime|DATE][,clock=vm]", parse_list,
      "date at start (default 2023-06-10T00:00:00, so that runs repeat)", KEYS(rtc_keys, NULL)},
     {"no-reboot", NULL, parse_flag, "end instead of restarting when the guest resets", FIELD(no_reboot), NULL,
@@ -883,6 +920,9 @@ static const struct option_def option_defs[] = {
      "or right behind the write that completes TEXT, and go on (may be given up to 256 times); "
      "names what differs with tandem-digest-diff",
      KEYS(snapshot_keys, "tick")},
+    {"screendump-at", "TICK|end|mark=NAME[,count=N]|text=TEXT,file=FILE", parse_screendump,
+     "write the text screen at such a moment, or when the run ends (JSON if FILE ends in .json), and go on",
+     KEYS(screendump_keys, "tick")},
     {"loadvm", "FILE", parse_text,
      "begin where such a snapshot was made; machine and images must be the same", FIELD(loadvm), NULL, NULL,
      0},
@@ -950,7 +990,6 @@ static const struct option_def option_defs[] = {
     {"smp", "1[,sockets=1,...]", parse_list, "the only number of CPUs", KEYS(smp_keys, "cpus")},
     {"display", "none", parse_only, "no screen yet", ONLY("none")},
     {"monitor", "none", parse_only, "no monitor yet", ONLY("none|null")},
-    {"vga", "none", parse_only, "no VGA card yet", ONLY("none")},
     {"net", "none", parse_only, "no network yet", ONLY("none")},
     {"nic", "none", parse_only, NULL, ONLY("none")},
     {"parallel", "none", parse_only, "no parallel port", ONLY("none|null")},

@@ -32,8 +32,10 @@ struct snapshot_option {
     uint64_t tick; /* 0: not given; TICK_NEVER: at a mark or text */
     char *mark;    /* a reference (observe/marks.h); NULL: none */
     uint64_t count;
-    char *text; /* that the guest sends; NULL: none */
-    char *file; /* NULL: not given yet */
+    char *text;  /* that the guest sends; NULL: none */
+    char *file;  /* NULL: not given yet */
+    bool screen; /* of -screendump-at: the text screen, not the machine's state */
+    bool at_end; /* when the run ends; tick is TICK_NEVER */
 };
 
 struct options {
@@ -66,7 +68,8 @@ struct options {
     char *rrfile;
     struct rtc_base rtc;
 
-    bool marker; /* -device tandem-marker */
+    unsigned vga; /* -vga: enum machine_vga (machine.h) */
+    bool marker;  /* -device tandem-marker */
     uint32_t marker_port;
     bool debug_exit; /* -device isa-debug-exit */
     uint32_t debug_exit_port, debug_exit_ports;
@@ -82,7 +85,7 @@ struct options {
 
     char *digest_file;                              /* NULL: none */
     uint64_t digest_every;                          /* ticks */
-    struct snapshot_option snapshot[SNAPSHOTS_MAX]; /* -snapshot-at, by tick */
+    struct snapshot_option snapshot[SNAPSHOTS_MAX]; /* -snapshot-at, -screendump-at, by tick */
     unsigned nsnapshots;
     char *loadvm;                          /* -loadvm; NULL: none */
     unsigned log_items;                    /* -d: VCPU_LOG_* (vcpu.h) */

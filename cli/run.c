@@ -7,6 +7,7 @@
 
 #include "cli/instruments.h"
 #include "cli/sampler.h"
+#include "cli/screendump.h"
 #include "cli/signals.h"
 #include "cli/stats.h"
 #include "cli/status.h"
@@ -82,6 +83,7 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->ndrives = o->ndrives;
     c->debugcon = o->debugcon && !chardev_spec_is_none(o->debugcon) ? o->debugcon : NULL;
     c->debugcon_port = (uint16_t)o->debugcon_port;
+    c->vga = (enum machine_vga)o->vga;
     c->marker = o->marker;
     c->marker_port = (uint16_t)o->marker_port;
     c->rtc_seconds = o->rtc.seconds;
@@ -206,14 +208,20 @@ static bool close_file(const char *option, const char *path, FILE **file, struct
                : err_set(e, "%s%s: could not be written: %s", option, path, strerror(errno));
 }
 
+static const char *moment_option(const struct snapshot_option *s)
+{
+    return s->screen ? "-screendump-at" : "-snapshot-at";
+}
+
 static bool tell_missed(const struct run *r, struct err *e)
 {
     const struct snapshot_option *s = r->missed;
     const uint64_t tick = r->stats.machine.tick;
     if (s->mark || s->text)
-        return err_set(e, "-snapshot-at %s=%s: the run ended before, at tick %" PRIu64,
+        return err_set(e, "%s %s=%s: the run ended before, at tick %" PRIu64, moment_option(s),
                        s->mark ? "mark" : "text", s->mark ? s->mark : s->text, tick);
-    return err_set(e, "-snapshot-at %" PRIu64 ": the run ended before, at tick %" PRIu64, s->tick, tick);
+    return err_set(e, "%s %" PRIu64 ": the run ended before, at tick %" PRIu64, moment_option(s), s->tick,
+                   tick);
 }
 
 /* Says how it ended and writes what was asked for. False: the host failed. */
@@ -287,15 +295,29 @@ static bool snapshot_is_due(const struct run *r, unsigned i)
                            instruments_snapshot_came(r->instruments, i));
 }
 
+static bool make_snapshot(struct run *r, const struct snapshot_option *s, struct err *e)
+{
+    return s->screen ? screendump_write(r->machine, s->file, e) : machine_save(r->machine, s->file, e);
+}
+
 static bool make_snapshots(struct run *r, struct err *e)
 {
     for (unsigned i = 0; i < r->o->nsnapshots; i++) {
         if (!snapshot_is_due(r, i))
             continue;
         r->made[i] = true;
-        if (!machine_save(r->machine, r->o->snapshot[i].file, e))
+        if (!make_snapshot(r, &r->o->snapshot[i], e))
             return false;
     }
+    return true;
+}
+
+/* The screens of -screendump-at end. */
+static bool make_last_screens(struct run *r, struct err *e)
+{
+    for (unsigned i = 0; i < r->o->nsnapshots; i++)
+        if (r->o->snapshot[i].at_end && !make_snapshot(r, &r->o->snapshot[i], e))
+            return false;
     return true;
 }
 
@@ -303,15 +325,15 @@ static bool first_ticks_are_ahead(const struct run *r, struct err *e)
 {
     const uint64_t tick = machine_tick(r->machine);
     if (r->o->nsnapshots && r->o->snapshot[0].tick < tick)
-        return err_set(e, "-snapshot-at %" PRIu64 ": the run begins at tick %" PRIu64, r->o->snapshot[0].tick,
-                       tick);
+        return err_set(e, "%s %" PRIu64 ": the run begins at tick %" PRIu64, moment_option(r->o->snapshot),
+                       r->o->snapshot[0].tick, tick);
     return true;
 }
 
 static void note_missed(struct run *r)
 {
     for (unsigned i = r->o->nsnapshots; i-- > 0;)
-        if (!r->made[i])
+        if (!r->made[i] && !r->o->snapshot[i].at_end)
             r->missed = &r->o->snapshot[i];
 }
 
@@ -369,6 +391,8 @@ static int run_and_report(struct run *r, struct err *e)
     if (why == MACHINE_STOP_ERROR)
         return RUN_HOST_ERROR;
     note_ending(r, why);
+    if (!make_last_screens(r, e))
+        return RUN_HOST_ERROR;
     return finish(r, e) ? r->stats.status : RUN_HOST_ERROR;
 }
 

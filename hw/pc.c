@@ -11,7 +11,7 @@
  * reset, else the CPU could not fetch from FFFFFFF0h; port 92h's is, too, where the machine boots without
  * firmware.
  *
- * NOT MODELLED: VGA (3B0h..3DFh), 8237 DMA, floppy, LPT; their ports float high. What firmware
+ * NOT MODELLED: 8237 DMA, floppy, LPT; their ports float high. What firmware
  * would set up is as after it: i440fx.c. */
 #include "hw/pc.h"
 
@@ -216,6 +216,10 @@ static const struct board_device devices[PC_DEV_COUNT] = {
                        .chip = &marker_class,
                        .state_offset = offsetof(struct pc, marker),
                        .latency_ns = ISA_CYCLE_NS},
+    [PC_DEV_VGA] = {.name = "vga",
+                    .chip = &vga_class,
+                    .state_offset = offsetof(struct pc, vga),
+                    .latency_ns = PCI_CYCLE_NS},
 };
 
 static const struct board_range io[] = {
@@ -247,6 +251,15 @@ static const struct board_range com_io[] = {
     {1, 1, 0, 1, BOARD_PURE, BOARD_POSTED, 1, 0},
     {2, 2, 0, 2, BOARD_SYNC, BOARD_POSTED, 1, 0},
     {3, 7, 0, 3, BOARD_PURE, BOARD_POSTED, 1, 0},
+};
+
+static const struct board_range vga_io[] = {
+    {0x3B4, 0x3B5, PC_DEV_VGA, VGA_OFF(0x3B4), BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0x3BA, 0x3BA, PC_DEV_VGA, VGA_OFF(0x3BA), BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0x3C0, 0x3CF, PC_DEV_VGA, VGA_OFF(0x3C0), BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0x3D4, 0x3D5, PC_DEV_VGA, VGA_OFF(0x3D4), BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0x3DA, 0x3DA, PC_DEV_VGA, VGA_OFF(0x3DA), BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0x1CE, 0x1D0, PC_DEV_VGA, VGA_OFF_DISPI, BOARD_PURE, BOARD_POSTED, 2, 0},
 };
 
 #define SERIAL_PORT(n)                                                                                       \
@@ -391,6 +404,13 @@ static void add_toypci(struct board *b)
     b->nwires += NELEM(toy_wires);
 }
 
+static void add_vga(struct board *b)
+{
+    b->device[PC_DEV_VGA].present = true;
+    memcpy(b->range + b->nranges, vga_io, sizeof(vga_io));
+    b->nranges += NELEM(vga_io);
+}
+
 /* The chip set as firmware finds it, and what tells it of the machine. */
 static void add_firmware(struct board *b, const struct fw_cfg_items *items)
 {
@@ -401,6 +421,7 @@ static void add_firmware(struct board *b, const struct fw_cfg_items *items)
     b->device[PC_DEV_PCI].chip = &i440fx_firmware_class;
     b->device[PC_DEV_PCI].reset = pci_reset_pin_firmware;
     b->device[PC_DEV_MISC].chip = &pcmisc_firmware_class;
+    b->device[PC_DEV_VGA].chip = &vga_firmware_class;
 }
 
 /* The registers of virtio_pci.h, in each window as it lies there. */
@@ -430,7 +451,7 @@ static void add_virtio(struct board *b, unsigned n, const struct drive_config *d
 }
 
 _Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + NELEM(toy_ranges) + NELEM(fw_cfg_io) +
-                       PC_VIRTIO_DRIVES * NELEM(virtio_ranges) + 4 <=
+                       NELEM(vga_io) + PC_VIRTIO_DRIVES * NELEM(virtio_ranges) + 4 <=
                    BOARD_RANGES_MAX,
                "I/O ports");
 _Static_assert(NELEM(wires) + PC_SERIAL_MAX + NELEM(toy_wires) + PC_VIRTIO_DRIVES <= BOARD_WIRES_MAX,
@@ -663,6 +684,8 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
     b->port[PC_PORT_KEYS].present = cfg->keys;
     if (cfg->firmware)
         add_firmware(b, cfg->firmware);
+    if (cfg->vga)
+        add_vga(b);
     for (unsigned n = 0; n < PC_SERIAL_MAX; n++)
         if (cfg->com[n])
             add_com(b, n, cfg->serial_wire_speed);

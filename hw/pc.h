@@ -19,6 +19,7 @@
 #include "hw/pcmisc.h"
 #include "hw/piix4_pm.h"
 #include "hw/toypci.h"
+#include "hw/vga.h"
 #include "hw/virtio_blk.h"
 
 #define PC_SERIAL_MAX    4
@@ -46,6 +47,7 @@ enum pc_device {
     PC_DEV_VIRTIO0,
     PC_DEV_VIRTIO3 = PC_DEV_VIRTIO0 + PC_VIRTIO_DRIVES - 1,
     PC_DEV_FW_CFG,
+    PC_DEV_VGA,
     PC_DEV_COUNT,
 };
 
@@ -88,6 +90,7 @@ struct pc_config {
     bool marker; /* -device tandem-marker */
     uint16_t marker_iobase;
     bool toypci; /* -x-toypci */
+    bool vga;    /* -vga std */
     struct drive_config ide[PC_IDE_DRIVES], floppy[PC_FLOPPY_DRIVES], virtio[PC_VIRTIO_DRIVES];
     bool debug_exit; /* -device isa-debug-exit */
     uint16_t debug_exit_iobase;
@@ -108,6 +111,7 @@ struct pc {
     struct fw_cfg fw_cfg;
     struct toypci toy;
     struct virtio_blk virtio[PC_VIRTIO_DRIVES];
+    struct vga vga;
 };
 
 /* 256 MiB, no serial port, no debug console, no marker, no debug exit. */

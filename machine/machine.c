@@ -135,6 +135,11 @@ static bool choose_pinning(struct machine *m, struct err *e)
            err_set(e, "%s", why);
 }
 
+static bool has_vga(const struct machine *m)
+{
+    return m->cfg.vga == MACHINE_VGA_STD || (m->cfg.vga == MACHINE_VGA_DEFAULT && m->rom.bytes > 0);
+}
+
 static bool create_board(struct machine *m, struct err *e)
 {
     const struct machine_config *c = &m->cfg;
@@ -147,6 +152,7 @@ static bool create_board(struct machine *m, struct err *e)
     pc.marker = c->marker;
     pc.marker_iobase = c->marker_port;
     pc.toypci = c->toypci;
+    pc.vga = has_vga(m);
     pc.debug_exit = c->debug_exit;
     pc.debug_exit_iobase = c->debug_exit_port;
     pc.debug_exit_iosize = c->debug_exit_ports;
@@ -286,12 +292,12 @@ static void identify(struct machine *m)
         serials |= (unsigned)(c->serial[i] != NULL) << i;
     snprintf(m->identity, sizeof m->identity,
              "version=%s cpu=%s ram=%" PRIu64 " shift=%u rtc=%" PRId64
-             " serial=%#x,%s debugcon=%#x exit=%#x,%u toypci=%d marker=%d kernel=%016" PRIx64
+             " serial=%#x,%s debugcon=%#x exit=%#x,%u toypci=%d marker=%d vga=%d kernel=%016" PRIx64
              " initrd=%016" PRIx64 " append=%016" PRIx64 " bios=%016" PRIx64 " fwcfg=%016" PRIx64,
              TANDEM_VERSION, cpu, c->ram_bytes, c->shift, devthread_rtc_seconds(m->dev), serials,
              c->serial_wire_speed ? "wire" : "infinite", c->debugcon ? c->debugcon_port : 0,
              c->debug_exit ? c->debug_exit_port : 0, c->debug_exit ? c->debug_exit_ports : 0, c->toypci,
-             c->marker ? c->marker_port : -1, image_hash(&m->source.kernel), modules,
+             c->marker ? c->marker_port : -1, has_vga(m), image_hash(&m->source.kernel), modules,
              (uint64_t)XXH3_64bits(m->source.append, strlen(m->source.append)), image_hash(&m->rom),
              firmware_items_hash(&m->items));
 }
@@ -572,6 +578,16 @@ int machine_access_device(const struct machine *m, const struct access *a)
 const struct pc *machine_board(const struct machine *m)
 {
     return devthread_state(m->dev);
+}
+
+const struct vga *machine_vga(const struct machine *m)
+{
+    return has_vga(m) ? &machine_board(m)->vga : NULL;
+}
+
+bool machine_read(const struct machine *m, uint64_t phys_addr, void *to, size_t bytes)
+{
+    return physmem_read(&m->mem, phys_addr, to, bytes);
 }
 
 bool machine_save(struct machine *m, const char *path, struct err *e)

@@ -27,6 +27,9 @@
 #define MACHINE_SERIALS_MAX  PC_SERIAL_MAX
 #define MACHINE_THREAD_BYTES 24 /* longest name of a thread, with its NUL */
 
+/* The graphics card. By default there is one where firmware starts, which shows what it does. */
+enum machine_vga { MACHINE_VGA_DEFAULT, MACHINE_VGA_NONE, MACHINE_VGA_STD };
+
 /* Strings are borrowed until machine_destroy. */
 struct machine_config {
     /* --- what the guest's state is a function of --- */
@@ -52,7 +55,8 @@ struct machine_config {
     struct cpu_model cpu; /* -cpu */
     struct machine_drive drive[MACHINE_DRIVES_MAX];
     unsigned ndrives;
-    bool toypci;    /* test: fit hw/toypci.c */
+    bool toypci; /* test: fit hw/toypci.c */
+    enum machine_vga vga;
     bool no_reboot; /* a reset ends the run (MACHINE_STOP_RESET, _TRIPLE_FAULT) */
 
     /* --- how it is run: the guest cannot see it --- */
@@ -162,6 +166,10 @@ void machine_stop_at(struct machine *m, uint64_t tick);
 int machine_access_device(const struct machine *m, const struct access *a);
 /* The chips' state, but for what a device thread may be doing to it: while it stands. */
 const struct pc *machine_board(const struct machine *m);
+/* The graphics card's part of it; NULL: there is none. */
+const struct vga *machine_vga(const struct machine *m);
+/* As physmem_read. */
+bool machine_read(const struct machine *m, uint64_t phys_addr, void *to, size_t bytes);
 /* Saves the whole state (state.h) to a file, for machine_config.loadvm. */
 bool machine_save(struct machine *m, const char *path, struct err *e);
 /* What thread i of the machine is doing (syncq/activity.h; look from any thread until machine_finish); name

@@ -56,6 +56,24 @@ done
 ends 0 'halted' -kernel hello -chardev stdio,id=out -serial chardev:out
 expect_text "-serial chardev:ID" "$(cat stdout)" '^HI$'
 
+# --- the text screen: "Hi" and a corner of code page 437 at B8000, the cursor behind the first letter ---
+code_screen='\xc7\x05\x00\x80\x0b\x00\x48\x07\x69\x1f\xc6\x05\x04\x80\x0b\x00\xc9\x66\xba\xd4\x03\x66\xb8\x0f\x01\x66\xef\xf4'
+tiny_guest screen "$code_screen"
+for mode in inline thread adaptive; do
+    ends 0 'halted' -kernel screen -vga std -devthread mode=$mode -screendump-at 1,file=early -screendump-at end,file=end -screendump-at 5,file=mid.json
+    expect_text "-screendump-at: between two instructions ($mode)" "$(head -n 1 early)" '^Hi$'
+    expect_text "-screendump-at: text ($mode)" "$(head -n 1 end)" '^Hi╔$'
+    expect_text "-screendump-at: size and cursor ($mode)" "$(tail -n 1 end)" '^\[80 columns, 25 rows, cursor at column 1, row 0, tick [0-9]+\]$'
+    expect "-screendump-at: a line a row ($mode)" test "$(wc -l <end)" -eq 26
+    expect "-screendump-at: JSON ($mode)" python3 -c 'import json; s = json.load(open("mid.json")); assert s["text"][0] == "Hi╔" and s["attributes"][0].startswith("071f00") and s["tick"] == 5 and s["columns"] == 80, s'
+done
+ends 2 'vga' -kernel screen -vga cirrus
+ends 2 'run ended before' -kernel screen -screendump-at 999999,file=never
+ends 0 'halted' -kernel screen -screendump-at end,file=end
+expect_text "-screendump-at without a card" "$(cat end)" 'no VGA card'
+rm -rf nowhere
+ends 2 'nowhere/f' -kernel screen -screendump-at end,file=nowhere/f
+
 # --- a line of output leaves while the guest computes on, without any device event ---
 output_arrives() { # mode
     local i found=1 pid

@@ -21,6 +21,7 @@
 #include "hw/pcmisc.h"
 #include "hw/piix4_pm.h"
 #include "hw/toypci.h"
+#include "hw/vga.h"
 #include "hw/virtio_blk.h"
 #include "mem/master.h"
 
@@ -290,6 +291,19 @@ static uint32_t poke_debugcon(void *s, uint64_t r, uint64_t now_ns)
     return debugcon_take(s, &byte) ? byte : 0x100;
 }
 
+static uint32_t poke_vga(void *s, uint64_t r, uint64_t now_ns)
+{
+    struct vga_text t;
+
+    (void)now_ns;
+    vga_text_screen(s, &t);
+    uint32_t address =
+        vga_text_address(&t, vga_text_at(&t, (unsigned)(r >> 8 & 0x3FF), (unsigned)(r >> 24 & 255)));
+    if (t.memory && (address < VGA_MEMORY || address > 0xBFFFF))
+        abort();
+    return address;
+}
+
 static const struct target targets[] = {
     {&i8259_class, 8, 0, false, poke_pic},
     {&i8254_class, 6, 1u << I8254_OFF_PORTB, false, NULL},
@@ -305,6 +319,7 @@ static const struct target targets[] = {
     {&debugcon_class, 1, UINT64_MAX, false, poke_debugcon},
     {&fw_cfg_class, 13, 0xFF0, true, poke_fw_cfg},
     {&marker_class, 4, UINT64_MAX, true, NULL},
+    {&vga_class, VGA_OFF_DISPI + 3, UINT64_MAX, true, poke_vga},
 };
 #define NTARGETS (sizeof targets / sizeof targets[0])
 

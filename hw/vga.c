@@ -1,0 +1,455 @@
+/* vga.c - see vga.h.
+ *
+ * Model: CRT controller, attribute controller, sequencer, graphics controller and DAC are registers behind
+ * index registers; each keeps the bits that the manual gives it. Bit 0 of the miscellaneous output register
+ * chooses whether the CRT controller answers at 3D4h or at 3B4h. A read of input status 1 makes the attribute
+ * controller's next write an index. The retrace bits of input status 1 follow from the time and the CRT
+ * controller's registers alone: frames follow one another from virtual time zero on.
+ *
+ * The Bochs display interface (1CEh, 1CFh) says its version and that it has no memory: the VGA BIOS of
+ * SeaBIOS does not start without a version, and offers no graphics beyond VGA's without memory.
+ *
+ * NOT MODELLED: planes, latches and write modes (memory is as in text modes, docs/decisions.md), the vertical
+ * interrupt, light pen, monitor sense (a colour monitor is there), diagnostic bits of input status 1, 3C3h.
+ */
+#include "hw/vga.h"
+
+#include <string.h>
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+enum { /* CRT controller */
+       CR_H_TOTAL = 0x00,
+       CR_H_DISPLAY_END = 0x01,
+       CR_V_TOTAL = 0x06,
+       CR_OVERFLOW = 0x07,
+       CR_MAX_SCAN = 0x09,
+       CR_CURSOR_START = 0x0A,
+       CR_CURSOR_END = 0x0B,
+       CR_START_HIGH = 0x0C,
+       CR_START_LOW = 0x0D,
+       CR_CURSOR_HIGH = 0x0E,
+       CR_CURSOR_LOW = 0x0F,
+       CR_V_RETRACE_START = 0x10,
+       CR_V_RETRACE_END = 0x11,
+       CR_V_DISPLAY_END = 0x12,
+       CR_OFFSET = 0x13,
+       CR_LINE_COMPARE = 0x18,
+};
+
+#define CR_PROTECT           0x80 /* of CR_V_RETRACE_END: registers 0 to 7 cannot be written, */
+#define CR_UNPROTECTED       0x10 /* but for this bit of CR_OVERFLOW */
+#define CR_CURSOR_OFF        0x20
+#define CR_DOUBLE_SCAN       0x80
+#define SR_CLOCKING          1
+#define SR_DOTS_8            0x01
+#define SR_HALF_CLOCK        0x08
+#define SR_SCREEN_OFF        0x20
+#define GR_MISC              6
+#define GR_MISC_GRAPHICS     0x01
+#define AR_MODE              0x10
+#define AR_MODE_GRAPHICS     0x01
+#define AR_PALETTE_CONNECTED 0x20 /* of the index */
+#define MISC_COLOUR          0x01
+#define STATUS1_NOT_DISPLAY  0x01
+#define STATUS1_V_RETRACE    0x08
+#define STATUS0_SENSE        0x10
+#define DISPI_ID_FIRST       0xB0C0
+#define DISPI_ID_LAST        0xB0C5
+
+/* Bits that a register has. */
+static const uint8_t crtc_mask[25] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F,
+                                      0xFF, 0x3F, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+                                      0xFF, 0xFF, 0x7F, 0xFF, 0xFF, 0xEF, 0xFF};
+static const uint8_t attr_mask[21] = {0x3F, 0x3F, 0x3F, 0x3F, 0x3F, 0x3F, 0x3F, 0x3F, 0x3F, 0x3F, 0x3F,
+                                      0x3F, 0x3F, 0x3F, 0x3F, 0x3F, 0xEF, 0xFF, 0x3F, 0x0F, 0x0F};
+static const uint8_t seq_mask[5] = {0x03, 0x3D, 0x0F, 0x3F, 0x0E};
+static const uint8_t gfx_mask[9] = {0x0F, 0x0F, 0x0F, 0x1F, 0x03, 0x7B, 0x0F, 0x0F, 0xFF};
+
+/* Mode 3 as the BIOS of the PS/2 sets it. */
+static const uint8_t crtc_mode3[25] = {0x5F, 0x4F, 0x50, 0x82, 0x55, 0x81, 0xBF, 0x1F, 0x00,
+                                       0x4F, 0x0D, 0x0E, 0x00, 0x00, 0x00, 0x00, 0x9C, 0x8E,
+                                       0x8F, 0x28, 0x1F, 0x96, 0xB9, 0xA3, 0xFF};
+static const uint8_t attr_mode3[21] = {0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x14, 0x07, 0x38, 0x39, 0x3A,
+                                       0x3B, 0x3C, 0x3D, 0x3E, 0x3F, 0x0C, 0x00, 0x0F, 0x08, 0x00};
+static const uint8_t seq_mode3[5] = {0x03, 0x00, 0x03, 0x00, 0x02};
+static const uint8_t gfx_mode3[9] = {0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x0E, 0x00, 0xFF};
+#define MISC_MODE3 0x67
+
+/* --- the beam --- */
+
+/* A number whose bits 8 and 9 are two bits of the overflow register. */
+static unsigned vertical(const struct vga *s, unsigned reg, unsigned bit8, unsigned bit9)
+{
+    unsigned overflow = s->crtc[CR_OVERFLOW];
+
+    return s->crtc[reg] | (overflow >> bit8 & 1) << 8 | (overflow >> bit9 & 1) << 9;
+}
+
+static unsigned display_lines(const struct vga *s)
+{
+    return vertical(s, CR_V_DISPLAY_END, 1, 6) + 1;
+}
+
+static uint64_t line_ns(const struct vga *s)
+{
+    uint64_t hz = s->misc >> 2 & 1 ? 28322000 : 25175000;
+    uint64_t dots = (s->crtc[CR_H_TOTAL] + 5u) * (s->seq[SR_CLOCKING] & SR_DOTS_8 ? 8 : 9);
+
+    return dots * (s->seq[SR_CLOCKING] & SR_HALF_CLOCK ? 2 : 1) * 1000000000 / hz;
+}
+
+static uint8_t input_status_1(const struct vga *s, uint64_t now_ns)
+{
+    uint64_t one_line_ns = line_ns(s), lines = vertical(s, CR_V_TOTAL, 0, 5) + 2;
+    uint64_t in_frame = now_ns % (one_line_ns * lines);
+    unsigned line = (unsigned)(in_frame / one_line_ns);
+    uint64_t column = in_frame % one_line_ns * (s->crtc[CR_H_TOTAL] + 5u) / one_line_ns;
+    unsigned retrace = vertical(s, CR_V_RETRACE_START, 2, 7);
+    /* The retrace ends at the first line whose number has these four bits. */
+    unsigned retrace_lines = ((s->crtc[CR_V_RETRACE_END] - retrace - 1u) & 0xF) + 1;
+    bool shown = line < display_lines(s) && column <= s->crtc[CR_H_DISPLAY_END];
+    bool in_retrace = line >= retrace && line < retrace + retrace_lines;
+
+    return (uint8_t)((shown ? 0 : STATUS1_NOT_DISPLAY) | (in_retrace ? STATUS1_V_RETRACE : 0));
+}
+
+/* --- registers --- */
+
+static void write_indexed(uint8_t *reg, const uint8_t *mask, unsigned count, unsigned index, uint8_t v)
+{
+    if (index < count)
+        reg[index] = v & mask[index];
+}
+
+static uint8_t indexed(const uint8_t *reg, unsigned count, unsigned index)
+{
+    return index < count ? reg[index] : 0;
+}
+
+static void write_crtc(struct vga *s, uint8_t v)
+{
+    if (s->crtc[CR_V_RETRACE_END] & CR_PROTECT && s->crtc_index <= CR_OVERFLOW) {
+        if (s->crtc_index != CR_OVERFLOW)
+            return;
+        v = (uint8_t)((s->crtc[CR_OVERFLOW] & ~CR_UNPROTECTED) | (v & CR_UNPROTECTED));
+    }
+    write_indexed(s->crtc, crtc_mask, COUNT(s->crtc), s->crtc_index, v);
+}
+
+static void write_attr(struct vga *s, uint8_t v)
+{
+    if (s->attr_data)
+        write_indexed(s->attr, attr_mask, COUNT(s->attr), s->attr_index & 0x1F, v);
+    else
+        s->attr_index = v & 0x3F;
+    s->attr_data ^= 1;
+}
+
+static void dac_next(struct vga *s)
+{
+    if (++s->dac_component == 3) {
+        s->dac_component = 0;
+        s->dac_index++;
+    }
+}
+
+static void write_dac(struct vga *s, uint8_t v)
+{
+    s->dac[s->dac_index * 3 + s->dac_component] = v & 0x3F;
+    dac_next(s);
+}
+
+static uint8_t read_dac(struct vga *s)
+{
+    uint8_t v = s->dac[s->dac_index * 3 + s->dac_component];
+
+    dac_next(s);
+    return v;
+}
+
+static void set_dac_index(struct vga *s, uint8_t v, uint8_t state)
+{
+    s->dac_index = v;
+    s->dac_component = 0;
+    s->dac_state = state;
+}
+
+static void write_dispi(struct vga *s, uint32_t offset, unsigned size, uint32_t value)
+{
+    if (size != 2)
+        return;
+    if (offset == VGA_OFF_DISPI)
+        s->dispi_index = (uint16_t)value;
+    else if (offset == VGA_OFF_DISPI + 1 && s->dispi_index == 0 && value >= DISPI_ID_FIRST &&
+             value <= DISPI_ID_LAST)
+        s->dispi_id = (uint16_t)value;
+}
+
+static uint32_t read_dispi(const struct vga *s, uint32_t offset, unsigned size)
+{
+    if (size != 2 || offset > VGA_OFF_DISPI + 1)
+        return UINT32_MAX;
+    return offset == VGA_OFF_DISPI ? s->dispi_index : s->dispi_index == 0 ? s->dispi_id : 0;
+}
+
+/* What of the two places 3Bxh and 3Dxh answers, with the same register numbers: as offset of 3Dxh. False:
+ * the register is at the other place now. */
+static bool common_offset(const struct vga *s, uint32_t *offset)
+{
+    bool colour = *offset >= VGA_OFF(0x3D0);
+
+    if (*offset >= VGA_OFF(0x3C0) && !colour)
+        return true;
+    if (colour != (s->misc & MISC_COLOUR))
+        return false;
+    if (!colour)
+        *offset += 0x20;
+    return true;
+}
+
+static uint32_t pure_read(const void *state, uint32_t offset, unsigned size, uint64_t now_ns)
+{
+    const struct vga *s = state;
+
+    if (offset >= VGA_OFF_DISPI)
+        return read_dispi(s, offset, size);
+    if (!common_offset(s, &offset))
+        return UINT32_MAX;
+    switch (offset) {
+    case VGA_OFF(0x3C0):
+        return s->attr_index;
+    case VGA_OFF(0x3C1):
+        return indexed(s->attr, COUNT(s->attr), s->attr_index & 0x1F);
+    case VGA_OFF(0x3C2):
+        return STATUS0_SENSE;
+    case VGA_OFF(0x3C4):
+        return s->seq_index;
+    case VGA_OFF(0x3C5):
+        return indexed(s->seq, COUNT(s->seq), s->seq_index);
+    case VGA_OFF(0x3C6):
+        return s->dac_mask;
+    case VGA_OFF(0x3C7):
+        return s->dac_state;
+    case VGA_OFF(0x3C8):
+        return s->dac_index;
+    case VGA_OFF(0x3CA):
+        return s->feature;
+    case VGA_OFF(0x3CC):
+        return s->misc;
+    case VGA_OFF(0x3CE):
+        return s->gfx_index;
+    case VGA_OFF(0x3CF):
+        return indexed(s->gfx, COUNT(s->gfx), s->gfx_index);
+    case VGA_OFF(0x3D4):
+        return s->crtc_index;
+    case VGA_OFF(0x3D5):
+        return indexed(s->crtc, COUNT(s->crtc), s->crtc_index);
+    case VGA_OFF(0x3DA):
+        return input_status_1(s, now_ns);
+    default:
+        return UINT32_MAX;
+    }
+}
+
+static bool read_changes(const void *state, uint32_t offset)
+{
+    const struct vga *s = state;
+
+    if (!common_offset(s, &offset))
+        return false;
+    return offset == VGA_OFF(0x3C9) || (offset == VGA_OFF(0x3DA) && s->attr_data);
+}
+
+static uint32_t read_reg(void *state, uint32_t offset, unsigned size, uint64_t now_ns)
+{
+    struct vga *s = state;
+    uint32_t common = offset;
+
+    if (offset < VGA_OFF_DISPI && common_offset(s, &common)) {
+        if (common == VGA_OFF(0x3C9))
+            return read_dac(s);
+        if (common == VGA_OFF(0x3DA))
+            s->attr_data = 0;
+    }
+    return pure_read(state, offset, size, now_ns);
+}
+
+static void write_byte(struct vga *s, uint32_t offset, uint8_t v)
+{
+    switch (offset) {
+    case VGA_OFF(0x3C0):
+        write_attr(s, v);
+        break;
+    case VGA_OFF(0x3C2):
+        s->misc = v & 0xEF;
+        break;
+    case VGA_OFF(0x3C4):
+        s->seq_index = v & 0x07;
+        break;
+    case VGA_OFF(0x3C5):
+        write_indexed(s->seq, seq_mask, COUNT(s->seq), s->seq_index, v);
+        break;
+    case VGA_OFF(0x3C6):
+        s->dac_mask = v;
+        break;
+    case VGA_OFF(0x3C7):
+        set_dac_index(s, v, 3);
+        break;
+    case VGA_OFF(0x3C8):
+        set_dac_index(s, v, 0);
+        break;
+    case VGA_OFF(0x3C9):
+        write_dac(s, v);
+        break;
+    case VGA_OFF(0x3CE):
+        s->gfx_index = v & 0x0F;
+        break;
+    case VGA_OFF(0x3CF):
+        write_indexed(s->gfx, gfx_mask, COUNT(s->gfx), s->gfx_index, v);
+        break;
+    case VGA_OFF(0x3D4):
+        s->crtc_index = v & 0x1F;
+        break;
+    case VGA_OFF(0x3D5):
+        write_crtc(s, v);
+        break;
+    case VGA_OFF(0x3DA):
+        s->feature = v & 0x03;
+        break;
+    default:
+        break;
+    }
+}
+
+static void write_reg(void *state, uint32_t offset, unsigned size, uint32_t value, uint64_t now_ns)
+{
+    struct vga *s = state;
+
+    (void)now_ns;
+    if (offset >= VGA_OFF_DISPI)
+        write_dispi(s, offset, size, value);
+    else if (common_offset(s, &offset))
+        write_byte(s, offset, (uint8_t)value);
+}
+
+/* --- reset --- */
+
+static void reset(void *state, uint64_t now_ns)
+{
+    struct vga *s = state;
+
+    (void)now_ns;
+    memset(s, 0, sizeof(*s));
+    s->dispi_id = DISPI_ID_LAST;
+}
+
+/* The colours of an EGA: bits 0 to 2 of a number are blue, green and red, bits 3 to 5 half of each. */
+static void set_ega_colours(struct vga *s)
+{
+    for (unsigned n = 0; n < 64; n++)
+        for (unsigned c = 0; c < 3; c++)
+            s->dac[3 * n + c] = (uint8_t)((n >> (2 - c) & 1) * 0x2A + (n >> (5 - c) & 1) * 0x15);
+}
+
+static void reset_to_mode3(void *state, uint64_t now_ns)
+{
+    struct vga *s = state;
+
+    reset(state, now_ns);
+    memcpy(s->crtc, crtc_mode3, sizeof(s->crtc));
+    memcpy(s->attr, attr_mode3, sizeof(s->attr));
+    memcpy(s->seq, seq_mode3, sizeof(s->seq));
+    memcpy(s->gfx, gfx_mode3, sizeof(s->gfx));
+    s->attr_index = AR_PALETTE_CONNECTED;
+    s->misc = MISC_MODE3;
+    s->dac_mask = 0xFF;
+    set_ega_colours(s);
+}
+
+/* --- the screen --- */
+
+static uint32_t crtc_word(const struct vga *s, unsigned high)
+{
+    return (uint32_t)s->crtc[high] << 8 | s->crtc[high + 1];
+}
+
+/* Where the processor sees video memory, bits 3 and 2 of the graphics controller's register 6. */
+static void set_memory(const struct vga *s, struct vga_text *t)
+{
+    static const struct {
+        uint32_t first, bytes;
+    } maps[4] = {{0xA0000, 0x20000}, {0xA0000, 0x10000}, {0xB0000, 0x8000}, {0xB8000, 0x8000}};
+    unsigned n = s->gfx[GR_MISC] >> 2 & 3;
+
+    t->memory = maps[n].first;
+    t->memory_bytes = maps[n].bytes;
+}
+
+/* Lines of one row of characters. */
+static unsigned row_lines(const struct vga *s)
+{
+    return ((s->crtc[CR_MAX_SCAN] & 0x1Fu) + 1) * (s->crtc[CR_MAX_SCAN] & CR_DOUBLE_SCAN ? 2 : 1);
+}
+
+static bool is_graphics(const struct vga *s)
+{
+    return s->gfx[GR_MISC] & GR_MISC_GRAPHICS || s->attr[AR_MODE] & AR_MODE_GRAPHICS;
+}
+
+bool vga_text_screen(const struct vga *s, struct vga_text *t)
+{
+    unsigned columns = s->crtc[CR_H_DISPLAY_END] + 1u, lines = display_lines(s), height = row_lines(s);
+    unsigned compare = vertical(s, CR_LINE_COMPARE, 4, 8) | (s->crtc[CR_MAX_SCAN] >> 6 & 1u) << 9;
+
+    *t = (struct vga_text){.columns = columns, .rows = (lines + height - 1) / height};
+    if (is_graphics(s)) {
+        t->columns = columns * 8;
+        t->rows = lines;
+        return false;
+    }
+    set_memory(s, t);
+    t->start = crtc_word(s, CR_START_HIGH);
+    t->row_cells = s->crtc[CR_OFFSET] * 2u;
+    t->split_row = (compare + height) / height < t->rows ? (compare + height) / height : t->rows;
+    t->cursor = crtc_word(s, CR_CURSOR_HIGH);
+    t->cursor_on = !(s->crtc[CR_CURSOR_START] & CR_CURSOR_OFF) &&
+                   (s->crtc[CR_CURSOR_START] & 0x1F) <= (s->crtc[CR_CURSOR_END] & 0x1F);
+    t->dark = s->seq[SR_CLOCKING] & SR_SCREEN_OFF || !(s->attr_index & AR_PALETTE_CONNECTED);
+    return true;
+}
+
+uint32_t vga_text_at(const struct vga_text *t, unsigned row, unsigned column)
+{
+    uint32_t first = row < t->split_row ? t->start + row * t->row_cells : (row - t->split_row) * t->row_cells;
+
+    return (first + column) & 0xFFFF;
+}
+
+uint32_t vga_text_address(const struct vga_text *t, uint32_t cell)
+{
+    return t->memory + (cell * 2 & (t->memory_bytes - 1));
+}
+
+static const struct field fields[] = {
+    FIELD(struct vga, dispi_index),       FIELD(struct vga, dispi_id),
+    FIELD_ARRAY(struct vga, crtc),        FIELD_MAX(struct vga, crtc_index, 0x1F),
+    FIELD_ARRAY(struct vga, attr),        FIELD_MAX(struct vga, attr_index, 0x3F),
+    FIELD_MAX(struct vga, attr_data, 1),  FIELD_ARRAY(struct vga, seq),
+    FIELD_MAX(struct vga, seq_index, 7),  FIELD_ARRAY(struct vga, gfx),
+    FIELD_MAX(struct vga, gfx_index, 15), FIELD(struct vga, misc),
+    FIELD(struct vga, feature),           FIELD(struct vga, dac_mask),
+    FIELD(struct vga, dac_index),         FIELD_MAX(struct vga, dac_component, 2),
+    FIELD(struct vga, dac_state),         FIELD(struct vga, reserved),
+    FIELD_ARRAY(struct vga, dac),
+};
+
+#define CLASS(reset_fn)                                                                                      \
+    {                                                                                                        \
+        .name = "vga", .state_bytes = sizeof(struct vga), .fields = fields,                                  \
+        .nfields = sizeof fields / sizeof fields[0], .reset = (reset_fn), .read = read_reg,                  \
+        .write = write_reg, .pure_read = pure_read, .read_changes = read_changes                             \
+    }
+
+const struct chip_class vga_class = CLASS(reset_to_mode3);
+const struct chip_class vga_firmware_class = CLASS(reset);
