@@ -37,8 +37,9 @@ enum { /* CRT controller */
        CR_LINE_COMPARE = 0x18,
 };
 
-#define CR_PROTECT           0x80 /* of CR_V_RETRACE_END: registers 0 to 7 cannot be written, */
-#define CR_UNPROTECTED       0x10 /* but for this bit of CR_OVERFLOW */
+/* Of CR_V_RETRACE_END: registers 0 to 7 cannot be written, but for CR_UNPROTECTED of CR_OVERFLOW. */
+#define CR_PROTECT           0x80
+#define CR_UNPROTECTED       0x10
 #define CR_CURSOR_OFF        0x20
 #define CR_DOUBLE_SCAN       0x80
 #define SR_CLOCKING          1

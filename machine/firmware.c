@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define OPTION_ROM_BYTES 0x20000 /* C0000-DFFFF */
+
 /* dir/name if such a file can be read, else NULL. dir NULL: as named. */
 static char *try_path(const char *dir, const char *name)
 {
@@ -60,5 +62,13 @@ bool firmware_read(struct image *img, const struct firmware_dirs *dirs, const ch
         image_free(img);
         return err_set(e, "-bios: the file changed while it was read");
     }
+    return ok;
+}
+
+bool firmware_read_vgabios(struct image *img, const struct firmware_dirs *dirs, struct err *e)
+{
+    char *path = firmware_find(dirs, "-vga std", FIRMWARE_VGABIOS, e);
+    bool ok = path && image_read(img, "-vga std", path, OPTION_ROM_BYTES, e);
+    free(path);
     return ok;
 }

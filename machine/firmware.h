@@ -7,6 +7,7 @@
 #include "machine/image.h"
 
 #define FIRMWARE_DEFAULT  "bios-256k.bin"
+#define FIRMWARE_VGABIOS  "vgabios-isavga.bin"
 #define FIRMWARE_DIR      "/usr/share/seabios" /* searched last */
 #define FIRMWARE_DIRS_MAX 16
 
@@ -24,6 +25,8 @@ struct firmware_user_item {
     char *name, *file, *string; /* of file and string one is NULL */
 };
 
+/* The VGA BIOS for cards on the ISA bus. */
+bool firmware_read_vgabios(struct image *img, const struct firmware_dirs *dirs, struct err *e);
 /* name: NULL for FIRMWARE_DEFAULT. */
 bool firmware_read(struct image *img, const struct firmware_dirs *dirs, const char *name, struct err *e);
 

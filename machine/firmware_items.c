@@ -84,10 +84,23 @@ static bool add_user(struct firmware_items *items, const struct firmware_user_it
     return ok;
 }
 
+/* SeaBIOS runs what lies in vgaroms/ as the BIOS of a graphics card. */
+static bool add_vgabios(struct firmware_items *items, const struct firmware_settings *s, struct err *e)
+{
+    struct image img;
+    if (!s->vga)
+        return true;
+    if (!firmware_read_vgabios(&img, s->dirs, e))
+        return false;
+    bool ok = add_file(items, "vgaroms/" FIRMWARE_VGABIOS, img.data, img.bytes);
+    image_free(&img);
+    return ok || err_set(e, "no host memory for the VGA BIOS");
+}
+
 bool firmware_items_make(struct firmware_items *items, const struct firmware_settings *s, struct err *e)
 {
     *items = (struct firmware_items){0};
-    bool ok = add_machine(items, s, e);
+    bool ok = add_machine(items, s, e) && add_vgabios(items, s, e);
     for (unsigned i = 0; ok && i < s->nuser; i++)
         ok = add_user(items, &s->user[i], e);
     if (ok)
