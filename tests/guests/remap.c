@@ -1,5 +1,5 @@
 /* remap: A20 and shadow RAM, as the guest switches them: memory changes under it, by the
- * next instruction where an OUT does it (firmware relies on that), some ticks later where the 8042 does.
+ * next instruction (firmware and loaders rely on that; of the 8042's gate tests/realmode tells).
  *
  * A20: the 8042's gate and port 92h, either of which keeps address bit 20 (82371SB data sheet, port 92h).
  * Shadow RAM: the PAM registers of the 82441FX (290549, 3.2.13) for reads and for writes apart, with code
