@@ -7,7 +7,7 @@ packages_build=(gcc libc6-dev meson ninja-build pkg-config liburcu-dev libzydis-
 packages_demo=(debian-installer-12-netboot-i386)
 packages_bench=(python3 gnuplot-nox hwloc-nox util-linux)
 packages_check=(gcc-multilib clang clang-format clang-tidy libclang-rt-14-dev python3-minimal spin cpio socat shellcheck mandoc bsdutils util-linux xz-utils
-    seabios)
+    seabios grub-common grub-pc-bin xorriso mtools memtest86+ isolinux syslinux-common e2fsprogs debootstrap)
 
 package_missing() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" != installed ]
@@ -57,6 +57,29 @@ debian_args() {
     append="console=ttyS0 rdinit=/bin/sh $*"
     [ -n "$script" ] && append+=" -- -c \"$script\""
     boot_args=(-m 256 -kernel "$debian_dir/linux" -initrd "$debian_dir/initrd.gz" -append "$append" -no-reboot)
+}
+
+# --- disk and CD images, built by tests/images/build.sh ---
+
+# Puts the image's file into image_file; where it cannot be built here, that is a counted skip and a false result.
+image_get() { # name build
+    local status
+    image_file=$("$(dirname "${BASH_SOURCE[0]}")/images/build.sh" "$1" "$2")
+    status=$?
+    [ $status -eq 0 ] && return 0
+    if [ $status -eq 77 ]; then skip "$1 cannot be built here (tests/images/build.sh $1)"; else fail "image $1"; fi
+    return 1
+}
+
+# A copy of image_file, with the text of a block in it: what its menu chooses, so that nobody need type (tests/images/choose.py).
+image_copy() { # file [block text]...
+    cp --sparse=always "$image_file" "$1" || return
+    local copy=$1
+    shift
+    while [ $# -ge 2 ]; do
+        printf '%s\n' "$2" | python3 "$(dirname "${BASH_SOURCE[0]}")/images/choose.py" "$copy" "$1" || return
+        shift 2
+    done
 }
 
 # --- results ---
