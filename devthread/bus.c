@@ -83,9 +83,16 @@ static void window_emit(struct bus *b, unsigned dev, unsigned n, uint32_t value,
         emit(b, tick, dev, io ? EFFECT_REMAP_IO : EFFECT_REMAP, io ? n : b->window_remap[n], value);
 }
 
+static bool is_moved_by_devices(const struct board_window *w)
+{
+    return !w->local && !w->at;
+}
+
 static void windows_settled(struct bus *b, unsigned dev, uint64_t tick)
 {
     for (unsigned n = 0; n < b->board->nwindows; n++) {
+        if (!is_moved_by_devices(&b->board->window[n]))
+            continue;
         uint32_t value = b->board->window_at(b->cfg.state, n);
         if (value != b->st.window[n])
             window_emit(b, dev, n, value, tick);
@@ -259,7 +266,8 @@ static void reset_board(struct bus *b, uint64_t tick)
     for (unsigned n = 0; n < b->board->nremaps; n++)
         remap_emit(b, 0, n, b->st.remap[n], tick + 1);
     for (unsigned n = 0; n < b->board->nwindows; n++)
-        window_emit(b, 0, n, b->st.window[n], tick + 1);
+        if (is_moved_by_devices(&b->board->window[n]))
+            window_emit(b, 0, n, b->st.window[n], tick + 1);
 }
 
 /* An earlier access may have moved an event into the shadow of its own latency: it comes first. */
@@ -631,9 +639,10 @@ static void map_range(struct bus *b, const struct board_range *p)
         return;
     }
     if (p->window) {
+        uint32_t at = b->board->window[p->window - 1].at;
         r.mmio = true;
-        r.first += BUS_WINDOW_ADDR(p->window - 1);
-        r.last += BUS_WINDOW_ADDR(p->window - 1);
+        r.first += at ? at : BUS_WINDOW_ADDR(p->window - 1);
+        r.last += at ? at : BUS_WINDOW_ADDR(p->window - 1);
     }
     CHECK(busmap_add(&b->map, &r) > 0);
 }
@@ -648,6 +657,8 @@ static void init_remap(struct bus *b, unsigned n)
 static void init_window(struct bus *b, unsigned n)
 {
     const struct board_window *w = &b->board->window[n];
+    if (w->at)
+        return;
     uint32_t value = b->board->window_at(b->cfg.state, n);
 
     b->st.window[n] = value;

@@ -341,6 +341,14 @@ struct busmap *devthread_busmap(struct devthread *d)
     return &d->bus.map;
 }
 
+int devthread_apic_remap(const struct devthread *d)
+{
+    for (unsigned n = 0; n < d->board.nwindows && d->bus.cfg.memory; n++)
+        if (d->board.window[n].local)
+            return d->bus.window_remap[n];
+    return -1;
+}
+
 void *devthread_state(struct devthread *d)
 {
     return d->state;

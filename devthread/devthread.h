@@ -86,6 +86,8 @@ void devthread_destroy(struct devthread *d);
 struct link *devthread_link(struct devthread *d, unsigned vcpu);
 /* The vCPU's thread looks things up in it and moves its windows. */
 struct busmap *devthread_busmap(struct devthread *d);
+/* The remap of physical memory (mem/remap.h) that shows the local APIC's page; -1: none. */
+int devthread_apic_remap(const struct devthread *d);
 /* The board's state block, all chips. Its local devices belong to the vCPU's thread. */
 void *devthread_state(struct devthread *d);
 /* Calendar at tick 0: cfg's, or the recording's when one is replayed. */

@@ -1,8 +1,10 @@
 /* acpi.c - ACPI tables (ACPI specification 1.0b, chapters 5, 6, 16 and, for AML, 15).
  *
- * RSDP, RSDT, FADT (revision 1), FACS and DSDT. There is no APIC, hence no MADT: the operating
- * system uses the 8259 pair and SCI is IRQ9. The DSDT is assembled here, byte by byte, through a
- * few emitters named after the grammar's productions. It says, in ASL:
+ * RSDP, RSDT, FADT (revision 1), FACS, DSDT and, where there are APICs, MADT (5.2.8). SCI is IRQ9, of the
+ * 8259 pair and of the I/O APIC. The MADT says how ISA lines reach the I/O APIC (pcintc.c): line 0 on pin 2,
+ * and lines 5, 9, 10 and 11 level-triggered and active high, since 9 is SCI's and PIRQ routing puts the PCI
+ * bus there. The DSDT is assembled here, byte by byte, through a few emitters named after the grammar's
+ * productions. It says, in ASL:
  *
  *   Name (\_S5, Package (4) {0, 0, 0, 0})
  *   Scope (\_SB) { Device (PCI0) { Name (_HID, EisaId ("PNP0A03"))
@@ -14,6 +16,9 @@
  * NOT MODELLED: _PRT and PCI interrupt links (no function of this board raises a PCI interrupt),
  * sleep states but S5, processor objects, thermal zones. */
 #include "hw/acpi.h"
+
+#include "hw/apic.h"
+#include "hw/ioapic.h"
 
 #include "hw/mc146818.h"
 #include "hw/piix4_pm.h"
@@ -360,13 +365,13 @@ static size_t build_facs(struct out *o)
     return at;
 }
 
-static size_t build_fadt(struct out *o, uint32_t facs, uint32_t dsdt)
+static size_t build_fadt(struct out *o, uint32_t facs, uint32_t dsdt, bool apic)
 {
     align(o, 16);
     size_t at = begin_table(o, "FACP");
     put32(o, facs);
     put32(o, dsdt);
-    put8(o, 0); /* INT_MODEL: dual PIC */
+    put8(o, apic); /* INT_MODEL: dual PIC, or multiple APIC */
     put8(o, 0);
     put16(o, PIIX4_PM_SCI_IRQ);
     put32(o, PIIX4_PM_SMI_PORT);
@@ -400,11 +405,64 @@ static size_t build_fadt(struct out *o, uint32_t facs, uint32_t dsdt)
     return at;
 }
 
-static size_t build_rsdt(struct out *o, uint32_t fadt)
+enum { MADT_APIC, MADT_IOAPIC, MADT_OVERRIDE, MADT_LOCAL_NMI = 4 };
+#define MADT_PCAT_COMPAT 1    /* there is an 8259 pair, too */
+#define MADT_LEVEL_HIGH  0x0D /* active high, level-triggered */
+
+static void madt_override(struct out *o, unsigned line, unsigned pin, unsigned flags)
+{
+    put8(o, MADT_OVERRIDE);
+    put8(o, 10);
+    put8(o, 0); /* bus: ISA */
+    put8(o, (uint8_t)line);
+    put32(o, pin);
+    put16(o, flags);
+}
+
+static size_t build_madt(struct out *o)
+{
+    static const uint8_t level_lines[] = {5, 9, 10, 11};
+
+    align(o, 16);
+    size_t at = begin_table(o, "APIC");
+    put32(o, APIC_PAGE);
+    put32(o, MADT_PCAT_COMPAT);
+    put8(o, MADT_APIC);
+    put8(o, 8);
+    put16(o, 0); /* processor 0, APIC 0 */
+    put32(o, 1); /* enabled */
+    put8(o, MADT_IOAPIC);
+    put8(o, 12);
+    put16(o, 0); /* ID 0 */
+    put32(o, IOAPIC_PAGE);
+    put32(o, 0); /* its first interrupt of the system */
+    madt_override(o, 0, 2, 0);
+    for (unsigned i = 0; i < sizeof level_lines; i++)
+        madt_override(o, level_lines[i], level_lines[i], MADT_LEVEL_HIGH);
+    put8(o, MADT_LOCAL_NMI);
+    put8(o, 6);
+    put8(o, 0xFF); /* of every processor */
+    put16(o, 0);   /* as the bus has it */
+    put8(o, 1);    /* LINT1 */
+    end_table(o, at);
+    return at;
+}
+
+size_t acpi_madt(uint8_t *buf, size_t bytes)
+{
+    struct out o = {.buf = buf, .max = bytes};
+
+    build_madt(&o);
+    return o.full ? 0 : o.n;
+}
+
+static size_t build_rsdt(struct out *o, uint32_t fadt, uint32_t madt)
 {
     align(o, 16);
     size_t at = begin_table(o, "RSDT");
     put32(o, fadt);
+    if (madt)
+        put32(o, madt);
     end_table(o, at);
     return at;
 }
@@ -420,7 +478,7 @@ static void build_rsdp(struct out *o, uint32_t rsdt)
         o->buf[8] = checksum(o->buf, RSDP_BYTES);
 }
 
-size_t acpi_build(uint8_t *buf, size_t bytes, uint32_t phys_base, uint32_t *rsdp_addr)
+size_t acpi_build(uint8_t *buf, size_t bytes, uint32_t phys_base, bool apic, uint32_t *rsdp_addr)
 {
     /* The RSDP is first, so that it lies on phys_base; its pointer is known only at the end. */
     struct out rsdp = {.buf = buf, .max = bytes};
@@ -431,8 +489,9 @@ size_t acpi_build(uint8_t *buf, size_t bytes, uint32_t phys_base, uint32_t *rsdp
     pad_to(&o, 32);
     size_t facs = build_facs(&o);
     size_t dsdt = build_dsdt(&o);
-    size_t fadt = build_fadt(&o, phys_base + (uint32_t)facs, phys_base + (uint32_t)dsdt);
-    size_t rsdt = build_rsdt(&o, phys_base + (uint32_t)fadt);
+    size_t fadt = build_fadt(&o, phys_base + (uint32_t)facs, phys_base + (uint32_t)dsdt, apic);
+    size_t madt = apic ? build_madt(&o) : 0;
+    size_t rsdt = build_rsdt(&o, phys_base + (uint32_t)fadt, apic ? phys_base + (uint32_t)madt : 0);
     build_rsdp(&rsdp, phys_base + (uint32_t)rsdt);
     if (o.full || rsdp.full)
         return 0;

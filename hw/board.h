@@ -67,6 +67,8 @@ struct board_range {
 struct board_window {
     uint32_t bytes; /* a power of two; of memory: whole pages */
     bool io;
+    bool local;  /* in memory; the CPU moves it by itself: it is the local APIC's page */
+    uint32_t at; /* in memory: it is there, where nothing else ever is, and never moves; 0: it does */
 };
 #define BOARD_WINDOW_ON 1u /* MATCH window_on */
 
@@ -111,6 +113,9 @@ struct board_intc {
      * asked. NULL: nothing. */
     uint32_t (*settle)(void *state);
     uint32_t (*pins)(const void *state); /* BOARD_PIN_* that may come by themselves; NULL: none */
+    /* IA32_APIC_BASE. The write is false where the value is none. NULL, both: there is no local APIC. */
+    uint64_t (*apic_base)(const void *state);
+    bool (*set_apic_base)(void *state, uint64_t value);
 };
 
 struct board {

@@ -15,6 +15,8 @@
  * would set up is as after it: i440fx.c. */
 #include "hw/pc.h"
 
+#include "hw/pcintc.h"
+
 #include "clockcore/ticks.h"
 
 #include <string.h>
@@ -220,6 +222,16 @@ static const struct board_device devices[PC_DEV_COUNT] = {
                     .chip = &vga_class,
                     .state_offset = offsetof(struct pc, vga),
                     .latency_ns = PCI_CYCLE_NS},
+    [PC_DEV_APIC] = {.name = "apic",
+                     .chip = &apic_class,
+                     .state_offset = offsetof(struct pc, apic[0]),
+                     .latency_ns = PCI_CYCLE_NS,
+                     .local = true},
+    [PC_DEV_IOAPIC] = {.name = "ioapic",
+                       .chip = &ioapic_class,
+                       .state_offset = offsetof(struct pc, ioapic),
+                       .latency_ns = PCI_CYCLE_NS,
+                       .local = true},
 };
 
 static const struct board_range io[] = {
@@ -308,9 +320,12 @@ static const struct board_port ports[PC_PORT_COUNT] = {
     [PC_PORT_VIRTIO0 + 3] = DRIVE_PORT("virtio3", PC_DEV_VIRTIO0 + 3),
 };
 
-/* PMBASE, the toy's BARs, BARs 0 and 4 of each virtio disk. What is not fitted never decodes. */
+/* PMBASE, the APICs' pages, the toy's BARs, BARs 0 and 4 of each virtio disk. What is not fitted never
+ * decodes. */
 enum {
     WINDOW_PM,
+    WINDOW_APIC,
+    WINDOW_IOAPIC,
     WINDOW_TOY_MEM,
     WINDOW_TOY_IO,
     WINDOW_VIRTIO0,
@@ -331,6 +346,8 @@ static const struct window_bar {
     struct board_window window;
 } window_bars[WINDOWS] = {
     [WINDOW_PM] = {0, 0, {.bytes = PIIX4_PM_BYTES, .io = true}}, /* no BAR: i440fx_pm_decoded */
+    [WINDOW_APIC] = {0, 0, {.bytes = 4096, .local = true}},
+    [WINDOW_IOAPIC] = {0, 0, {.bytes = 4096, .at = IOAPIC_PAGE}},
     [WINDOW_TOY_MEM] = {I440FX_FN_TOY, 0, {.bytes = TOYPCI_BAR_BYTES}},
     [WINDOW_TOY_IO] = {I440FX_FN_TOY, 1, {.bytes = TOYPCI_IO_BYTES, .io = true}},
     [WINDOW_VIRTIO0] = VIRTIO_WINDOWS(0),
@@ -343,6 +360,11 @@ static const struct window_bar {
 
 static const struct board_range pm_range = {0,          PIIX4_PM_BYTES - 1, PC_DEV_PM, PIIX4_PM_OFF_PM1_STS,
                                             BOARD_PURE, BOARD_POSTED,       4,         WINDOW_PM + 1};
+
+static const struct board_range apic_ranges[] = {
+    {0, 0xFFF, PC_DEV_APIC, 0, BOARD_LOCAL, BOARD_LOCAL, 4, WINDOW_APIC + 1},
+    {0, 0xFFF, PC_DEV_IOAPIC, 0, BOARD_LOCAL, BOARD_LOCAL, 4, WINDOW_IOAPIC + 1},
+};
 
 /* What is not synchronous is pure (toypci.h). */
 static const struct board_range toy_ranges[] = {
@@ -422,6 +444,14 @@ static void add_firmware(struct board *b, const struct fw_cfg_items *items)
     b->device[PC_DEV_PCI].reset = pci_reset_pin_firmware;
     b->device[PC_DEV_MISC].chip = &pcmisc_firmware_class;
     b->device[PC_DEV_VGA].chip = &vga_firmware_class;
+    b->device[PC_DEV_APIC].chip = &apic_firmware_class;
+}
+
+static void add_apics(struct board *b)
+{
+    b->device[PC_DEV_APIC].present = b->device[PC_DEV_IOAPIC].present = true;
+    memcpy(b->range + b->nranges, apic_ranges, sizeof(apic_ranges));
+    b->nranges += NELEM(apic_ranges);
 }
 
 /* The registers of virtio_pci.h, in each window as it lies there. */
@@ -451,7 +481,7 @@ static void add_virtio(struct board *b, unsigned n, const struct drive_config *d
 }
 
 _Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + NELEM(toy_ranges) + NELEM(fw_cfg_io) +
-                       NELEM(vga_io) + PC_VIRTIO_DRIVES * NELEM(virtio_ranges) + 4 <=
+                       NELEM(vga_io) + NELEM(apic_ranges) + PC_VIRTIO_DRIVES * NELEM(virtio_ranges) + 4 <=
                    BOARD_RANGES_MAX,
                "I/O ports");
 _Static_assert(NELEM(wires) + PC_SERIAL_MAX + NELEM(toy_wires) + PC_VIRTIO_DRIVES <= BOARD_WIRES_MAX,
@@ -539,6 +569,7 @@ void pc_config_init(struct pc_config *cfg)
         .marker_iobase = MARKER_IOBASE,
         .debug_exit_iobase = PC_DEBUG_EXIT_IOBASE,
         .debug_exit_iosize = PC_DEBUG_EXIT_IOSIZE,
+        .apic = true,
     };
 }
 
@@ -576,6 +607,8 @@ static void power_on(void *state, const struct board *b, int64_t rtc_seconds)
         b->device[i].chip->reset((uint8_t *)pc + b->device[i].state_offset, 0);
     mc146818_set_time(&pc->rtc, rtc_seconds > 0 ? (uint64_t)rtc_seconds : 0, 0);
     fill_cmos(&pc->rtc, b->ram_bytes);
+    if (!b->device[PC_DEV_APIC].present)
+        pc->apic[0].base = 0; /* no page */
     if (b->device[PC_DEV_TOY].present)
         pc->pci.fitted |= 1u << I440FX_FN_TOY;
     for (unsigned n = 0; n < PC_VIRTIO_DRIVES; n++)
@@ -585,39 +618,9 @@ static void power_on(void *state, const struct board *b, int64_t rtc_seconds)
         }
 }
 
-static void set_line(void *pc, unsigned line, unsigned level)
-{
-    i8259_set_line(&((struct pc *)pc)->pic, line, level);
-}
-
-static bool intr(const void *pc)
-{
-    return i8259_intr(&((const struct pc *)pc)->pic);
-}
-
-static uint8_t acknowledge(void *pc)
-{
-    return i8259_acknowledge(&((struct pc *)pc)->pic);
-}
-
-static bool can_interrupt(const void *pc)
-{
-    return i8259_can_interrupt(&((const struct pc *)pc)->pic);
-}
-
 static unsigned pirq_route(const void *pc, unsigned pirq)
 {
     return i440fx_pirq_route(&((const struct pc *)pc)->pci, pirq);
-}
-
-static void set_ferr(void *pc, bool asserted)
-{
-    i8259_set_ferr(&((struct pc *)pc)->pic, asserted);
-}
-
-static bool ignne(const void *pc)
-{
-    return i8259_ignne(&((const struct pc *)pc)->pic);
 }
 
 static uint32_t window_at(const void *pc, unsigned n)
@@ -625,6 +628,8 @@ static uint32_t window_at(const void *pc, unsigned n)
     uint32_t address;
 
     const struct i440fx *pci = &((const struct pc *)pc)->pci;
+    if (n == WINDOW_APIC)
+        return apic_page(&((const struct pc *)pc)->apic[0]);
     bool on = n == WINDOW_PM ? i440fx_pm_decoded(pci, &address)
                              : i440fx_bar_decoded(pci, window_bars[n].function, window_bars[n].bar, &address);
 
@@ -664,12 +669,7 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
                         .nports = PC_PORT_COUNT,
                         .nwires = NELEM(wires),
                         .state_bytes = sizeof(struct pc),
-                        .intc = {.set_line = set_line,
-                                 .intr = intr,
-                                 .acknowledge = acknowledge,
-                                 .can_interrupt = can_interrupt,
-                                 .set_ferr = set_ferr,
-                                 .ignne = ignne},
+                        .intc = pcintc(cfg->apic),
                         .pirq_route = pirq_route,
                         .window_at = window_at,
                         .remap_value = remap_value,
@@ -692,5 +692,7 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
     bool fits = (!cfg->debugcon || add_debugcon(b, cfg)) && (!cfg->marker || add_marker(b, cfg)) &&
                 (!cfg->debug_exit || add_debug_exit(b, cfg));
     add_windows(b, cfg);
+    if (cfg->apic)
+        add_apics(b);
     return fits;
 }

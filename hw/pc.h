@@ -1,10 +1,11 @@
 /* pc.h - the PC board (i440FX, PIIX): all chips as one value, and the tables that wire them.
  *
- * Threads: `pic` belongs to the vCPU's thread, every other chip to the holder of the baton;
- * pc_board at start-up. Memory: struct pc has no pointers. Errors: none. */
+ * Threads: `pic`, `apic` and `ioapic` belong to the vCPU's thread, every other chip to the holder of the
+ * baton; pc_board at start-up. Memory: struct pc has no pointers. Errors: none. */
 #ifndef TANDEM_HW_PC_H
 #define TANDEM_HW_PC_H
 
+#include "hw/apic.h"
 #include "hw/board.h"
 #include "hw/debugcon.h"
 #include "hw/drive.h"
@@ -13,6 +14,7 @@
 #include "hw/i8042.h"
 #include "hw/i8254.h"
 #include "hw/i8259.h"
+#include "hw/ioapic.h"
 #include "hw/marker.h"
 #include "hw/mc146818.h"
 #include "hw/ns16550.h"
@@ -22,6 +24,7 @@
 #include "hw/vga.h"
 #include "hw/virtio_blk.h"
 
+#define PC_VCPUS         1
 #define PC_SERIAL_MAX    4
 #define PC_COM1_IOBASE   0x3F8
 #define PC_IDE_DRIVES    4 /* channel 0 master, slave, channel 1 master, slave */
@@ -48,6 +51,8 @@ enum pc_device {
     PC_DEV_VIRTIO3 = PC_DEV_VIRTIO0 + PC_VIRTIO_DRIVES - 1,
     PC_DEV_FW_CFG,
     PC_DEV_VGA,
+    PC_DEV_APIC,
+    PC_DEV_IOAPIC,
     PC_DEV_COUNT,
 };
 
@@ -82,6 +87,7 @@ struct pc_config {
     uint64_t ram_bytes; /* for the CMOS memory words */
     const struct fw_cfg_items
         *firmware;           /* what firmware is told, which sets up the chip set; NULL: none runs */
+    bool apic;               /* local and I/O APIC; false: the 8259 pair alone */
     bool com[PC_SERIAL_MAX]; /* fitted; I/O ports of the others float high */
     bool serial_wire_speed;  /* characters take the time that the divisor says; false: none */
     bool keys;               /* something outside presses keys */
@@ -109,12 +115,14 @@ struct pc {
     struct debugcon debugcon;
     struct marker marker;
     struct fw_cfg fw_cfg;
+    struct apic apic[PC_VCPUS];
+    struct ioapic ioapic;
     struct toypci toy;
     struct virtio_blk virtio[PC_VIRTIO_DRIVES];
     struct vga vga;
 };
 
-/* 256 MiB, no serial port, no debug console, no marker, no debug exit. */
+/* 256 MiB, APICs, no serial port, no debug console, no marker, no debug exit. */
 void pc_config_init(struct pc_config *cfg);
 /* Fills the tables; the state block is a struct pc. False: the debug exit's size is not 1, 2 or 4, or an I/O
  * port of the debug exit, the debug console or the marker is taken or wraps. */

@@ -5,9 +5,9 @@
  * registers say (`pirq_route`). A line is high while any of its drivers is (wired-OR; the inversion of the
  * active-low INTx# is left out).
  * The result is a function of pins and registers: nothing is stored here. A route that the guest changes
- * takes lines up and down at the tick at which the change takes effect, as pins do. Room is left for an I/O
- * APIC (lines above BOARD_PIRQ_D) and message-signalled interrupts, which are no lines. Threads: the holder
- * of the baton. */
+ * takes lines up and down at the tick at which the change takes effect, as pins do. The 8259 pair and the I/O
+ * APIC hear the ISA lines alike (pcintc.h). Room is left for lines that only the I/O APIC hears (above
+ * BOARD_PIRQ_D) and message-signalled interrupts, which are no lines. Threads: the holder of the baton. */
 #ifndef TANDEM_HW_ROUTER_H
 #define TANDEM_HW_ROUTER_H
 

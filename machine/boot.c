@@ -113,6 +113,7 @@ static bool low_memory(struct physmem *mem, const struct boot_acpi *acpi)
         put16(b, bios_words[i].value);
         ok = ok && physmem_write(mem, bios_words[i].addr, b, bios_words[i].bytes);
     }
+    ok = ok && (!acpi->mp_bytes || physmem_write(mem, BOOT_MP, acpi->mp, acpi->mp_bytes));
     return ok && (!acpi->bytes || physmem_write(mem, BOOT_ACPI, acpi->tables, acpi->bytes));
 }
 

@@ -21,6 +21,7 @@
 #define BOOT_LOW_END   0x9f000u
 #define BOOT_EBDA      0x9fc00u
 #define BOOT_ACPI      0xe0000u
+#define BOOT_MP        0xf0000u /* MP table */
 #define BOOT_HIGH      0x100000u
 
 #define BOOT_CS        0x10 /* flat code and data, in the GDT that the loader leaves in memory */
@@ -46,11 +47,13 @@ struct boot_entry {
     uint32_t gdt_addr; /* physical; BOOT_GDT_BYTES long */
 };
 
-/* What the board contributes: ACPI tables already laid out for BOOT_ACPI. */
+/* What the board contributes: ACPI tables already laid out for BOOT_ACPI, and an MP table for BOOT_MP. */
 struct boot_acpi {
     const uint8_t *tables;
     size_t bytes;       /* 0: none */
     uint32_t rsdp_addr; /* physical; 0: none */
+    const uint8_t *mp;
+    size_t mp_bytes; /* 0: none */
 };
 
 /* kernel, initrd: paths; without a kernel nothing is read. append may be NULL. */

@@ -4,7 +4,9 @@
 #include "clockcore/rtcbase.h"
 #include "clockcore/ticks.h"
 #include "hw/acpi.h"
+#include "hw/mptable.h"
 #include "hw/pc.h"
+#include "hw/pcintc.h"
 #include "machine/boot.h"
 #include "machine/firmware.h"
 #include "machine/pcmem.h"
@@ -43,7 +45,7 @@ struct machine {
     struct devthread *dev;
     struct vcpu *vcpu;
     struct digest *digest;
-    uint8_t acpi[ACPI_BYTES_MAX];
+    uint8_t acpi[ACPI_BYTES_MAX], mp[MPTABLE_BYTES_MAX];
     struct boot_acpi boot_acpi;
     uint64_t resets;
     bool triple_fault_told;
@@ -140,6 +142,12 @@ static bool has_vga(const struct machine *m)
     return m->cfg.vga == MACHINE_VGA_STD || (m->cfg.vga == MACHINE_VGA_DEFAULT && m->rom.bytes > 0);
 }
 
+/* What the CPU says decides what the board has. */
+static bool has_apic(const struct machine *m)
+{
+    return cpu_model_has(&m->cfg.cpu, FEATURE_APIC);
+}
+
 static bool create_board(struct machine *m, struct err *e)
 {
     const struct machine_config *c = &m->cfg;
@@ -147,6 +155,7 @@ static bool create_board(struct machine *m, struct err *e)
     pc_config_init(&pc);
     pc.ram_bytes = c->ram_bytes;
     pc.firmware = m->rom.bytes ? &m->items.fw_cfg : NULL;
+    pc.apic = has_apic(m);
     pc.debugcon = c->debugcon != NULL;
     pc.debugcon_iobase = c->debugcon_port;
     pc.marker = c->marker;
@@ -245,7 +254,10 @@ static bool create_vcpu(struct machine *m, struct err *e)
                  .next_event = m->board.intc.next_event,
                  .advance = m->board.intc.advance,
                  .settle = m->board.intc.settle,
-                 .pins = m->board.intc.pins},
+                 .pins = m->board.intc.pins,
+                 .apic_base = m->board.intc.apic_base,
+                 .set_apic_base = m->board.intc.set_apic_base},
+        .apic_remap = devthread_apic_remap(m->dev),
         .single_tb = c->single_tb,
         .digest_every = c->digest_file ? c->digest_every : 0,
         .digest = on_digest,
@@ -392,10 +404,21 @@ static bool read_images(struct machine *m, struct err *e)
            boot_source_read(&m->source, c->kernel, c->initrd, c->append, c->ram_bytes, e);
 }
 
+static void build_tables(struct machine *m)
+{
+    const struct cpu_model *cpu = &m->cfg.cpu;
+    struct boot_acpi *t = &m->boot_acpi;
+    t->tables = m->acpi;
+    t->bytes = acpi_build(m->acpi, sizeof m->acpi, BOOT_ACPI, has_apic(m), &t->rsdp_addr);
+    t->mp = m->mp;
+    if (has_apic(m))
+        t->mp_bytes =
+            mptable_build(m->mp, sizeof m->mp, BOOT_MP, cpu->signature, cpu_model_word(cpu, CPUID_1D));
+}
+
 static bool compose(struct machine *m, struct err *e)
 {
-    m->boot_acpi.tables = m->acpi;
-    m->boot_acpi.bytes = acpi_build(m->acpi, sizeof m->acpi, BOOT_ACPI, &m->boot_acpi.rsdp_addr);
+    build_tables(m);
     return check_host(m, e) && open_snapshot(m, e) && read_images(m, e) && create_ram(m, e) &&
            choose_pinning(m, e) && drives_open(&m->drives, &m->cfg, e) && create_board(m, e) &&
            create_devices(m, e) && create_vcpu(m, e) && load_guest(m, e) && create_digest(m, e) &&
@@ -558,7 +581,7 @@ size_t machine_peek(const struct machine *m, uint32_t cr3, uint32_t lin_addr, vo
 int machine_irq_line(const struct machine *m, uint8_t vector)
 {
     const struct pc *pc = devthread_state(m->dev);
-    return i8259_line_of_vector(&pc->pic, vector);
+    return pcintc_line_of_vector(pc, vector);
 }
 
 bool machine_set_marks(struct machine *m, const uint32_t *lin_addr, unsigned count)

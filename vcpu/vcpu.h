@@ -39,6 +39,9 @@ struct vcpu_intc {
      * the last call: VCPU_PIN_*. Called before `intr` and `next_event` are asked. NULL: nothing ever. */
     uint32_t (*settle)(void *ctx);
     uint32_t (*pins)(const void *ctx); /* VCPU_PIN_* that may come by themselves; NULL: none */
+    /* IA32_APIC_BASE; a write that is false is a #GP. NULL, both: there is no local APIC. */
+    uint64_t (*apic_base)(const void *ctx);
+    bool (*set_apic_base)(void *ctx, uint64_t value);
 };
 
 /* Events at the CPU's pins that no flag masks. MATCH cpu_pins */
@@ -49,6 +52,8 @@ enum {
     VCPU_PIN_SIPI = 8,             /* bits 8 to 15: the vector */
     VCPU_PIN_SIPI_VECTOR = 0xff00, /* of the start-up IPI */
 };
+
+#define VCPU_APIC_ENABLE 0x800u /* IA32_APIC_BASE: the local APIC is on */
 
 /* How blocks are run. Never seen by the guest. */
 enum translator_mode {
@@ -78,6 +83,7 @@ struct vcpu_config {
     struct link *link;
     struct busmap *bus; /* looked up, and its windows moved, by the vCPU's thread */
     struct vcpu_intc intc;
+    int apic_remap;         /* with intc.apic_base: the remap (mem/remap.h) that shows its page; -1: none */
     unsigned shift;         /* ticks to ns */
     struct cpu_model model; /* all zero: the default */
     uint8_t number;

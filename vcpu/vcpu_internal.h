@@ -211,6 +211,8 @@ static inline bool vcpu_observed(const struct vcpu *v)
 void vcpu_refresh_limit(struct vcpu *v);
 /* After anything that was done to the interrupt controller: its pins, and this side's next event. */
 void vcpu_intc_settled(struct vcpu *v);
+/* IA32_APIC_BASE has changed: so have the page, pins, and this side's next event. */
+void vcpu_apic_moved(struct vcpu *v);
 /* What waits, now that INTR is `intr`, or nmi_blocked or pins are others. */
 static inline void vcpu_wants_settled(struct vcpu *v, bool intr)
 {

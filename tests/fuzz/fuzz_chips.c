@@ -8,6 +8,7 @@
  *  - both states have the same bytes, and so has one rebuilt from the field table alone.
  * A failing case prints its seed: fuzz_chips 0 SEED runs that case and nothing else. */
 #include "clockcore/ticks.h"
+#include "hw/apic.h"
 #include "hw/blocks.h"
 #include "hw/debugcon.h"
 #include "hw/fw_cfg.h"
@@ -15,6 +16,7 @@
 #include "hw/i8042.h"
 #include "hw/i8254.h"
 #include "hw/i8259.h"
+#include "hw/ioapic.h"
 #include "hw/marker.h"
 #include "hw/mc146818.h"
 #include "hw/ns16550.h"
@@ -53,6 +55,62 @@ static uint32_t poke_pic(void *s, uint64_t r, uint64_t now_ns)
     else if (i8259_intr(s))
         return i8259_acknowledge(s);
     return i8259_can_interrupt(s);
+}
+
+/* What the board does with it, and writes that hit a register: messages are its own, or like its own. */
+static uint32_t poke_apic(void *s, uint64_t r, uint64_t now_ns)
+{
+    struct apic_message m = {.vector = (uint8_t)(r >> 8),
+                             .mode = r >> 16 & 7,
+                             .dest = (uint8_t)(r >> 24),
+                             .shorthand = r >> 32 & 3,
+                             .logical = r >> 34 & 1,
+                             .level = r >> 35 & 1};
+    uint32_t v = 0;
+
+    switch (r & 7) {
+    case 0:
+    case 1:
+    case 2:
+        apic_class.write(s, (r >> 8 & 63) * 16, 4, (uint32_t)(r >> 32), now_ns);
+        break;
+    case 3:
+        apic_set_lint(s, r >> 8 & 1, r >> 9 & 1);
+        break;
+    case 4:
+        v = apic_set_base(s, r >> 16 & 7 ? APIC_PAGE | APIC_BASE_ENABLE : r >> 20);
+        break;
+    case 5:
+        v = apic_send(s, 1, r >> 40 & 1, &m);
+        break;
+    default:
+        v = apic_acknowledge(s);
+        break;
+    }
+    if (apic_take_ipi(s, &m))
+        v += apic_send(s, 1, 0, &m);
+    return v + (uint32_t)apic_take_eoi(s) + apic_take_pins(s) + apic_page(s) + apic_intr(s) + apic_extint(s) +
+           apic_timer_interrupts(s) + apic_lint_message(s, 0, &m) + apic_would_interrupt(s, &m);
+}
+
+static uint32_t poke_ioapic(void *s, uint64_t r, uint64_t now_ns)
+{
+    struct apic_message m = {0};
+
+    if (r & 1)
+        ioapic_set_pin(s, r >> 8 & 31, r >> 16 & 1);
+    else if (r & 2)
+        ioapic_eoi(s, (uint8_t)(r >> 8));
+    ioapic_class.write(s, 0, 1, r >> 24 & 0x3F, now_ns);
+    if (r & 4)
+        ioapic_class.write(s, 0x10, 4, (uint32_t)(r >> 32), now_ns);
+    uint32_t ready = ioapic_ready(s);
+    if (ready == 0)
+        return 0;
+    unsigned pin = (unsigned)__builtin_ctz(ready);
+    bool sent = ioapic_message(s, pin, &m);
+    ioapic_sent(s, pin, sent && (r & 8));
+    return ready + m.vector;
 }
 
 static uint32_t poke_rtc(void *s, uint64_t r, uint64_t now_ns)
@@ -306,6 +364,9 @@ static uint32_t poke_vga(void *s, uint64_t r, uint64_t now_ns)
 
 static const struct target targets[] = {
     {&i8259_class, 8, 0, false, poke_pic},
+    {&apic_class, 0x1000, 0, true, poke_apic},
+    {&apic_firmware_class, 0x400, 0, true, poke_apic},
+    {&ioapic_class, 0x18, 0, true, poke_ioapic},
     {&i8254_class, 6, 1u << I8254_OFF_PORTB, false, NULL},
     {&mc146818_class, 3, 0, false, poke_rtc},
     {&ns16550_class, 9, 0xFA, false, poke_uart},

@@ -9,6 +9,7 @@
 
 #define CPUID_HYPERVISOR   0x40000000u
 #define CPUID_EXTENDED     0x80000000u
+#define CPUID_APIC         (1u << 9)
 #define CPUID_CLFLUSH_LINE (64u / 8 << 8) /* EBX of leaf 1: 64 bytes */
 
 struct cpuid_regs {
@@ -75,10 +76,21 @@ static struct cpuid_regs cpuid(const struct cpu_model *m, uint32_t leaf)
     return cpuid_basic(m, m->basic_max); /* SDM 2 CPUID: out of range is the highest basic leaf */
 }
 
+/* SDM 3A 10.4.3: one that is switched off is not there. SDM 2A CPUID: EBX bits 31 to 24 have its first ID. */
+static void add_apic(const struct vcpu *v, struct cpuid_regs *r)
+{
+    const struct vcpu_intc *c = &v->cfg.intc;
+    if (!c->apic_base || !(c->apic_base(c->ctx) & VCPU_APIC_ENABLE))
+        r->edx &= ~CPUID_APIC;
+    r->ebx |= (uint32_t)v->cfg.number << 24;
+}
+
 enum helper_result helper_CPUID(struct vcpu *v, const struct ir_op *op)
 {
     uint32_t *slot = v->g.slot;
     struct cpuid_regs r = cpuid(&v->cfg.model, slot[IR_EAX]);
+    if (slot[IR_EAX] == 1)
+        add_apic(v, &r);
     slot[IR_EAX] = r.eax;
     slot[IR_EBX] = r.ebx;
     slot[IR_ECX] = r.ecx;

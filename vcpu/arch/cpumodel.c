@@ -12,7 +12,7 @@
 #define F(name) FEATURE_BIT(FEATURE_##name)
 
 #define HAS_486      (F(FPU) | F(PSE) | F(HYPERVISOR))
-#define HAS_PENTIUM  (HAS_486 | F(DE) | F(TSC) | F(MSR) | F(CX8) | F(MMX))
+#define HAS_PENTIUM  (HAS_486 | F(DE) | F(TSC) | F(MSR) | F(CX8) | F(APIC) | F(MMX))
 #define HAS_PENTIUM2 (HAS_PENTIUM | F(SEP) | F(PGE) | F(CMOV) | F(FXSR))
 #define HAS_PENTIUM3 (HAS_PENTIUM2 | F(SSE))
 #define HAS_QEMU32   (HAS_PENTIUM3 | F(SSE2) | F(SSE3))

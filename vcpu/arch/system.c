@@ -2,7 +2,7 @@
  * is there is the model's to say (cpumodel.c).
  *
  * NOT MODELLED: CD and NW (no caches); performance counters; microcode updates;
- * VME and PVI (CR4 bits 0 and 1: #GP); MTRRs, APIC, machine checks (no MSR: #GP). */
+ * VME and PVI (CR4 bits 0 and 1: #GP); MTRRs, machine checks (no MSR: #GP). */
 #include <string.h>
 
 #include "translator/sse.h"
@@ -311,11 +311,29 @@ enum helper_result helper_RDPMC(struct vcpu *v, const struct ir_op *op)
 enum {
     MSR_TSC = 0x10,
     MSR_PLATFORM_ID = 0x17,
+    MSR_APIC_BASE = 0x1b,
     MSR_BIOS_SIGN_ID = 0x8b,
     MSR_SYSENTER_CS = 0x174,
     MSR_SYSENTER_ESP = 0x175,
     MSR_SYSENTER_EIP = 0x176
 };
+
+static bool apic_base_read(const struct vcpu_intc *c, uint64_t *value)
+{
+    if (!c->apic_base)
+        return false;
+    *value = c->apic_base(c->ctx);
+    return true;
+}
+
+static bool apic_base_write(struct vcpu *v, uint64_t value)
+{
+    const struct vcpu_intc *c = &v->cfg.intc;
+    if (!c->set_apic_base || !c->set_apic_base(c->ctx, value))
+        return false;
+    vcpu_apic_moved(v);
+    return true;
+}
 
 static bool msr_read(const struct vcpu *v, uint32_t msr, uint64_t *value)
 {
@@ -327,6 +345,8 @@ static bool msr_read(const struct vcpu *v, uint32_t msr, uint64_t *value)
     case MSR_PLATFORM_ID:
         *value = 0;
         return true;
+    case MSR_APIC_BASE:
+        return apic_base_read(&v->cfg.intc, value);
     case MSR_BIOS_SIGN_ID:
         *value = 0;
         return true; /* no microcode update was loaded */
@@ -351,6 +371,8 @@ static bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
     case MSR_TSC:
         g->tsc_offset = value - virtual_ns(v);
         return true;
+    case MSR_APIC_BASE:
+        return apic_base_write(v, value);
     case MSR_BIOS_SIGN_ID:
         return true; /* written with 0 before CPUID, to be read back */
     case MSR_SYSENTER_CS:

@@ -76,6 +76,19 @@ void vcpu_intc_settled(struct vcpu *v)
     v->local_next = c->next_event ? ticks_ceil(c->next_event(c->ctx), v->cfg.shift) : TICK_NEVER;
 }
 
+void vcpu_apic_moved(struct vcpu *v)
+{
+    const struct vcpu_intc *c = &v->cfg.intc;
+    if (!c->apic_base)
+        return;
+    uint64_t base = c->apic_base(c->ctx), page = base & ~(uint64_t)(PAGE_BYTES - 1);
+    bool shown = (base & VCPU_APIC_ENABLE) && page <= UINT32_MAX;
+    if (v->cfg.apic_remap >= 0)
+        physmem_remap(v->cfg.mem, (unsigned)v->cfg.apic_remap, shown ? (uint32_t)page | MEM_WINDOW_ON : 0);
+    vcpu_intc_settled(v);
+    vcpu_refresh_limit(v);
+}
+
 static void local_events(struct vcpu *v, uint64_t tick)
 {
     if (tick < v->local_next)

@@ -69,6 +69,7 @@ void vcpu_reset(struct vcpu *v)
         eventlog_reset(v);
     state_reset(v);
     forget_everything(v);
+    vcpu_apic_moved(v);
     tell_reset(v);
 }
 

@@ -241,7 +241,8 @@ Test(bus, list_of_chips_covers_every_byte_once, .init = setup, .fini = teardown)
     }
     cr_expect(board && queue);
     cr_expect_eq(n,
-                 7 + 2 + 1 + 1 + 2); /* pic pit rtc kbc pm pci misc, com1 com3, board, windows, two queues */
+                 9 + 2 + 1 + 1 +
+                     2); /* pic pit rtc kbc pm pci misc apic ioapic, com1 com3, board, windows, two queues */
 }
 
 Test(bus, debug_exit_ports_are_checked)

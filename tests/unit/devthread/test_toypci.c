@@ -7,6 +7,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#define TOY_WINDOW 3 /* of memory, behind those of the chip set; the next is of I/O ports */
+
 #define BAR_MEM 0xE0000000u
 #define BAR_IO  0xC000u
 #define LIST    0x1000u
@@ -48,7 +50,7 @@ static uint32_t config_get(unsigned reg)
 /* As the vCPU would, wherever the window is. */
 static uint32_t mmio(uint32_t offset, uint32_t value, bool write)
 {
-    uint64_t addr = BUS_WINDOW_ADDR(1) + offset;
+    uint64_t addr = BUS_WINDOW_ADDR(TOY_WINDOW) + offset;
     unsigned index = busmap_find_mmio(&rig.bus.map, addr);
     const struct bus_range *r = &rig.bus.map.range[index];
     struct access a = {.tick = rig.tick,
@@ -169,7 +171,7 @@ Test(toypci, identifies_itself_and_its_windows)
 
 Test(toypci, windows_move_at_the_next_instruction)
 {
-    mem_target_t t = mem_target(MEM_BUS, BUS_WINDOW_ADDR(1));
+    mem_target_t t = mem_target(MEM_BUS, BUS_WINDOW_ADDR(TOY_WINDOW));
 
     cr_expect_eq(physmem_entry(&pm, BAR_MEM).read & ~MEM_TARGET_WINDOW, t);
     cr_expect_eq(in32(BAR_IO), TOYPCI_ID);
@@ -207,7 +209,7 @@ Test(toypci, a_move_never_overtakes_another)
         last = rig.effect[i].tick;
     }
     take_effects();
-    cr_expect_eq(rig.bus.map.window[2], (0xA000 + 19 * 64) | BUS_WINDOW_ON);
+    cr_expect_eq(rig.bus.map.window[TOY_WINDOW + 1], (0xA000 + 19 * 64) | BUS_WINDOW_ON);
 }
 
 static void desc(unsigned n, uint32_t address, uint32_t bytes, uint32_t card, uint32_t flags)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define DEVFN      PCI_DEVFN(VIRTIO_BLK_SLOT(0), 0)
-#define WINDOW_IO  3 /* of the board: behind PMBASE and the toy's two */
+#define WINDOW_IO  5 /* of the board: behind PMBASE, the APICs' and the toy's two */
 #define BAR_IO     0xC000u
 #define BAR_MEM    0xE0000000u
 #define RING       0x10000u /* of guest memory: page-aligned, as a legacy driver needs it */

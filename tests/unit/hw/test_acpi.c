@@ -43,10 +43,10 @@ static const uint8_t *build(const uint8_t **fadt)
     uint32_t rsdp;
 
     memset(buf, 0xEE, sizeof buf);
-    cr_assert_gt(acpi_build(buf, sizeof buf, BASE, &rsdp), 0);
+    cr_assert_gt(acpi_build(buf, sizeof buf, BASE, true, &rsdp), 0);
     cr_assert_eq(rsdp, BASE);
     const uint8_t *rsdt = table(get32(buf + 16), "RSDT");
-    cr_assert_eq(get32(rsdt + 4), 40);
+    cr_assert_eq(get32(rsdt + 4), 44);
     *fadt = table(get32(rsdt + 36), "FACP");
     return table(get32(*fadt + 40), "DSDT");
 }
@@ -69,10 +69,42 @@ Test(acpi, tables)
     cr_assert_eq(get32(table(facs, "FACS") + 4), 64);
 }
 
+/* Entries: local APIC, I/O APIC, five overrides, NMI. */
+Test(acpi, madt)
+{
+    static const uint8_t want[] = {0,  0,  0xE0, 0xFE, 1,  0,    0,    0, 0,  8, 0,  0,  1,    0, 0, 0,  1,
+                                   12, 0,  0,    0,    0,  0xC0, 0xFE, 0, 0,  0, 0,  2,  10,   0, 0, 2,  0,
+                                   0,  0,  0,    0,    2,  10,   0,    5, 5,  0, 0,  0,  13,   0, 2, 10, 0,
+                                   9,  9,  0,    0,    0,  13,   0,    2, 10, 0, 10, 10, 0,    0, 0, 13, 0,
+                                   2,  10, 0,    11,   11, 0,    0,    0, 13, 0, 4,  6,  0xFF, 0, 0, 1};
+    const uint8_t *fadt;
+    uint8_t alone[200];
+
+    build(&fadt);
+    cr_assert_eq(fadt[44], 1, "INT_MODEL");
+    const uint8_t *madt = table(get32(table(get32(buf + 16), "RSDT") + 40), "APIC");
+    cr_assert_eq(get32(madt + 4), 36 + sizeof want);
+    cr_assert_arr_eq(madt + 36, want, sizeof want);
+    cr_assert_eq(acpi_madt(alone, sizeof alone), 36 + sizeof want);
+    cr_assert_arr_eq(alone, madt, 36 + sizeof want);
+    cr_assert_eq(acpi_madt(alone, 100), 0);
+}
+
+Test(acpi, without_apics)
+{
+    uint32_t rsdp;
+
+    cr_assert_gt(acpi_build(buf, sizeof buf, BASE, false, &rsdp), 0);
+    const uint8_t *rsdt = table(get32(buf + 16), "RSDT");
+    cr_assert_eq(get32(rsdt + 4), 40);
+    cr_assert_eq(table(get32(rsdt + 36), "FACP")[44], 0);
+    cr_assert_null(memmem(buf, sizeof buf, "APIC", 4));
+}
+
 Test(acpi, bad_arguments)
 {
-    cr_assert_eq(acpi_build(buf, 100, BASE, NULL), 0);
-    cr_assert_eq(acpi_build(buf, sizeof buf, BASE + 4, NULL), 0);
+    cr_assert_eq(acpi_build(buf, 100, BASE, true, NULL), 0);
+    cr_assert_eq(acpi_build(buf, sizeof buf, BASE + 4, true, NULL), 0);
 }
 
 /* MINIX looks for the _S5_ package in the DSDT's bytes. */

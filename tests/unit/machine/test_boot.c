@@ -38,7 +38,7 @@ static void rig_module(struct rig *g, struct image img, const char *args)
 static bool rig_load(struct rig *g)
 {
     static const uint8_t tables[64] = "RSD PTR ";
-    const struct boot_acpi acpi = {tables, sizeof tables, BOOT_ACPI};
+    const struct boot_acpi acpi = {.tables = tables, .bytes = sizeof tables, .rsdp_addr = BOOT_ACPI};
     return boot_load(&g->mem, &g->src, &acpi, &g->entry, &g->e);
 }
 

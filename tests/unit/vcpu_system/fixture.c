@@ -203,3 +203,8 @@ struct ir_op fx_op(struct vcpu *v, unsigned size, uint32_t a, uint32_t b)
                           .b = IR_T0 + 1,
                           .imm2 = FX_NEXT};
 }
+
+/* No APIC here. */
+void vcpu_apic_moved(struct vcpu *v)
+{
+}
