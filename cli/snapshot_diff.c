@@ -69,15 +69,18 @@ int snapshot_show(const char *path)
     if (!s.r)
         return trouble(path, &e);
     printf("tick: %" PRIu64 "\nidentity: %s\n", snapshot_tick(s.r), snapshot_identity(s.r));
-    uint64_t pages = 0;
+    uint64_t pages = 0, disk_bytes = 0;
     bool ok;
     while ((ok = next(&s, &e)) && s.item.kind != SNAPSHOT_END) {
         pages += s.item.kind == SNAPSHOT_PAGE;
+        disk_bytes += s.item.kind == SNAPSHOT_BLOCKS ? s.item.count : 0;
         if (s.item.kind == SNAPSHOT_FIELD)
             show_field(&s);
     }
     if (ok)
         printf("pages that are not zero: %" PRIu64 "\n", pages);
+    if (ok && disk_bytes)
+        printf("bytes written to drives: %" PRIu64 "\n", disk_bytes);
     snapshot_close(s.r);
     return ok ? 0 : trouble(path, &e);
 }
@@ -137,17 +140,39 @@ static bool compare_memory(struct side *a, struct side *b, uint64_t *differences
     return true;
 }
 
+static bool same_blocks(const struct snapshot_item *x, const struct snapshot_item *y)
+{
+    return x->kind == y->kind && strcmp(x->name, y->name) == 0 && x->number == y->number &&
+           x->count == y->count && x->bad == y->bad && (x->bad || memcmp(x->data, y->data, x->count) == 0);
+}
+
+/* Both begin where memory has ended. The first difference is told alone: what follows it may be elsewhere. */
+static bool compare_drives(struct side *a, struct side *b, uint64_t *differences, struct err *e)
+{
+    while (a->item.kind == SNAPSHOT_BLOCKS || b->item.kind == SNAPSHOT_BLOCKS) {
+        const struct side *at = a->item.kind == SNAPSHOT_BLOCKS ? a : b;
+        if (!same_blocks(&a->item, &b->item)) {
+            if (may_print(differences))
+                printf("%s[%#" PRIx64 "]: what was written there differs\n", at->item.name, at->item.number);
+            return true;
+        }
+        if (!next(a, e) || !next(b, e))
+            return false;
+    }
+    return true;
+}
+
 static bool same_place(const struct side *a, const struct side *b)
 {
     const struct snapshot_item *x = &a->item, *y = &b->item;
-    if (x->kind != y->kind || x->kind == SNAPSHOT_PAGE || x->kind == SNAPSHOT_END)
+    if (x->kind != y->kind || x->kind >= SNAPSHOT_PAGE)
         return false;
     return strcmp(x->name, y->name) == 0 && (x->kind == SNAPSHOT_PART || x->elem_bytes == y->elem_bytes);
 }
 
 static bool after_fields(const struct side *s)
 {
-    return s->item.kind == SNAPSHOT_PAGE || s->item.kind == SNAPSHOT_END;
+    return s->item.kind >= SNAPSHOT_PAGE;
 }
 
 static int compare(struct side *a, struct side *b, struct err *e)
@@ -166,7 +191,7 @@ static int compare(struct side *a, struct side *b, struct err *e)
                b->part, b->item.name);
         return 1;
     }
-    if (!compare_memory(a, b, &differences, e))
+    if (!compare_memory(a, b, &differences, e) || !compare_drives(a, b, &differences, e))
         return 2;
     return differences ? 1 : 0;
 }

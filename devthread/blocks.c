@@ -2,6 +2,7 @@
 #include "devthread/blocks.h"
 
 #include "clockcore/clock.h"
+#include "devthread/overlay.h"
 #include "syncq/activity.h"
 #include "syncq/pinning.h"
 #include "syncq/pool.h"
@@ -28,15 +29,19 @@ struct request {
     struct blocks_request r;
     enum state state;
     bool stale;     /* a read: a write of its sectors started later */
+    bool refused;   /* it does not fit the medium, or reads what is bad there: nothing is done */
     bool forgotten; /* nobody finishes it */
     int error;      /* errno */
     uint64_t delay_ns;
     uint8_t *data; /* of reads and writes; NULL: none, or no longer needed */
+    uint64_t slice[OVERLAY_SLICE_WORDS];
 };
+_Static_assert(BLOCKS_BYTES_MAX / MEDIUM_SECTOR + 2 == OVERLAY_SLICE_SECTORS, "MATCH BLOCKS_BYTES_MAX");
 
 struct blocks_drive {
     struct blocks *blocks;
     struct medium *medium;
+    struct overlay *overlay;       /* what was written; NULL: that goes to the medium */
     struct request *first, **last; /* on their way, or done and not finished */
     uint32_t pending;              /* of them */
     uint64_t pending_bytes;
@@ -55,20 +60,49 @@ struct blocks {
 
 /* --- on the pool's threads --- */
 
-static int carry_out(struct medium *m, const struct blocks_request *r, uint8_t *data)
+/* Whole sectors of a discard; what it covers in part stays. */
+static void discarded(const struct blocks_request *r, uint64_t *first, uint64_t *sectors)
 {
-    int error = 0;
+    uint64_t end = (r->offset + r->bytes) / MEDIUM_SECTOR;
 
+    *first = (r->offset + MEDIUM_SECTOR - 1) / MEDIUM_SECTOR;
+    *sectors = end > *first ? end - *first : 0;
+}
+
+static int discard(struct blocks_drive *d, const struct blocks_request *r)
+{
+    uint64_t first, sectors;
+
+    discarded(r, &first, &sectors);
+    return d->overlay ? overlay_zero(d->overlay, first * MEDIUM_SECTOR, sectors * MEDIUM_SECTOR)
+                      : medium_zero(d->medium, first * MEDIUM_SECTOR, sectors * MEDIUM_SECTOR);
+}
+
+static int write_through(struct blocks_drive *d, const struct blocks_request *r, const uint8_t *data)
+{
+    int error = medium_write(d->medium, r->offset, data, r->bytes);
+
+    return error == 0 && r->fua ? medium_flush(d->medium) : error;
+}
+
+/* A private overlay ends with the run: there is nothing to flush. */
+static int carry_out(struct blocks_drive *d, struct request *q)
+{
+    const struct blocks_request *r = &q->r;
+
+    if (q->refused)
+        return EIO;
     switch ((enum blocks_op)r->op) {
     case BLOCKS_READ:
-        return medium_read(m, r->offset, data, r->bytes);
+        return d->overlay ? overlay_read(d->overlay, q->slice, r->offset, q->data, r->bytes)
+                          : medium_read(d->medium, r->offset, q->data, r->bytes);
     case BLOCKS_WRITE:
-        error = medium_write(m, r->offset, data, r->bytes);
-        return error == 0 && r->fua ? medium_flush(m) : error;
+        return d->overlay ? overlay_write(d->overlay, q->slice, r->offset, q->data, r->bytes)
+                          : write_through(d, r, q->data);
     case BLOCKS_FLUSH:
-        return medium_flush(m);
+        return d->overlay ? 0 : medium_flush(d->medium);
     case BLOCKS_DISCARD:
-        return medium_zero(m, r->offset, r->bytes);
+        return discard(d, r);
     }
     return EINVAL;
 }
@@ -81,7 +115,7 @@ static void run(void *ctx, unsigned worker, struct pool_job *job)
     (void)worker;
     if (q->delay_ns)
         nanosleep(&(struct timespec){.tv_nsec = (long)q->delay_ns}, NULL);
-    q->error = carry_out(q->drive->medium, &q->r, q->data);
+    q->error = carry_out(q->drive, q);
 }
 
 /* --- which requests go together --- */
@@ -162,12 +196,52 @@ static uint64_t random_delay_ns(struct blocks *b)
     return r % 2 ? r / 2 % DELAY_NS_MAX : 0;
 }
 
+static uint64_t sectors_of(const struct blocks_request *r)
+{
+    return end_sector(r) - first_sector(r);
+}
+
+static bool is_on_medium(const struct blocks_drive *d, const struct blocks_request *r)
+{
+    return r->offset <= d->medium->bytes && r->bytes <= d->medium->bytes - r->offset;
+}
+
+/* What the request needs of the overlay's map, and what it changes there. */
+static void map_request(struct blocks_drive *d, struct request *q)
+{
+    const struct blocks_request *r = &q->r;
+    uint64_t first = first_sector(r), sectors = sectors_of(r);
+
+    q->refused = !is_on_medium(d, r);
+    if (!d->overlay || q->refused || r->op == BLOCKS_FLUSH)
+        return;
+    if (r->op == BLOCKS_DISCARD)
+        discarded(r, &first, &sectors);
+    else if (!overlay_slice(d->overlay, first, sectors, q->slice))
+        q->refused = r->op == BLOCKS_READ || r->offset % MEDIUM_SECTOR || r->bytes % MEDIUM_SECTOR;
+    if (changes(r) && !q->refused)
+        overlay_mark(d->overlay, first, sectors);
+}
+
+/* What could not be written is bad until it is written again. */
+static void map_result(struct blocks_drive *d, const struct request *q)
+{
+    uint64_t first = first_sector(&q->r), sectors = sectors_of(&q->r);
+
+    if (!d->overlay || !changes(&q->r) || q->refused)
+        return;
+    if (q->r.op == BLOCKS_DISCARD)
+        discarded(&q->r, &first, &sectors);
+    overlay_set_bad(d->overlay, first, sectors, q->error != 0);
+}
+
 /* Hands it to the pool, unless something before it is in its way. */
 static void submit(struct blocks_drive *d, struct request *q)
 {
     for (const struct request *p = d->first; p != q; p = p->next)
         if (p->state != STATE_DONE && must_wait(&p->r, &q->r))
             return;
+    map_request(d, q);
     q->state = STATE_RUNNING;
     q->delay_ns = random_delay_ns(d->blocks);
     pool_submit(d->blocks->pool, &q->job);
@@ -214,6 +288,7 @@ static void note_done(struct request *q)
     struct blocks_drive *d = q->drive;
 
     q->state = STATE_DONE;
+    map_result(d, q);
     if (q->r.op != BLOCKS_READ)
         drop_data(d, q);
     if (q->error && !(q->forgotten && q->r.op == BLOCKS_READ))
@@ -452,18 +527,22 @@ void blocks_destroy(struct blocks *b)
         settle(b->drive[i]);
     pool_destroy(b->pool);
     for (unsigned i = 0; i < b->ndrives; i++) {
+        overlay_destroy(b->drive[i]->overlay);
         medium_close(b->drive[i]->medium);
         free(b->drive[i]);
     }
     free(b);
 }
 
-struct blocks_drive *blocks_add(struct blocks *b, struct medium *m, const char *name)
+struct blocks_drive *blocks_add(struct blocks *b, struct medium *m, const char *name, bool private_copy)
 {
     struct blocks_drive *d = b->ndrives < BLOCKS_DRIVES_MAX ? calloc(1, sizeof(*d)) : NULL;
 
-    if (!d) {
+    if (!d || (private_copy && !(d->overlay = overlay_create(m)))) {
+        int error = errno;
+        free(d);
         medium_close(m);
+        errno = error;
         return NULL;
     }
     d->blocks = b;
@@ -472,6 +551,42 @@ struct blocks_drive *blocks_add(struct blocks *b, struct medium *m, const char *
     snprintf(d->name, sizeof(d->name), "%s", name);
     b->drive[b->ndrives++] = d;
     return d;
+}
+
+/* --- what was written --- */
+
+bool blocks_is_private(const struct blocks_drive *d)
+{
+    return d->overlay != NULL;
+}
+
+int blocks_saved(struct blocks_drive *d, uint64_t from, uint8_t *data, struct blocks_run *run)
+{
+    uint64_t first = 0, slice[OVERLAY_SLICE_WORDS];
+
+    settle(d);
+    *run = (struct blocks_run){0};
+    uint64_t sectors =
+        overlay_next(d->overlay, from / MEDIUM_SECTOR, BLOCKS_RUN_BYTES / MEDIUM_SECTOR, &first, &run->bad);
+    run->offset = first * MEDIUM_SECTOR;
+    run->bytes = (uint32_t)sectors * MEDIUM_SECTOR;
+    if (sectors == 0 || run->bad)
+        return 0;
+    overlay_slice(d->overlay, first, sectors, slice);
+    return overlay_read(d->overlay, slice, run->offset, data, run->bytes);
+}
+
+int blocks_load(struct blocks_drive *d, const struct blocks_run *run, const uint8_t *data)
+{
+    const uint64_t first = run->offset / MEDIUM_SECTOR, sectors = run->bytes / MEDIUM_SECTOR;
+    const uint64_t slice[OVERLAY_SLICE_WORDS] = {0};
+
+    if (run->offset % MEDIUM_SECTOR || run->bytes % MEDIUM_SECTOR || run->bytes > BLOCKS_RUN_BYTES ||
+        run->offset > d->medium->bytes || run->bytes > d->medium->bytes - run->offset)
+        return EINVAL;
+    overlay_mark(d->overlay, first, sectors);
+    overlay_set_bad(d->overlay, first, sectors, run->bad);
+    return run->bad ? 0 : overlay_write(d->overlay, slice, run->offset, data, run->bytes);
 }
 
 void blocks_get_stats(const struct blocks *b, struct blocks_stats *out)

@@ -45,11 +45,27 @@ struct blocks_drive;
 struct blocks *blocks_create(const struct blocks_config *cfg);
 /* Waits for what is on its way, closes the media. NULL is fine. */
 void blocks_destroy(struct blocks *b);
-/* A drive with this medium, which is its from now on. `name` ("ide0-hd0 (disk.img)", copied) heads messages.
- * NULL: no memory, or BLOCKS_DRIVES_MAX are there; the medium is closed. */
-struct blocks_drive *blocks_add(struct blocks *b, struct medium *m, const char *name);
+/* A drive with this medium, which is its from now on. `name` ("-hda disk.img", copied) heads messages.
+ * private_copy: what is written stays in an overlay (overlay.h). NULL with errno: the medium is closed. */
+struct blocks_drive *blocks_add(struct blocks *b, struct medium *m, const char *name, bool private_copy);
 /* Its ctx is a struct blocks_drive. */
 extern const struct backend_class blocks_backend;
+
+/* --- what was written to a private copy; while the machine stands --- */
+#define BLOCKS_RUN_BYTES 65536u
+
+struct blocks_run {
+    uint64_t offset;
+    uint32_t bytes; /* at most BLOCKS_RUN_BYTES, whole sectors; 0: no more */
+    bool bad;       /* it could not be written, so it has no data */
+};
+
+bool blocks_is_private(const struct blocks_drive *d);
+/* The next run from the offset `from` on, and its data, BLOCKS_RUN_BYTES of room. What has been started
+ * counts, whether it is done or not. 0 or an errno. */
+int blocks_saved(struct blocks_drive *d, uint64_t from, uint8_t *data, struct blocks_run *run);
+/* A run of a snapshot, in a drive to which nothing was written yet. 0 or an errno; EINVAL: no such place. */
+int blocks_load(struct blocks_drive *d, const struct blocks_run *run, const uint8_t *data);
 
 void blocks_get_stats(const struct blocks *b, struct blocks_stats *out);
 /* What the threads are doing. NULL: i is past the last. */

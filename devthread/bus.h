@@ -107,10 +107,11 @@ struct bus {
     /* --- the host's, owned by the holder of the baton --- */
     uint64_t earliest; /* least of st.next_tick, st.master_tick and st.input_tick, unless stale */
     bool earliest_stale;
-    uint64_t intake_tick; /* last step that took input in: there is one such step a tick at most */
-    uint64_t flush_ns;    /* host time of the last flush */
-    bool replay_strayed;  /* an entry of the log did not fit this machine */
-    uint8_t *entry;       /* PORT_ENTRY_BYTES: one entry on its way in or out */
+    uint64_t intake_tick;    /* last step that took input in: there is one such step a tick at most */
+    uint64_t flush_ns;       /* host time of the last flush */
+    bool replay_host_failed; /* a drive failed where it had not when the run was recorded */
+    bool replay_strayed;     /* an entry of the log did not fit this machine */
+    uint8_t *entry;          /* PORT_ENTRY_BYTES: one entry on its way in or out */
     struct busblocks blocks;
 };
 

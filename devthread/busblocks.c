@@ -58,8 +58,10 @@ static enum blocks_status note_status(struct bus *b, unsigned port, enum blocks_
     struct busblocks_statuses *s = &b->blocks.port[port];
     uint32_t n = s->n++;
 
-    if (b->cfg.replay)
+    if (b->cfg.replay) {
+        b->replay_host_failed |= host != BLOCKS_OK && replayed(b, port, n) == BLOCKS_OK;
         return replayed(b, port, n);
+    }
     if (n >= BUSBLOCKS_FINISHED_MAX)
         return BLOCKS_OK;
     s->status[n] = (uint8_t)host;

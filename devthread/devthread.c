@@ -122,10 +122,40 @@ static void tell_torn(struct devthread *d)
     on_notice(d, line);
 }
 
+/* The first line in which two lists differ, from `a`; NULL: they are equal. */
+static const char *first_difference(const char *a, const char *b)
+{
+    const char *line = a;
+
+    for (; *a == *b; a++, b++) {
+        if (!*a)
+            return NULL;
+        if (*a == '\n')
+            line = a + 1;
+    }
+    return line;
+}
+
+static bool same_images(const struct devthread *d, const struct inputlog_header *h, char *err,
+                        size_t err_bytes)
+{
+    const char *now = d->cfg.images ? d->cfg.images : "";
+    const char *was = first_difference(h->images, now), *is = first_difference(now, h->images);
+
+    if (!was)
+        return true;
+    snprintf(err, err_bytes,
+             "rrfile=%.200s: recorded with other images than this run has: %.*s then, %.*s now",
+             d->cfg.replay_file, *was ? (int)strcspn(was, "\n") : 4, *was ? was : "none",
+             *is ? (int)strcspn(is, "\n") : 4, *is ? is : "none");
+    return false;
+}
+
 static bool open_logs(struct devthread *d, char *err, size_t err_bytes)
 {
     struct inputlog_header h = {.shift = d->cfg.shift, .rtc_seconds = d->cfg.rtc_seconds};
 
+    snprintf(h.images, sizeof(h.images), "%s", d->cfg.images ? d->cfg.images : "");
     if (d->cfg.record_file)
         return (d->record = inputlog_record_open(d->cfg.record_file, &h, &d->board, err, err_bytes)) != NULL;
     if (!d->cfg.replay_file)
@@ -135,6 +165,8 @@ static bool open_logs(struct devthread *d, char *err, size_t err_bytes)
         return false;
     tell_torn(d);
     d->cfg.rtc_seconds = h.rtc_seconds;
+    if (!same_images(d, &h, err, err_bytes))
+        return false;
     if (h.shift == d->cfg.shift)
         return true;
     snprintf(err, err_bytes,
@@ -293,6 +325,10 @@ static void note_errors(struct devthread *d)
         e = inputlog_error(d->replay);
     if (!*e && d->bus.replay_strayed)
         e = "rr=replay: the recording has input that this machine could not take (another machine's?)";
+    if (!*e && d->bus.replay_host_failed)
+        e = "rr=replay: a drive failed on this host that had not failed when the run was recorded: from "
+            "there on "
+            "this is another run";
     snprintf(d->error, sizeof(d->error), "%s", e);
 }
 

@@ -45,6 +45,7 @@ struct devthread_config {
     const char *chardev_option[BOARD_PORTS_MAX]; /* "-debugcon": for messages; static; NULL: "-serial" */
     struct backend backend[BOARD_PORTS_MAX];     /* test: of the other typed ports */
     int64_t rtc_seconds;                         /* calendar at tick 0, unless a replay brings its own */
+    const char *images;                          /* of drives: inputlog_header; NULL: there are none */
     const char *record_file;                     /* -icount rr=record,rrfile=F; NULL: none */
     const char *replay_file;                     /* -icount rr=replay,rrfile=F; NULL: none */
     int host_cpu;                                /* device thread's host CPU; -1: not pinned */

@@ -75,13 +75,14 @@ static const char *parse_hex(const char *p, uint8_t *bytes, uint32_t *nbytes)
     return n ? p : NULL;
 }
 
-/* Any port of the board into which something can come, fitted or not. */
+/* Any port of the board into which something can come, fitted or not; of a drive: errors of the host. */
 static const char *parse_port(const char *p, const struct board *b, unsigned *port)
 {
     size_t n = strcspn(p, " ");
 
     for (unsigned i = 0; i < b->nports; i++)
-        if (b->port[i].in && strlen(b->port[i].name) == n && strncmp(p, b->port[i].name, n) == 0) {
+        if ((b->port[i].in || b->port[i].kind == PORT_BLOCKS) && strlen(b->port[i].name) == n &&
+            strncmp(p, b->port[i].name, n) == 0) {
             *port = i;
             return p + n;
         }
@@ -110,9 +111,16 @@ static bool parse_rtc(const char *p, int64_t *seconds)
     return true;
 }
 
-static bool in_order(uint64_t tick, unsigned port, uint64_t last_tick, unsigned last_port)
+/* As a step of the bus goes through a tick (bus_step): device by device, the use of drives before input. */
+static uint64_t place_in_tick(const struct board *b, unsigned port)
 {
-    return tick > last_tick || (tick == last_tick && port > last_port);
+    return (uint64_t)b->port[port].device << 32 | (uint64_t)(b->port[port].kind != PORT_BLOCKS) << 16 | port;
+}
+
+static bool in_order(const struct board *b, uint64_t tick, unsigned port, uint64_t last_tick,
+                     unsigned last_port)
+{
+    return tick > last_tick || (tick == last_tick && place_in_tick(b, port) > place_in_tick(b, last_port));
 }
 
 /* --- lines --- */
@@ -137,6 +145,27 @@ static enum line_result read_line(struct inputlog *l)
     return LINE_END;
 }
 
+/* Lines "image DRIVE WHAT", as many as there are. False: they are too long. */
+static bool read_images(struct inputlog *l, struct inputlog_header *h)
+{
+    size_t used = 0;
+
+    h->images[0] = '\0';
+    for (;;) {
+        long start = ftell(l->file);
+        uint64_t line = l->line;
+        const char *p = read_line(l) == LINE_OK ? parse_word(l->text, "image ") : NULL;
+        if (!p) { /* an entry, or the end */
+            l->line = line;
+            l->torn_line = 0;
+            return start >= 0 && fseek(l->file, start, SEEK_SET) == 0;
+        }
+        used += (size_t)snprintf(h->images + used, sizeof(h->images) - used, "%s\n", p);
+        if (used >= sizeof(h->images))
+            return false;
+    }
+}
+
 static bool read_header(struct inputlog *l, struct inputlog_header *h)
 {
     uint64_t shift;
@@ -150,7 +179,8 @@ static bool read_header(struct inputlog *l, struct inputlog_header *h)
         *p || shift > ICOUNT_SHIFT_MAX)
         return false;
     h->shift = (unsigned)shift;
-    return read_line(l) == LINE_OK && (p = parse_word(l->text, "rtc ")) && parse_rtc(p, &h->rtc_seconds);
+    return read_line(l) == LINE_OK && (p = parse_word(l->text, "rtc ")) && parse_rtc(p, &h->rtc_seconds) &&
+           read_images(l, h);
 }
 
 /* Reads the next entry over the older of the two; l->more says whether there was one. False: a bad line. */
@@ -164,8 +194,8 @@ static bool read_entry(struct inputlog *l)
     l->more = r == LINE_OK;
     if (r != LINE_OK)
         return r == LINE_END;
-    l->more =
-        parse_entry(l->text, l->board, e) && (first || in_order(e->tick, e->port, last->tick, last->port));
+    l->more = parse_entry(l->text, l->board, e) &&
+              (first || in_order(l->board, e->tick, e->port, last->tick, last->port));
     l->next = !l->next;
     return l->more;
 }
@@ -176,6 +206,16 @@ static void runtime_error(struct inputlog *l, const char *what)
 {
     if (!l->error[0])
         snprintf(l->error, sizeof(l->error), "%.200s: %s", l->path, what);
+}
+
+static void write_header(FILE *f, const struct inputlog_header *h)
+{
+    fprintf(f, "%s\nshift %u\nrtc %lld\n", LOG_MAGIC, h->shift, (long long)h->rtc_seconds);
+    for (const char *p = h->images; *p;) {
+        size_t n = strcspn(p, "\n");
+        fprintf(f, "image %.*s\n", (int)n, p);
+        p += n + (p[n] == '\n');
+    }
 }
 
 static struct inputlog *log_open(const char *path, const char *mode, const struct board *board, char *err,
@@ -209,7 +249,7 @@ struct inputlog *inputlog_record_open(const char *path, const struct inputlog_he
 
     if (!l)
         return NULL;
-    fprintf(l->file, "%s\nshift %u\nrtc %lld\n", LOG_MAGIC, header->shift, (long long)header->rtc_seconds);
+    write_header(l->file, header);
     if (fflush(l->file) == 0)
         return l;
     snprintf(err, err_bytes, "rrfile=%.200s: %s", path, strerror(errno));
@@ -289,7 +329,7 @@ static void position_advance(struct inputlog *l, uint64_t tick, unsigned port, c
 void inputlog_record(struct inputlog *l, uint64_t tick, unsigned port, const uint8_t *bytes, uint32_t nbytes)
 {
     CHECK(nbytes > 0 && nbytes <= PORT_ENTRY_BYTES && tick > 0);
-    CHECK(l->last_tick == 0 || in_order(tick, port, l->last_tick, l->last_port));
+    CHECK(l->last_tick == 0 || in_order(l->board, tick, port, l->last_tick, l->last_port));
     l->last_tick = tick;
     l->last_port = port;
     if (l->error[0]) /* nothing behind a line that may be torn */

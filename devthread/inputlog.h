@@ -4,13 +4,14 @@
  *     tandem-input-log 2
  *     shift 3
  *     rtc 1686355200
+ *     image ide0-hd0 1048576,36d93d...
  *     1234567 serial0 6c730d
- * Three header lines, then entries "tick port bytes-in-hex" in the order of (tick, port number), one at
- * most for each pair; ticks start at 1, ports are the typed ports of the board (hw/board.h) by name. A
- * replayed file is hostile: it is read through once when it is opened, so that every error is known, with its
- * line, before the guest starts. Format 1 is refused: its entries were shorter, and the machine that it was
- * recorded on spent its ticks differently. A recorder that was killed may leave half a line at the end: the
- * recording ends before it (inputlog_torn).
+ * Three header lines, one for each drive's image, then entries "tick port bytes-in-hex" in the order of
+ * (tick, device, port), those of a drive before a device's others, one at most for each; ticks start at 1,
+ * ports are the typed ports of the board (hw/board.h) by name. A replayed file is hostile: it is read through
+ * once when it is opened, so that every error is known, with its line, before the guest starts. Format 1 is
+ * refused: its entries were shorter, and the machine that it was recorded on spent its ticks differently. A
+ * recorder that was killed may leave half a line at the end: the recording ends before it (inputlog_torn).
  *
  * Threads: one at a time (the holder of the baton); open and close alone.
  * Errors: open returns NULL and one line in err. While running: inputlog_error. */
@@ -23,9 +24,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define INPUTLOG_IMAGES_BYTES 4096
+
 struct inputlog_header {
-    unsigned shift;      /* of the recorded run: ticks mean nothing without it */
-    int64_t rtc_seconds; /* calendar at tick 0 of the recorded run */
+    unsigned shift;                     /* of the recorded run: ticks mean nothing without it */
+    int64_t rtc_seconds;                /* calendar at tick 0 of the recorded run */
+    char images[INPUTLOG_IMAGES_BYTES]; /* a line for each drive: "ide0-hd0 WHAT\n" */
 };
 
 struct inputlog_entry {

@@ -150,3 +150,8 @@ int medium_flush(struct medium *m)
 {
     return m->read_only ? 0 : m->class->flush(m);
 }
+
+uint64_t medium_next_data(struct medium *m, uint64_t offset)
+{
+    return m->class->next_data ? m->class->next_data(m, offset) : offset;
+}

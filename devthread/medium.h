@@ -39,6 +39,7 @@ struct medium {
     const struct medium_class *class;
     uint64_t bytes;     /* whole sectors */
     bool read_only;     /* it takes no writes */
+    bool alone;         /* all that it holds is in the one file that was named */
     const char *format; /* "raw", "qcow2" */
 };
 
@@ -48,6 +49,8 @@ struct medium_class {
     int (*flush)(struct medium *m); /* what was written is safe from a loss of power */
     int (*zero)(struct medium *m, uint64_t offset,
                 uint64_t bytes); /* a discard: reads as zeroes from now on */
+    /* The next offset from there on that may be other than zero; NULL: it does not know. */
+    uint64_t (*next_data)(struct medium *m, uint64_t offset);
     void (*close)(struct medium *m);
 };
 
@@ -60,6 +63,7 @@ int medium_read(struct medium *m, uint64_t offset, uint8_t *to, uint32_t bytes);
 int medium_write(struct medium *m, uint64_t offset, const uint8_t *from, uint32_t bytes);
 int medium_zero(struct medium *m, uint64_t offset, uint64_t bytes);
 int medium_flush(struct medium *m);
+uint64_t medium_next_data(struct medium *m, uint64_t offset);
 
 /* Format of an image by its first bytes (as many as there are, at most MEDIUM_PROBE_BYTES), in QEMU's words;
  * "raw" if none is known. */

@@ -138,14 +138,27 @@ static int raw_zero(struct medium *m, uint64_t offset, uint64_t bytes)
     return write_zeroes(r, offset, bytes);
 }
 
+static uint64_t raw_next_data(struct medium *m, uint64_t offset)
+{
+    off_t at = lseek(raw_of(m)->fd, (off_t)offset, SEEK_DATA);
+
+    if (at >= 0)
+        return (uint64_t)at;
+    return errno == ENXIO ? m->bytes : offset; /* nothing but a hole; or a file system that cannot say */
+}
+
 static void raw_close(struct medium *m)
 {
     close(raw_of(m)->fd);
     free(m);
 }
 
-static const struct medium_class raw_class = {
-    .read = raw_read, .write = raw_write, .flush = raw_flush, .zero = raw_zero, .close = raw_close};
+static const struct medium_class raw_class = {.read = raw_read,
+                                              .write = raw_write,
+                                              .flush = raw_flush,
+                                              .zero = raw_zero,
+                                              .next_data = raw_next_data,
+                                              .close = raw_close};
 
 /* --- opening --- */
 
@@ -200,7 +213,7 @@ struct medium *medium_raw_open(const struct medium_config *cfg, int fd, bool gua
         return NULL;
     }
     tell_padded(cfg, file_bytes);
-    *r = (struct raw){.m = {&raw_class, bytes, cfg->read_only, "raw"},
+    *r = (struct raw){.m = {&raw_class, bytes, cfg->read_only, true, "raw"},
                       .fd = fd,
                       .guard = guard,
                       .unmap = cfg->unmap,

@@ -2,38 +2,80 @@
 #include "machine/drives.h"
 
 #include "machine/machine.h"
+#include "machine/snapshot.h"
+#include "machine/state.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
+#include <xxhash.h>
 
 #define WORKERS                                                                                              \
     4 /* host I/O of all drives: one that waits for a slow disk does not keep another one waiting */
+
+/* A recording, a replay and a snapshot need the image as it was at the start: none of them writes to it. */
+static bool keeps_images(const struct machine_config *c)
+{
+    return c->record_file || c->replay_file || c->loadvm || c->saves;
+}
+
+static void tell_private(const struct machine_config *c, const struct machine_drive *m)
+{
+    char line[512];
+    if (!c->notice || m->private_copy || c->replay_file || c->loadvm)
+        return;
+    snprintf(line, sizeof line, "%s %.200s: stays as it is: with %s, what the guest writes ends with the run",
+             m->option, m->file, c->record_file ? "rr=record" : "-snapshot-at");
+    c->notice(c->ctx, line);
+}
+
+/* Who writes down what the run was made of? */
+static bool needs_hashes(const struct machine_config *c)
+{
+    return c->digest_file || keeps_images(c);
+}
+
+static bool hash_medium(struct drives_one *one, const struct machine_config *c, const struct machine_drive *m,
+                        struct medium *medium, struct err *e)
+{
+    const struct imagehash_config cfg = {
+        .option = m->option, .file = m->file, .notice = c->notice, .ctx = c->ctx};
+    return !needs_hashes(c) || imagehash(&cfg, medium, one->hash, e);
+}
 
 static bool open_medium(struct drives *d, const struct machine_config *c, unsigned i, struct err *e)
 {
     const struct machine_drive *m = &c->drive[i];
     struct drives_one *one = &d->drive[i];
     char why[ERR_BYTES - 1], name[256];
+    const bool read_only = m->read_only || m->cdrom;
+    const bool private_copy = !read_only && (m->private_copy || keeps_images(c));
     const struct medium_config cfg = {.option = m->option,
                                       .file = m->file,
                                       .format = m->format,
                                       .sector = m->cdrom ? DRIVE_CD_SECTOR : DRIVE_SECTOR,
-                                      .read_only = m->read_only || m->cdrom,
+                                      .read_only = read_only || private_copy,
                                       .unmap = m->unmap,
                                       .cache = m->cache,
                                       .notice = c->notice,
                                       .notice_ctx = c->ctx};
-    if (m->private_copy)
-        return err_set(e, "%s %s: snapshot=on is not supported yet", m->option, m->file);
     struct medium *medium = medium_open(&cfg, why, sizeof why);
     if (!medium)
         return err_set(e, "%s", why);
+    if (!hash_medium(one, c, m, medium, e)) {
+        medium_close(medium);
+        return false;
+    }
     one->config.medium = true;
     one->config.bytes = medium->bytes;
-    one->config.read_only = medium->read_only;
+    one->config.read_only = medium->read_only && !private_copy;
+    one->written_in_place = !one->config.read_only && !private_copy;
+    if (private_copy)
+        tell_private(c, m);
     snprintf(name, sizeof name, "%s %s", m->option, m->file);
-    one->blocks = blocks_add(d->blocks, medium, name);
-    return one->blocks || err_set(e, "%s %s: no host memory", m->option, m->file);
+    one->blocks = blocks_add(d->blocks, medium, name, private_copy);
+    return one->blocks || err_set(e, "%s %s: no place for what the guest writes (TMPDIR names one): %s",
+                                  m->option, m->file, strerror(errno));
 }
 
 static bool open_one(struct drives *d, const struct machine_config *c, unsigned i, struct err *e)
@@ -94,7 +136,40 @@ void drives_configure(const struct drives *d, const struct machine_config *c, st
     }
 }
 
-bool drives_connect(const struct drives *d, const struct machine_config *c, struct devthread_config *dev,
+/* --- what the run is made of --- */
+
+/* All of a drive that the guest can see. */
+static void describe(const struct drives_one *one, char *text, size_t bytes)
+{
+    const struct drive_config *c = &one->config;
+    snprintf(text, bytes, "%" PRIu64 ",%s,%s,%s,serial=%08x", c->bytes, one->hash[0] ? one->hash : "empty",
+             c->cdrom ? "cdrom" : "disk", c->read_only ? "ro" : "rw",
+             (unsigned)XXH3_64bits(c->serial, strlen(c->serial)));
+}
+
+static void list_images(struct drives *d)
+{
+    char what[128];
+    size_t used = 0;
+    for (unsigned i = 0; i < d->n; i++) {
+        describe(&d->drive[i], what, sizeof what);
+        used +=
+            (size_t)snprintf(d->images + used, sizeof d->images - used, "%s %s\n", d->drive[i].name, what);
+    }
+}
+_Static_assert(MACHINE_DRIVES_MAX * 192 < INPUTLOG_IMAGES_BYTES, "list_images");
+
+void drives_identity(const struct drives *d, char *text, size_t bytes)
+{
+    char what[128];
+    size_t used = (size_t)snprintf(text, bytes, " drives=%u", d->n);
+    for (unsigned i = 0; i < d->n && used < bytes; i++) {
+        describe(&d->drive[i], what, sizeof what);
+        used += (size_t)snprintf(text + used, bytes - used, " %s=%s", d->drive[i].name, what);
+    }
+}
+
+bool drives_connect(struct drives *d, const struct machine_config *c, struct devthread_config *dev,
                     struct err *e)
 {
     for (unsigned i = 0; i < d->n; i++) {
@@ -102,8 +177,79 @@ bool drives_connect(const struct drives *d, const struct machine_config *c, stru
         if (!dev->board->port[m->port].present)
             return err_set(e, "%s %s: this machine has no controller for the drive %s yet", m->option,
                            m->file ? m->file : "", dev->board->port[m->port].name);
+        d->drive[i].name = dev->board->port[m->port].name;
         if (d->drive[i].blocks)
             dev->backend[m->port] = (struct backend){&blocks_backend, d->drive[i].blocks};
     }
+    list_images(d);
+    dev->images = d->images;
     return true;
+}
+
+/* --- loading --- */
+
+bool drives_same_images(const struct drives *d, const struct machine_config *c, const char *identity,
+                        struct err *e)
+{
+    char was[256], is[128];
+    for (unsigned i = 0; i < d->n; i++) {
+        const struct machine_drive *m = &c->drive[i];
+        describe(&d->drive[i], is, sizeof is);
+        if (!state_identity_text(identity, d->drive[i].name, was, sizeof was))
+            snprintf(was, sizeof was, "none");
+        if (strcmp(was, is) != 0)
+            return err_set(
+                e, "the snapshot was made with another image in %s than %s: with %s, and this one is %s",
+                d->drive[i].name, m->file ? m->file : "(empty)", was, is);
+    }
+    return true;
+}
+
+/* --- snapshots --- */
+
+static bool save_one(const struct drives_one *one, struct snapshot_writer *w, struct err *e)
+{
+    uint8_t data[BLOCKS_RUN_BYTES];
+    struct blocks_run run = {0};
+    for (;;) {
+        int error = blocks_saved(one->blocks, run.offset + run.bytes, data, &run);
+        if (error)
+            return err_set(e, "what was written to %s cannot be read: %s", one->name, strerror(error));
+        if (run.bytes == 0)
+            return true;
+        snapshot_blocks(w, one->name, run.offset, run.bytes, run.bad ? NULL : data);
+    }
+}
+
+bool drives_save(struct drives *d, struct snapshot_writer *w, struct err *e)
+{
+    for (unsigned i = 0; i < d->n; i++) {
+        const struct drives_one *one = &d->drive[i];
+        if (one->written_in_place)
+            return err_set(e, "%s is written in place: a machine that is saved needs snapshot=on for it",
+                           one->name);
+        if (one->blocks && blocks_is_private(one->blocks) && !save_one(one, w, e))
+            return false;
+    }
+    return true;
+}
+
+static const struct drives_one *find_drive(const struct drives *d, const char *name)
+{
+    for (unsigned i = 0; i < d->n; i++)
+        if (d->drive[i].blocks && blocks_is_private(d->drive[i].blocks) &&
+            strcmp(d->drive[i].name, name) == 0)
+            return &d->drive[i];
+    return NULL;
+}
+
+bool drives_load(struct drives *d, const struct snapshot_item *item, struct err *e)
+{
+    const struct blocks_run run = {item->number, item->count, item->bad};
+    const struct drives_one *one = find_drive(d, item->name);
+    const int error = one ? blocks_load(one->blocks, &run, item->data) : EINVAL;
+    if (error == EINVAL)
+        return err_set(e, "the snapshot is damaged: %s has a value that it cannot have", item->name);
+    return error == 0 || err_set(e, "what was written to %s cannot be put back (TMPDIR names a place): %s",
+                                 item->name, strerror(error));
 }

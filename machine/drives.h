@@ -7,8 +7,10 @@
 
 #include "devthread/blocks.h"
 #include "devthread/devthread.h"
+#include "devthread/inputlog.h"
 #include "hw/pc.h"
 #include "machine/err.h"
+#include "machine/imagehash.h"
 
 /* The last one is the toy's. */
 #define MACHINE_DRIVES_MAX (PC_IDE_DRIVES + PC_FLOPPY_DRIVES + PC_VIRTIO_DRIVES + 1)
@@ -33,8 +35,13 @@ struct drives {
     struct drives_one {
         struct drive_config config;
         struct blocks_drive *blocks; /* NULL: no medium */
+        const char *name;            /* of its typed port, once it is connected */
+        bool written_in_place;       /* what the guest writes goes to the image */
+        char hash[IMAGEHASH_HEX];    /* of what was on it at the start; "": no medium, or nobody asks */
     } drive[MACHINE_DRIVES_MAX];
     unsigned n;
+    char
+        images[INPUTLOG_IMAGES_BYTES]; /* a line for each drive, once they are connected: "ide0-hd0 WHAT\n" */
 };
 
 struct machine_config;
@@ -45,7 +52,21 @@ void drives_close(struct drives *d);
 /* What controllers are told. */
 void drives_configure(const struct drives *d, const struct machine_config *c, struct pc_config *pc);
 /* False: the board has no controller for one of them. */
-bool drives_connect(const struct drives *d, const struct machine_config *c, struct devthread_config *dev,
+bool drives_connect(struct drives *d, const struct machine_config *c, struct devthread_config *dev,
                     struct err *e);
+
+/* Has a snapshot of this identity been made with these images? False: e names the drive that differs. */
+bool drives_same_images(const struct drives *d, const struct machine_config *c, const char *identity,
+                        struct err *e);
+/* " drives=N DRIVE=WHAT ...", for the machine's identity. */
+void drives_identity(const struct drives *d, char *text, size_t bytes);
+
+struct snapshot_writer;
+struct snapshot_item;
+
+/* What was written to each drive, up to this tick. False: a drive that is written in place has no past. */
+bool drives_save(struct drives *d, struct snapshot_writer *w, struct err *e);
+/* A run of SNAPSHOT_BLOCKS. */
+bool drives_load(struct drives *d, const struct snapshot_item *item, struct err *e);
 
 #endif

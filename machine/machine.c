@@ -312,6 +312,8 @@ static void identify(struct machine *m)
              c->marker ? c->marker_port : -1, has_vga(m), image_hash(&m->source.kernel), modules,
              (uint64_t)XXH3_64bits(m->source.append, strlen(m->source.append)), image_hash(&m->rom),
              firmware_items_hash(&m->items));
+    const size_t used = strlen(m->identity);
+    drives_identity(&m->drives, m->identity + used, sizeof m->identity - used);
 }
 
 static bool create_digest(struct machine *m, struct err *e)
@@ -322,7 +324,8 @@ static bool create_digest(struct machine *m, struct err *e)
     identify(m);
     snprintf(header, sizeof header, "every=%" PRIu64 " %s", c->digest_every, m->identity);
     m->digest = digest_open(c->digest_file, header, c->digest_file ? c->digest_every : 0, &src, e);
-    m->parts = (struct machine_parts){.vcpu = m->vcpu, .dev = m->dev, .mem = &m->mem, .digest = m->digest};
+    m->parts = (struct machine_parts){
+        .vcpu = m->vcpu, .dev = m->dev, .mem = &m->mem, .digest = m->digest, .drives = &m->drives};
     return m->digest != NULL;
 }
 
@@ -345,7 +348,8 @@ static bool load_snapshot(struct machine *m, struct err *e)
     if (snapshot_tick(m->loadvm) > LOAD_NS_MAX >> m->cfg.shift)
         return err_set(e, "-loadvm %.200s: the snapshot is damaged: its tick is beyond all time",
                        m->cfg.loadvm);
-    if (!state_same_identity(snapshot_identity(m->loadvm), m->identity, &why) ||
+    if (!drives_same_images(&m->drives, &m->cfg, snapshot_identity(m->loadvm), &why) ||
+        !state_same_identity(snapshot_identity(m->loadvm), m->identity, &why) ||
         !state_load(&m->parts, m->loadvm, &why))
         return err_set(e, "-loadvm %.200s: %s", m->cfg.loadvm, why.text);
     snapshot_close(m->loadvm);

@@ -63,6 +63,7 @@ struct machine_config {
     bool sleep;                            /* idle time lasts as long on the host */
     const char *record_file, *replay_file; /* NULL: none */
     const char *loadvm;                    /* begins at this snapshot; NULL: at the guest's start */
+    bool saves;                            /* machine_save will be called: no drive is written in place */
     bool rtc_default; /* rtc_seconds was not asked for: with loadvm the snapshot's is taken */
     enum link_mode mode;
     int vcpu_cpu, device_cpu; /* host CPUs; PIN_ANY: any */

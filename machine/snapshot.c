@@ -127,7 +127,7 @@ static bool writer_init(struct snapshot_writer *w, const char *path)
     return open_temp(w);
 }
 
-static void discard(struct snapshot_writer *w)
+void snapshot_abandon(struct snapshot_writer *w)
 {
     if (w->temp)
         unlink(w->temp);
@@ -145,7 +145,7 @@ struct snapshot_writer *snapshot_create(const char *path, uint64_t tick, const c
     if (!w || !writer_init(w, path)) {
         err_set(e, "%s: %s; a file that can be written is needed", path, strerror(errno));
         if (w)
-            discard(w);
+            snapshot_abandon(w);
         return NULL;
     }
     put_raw(w, SNAPSHOT_MAGIC, MAGIC_BYTES);
@@ -187,6 +187,18 @@ void snapshot_page(struct snapshot_writer *w, uint64_t number, const uint8_t *pa
     put(w, page, SNAPSHOT_PAGE_BYTES);
 }
 
+void snapshot_blocks(struct snapshot_writer *w, const char *drive, uint64_t offset, uint32_t bytes,
+                     const uint8_t *data)
+{
+    uint8_t bad = data == NULL;
+    put_name(w, 'D', drive);
+    put(w, &offset, sizeof offset);
+    put(w, &bytes, sizeof bytes);
+    put(w, &bad, sizeof bad);
+    if (data)
+        put(w, data, bytes);
+}
+
 /* A rename is on the disk once its directory is. */
 static void sync_directory(const char *path)
 {
@@ -225,7 +237,7 @@ bool snapshot_finish(struct snapshot_writer *w, struct err *e)
         return true;
     }
     err_set(e, "%s: could not be written: %s", w->path, strerror(w->failed));
-    discard(w);
+    snapshot_abandon(w);
     return false;
 }
 
@@ -325,6 +337,17 @@ static bool get_page(struct snapshot_reader *r, struct snapshot_item *item)
     return get_data(r, SNAPSHOT_PAGE_BYTES);
 }
 
+static bool get_blocks(struct snapshot_reader *r, struct snapshot_item *item)
+{
+    uint8_t bad;
+    if (!get_name(r) || !get(r, &item->number, sizeof item->number) ||
+        !get(r, &item->count, sizeof item->count) || !get(r, &bad, 1) || bad > 1 ||
+        item->count > SNAPSHOT_BLOCKS_MAX)
+        return false;
+    item->bad = bad;
+    return bad || get_data(r, item->count);
+}
+
 static bool get_item(struct snapshot_reader *r, struct snapshot_item *item)
 {
     uint8_t kind;
@@ -340,6 +363,9 @@ static bool get_item(struct snapshot_reader *r, struct snapshot_item *item)
     case 'M':
         item->kind = SNAPSHOT_PAGE;
         return get_page(r, item);
+    case 'D':
+        item->kind = SNAPSHOT_BLOCKS;
+        return get_blocks(r, item);
     case 'E':
         item->kind = SNAPSHOT_END;
         return !decompress_some(r) && !r->in_frame && r->in.pos == r->in.size;

@@ -6,8 +6,8 @@
  *   "tandem-snapshot 1\n"
  *   "tick=N KEY=VALUE ...\n"   what the state is a function of
  *   a zstd frame of items      'P' name (a part begins), 'F' name elem_bytes count elements,
- *                              'M' page-number 4096 bytes (memory, ascending), 'E' (the end)
- *   XXH3-64 of all of the above
+ *                              'M' page-number 4096 bytes (memory, ascending), 'D' drive offset bytes bad
+ * data (what was written to a drive), 'E' (the end) XXH3-64 of all of the above
  *
  * Names are a length byte and text; numbers and elements are little-endian, element sizes one byte, counts
  * four, page numbers eight. Pages of zeroes are left out.
@@ -26,9 +26,10 @@
 #include <stdint.h>
 
 #define SNAPSHOT_MAGIC          "tandem-snapshot 1\n"
-#define SNAPSHOT_IDENTITY_BYTES 1024
+#define SNAPSHOT_IDENTITY_BYTES 4096
 #define SNAPSHOT_NAME_BYTES     64
 #define SNAPSHOT_PAGE_BYTES     4096u
+#define SNAPSHOT_BLOCKS_MAX     65536u      /* most bytes of one run of a drive */
 #define SNAPSHOT_FIELD_MAX      (64u << 20) /* most bytes of one field */
 
 struct snapshot_writer;
@@ -39,20 +40,33 @@ struct snapshot_writer *snapshot_create(const char *path, uint64_t tick, const c
 void snapshot_field(struct snapshot_writer *w, const struct field *f, const void *state);
 void snapshot_part(struct snapshot_writer *w, const struct state_part *p);
 void snapshot_page(struct snapshot_writer *w, uint64_t number, const uint8_t *page);
+/* `data`: NULL: the run is bad (devthread/blocks.h) and has none. */
+void snapshot_blocks(struct snapshot_writer *w, const char *drive, uint64_t offset, uint32_t bytes,
+                     const uint8_t *data);
 /* The file is whole, on the disk and under its name; or there is no trace of it (false). Frees w. */
 bool snapshot_finish(struct snapshot_writer *w, struct err *e);
+/* The caller has failed: there is no trace of it. Frees w. */
+void snapshot_abandon(struct snapshot_writer *w);
 
 struct snapshot_reader;
 
-enum snapshot_kind { SNAPSHOT_BAD, SNAPSHOT_PART, SNAPSHOT_FIELD, SNAPSHOT_PAGE, SNAPSHOT_END };
+enum snapshot_kind {
+    SNAPSHOT_BAD,
+    SNAPSHOT_PART,
+    SNAPSHOT_FIELD,
+    SNAPSHOT_PAGE,
+    SNAPSHOT_BLOCKS,
+    SNAPSHOT_END
+};
 
 struct snapshot_item {
     enum snapshot_kind kind;
-    const char *name;    /* part or field */
+    const char *name;    /* part, field or drive */
     uint32_t elem_bytes; /* field: 1, 2, 4 or 8 */
-    uint32_t count;      /* field */
-    uint64_t number;     /* page */
-    const uint8_t *data; /* field: its elements; page: its bytes; valid until the next call */
+    uint32_t count;      /* field: elements; blocks: bytes */
+    uint64_t number;     /* page; blocks: offset */
+    bool bad;            /* blocks: they could not be written, and have no data */
+    const uint8_t *data; /* of field, page, blocks; valid until the next call */
 };
 
 /* `what` ("-loadvm") heads the messages. */

@@ -63,6 +63,11 @@ bool state_save(struct machine_parts *m, const char *path, uint64_t tick, const 
             snapshot_part(w, &p);
     for (uint32_t page = 0; page < m->mem->bytes / PAGE_BYTES; page++)
         snapshot_page(w, page, physmem_page(m->mem, page));
+    struct err why;
+    if (!drives_save(m->drives, w, &why)) {
+        snapshot_abandon(w);
+        return err_set(e, "%s: %s", path, why.text);
+    }
     return snapshot_finish(w, e);
 }
 
@@ -98,13 +103,19 @@ static bool load_part(const struct state_part *p, struct snapshot_reader *r, str
     return true;
 }
 
-/* Memory is all zero, but for ROM. */
-static bool load_memory(struct physmem *mem, struct snapshot_reader *r, struct err *e)
+/* Memory is all zero, but for ROM; behind it come the drives. */
+static bool load_memory(struct machine_parts *m, struct snapshot_reader *r, struct err *e)
 {
+    struct physmem *mem = m->mem;
     struct snapshot_item item;
     while (snapshot_next(r, &item, e)) {
         if (item.kind == SNAPSHOT_END)
             return true;
+        if (item.kind == SNAPSHOT_BLOCKS) {
+            if (!drives_load(m->drives, &item, e))
+                return false;
+            continue;
+        }
         if (item.kind != SNAPSHOT_PAGE || item.number >= mem->bytes / PAGE_BYTES)
             return err_set(e, "the snapshot is damaged: it goes on where memory should end");
         physmem_put(mem, (mem_addr_t)(item.number * PAGE_BYTES), item.data, PAGE_BYTES);
@@ -133,7 +144,7 @@ bool state_load(struct machine_parts *m, struct snapshot_reader *r, struct err *
     for (unsigned g = 0; g < NGROUPS; g++)
         if (!load_group(m, groups[g], r, e))
             return false;
-    if (!load_memory(m->mem, r, e))
+    if (!load_memory(m, r, e))
         return false;
     if (!devthread_loaded(m->dev, tick, why, sizeof why))
         return err_set(e, "%s", why);
@@ -167,6 +178,17 @@ bool state_identity_value(const char *identity, const char *key, int64_t *value)
         return false;
     *value = strtoll(text, &end, 10);
     return end == text + n;
+}
+
+bool state_identity_text(const char *identity, const char *key, char *text, size_t bytes)
+{
+    size_t n;
+    const char *value = value_of(identity, key, strlen(key), &n);
+    if (!value || n >= bytes)
+        return false;
+    memcpy(text, value, n);
+    text[n] = 0;
+    return true;
 }
 
 bool state_same_identity(const char *snapshot, const char *machine, struct err *e)

@@ -12,6 +12,7 @@
 
 #include "devthread/devthread.h"
 #include "machine/digest.h"
+#include "machine/drives.h"
 #include "machine/err.h"
 #include "machine/snapshot.h"
 #include "mem/physmem.h"
@@ -22,6 +23,7 @@ struct machine_parts {
     struct devthread *dev;
     struct physmem *mem;
     struct digest *digest;
+    struct drives *drives;
     uint32_t remap[MEM_REMAPS_MAX]; /* values of the memory map's remaps, as saved and loaded */
     struct field remap_field;
 };
@@ -35,6 +37,8 @@ bool state_save(struct machine_parts *m, const char *path, uint64_t tick, const 
 bool state_load(struct machine_parts *m, struct snapshot_reader *r, struct err *e);
 /* False: no such key, or no number. */
 bool state_identity_value(const char *identity, const char *key, int64_t *value);
+/* The same of a key with any value; false also where text is too short. */
+bool state_identity_text(const char *identity, const char *key, char *text, size_t bytes);
 /* False, with the first difference in e, unless every key of the machine's has the same value in the
  * snapshot's. */
 bool state_same_identity(const char *snapshot, const char *machine, struct err *e);

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# disks.sh [BUILD [RUNS]] - images behind drives: the guest disk.c drives the toy device's disk (-x-toypci, if=x-toy).
+# One digest in all device modes however late the host is (RUNS delays, default 4); recorded, replayed, saved and loaded
+# with requests under way; images kept or written as asked; errors of the host recorded and replayed without them.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+. tests/lib.sh
+build=$(realpath "${1:-build}") runs=${2:-4}
+dir=$(mktemp -d)
+export XDG_CACHE_HOME=$dir/cache TMPDIR=$dir
+servers=()
+end() {
+    [ ${#servers[@]} -eq 0 ] || kill "${servers[@]}" 2>/dev/null
+    rm -rf "$dir"
+}
+trap end EXIT
+
+modes=(inline thread adaptive)
+append=rounds=12
+# run NAME DRIVE options...: digest in NAME, output in NAME.out, messages in NAME.err
+run() {
+    local name=$dir/$1 drive=$2
+    shift 2
+    timeout 120 "$build/tandem" -kernel "$build/tests/guests/disk.elf" -append "$append" -m 16 -display none \
+        -device isa-debug-exit,iobase=0xf4,iosize=4 -x-toypci -serial "file:$name.out" -drive "if=x-toy,$drive" \
+        -digest "file=$name,every=100000" "$@" -icount "${icount:-shift=3,sleep=off}" >/dev/null 2>"$name.err" </dev/null
+}
+ends() { # "$@" ends with the guest's success
+    "$@"
+    [ $? -eq 1 ] || { cat "$dir/$2.err" "$dir/$2.out"; return 1; }
+}
+same() { cmp "$dir/ref" "$dir/$1" && cmp "$dir/ref.out" "$dir/$1.out"; }
+new_image() { head -c 1048576 /dev/urandom >"$dir/image"; }
+
+# --- one digest ---
+new_image
+cp "$dir/image" "$dir/before"
+raw="file=$dir/image,format=raw"
+expect "reference run" ends run ref "$raw,snapshot=on" -devthread mode=inline
+expect "snapshot=on: the image is as it was" cmp "$dir/image" "$dir/before"
+for i in $(seq "$runs"); do
+    mode=${modes[i % 3]}
+    expect "mode=$mode, host I/O late by seed $i" ends run b "$raw,snapshot=on" -devthread "mode=$mode" -x-host-delay "seed=$i"
+    expect "mode=$mode, host I/O late by seed $i: same digests" same b
+done
+expect "one core" ends taskset -c 0 bash -c "$(declare -f run); build=$build dir=$dir append=$append; run b $raw,snapshot=on -x-host-delay seed=77"
+expect "written in place" ends run b "$raw" -devthread mode=thread -x-host-delay seed=9
+expect "written in place: same digests" same b
+expect "the image has changed" bash -c "! cmp -s $dir/image $dir/before"
+cp "$dir/image" "$dir/after"
+
+# --- recorded and replayed ---
+cp "$dir/before" "$dir/image"
+icount="shift=3,sleep=off,rr=record,rrfile=$dir/log"
+expect "recorded" ends run b "$raw" -x-host-delay seed=3
+expect "recorded: same digests" same b
+expect_text "recorded: it is said that the image stays" "$(cat "$dir/b.err")" 'stays as it is: with rr=record'
+expect "recorded: the image is as it was" cmp "$dir/image" "$dir/before"
+icount="shift=3,sleep=off,rr=replay,rrfile=$dir/log"
+expect "replayed" ends run b "$raw" -devthread mode=inline -x-host-delay seed=4
+expect "replayed: same digests" same b
+expect "replayed: the image is as it was" cmp "$dir/image" "$dir/before"
+cp "$dir/after" "$dir/image"
+run b "$raw"
+expect_text "replayed over another image: an error that names the drive" "$(cat "$dir/b.err")" 'recorded with other images.*blocks0 1048576'
+icount=
+
+# --- saved and loaded ---
+cp "$dir/before" "$dir/image"
+end_tick=$(awk '$1 == "end" { print $2 }' "$dir/ref")
+points() { # after tick $1
+    awk -v from="$1" '$1 == "end" || ($1 != "#" && $1 > from)' "$2" | grep -v '^#'
+}
+at=() ticks=()
+for i in 1 2 3 4 5 6; do
+    tick=$(((RANDOM << 15 | RANDOM) % (end_tick - 1) + 1))
+    [ $i -lt 6 ] || tick=$((end_tick - 1))
+    ticks+=("$tick") at+=(-snapshot-at "$tick,file=$dir/$i.snap")
+done
+expect "saved at ${ticks[*]}" ends run b "$raw" -x-host-delay seed=5 "${at[@]}"
+expect "saved: same digests" same b
+for i in 1 2 3 4 5 6; do
+    tick=${ticks[i - 1]}
+    expect "loaded at tick $tick" ends run c "$raw" -devthread "mode=${modes[i % 3]}" -x-host-delay "seed=$i" -loadvm "$dir/$i.snap" \
+        -snapshot-at "$tick,file=$dir/again.snap"
+    expect "loaded at tick $tick: saved again, the same" cmp "$dir/$i.snap" "$dir/again.snap"
+    expect "loaded at tick $tick: same digests" cmp <(points "$tick" "$dir/ref") <(points "$tick" "$dir/c")
+done
+cp "$dir/after" "$dir/image"
+run c "$raw" -loadvm "$dir/1.snap"
+expect_text "loaded over another image: an error that names it" "$(cat "$dir/c.err")" "another image in blocks0 than $dir/image"
+expect "what was written shows" bash -c "$build/tandem-digest-diff $dir/6.snap | grep 'bytes written to drives'"
+
+# --- hashes are remembered ---
+touch -d '1 hour ago' "$dir/image"
+sleep 3.1 # the time of its last change is told apart from now
+run c "$raw,snapshot=on"
+expect "a hash is in the cache" bash -c "grep -q 'tandem-image-hash 1 raw 1048576' $dir/cache/tandem/hash-*"
+sed -i '2s/.*/00000000000000000000000000000000/' "$dir"/cache/tandem/hash-*
+run c "$raw,snapshot=on"
+expect "the cache is believed" grep -q 'blocks0=1048576,00000000000000000000000000000000,disk,rw' "$dir/c"
+touch "$dir/image"
+run c "$raw,snapshot=on"
+expect "a file that has changed is read again" bash -c "! grep -q 'blocks0=1048576,0000000000000000' $dir/c"
+
+summary disks
