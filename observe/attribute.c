@@ -105,7 +105,7 @@ uint64_t attribute_space(const struct sample *s, unsigned frame)
 {
     if (!(s->frame[frame].flags & FRAME_USER))
         return 0;
-    return s->task ? 2 * (uint64_t)s->task : (s->cr3 & ~(PAGE - 1)) + UINT64_C(1);
+    return s->task ? 2 * (uint64_t)s->task : (s->cr3 & ~31u) + UINT64_C(1);
 }
 
 uint32_t attribute_address(const struct sample *s, unsigned frame)

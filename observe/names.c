@@ -202,7 +202,7 @@ struct names_task names_task(struct names *n, const struct sample *s)
         return n->task[*index - 1];
     if (s->cr3 == 0)
         return (struct names_task){.name = names_intern(n, "[paging off]")};
-    snprintf(text, sizeof text, "cr3:%08x", s->cr3 & ~0xfffu);
+    snprintf(text, sizeof text, "cr3:%08x", s->cr3 & ~31u);
     return (struct names_task){.name = names_intern(n, text)};
 }
 

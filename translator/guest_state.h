@@ -98,10 +98,13 @@ enum {
     CR4_TSD = 1u << 2,
     CR4_DE = 1u << 3,
     CR4_PSE = 1u << 4,
+    CR4_PAE = 1u << 5,
+    CR4_MCE = 1u << 6,
     CR4_PGE = 1u << 7,
     CR4_OSFXSR = 1u << 9,
     CR4_OSXMMEXCPT = 1u << 10
 };
+enum { EFER_NXE = 1u << 11 };
 enum {
     FLAG_CF = 1u << 0,
     FLAG_1 = 1u << 1,
@@ -134,6 +137,16 @@ enum halted {
     HALTED_SIPI = 2, /* behind INIT: nothing but a start-up IPI or another INIT ends it (SDM 3A 8.4.2) */
 };
 
+enum { MTRR_FIXED = 11, MTRR_VARIABLE = 8, MCA_BANKS = 5 };
+
+/* Model-specific registers that are nowhere else (vcpu/arch/msr.c). */
+struct msr_state {
+    uint64_t apic_base, misc_enable;
+    uint64_t pat, mtrr_default, mtrr_fixed[MTRR_FIXED];
+    uint64_t mtrr_variable[2 * MTRR_VARIABLE]; /* base and mask of each range */
+    uint64_t mcg_status, mcg_ctl, mc_ctl[MCA_BANKS];
+};
+
 struct guest_state {
     uint32_t slot[IR_NSLOTS]; /* first: emitted code addresses it with short displacements */
     int64_t budget;           /* ticks that may still be reserved before the limit; tick = limit - budget */
@@ -157,6 +170,9 @@ struct guest_state {
     struct x87_state x87; /* the MMX registers are its significands: MMi is r[i], bytes 0..7 */
     struct sse_state sse;
     struct fpu_host fpu_host;
+    uint64_t pdptr[4]; /* of PAE paging: page directory pointers, loaded with CR3 */
+    uint64_t efer;     /* EFER_NXE */
+    struct msr_state msr;
 };
 
 #endif

@@ -62,9 +62,10 @@ struct fault_chain {
 struct tlb_entry {
     _Alignas(32) uint64_t tag_r; /* a power of two of bytes: indexed without a multiply */
     uint64_t tag_w;
-    uintptr_t addend;   /* host pointer = addend + linear address */
-    uint32_t phys_page; /* page of memory (mem_addr_t), TLB_MMIO and TLB_SPLIT: physical page */
-    uint32_t tag;       /* linear page | TLB_* below: what the slow path may do without a new walk */
+    uintptr_t addend; /* host pointer = addend + linear address */
+    uint32_t
+        phys_page; /* page of memory (mem_addr_t), TLB_MMIO and TLB_SPLIT: physical page, packed (tlb.h) */
+    uint32_t tag;  /* linear page | TLB_* below: what the slow path may do without a new walk */
 };
 enum {
     TLB_VALID = 1,
@@ -74,7 +75,7 @@ enum {
     TLB_GLOBAL = 16,
     TLB_LISTED = 32 /* the entry's number is in tlb_local: it may have to go at the next CR3 load */,
     TLB_LISTED_GLOBAL = 64 /* in tlb_global */,
-    TLB_LARGE = 128, /* of a 4 MiB page */
+    TLB_LARGE = 128, /* of a 4 MiB or 2 MiB page */
     TLB_SPLIT = 256, /* data: stores go elsewhere than loads (shadow RAM), or nowhere (ROM) */
 };
 enum { TLB_DATA, TLB_FETCH = 2, TLB_COUNT = 4 }; /* + 1: user */
@@ -145,7 +146,7 @@ struct vcpu {
     uint16_t
         tlb_local[TLB_COUNT * TLB_ENTRIES]; /* all entries that are not global, by number, and some others */
     uint16_t tlb_global[TLB_COUNT * TLB_ENTRIES]; /* all global ones, and some others */
-    uint32_t tlb_large[32]; /* bit n: since the last full flush there was a 4 MiB page at n << 22 */
+    uint32_t tlb_large[32]; /* bit n: since the last full flush there was a large page at n << 22 */
     struct spaces *spaces;
     struct mem_watcher watcher; /* of memory: pages with blocks, and page tables in use */
     struct jump_entry jump[1u << X64_JUMP_BITS];
@@ -192,6 +193,8 @@ enum helper_result vcpu_raise_trap(struct vcpu *v, unsigned vector, uint32_t nex
 void eventlog_interrupt(const struct vcpu *v, const struct pending_exc *exc, bool software, uint32_t eip);
 void eventlog_reset(const struct vcpu *v);
 void eventlog_unassigned(const struct vcpu *v, uint64_t addr, unsigned bytes, enum access_kind kind);
+/* A model-specific register that is not there; what was written, NULL: it was read. */
+void eventlog_msr(const struct vcpu *v, uint32_t msr, const uint64_t *written);
 /* Too many are left out. */
 void fault_chain_add(struct fault_chain *c, const struct pending_exc *exc);
 

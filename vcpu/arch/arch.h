@@ -36,6 +36,9 @@ static inline bool seg_is_plain_data(const struct segment *s)
  * register (system.c); NULL: none. */
 const char *system_registers_wrong(const struct vcpu *v);
 
+/* As after power-on (msr.c). */
+void msr_reset(struct msr_state *m, const struct cpu_model *model);
+
 /* --- x87 on the host's unit (fpu_host.c); what struct x64_calls says --- */
 int64_t fpu_enter_host(struct vcpu *v);
 int64_t fpu_leave_host(struct vcpu *v);

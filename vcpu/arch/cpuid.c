@@ -19,8 +19,6 @@ struct cpuid_regs {
 static struct cpuid_regs cpuid_basic(const struct cpu_model *m, uint32_t leaf)
 {
     switch (leaf) {
-    case 0:
-        return (struct cpuid_regs){m->basic_max, 0x756e6547, 0x6c65746e, 0x49656e69}; /* GenuineIntel */
     case 1:
         return (struct cpuid_regs){m->signature, cpu_model_has(m, FEATURE_CLFSH) ? CPUID_CLFLUSH_LINE : 0,
                                    cpu_model_word(m, CPUID_1C), cpu_model_word(m, CPUID_1D)};
@@ -60,20 +58,33 @@ static struct cpuid_regs cpuid_extended(const struct cpu_model *m, uint32_t leaf
     case 3:
     case 4:
         return cpuid_brand(m, leaf - (CPUID_EXTENDED + 2));
+    case 8:
+        return (struct cpuid_regs){32u << 8 | MEM_PHYS_BITS, 0, 0,
+                                   0}; /* bits of linear and physical addresses */
     default:
         return (struct cpuid_regs){0, 0, 0, 0};
     }
 }
 
-static struct cpuid_regs cpuid(const struct cpu_model *m, uint32_t leaf)
+/* SDM 4 table 2-2, IA32_MISC_ENABLE: for systems that take no more than leaf 3. */
+static uint32_t basic_max(const struct vcpu *v)
 {
-    if (leaf <= m->basic_max)
+    const uint32_t max = v->cfg.model.basic_max;
+    return (v->g.msr.misc_enable & MISC_LIMIT_CPUID) && max > 3 ? 3 : max;
+}
+
+static struct cpuid_regs cpuid(const struct vcpu *v, uint32_t leaf)
+{
+    const struct cpu_model *m = &v->cfg.model;
+    if (leaf == 0)
+        return (struct cpuid_regs){basic_max(v), 0x756e6547, 0x6c65746e, 0x49656e69}; /* GenuineIntel */
+    if (leaf <= basic_max(v))
         return cpuid_basic(m, leaf);
     if (leaf == CPUID_HYPERVISOR && cpu_model_has(m, FEATURE_HYPERVISOR))
         return (struct cpuid_regs){CPUID_HYPERVISOR, 0x646e6154, 0x61546d65, 0x6d65646e}; /* TandemTandem */
     if (leaf >= CPUID_EXTENDED && leaf <= extended_max(m))
         return cpuid_extended(m, leaf);
-    return cpuid_basic(m, m->basic_max); /* SDM 2 CPUID: out of range is the highest basic leaf */
+    return cpuid_basic(m, basic_max(v)); /* SDM 2 CPUID: out of range is the highest basic leaf */
 }
 
 /* SDM 3A 10.4.3: one that is switched off is not there. SDM 2A CPUID: EBX bits 31 to 24 have its first ID. */
@@ -88,7 +99,7 @@ static void add_apic(const struct vcpu *v, struct cpuid_regs *r)
 enum helper_result helper_CPUID(struct vcpu *v, const struct ir_op *op)
 {
     uint32_t *slot = v->g.slot;
-    struct cpuid_regs r = cpuid(&v->cfg.model, slot[IR_EAX]);
+    struct cpuid_regs r = cpuid(v, slot[IR_EAX]);
     if (slot[IR_EAX] == 1)
         add_apic(v, &r);
     slot[IR_EAX] = r.eax;

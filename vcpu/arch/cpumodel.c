@@ -1,9 +1,9 @@
 /* cpumodel.c - the models, and -cpu's text.
  *
- * i686 is all that Tandem has; the others are processors of their time, as QEMU's models of the same names
- * are, less what Tandem does not have. Each says what is there, no more, but the hypervisor bit, which no
- * processor had: with it kernels do not look for a P6's performance counters, which are not here
- * (docs/decisions.md). */
+ * i686 is all that Tandem has, under the family and model of the first processor that had most of it (Core,
+ * of 2006); the others are processors of their time, as QEMU's models of the same names are, less what Tandem
+ * does not have. Each says what is there, no more, but the hypervisor bit, which no processor had: with it
+ * kernels do not look for a P6's performance counters, which are not here (docs/decisions.md). */
 #include "vcpu/cpumodel.h"
 
 #include <string.h>
@@ -12,10 +12,11 @@
 #define F(name) FEATURE_BIT(FEATURE_##name)
 
 #define HAS_486      (F(FPU) | F(PSE) | F(HYPERVISOR))
-#define HAS_PENTIUM  (HAS_486 | F(DE) | F(TSC) | F(MSR) | F(CX8) | F(APIC) | F(MMX))
-#define HAS_PENTIUM2 (HAS_PENTIUM | F(SEP) | F(PGE) | F(CMOV) | F(FXSR))
+#define HAS_PENTIUM  (HAS_486 | F(DE) | F(TSC) | F(MSR) | F(MCE) | F(CX8) | F(APIC) | F(MMX))
+#define HAS_P6       (HAS_PENTIUM | F(PAE) | F(SEP) | F(PGE) | F(CMOV) | F(PAT) | F(FXSR))
+#define HAS_PENTIUM2 (HAS_P6 | F(MTRR) | F(MCA) | F(PSE36))
 #define HAS_PENTIUM3 (HAS_PENTIUM2 | F(SSE))
-#define HAS_QEMU32   (HAS_PENTIUM3 | F(SSE2) | F(SSE3))
+#define HAS_QEMU32   (HAS_P6 | F(SSE) | F(SSE2) | F(SSE3))
 
 /* Signatures: SDM 3A table 9-1 and QEMU's. Leaf 2 (SDM 2A table 3-12): TLBs, and 16 + 16 KB L1, 512 KB L2 of
  * the Pentium II and III; 32 + 32 KB L1, 1 MB L2, 64-byte lines of i686. */
@@ -24,9 +25,9 @@ static const struct cpu_model models[] = {
      .brand = "Tandem i686 virtual CPU @ 1.00GHz",
      .about = "all that there is (default; also: max)",
      .features = FEATURES_ALL,
-     .signature = 0x695,
+     .signature = 0x6e8,
      .basic_max = 0x16,
-     .extended_max = 0x80000004,
+     .extended_max = 0x80000008,
      .caches = {0x02b3b001, 0xf0, 0, 0x2c04307c}},
     {.name = "486", .about = "i486DX4, with CPUID", .features = HAS_486, .signature = 0x480, .basic_max = 1},
     {.name = "pentium",

@@ -128,6 +128,18 @@ void vcpu_log_write_error(const struct vcpu *v, const struct access *a, const ch
             a->addr, device, text);
 }
 
+void eventlog_msr(const struct vcpu *v, uint32_t msr, const uint64_t *written)
+{
+    FILE *f = v->cfg.log_file;
+    flockfile(f);
+    fprintf(f, "guest error at tick %" PRIu64 ": ", vcpu_insn_tick(v));
+    if (written)
+        fprintf(f, "WRMSR of %016" PRIx64 " to %08x (no such register, or reserved bits)\n", *written, msr);
+    else
+        fprintf(f, "RDMSR of %08x (no such register)\n", msr);
+    funlockfile(f);
+}
+
 void eventlog_unassigned(const struct vcpu *v, uint64_t addr, unsigned bytes, enum access_kind kind)
 {
     bool port = is_port(kind);

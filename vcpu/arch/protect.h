@@ -225,6 +225,20 @@ bool task_return(struct vcpu *v, uint32_t next_eip);
 /* CR3 has been loaded: tells the observer. */
 void cr3_loaded(struct vcpu *v);
 
+/* Of the tick of the running instruction: TSC; sets it. */
+uint64_t time_stamp(const struct vcpu *v);
+void time_stamp_set(struct vcpu *v, uint64_t value);
+static inline void set_edx_eax(struct guest_state *g, uint64_t value)
+{
+    g->slot[IR_EAX] = (uint32_t)value;
+    g->slot[IR_EDX] = (uint32_t)(value >> 32);
+}
+
+/* --- model-specific registers (msr.c) --- */
+#define MISC_LIMIT_CPUID (1u << 22) /* of IA32_MISC_ENABLE */
+/* After a load of a state: the field that holds what no write would take; NULL: none. */
+const char *msrs_wrong(const struct msr_state *m);
+
 /* --- debug registers (system.c) --- */
 #define DR6_FIXED 0xffff0ff0u
 enum { DR6_BD = 1u << 13, DR6_BS = 1u << 14, DR6_BT = 1u << 15 };

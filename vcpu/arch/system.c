@@ -1,8 +1,7 @@
-/* system.c - control and debug registers, MSRs, SYSENTER and what else the kernel alone may use. What of it
- * is there is the model's to say (cpumodel.c).
+/* system.c - control and debug registers, SYSENTER and what else the kernel alone may use. What of it is
+ * there is the model's to say (cpumodel.c); msr.c has the model-specific registers.
  *
- * NOT MODELLED: CD and NW (no caches); performance counters; microcode updates;
- * VME and PVI (CR4 bits 0 and 1: #GP); MTRRs, machine checks (no MSR: #GP). */
+ * NOT MODELLED: CD and NW (no caches); performance counters; VME and PVI (CR4 bits 0 and 1: #GP). */
 #include <string.h>
 
 #include "translator/sse.h"
@@ -27,8 +26,9 @@ static uint32_t cr4_known(const struct vcpu *v)
     static const struct {
         uint32_t bit;
         enum feature feature;
-    } bits[] = {{CR4_TSD, FEATURE_TSC}, {CR4_DE, FEATURE_DE},       {CR4_PSE, FEATURE_PSE},
-                {CR4_PGE, FEATURE_PGE}, {CR4_OSFXSR, FEATURE_FXSR}, {CR4_OSXMMEXCPT, FEATURE_SSE}};
+    } bits[] = {{CR4_TSD, FEATURE_TSC},     {CR4_DE, FEATURE_DE},         {CR4_PSE, FEATURE_PSE},
+                {CR4_PAE, FEATURE_PAE},     {CR4_MCE, FEATURE_MCE},       {CR4_PGE, FEATURE_PGE},
+                {CR4_OSFXSR, FEATURE_FXSR}, {CR4_OSXMMEXCPT, FEATURE_SSE}};
     uint32_t known = 0;
     for (unsigned i = 0; i < sizeof bits / sizeof bits[0]; i++)
         if (cpu_model_has(&v->cfg.model, bits[i].feature))
@@ -45,11 +45,26 @@ static void cr0_set(struct vcpu *v, uint32_t value)
     vcpu_update_mode(v);
 }
 
+/* SDM 3A 4.4.1: a change of certain bits of CR0 and CR4 loads the page directory pointers of PAE, if its
+ * paging is in use then; false: they have reserved bits set. What was translated under others goes. */
+static bool paging_changes(struct vcpu *v, uint32_t cr0, uint32_t cr4, uint32_t changed)
+{
+    if (changed == 0)
+        return true;
+    if (!pdptrs_load(v, v->g.cr3, cr0, cr4))
+        return false;
+    if ((cr0 & CR0_PG) && (cr4 & CR4_PAE))
+        tlb_flush(v);
+    return true;
+}
+
 static bool cr0_write(struct vcpu *v, uint32_t value)
 {
     /* Reserved bits are ignored, ET is wired to 1 (SDM 3A 2.5). */
     value = (value & CR0_KNOWN) | CR0_ET;
     if ((value & (CR0_PG | CR0_PE)) == CR0_PG || (value & (CR0_NW | CR0_CD)) == CR0_NW)
+        return raise_zero(v, EXC_GP);
+    if (!paging_changes(v, value, v->g.cr4, (v->g.cr0 ^ value) & (CR0_CD | CR0_NW | CR0_PG)))
         return raise_zero(v, EXC_GP);
     cr0_set(v, value);
     return true;
@@ -59,9 +74,11 @@ static bool cr4_write(struct vcpu *v, uint32_t value)
 {
     if (value & ~cr4_known(v))
         return raise_zero(v, EXC_GP);
-    uint32_t changed = v->g.cr4 ^ value;
+    uint32_t changed = (v->g.cr4 ^ value) & (CR4_PAE | CR4_PSE | CR4_PGE);
+    if (!paging_changes(v, v->g.cr0, value, changed))
+        return raise_zero(v, EXC_GP);
     v->g.cr4 = value;
-    if (changed & (CR4_PSE | CR4_PGE))
+    if (changed)
         tlb_flush(v);
     vcpu_update_mode(v);
     return true;
@@ -77,13 +94,17 @@ const char *system_registers_wrong(const struct vcpu *v)
         return "cpu.cr0";
     if (g->cr4 & ~cr4_known(v))
         return "cpu.cr4";
+    if (pdptrs_wrong(g))
+        return "cpu.pdptr";
+    if (g->efer & ~(uint64_t)(cpu_model_has(&v->cfg.model, FEATURE_NX) ? EFER_NXE : 0))
+        return "cpu.efer";
     const bool vm_alone = in_vm86(g) && (!(g->cr0 & CR0_PE) || g->cpl != 3);
     if ((g->eflags & ~(uint32_t)FLAGS_SYSTEM) || vm_alone)
         return "cpu.eflags";
     if (g->dr[4] || g->dr[5] || (g->dr[6] & ~DR6_WRITABLE) != DR6_FIXED ||
         (g->dr[7] & ~DR7_WRITABLE) != DR7_FIXED)
         return "cpu.dr";
-    return g->sse.mxcsr & ~(uint32_t)MXCSR_VALID ? "cpu.sse.mxcsr" : NULL;
+    return g->sse.mxcsr & ~(uint32_t)MXCSR_VALID ? "cpu.sse.mxcsr" : msrs_wrong(&g->msr);
 }
 
 static bool cr_write(struct vcpu *v, unsigned reg, uint32_t value)
@@ -95,7 +116,8 @@ static bool cr_write(struct vcpu *v, unsigned reg, uint32_t value)
         v->g.cr2 = value;
         return true;
     case 3:
-        tlb_switch(v, value);
+        if (!tlb_switch(v, value))
+            return raise_zero(v, EXC_GP);
         cr3_loaded(v);
         return true;
     case 4:
@@ -287,126 +309,27 @@ static uint64_t virtual_ns(const struct vcpu *v)
     return vcpu_insn_tick(v) << v->cfg.shift;
 }
 
-static void set_edx_eax(struct guest_state *g, uint64_t value)
+uint64_t time_stamp(const struct vcpu *v)
 {
-    g->slot[IR_EAX] = (uint32_t)value;
-    g->slot[IR_EDX] = (uint32_t)(value >> 32);
+    return virtual_ns(v) + v->g.tsc_offset;
+}
+
+void time_stamp_set(struct vcpu *v, uint64_t value)
+{
+    v->g.tsc_offset = value - virtual_ns(v);
 }
 
 enum helper_result helper_RDTSC(struct vcpu *v, const struct ir_op *op)
 {
     if ((v->g.cr4 & CR4_TSD) && v->g.cpl != 0)
         return vcpu_raise_error(v, EXC_GP, 0);
-    set_edx_eax(&v->g, virtual_ns(v) + v->g.tsc_offset);
+    set_edx_eax(&v->g, time_stamp(v));
     return HELPER_OK;
 }
 
 enum helper_result helper_RDPMC(struct vcpu *v, const struct ir_op *op)
 {
     return vcpu_raise_error(v, EXC_GP, 0);
-}
-
-/* --- MSRs --- */
-
-enum {
-    MSR_TSC = 0x10,
-    MSR_PLATFORM_ID = 0x17,
-    MSR_APIC_BASE = 0x1b,
-    MSR_BIOS_SIGN_ID = 0x8b,
-    MSR_SYSENTER_CS = 0x174,
-    MSR_SYSENTER_ESP = 0x175,
-    MSR_SYSENTER_EIP = 0x176
-};
-
-static bool apic_base_read(const struct vcpu_intc *c, uint64_t *value)
-{
-    if (!c->apic_base)
-        return false;
-    *value = c->apic_base(c->ctx);
-    return true;
-}
-
-static bool apic_base_write(struct vcpu *v, uint64_t value)
-{
-    const struct vcpu_intc *c = &v->cfg.intc;
-    if (!c->set_apic_base || !c->set_apic_base(c->ctx, value))
-        return false;
-    vcpu_apic_moved(v);
-    return true;
-}
-
-static bool msr_read(const struct vcpu *v, uint32_t msr, uint64_t *value)
-{
-    const struct guest_state *g = &v->g;
-    switch (msr) {
-    case MSR_TSC:
-        *value = virtual_ns(v) + g->tsc_offset;
-        return true;
-    case MSR_PLATFORM_ID:
-        *value = 0;
-        return true;
-    case MSR_APIC_BASE:
-        return apic_base_read(&v->cfg.intc, value);
-    case MSR_BIOS_SIGN_ID:
-        *value = 0;
-        return true; /* no microcode update was loaded */
-    case MSR_SYSENTER_CS:
-        *value = g->sysenter_cs;
-        return true;
-    case MSR_SYSENTER_ESP:
-        *value = g->sysenter_esp;
-        return true;
-    case MSR_SYSENTER_EIP:
-        *value = g->sysenter_eip;
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
-{
-    struct guest_state *g = &v->g;
-    switch (msr) {
-    case MSR_TSC:
-        g->tsc_offset = value - virtual_ns(v);
-        return true;
-    case MSR_APIC_BASE:
-        return apic_base_write(v, value);
-    case MSR_BIOS_SIGN_ID:
-        return true; /* written with 0 before CPUID, to be read back */
-    case MSR_SYSENTER_CS:
-        g->sysenter_cs = (uint32_t)value;
-        return true;
-    case MSR_SYSENTER_ESP:
-        g->sysenter_esp = (uint32_t)value;
-        return true;
-    case MSR_SYSENTER_EIP:
-        g->sysenter_eip = (uint32_t)value;
-        return true;
-    default:
-        return false;
-    }
-}
-
-enum helper_result helper_RDMSR(struct vcpu *v, const struct ir_op *op)
-{
-    uint64_t value;
-    if (!msr_read(v, v->g.slot[IR_ECX], &value))
-        return vcpu_raise_error(v, EXC_GP, 0);
-    set_edx_eax(&v->g, value);
-    v->g.eip = op->imm2;
-    return HELPER_OK;
-}
-
-enum helper_result helper_WRMSR(struct vcpu *v, const struct ir_op *op)
-{
-    struct guest_state *g = &v->g;
-    uint64_t value = (uint64_t)g->slot[IR_EDX] << 32 | g->slot[IR_EAX];
-    if (!msr_write(v, g->slot[IR_ECX], value))
-        return vcpu_raise_error(v, EXC_GP, 0);
-    g->eip = op->imm2;
-    return HELPER_OK;
 }
 
 /* --- SYSENTER, SYSEXIT: SDM 2. The segments are fixed, no table is read. --- */

@@ -189,7 +189,8 @@ static void load_registers(struct vcpu *v, const struct task_switch *t, const st
     v->rf_tick = v->limit - (uint64_t)g->budget;
 }
 
-static void switch_commit(struct vcpu *v, const struct task_switch *t, const struct new_task *n)
+/* False: #GP(0) recorded; the address space is still that of the old task. */
+static bool switch_commit(struct vcpu *v, const struct task_switch *t, const struct new_task *n)
 {
     struct guest_state *g = &v->g;
     bool nested = t->cause == TASK_CALL || t->cause == TASK_EVENT;
@@ -206,10 +207,10 @@ static void switch_commit(struct vcpu *v, const struct task_switch *t, const str
         g->dr[7] &= ~(uint32_t)DR7_LOCAL_ENABLES;
         debug_changed(v);
     }
-    if ((g->cr0 & CR0_PG) && n->layout == &tss32)
-        tlb_switch(v, n->image.cr3);
+    const bool space = !(g->cr0 & CR0_PG) || n->layout != &tss32 || tlb_switch(v, n->image.cr3);
     cr3_loaded(v);
     vcpu_update_mode(v);
+    return space || raise_zero(v, EXC_GP);
 }
 
 /* --- (3) segment loads of the new task: #TS where a MOV would have #GP (SDM 3A table 7-1) --- */
@@ -328,8 +329,7 @@ bool task_switch(struct vcpu *v, const struct task_switch *t)
     /* The probes said that no write needs a TB of its own, and from here on nothing can be redone. */
     bool in_single = v->in_single;
     v->in_single = true;
-    switch_commit(v, t, &n);
-    bool ok = enter_task(v, t, &n);
+    bool ok = switch_commit(v, t, &n) && enter_task(v, t, &n);
     v->in_single = in_single;
     if (!ok) {
         v->exc.is_trap = true;

@@ -40,6 +40,7 @@ static void state_reset(struct vcpu *v)
     g->dr[7] = DR7_FIXED;
     g->x87.cw = 0x40;
     g->sse.mxcsr = MXCSR_INIT;
+    msr_reset(&g->msr, &v->cfg.model);
     g->tsc_offset = 0u - vcpu_now_ns(v);
 }
 
@@ -83,6 +84,8 @@ static void keep_over_init(struct guest_state *g, const struct guest_state *old)
     g->sysenter_esp = old->sysenter_esp;
     g->sysenter_eip = old->sysenter_eip;
     g->tsc_offset = old->tsc_offset;
+    g->efer = old->efer;
+    g->msr = old->msr;
 }
 
 void vcpu_init(struct vcpu *v, bool wait)

@@ -1,8 +1,4 @@
-/* mmu.c - page walk, softmmu TLB fills and guest memory access by linear address.
- *
- * 4 KiB and 4 MiB pages (SDM 3A 4.3), accessed and dirty bits, write protection, user rights, #PF
- * with exact error code and CR2. The walk sets A (and D for a write) only when the access is
- * allowed. With paging off, linear is physical.
+/* mmu.c - softmmu TLB fills and guest memory access by linear address; walk.c reads page tables.
  *
  * Every access checks all of its pages before it changes anything. Accesses whose order or tick
  * matters (MMIO, watched data, writes into translated code, the walk's own ones too) ask for a block of one
@@ -17,169 +13,14 @@
  * and stores go to different places (shadow RAM, ROM), or to the bus, it holds the physical page, and the
  * slow path looks up the rest. A change of that map flushes all.
  *
- * Page tables in no memory read as all ones, as unmapped memory does; updates to them are lost, as in a ROM.
- * NOT MODELLED: PAE, PSE-36, PAT, memory types; #AC of unaligned 16-byte operands that are
- * aligned to 8. */
+ * NOT MODELLED: memory types (PAT, MTRRs, PCD, PWT); #AC of unaligned 16-byte operands that are aligned to
+ * 8. */
 #include "clockcore/check.h"
 #include "vcpu/mmu/io.h"
 #include "vcpu/mmu/tlb.h"
+#include "vcpu/mmu/walk.h"
 
 #include <string.h>
-
-enum { PTE_P = 1, PTE_RW = 2, PTE_US = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100 };
-enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8 };
-/* SDM 3A 4.3: without PSE-36, bits 13..21 of a 4 MiB PDE are reserved. */
-#define PDE_LARGE_RESERVED 0x003fe000u
-
-struct access_rights {
-    bool write, user, fetch;
-};
-
-struct walk {
-    phys_addr_t phys_page;
-    mem_addr_t pde_at, pte_at; /* where it came from; MEM_NOWHERE: nowhere, or in no memory */
-    bool writable;             /* at this privilege, with D already set */
-    bool global, large;
-};
-
-/* --- stores --- */
-
-/* Must the store be an instruction of its own, since the running block may be what it changes? */
-static bool store_is_into_code(const struct vcpu *v, mem_addr_t at, unsigned bytes)
-{
-    return (v->watcher.pages[at >> PAGE_BITS] & MEM_WATCH_CODE) && tbcache_overlaps(v, at, bytes);
-}
-
-/* --- page walk --- */
-
-struct table_entry {
-    mem_addr_t at, store_at; /* where loads and stores of it go; MEM_NOWHERE: to no memory */
-    uint32_t value;
-};
-
-static mem_addr_t target_at(mem_target_t t, phys_addr_t phys_addr)
-{
-    return (mem_addr_t)mem_target_addr(t) | (phys_addr & PAGE_OFFSET_MASK);
-}
-
-static uint32_t table_load(const struct vcpu *v, mem_addr_t at)
-{
-    uint32_t value;
-    memcpy(&value, v->cfg.mem->host + at, sizeof value);
-    return value;
-}
-
-static struct table_entry table_entry(const struct vcpu *v, phys_addr_t phys_addr)
-{
-    struct map_entry s = physmem_lookup(v->cfg.mem, phys_addr);
-    struct table_entry e = {MEM_NOWHERE, MEM_NOWHERE, ~0u};
-    if (mem_target_is_memory(s.read)) {
-        e.at = target_at(s.read, phys_addr);
-        e.value = table_load(v, e.at);
-    }
-    if (mem_target_is_memory(s.write) && mem_target_kind(s.write) != MEM_ROM)
-        e.store_at = target_at(s.write, phys_addr);
-    return e;
-}
-
-/* May the walk set bits in the entry? If it is also code of a running block, the instruction must run alone.
- * A fetch is between two blocks. */
-static bool table_may_set(struct vcpu *v, struct access_rights want, const struct table_entry *e,
-                          uint32_t bits)
-{
-    if (want.fetch || v->in_single || (e->value & bits) == bits || e->store_at == MEM_NOWHERE ||
-        !store_is_into_code(v, e->store_at, 4))
-        return true;
-    v->redo_single = true;
-    return false;
-}
-
-/* Nothing that is cached depends on the bits: no page table watcher need know. */
-static void table_set_bits(struct vcpu *v, const struct table_entry *e, uint32_t bits)
-{
-    if ((e->value & bits) == bits || e->store_at == MEM_NOWHERE)
-        return;
-    /* A directory may map itself: its A bit may just have been set in this very entry. */
-    uint32_t now = e->at == MEM_NOWHERE ? e->value : table_load(v, e->at);
-    physmem_store(v->cfg.mem, v->cfg.number, e->store_at, sizeof now, now | bits, MEM_WATCH_CODE);
-}
-
-static bool page_fault(struct vcpu *v, uint32_t lin_addr, struct access_rights want, uint32_t code)
-{
-    v->g.cr2 = lin_addr;
-    vcpu_raise_error(v, EXC_PF, code | (want.write ? PF_W : 0) | (want.user ? PF_U : 0));
-    return false;
-}
-
-static bool may_write(const struct vcpu *v, bool user, uint32_t rights)
-{
-    return (rights & PTE_RW) || (!user && !(v->g.cr0 & CR0_WP));
-}
-
-static bool allowed(const struct vcpu *v, struct access_rights want, uint32_t rights)
-{
-    if (want.user && !(rights & PTE_US))
-        return false;
-    return !want.write || may_write(v, want.user, rights);
-}
-
-static bool walk_large(struct vcpu *v, uint32_t lin_addr, struct access_rights want,
-                       const struct table_entry *pde, struct walk *w)
-{
-    if (pde->value & PDE_LARGE_RESERVED)
-        return page_fault(v, lin_addr, want, PF_P | PF_RSVD);
-    if (!allowed(v, want, pde->value))
-        return page_fault(v, lin_addr, want, PF_P);
-    uint32_t bits = PTE_A | (want.write ? PTE_D : 0);
-    if (!table_may_set(v, want, pde, bits))
-        return false;
-    table_set_bits(v, pde, bits);
-    w->phys_page = (pde->value & 0xffc00000u) | (lin_addr & 0x003ff000u);
-    w->writable = may_write(v, want.user, pde->value) && ((pde->value | bits) & PTE_D);
-    w->pde_at = pde->at;
-    w->pte_at = MEM_NOWHERE;
-    w->global = (pde->value & PTE_G) && (v->g.cr4 & CR4_PGE);
-    w->large = true;
-    return true;
-}
-
-static bool walk_small(struct vcpu *v, uint32_t lin_addr, struct access_rights want,
-                       const struct table_entry *pde, struct walk *w)
-{
-    const struct table_entry pte = table_entry(v, PAGE_OF(pde->value) + (lin_addr >> PAGE_BITS & 0x3ff) * 4);
-    uint32_t rights = pde->value & pte.value;
-    if (!(pte.value & PTE_P))
-        return page_fault(v, lin_addr, want, 0);
-    if (!allowed(v, want, rights))
-        return page_fault(v, lin_addr, want, PF_P);
-    uint32_t bits = PTE_A | (want.write ? PTE_D : 0);
-    if (!table_may_set(v, want, pde, PTE_A) || !table_may_set(v, want, &pte, bits))
-        return false;
-    table_set_bits(v, pde, PTE_A);
-    table_set_bits(v, &pte, bits);
-    w->phys_page = PAGE_OF(pte.value);
-    w->writable = may_write(v, want.user, rights) && ((pte.value | bits) & PTE_D);
-    w->pde_at = pde->at;
-    w->pte_at = pte.at;
-    w->global = (pte.value & PTE_G) && (v->g.cr4 & CR4_PGE);
-    w->large = false;
-    return true;
-}
-
-static bool page_walk(struct vcpu *v, uint32_t lin_addr, struct access_rights want, struct walk *w)
-{
-    if (!(v->g.cr0 & CR0_PG)) {
-        *w = (struct walk){
-            .phys_page = PAGE_OF(lin_addr), .pde_at = MEM_NOWHERE, .pte_at = MEM_NOWHERE, .writable = true};
-        return true;
-    }
-    const struct table_entry pde = table_entry(v, PAGE_OF(v->g.cr3) + (lin_addr >> 22) * 4);
-    if (!(pde.value & PTE_P))
-        return page_fault(v, lin_addr, want, 0);
-    if ((pde.value & PTE_PS) && (v->g.cr4 & CR4_PSE))
-        return walk_large(v, lin_addr, want, &pde, w);
-    return walk_small(v, lin_addr, want, &pde, w);
-}
 
 /* --- data breakpoints --- */
 
@@ -265,7 +106,7 @@ static mem_addr_t load_page(const struct vcpu *v, uint32_t tag, uint32_t phys_pa
 {
     if (!(tag & TLB_SPLIT))
         return phys_page;
-    return (mem_addr_t)mem_target_addr(physmem_lookup(v->cfg.mem, phys_page).read);
+    return (mem_addr_t)mem_target_addr(physmem_lookup(v->cfg.mem, tlb_phys(phys_page)).read);
 }
 
 static void tlb_put(struct vcpu *v, struct tlb_entry *e, uint32_t tag, uint32_t phys_page)
@@ -286,17 +127,16 @@ static void local_walk(struct vcpu *v, const struct walk *w)
         spaces_walked(v, w->pte_at);
 }
 
-/* What the entry says about where the physical page is: TLB_MMIO or TLB_SPLIT, and the page it holds. Without
- * PAE a physical page has 32 bits. */
+/* What the entry says about where the physical page is: TLB_MMIO or TLB_SPLIT, and the page it holds. */
 static uint32_t tlb_where(const struct vcpu *v, const struct walk *w, bool fetch, uint32_t *page)
 {
     struct map_entry s = physmem_lookup(v->cfg.mem, w->phys_page);
     if (!mem_target_is_memory(s.read)) {
-        *page = fetch ? MEM_NOWHERE : (uint32_t)w->phys_page;
+        *page = fetch ? MEM_NOWHERE : tlb_phys_packed(w->phys_page);
         return TLB_MMIO;
     }
     bool split = !fetch && (s.read != s.write || mem_target_kind(s.read) == MEM_ROM);
-    *page = split ? (uint32_t)w->phys_page : (mem_addr_t)mem_target_addr(s.read);
+    *page = split ? tlb_phys_packed(w->phys_page) : (mem_addr_t)mem_target_addr(s.read);
     return split ? TLB_SPLIT : 0;
 }
 
@@ -364,12 +204,15 @@ void tlb_flush_local(struct vcpu *v)
     v->tlb_local_count = 0;
 }
 
-void tlb_switch(struct vcpu *v, uint32_t cr3)
+bool tlb_switch(struct vcpu *v, uint32_t cr3)
 {
+    if (!pdptrs_load(v, cr3, v->g.cr0, v->g.cr4))
+        return false;
     v->g.cr3 = cr3;
     v->fetch_tag = TLB_NONE;
-    spaces_switch(v, cr3);
+    spaces_switch(v);
     v->stats.tlb_flushes++;
+    return true;
 }
 
 void tlb_restore(struct vcpu *v, unsigned number, uint32_t tag, uint32_t phys_page)
@@ -387,7 +230,7 @@ static void flush_large(struct vcpu *v, const uint16_t *numbers, unsigned n, uin
     }
 }
 
-/* SDM 3A 4.10.4.1: all of a 4 MiB page goes. */
+/* SDM 3A 4.10.4.1: all of a 4 MiB page goes; of 2 MiB pages both halves, which is allowed (4.10.4.1). */
 void tlb_flush_page(struct vcpu *v, uint32_t lin_addr)
 {
     if (v->tlb_large[lin_addr >> 27] >> (lin_addr >> 22 & 31) & 1) {
@@ -487,10 +330,14 @@ struct part {
     unsigned bytes;
 };
 
-/* The entry's page, and the offset in it. */
-static uint32_t part_at(const struct part *p)
+/* Where in memory; where on the bus (TLB_MMIO, TLB_SPLIT). */
+static mem_addr_t part_at(const struct part *p)
 {
     return p->e->phys_page | (p->lin_addr & PAGE_OFFSET_MASK);
+}
+static phys_addr_t part_phys(const struct part *p)
+{
+    return tlb_phys(p->e->phys_page) | (p->lin_addr & PAGE_OFFSET_MASK);
 }
 
 static bool must_be_single(const struct vcpu *v, const struct part *p, bool write)
@@ -611,7 +458,7 @@ static uint64_t part_read(struct vcpu *v, const struct part *p)
     if (p->e->tag & TLB_WATCHED)
         watch_hit(v, p->lin_addr, p->bytes, false);
     if (p->e->tag & TLB_MMIO)
-        return mmio_read_part(v, part_at(p), p->bytes) & ~UINT64_C(0) >> (64 - 8 * p->bytes);
+        return mmio_read_part(v, part_phys(p), p->bytes) & ~UINT64_C(0) >> (64 - 8 * p->bytes);
     return host_get(tlb_host(p->e, p->lin_addr), p->bytes);
 }
 
@@ -644,7 +491,7 @@ static void part_write(struct vcpu *v, const struct part *p, uint64_t value)
     if (p->e->tag & TLB_WATCHED)
         watch_hit(v, p->lin_addr, p->bytes, true);
     if (p->e->tag & (TLB_MMIO | TLB_SPLIT)) {
-        split_write_part(v, part_at(p), p->bytes, value);
+        split_write_part(v, part_phys(p), p->bytes, value);
         return;
     }
     memory_write_part(v, part_at(p), p->bytes, value);
@@ -860,14 +707,15 @@ static bool where_is_right(const struct vcpu *v, bool fetch, uint32_t tag, uint3
     if (tag & TLB_MMIO)
         return !fetch || phys_page == MEM_NOWHERE;
     if (tag & TLB_SPLIT)
-        return !fetch && mem_target_is_memory(physmem_lookup(v->cfg.mem, phys_page).read);
-    return phys_page < v->cfg.mem->bytes;
+        return !fetch && mem_target_is_memory(physmem_lookup(v->cfg.mem, tlb_phys(phys_page)).read);
+    return phys_page < v->cfg.mem->bytes && phys_page == PAGE_OF(phys_page);
 }
 
 /* May entry `number` have this tag, and lead to that page? */
 bool tlb_backed(const struct vcpu *v, unsigned number, uint32_t tag, uint32_t phys_page)
 {
-    return (tag & TLB_VALID) && phys_page == PAGE_OF(phys_page) && tlb_index(tag) == number % TLB_ENTRIES &&
+    return (tag & TLB_VALID) && tlb_phys(phys_page) >> MEM_PHYS_BITS == 0 &&
+           tlb_index(tag) == number % TLB_ENTRIES &&
            where_is_right(v, number / TLB_ENTRIES >= TLB_FETCH, tag, phys_page);
 }
 

@@ -39,8 +39,15 @@ bool mmu_init(struct vcpu *v); /* of a vCPU that is all zero; false: no memory *
 void mmu_free(struct vcpu *v);
 /* CR0.AM or EFLAGS.AC may have changed. */
 void vcpu_alignment_changed(struct vcpu *v);
-void tlb_flush(struct vcpu *v);                /* all, globals too */
-void tlb_switch(struct vcpu *v, uint32_t cr3); /* CR3 is loaded: all but globals */
+void tlb_flush(struct vcpu *v); /* all, globals too */
+/* CR3 is loaded: all but globals. False: PAE is on, and the page directory pointers there have reserved bits
+ * set; then nothing changes. */
+bool tlb_switch(struct vcpu *v, uint32_t cr3);
+/* Loads the page directory pointers that CR3 names, if paging with these CR0 and CR4 is PAE's; false:
+ * likewise. */
+bool pdptrs_load(struct vcpu *v, uint32_t cr3, uint32_t cr0, uint32_t cr4);
+/* After a load of a state: do they have bits that no load would take? */
+bool pdptrs_wrong(const struct guest_state *g);
 void tlb_flush_page(struct vcpu *v, uint32_t lin_addr);
 void tlb_flush_local(struct vcpu *v); /* all entries but those of global pages */
 /* Entry `number` gets a tag and physical page that it has had before. */
@@ -63,8 +70,8 @@ bool spaces_init(struct vcpu *v);
 void spaces_free(struct vcpu *v);
 /* The TLB is empty; paging or CR3 may have changed in any way. */
 void spaces_forget(struct vcpu *v);
-/* CR3 is loaded: changes what the TLB holds. */
-void spaces_switch(struct vcpu *v, uint32_t cr3);
+/* CR3 has been loaded: changes what the TLB holds. */
+void spaces_switch(struct vcpu *v);
 /* A walk that fills the TLB read the table entry there; MEM_NOWHERE: in no memory. From now on
  * MEM_WATCH_TABLE says so, until its page is no table any more. */
 void spaces_walked(struct vcpu *v, mem_addr_t at);

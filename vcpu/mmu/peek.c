@@ -1,12 +1,9 @@
 /* peek.c - guest memory through any address space, to look at: no A bits, no TLB, no faults.
  *
  * What an access of the supervisor would read now if the TLB were empty; the guest never knows. */
-#include "vcpu/mmu/mmu.h"
+#include "vcpu/mmu/pte.h"
 
 #include <string.h>
-
-#define PTE_P  1u
-#define PDE_PS 0x80u
 
 /* Host pointer to a byte of memory; NULL: none is there. */
 static const uint8_t *peek_host(const struct vcpu *v, phys_addr_t phys_addr)
@@ -18,27 +15,54 @@ static const uint8_t *peek_host(const struct vcpu *v, phys_addr_t phys_addr)
 }
 
 /* 0, which is not present, where there is no table. */
-static uint32_t peek_entry(const struct vcpu *v, uint32_t table, uint32_t index)
+static uint64_t peek_entry(const struct vcpu *v, phys_addr_t table, uint32_t index, unsigned bytes)
 {
-    uint32_t value = 0;
-    const uint8_t *at = peek_host(v, (table & ~(PAGE_BYTES - 1)) + (phys_addr_t)index * 4);
+    uint64_t value = 0;
+    const uint8_t *at = peek_host(v, table + (phys_addr_t)index * bytes);
     if (at)
-        memcpy(&value, at, sizeof value);
+        memcpy(&value, at, bytes);
     return value;
 }
 
+static uint64_t peek_pdptr(const struct vcpu *v, uint32_t cr3, uint32_t lin_addr)
+{
+    if ((cr3 & ~31u) == (v->g.cr3 & ~31u))
+        return v->g.pdptr[lin_addr >> 30];
+    return peek_entry(v, cr3 & ~31u, lin_addr >> 30, 8);
+}
+
+/* SDM 3A 4.4. */
+static const uint8_t *peek_pae(const struct vcpu *v, uint32_t cr3, uint32_t lin_addr)
+{
+    const uint64_t pdpte = peek_pdptr(v, cr3, lin_addr);
+    if (!(pdpte & PTE_P))
+        return NULL;
+    const uint64_t pde = peek_entry(v, pdpte & PTE_ADDR, lin_addr >> 21 & 0x1ff, 8);
+    if (!(pde & PTE_P))
+        return NULL;
+    if (pde & PTE_PS)
+        return peek_host(v, pde_large_2m(pde) | (lin_addr & 0x1fffff));
+    const uint64_t pte = peek_entry(v, pde & PTE_ADDR, lin_addr >> PAGE_BITS & 0x1ff, 8);
+    return pte & PTE_P ? peek_host(v, (pte & PTE_ADDR) | (lin_addr & (PAGE_BYTES - 1))) : NULL;
+}
+
 /* SDM 3A 4.3. */
+static const uint8_t *peek_32(const struct vcpu *v, uint32_t cr3, uint32_t lin_addr)
+{
+    const uint64_t pde = peek_entry(v, cr3 & PTE_ADDR, lin_addr >> 22, 4);
+    if (!(pde & PTE_P))
+        return NULL;
+    if ((pde & PTE_PS) && (v->g.cr4 & CR4_PSE))
+        return peek_host(v, pde_large_4m(&v->cfg.model, pde) | (lin_addr & 0x3fffff));
+    const uint64_t pte = peek_entry(v, pde & PTE_ADDR, lin_addr >> PAGE_BITS & 0x3ff, 4);
+    return pte & PTE_P ? peek_host(v, (pte & PTE_ADDR) | (lin_addr & (PAGE_BYTES - 1))) : NULL;
+}
+
 static const uint8_t *peek_lin(const struct vcpu *v, uint32_t cr3, uint32_t lin_addr)
 {
     if (!(v->g.cr0 & CR0_PG))
         return peek_host(v, lin_addr);
-    uint32_t pde = peek_entry(v, cr3, lin_addr >> 22);
-    if (!(pde & PTE_P))
-        return NULL;
-    if ((pde & PDE_PS) && (v->g.cr4 & CR4_PSE))
-        return peek_host(v, (pde & 0xffc00000u) | (lin_addr & 0x3fffffu));
-    uint32_t pte = peek_entry(v, pde, lin_addr >> PAGE_BITS & 0x3ff);
-    return pte & PTE_P ? peek_host(v, (pte & ~(PAGE_BYTES - 1)) | (lin_addr & (PAGE_BYTES - 1))) : NULL;
+    return is_pae(v->g.cr4) ? peek_pae(v, cr3, lin_addr) : peek_32(v, cr3, lin_addr);
 }
 
 size_t vcpu_peek(const struct vcpu *v, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes)

@@ -12,15 +12,19 @@
  * a table page, with everything that came from it: then its stores are fast again (a process is copied or
  * torn down, the page is used for something else).
  *
+ * With PAE a space is a CR3 value together with the four page directory pointers that were loaded with it:
+ * they are compared, their table in memory need not be watched. An entry has 8 bytes then.
+ *
  * The walk's own stores set A and D; what is kept stays right. With what is kept, what the TLB holds remains
  * a function of the guest's instructions alone: stores to table pages are counted, whichever engine or path
  * they come from. */
+#include "vcpu/mmu/pte.h"
 #include "vcpu/mmu/tlb.h"
 
 #include <string.h>
 #include <sys/mman.h>
 
-enum { SPACES = 32, SAVED_MAX = 64, WRITES_MAX = 16, PTE_P = 1, PTE_A = 0x20 };
+enum { SPACES = 32, SAVED_MAX = 64, WRITES_MAX = 16 };
 
 struct saved {
     uint32_t tag, phys_page;
@@ -40,9 +44,10 @@ struct table_page {
 struct spaces {
     struct table_page *tables; /* per page of memory */
     uint32_t npages;
-    unsigned current, next; /* next: to be replaced */
-    bool stale;             /* the TLB may hold what a walk in the current space would not find */
-    uint32_t cr3[SPACES];   /* page directory; NO_SPACE: none */
+    unsigned current, next;     /* next: to be replaced */
+    bool stale;                 /* the TLB may hold what a walk in the current space would not find */
+    uint32_t cr3[SPACES];       /* page directory, or table of PAE's pointers; NO_SPACE: none */
+    uint64_t pdptr[4 * SPACES]; /* four each: under which its translations were made; 0 without PAE */
     struct space space[SPACES];
     struct field tables_field; /* of the part that `tables` are */
 };
@@ -87,12 +92,28 @@ static unsigned space_replace(struct spaces *s, uint32_t cr3)
     return s->next;
 }
 
-static unsigned space_of(struct spaces *s, uint32_t cr3)
+static const uint64_t *pdptrs(const struct vcpu *v)
 {
-    for (unsigned i = 0; i < SPACES; i++)
-        if (s->cr3[i] == PAGE_OF(cr3))
-            return i;
-    return space_replace(s, PAGE_OF(cr3));
+    static const uint64_t none[4];
+    return is_pae(v->g.cr4) ? v->g.pdptr : none;
+}
+
+/* The space of CR3 and its pointers as they are now; empty where it is new, or was made under others. */
+static unsigned space_now(const struct vcpu *v)
+{
+    struct spaces *s = v->spaces;
+    const uint32_t cr3 = v->g.cr3 & (is_pae(v->g.cr4) ? ~31u : ~PAGE_OFFSET_MASK);
+    unsigned i = 0;
+    while (i < SPACES && s->cr3[i] != cr3)
+        i++;
+    if (i == SPACES)
+        i = space_replace(s, cr3);
+    if (memcmp(&s->pdptr[4 * i], pdptrs(v), 4 * sizeof s->pdptr[0]) != 0) {
+        memcpy(&s->pdptr[4 * i], pdptrs(v), 4 * sizeof s->pdptr[0]);
+        s->space[i].count = 0;
+        s->stale |= i == s->current;
+    }
+    return i;
 }
 
 void spaces_forget(struct vcpu *v)
@@ -100,8 +121,8 @@ void spaces_forget(struct vcpu *v)
     struct spaces *s = v->spaces;
     for (unsigned i = 0; i < SPACES; i++)
         s->space[i].count = 0;
+    s->current = space_now(v);
     s->stale = false;
-    s->current = space_of(s, v->g.cr3);
 }
 
 /* --- switching --- */
@@ -126,11 +147,11 @@ static void space_restore(struct vcpu *v, struct space *sp)
     sp->count = 0;
 }
 
-void spaces_switch(struct vcpu *v, uint32_t cr3)
+void spaces_switch(struct vcpu *v)
 {
     struct spaces *s = v->spaces;
     bool paging = v->g.cr0 & CR0_PG;
-    unsigned to = space_of(s, cr3);
+    unsigned to = space_now(v);
     if (to == s->current && !s->stale && paging)
         return;
     if (to != s->current && !s->stale && paging)
@@ -177,8 +198,9 @@ static void table_changed(struct spaces *s, const struct table_page *t)
 
 static bool was_used(const struct vcpu *v, mem_addr_t first, unsigned bytes)
 {
-    for (mem_addr_t at = first & ~3u; at < first + bytes; at += 4) {
-        uint32_t entry;
+    const unsigned size = is_pae(v->g.cr4) ? 8 : 4;
+    for (mem_addr_t at = first & ~(size - 1); at < first + bytes; at += size) {
+        uint32_t entry; /* of 8 bytes the low half, which has both bits */
         memcpy(&entry, v->cfg.mem->host + at, sizeof entry);
         if ((entry & (PTE_P | PTE_A)) == (PTE_P | PTE_A))
             return true;
@@ -224,6 +246,7 @@ static const struct field spaces_fields[] = {
     FIELD_MAX(struct spaces, next, SPACES - 1),
     FIELD(struct spaces, stale),
     FIELD_ARRAY(struct spaces, cr3),
+    FIELD_ARRAY(struct spaces, pdptr),
     {"spaces", offsetof(struct spaces, space), 4, SPACES * sizeof(struct space) / 4, 4, UINT64_MAX},
 };
 

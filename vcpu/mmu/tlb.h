@@ -23,6 +23,16 @@ static inline bool tlb_holds(const struct tlb_entry *e, uint32_t lin_addr)
     return (e->tag & (~PAGE_OFFSET_MASK | TLB_VALID)) == (PAGE_OF(lin_addr) | TLB_VALID);
 }
 
+/* A physical page of 36 bits as an entry's phys_page: bits 32 to 35 are below the page. */
+static inline uint32_t tlb_phys_packed(phys_addr_t phys_page)
+{
+    return (uint32_t)phys_page | (uint32_t)(phys_page >> 32);
+}
+static inline phys_addr_t tlb_phys(uint32_t packed)
+{
+    return (phys_addr_t)(packed & PAGE_OFFSET_MASK) << 32 | PAGE_OF(packed);
+}
+
 static inline struct tlb_entry *tlb_numbered(struct vcpu *v, unsigned number)
 {
     return &v->tlb[number / TLB_ENTRIES][number % TLB_ENTRIES];

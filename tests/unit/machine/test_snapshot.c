@@ -158,7 +158,10 @@ Test(snapshot, a_wrong_value_is_refused_by_name, .timeout = 120)
         {"cpu.cr0", 0, 0x20000011}, /* NW without CD */
         {"cpu.cr0", 0, 1},          /* ET is always 1 */
         {"cpu.cr0", 0, 0x100011},
-        {"cpu.cr4", 0, 0x20}, /* PAE */
+        {"cpu.cr4", 0, 0x100}, /* PCE */
+        {"cpu.pdptr", 2, 3},   /* reserved bits */
+        {"cpu.efer", 0, 1},
+        {"cpu.msr.pat", 0, 2},
         {"cpu.dr", 4, 1},
         {"cpu.dr", 6, 0},
         {"cpu.dr", 7, 0xffffffff},
@@ -224,7 +227,9 @@ Test(snapshot, other_values_run, .timeout = 120)
         {"cpu.idtr.limit", 0, 0},
         {"cpu.cr0", 0, 0xe005003f},
         {"cpu.cr3", 0, 0xffffffff},
-        {"cpu.cr4", 0, 0x69c},
+        {"cpu.cr4", 0, 0x6fc},
+        {"cpu.pdptr", ALL, 0},
+        {"cpu.efer", 0, 0x800},
         {"cpu.eflags", 0, 0x257700 & ~0x20400},
         {"cpu.dr", 7, 0xffff23ff | 0x400},
         {"cpu.x87.sw", 0, 0xffff},
@@ -235,6 +240,7 @@ Test(snapshot, other_values_run, .timeout = 120)
         {"cpu-events.db_pending", 0, 0xffffffff},
         {"cpu-events.rf_tick", 0, UINT64_MAX},
         {"spaces.cr3", ALL, 0},
+        {"spaces.pdptr", ALL, UINT64_MAX},
         {"table-pages.used_by.writes", ALL, 0xffffffff},
         {"effects.dev", ALL, 0xffff},
         {"link.seq", 0, 0xffffffff},

@@ -154,7 +154,7 @@ Test(mmu, large_pages)
     cr_assert(write32(0x40001000, false, 5));
     cr_assert_eq(harness_peek32(&h, 0x801000), 5);
     cr_assert_eq(harness_peek32(&h, 0x80000 + 0x100 * 4), 0x800000 | PS | RW | P | A | D);
-    harness_poke32(&h, 0x80000 + 0x101 * 4, 0x802000 | PS | RW | P);
+    harness_poke32(&h, 0x80000 + 0x101 * 4, 0x820000 | PS | RW | P);
     cr_assert(!read32(0x40400000, false, &value));
     expect_fault(0x40400000, 9);
     harness_free(&h);

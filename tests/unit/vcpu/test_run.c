@@ -315,6 +315,8 @@ Test(run, init_leaves_what_the_table_says)
     g->sysenter_eip = 5;
     g->cr0 |= CR0_CD;
     g->cr2 = g->dr[0] = 7;
+    g->msr.mtrr_default = 0xc06;
+    g->pdptr[1] = 0x1001;
     h.pins = VCPU_PIN_INIT;
     vcpu_until(h.cpu, &(struct vcpu_until){.tick = 0});
     cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TICK_LIMIT);
@@ -325,7 +327,9 @@ Test(run, init_leaves_what_the_table_says)
     cr_expect_eq(g->sysenter_eip, 5);
     cr_expect_eq(g->cr0, CR0_ET | CR0_CD);
     cr_expect_eq(g->cr2 | g->dr[0], 0);
-    cr_expect_eq(g->slot[IR_EDX], 0x695, "family 6 model 9 stepping 5");
+    cr_expect_eq(g->msr.mtrr_default, 0xc06);
+    cr_expect_eq(g->pdptr[1], 0);
+    cr_expect_eq(g->slot[IR_EDX], 0x6e8, "family 6 model 14 stepping 8");
     harness_free(&h);
 }
 

@@ -99,10 +99,21 @@ void tlb_flush(struct vcpu *v)
     v->stats.tlb_flushes++;
 }
 
-void tlb_switch(struct vcpu *v, uint32_t cr3)
+bool tlb_switch(struct vcpu *v, uint32_t cr3)
 {
     v->g.cr3 = cr3;
     v->stats.tlb_flushes++;
+    return true;
+}
+
+bool pdptrs_load(struct vcpu *v, uint32_t cr3, uint32_t cr0, uint32_t cr4)
+{
+    return true;
+}
+
+bool pdptrs_wrong(const struct guest_state *g)
+{
+    return false;
 }
 
 void tlb_flush_page(struct vcpu *v, uint32_t lin_addr)
