@@ -247,7 +247,7 @@ static void put_descriptor(unsigned n, uint64_t r)
     put_guest(at, r % 16 ? CHAIN_AT + (r >> 8 & 0xFFF) * 16 : r, 8);
     put_guest(at + 8, r >> 4 & 63 ? bytes[r >> 20 & 7] : (uint32_t)(r >> 32), 4);
     put_guest(at + 12, n == 0 ? 1 : r >> 24 & 31 ? r >> 30 & 3 : r >> 30 & 7, 2);
-    put_guest(at + 14, r >> 40 & 15 ? n + 1 : r >> 44, 2);
+    put_guest(at + 14, r >> 40 & 7 ? n + 1 : r >> 43 & 1 ? r >> 44 & 3 : r >> 46, 2);
 }
 
 static void put_chain(uint64_t r)
