@@ -270,7 +270,9 @@ static void tell_error(struct blocks_drive *d, const struct request *q)
     snprintf(line, sizeof(line),
              "%s: %s %u bytes at %llu failed: %s; the guest is told (and nobody else, if it happens again)",
              d->name, verbs[q->r.op & 3], q->r.bytes, (unsigned long long)q->r.offset,
-             q->error == ENODATA ? "the image has become shorter" : strerror(q->error));
+             q->error == ENODATA     ? "the image has become shorter"
+             : q->error == ESHUTDOWN ? "the block server has gone"
+                                     : strerror(q->error));
     b->cfg.notice(b->cfg.notice_ctx, line);
 }
 

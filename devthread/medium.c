@@ -46,13 +46,14 @@ const char *medium_probe(const uint8_t *head, size_t bytes)
     return "raw";
 }
 
-/* Of an open file; NULL: it cannot be read. */
-static const char *probe_file(int fd)
+/* A qcow2 image that needs no other file: no backing file, no external data file (bit 2 of the incompatible
+ * features of version 3). docs/interop/qcow2.txt of QEMU has the header. */
+static bool is_alone(const char *format, const uint8_t head[MEDIUM_PROBE_BYTES])
 {
-    uint8_t head[MEDIUM_PROBE_BYTES];
-    ssize_t n = pread(fd, head, sizeof(head), 0);
+    static const uint8_t none[8];
 
-    return n < 0 ? NULL : medium_probe(head, (size_t)n);
+    return strcmp(format, "qcow2") == 0 && memcmp(head + 8, none, 8) == 0 &&
+           (head[7] == 2 || !(head[79] & 4));
 }
 
 /* --- opening --- */
@@ -91,27 +92,80 @@ static int open_file(const struct medium_config *cfg, char *err, size_t err_byte
     return -1;
 }
 
+static bool lock(const struct medium_config *cfg, int fd, char *err, size_t err_bytes)
+{
+    char line[512];
+    int error = medium_lock(fd, cfg->read_only);
+
+    if (error == 0)
+        return true;
+    if (error == EAGAIN || error == EACCES) {
+        snprintf(err, err_bytes, "%s %.300s: another program %s; an image that nobody else %s is accepted",
+                 cfg->option, cfg->file,
+                 cfg->read_only ? "writes to it" : "uses it (or another drive of this machine)",
+                 cfg->read_only ? "writes to" : "uses");
+        return false;
+    }
+    snprintf(line, sizeof(line), "%s %.200s: cannot be locked against a second writer: %s", cfg->option,
+             cfg->file, strerror(error));
+    if (cfg->notice)
+        cfg->notice(cfg->notice_ctx, line);
+    return true;
+}
+
+static struct medium *open_raw(const struct medium_config *cfg, int fd, char *err, size_t err_bytes)
+{
+    if (!lock(cfg, fd, err, err_bytes)) {
+        close(fd);
+        return NULL;
+    }
+    struct medium *m = medium_raw_open(cfg, fd, !cfg->format, err, err_bytes);
+    if (m && !cfg->format)
+        tell_probed(cfg);
+    return m;
+}
+
+static bool is_url(const char *file)
+{
+    static const char *const schemes[] = {"nbd:", "nbds:", "nbd+unix:", "nbds+unix:"};
+
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+        if (strncmp(file, schemes[i], strlen(schemes[i])) == 0)
+            return true;
+    return false;
+}
+
+static struct medium *open_url(const struct medium_config *cfg, char *err, size_t err_bytes)
+{
+    if (!cfg->format || strcmp(cfg->format, "raw") == 0)
+        return medium_nbd_open_url(cfg, err, err_bytes);
+    snprintf(err, err_bytes,
+             "%s %.300s: format=%s: a block server's bytes are taken as they are; format=raw is accepted",
+             cfg->option, cfg->file, cfg->format);
+    return NULL;
+}
+
 struct medium *medium_open(const struct medium_config *cfg, char *err, size_t err_bytes)
 {
-    int fd = open_file(cfg, err, err_bytes);
+    uint8_t head[MEDIUM_PROBE_BYTES] = {0};
 
+    if (is_url(cfg->file))
+        return open_url(cfg, err, err_bytes);
+    int fd = open_file(cfg, err, err_bytes);
     if (fd < 0)
         return NULL;
-    const char *format = cfg->format ? cfg->format : probe_file(fd);
-    if (format && strcmp(format, "raw") == 0) {
-        struct medium *m = medium_raw_open(cfg, fd, !cfg->format, err, err_bytes);
-        if (m && !cfg->format)
-            tell_probed(cfg);
-        return m;
-    }
-    if (format)
-        snprintf(err, err_bytes, "%s %.300s: format %s is not supported yet; raw is accepted", cfg->option,
-                 cfg->file, format);
-    else
+    ssize_t n = pread(fd, head, sizeof(head), 0);
+    if (n < 0) {
         snprintf(err, err_bytes, "%s %.300s: cannot be read: %s; " ACCEPTED, cfg->option, cfg->file,
                  strerror(errno));
+        close(fd);
+        return NULL;
+    }
+    const char *format = cfg->format ? cfg->format : medium_probe(head, (size_t)n);
+    if (strcmp(format, "raw") == 0)
+        return open_raw(cfg, fd, err, err_bytes);
     close(fd);
-    return NULL;
+    return medium_nbd_open_file(cfg, format, is_alone(format, head), err, err_bytes);
 }
 
 void medium_close(struct medium *m)

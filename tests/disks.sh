@@ -103,4 +103,89 @@ touch "$dir/image"
 run c "$raw,snapshot=on"
 expect "a file that has changed is read again" bash -c "! grep -q 'blocks0=1048576,0000000000000000' $dir/c"
 
+# --- other formats, through qemu-nbd ---
+cp "$dir/before" "$dir/image"
+for format in qcow2 vdi vmdk; do
+    image=$dir/image.$format
+    qemu-img convert -q -f raw -O "$format" "$dir/before" "$image"
+    cp "$image" "$image.before"
+    expect "$format, snapshot=on" ends run b "file=$image,snapshot=on" -x-host-delay seed=11
+    expect "$format, snapshot=on: same digests" same b
+    expect "$format, snapshot=on: the image is as it was" cmp "$image" "$image.before"
+    expect "$format" ends run b "file=$image,format=$format" -devthread mode=thread
+    expect "$format: same digests" same b
+    expect "$format: holds what was written" qemu-img compare -q -f raw -F "$format" "$dir/after" "$image"
+done
+expect "no qemu-nbd is left" bash -c "! pgrep -a -x qemu-nbd | grep '$dir'"
+qemu-img create -q -f qcow2 -b "$dir/before" -F raw "$dir/backed.qcow2"
+expect "a qcow2 image over another" ends run b "file=$dir/backed.qcow2"
+expect "a qcow2 image over another: same digests" same b
+echo text >"$dir/text"
+run b "file=$dir/text,format=qcow2"
+expect_text "no qcow2 image: what qemu-nbd says" "$(cat "$dir/b.err")" "^tandem: -drive $dir/text: qemu-nbd: .*qcow2"
+(
+    PATH=/bin/nowhere
+    run2() { /usr/bin/timeout 20 "$build/tandem" -kernel "$build/tests/guests/disk.elf" -x-toypci -display none -drive "if=x-toy,file=$dir/image.vdi"; }
+    run2
+) >"$dir/b.out" 2>"$dir/b.err" </dev/null
+expect_text "no qemu-nbd: what is needed" "$(cat "$dir/b.err")" 'qemu-nbd cannot be started .Debian: package qemu-utils'
+
+# --- block servers ---
+server() { # nbdkit options...: in the background, at $dir/nbd
+    rm -f "$dir/nbd" "$dir/nbd.pid"
+    nbdkit -f -U "$dir/nbd" -P "$dir/nbd.pid" "$@" >/dev/null 2>&1 &
+    servers=($!)
+    for _ in $(seq 100); do [ -s "$dir/nbd.pid" ] && return; sleep 0.05; done
+}
+server_ends() {
+    kill "${servers[0]}" 2>/dev/null
+    wait "${servers[0]}" 2>/dev/null
+    servers=()
+}
+cp "$dir/before" "$dir/served"
+server file "$dir/served"
+expect "nbd:unix:" ends run b "file=nbd:unix:$dir/nbd,snapshot=on"
+expect "nbd:unix: same digests" same b
+expect "nbd+unix://" ends run b "file=nbd+unix:///?socket=$dir/nbd" -devthread mode=inline
+expect "nbd+unix://: same digests" same b
+server_ends
+expect "nbd+unix://: the server holds what was written" cmp "$dir/served" "$dir/after"
+run b "file=nbd+unix:///?socket=$dir/nowhere"
+expect_text "no server: an error that names it" "$(cat "$dir/b.err")" "^tandem: -drive nbd.unix:///.socket=$dir/nowhere: "
+server -r file "$dir/served"
+run b "file=nbd:unix:$dir/nbd"
+expect_text "a server to be read alone" "$(cat "$dir/b.err")" 'can be read alone; readonly=on or snapshot=on is accepted'
+server_ends
+
+# --- locks ---
+cp "$dir/before" "$dir/image"
+hold() { # options: a guest that does nothing, with this drive
+    "$build/tandem" -kernel "$dir/loop" -display none -x-toypci -drive "if=x-toy,$1" >/dev/null 2>&1 </dev/null &
+    servers=($!)
+    for _ in $(seq 100); do grep -q "$(stat -c %i "$dir/image")" /proc/locks && break; sleep 0.05; done
+}
+tiny_guest "$dir/loop" "$code_loop"
+hold "$raw"
+run b "$raw"
+expect_text "a second writer" "$(cat "$dir/b.err")" "another program uses it"
+run b "$raw,snapshot=on"
+expect_text "a reader beside a writer" "$(cat "$dir/b.err")" "another program writes to it"
+expect_text "QEMU beside a writer" "$(qemu-io -f raw -c 'read 0 512' "$dir/image" 2>&1)" 'lock'
+server_ends
+hold "$raw,snapshot=on"
+expect "two readers" ends run b "$raw,snapshot=on"
+run b "$raw"
+expect_text "a writer beside a reader" "$(cat "$dir/b.err")" "another program uses it"
+expect "QEMU reads beside a reader" qemu-img info -f raw "$dir/image"
+expect_text "QEMU does not write beside a reader" "$(qemu-io -f raw -c 'write 0 512' "$dir/image" 2>&1)" 'lock'
+server_ends
+qemu-nbd -t -f raw -k "$dir/nbd" "$dir/image" 2>/dev/null &
+servers=($!)
+for _ in $(seq 100); do [ -S "$dir/nbd" ] && break; sleep 0.05; done
+run b "$raw"
+expect_text "beside a writer of QEMU's" "$(cat "$dir/b.err")" "another program uses it"
+run b "$raw,readonly=on"
+expect_text "a reader beside a writer of QEMU's" "$(cat "$dir/b.err")" "another program writes to it"
+server_ends
+
 summary disks
