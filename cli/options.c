@@ -2,6 +2,7 @@
 #include "cli/options.h"
 
 #include "clockcore/ticks.h"
+#include "machine/bootorder.h"
 #include "machine/optvalue.h"
 #include "mem/physmem.h"
 #include "observe/formats.h"
@@ -696,6 +697,72 @@ static bool parse_dir(struct options *o, const struct option_def *d, const char 
     return value_string(value, &o->firmware_dir[o->nfirmware_dirs++], e);
 }
 
+/* Up to three letters, none twice. */
+static bool set_letters(char letters[4], const char *value)
+{
+    uint16_t flags;
+    if (!bootorder_flags(value, &flags))
+        return false;
+    strcpy(letters, value);
+    return true;
+}
+
+static bool set_boot_order(void *target, const char *value, struct err *e)
+{
+    return set_letters(((struct options *)target)->boot.order, value);
+}
+
+static bool set_boot_once(void *target, const char *value, struct err *e)
+{
+    return set_letters(((struct options *)target)->boot.once, value);
+}
+
+static bool set_boot_menu(void *target, const char *value, struct err *e)
+{
+    return value_switch(value, &((struct options *)target)->boot.menu);
+}
+
+static bool set_boot_strict(void *target, const char *value, struct err *e)
+{
+    return value_switch(value, &((struct options *)target)->boot.strict);
+}
+
+static bool set_milliseconds(int *ms, const char *value)
+{
+    uint64_t v;
+    bool ok = value_number(value, 0, 65535, &v);
+    *ms = ok ? (int)v : -1;
+    return ok;
+}
+
+static bool set_splash_time(void *target, const char *value, struct err *e)
+{
+    return set_milliseconds(&((struct options *)target)->boot.splash_ms, value);
+}
+
+static bool set_reboot_timeout(void *target, const char *value, struct err *e)
+{
+    return set_milliseconds(&((struct options *)target)->boot.reboot_ms, value);
+}
+
+#define BOOT_LETTERS "one to three of a, b (floppy), c (disk), d (CD-ROM), n (network)"
+
+static const struct list_key boot_keys[] = {
+    {"order", BOOT_LETTERS, set_boot_order},
+    {"once", BOOT_LETTERS, set_boot_once},
+    {"menu", "on|off", set_boot_menu},
+    {"splash-time", "MS (0..65535)", set_splash_time},
+    {"reboot-timeout", "MS (0..65535)", set_reboot_timeout},
+    {"strict", "on|off", set_boot_strict},
+};
+
+static bool parse_option_rom(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    if (o->boot.nroms == FIRMWARE_ROMS_MAX)
+        return err_set(e, "-option-rom %s: at most %d are accepted", value, FIRMWARE_ROMS_MAX);
+    return value_string(value, &o->boot.rom[o->boot.nroms++], e);
+}
+
 static struct firmware_user_item *last_fw_cfg(void *target)
 {
     struct options *o = target;
@@ -833,6 +900,18 @@ static const struct option_def option_defs[] = {
      FIELD(bios), NULL, NULL, 0},
     {"L", "DIR", parse_dir,
      "directory of firmware files, searched before " FIRMWARE_DIR " (may be given up to 16 times)", 0, NULL,
+     NULL, 0},
+    {"boot",
+     "[order=]LETTERS[,once=LETTERS][,menu=on|off][,splash-time=MS][,reboot-timeout=MS][,strict=on|off]",
+     parse_list,
+     "what firmware boots from, in order: a floppy, c disk, d CD-ROM, n network (default cad); once: until "
+     "the "
+     "first "
+     "reset; menu=on: with a prompt for its menu, that waits for splash-time; strict=on: only from drives "
+     "with a "
+     "bootindex",
+     KEYS(boot_keys, "order")},
+    {"option-rom", "FILE", parse_option_rom, "an option ROM that firmware runs (up to 16 times)", 0, NULL,
      NULL, 0},
     {"fw_cfg", "[name=]NAME,file=FILE|string=TEXT", parse_fw_cfg,
      "an item of fw_cfg for the guest; names of users' own begin with opt/ (up to 32 times)",
@@ -1018,7 +1097,6 @@ static const char *const unsupported[] = {
     "audio",
     "audiodev",
     "blockdev",
-    "boot",
     "bt",
     "chroot",
     "compat",
@@ -1054,7 +1132,6 @@ static const char *const unsupported[] = {
     "object",
     "old-param",
     "only-migratable",
-    "option-rom",
     "overcommit",
     "perfmap",
     "pflash",
@@ -1260,6 +1337,7 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
         .tick_limit = TICK_NEVER,
     };
     markopts_init(&o->marks);
+    firmware_boot_init(&o->boot);
     cpu_model_default(&o->cpu);
     o->trace_log2 = TIMELINE_LOG2_DEFAULT;
     for (int i = 1; i < argc;) {
@@ -1295,6 +1373,8 @@ void options_free(struct options *o)
         free(o->serial[i]);
     for (unsigned i = 0; i < o->nfirmware_dirs; i++)
         free(o->firmware_dir[i]);
+    for (unsigned i = 0; i < o->boot.nroms; i++)
+        free(o->boot.rom[i]);
     for (unsigned i = 0; i < o->nfw_cfg; i++)
         fw_cfg_free(&o->fw_cfg[i]);
     for (unsigned i = 0; i < o->nsnapshots; i++) {

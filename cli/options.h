@@ -46,6 +46,7 @@ struct options {
     struct cpu_model cpu; /* -cpu */
     char *bios;           /* -bios; NULL: not given */
     char *firmware_dir[FIRMWARE_DIRS_MAX];
+    struct firmware_boot boot;                                 /* -boot, -option-rom; strings owned */
     struct firmware_user_item fw_cfg[FIRMWARE_USER_ITEMS_MAX]; /* -fw_cfg; strings owned */
     unsigned nfw_cfg;
     bool graphics;                                  /* -machine graphics=on */

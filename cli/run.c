@@ -71,6 +71,7 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->bios = o->bios;
     c->firmware_dir = o->firmware_dir;
     c->nfirmware_dirs = o->nfirmware_dirs;
+    c->boot = o->boot;
     c->fw_cfg = o->fw_cfg;
     c->nfw_cfg = o->nfw_cfg;
     c->graphics = o->graphics;

@@ -138,7 +138,8 @@ struct board {
     bool (*may_master)(const void *state, unsigned device);
     /* Power-on state of everything at virtual time zero; `rtc_seconds`: the calendar then (Unix seconds). */
     void (*power_on)(void *state, const struct board *b, int64_t rtc_seconds);
-    uint64_t ram_bytes; /* what is fitted: power_on tells the CMOS */
+    uint64_t ram_bytes;                   /* what is fitted: power_on tells the CMOS */
+    uint16_t boot_flags, boot_flags_once; /* what firmware boots from: likewise (pc.h) */
 };
 
 #endif

@@ -402,6 +402,11 @@ void mc146818_set_cmos(struct mc146818 *s, unsigned index, uint8_t value)
         s->ram[index] = value;
 }
 
+uint8_t mc146818_cmos(const struct mc146818 *s, unsigned index)
+{
+    return index > REG_D && index < sizeof s->ram ? s->ram[index] : 0;
+}
+
 void mc146818_reset_pin(struct mc146818 *s, uint64_t now_ns)
 {
     settle(s, now_ns);

@@ -28,6 +28,11 @@ enum {
     CMOS_CENTURY = 0x32,
     CMOS_MEM_16M_LO = 0x34, /* 64 KiB blocks above 16 MiB */
     CMOS_MEM_16M_HI = 0x35,
+    CMOS_BOOT_3 = 0x38, /* upper half: the third device to boot from; bit 0: no signature is asked for */
+    CMOS_BOOT_1 =
+        0x3D, /* the first device to boot from in the lower half, the second one in the upper half */
+    CMOS_NEXT_BOOT =
+        0x7E, /* the board's own, if what is booted once differs: 3Dh and 38h from the next reset on */
 };
 
 struct mc146818 {
@@ -45,6 +50,8 @@ extern const struct chip_class mc146818_class;
 void mc146818_set_time(struct mc146818 *s, uint64_t unix_seconds, uint64_t now_ns);
 /* The calendar at now_ns as seconds since 1970. */
 uint64_t mc146818_get_time(const struct mc146818 *s, uint64_t now_ns);
+/* A CMOS byte, 0Eh..7Fh; 0 for registers below. */
+uint8_t mc146818_cmos(const struct mc146818 *s, unsigned index);
 /* Fills a CMOS byte, 0Eh..7Fh; registers below are ignored. */
 void mc146818_set_cmos(struct mc146818 *s, unsigned index, uint8_t value);
 /* The RESET pin: interrupts off, flags cleared; time and CMOS stay (battery). */

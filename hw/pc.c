@@ -73,9 +73,26 @@ static uint32_t misc_exit_value(const void *s)
     return pc_debug_exit_status(pcmisc_exit_value(s));
 }
 
+static void set_cmos_word(struct mc146818 *rtc, unsigned lo, unsigned hi, uint64_t value)
+{
+    mc146818_set_cmos(rtc, lo, (uint8_t)value);
+    mc146818_set_cmos(rtc, hi, (uint8_t)(value >> 8));
+}
+
 static void rtc_reset_pin(void *s, uint64_t now_ns)
 {
     mc146818_reset_pin(s, now_ns);
+}
+
+/* What was to be booted once has been. */
+static void rtc_reset_pin_once(void *s, uint64_t now_ns)
+{
+    unsigned next = mc146818_cmos(s, CMOS_NEXT_BOOT) | (unsigned)mc146818_cmos(s, CMOS_NEXT_BOOT + 1) << 8;
+
+    mc146818_reset_pin(s, now_ns);
+    if (next)
+        set_cmos_word(s, CMOS_BOOT_1, CMOS_BOOT_3, next);
+    set_cmos_word(s, CMOS_NEXT_BOOT, CMOS_NEXT_BOOT + 1, 0);
 }
 
 static void virtio_reset_pin(void *s, uint64_t now_ns)
@@ -443,6 +460,8 @@ static void add_firmware(struct board *b, const struct fw_cfg_items *items)
     b->device[PC_DEV_PCI].chip = &i440fx_firmware_class;
     b->device[PC_DEV_PCI].reset = pci_reset_pin_firmware;
     b->device[PC_DEV_MISC].chip = &pcmisc_firmware_class;
+    if (b->boot_flags_once)
+        b->device[PC_DEV_RTC].reset = rtc_reset_pin_once;
     b->device[PC_DEV_VGA].chip = &vga_firmware_class;
     b->device[PC_DEV_APIC].chip = &apic_firmware_class;
 }
@@ -578,15 +597,10 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static void set_cmos_word(struct mc146818 *rtc, unsigned lo, unsigned hi, uint64_t value)
-{
-    mc146818_set_cmos(rtc, lo, (uint8_t)value);
-    mc146818_set_cmos(rtc, hi, (uint8_t)(value >> 8));
-}
-
 /* What firmware expects in CMOS on this board. */
-static void fill_cmos(struct mc146818 *rtc, uint64_t ram_bytes)
+static void fill_cmos(struct mc146818 *rtc, const struct board *b)
 {
+    const uint64_t ram_bytes = b->ram_bytes;
     const uint64_t mib = UINT64_C(1) << 20;
     uint64_t ext_kib = ram_bytes > mib ? (ram_bytes - mib) >> 10 : 0;
     uint64_t blocks = ram_bytes > 16 * mib ? (ram_bytes - 16 * mib) >> 16 : 0;
@@ -596,6 +610,8 @@ static void fill_cmos(struct mc146818 *rtc, uint64_t ram_bytes)
     set_cmos_word(rtc, CMOS_EXT_MEM_LO, CMOS_EXT_MEM_HI, min_u64(ext_kib, 65535));
     set_cmos_word(rtc, CMOS_EXT_MEM2_LO, CMOS_EXT_MEM2_HI, min_u64(ext_kib, 65535));
     set_cmos_word(rtc, CMOS_MEM_16M_LO, CMOS_MEM_16M_HI, min_u64(blocks, 65535));
+    set_cmos_word(rtc, CMOS_BOOT_1, CMOS_BOOT_3, b->boot_flags_once ? b->boot_flags_once : b->boot_flags);
+    set_cmos_word(rtc, CMOS_NEXT_BOOT, CMOS_NEXT_BOOT + 1, b->boot_flags_once ? b->boot_flags : 0);
 }
 
 static void power_on(void *state, const struct board *b, int64_t rtc_seconds)
@@ -606,7 +622,7 @@ static void power_on(void *state, const struct board *b, int64_t rtc_seconds)
     for (unsigned i = 0; i < b->ndevices; i++)
         b->device[i].chip->reset((uint8_t *)pc + b->device[i].state_offset, 0);
     mc146818_set_time(&pc->rtc, rtc_seconds > 0 ? (uint64_t)rtc_seconds : 0, 0);
-    fill_cmos(&pc->rtc, b->ram_bytes);
+    fill_cmos(&pc->rtc, b);
     if (!b->device[PC_DEV_APIC].present)
         pc->apic[0].base = 0; /* no page */
     if (b->device[PC_DEV_TOY].present)
@@ -676,7 +692,9 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
                         .nremaps = PC_REMAPS,
                         .may_master = may_master,
                         .power_on = power_on,
-                        .ram_bytes = cfg->ram_bytes};
+                        .ram_bytes = cfg->ram_bytes,
+                        .boot_flags = cfg->firmware ? cfg->boot_flags : 0,
+                        .boot_flags_once = cfg->firmware ? cfg->boot_flags_once : 0};
     memcpy(b->device, devices, sizeof(devices));
     memcpy(b->range, io, sizeof(io));
     memcpy(b->port, ports, sizeof(ports));

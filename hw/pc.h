@@ -86,12 +86,14 @@ enum pc_remap {
 struct pc_config {
     uint64_t ram_bytes; /* for the CMOS memory words */
     const struct fw_cfg_items
-        *firmware;           /* what firmware is told, which sets up the chip set; NULL: none runs */
-    bool apic;               /* local and I/O APIC; false: the 8259 pair alone */
-    bool com[PC_SERIAL_MAX]; /* fitted; I/O ports of the others float high */
-    bool serial_wire_speed;  /* characters take the time that the divisor says; false: none */
-    bool keys;               /* something outside presses keys */
-    bool debugcon;           /* -debugcon, -device isa-debugcon */
+        *firmware;            /* what firmware is told, which sets up the chip set; NULL: none runs */
+    uint16_t boot_flags;      /* CMOS 3Dh and, in the upper half, 38h: what firmware boots from */
+    uint16_t boot_flags_once; /* until the first reset; 0: the same */
+    bool apic;                /* local and I/O APIC; false: the 8259 pair alone */
+    bool com[PC_SERIAL_MAX];  /* fitted; I/O ports of the others float high */
+    bool serial_wire_speed;   /* characters take the time that the divisor says; false: none */
+    bool keys;                /* something outside presses keys */
+    bool debugcon;            /* -debugcon, -device isa-debugcon */
     uint16_t debugcon_iobase;
     bool marker; /* -device tandem-marker */
     uint16_t marker_iobase;

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define OPTION_ROM_BYTES 0x20000 /* C0000-DFFFF */
+#define ROM_SECTOR       512u
+#define ROM_BYTES_MAX    (16u << 20)
 
 /* dir/name if such a file can be read, else NULL. dir NULL: as named. */
 static char *try_path(const char *dir, const char *name)
@@ -24,8 +26,7 @@ static char *try_path(const char *dir, const char *name)
 }
 
 /* Path of a file, owned by the caller; `option` ("-bios") heads the message. NULL: e says why. */
-static char *firmware_find(const struct firmware_dirs *dirs, const char *option, const char *name,
-                           struct err *e)
+static char *find(const struct firmware_dirs *dirs, const char *option, const char *name, struct err *e)
 {
     char *path = try_path(NULL, name);
     for (unsigned i = 0; !path && i < dirs->ndirs; i++)
@@ -41,22 +42,31 @@ static char *firmware_find(const struct firmware_dirs *dirs, const char *option,
     return path;
 }
 
-static bool size_is_good(const char *path, struct err *e)
+struct size_rule {
+    uint32_t least, most, unit; /* bytes */
+    const char *text;
+};
+static const struct size_rule bios_size = {PCMEM_ROM_UNIT, PCMEM_ROM_BYTES, PCMEM_ROM_UNIT,
+                                           "firmware of 64 KiB to 16 MiB, a multiple of 64 KiB,"};
+static const struct size_rule rom_size = {ROM_SECTOR, ROM_BYTES_MAX, 1,
+                                          "an option ROM of 512 bytes to 16 MiB"};
+
+static bool size_is_good(const struct size_rule *rule, const char *option, const char *path, struct err *e)
 {
     struct stat st;
     if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
         return true; /* image_read knows what to say */
-    if (st.st_size > 0 && st.st_size <= PCMEM_ROM_BYTES && st.st_size % PCMEM_ROM_UNIT == 0)
+    if (st.st_size >= rule->least && st.st_size <= rule->most && st.st_size % rule->unit == 0)
         return true;
-    return err_set(
-        e, "-bios %s: has %lld bytes; firmware of 64 KiB to 16 MiB, a multiple of 64 KiB, is accepted", path,
-        (long long)st.st_size);
+    return err_set(e, "%s %s: has %lld bytes; %s is accepted", option, path, (long long)st.st_size,
+                   rule->text);
 }
 
 bool firmware_read(struct image *img, const struct firmware_dirs *dirs, const char *name, struct err *e)
 {
-    char *path = firmware_find(dirs, "-bios", name ? name : FIRMWARE_DEFAULT, e);
-    bool ok = path && size_is_good(path, e) && image_read(img, "-bios", path, PCMEM_ROM_BYTES, e);
+    char *path = find(dirs, "-bios", name ? name : FIRMWARE_DEFAULT, e);
+    bool ok = path && size_is_good(&bios_size, "-bios", path, e) &&
+              image_read(img, "-bios", path, PCMEM_ROM_BYTES, e);
     free(path);
     if (ok && img->bytes % PCMEM_ROM_UNIT != 0) { /* the file has just changed */
         image_free(img);
@@ -67,8 +77,42 @@ bool firmware_read(struct image *img, const struct firmware_dirs *dirs, const ch
 
 bool firmware_read_vgabios(struct image *img, const struct firmware_dirs *dirs, struct err *e)
 {
-    char *path = firmware_find(dirs, "-vga std", FIRMWARE_VGABIOS, e);
+    char *path = find(dirs, "-vga std", FIRMWARE_VGABIOS, e);
     bool ok = path && image_read(img, "-vga std", path, OPTION_ROM_BYTES, e);
     free(path);
+    return ok;
+}
+
+void firmware_boot_init(struct firmware_boot *b)
+{
+    *b = (struct firmware_boot){.splash_ms = -1, .reboot_ms = -1};
+}
+
+/* PCI 2.1, 6.3.1.1 and the PnP BIOS specification: 55 AA, then the length in units of 512 bytes. */
+static bool rom_is_good(const struct image *img, struct err *e, const char *option)
+{
+    const uint8_t *p = img->data;
+    if (img->bytes < ROM_SECTOR || p[0] != 0x55 || p[1] != 0xaa)
+        return err_set(e, "%s %s: not an option ROM (it does not begin with 55 AA)", option, img->name);
+    if (p[2] == 0 || p[2] * ROM_SECTOR > img->bytes)
+        return err_set(
+            e,
+            "%s %s: its header says %u bytes, the file has %zu; 512 bytes up to the file's size are "
+            "accepted",
+            option, img->name, p[2] * ROM_SECTOR, img->bytes);
+    return true;
+}
+
+bool firmware_rom_read(struct image *img, const struct firmware_dirs *dirs, const char *option,
+                       const char *name, struct err *e)
+{
+    char *path = find(dirs, option, name, e);
+    bool ok =
+        path && size_is_good(&rom_size, option, path, e) && image_read(img, option, path, ROM_BYTES_MAX, e);
+    free(path);
+    if (ok && !rom_is_good(img, e, option)) {
+        image_free(img);
+        return false;
+    }
     return ok;
 }

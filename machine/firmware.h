@@ -27,6 +27,21 @@ struct firmware_user_item {
 
 /* The VGA BIOS for cards on the ISA bus. */
 bool firmware_read_vgabios(struct image *img, const struct firmware_dirs *dirs, struct err *e);
+/* -boot, and what firmware runs beside itself. */
+#define FIRMWARE_ROMS_MAX 16
+struct firmware_boot {
+    char order[4], once[4]; /* letters; once: until the first reset; "": the default, not given */
+    bool menu, strict;
+    int splash_ms,
+        reboot_ms; /* wait at the prompt for the menu; wait before a reset if nothing boots; -1: its own */
+    char *rom[FIRMWARE_ROMS_MAX]; /* files of option ROMs, owned by whoever filled this */
+    unsigned nroms;
+};
+void firmware_boot_init(struct firmware_boot *b);
+
+/* An option ROM's file: 55 AA, its length within the file. Its name is looked for as firmware's is. */
+bool firmware_rom_read(struct image *img, const struct firmware_dirs *dirs, const char *option,
+                       const char *name, struct err *e);
 /* name: NULL for FIRMWARE_DEFAULT. */
 bool firmware_read(struct image *img, const struct firmware_dirs *dirs, const char *name, struct err *e);
 

@@ -2,11 +2,16 @@
  * reads (its docs/Runtime_config.md). */
 #include "machine/firmware_items.h"
 
+#include "machine/bootorder.h"
+#include "machine/drives.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
 #define E820_BYTES    20
+#define ORDER_BYTES   ((MACHINE_DRIVES_MAX + 1) * BOOTORDER_PATH_BYTES)
 #define USER_FILE_MAX (64u << 20)
 _Static_assert(FIRMWARE_NAME_BYTES == FW_CFG_NAME_BYTES, "names of files");
 
@@ -58,9 +63,61 @@ static bool add_e820(struct firmware_items *items, const struct firmware_setting
     return add_file(items, "etc/e820", entry, sizeof entry);
 }
 
+/* What SeaBIOS makes of it: docs/Runtime_config.md. */
+static bool add_boot(struct firmware_items *items, const struct firmware_settings *s)
+{
+    const struct firmware_boot *b = s->boot;
+    char order[ORDER_BYTES];
+    const size_t bytes = bootorder_file(s->drive, s->ndrives, b->strict, order, sizeof order);
+    return add(items, FW_CFG_BOOT_MENU, b->menu, 2) &&
+           (bytes == 0 || add_file(items, "bootorder", order, bytes)) &&
+           (b->splash_ms < 0 || add_number(items, "etc/boot-menu-wait", (uint64_t)b->splash_ms)) &&
+           (b->reboot_ms < 0 || add_number(items, "etc/boot-fail-wait", (uint64_t)b->reboot_ms));
+}
+
+/* No two drives are first, and so on. */
+static bool check_indices(const struct firmware_settings *s, struct err *e)
+{
+    for (unsigned i = 0; i < s->ndrives; i++)
+        for (unsigned k = 0; k < i; k++)
+            if (s->drive[i].bootindex >= 0 && s->drive[i].bootindex == s->drive[k].bootindex)
+                return err_set(e, "%s: bootindex=%d is another drive's", s->drive[i].option,
+                               s->drive[i].bootindex);
+    return true;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* SeaBIOS runs what is called genroms/NAME after the ROMs of PCI functions. */
+static bool add_rom(struct firmware_items *items, const struct firmware_settings *s, const char *file,
+                    struct err *e)
+{
+    struct image img;
+    char name[FW_CFG_NAME_BYTES];
+    if (!firmware_rom_read(&img, s->dirs, "-option-rom", file, e))
+        return false;
+    const int n = snprintf(name, sizeof name, "genroms/%s", base_name(file));
+    bool ok = (size_t)n < sizeof name && add_file(items, name, img.data, img.bytes);
+    image_free(&img);
+    return ok || err_set(e, "-option-rom %s: its name is too long (47 bytes are accepted) or was given twice",
+                         file);
+}
+
+static bool add_roms(struct firmware_items *items, const struct firmware_settings *s, struct err *e)
+{
+    for (unsigned i = 0; i < s->boot->nroms; i++)
+        if (!add_rom(items, s, s->boot->rom[i], e))
+            return false;
+    return true;
+}
+
 static bool add_machine(struct firmware_items *items, const struct firmware_settings *s, struct err *e)
 {
-    bool ok = add_numbers(items, s) && add_e820(items, s) &&
+    bool ok = add_numbers(items, s) && add_e820(items, s) && add_boot(items, s) &&
               (!s->serial_port || add_number(items, "etc/sercon-port", s->serial_port));
     return ok || err_set(e, "no host memory for what firmware is told");
 }
@@ -100,7 +157,8 @@ static bool add_vgabios(struct firmware_items *items, const struct firmware_sett
 bool firmware_items_make(struct firmware_items *items, const struct firmware_settings *s, struct err *e)
 {
     *items = (struct firmware_items){0};
-    bool ok = add_machine(items, s, e) && add_vgabios(items, s, e);
+    bool ok =
+        check_indices(s, e) && add_machine(items, s, e) && add_vgabios(items, s, e) && add_roms(items, s, e);
     for (unsigned i = 0; ok && i < s->nuser; i++)
         ok = add_user(items, &s->user[i], e);
     if (ok)

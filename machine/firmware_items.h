@@ -16,6 +16,9 @@ struct firmware_settings {
     const struct firmware_user_item *user;
     unsigned nuser;
     const struct firmware_dirs *dirs;
+    const struct firmware_boot *boot;
+    const struct machine_drive *drive; /* `ndrives` of them: for the boot order */
+    unsigned ndrives;
 };
 
 struct firmware_items {

@@ -8,6 +8,7 @@
 #include "hw/pc.h"
 #include "hw/pcintc.h"
 #include "machine/boot.h"
+#include "machine/bootorder.h"
 #include "machine/firmware.h"
 #include "machine/pcmem.h"
 #include "machine/snapshot.h"
@@ -69,6 +70,7 @@ void machine_config_init(struct machine_config *cfg)
         .translator_threads = -1,
         .chain = true,
     };
+    firmware_boot_init(&cfg->boot);
     cpu_model_default(&cfg->cpu);
 }
 
@@ -148,6 +150,14 @@ static bool has_apic(const struct machine *m)
     return cpu_model_has(&m->cfg.cpu, FEATURE_APIC);
 }
 
+/* Letters were checked where they were given. */
+static void set_boot_order(const struct firmware_boot *b, struct pc_config *pc)
+{
+    bootorder_flags(b->order[0] ? b->order : BOOTORDER_DEFAULT, &pc->boot_flags);
+    if (b->once[0])
+        bootorder_flags(b->once, &pc->boot_flags_once);
+}
+
 static bool create_board(struct machine *m, struct err *e)
 {
     const struct machine_config *c = &m->cfg;
@@ -156,6 +166,7 @@ static bool create_board(struct machine *m, struct err *e)
     pc.ram_bytes = c->ram_bytes;
     pc.firmware = m->rom.bytes ? &m->items.fw_cfg : NULL;
     pc.apic = has_apic(m);
+    set_boot_order(&c->boot, &pc);
     pc.debugcon = c->debugcon != NULL;
     pc.debugcon_iobase = c->debugcon_port;
     pc.marker = c->marker;
@@ -396,7 +407,10 @@ static bool read_firmware(struct machine *m, struct err *e)
                                         .vga = c->vga != MACHINE_VGA_NONE,
                                         .user = c->fw_cfg,
                                         .nuser = c->nfw_cfg,
-                                        .dirs = &dirs};
+                                        .dirs = &dirs,
+                                        .boot = &c->boot,
+                                        .drive = c->drive,
+                                        .ndrives = c->ndrives};
     return (c->kernel && !c->bios) ||
            (firmware_read(&m->rom, &dirs, c->bios, e) && firmware_items_make(&m->items, &s, e));
 }

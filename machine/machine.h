@@ -37,6 +37,7 @@ struct machine_config {
     const char *bios;          /* firmware; NULL: the default's file, unless there is a kernel */
     char *const *firmware_dir; /* `nfirmware_dirs` of them: where its files are looked for first */
     unsigned nfirmware_dirs;
+    struct firmware_boot boot;
     const struct firmware_user_item *fw_cfg; /* `nfw_cfg` of them: the user's items for the guest */
     unsigned nfw_cfg;
     bool graphics;                           /* firmware has a screen: it does not use COM1 as one */

@@ -52,6 +52,50 @@ said "which the firmware asked for" 'the guest asked for a reset'
 expect "resets again and again" seabios -until tick=24000000000
 [ "$(grep -c '^SeaBIOS (version' "$dir/log")" -ge 4 ] && pass || fail "three resets in 192 s" "$(cat "$dir/log")"
 
+nothing=(-until "text=No bootable device")
+
+# --- option ROMs: a ROM of 512 bytes that writes "ROM" to the debug port; its last byte makes the sum 0 ---
+code='55 aa 01 60 ba 02 04 b0 52 ee b0 4f ee b0 4d ee b0 0a ee 61 cb' sum=0 text=''
+for b in $code; do sum=$((sum + 0x$b)) text+="\\x$b"; done
+{
+    printf "$text"
+    head -c $((511 - ${#text} / 4)) /dev/zero
+    printf "\\x$(printf %02x $((-sum & 255)))"
+} >"$dir/option.rom"
+expect "-option-rom" seabios "${nothing[@]}" -option-rom "$dir/option.rom"
+said "was run" '^ROM$'
+expect "a VGA BIOS by name" seabios "${nothing[@]}" -L "$dir" -fw_cfg "name=vgaroms/x.bin,file=$dir/option.rom"
+said "was run before the console came up" '^ROM$'
+
+# --- the menu, driven over the serial line; recorded, and replayed without the keys ---
+menu=(-m 32 -display none -no-reboot -boot menu=on,splash-time=20000 -digest "every=10000000,file=$dir/menu")
+session_start timeout 30 "$build/tandem" -icount "shift=3,sleep=on,rr=record,rrfile=$dir/keys" "${menu[@]}.record" -serial stdio \
+    -until "text=No bootable device"
+if session_wait "Press ESC for boot menu" 20; then pass; else fail "prompt" "$session_log"; fi
+printf '\033' >&"$session_out"
+if session_wait "Select boot device" 20; then pass; else fail "menu" "$session_log"; fi
+sleep 1.7 # it takes a second ESC that comes at once for a mistake
+printf '\033' >&"$session_out"
+if session_wait "Booting from Floppy" 20; then pass; else fail "choice" "$session_log"; fi
+session_end
+[ "$session_status" -eq 0 ] && pass || fail "the run with a menu" "$session_log"
+expect "replayed" timeout 60 "$build/tandem" -icount "shift=3,sleep=off,rr=replay,rrfile=$dir/keys" "${menu[@]}.replay" \
+    -serial null -devthread mode=inline -until "text=No bootable device"
+expect "the same run" cmp "$dir/menu.record" "$dir/menu.replay"
+
+# --- saved in the middle of the self-test, loaded, run on ---
+at() { # output [option...]
+    local out=$1
+    shift
+    seabios "${nothing[@]}" -digest "file=$dir/$out,every=1000000" "$@" && sed -n '$p' "$dir/$out" >"$dir/$out.end"
+}
+expect "whole run" at whole
+for tick in 100000 300000 500000 900000 3000000; do
+    expect "saved at $tick" at saved -snapshot-at "$tick,file=$dir/snap"
+    expect "loaded" at loaded -loadvm "$dir/snap"
+    expect "and ran on alike from $tick" cmp "$dir/whole.end" "$dir/loaded.end"
+done
+
 # --- another file ---
 expect "-L and -bios: the small build" seabios -L /usr/share/seabios -bios bios.bin -until "text=No bootable device"
 said "comes up, too" 'No bootable device'

@@ -75,6 +75,15 @@ refuses '-fw_cfg missing: No such file' -fw_cfg name=opt/x,file=missing
 refuses '-fw_cfg name=etc/e820: there is an item of that name' -fw_cfg name=etc/e820,string=x
 refuses '-fw_cfg: name=.*1 to 55 bytes' -fw_cfg "name=$(printf 'x%.0s' {1..56}),string=x"
 
+refuses '-boot: order=xyz: .*one to three of a, b' -boot xyz
+refuses '-boot: once=cc: ' -boot once=cc
+refuses '-boot: splash-time=70000: .*0..65535' -boot menu=on,splash-time=70000
+refuses '-option-rom rom: not an option ROM' -option-rom rom
+printf '\x55\xaa\x80' | cat - rom >long-rom && truncate -s 1024 long-rom
+refuses '-option-rom long-rom: its header says 65536 bytes, the file has 1024' -option-rom long-rom
+refuses '-option-rom one-byte: has 1 bytes; an option ROM of 512 bytes' -option-rom one-byte
+refuses '-option-rom: missing: no such file' -option-rom missing
+
 # --- kernels ---
 refuses '-kernel missing: No such file' -kernel missing
 refuses '-kernel directory: is a directory' -kernel directory
