@@ -633,6 +633,7 @@ static void map_range(struct bus *b, const struct board_range *p)
         .write_error = d->local ? d->chip->write_error : NULL,
         .pure_read = d->chip->pure_read,
         .read_changes = d->chip->read_changes,
+        .run = p->base_offset == 0 ? d->chip->run : NULL,
     };
     if (p->window && b->board->window[p->window - 1].io) {
         CHECK(busmap_add_in_window(&b->map, p->window - 1u, &r) > 0);

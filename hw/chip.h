@@ -57,6 +57,12 @@ struct chip_class {
     /* Would a read of this register, as the chip stands, change it? Then it is served by `read` although the
      * board declares the register pure. NULL: no pure register ever would. */
     bool (*read_changes)(const void *s, uint32_t offset);
+    /* Behind the register at offset 0 lies a buffer (a drive's data port). Of the next `n` accesses of `size`
+     * bytes to it, how many would do nothing but move through the buffer? It moves past these, and *at is
+     * where their bytes are. 0: the next access does more, and goes to `read` or `write`. The vCPU's thread
+     * makes it while the chip is settled, so it changes nothing that the bus asks for (outputs, next_event,
+     * next_master). NULL: no such register. */
+    uint32_t (*run)(void *s, unsigned size, uint32_t n, bool write, uint8_t **at);
     void (*advance)(void *s, uint64_t now_ns); /* NULL: no events */
     uint64_t (*next_event)(const void *s);     /* absolute virtual ns, NS_NEVER: none */
     uint32_t (*outputs)(const void *s);        /* NULL: no pins */

@@ -13,12 +13,13 @@
  * APMC_EN of the PIIX4, from which it concludes that SMM is set up and needs no handler of its own.
  *
  * NOT MODELLED: what other registers do (SMRAM, X-bus chip selects),
- * status bits, the PIIX IDE and USB functions, SMBus. */
+ * status bits, the PIIX USB function, SMBus. */
 #include "hw/i440fx.h"
 
 #include "hw/board.h"
 #include "hw/pci.h"
 #include "hw/piix4_pm.h"
+#include "hw/piix_ide.h"
 #include "hw/toypci.h"
 #include "hw/virtio_blk.h"
 
@@ -93,6 +94,10 @@ static const struct preset as_after_firmware[] = {
     {I440FX_FN_PM, PM_PMBA, (PIIX4_PM_BASE & 0xC0) | 1},
     {I440FX_FN_PM, PM_PMBA + 1, PIIX4_PM_BASE >> 8},
     {I440FX_FN_PM, PM_PMREGMISC, PMIOSE},
+    {I440FX_FN_IDE, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MASTER},
+    {I440FX_FN_IDE, PCI_BAR0 + 4 * PIIX_IDE_BAR, 0xA1}, /* the bus masters are at FFA0h */
+    {I440FX_FN_IDE, PCI_BAR0 + 4 * PIIX_IDE_BAR + 1, 0xFF},
+    {I440FX_FN_IDE, 0x41, 0x80}, {I440FX_FN_IDE, 0x43, 0x80}, /* IDETIM: both channels are decoded */
 };
 
 static const struct preset for_firmware[] = {
@@ -117,8 +122,14 @@ static const struct pci_function *const functions[I440FX_FN_COUNT] = {
     [I440FX_FN_VIRTIO0 + 1] = &virtio_blk_function[1],
     [I440FX_FN_VIRTIO0 + 2] = &virtio_blk_function[2],
     [I440FX_FN_VIRTIO0 + 3] = &virtio_blk_function[3],
+    [I440FX_FN_IDE] = &piix_ide_function,
 };
-#define CHIP_SET (1u << I440FX_FN_HOST | 1u << I440FX_FN_ISA | 1u << I440FX_FN_PM)
+#define CHIP_SET (1u << I440FX_FN_HOST | 1u << I440FX_FN_ISA | 1u << I440FX_FN_PM | 1u << I440FX_FN_IDE)
+
+static bool is_there(const struct i440fx *s, unsigned function)
+{
+    return function < I440FX_FN_COUNT && ((CHIP_SET | s->fitted) >> function & 1);
+}
 
 /* Function addressed by CONFADD; I440FX_FN_COUNT: none. */
 static unsigned addressed_function(const struct i440fx *s)
@@ -126,7 +137,7 @@ static unsigned addressed_function(const struct i440fx *s)
     if (!(s->address & CONFADD_ENABLE))
         return I440FX_FN_COUNT;
     for (unsigned n = 0; n < I440FX_FN_COUNT; n++)
-        if (((CHIP_SET | s->fitted) >> n & 1) &&
+        if (is_there(s, n) &&
             (s->address >> 8 & 0xFFFF) == functions[n]->devfn) /* bus 23..16, device 15..11, function 10..8 */
             return n;
     return I440FX_FN_COUNT;
@@ -262,14 +273,18 @@ unsigned i440fx_pirq_route(const struct i440fx *s, unsigned pirq)
 
 bool i440fx_bar_decoded(const struct i440fx *s, unsigned function, unsigned n, uint32_t *address)
 {
-    return function < I440FX_FN_COUNT && (s->fitted >> function & 1) && n < PCI_BARS &&
+    return is_there(s, function) && n < PCI_BARS &&
            pci_bar_decoded(functions[function], &s->cfg[function * PCI_CONFIG_BYTES], n, address);
 }
 
 bool i440fx_may_master(const struct i440fx *s, unsigned function)
 {
-    return function < I440FX_FN_COUNT && (s->fitted >> function & 1) &&
-           pci_may_master(&s->cfg[function * PCI_CONFIG_BYTES]);
+    return is_there(s, function) && pci_may_master(&s->cfg[function * PCI_CONFIG_BYTES]);
+}
+
+bool i440fx_ide_decoded(const struct i440fx *s, unsigned channel)
+{
+    return piix_ide_decoded(&s->cfg[I440FX_FN_IDE * PCI_CONFIG_BYTES], channel);
 }
 
 uint32_t i440fx_take_request(struct i440fx *s)

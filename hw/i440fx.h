@@ -24,6 +24,7 @@ enum {
     I440FX_FN_TOY,     /* in a slot: toypci.h */
     I440FX_FN_VIRTIO0, /* virtio_blk.h */
     I440FX_FN_VIRTIO3 = I440FX_FN_VIRTIO0 + 3,
+    I440FX_FN_IDE, /* 01.1 PIIX3 IDE: piix_ide.h */
     I440FX_FN_COUNT,
 };
 
@@ -51,6 +52,8 @@ bool i440fx_pm_decoded(const struct i440fx *s, uint32_t *address);
 bool i440fx_bar_decoded(const struct i440fx *s, unsigned function, unsigned n, uint32_t *address);
 /* May it use memory by itself? */
 bool i440fx_may_master(const struct i440fx *s, unsigned function);
+/* Are the ports of IDE channel 0 or 1 decoded? */
+bool i440fx_ide_decoded(const struct i440fx *s, unsigned channel);
 /* Byte `reg` of a function's configuration space (I440FX_FN_*); 0 out of range. */
 uint8_t i440fx_config_peek(const struct i440fx *s, unsigned function, unsigned reg);
 

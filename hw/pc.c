@@ -95,6 +95,12 @@ static void rtc_reset_pin_once(void *s, uint64_t now_ns)
     set_cmos_word(s, CMOS_NEXT_BOOT, CMOS_NEXT_BOOT + 1, 0);
 }
 
+static void ide_reset_pin(void *s, uint64_t now_ns)
+{
+    (void)now_ns;
+    piix_ide_reset_pin(s);
+}
+
 static void virtio_reset_pin(void *s, uint64_t now_ns)
 {
     (void)now_ns;
@@ -155,6 +161,12 @@ static const struct port_input kbc_in = {.ready_ns = kbc_ready_ns, .put = kbc_pu
     {                                                                                                        \
         .name = "com" #n, .chip = &ns16550_class, .state_offset = offsetof(struct pc, com[(n)-1]),           \
         .latency_ns = ISA_CYCLE_NS                                                                           \
+    }
+
+#define IDE_DEVICE(n)                                                                                        \
+    {                                                                                                        \
+        .name = "ide" #n, .chip = &piix_ide_class, .state_offset = offsetof(struct pc, ide[n]),              \
+        .latency_ns = PCI_CYCLE_NS, .present = true, .reset = ide_reset_pin                                  \
     }
 
 #define VIRTIO_DEVICE(n)                                                                                     \
@@ -223,6 +235,8 @@ static const struct board_device devices[PC_DEV_COUNT] = {
                          .chip = &debugcon_class,
                          .state_offset = offsetof(struct pc, debugcon),
                          .latency_ns = ISA_CYCLE_NS},
+    [PC_DEV_IDE0] = IDE_DEVICE(0),
+    [PC_DEV_IDE1] = IDE_DEVICE(1),
     [PC_DEV_VIRTIO0] = VIRTIO_DEVICE(0),
     [PC_DEV_VIRTIO0 + 1] = VIRTIO_DEVICE(1),
     [PC_DEV_VIRTIO0 + 2] = VIRTIO_DEVICE(2),
@@ -325,10 +339,10 @@ static const struct board_port ports[PC_PORT_COUNT] = {
                           .kind = PORT_BYTES,
                           .device = PC_DEV_DEBUGCON,
                           .out = &debugcon_out},
-    [PC_PORT_IDE0] = DRIVE_PORT("ide0-hd0", 0),
-    [PC_PORT_IDE0 + 1] = DRIVE_PORT("ide0-hd1", 0),
-    [PC_PORT_IDE0 + 2] = DRIVE_PORT("ide1-hd0", 0),
-    [PC_PORT_IDE0 + 3] = DRIVE_PORT("ide1-hd1", 0),
+    [PC_PORT_IDE0] = DRIVE_PORT("ide0-hd0", PC_DEV_IDE0),
+    [PC_PORT_IDE0 + 1] = DRIVE_PORT("ide0-hd1", PC_DEV_IDE0),
+    [PC_PORT_IDE0 + 2] = DRIVE_PORT("ide1-hd0", PC_DEV_IDE1),
+    [PC_PORT_IDE0 + 3] = DRIVE_PORT("ide1-hd1", PC_DEV_IDE1),
     [PC_PORT_FLOPPY0] = DRIVE_PORT("floppy0", 0),
     [PC_PORT_FLOPPY0 + 1] = DRIVE_PORT("floppy1", 0),
     [PC_PORT_VIRTIO0] = DRIVE_PORT("virtio0", PC_DEV_VIRTIO0),
@@ -337,8 +351,8 @@ static const struct board_port ports[PC_PORT_COUNT] = {
     [PC_PORT_VIRTIO0 + 3] = DRIVE_PORT("virtio3", PC_DEV_VIRTIO0 + 3),
 };
 
-/* PMBASE, the APICs' pages, the toy's BARs, BARs 0 and 4 of each virtio disk. What is not fitted never
- * decodes. */
+/* PMBASE, the APICs' pages, the toy's BARs, BARs 0 and 4 of each virtio disk; of IDE the two blocks of each
+ * channel's ports, and BAR 4. What is not fitted never decodes. */
 enum {
     WINDOW_PM,
     WINDOW_APIC,
@@ -346,7 +360,9 @@ enum {
     WINDOW_TOY_MEM,
     WINDOW_TOY_IO,
     WINDOW_VIRTIO0,
-    WINDOWS = WINDOW_VIRTIO0 + 2 * PC_VIRTIO_DRIVES
+    WINDOW_IDE0 = WINDOW_VIRTIO0 + 2 * PC_VIRTIO_DRIVES,
+    WINDOW_IDE_BMDMA = WINDOW_IDE0 + 2 * PIIX_IDE_CHANNELS,
+    WINDOWS
 };
 #define VIRTIO_WINDOWS(n)                                                                                    \
     {I440FX_FN_VIRTIO0 + (n), 0, {.bytes = VIRTIO_LEGACY_BYTES, .io = true}},                                \
@@ -371,6 +387,11 @@ static const struct window_bar {
     [WINDOW_VIRTIO0 + 2] = VIRTIO_WINDOWS(1),
     [WINDOW_VIRTIO0 + 4] = VIRTIO_WINDOWS(2),
     [WINDOW_VIRTIO0 + 6] = VIRTIO_WINDOWS(3),
+    [WINDOW_IDE0] = {0, 0, {.bytes = 8, .io = true}}, /* no BARs: ide_window_at */
+    [WINDOW_IDE0 + 1] = {0, 0, {.bytes = 4, .io = true}},
+    [WINDOW_IDE0 + 2] = {0, 0, {.bytes = 8, .io = true}},
+    [WINDOW_IDE0 + 3] = {0, 0, {.bytes = 4, .io = true}},
+    [WINDOW_IDE_BMDMA] = {I440FX_FN_IDE, PIIX_IDE_BAR, {.bytes = PIIX_IDE_BAR_PORTS, .io = true}},
 };
 #define TOY_MEM (WINDOW_TOY_MEM + 1)
 #define TOY_IO  (WINDOW_TOY_IO + 1)
@@ -405,8 +426,8 @@ static const struct board_wire toy_wires[] = {
 };
 
 static const struct board_wire wires[] = {
-    {PC_DEV_PIT, 0, 0},  {PC_DEV_KBC, 0, 1}, {PC_DEV_RTC, 0, 8}, {PC_DEV_PM, 0, PIIX4_PM_SCI_IRQ},
-    {PC_DEV_KBC, 1, 12},
+    {PC_DEV_PIT, 0, 0},  {PC_DEV_KBC, 0, 1},   {PC_DEV_RTC, 0, 8},   {PC_DEV_PM, 0, PIIX4_PM_SCI_IRQ},
+    {PC_DEV_KBC, 1, 12}, {PC_DEV_IDE0, 0, 14}, {PC_DEV_IDE1, 0, 15},
 };
 
 #define NELEM(a) (sizeof(a) / sizeof((a)[0]))
@@ -473,6 +494,26 @@ static void add_apics(struct board *b)
     b->nranges += NELEM(apic_ranges);
 }
 
+/* Each channel has 8 ports of BAR 4. */
+static const struct board_range ide_ranges[] = {
+    {0, 7, PC_DEV_IDE0, PIIX_IDE_OFF_COMMAND, BOARD_PURE, BOARD_POSTED, 4, WINDOW_IDE0 + 1},
+    {2, 2, PC_DEV_IDE0, PIIX_IDE_OFF_CONTROL, BOARD_PURE, BOARD_POSTED, 1, WINDOW_IDE0 + 2},
+    {0, 7, PC_DEV_IDE0, PIIX_IDE_OFF_BMDMA, BOARD_PURE, BOARD_POSTED, 4, WINDOW_IDE_BMDMA + 1},
+    {0, 7, PC_DEV_IDE1, PIIX_IDE_OFF_COMMAND, BOARD_PURE, BOARD_POSTED, 4, WINDOW_IDE0 + 3},
+    {2, 2, PC_DEV_IDE1, PIIX_IDE_OFF_CONTROL, BOARD_PURE, BOARD_POSTED, 1, WINDOW_IDE0 + 4},
+    {8, 15, PC_DEV_IDE1, PIIX_IDE_OFF_BMDMA, BOARD_PURE, BOARD_POSTED, 4, WINDOW_IDE_BMDMA + 1},
+};
+
+static void add_ide(struct board *b, const struct pc_config *cfg)
+{
+    memcpy(b->range + b->nranges, ide_ranges, sizeof(ide_ranges));
+    b->nranges += NELEM(ide_ranges);
+    for (unsigned n = 0; n < PC_IDE_DRIVES; n++) {
+        b->port[PC_PORT_IDE0 + n].present = cfg->ide[n].present;
+        b->port[PC_PORT_IDE0 + n].drive = cfg->ide[n];
+    }
+}
+
 /* The registers of virtio_pci.h, in each window as it lies there. */
 static const struct board_range virtio_ranges[] = {
     {0x00, 0x12, 0, 0x00, BOARD_PURE, BOARD_POSTED, 4, 1},
@@ -500,7 +541,8 @@ static void add_virtio(struct board *b, unsigned n, const struct drive_config *d
 }
 
 _Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + NELEM(toy_ranges) + NELEM(fw_cfg_io) +
-                       NELEM(vga_io) + NELEM(apic_ranges) + PC_VIRTIO_DRIVES * NELEM(virtio_ranges) + 4 <=
+                       NELEM(vga_io) + NELEM(apic_ranges) + PC_VIRTIO_DRIVES * NELEM(virtio_ranges) +
+                       NELEM(ide_ranges) + 4 <=
                    BOARD_RANGES_MAX,
                "I/O ports");
 _Static_assert(NELEM(wires) + PC_SERIAL_MAX + NELEM(toy_wires) + PC_VIRTIO_DRIVES <= BOARD_WIRES_MAX,
@@ -518,6 +560,7 @@ static void add_windows(struct board *b, const struct pc_config *cfg)
     for (unsigned n = 0; n < PC_VIRTIO_DRIVES; n++)
         if (cfg->virtio[n].present)
             add_virtio(b, n, &cfg->virtio[n]);
+    add_ide(b, cfg);
 }
 
 static bool io_free(const struct board *b, unsigned first, unsigned last)
@@ -625,6 +668,9 @@ static void power_on(void *state, const struct board *b, int64_t rtc_seconds)
     fill_cmos(&pc->rtc, b);
     if (!b->device[PC_DEV_APIC].present)
         pc->apic[0].base = 0; /* no page */
+    for (unsigned n = 0; n < PC_IDE_DRIVES; n++)
+        piix_ide_fit(&pc->ide[n / PIIX_IDE_DRIVES], n % PIIX_IDE_DRIVES, &b->port[PC_PORT_IDE0 + n].drive,
+                     n + 1);
     if (b->device[PC_DEV_TOY].present)
         pc->pci.fitted |= 1u << I440FX_FN_TOY;
     for (unsigned n = 0; n < PC_VIRTIO_DRIVES; n++)
@@ -639,17 +685,31 @@ static unsigned pirq_route(const void *pc, unsigned pirq)
     return i440fx_pirq_route(&((const struct pc *)pc)->pci, pirq);
 }
 
+/* Command block and control port of a channel: where ISA has them. */
+static bool ide_window_at(const struct i440fx *pci, unsigned n, uint32_t *address)
+{
+    static const uint16_t places[] = {0x1F0, 0x3F4, 0x170, 0x374};
+
+    *address = places[n];
+    return i440fx_ide_decoded(pci, n / 2);
+}
+
+static bool window_decoded(const struct i440fx *pci, unsigned n, uint32_t *address)
+{
+    if (n == WINDOW_PM)
+        return i440fx_pm_decoded(pci, address);
+    if (n >= WINDOW_IDE0 && n < WINDOW_IDE_BMDMA)
+        return ide_window_at(pci, n - WINDOW_IDE0, address);
+    return i440fx_bar_decoded(pci, window_bars[n].function, window_bars[n].bar, address);
+}
+
 static uint32_t window_at(const void *pc, unsigned n)
 {
     uint32_t address;
 
-    const struct i440fx *pci = &((const struct pc *)pc)->pci;
     if (n == WINDOW_APIC)
         return apic_page(&((const struct pc *)pc)->apic[0]);
-    bool on = n == WINDOW_PM ? i440fx_pm_decoded(pci, &address)
-                             : i440fx_bar_decoded(pci, window_bars[n].function, window_bars[n].bar, &address);
-
-    return on ? address | BOARD_WINDOW_ON : 0;
+    return window_decoded(&((const struct pc *)pc)->pci, n, &address) ? address | BOARD_WINDOW_ON : 0;
 }
 
 static uint32_t remap_value(const void *state, unsigned n)
@@ -666,6 +726,8 @@ static unsigned master_function(unsigned device)
 {
     if (device == PC_DEV_TOY)
         return I440FX_FN_TOY;
+    if (device == PC_DEV_IDE0 || device == PC_DEV_IDE1)
+        return I440FX_FN_IDE;
     if (device >= PC_DEV_VIRTIO0 && device <= PC_DEV_VIRTIO3)
         return I440FX_FN_VIRTIO0 + device - PC_DEV_VIRTIO0;
     return I440FX_FN_COUNT;

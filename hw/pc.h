@@ -20,6 +20,7 @@
 #include "hw/ns16550.h"
 #include "hw/pcmisc.h"
 #include "hw/piix4_pm.h"
+#include "hw/piix_ide.h"
 #include "hw/toypci.h"
 #include "hw/vga.h"
 #include "hw/virtio_blk.h"
@@ -53,6 +54,8 @@ enum pc_device {
     PC_DEV_VGA,
     PC_DEV_APIC,
     PC_DEV_IOAPIC,
+    PC_DEV_IDE0,
+    PC_DEV_IDE1,
     PC_DEV_COUNT,
 };
 
@@ -122,6 +125,7 @@ struct pc {
     struct toypci toy;
     struct virtio_blk virtio[PC_VIRTIO_DRIVES];
     struct vga vga;
+    struct piix_ide ide[PIIX_IDE_CHANNELS];
 };
 
 /* 256 MiB, APICs, no serial port, no debug console, no marker, no debug exit. */

@@ -46,6 +46,9 @@ struct bus_range {
     const char *(*write_error)(const void *state, uint32_t offset, unsigned size, uint32_t value);
     /* CLASS_PURE: this read has a side effect as the chip stands, and is synchronous. NULL: none ever has. */
     bool (*read_changes)(const void *state, uint32_t offset);
+    /* Of the range's first port: accesses that only move through a buffer of the chip (hw/chip.h: run), for
+     * reads of CLASS_PURE and writes of CLASS_POSTED. NULL: no such buffer. */
+    uint32_t (*run)(void *state, unsigned size, uint32_t n, bool write, uint8_t **at);
 };
 
 struct busmap {

@@ -466,6 +466,11 @@ void link_pure(struct link *l)
     settle(l, l->limit);
 }
 
+void link_count_pure(struct link *l, uint32_t n)
+{
+    l->stats.pure += n;
+}
+
 uint64_t link_next_effect(struct link *l)
 {
     settle(l, l->limit);

@@ -174,6 +174,8 @@ uint32_t link_sync(struct link *l, const struct access *a, uint64_t latency_tick
 void link_settle(struct link *l);
 /* Before a pure read of the guest's: link_settle, and it is counted as an access. */
 void link_pure(struct link *l);
+/* `n` more accesses behind one link_settle, to be counted. */
+void link_count_pure(struct link *l, uint32_t n);
 /* The vCPU stands at `tick` <= link_limit(): waits until everything at it is handled and the horizon is
  * beyond it. Then take the effects due. Below the limit it does nothing. */
 void link_arrive(struct link *l, uint64_t tick);

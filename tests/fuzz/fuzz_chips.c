@@ -22,6 +22,7 @@
 #include "hw/ns16550.h"
 #include "hw/pcmisc.h"
 #include "hw/piix4_pm.h"
+#include "hw/piix_ide.h"
 #include "hw/toypci.h"
 #include "hw/vga.h"
 #include "hw/virtio_blk.h"
@@ -34,7 +35,7 @@
 #include <string.h>
 #include <time.h>
 
-#define STATE_WORDS     512
+#define STATE_WORDS     4096
 #define OPS_PER_CASE    400
 #define EVENTS_PER_TICK 4 /* edges of the fastest clock within the longest tick */
 #define EVENTS_PER_GAP  500
@@ -326,6 +327,103 @@ static uint32_t poke_fw_cfg(void *s, uint64_t r, uint64_t now_ns)
     return fw_cfg_class.read_constant(s, &fw_cfg_items, FW_CFG_OFF_DATA, 1, now_ns);
 }
 
+static void fit_ide(void *s)
+{
+    static const struct drive_config disk = {.present = true, .medium = true, .bytes = UINT64_C(4) << 40};
+    static const struct drive_config cdrom = {
+        .present = true, .cdrom = true, .medium = true, .bytes = 700 << 20};
+
+    piix_ide_fit(s, 0, &disk, 1);
+    piix_ide_fit(s, 1, &cdrom, 2);
+}
+
+/* A table of regions anywhere, which may lead back to itself; the rest is what is there. */
+static void ide_regions(uint64_t r)
+{
+    uint32_t table[16];
+
+    for (unsigned i = 0; i < 16; i++) {
+        r = r * UINT64_C(6364136223846793005) + 1442695040888963407;
+        table[i] = (uint32_t)(r >> 32);
+        if (i % 2 == 0 && r >> 20 & 3)
+            table[i] &= 0xFFFFF;
+        if (i % 2 && r >> 20 & 7)
+            table[i] &= 0x7FFFFFFF;
+    }
+    physmem_write(&memories[copy], 0x1000, (const uint8_t *)table, sizeof table);
+}
+
+/* A command that is there, with data behind it, is more than chance would make of single bytes. */
+static void ide_command(void *s, uint64_t r, uint64_t now_ns)
+{
+    static const uint8_t codes[] = {0x20, 0x24, 0x25, 0x29, 0x30, 0x34, 0x35, 0x39, 0x3D, 0x40, 0xA0, 0xA0,
+                                    0xA0, 0xA0, 0xA1, 0xC4, 0xC5, 0xC6, 0xC8, 0xCA, 0xE7, 0xEC, 0xEF, 0x90};
+    const struct chip_class *c = &piix_ide_class;
+
+    c->write(s, 6, 1, r >> 8 & 1 ? 0xF0 : 0xE0, now_ns);
+    c->write(s, 2, 1, (uint32_t)(r >> 9 & 0xFF), now_ns);
+    c->write(s, 1, 1, (uint32_t)(r >> 17 & 3), now_ns);
+    c->write(s, 4, 1, (uint32_t)(r >> 19 & 0xFF), now_ns);
+    c->write(s, 7, 1, codes[(r >> 27 & 0xFF) % sizeof codes], now_ns);
+    if (r >> 35 & 1) {
+        c->write(s, 20, 4, 0x1000, now_ns);
+        c->write(s, 16, 1, (uint32_t)(r >> 36 & 8) | 1, now_ns);
+    }
+}
+
+/* Twelve bytes where a packet is due. */
+static void ide_packet(void *s, uint64_t r, uint64_t now_ns)
+{
+    static const uint8_t codes[] = {0x00, 0x03, 0x12, 0x1A, 0x1B, 0x1E, 0x25, 0x28, 0x2B, 0x42, 0x43,
+                                    0x44, 0x46, 0x4A, 0x51, 0x5A, 0xA8, 0xBB, 0xBD, 0xBE, 0xFF};
+    uint8_t p[12] = {0};
+
+    p[0] = codes[(r >> 8 & 0xFF) % sizeof codes];
+    for (unsigned i = 1; i < 12; i++)
+        p[i] = r >> (16 + i) & 1 ? 0 : (uint8_t)(r >> (4 * i));
+    for (unsigned i = 0; i < 12; i += 2)
+        piix_ide_class.write(s, 0, 2, p[i] | (uint32_t)p[i + 1] << 8, now_ns);
+}
+
+/* What the vCPU does with a block of DRQ. */
+static uint32_t ide_run(void *s, uint64_t r)
+{
+    uint8_t *at;
+    bool write = r >> 9 & 1;
+    uint32_t n = piix_ide_class.run(s, 1u << (r >> 10 & 3) % 3, (uint32_t)(r >> 12 & 0x7FFF), write, &at);
+
+    if (n && write)
+        memset(at, (int)(r >> 32), n);
+    return n ? n + *at : 0;
+}
+
+static uint32_t poke_ide(void *s, uint64_t r, uint64_t now_ns)
+{
+    switch (r & 7) {
+    case 0:
+        ide_command(s, r, now_ns);
+        return 0;
+    case 1:
+        ide_regions(r);
+        return 0;
+    case 2:
+        ide_packet(s, r, now_ns);
+        return 0;
+    case 3:
+        return ide_run(s, r);
+    case 4:
+        if ((r >> 8) % 64 == 0)
+            piix_ide_reset_pin(s);
+        else if (r >> 8 & 1)
+            fit_ide(s);
+        return 0;
+    default:
+        if (piix_ide_class.next_master(s) != NS_NEVER)
+            use_memory(&piix_ide_class, s, r, now_ns);
+        return 0;
+    }
+}
+
 static uint32_t poke_pm(void *s, uint64_t r, uint64_t now_ns)
 {
     if (r & 1)
@@ -376,6 +474,7 @@ static const struct target targets[] = {
     {&piix4_pm_class, 70, UINT64_MAX, true, poke_pm},
     {&toypci_class, 0xC00, ~(1u << TOYPCI_REG_CLEAR | 1u << TOYPCI_REG_READS), true, poke_toypci},
     {&virtio_blk_class, 0x1C4, ~(UINT64_C(1) << 0x13), true, poke_virtio},
+    {&piix_ide_class, PIIX_IDE_OFFSETS, 0xFFFFFE, true, poke_ide},
     {&pcmisc_class, 9, UINT64_MAX, true, poke_misc},
     {&debugcon_class, 1, UINT64_MAX, false, poke_debugcon},
     {&fw_cfg_class, 13, 0xFF0, true, poke_fw_cfg},

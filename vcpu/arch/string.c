@@ -423,9 +423,43 @@ static uint32_t bulk_scas(struct vcpu *v, const struct string_insn *x, uint32_t 
     return r.done;
 }
 
-static uint32_t bulk_none(struct vcpu *v, const struct string_insn *x, uint32_t max)
+/* From and to a buffer behind the port, which is in the order of the accesses. */
+static void copy_ordered(const struct string_insn *x, uint8_t *memory, uint8_t *buffer, uint32_t n, bool out)
 {
-    return 0;
+    for (uint32_t i = 0; i < n; i++, memory += x->step, buffer += x->bytes)
+        memcpy(out ? buffer : memory, out ? memory : buffer, x->bytes);
+}
+
+static uint32_t bulk_ins(struct vcpu *v, const struct string_insn *x, uint32_t max)
+{
+    uint8_t *dst, *buffer;
+    uint32_t n = run_of(v, x, SEG_ES, IR_EDI, true, max, &dst);
+    if (n)
+        n = io_port_run(v, (uint16_t)v->g.slot[IR_EDX], x->bytes, n, false, &buffer);
+    if (n == 0)
+        return 0;
+    if (x->step > 0)
+        memcpy(dst, buffer, (size_t)n * x->bytes);
+    else
+        copy_ordered(x, dst, buffer, n, false);
+    reg_add(v, x, IR_EDI, n * (uint32_t)x->step);
+    return n;
+}
+
+static uint32_t bulk_outs(struct vcpu *v, const struct string_insn *x, uint32_t max)
+{
+    uint8_t *src, *buffer;
+    uint32_t n = run_of(v, x, x->seg, IR_ESI, false, max, &src);
+    if (n)
+        n = io_port_run(v, (uint16_t)v->g.slot[IR_EDX], x->bytes, n, true, &buffer);
+    if (n == 0)
+        return 0;
+    if (x->step > 0)
+        memcpy(buffer, src, (size_t)n * x->bytes);
+    else
+        copy_ordered(x, src, buffer, n, true);
+    reg_add(v, x, IR_ESI, n * (uint32_t)x->step);
+    return n;
 }
 
 /* --- repetition --- */
@@ -552,11 +586,11 @@ enum helper_result helper_SCAS(struct vcpu *v, const struct ir_op *op)
 
 /* Port instructions end their block even without REP, and check their permission even when ECX is 0. */
 static inline __attribute__((always_inline)) enum helper_result
-io_string_run(struct vcpu *v, const struct ir_op *op, step_fn *step)
+io_string_run(struct vcpu *v, const struct ir_op *op, step_fn *step, bulk_fn *bulk)
 {
     if (!io_allowed(v, (uint16_t)v->g.slot[IR_EDX], 1u << op->size))
         return HELPER_FAULT;
-    enum helper_result result = string_run(v, op, &(struct string_kind){step, bulk_none, false});
+    enum helper_result result = string_run(v, op, &(struct string_kind){step, bulk, false});
     if (result == HELPER_OK && !(op->aux & 3))
         v->g.eip = op->imm2;
     return result;
@@ -564,10 +598,10 @@ io_string_run(struct vcpu *v, const struct ir_op *op, step_fn *step)
 
 enum helper_result helper_INS(struct vcpu *v, const struct ir_op *op)
 {
-    return io_string_run(v, op, step_ins);
+    return io_string_run(v, op, step_ins, bulk_ins);
 }
 
 enum helper_result helper_OUTS(struct vcpu *v, const struct ir_op *op)
 {
-    return io_string_run(v, op, step_outs);
+    return io_string_run(v, op, step_outs, bulk_outs);
 }

@@ -14,6 +14,8 @@
 #include "vcpu/helpers.h"
 #include "vcpu/mmu/mmu.h"
 
+#include <string.h>
+
 #define TSS_IO_BASE 0x66u /* where a 32-bit TSS says where its permission map is */
 #define TSS_TYPE_32 9u    /* available; busy is 11 */
 
@@ -62,6 +64,24 @@ static uint64_t insn_now_ns(const struct vcpu *v)
     return ticks_to_ns(vcpu_insn_tick(v), v->cfg.shift);
 }
 
+/* The next accesses to `addr` that only move through a buffer of the chip, n at most: nobody else uses a chip
+ * that is settled, and the next message to the device side publishes what changes here. */
+static uint32_t buffer_run(struct vcpu *v, const struct bus_range *r, uint64_t addr, unsigned bytes,
+                           uint32_t n, bool write, uint8_t **at)
+{
+    if (!r->run || addr != r->first)
+        return 0;
+    link_settle(v->cfg.link);
+    return r->run(r->state, bytes, n, write, at);
+}
+
+static uint32_t buffer_word(const uint8_t *at, unsigned bytes)
+{
+    uint32_t value = 0;
+    memcpy(&value, at, bytes);
+    return value;
+}
+
 static uint32_t sync_read(struct vcpu *v, const struct bus_range *r, const struct access *a)
 {
     uint32_t value = link_sync(v->cfg.link, a, r->latency_ticks);
@@ -74,11 +94,14 @@ static uint32_t piece_read(struct vcpu *v, const struct io_target *t, uint64_t a
     const struct bus_range *r = t->range;
     struct access a = access_of(v, t, addr, kind);
     uint32_t value;
+    uint8_t *at;
     switch (r->read_class) {
     case CLASS_SYNC:
         return sync_read(v, r, &a);
     case CLASS_PURE:
         link_pure(v->cfg.link);
+        if (buffer_run(v, r, addr, t->bytes, 1, false, &at))
+            return buffer_word(at, t->bytes);
         if (r->read_changes && r->read_changes(r->state, offset_in(t, addr)))
             return sync_read(v, r, &a);
         return r->pure_read(r->state, offset_in(t, addr), t->bytes, insn_now_ns(v));
@@ -108,8 +131,13 @@ static void piece_write(struct vcpu *v, const struct io_target *t, uint64_t addr
     const struct bus_range *r = t->range;
     struct access a = access_of(v, t, addr, kind);
     a.value = value & ones(t->bytes);
+    uint8_t *at;
     switch (r->write_class) {
     case CLASS_POSTED:
+        if (buffer_run(v, r, addr, t->bytes, 1, true, &at)) {
+            memcpy(at, &a.value, t->bytes);
+            break;
+        }
         link_post(v->cfg.link, &a, r->latency_ticks);
         vcpu_refresh_limit(v);
         break;
@@ -235,6 +263,16 @@ uint32_t io_mmio_read(struct vcpu *v, uint64_t bus_addr, unsigned bytes)
 void io_mmio_write(struct vcpu *v, uint64_t bus_addr, unsigned bytes, uint32_t value)
 {
     split_write(v, bus_addr, bytes, ACCESS_MMIO_WRITE, value);
+}
+
+uint32_t io_port_run(struct vcpu *v, uint16_t port, unsigned bytes, uint32_t n, bool write, uint8_t **at)
+{
+    const struct bus_range *r = &v->cfg.bus->range[range_of_port(v, port)];
+    if (!r->run || bytes > r->width || v->cfg.observer.access)
+        return 0;
+    n = buffer_run(v, r, port, bytes, n, write, at);
+    link_count_pure(v->cfg.link, n);
+    return n;
 }
 
 /* --- permission --- */

@@ -49,7 +49,7 @@ static inline void chip_check_fields(const struct chip_class *c)
 /* Two copies that start from different garbage and get the same accesses have the same bytes. */
 static inline void chip_check_replay(const struct chip_class *c, uint32_t offsets, unsigned size)
 {
-    uint64_t a[512], b[512];
+    uint64_t a[4096], b[4096];
     uint64_t ns = 0, seed = 88172645463325252ull;
 
     cr_assert_leq(c->state_bytes, sizeof a);

@@ -45,6 +45,8 @@ Test(i440fx, identification)
     cr_assert_eq(get(&s, 1, 3, 0x3C, 1), PIIX4_PM_SCI_IRQ);
     cr_assert_eq(get(&s, 1, 0, 0x60, 4), 0x80808080);
     cr_assert_eq(get(&s, 1, 3, 2, 2), 0x7113);
+    cr_assert_eq(get(&s, 1, 1, 0, 4), 0x70108086);
+    cr_assert_eq(get(&s, 1, 1, 8, 4), 0x01018000);
     cr_assert_eq(get(&s, 1, 3, 3, 1), 0x71);
 }
 
@@ -55,7 +57,7 @@ Test(i440fx, absent_functions_read_ones)
     C->reset(&s, 0);
     for (unsigned dev = 0; dev < 32; dev++)
         for (unsigned fn = 0; fn < 8; fn++)
-            if (!(dev == 0 && fn == 0) && !(dev == 1 && (fn == 0 || fn == 3)))
+            if (!(dev == 0 && fn == 0) && !(dev == 1 && (fn == 0 || fn == 1 || fn == 3)))
                 cr_assert_eq(get(&s, dev, fn, 0, 4), UINT32_MAX);
     select_reg(&s, 1, 0, 0, 0);
     cr_assert_eq(C->read(&s, 4, 4, 0), UINT32_MAX);
