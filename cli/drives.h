@@ -15,7 +15,7 @@ struct drive_option {
     unsigned interface;                         /* enum drive_interface (drives.c) */
     int index, bus, unit;                       /* -1: not given */
     bool cdrom, read_only, snapshot, snapshot_off;
-    bool unmap;
+    bool unmap, ignore_read_errors, ignore_write_errors;
     uint8_t cache; /* enum medium_cache */
     int bootindex; /* -1: none */
     bool placed;   /* by a -device, or by drives_place */

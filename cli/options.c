@@ -925,7 +925,7 @@ static const struct option_def option_defs[] = {
      "file=FILE[,format=FORMAT][,if=ide|floppy|virtio|none][,index=N][,bus=N][,unit=N][,media=disk|cdrom][,"
      "id=ID]"
      "[,snapshot=on|off][,readonly=on|off][,serial=S][,cache=writeback|writethrough|unsafe]"
-     "[,discard=ignore|unmap][,werror=report][,rerror=report]",
+     "[,discard=ignore|unmap][,werror=report|ignore][,rerror=report|ignore]",
      parse_drive, "a drive with the image FILE (tandem(1), DRIVES)", 0, NULL, NULL, 0},
     {"hda", "FILE", parse_image,
      "an image as the first IDE disk; a FILE without an option is the same; -hdb, -hdc, -hdd: the others", 0,

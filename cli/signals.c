@@ -70,6 +70,7 @@ void signals_install(const char *pidfile)
     for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
         install(fatal[i], on_fatal, (int)SA_RESETHAND);
     install(SIGPIPE, SIG_IGN, 0); /* a reader that goes away is a write error */
+    install(SIGXFSZ, SIG_IGN, 0); /* so is a limit on the size of files */
 }
 
 void signals_aim(struct machine *m)

@@ -32,6 +32,8 @@ struct backend_class {
 struct backend {
     const struct backend_class *class; /* NULL: nothing is connected */
     void *ctx;
+    /* Of a drive: the guest is not told of errors of these requests; what could not be read is zeroes. */
+    bool ignore_read_errors, ignore_write_errors;
 };
 
 #endif

@@ -82,6 +82,8 @@ static enum blocks_status finish(void *ctx, unsigned drive, const struct blocks_
         status = note_status(b, port, be->class->blocks_finish(be->ctx, r, b->blocks.buffer));
     if (r->op == BLOCKS_READ && (!be || status != BLOCKS_OK))
         memset(b->blocks.buffer, 0, r->bytes);
+    if (be && (r->op == BLOCKS_READ ? be->ignore_read_errors : be->ignore_write_errors))
+        status = BLOCKS_OK;
     if (data)
         *data = b->blocks.buffer;
     return status;

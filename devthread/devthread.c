@@ -188,7 +188,7 @@ static bool open_chardevs(struct devthread *d, char *err, size_t err_bytes)
         d->chardev[i] = chardev_open(d->cfg.chardev[i], &env, err, err_bytes);
         if (!d->chardev[i])
             return false;
-        d->bus.cfg.backend[i] = (struct backend){&chardev_backend, d->chardev[i]};
+        d->bus.cfg.backend[i] = (struct backend){.class = &chardev_backend, .ctx = d->chardev[i]};
         if (d->replay)
             chardev_input_discard(d->chardev[i]);
     }
@@ -323,12 +323,12 @@ static void note_errors(struct devthread *d)
         e = inputlog_error(d->record);
     if (!*e && d->replay)
         e = inputlog_error(d->replay);
-    if (!*e && d->bus.replay_strayed)
-        e = "rr=replay: the recording has input that this machine could not take (another machine's?)";
     if (!*e && d->bus.replay_host_failed)
         e = "rr=replay: a drive failed on this host that had not failed when the run was recorded: from "
             "there on "
             "this is another run";
+    if (!*e && d->bus.replay_strayed)
+        e = "rr=replay: the recording has input that this machine could not take (another machine's?)";
     snprintf(d->error, sizeof(d->error), "%s", e);
 }
 

@@ -179,7 +179,8 @@ bool drives_connect(struct drives *d, const struct machine_config *c, struct dev
                            m->file ? m->file : "", dev->board->port[m->port].name);
         d->drive[i].name = dev->board->port[m->port].name;
         if (d->drive[i].blocks)
-            dev->backend[m->port] = (struct backend){&blocks_backend, d->drive[i].blocks};
+            dev->backend[m->port] = (struct backend){&blocks_backend, d->drive[i].blocks,
+                                                     m->ignore_read_errors, m->ignore_write_errors};
     }
     list_images(d);
     dev->images = d->images;

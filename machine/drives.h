@@ -26,8 +26,9 @@ struct machine_drive {
     bool private_copy; /* what the guest writes does not reach the image, and ends with the run */
     bool unmap;        /* discards give the host's space back */
     uint8_t cache;     /* enum medium_cache */
-    int bootindex;     /* -1: none */
-    char serial[DRIVE_SERIAL_BYTES + 1]; /* "": the controller's default */
+    bool ignore_read_errors, ignore_write_errors; /* the guest is not told of them */
+    int bootindex;                                /* -1: none */
+    char serial[DRIVE_SERIAL_BYTES + 1];          /* "": the controller's default */
 };
 
 struct drives {

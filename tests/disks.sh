@@ -213,4 +213,128 @@ for write in 0 1; do
     done
 done
 
+# --- errors of the host ---
+append="rounds=40 errors=1"
+cp "$dir/before" "$dir/image"
+expect "without errors" ends run ref "$raw,snapshot=on"
+faults_begin() { # once the run writes digests, after the image was hashed
+    for _ in $(seq 200); do [ -s "$dir/b" ] && break; sleep 0.02; done
+    touch "$dir/faulty"
+}
+recorded="shift=3,sleep=off,rr=record,rrfile=$dir/log" replayed="shift=3,sleep=off,rr=replay,rrfile=$dir/log"
+errors_of() { sed -n 's/.* errors \([0-9]*\) .*/\1/p' "$dir/$1.out"; }
+
+# A server that fails now and then; recorded, and replayed with one that does not.
+rm -f "$dir/faulty" "$dir/b"
+server --filter=error file "$dir/before" error=EIO error-pread-rate=20% error-file="$dir/faulty"
+faults_begin &
+icount=$recorded
+expect "reads fail: recorded" ends run b "file=nbd:unix:$dir/nbd" -x-host-delay seed=21
+wait "$!"
+expect "reads fail: the guest has seen it ($(errors_of b) errors)" test "$(errors_of b)" -gt 0
+expect "reads fail: told once" test "$(grep -c 'reading .* failed: Input/output error; the guest is told' "$dir/b.err")" -eq 1
+expect "reads fail: they are in the recording" grep -q ' blocks0 01' "$dir/log"
+server_ends
+mv "$dir/b" "$dir/ref" && mv "$dir/b.out" "$dir/ref.out"
+server file "$dir/before"
+icount=$replayed
+for mode in "${modes[@]}"; do
+    expect "reads fail: replayed without a fault, mode=$mode" ends run b "file=nbd:unix:$dir/nbd" -devthread "mode=$mode"
+    expect "reads fail: replayed without a fault, mode=$mode: same digests" same b
+done
+server_ends
+
+# A full disk under the overlay: the sectors are bad until they can be written again.
+icount=$recorded
+(
+    ulimit -f 300 # KiB: what is behind them cannot be written
+    ends run b "$raw" -x-host-delay seed=22 -translator mode=interp # code is in a memory file, which is limited, too
+) >"$dir/full" 2>&1
+expect "a full disk: recorded" test $? -eq 0
+expect "a full disk: the guest has seen it ($(errors_of b) errors)" test "$(errors_of b)" -gt 0
+expect_text "a full disk: told" "$(cat "$dir/b.err")" 'writing .* failed: File too large; the guest is told'
+expect "a full disk: it is in the recording" grep -q ' blocks0 02' "$dir/log"
+mv "$dir/b" "$dir/ref" && mv "$dir/b.out" "$dir/ref.out"
+icount=$replayed
+for mode in "${modes[@]}"; do
+    expect "a full disk: replayed with room, mode=$mode" ends run b "$raw" -devthread "mode=$mode"
+    expect "a full disk: replayed with room, mode=$mode: same digests" same b
+done
+tick=$(($(awk '$1 == "end" { print $2 }' "$dir/ref") / 2))
+expect "a full disk: saved in the replay" ends run b "$raw" -snapshot-at "$tick,file=$dir/full.snap"
+expect "a full disk: loaded in the replay" ends run c "$raw" -loadvm "$dir/full.snap"
+expect "a full disk: loaded in the replay: same digests" cmp <(points "$tick" "$dir/ref") <(points "$tick" "$dir/c")
+(
+    ulimit -f 100
+    run b "$raw" -translator mode=interp
+)
+expect_text "a replay that fails where the recording had not: an error" "$(cat "$dir/b.err")" 'a drive failed on this host that had not failed'
+
+# An image that becomes shorter, a server that goes.
+icount=
+cp "$dir/before" "$dir/image"
+rm -f "$dir/b"
+(faults_begin; truncate -s 100K "$dir/image") &
+expect "an image that becomes shorter" ends run b "$raw,snapshot=on" -x-host-delay seed=23
+expect_text "an image that becomes shorter: told" "$(cat "$dir/b.err")" 'reading .*: the image has become shorter; the guest is told'
+rm -f "$dir/b"
+server file "$dir/before"
+(faults_begin; kill -9 "$(cat "$dir/nbd.pid")") &
+expect "a server that goes" ends run b "file=nbd:unix:$dir/nbd,snapshot=on" -x-host-delay seed=24
+expect_text "a server that goes: told" "$(cat "$dir/b.err")" 'the block server has gone; the guest is told'
+server_ends
+append="rounds=40"
+cp "$dir/before" "$dir/image"
+rm -f "$dir/b"
+(faults_begin; truncate -s 0 "$dir/image") &
+run b "$raw,snapshot=on,rerror=ignore,werror=ignore" -x-host-delay seed=25
+expect_text "rerror=ignore: told, but not to the guest" "$(cat "$dir/b.err" "$dir/b.out")" 'become shorter'
+expect_text "rerror=ignore: not to the guest" "$(cat "$dir/b.out")" 'errors 0 '
+
+# --- killed at any moment ---
+qemu-img create -q -f qcow2 "$dir/killed.qcow2" 1M
+"$build/tandem" -kernel "$build/tests/guests/disk.elf" -append rounds=100000 -display none -x-toypci \
+    -drive "if=x-toy,file=$dir/killed.qcow2" >/dev/null 2>&1 </dev/null &
+killed=$!
+for _ in $(seq 100); do child=$(pgrep -P "$killed" -x qemu-nbd) && break; sleep 0.05; done
+sleep 0.3
+kill -9 "$killed"
+wait "$killed" 2>/dev/null
+for _ in $(seq 60); do kill -0 "$child" 2>/dev/null || break; sleep 0.05; done
+expect "kill -9: qemu-nbd (${child:-none}) ends, too" bash -c "[ -n '$child' ] && ! kill -0 $child 2>/dev/null"
+expect "kill -9: the qcow2 image is sound" qemu-img check -q "$dir/killed.qcow2"
+
+# write FILE CACHE: kills the writer (and the server, if there is one) after a random time; the last number in `last`.
+write_and_kill() {
+    "$build/tests/disk_writer" write "$1" "$2" >"$dir/said" 2>/dev/null &
+    local writer=$!
+    sleep "0.$((RANDOM % 20 + 5))"
+    [ ${#servers[@]} -eq 0 ] || kill -9 "${servers[0]}"
+    kill -9 "$writer"
+    wait "$writer" "${servers[@]}" 2>/dev/null
+    servers=()
+    last=$(tail -n 1 "$dir/said")
+    last=${last:-0}
+}
+numbers=0
+for i in 1 2 3 4 5; do
+    head -c 1048576 /dev/zero >"$dir/image"
+    write_and_kill "$dir/image" writeback
+    numbers=$((numbers + last))
+    expect "kill -9: no number up to $last is lost" "$build/tests/disk_writer" check "$dir/image" "$last"
+done
+# A server that keeps what was not flushed to itself, and is killed with the writer.
+for i in 1 2 3 4 5; do
+    head -c 1048576 /dev/zero >"$dir/served"
+    server --filter=cache file "$dir/served" cache=writeback
+    write_and_kill "nbd:unix:$dir/nbd" writeback
+    numbers=$((numbers + last))
+    expect "a server that loses what was not flushed: no number up to $last is lost" "$build/tests/disk_writer" check "$dir/served" "$last"
+done
+expect "numbers were written ($numbers)" test "$numbers" -gt 100
+head -c 1048576 /dev/zero >"$dir/served"
+server --filter=cache file "$dir/served" cache=writeback
+write_and_kill "nbd:unix:$dir/nbd" unsafe
+expect "cache=unsafe loses them: the test can tell ($last)" bash -c "! $build/tests/disk_writer check $dir/served $last"
+
 summary disks

@@ -37,7 +37,7 @@ static void setup_with(bool sleep_on)
     rig_config(&rig, &c);
     c.hostio = h;
     c.sleep = sleep_on;
-    c.backend[0] = (struct backend){&chardev_backend, serial};
+    c.backend[0] = (struct backend){.class = &chardev_backend, .ctx = serial};
     cr_assert(rig_init(&rig, &c));
 }
 

@@ -159,7 +159,7 @@ static void card_start(struct inputlog *record, struct inputlog *replay)
                            .emit = ignore_effect};
 
     memset(&box.nin, 0, sizeof(box) - offsetof(struct box, nin));
-    c.backend[0] = (struct backend){&box_class, &box};
+    c.backend[0] = (struct backend){.class = &box_class, .ctx = &box};
     card_reset(&card, 0);
     bus_fini(&bus);
     cr_assert(bus_init(&bus, &c));
@@ -287,7 +287,7 @@ Test(ports, keys_reach_the_keyboard)
     memset(&box.nin, 0, sizeof(box) - offsetof(struct box, nin));
     rig_config(&rig, &c);
     rig.cfg.keys = true;
-    c.backend[PC_PORT_KEYS] = (struct backend){&box_class, &box};
+    c.backend[PC_PORT_KEYS] = (struct backend){.class = &box_class, .ctx = &box};
     cr_assert(rig_init(&rig, &c));
     rig_out(&rig, 0x64, 0x60); /* configuration: IRQ1, translation */
     rig_out(&rig, 0x60, 0x41);
