@@ -916,7 +916,9 @@ static const struct option_def option_defs[] = {
     {"fw_cfg", "[name=]NAME,file=FILE|string=TEXT", parse_fw_cfg,
      "an item of fw_cfg for the guest; names of users' own begin with opt/ (up to 32 times)",
      KEYS(fw_cfg_keys, "name")},
-    {"kernel", "FILE", parse_text, "boot a Multiboot 1 kernel or a Linux bzImage without firmware",
+    {"kernel", "FILE", parse_text,
+     "boot a Multiboot 1 kernel or a Linux bzImage, without firmware unless -bios is given (or the image has "
+     "the 16-bit entry alone)",
      FIELD(kernel), NULL, NULL, 0},
     {"initrd", "FILE", parse_text, "initial ramdisk; with Multiboot: modules \"FILE ARGS,FILE ARGS\"",
      FIELD(initrd), NULL, NULL, 0},
@@ -1271,8 +1273,6 @@ static bool check_profile(const struct options *o, struct err *e)
 
 static bool check_together(const struct options *o, struct err *e)
 {
-    if (o->bios && o->kernel)
-        return err_set(e, "-kernel %s: not together with -bios yet", o->kernel);
     if (!o->kernel && (o->initrd || o->append))
         return err_set(e, "-%s needs -kernel FILE (a Multiboot 1 kernel or a Linux bzImage)",
                        o->initrd ? "initrd" : "append");

@@ -74,6 +74,18 @@ struct e820_entry {
 void boot_e820(uint64_t ram_bytes, struct e820_entry map[E820_ENTRIES]);
 void boot_gdt(uint8_t gdt[BOOT_GDT_BYTES]);
 
+/* A Linux kernel for its 16-bit entry, which firmware's option ROM makes (kernelrom.S). */
+struct linux_parts {
+    uint8_t *setup; /* a copy, its header filled in but for the ramdisk's place; the caller frees it */
+    uint32_t setup_bytes;
+    const uint8_t *code; /* for BOOT_HIGH; the image's */
+    uint32_t code_bytes;
+    uint32_t initrd_addr; /* the highest place for the ramdisk; 0: there is none */
+};
+bool linux_split(const struct boot_source *s, uint64_t ram_bytes, struct linux_parts *parts, struct err *e);
+/* Does the image have the 16-bit entry alone (iPXE's)? It needs firmware then. */
+bool linux_needs_firmware(const struct image *kernel);
+
 bool linux_load(struct physmem *mem, const struct boot_source *s, uint32_t rsdp_addr,
                 struct boot_entry *entry, struct err *e);
 

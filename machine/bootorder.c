@@ -5,6 +5,7 @@
 
 #include "hw/virtio_blk.h"
 #include "machine/drives.h"
+#include "machine/kernelrom.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -58,11 +59,12 @@ static size_t append(char *text, size_t max, size_t at, const char *line)
     return n > 0 && (size_t)n < max - at ? at + (size_t)n : at;
 }
 
-size_t bootorder_file(const struct machine_drive *drive, unsigned n, bool strict, char *text, size_t max)
+size_t bootorder_file(const struct machine_drive *drive, unsigned n, bool kernel, bool strict, char *text,
+                      size_t max)
 {
     const struct machine_drive *d;
     char path[BOOTORDER_PATH_BYTES];
-    size_t at = 0;
+    size_t at = kernel ? append(text, max, 0, "/rom@" KERNELROM_FILE) : 0;
     for (int least = 0; (d = next_drive(drive, n, least)); least = d->bootindex + 1) {
         if (bootorder_path(d->port, path))
             at = append(text, max, at, path);

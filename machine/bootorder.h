@@ -20,8 +20,9 @@ struct machine_drive;
 bool bootorder_flags(const char *letters, uint16_t *flags);
 /* Path of the drive behind a typed port; false: it has none. */
 bool bootorder_path(unsigned port, char path[BOOTORDER_PATH_BYTES]);
-/* Text of the file: drives that have a boot index, by that; strict: nothing else is tried. Its bytes with the
- * NUL; 0: it would say nothing. */
-size_t bootorder_file(const struct machine_drive *drive, unsigned n, bool strict, char *text, size_t max);
+/* Text of the file: the ROM of -kernel, drives that have a boot index, by that; strict: nothing else is
+ * tried. Its bytes with the NUL; 0: it would say nothing. */
+size_t bootorder_file(const struct machine_drive *drive, unsigned n, bool kernel, bool strict, char *text,
+                      size_t max);
 
 #endif

@@ -2,8 +2,10 @@
  * reads (its docs/Runtime_config.md). */
 #include "machine/firmware_items.h"
 
+#include "machine/boot.h"
 #include "machine/bootorder.h"
 #include "machine/drives.h"
+#include "machine/kernelrom.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +70,8 @@ static bool add_boot(struct firmware_items *items, const struct firmware_setting
 {
     const struct firmware_boot *b = s->boot;
     char order[ORDER_BYTES];
-    const size_t bytes = bootorder_file(s->drive, s->ndrives, b->strict, order, sizeof order);
+    const size_t bytes =
+        bootorder_file(s->drive, s->ndrives, s->kernel->kernel.data, b->strict, order, sizeof order);
     return add(items, FW_CFG_BOOT_MENU, b->menu, 2) &&
            (bytes == 0 || add_file(items, "bootorder", order, bytes)) &&
            (b->splash_ms < 0 || add_number(items, "etc/boot-menu-wait", (uint64_t)b->splash_ms)) &&
@@ -84,6 +87,49 @@ static bool check_indices(const struct firmware_settings *s, struct err *e)
                 return err_set(e, "%s: bootindex=%d is another drive's", s->drive[i].option,
                                s->drive[i].bootindex);
     return true;
+}
+
+/* An initial ramdisk may be large: it stays where it is. */
+static bool add_initrd(struct firmware_items *items, const struct boot_source *s, uint32_t addr)
+{
+    const struct image *rd = &s->module[0].image;
+    if (!s->nmodules)
+        return true;
+    return add(items, FW_CFG_INITRD_ADDR, addr, 4) && add(items, FW_CFG_INITRD_SIZE, rd->bytes, 4) &&
+           fw_cfg_add(&items->fw_cfg, FW_CFG_INITRD_DATA, rd->data, (uint32_t)rd->bytes);
+}
+
+static bool add_parts(struct firmware_items *items, const struct boot_source *s, const struct linux_parts *p)
+{
+    const size_t cmdline = strlen(s->append) + 1;
+    void *setup = keep(items, p->setup, p->setup_bytes), *text = keep(items, s->append, cmdline);
+    uint8_t rom[KERNELROM_BYTES];
+    kernelrom_make(rom);
+    return setup && text && add(items, FW_CFG_SETUP_ADDR, KERNELROM_SETUP, 4) &&
+           add(items, FW_CFG_SETUP_SIZE, p->setup_bytes, 4) &&
+           fw_cfg_add(&items->fw_cfg, FW_CFG_SETUP_DATA, setup, p->setup_bytes) &&
+           add(items, FW_CFG_CMDLINE_ADDR, KERNELROM_CMDLINE, 4) &&
+           add(items, FW_CFG_CMDLINE_SIZE, cmdline, 4) &&
+           fw_cfg_add(&items->fw_cfg, FW_CFG_CMDLINE_DATA, text, (uint32_t)cmdline) &&
+           add(items, FW_CFG_KERNEL_ADDR, BOOT_HIGH, 4) && add(items, FW_CFG_KERNEL_SIZE, p->code_bytes, 4) &&
+           fw_cfg_add(&items->fw_cfg, FW_CFG_KERNEL_DATA, p->code, p->code_bytes) &&
+           add_initrd(items, s, p->initrd_addr) && add_file(items, KERNELROM_FILE, rom, sizeof rom);
+}
+
+static bool add_kernel(struct firmware_items *items, const struct firmware_settings *s, struct err *e)
+{
+    struct linux_parts parts;
+    if (!s->kernel->kernel.data)
+        return true;
+    if (s->kernel->multiboot)
+        return err_set(e,
+                       "-kernel %s: a Multiboot kernel starts without firmware alone, that is, without -bios",
+                       s->kernel->kernel.name);
+    if (!linux_split(s->kernel, s->ram_bytes, &parts, e))
+        return false;
+    bool ok = add_parts(items, s->kernel, &parts);
+    free(parts.setup);
+    return ok || err_set(e, "no host memory for what firmware is told");
 }
 
 static const char *base_name(const char *path)
@@ -157,8 +203,8 @@ static bool add_vgabios(struct firmware_items *items, const struct firmware_sett
 bool firmware_items_make(struct firmware_items *items, const struct firmware_settings *s, struct err *e)
 {
     *items = (struct firmware_items){0};
-    bool ok =
-        check_indices(s, e) && add_machine(items, s, e) && add_vgabios(items, s, e) && add_roms(items, s, e);
+    bool ok = check_indices(s, e) && add_machine(items, s, e) && add_vgabios(items, s, e) &&
+              add_roms(items, s, e) && add_kernel(items, s, e);
     for (unsigned i = 0; ok && i < s->nuser; i++)
         ok = add_user(items, &s->user[i], e);
     if (ok)

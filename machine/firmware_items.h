@@ -15,6 +15,7 @@ struct firmware_settings {
     bool vga; /* there is a VGA: its BIOS is needed */
     const struct firmware_user_item *user;
     unsigned nuser;
+    const struct boot_source *kernel; /* that the option ROM starts; an empty image: none */
     const struct firmware_dirs *dirs;
     const struct firmware_boot *boot;
     const struct machine_drive *drive; /* `ndrives` of them: for the boot order */

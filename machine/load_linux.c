@@ -1,19 +1,23 @@
 /* load_linux.c - the Linux boot protocol (Documentation/x86/boot.rst), 32-bit entry.
  *
+ * For firmware, linux_split() gives the parts that kernelrom.S fetches for the 16-bit entry.
  * A bzImage of protocol 2.02 or later: its protected-mode part goes to 1 MiB, the zero page (boot_params), a
  * GDT and the command line below 640 KiB, the initrd page-aligned as high as initrd_addr_max and RAM
  * allow. Entry: CS 0x10, DS..SS 0x18, ESI = zero page, EBP = EDI = EBX = 0, interrupts off.
  *
  * All header values are hostile until checked here.
- * NOT MODELLED: zImage, the 16-bit entry, setup_data, EFI hand-over. */
+ * NOT MODELLED: zImage, setup_data, EFI hand-over. */
 #include "machine/boot.h"
+#include "machine/kernelrom.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define ACCEPTED "a Linux bzImage (boot protocol 2.02 or later) or a Multiboot 1 kernel is needed"
 
-#define SECTOR    512u
-#define PARAGRAPH 16u
+#define SECTOR      512u
+#define PARAGRAPH   16u
+#define SETUP_STACK 0x4000u /* heap and stack of the setup code, at least */
 
 /* Loader data, inside BOOT_LOW_FIRST..BOOT_LOW_END. */
 #define ZERO_PAGE   0x90000u
@@ -34,6 +38,7 @@ enum {
     HDR_CODE32_START = 0x214,
     HDR_RAMDISK_IMAGE = 0x218,
     HDR_RAMDISK_SIZE = 0x21c,
+    HDR_HEAP_END_PTR = 0x224,
     HDR_CMD_LINE_PTR = 0x228,
     HDR_INITRD_ADDR_MAX = 0x22c,
     HDR_RELOCATABLE = 0x234,
@@ -44,6 +49,8 @@ enum {
 };
 #define HDR_MAGIC_VALUE 0x53726448u /* "HdrS" */
 #define LOADED_HIGH     1u
+#define CAN_USE_HEAP    0x80u
+#define LOADER_UNKNOWN  0xffu /* no assigned number */
 
 /* Offsets of boot_params outside the setup header. */
 enum {
@@ -143,7 +150,8 @@ static void header_limits(const struct image *k, struct linux_header *h)
         h->run_end = run + init_bytes < run ? UINT64_MAX : run + init_bytes;
 }
 
-static bool header_parse(const struct image *k, uint64_t ram_bytes, struct linux_header *h, struct err *e)
+/* What both entries need. */
+static bool header_common(const struct image *k, uint64_t ram_bytes, struct linux_header *h, struct err *e)
 {
     if (!header_identify(k, e))
         return false;
@@ -155,6 +163,13 @@ static bool header_parse(const struct image *k, uint64_t ram_bytes, struct linux
         return err_set(e, "-kernel %s: needs RAM up to %llu MiB, the guest has %llu MiB; use a larger -m",
                        k->name, (unsigned long long)(h->run_end >> 20) + 1,
                        (unsigned long long)(ram_bytes >> 20));
+    return true;
+}
+
+static bool header_parse(const struct image *k, uint64_t ram_bytes, struct linux_header *h, struct err *e)
+{
+    if (!header_common(k, ram_bytes, h, e))
+        return false;
     if (h->code32_start < BOOT_HIGH || h->code32_start - BOOT_HIGH >= h->code_bytes)
         return err_set(
             e, "-kernel %s: malformed: its entry point %#x is outside of its code at 0x100000; " ACCEPTED,
@@ -218,7 +233,7 @@ static void zero_page_fill(uint8_t *bp, const struct boot_source *s, const struc
 {
     memset(bp, 0, BP_BYTES);
     memcpy(bp + HDR_SETUP_SECTS, s->kernel.data + HDR_SETUP_SECTS, h->header_end - HDR_SETUP_SECTS);
-    bp[HDR_TYPE_OF_LOADER] = 0xff; /* no assigned number */
+    bp[HDR_TYPE_OF_LOADER] = LOADER_UNKNOWN;
     put32(bp + HDR_CMD_LINE_PTR, CMDLINE);
     put32(bp + HDR_RAMDISK_IMAGE, (uint32_t)initrd_addr);
     put32(bp + HDR_RAMDISK_SIZE, s->nmodules ? (uint32_t)s->module[0].image.bytes : 0);
@@ -244,6 +259,51 @@ static bool write_high(struct physmem *mem, const struct boot_source *s, const s
     const struct image *rd = &s->module[0].image;
     return physmem_write(mem, BOOT_HIGH, s->kernel.data + h->setup_bytes, h->code_bytes) &&
            (!s->nmodules || physmem_write(mem, initrd_addr, rd->data, rd->bytes));
+}
+
+/* --- the 16-bit entry --- */
+
+bool linux_needs_firmware(const struct image *k)
+{
+    struct err ignored;
+    return header_identify(k, &ignored) && le32(k->data + HDR_CODE32_START) == 0;
+}
+
+/* Heap and stack lie in the setup's segment, behind its code. */
+static void setup_fill(uint8_t *setup, const struct boot_source *s)
+{
+    setup[HDR_TYPE_OF_LOADER] = LOADER_UNKNOWN;
+    setup[HDR_LOADFLAGS] |= CAN_USE_HEAP;
+    put16(setup + HDR_HEAP_END_PTR, KERNELROM_STACK_TOP - 0x200); /* boot.rst: less than the stack by that */
+    put32(setup + HDR_CMD_LINE_PTR, KERNELROM_CMDLINE);
+    put32(setup + HDR_RAMDISK_IMAGE, 0);
+    put32(setup + HDR_RAMDISK_SIZE, s->nmodules ? (uint32_t)s->module[0].image.bytes : 0);
+}
+
+bool linux_split(const struct boot_source *s, uint64_t ram_bytes, struct linux_parts *parts, struct err *e)
+{
+    const struct image *k = &s->kernel;
+    struct linux_header h = {0};
+    uint64_t initrd_addr;
+    if (!header_common(k, ram_bytes, &h, e) || !initrd_place(s, ram_bytes, &h, &initrd_addr, e))
+        return false;
+    const uint32_t most = h.cmdline_max < KERNELROM_CMDLINE_MAX ? h.cmdline_max : KERNELROM_CMDLINE_MAX;
+    if (strlen(s->append) > most)
+        return err_set(e, "-append: %zu characters; kernel %s accepts at most %u", strlen(s->append), k->name,
+                       most);
+    if (h.setup_bytes > KERNELROM_STACK_TOP - SETUP_STACK)
+        return err_set(e, "-kernel %s: its setup code of %u bytes does not fit below 640 KiB", k->name,
+                       h.setup_bytes);
+    *parts = (struct linux_parts){.setup = malloc(h.setup_bytes),
+                                  .setup_bytes = h.setup_bytes,
+                                  .code = k->data + h.setup_bytes,
+                                  .code_bytes = h.code_bytes,
+                                  .initrd_addr = (uint32_t)initrd_addr};
+    if (!parts->setup)
+        return err_set(e, "-kernel %s: no host memory", k->name);
+    memcpy(parts->setup, k->data, h.setup_bytes);
+    setup_fill(parts->setup, s);
+    return true;
 }
 
 bool linux_load(struct physmem *mem, const struct boot_source *s, uint32_t rsdp_addr,

@@ -407,19 +407,25 @@ static bool read_firmware(struct machine *m, struct err *e)
                                         .vga = c->vga != MACHINE_VGA_NONE,
                                         .user = c->fw_cfg,
                                         .nuser = c->nfw_cfg,
+                                        .kernel = &m->source,
                                         .dirs = &dirs,
                                         .boot = &c->boot,
                                         .drive = c->drive,
                                         .ndrives = c->ndrives};
-    return (c->kernel && !c->bios) ||
-           (firmware_read(&m->rom, &dirs, c->bios, e) && firmware_items_make(&m->items, &s, e));
+    return firmware_read(&m->rom, &dirs, c->bios, e) && firmware_items_make(&m->items, &s, e);
+}
+
+/* A kernel is started without firmware, unless firmware is named or the kernel needs it. */
+static bool wants_firmware(const struct machine *m)
+{
+    return !m->cfg.kernel || m->cfg.bios || linux_needs_firmware(&m->source.kernel);
 }
 
 static bool read_images(struct machine *m, struct err *e)
 {
     const struct machine_config *c = &m->cfg;
-    return read_firmware(m, e) &&
-           boot_source_read(&m->source, c->kernel, c->initrd, c->append, c->ram_bytes, e);
+    return boot_source_read(&m->source, c->kernel, c->initrd, c->append, c->ram_bytes, e) &&
+           (!wants_firmware(m) || read_firmware(m, e));
 }
 
 static void build_tables(struct machine *m)

@@ -68,8 +68,9 @@ expect "a VGA BIOS by name" seabios "${nothing[@]}" -L "$dir" -fw_cfg "name=vgar
 said "was run before the console came up" '^ROM$'
 
 # --- the menu, driven over the serial line; recorded, and replayed without the keys ---
-menu=(-m 32 -display none -no-reboot -boot menu=on,splash-time=20000 -digest "every=10000000,file=$dir/menu")
-session_start timeout 30 "$build/tandem" -icount "shift=3,sleep=on,rr=record,rrfile=$dir/keys" "${menu[@]}.record" -serial stdio \
+menu=(-m 32 -display none -no-reboot -boot "menu=on,splash-time=20000")
+session_start timeout 30 "$build/tandem" -icount "shift=3,sleep=on,rr=record,rrfile=$dir/keys" "${menu[@]}" -serial stdio \
+    -digest "every=10000000,file=$dir/menu.record" \
     -until "text=No bootable device"
 if session_wait "Press ESC for boot menu" 20; then pass; else fail "prompt" "$session_log"; fi
 printf '\033' >&"$session_out"
@@ -79,8 +80,8 @@ printf '\033' >&"$session_out"
 if session_wait "Booting from Floppy" 20; then pass; else fail "choice" "$session_log"; fi
 session_end
 [ "$session_status" -eq 0 ] && pass || fail "the run with a menu" "$session_log"
-expect "replayed" timeout 60 "$build/tandem" -icount "shift=3,sleep=off,rr=replay,rrfile=$dir/keys" "${menu[@]}.replay" \
-    -serial null -devthread mode=inline -until "text=No bootable device"
+expect "replayed" timeout 60 "$build/tandem" -icount "shift=3,sleep=off,rr=replay,rrfile=$dir/keys" "${menu[@]}" \
+    -digest "every=10000000,file=$dir/menu.replay" -serial null -devthread mode=inline -until "text=No bootable device"
 expect "the same run" cmp "$dir/menu.record" "$dir/menu.replay"
 
 # --- saved in the middle of the self-test, loaded, run on ---
@@ -95,6 +96,26 @@ for tick in 100000 300000 500000 900000 3000000; do
     expect "loaded" at loaded -loadvm "$dir/snap"
     expect "and ran on alike from $tick" cmp "$dir/whole.end" "$dir/loaded.end"
 done
+
+# --- -kernel through firmware ---
+kernel() { # output [option...]
+    local out=$1
+    shift
+    debian_args '' earlyprintk=serial
+    seabios "${boot_args[@]}" -bios bios-256k.bin -serial "file:$dir/$out" -digest "file=$dir/$out.digest,every=50000000" "$@"
+}
+expect "Linux by its 16-bit entry" kernel kernel.1 -until "text=Linux version"
+said "from the option ROM" 'Booting from ROM'
+expect_text "with its command line" "$(cat "$dir/kernel.1")" 'Linux version'
+expect "again, on one thread" kernel kernel.2 -until "text=Linux version" -devthread mode=inline
+expect "the same run" cmp "$dir/kernel.1.digest" "$dir/kernel.2.digest"
+lkrn=/usr/lib/ipxe/ipxe.lkrn
+if [ -f $lkrn ]; then
+    expect "iPXE has the 16-bit entry alone: firmware starts by itself" seabios -kernel $lkrn -serial null -until "text=Booting from ROM"
+    said "SeaBIOS" 'Booting from ROM'
+else
+    skip "iPXE: package ipxe is not installed"
+fi
 
 # --- another file ---
 expect "-L and -bios: the small build" seabios -L /usr/share/seabios -bios bios.bin -until "text=No bootable device"

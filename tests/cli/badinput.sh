@@ -65,7 +65,7 @@ refuses '-bios odd-rom: has 65537 bytes; .*64 KiB to 16 MiB, a multiple of 64 Ki
 refuses '-bios large-rom: has 17000000 bytes; .*64 KiB to 16 MiB' -bios large-rom
 refuses '-bios empty: has 0 bytes' -bios empty
 refuses '-bios directory: is a directory' -bios directory
-refuses '-kernel good: not together with -bios' -bios rom -kernel good
+refuses '-kernel good: a Multiboot kernel starts without firmware' -bios rom -kernel good
 refuses '-append needs -kernel FILE' -append x
 refuses '-initrd needs -kernel FILE' -initrd good
 

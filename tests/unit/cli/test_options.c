@@ -168,7 +168,6 @@ static const struct {
     {"-enable-kvm", "-enable-kvm", "not supported yet"},
     {"-s", "-s", "not supported yet"},
     {"-S", "-S", "not supported yet"},
-    {"-bios x", "-bios", "not together with -bios"},
     {"-kernle x", "-kernle", "-kernel"},
     {"--nographics", "--nographics", "-nographic"},
     {"-zzz", "-zzz", "--help"},

@@ -40,13 +40,15 @@ Test(bootorder, by_index)
     char text[1000];
     static const char expected[] = "/pci@i0cf8/scsi@5/disk@0,0\n/pci@i0cf8/ide@1,1/drive@0/disk@0\n"
                                    "/pci@i0cf8/isa@1/fdc@03f0/floppy@0";
-    cr_assert_eq(bootorder_file(drive, 4, false, text, sizeof text), sizeof expected);
+    cr_assert_eq(bootorder_file(drive, 4, false, false, text, sizeof text), sizeof expected);
     cr_expect_str_eq(text, expected);
-    cr_expect_eq(bootorder_file(drive, 0, false, text, sizeof text), 0);
-    cr_expect_eq(bootorder_file(drive, 0, true, text, sizeof text), sizeof "HALT");
+    cr_expect_eq(bootorder_file(drive, 0, false, false, text, sizeof text), 0);
+    cr_expect_eq(bootorder_file(drive, 0, false, true, text, sizeof text), sizeof "HALT");
     cr_expect_str_eq(text, "HALT");
+    cr_expect_eq(bootorder_file(drive, 0, true, false, text, sizeof text),
+                 sizeof "/rom@genroms/tandem-kernel.bin");
     char small[40]; /* what does not fit is left out, whole lines */
-    cr_expect_eq(bootorder_file(drive, 4, true, small, sizeof small),
+    cr_expect_eq(bootorder_file(drive, 4, false, true, small, sizeof small),
                  sizeof "/pci@i0cf8/scsi@5/disk@0,0\nHALT");
 }
 
