@@ -15,6 +15,7 @@
 #   effects             effects are pending: a line's new level; moves: a remap or the move of a window
 #   dma                 a bus master has said when it uses memory next
 #   input               bytes from outside wait for the chip
+#   service             the local APIC has an interrupt in service; nmi: so has the CPU an NMI
 #   stale               the TLB may hold what a walk would not find
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -27,7 +28,7 @@ trap 'rm -rf "$dir"' EXIT
 
 modes=(inline thread adaptive)
 engines=("mode=interp" "mode=eager" "mode=background" "mode=background,threads=0,hot=1" "mode=eager,cache=64K")
-hard=(halted shadow exception debug rep access effects moves dma input stale)
+hard=(halted shadow exception debug rep access effects moves dma input service nmi stale)
 
 # Into r: a number below $1. Not in a subshell, which would draw the same numbers again.
 random_below() {
@@ -78,6 +79,8 @@ states_of() { # tick
         /^link.pending.count: 0x/ { print "effects" }
         /^effects.kind(\[[0-9]*\])?: 0x[45]$/ { moves = 1 }
         /^serial[0-9].count: 0x/ { print "input" }
+        /^apic.isr\[[0-9]\]: 0x/ { service = 1 }
+        /^cpu-events.nmi_blocked: 0x/ { print "nmi" }
         /^spaces.stale: 0x/ { print "stale" }
         /^cpu.eip: / { eip = $2 }
         /^cpu.ecx: / { ecx = $2 }
@@ -85,6 +88,7 @@ states_of() { # tick
             if (access) print "access"
             if (moves) print "moves"
             if (dma) print "dma"
+            if (service) print "service"
             print "at", eip, ecx, rf + 0
         }')
     now="$1 ${states##*at }" states=${states%at *}
@@ -287,6 +291,9 @@ small_guest remap 5000 ''
 small_guest toypci 20000 '' -x-toypci
 small_guest toypci 5000 moves=20 -x-toypci
 rows $((5 + ticks / 10)) 60 dma moves access
+small_guest apic 50000 ''
+small_guest apic 5000 storm=50
+rows $((3 + ticks / 10)) 60 service nmi
 small_guest snapshot 10000 rounds=600
 # A round of that guest has about 3000 ticks: so many rows meet each of its parts.
 rows $((9 + ticks / 5)) 120 halted shadow exception debug rep effects stale

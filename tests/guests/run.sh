@@ -29,10 +29,13 @@ for mode in inline thread adaptive; do
     for s in 0 1 3 7 10; do
         run_guest pit "$s" "$mode"
         run_guest rep "$s" "$mode"
+        run_guest apic "$s" "$mode"
     done
     run_guest clocks 3 "$mode"
     run_guest toypci 3 "$mode" -x-toypci
     run_guest clocks 6 "$mode"
+    run_guest apic "3 apic=0" "$mode" -cpu i686,-apic
+    run_guest apic "3 storm=100" "$mode"
 done
 # Everything in cases/, in each engine and device mode.
 for file in "$build"/tests/guests/case_*.elf; do
@@ -48,7 +51,7 @@ trap 'rm -rf "$modules"' EXIT
 printf 'first module' >"$modules/a"
 printf 'second' >"$modules/b"
 run_guest multiboot 3 adaptive -initrd "$modules/a arg one,$modules/b"
-for name in boundary smc except sse rep pit fpu writes remap bench_cr3; do
+for name in boundary smc except sse rep pit apic fpu writes remap bench_cr3; do
     run_guest "$name" 3 inline -x-single-tb
     for engine in interp eager background,hot=1 background,threads=0; do
         run_guest "$name" 3 inline -translator "mode=$engine"
