@@ -494,15 +494,32 @@ static void chip_events(struct bus *b, unsigned dev, uint64_t tick)
     }
 }
 
+/* A device's use of the board's DMA controller. */
+struct bus_dma {
+    struct bus *bus;
+    unsigned dev;
+    const struct mem_master *memory;
+};
+
+static uint32_t dma_transfer(void *ctx, bool to_memory, uint8_t *data, uint32_t bytes, bool *terminal_count)
+{
+    struct bus_dma *d = ctx;
+
+    return d->bus->board->dma(d->bus->cfg.state, d->memory, d->dev, to_memory, data, bytes, terminal_count);
+}
+
 /* The vCPU stands at `tick`: link_serve.c. */
 static void chip_masters(struct bus *b, unsigned dev, uint64_t tick)
 {
     struct physmem *pm = b->cfg.memory;
     struct mem_master memory = {.pm = pm};
     bool may = pm && b->board->may_master && b->board->may_master(b->cfg.state, dev);
+    struct bus_dma channel = {b, dev, may ? &memory : NULL};
+    struct chip_dma dma = {&channel, dma_transfer};
     struct chip_master m = {.memory = may ? &memory : NULL,
                             .blocks = busblocks_begin(b, dev, tick),
-                            .constant = b->board->device[dev].constant};
+                            .constant = b->board->device[dev].constant,
+                            .dma = b->board->dma ? &dma : NULL};
 
     CHECK(b->st.master_tick[dev] == tick);
     if (pm)

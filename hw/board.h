@@ -136,6 +136,10 @@ struct board {
     unsigned nremaps;
     /* May the device use memory now? NULL: no device of the board ever does. */
     bool (*may_master)(const void *state, unsigned device);
+    /* ISA DMA (chip.h, struct chip_dma) on the channel that the device is wired to. memory: NULL if there is
+     * none. NULL: no device of the board has it. */
+    uint32_t (*dma)(void *state, const struct mem_master *memory, unsigned device, bool to_memory,
+                    uint8_t *data, uint32_t bytes, bool *terminal_count);
     /* Power-on state of everything at virtual time zero; `rtc_seconds`: the calendar then (Unix seconds). */
     void (*power_on)(void *state, const struct board *b, int64_t rtc_seconds);
     uint64_t ram_bytes;                   /* what is fitted: power_on tells the CMOS */

@@ -26,6 +26,14 @@
 struct chip_blocks;
 struct mem_master;
 
+/* The channel of the board's DMA controller (i8237.h) that the chip's DREQ goes to. */
+struct chip_dma {
+    void *ctx;
+    /* Moves up to `bytes` between `data` and memory, as the channel is programmed. Returns how many were
+     * moved: fewer if the channel is masked or its count ends; *terminal_count: it ended. */
+    uint32_t (*transfer)(void *ctx, bool to_memory, uint8_t *data, uint32_t bytes, bool *terminal_count);
+};
+
 /* What a chip has at hand while it uses memory or its drives. */
 struct chip_master {
     /* mem/master.h; NULL: the chip may not use memory (bus mastering is off). */
@@ -33,6 +41,8 @@ struct chip_master {
     /* blocks.h; NULL: the chip has no typed port for blocks. */
     const struct chip_blocks *blocks;
     const void *constant; /* as in read_constant */
+    /* NULL: the board has no DMA controller. */
+    const struct chip_dma *dma;
 };
 
 struct chip_class {

@@ -11,7 +11,7 @@
  * reset, else the CPU could not fetch from FFFFFFF0h; port 92h's is, too, where the machine boots without
  * firmware.
  *
- * NOT MODELLED: 8237 DMA, floppy, LPT; their ports float high. What firmware
+ * NOT MODELLED: LPT; its ports float high. What firmware
  * would set up is as after it: i440fx.c. */
 #include "hw/pc.h"
 
@@ -51,6 +51,11 @@ static void pci_reset_pin(void *s, uint64_t now_ns)
 static void pci_reset_pin_firmware(void *s, uint64_t now_ns)
 {
     pci_reset_as(&i440fx_firmware_class, s, now_ns);
+}
+
+static void fdc_reset_pin(void *s, uint64_t now_ns)
+{
+    i82077_reset_pin(s, now_ns);
 }
 
 static uint32_t pci_take_request(void *s)
@@ -263,6 +268,16 @@ static const struct board_device devices[PC_DEV_COUNT] = {
                        .state_offset = offsetof(struct pc, ioapic),
                        .latency_ns = PCI_CYCLE_NS,
                        .local = true},
+    [PC_DEV_DMA] = {.name = "dma",
+                    .chip = &i8237_class,
+                    .state_offset = offsetof(struct pc, dma),
+                    .latency_ns = ISA_CYCLE_NS,
+                    .present = true},
+    [PC_DEV_FDC] = {.name = "fdc",
+                    .chip = &i82077_class,
+                    .state_offset = offsetof(struct pc, fdc),
+                    .latency_ns = ISA_CYCLE_NS,
+                    .reset = fdc_reset_pin},
 };
 
 static const struct board_range io[] = {
@@ -279,6 +294,11 @@ static const struct board_range io[] = {
     {0x80, 0x80, PC_DEV_MISC, PCMISC_OFF_POST, BOARD_PURE, BOARD_POSTED, 1, 0},
     {0x92, 0x92, PC_DEV_MISC, PCMISC_OFF_PORTA, BOARD_PURE, BOARD_AT_ONCE, 1, 0},
     {0x8900, 0x8900, PC_DEV_MISC, PCMISC_OFF_SHUTDOWN, BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0x00, 0x08, PC_DEV_DMA, I8237_OFF_LOW, BOARD_SYNC, BOARD_POSTED, 1, 0},
+    {0x09, 0x0F, PC_DEV_DMA, I8237_OFF_LOW + 9, BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0xC0, 0xD1, PC_DEV_DMA, I8237_OFF_HIGH, BOARD_SYNC, BOARD_POSTED, 1, 0},
+    {0xD2, 0xDF, PC_DEV_DMA, I8237_OFF_HIGH + 18, BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0x81, 0x8F, PC_DEV_DMA, I8237_OFF_PAGE + 1, BOARD_PURE, BOARD_POSTED, 1, 0},
     {0xB2, 0xB3, PC_DEV_PM, PIIX4_PM_OFF_APMC, BOARD_PURE, BOARD_POSTED, 1, 0},
     {0xCF8, 0xCFF, PC_DEV_PCI, I440FX_OFF_ADDRESS, BOARD_PURE, BOARD_AT_ONCE, 4, 0},
 };
@@ -303,6 +323,12 @@ static const struct board_range vga_io[] = {
     {0x3D4, 0x3D5, PC_DEV_VGA, VGA_OFF(0x3D4), BOARD_PURE, BOARD_POSTED, 1, 0},
     {0x3DA, 0x3DA, PC_DEV_VGA, VGA_OFF(0x3DA), BOARD_PURE, BOARD_POSTED, 1, 0},
     {0x1CE, 0x1D0, PC_DEV_VGA, VGA_OFF_DISPI, BOARD_PURE, BOARD_POSTED, 2, 0},
+};
+
+static const struct board_range fdc_io[] = {
+    {0x3F2, 0x3F4, PC_DEV_FDC, I82077_OFF_DOR, BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0x3F5, 0x3F5, PC_DEV_FDC, I82077_OFF_FIFO, BOARD_SYNC, BOARD_POSTED, 1, 0},
+    {0x3F7, 0x3F7, PC_DEV_FDC, I82077_OFF_DIR, BOARD_PURE, BOARD_POSTED, 1, 0},
 };
 
 #define SERIAL_PORT(n)                                                                                       \
@@ -343,8 +369,8 @@ static const struct board_port ports[PC_PORT_COUNT] = {
     [PC_PORT_IDE0 + 1] = DRIVE_PORT("ide0-hd1", PC_DEV_IDE0),
     [PC_PORT_IDE0 + 2] = DRIVE_PORT("ide1-hd0", PC_DEV_IDE1),
     [PC_PORT_IDE0 + 3] = DRIVE_PORT("ide1-hd1", PC_DEV_IDE1),
-    [PC_PORT_FLOPPY0] = DRIVE_PORT("floppy0", 0),
-    [PC_PORT_FLOPPY0 + 1] = DRIVE_PORT("floppy1", 0),
+    [PC_PORT_FLOPPY0] = DRIVE_PORT("floppy0", PC_DEV_FDC),
+    [PC_PORT_FLOPPY0 + 1] = DRIVE_PORT("floppy1", PC_DEV_FDC),
     [PC_PORT_VIRTIO0] = DRIVE_PORT("virtio0", PC_DEV_VIRTIO0),
     [PC_PORT_VIRTIO0 + 1] = DRIVE_PORT("virtio1", PC_DEV_VIRTIO0 + 1),
     [PC_PORT_VIRTIO0 + 2] = DRIVE_PORT("virtio2", PC_DEV_VIRTIO0 + 2),
@@ -464,6 +490,21 @@ static void add_toypci(struct board *b)
     b->nwires += NELEM(toy_wires);
 }
 
+/* The controller is there with a drive, and for firmware, which looks for it. */
+static void add_floppy(struct board *b, const struct pc_config *cfg)
+{
+    for (unsigned n = 0; n < PC_FLOPPY_DRIVES; n++) {
+        b->port[PC_PORT_FLOPPY0 + n].present = cfg->floppy[n].present;
+        b->port[PC_PORT_FLOPPY0 + n].drive = cfg->floppy[n];
+        b->device[PC_DEV_FDC].present |= cfg->floppy[n].present || cfg->firmware;
+    }
+    if (!b->device[PC_DEV_FDC].present)
+        return;
+    memcpy(b->range + b->nranges, fdc_io, sizeof(fdc_io));
+    b->nranges += NELEM(fdc_io);
+    b->wire[b->nwires++] = (struct board_wire){PC_DEV_FDC, 0, I82077_IRQ};
+}
+
 static void add_vga(struct board *b)
 {
     b->device[PC_DEV_VGA].present = true;
@@ -485,6 +526,7 @@ static void add_firmware(struct board *b, const struct fw_cfg_items *items)
         b->device[PC_DEV_RTC].reset = rtc_reset_pin_once;
     b->device[PC_DEV_VGA].chip = &vga_firmware_class;
     b->device[PC_DEV_APIC].chip = &apic_firmware_class;
+    b->device[PC_DEV_DMA].chip = &i8237_firmware_class;
 }
 
 static void add_apics(struct board *b)
@@ -541,11 +583,11 @@ static void add_virtio(struct board *b, unsigned n, const struct drive_config *d
 }
 
 _Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + NELEM(toy_ranges) + NELEM(fw_cfg_io) +
-                       NELEM(vga_io) + NELEM(apic_ranges) + PC_VIRTIO_DRIVES * NELEM(virtio_ranges) +
-                       NELEM(ide_ranges) + 4 <=
+                       NELEM(vga_io) + NELEM(fdc_io) + NELEM(apic_ranges) +
+                       PC_VIRTIO_DRIVES * NELEM(virtio_ranges) + NELEM(ide_ranges) + 4 <=
                    BOARD_RANGES_MAX,
                "I/O ports");
-_Static_assert(NELEM(wires) + PC_SERIAL_MAX + NELEM(toy_wires) + PC_VIRTIO_DRIVES <= BOARD_WIRES_MAX,
+_Static_assert(NELEM(wires) + PC_SERIAL_MAX + NELEM(toy_wires) + PC_VIRTIO_DRIVES + 1 <= BOARD_WIRES_MAX,
                "wires");
 
 /* Behind everything at fixed ports, which is seen first. What is not fitted never decodes. */
@@ -640,6 +682,8 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+#define EQUIPMENT 0x06 /* x87, PS/2 mouse, VGA; no floppy */
+
 /* What firmware expects in CMOS on this board. */
 static void fill_cmos(struct mc146818 *rtc, const struct board *b)
 {
@@ -648,13 +692,30 @@ static void fill_cmos(struct mc146818 *rtc, const struct board *b)
     uint64_t ext_kib = ram_bytes > mib ? (ram_bytes - mib) >> 10 : 0;
     uint64_t blocks = ram_bytes > 16 * mib ? (ram_bytes - 16 * mib) >> 16 : 0;
 
-    mc146818_set_cmos(rtc, CMOS_EQUIPMENT, 0x06); /* x87, PS/2 mouse, no floppy, VGA */
+    mc146818_set_cmos(rtc, CMOS_EQUIPMENT, EQUIPMENT);
     set_cmos_word(rtc, CMOS_BASE_MEM_LO, CMOS_BASE_MEM_HI, 640);
     set_cmos_word(rtc, CMOS_EXT_MEM_LO, CMOS_EXT_MEM_HI, min_u64(ext_kib, 65535));
     set_cmos_word(rtc, CMOS_EXT_MEM2_LO, CMOS_EXT_MEM2_HI, min_u64(ext_kib, 65535));
     set_cmos_word(rtc, CMOS_MEM_16M_LO, CMOS_MEM_16M_HI, min_u64(blocks, 65535));
     set_cmos_word(rtc, CMOS_BOOT_1, CMOS_BOOT_3, b->boot_flags_once ? b->boot_flags_once : b->boot_flags);
     set_cmos_word(rtc, CMOS_NEXT_BOOT, CMOS_NEXT_BOOT + 1, b->boot_flags_once ? b->boot_flags : 0);
+}
+
+/* CMOS 10h: the types of both drives; the equipment byte: bit 0 some floppy, bits 6 and 7 one less than how
+ * many. */
+static void fit_floppies(struct pc *pc, const struct board *b)
+{
+    unsigned types = 0, drives = 0;
+
+    for (unsigned n = 0; n < PC_FLOPPY_DRIVES; n++) {
+        const struct drive_config *drive = &b->port[PC_PORT_FLOPPY0 + n].drive;
+        i82077_fit(&pc->fdc, n, drive);
+        types = types << 4 | i82077_drive_type(drive);
+        drives += drive->present;
+    }
+    mc146818_set_cmos(&pc->rtc, CMOS_FLOPPY_TYPES, (uint8_t)types);
+    if (drives)
+        mc146818_set_cmos(&pc->rtc, CMOS_EQUIPMENT, (uint8_t)(EQUIPMENT | 1 | (drives - 1) << 6));
 }
 
 static void power_on(void *state, const struct board *b, int64_t rtc_seconds)
@@ -673,6 +734,7 @@ static void power_on(void *state, const struct board *b, int64_t rtc_seconds)
                      n + 1);
     if (b->device[PC_DEV_TOY].present)
         pc->pci.fitted |= 1u << I440FX_FN_TOY;
+    fit_floppies(pc, b);
     for (unsigned n = 0; n < PC_VIRTIO_DRIVES; n++)
         if (b->device[PC_DEV_VIRTIO0 + n].present) {
             pc->pci.fitted |= 1u << (I440FX_FN_VIRTIO0 + n);
@@ -735,9 +797,19 @@ static unsigned master_function(unsigned device)
 
 static bool may_master(const void *pc, unsigned device)
 {
-    if (device == PC_DEV_FW_CFG)
+    if (device == PC_DEV_FW_CFG || device == PC_DEV_FDC)
         return true; /* it is no PCI function */
     return i440fx_may_master(&((const struct pc *)pc)->pci, master_function(device));
+}
+
+/* One device uses DMA so far. */
+static uint32_t dma(void *pc, const struct mem_master *memory, unsigned device, bool to_memory, uint8_t *data,
+                    uint32_t bytes, bool *terminal_count)
+{
+    *terminal_count = false;
+    return device == PC_DEV_FDC ? i8237_transfer(&((struct pc *)pc)->dma, memory, I82077_CHANNEL, to_memory,
+                                                 data, bytes, terminal_count)
+                                : 0;
 }
 
 bool pc_board(struct board *b, const struct pc_config *cfg)
@@ -753,6 +825,7 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
                         .remap_value = remap_value,
                         .nremaps = PC_REMAPS,
                         .may_master = may_master,
+                        .dma = dma,
                         .power_on = power_on,
                         .ram_bytes = cfg->ram_bytes,
                         .boot_flags = cfg->firmware ? cfg->boot_flags : 0,
@@ -766,6 +839,7 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
         add_firmware(b, cfg->firmware);
     if (cfg->vga)
         add_vga(b);
+    add_floppy(b, cfg);
     for (unsigned n = 0; n < PC_SERIAL_MAX; n++)
         if (cfg->com[n])
             add_com(b, n, cfg->serial_wire_speed);

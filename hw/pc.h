@@ -12,6 +12,8 @@
 #include "hw/fw_cfg.h"
 #include "hw/i440fx.h"
 #include "hw/i8042.h"
+#include "hw/i82077.h"
+#include "hw/i8237.h"
 #include "hw/i8254.h"
 #include "hw/i8259.h"
 #include "hw/ioapic.h"
@@ -56,6 +58,8 @@ enum pc_device {
     PC_DEV_IOAPIC,
     PC_DEV_IDE0,
     PC_DEV_IDE1,
+    PC_DEV_DMA,
+    PC_DEV_FDC,
     PC_DEV_COUNT,
 };
 
@@ -126,6 +130,8 @@ struct pc {
     struct virtio_blk virtio[PC_VIRTIO_DRIVES];
     struct vga vga;
     struct piix_ide ide[PIIX_IDE_CHANNELS];
+    struct i8237 dma;
+    struct i82077 fdc;
 };
 
 /* 256 MiB, APICs, no serial port, no debug console, no marker, no debug exit. */

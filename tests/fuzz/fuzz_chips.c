@@ -14,6 +14,8 @@
 #include "hw/fw_cfg.h"
 #include "hw/i440fx.h"
 #include "hw/i8042.h"
+#include "hw/i82077.h"
+#include "hw/i8237.h"
 #include "hw/i8254.h"
 #include "hw/i8259.h"
 #include "hw/ioapic.h"
@@ -206,11 +208,31 @@ static void make_items(void)
     fw_cfg_finish(&fw_cfg_items);
 }
 
+/* A DMA channel that moves as much as the operation says. */
+static uint32_t dma_most;
+
+static uint32_t dma_transfer(void *ctx, bool to_memory, uint8_t *data, uint32_t bytes, bool *terminal_count)
+{
+    uint32_t n = bytes < dma_most ? bytes : dma_most;
+
+    (void)ctx;
+    if (!to_memory)
+        memset(data, (int)n, n);
+    *terminal_count = n && n == dma_most;
+    return n;
+}
+
+static const struct chip_dma dma_channel = {.transfer = dma_transfer};
+
 static void use_memory(const struct chip_class *chip, void *s, uint64_t r, uint64_t now_ns)
 {
     struct mem_master mm = {.pm = &memories[copy]};
-    struct chip_master m = {.memory = r >> 8 & 15 ? &mm : NULL, .blocks = &drives, .constant = &fw_cfg_items};
+    struct chip_master m = {.memory = r >> 8 & 15 ? &mm : NULL,
+                            .blocks = &drives,
+                            .constant = &fw_cfg_items,
+                            .dma = &dma_channel};
 
+    dma_most = r >> 20 & 3 ? 512 + (r >> 22 & 1) : r >> 22 & 0x3FF;
     mem_masters_begin(mm.pm);
     chip->master(s, &m, now_ns);
     mem_masters_end(mm.pm);
@@ -424,6 +446,90 @@ static uint32_t poke_ide(void *s, uint64_t r, uint64_t now_ns)
     }
 }
 
+static uint32_t poke_dma(void *s, uint64_t r, uint64_t now_ns)
+{
+    static uint8_t data[0x20000];
+    struct mem_master mm = {.pm = &memories[copy]};
+    bool tc;
+
+    if (r % 4 == 0) /* what makes a channel of the first controller work */
+        i8237_class.reset(s, now_ns);
+    if (r % 4 == 0)
+        i8237_class.write(s, 0x0E, 1, 0, now_ns);
+    mem_masters_begin(&memories[copy]);
+    uint32_t n = i8237_transfer(s, r >> 3 & 31 ? &mm : NULL, r >> 8 & 15, r >> 12 & 1, data,
+                                (uint32_t)(r >> 16) % sizeof(data), &tc);
+    mem_masters_end(&memories[copy]);
+    return n + tc;
+}
+
+/* Half a driver of the floppy controller: it fetches results, then gives a command that is almost right. */
+static void give_command(void *s, uint64_t r, uint64_t now_ns)
+{
+    static const uint8_t codes[] = {0x03, 0x04, 0xC5, 0xE6, 0x46, 0x45, 0x07, 0x08, 0x4A, 0x4D,
+                                    0x0E, 0x0F, 0x10, 0x12, 0x13, 0x94, 0x14, 0x1F, 0xE6, 0xC5};
+    uint8_t cylinder = r >> 16 & 3 ? 0 : r >> 18 & 127, head = r >> 25 & 1;
+    uint8_t bytes[9] = {codes[(r >> 8) % sizeof(codes)],
+                        (uint8_t)(head << 2 | (r >> 26 & 15 ? 0 : 1)),
+                        cylinder,
+                        head,
+                        (uint8_t)(r >> 30 & 15),
+                        2,
+                        (uint8_t)(r >> 34 & 31),
+                        0x1B,
+                        0xFF};
+
+    if (bytes[0] == 0x03)
+        bytes[2] = r >> 40 & 1; /* ND */
+    if (bytes[0] == 0x13)
+        bytes[2] = (uint8_t)(r >> 40);
+    if (bytes[0] == 0x4D) {
+        bytes[2] = 2;
+        bytes[3] = r >> 40 & 31;
+    }
+    i82077_class.write(s, I82077_OFF_DOR, 1, 0x3C, now_ns);
+    i82077_class.write(s, I82077_OFF_DIR, 1, r >> 48 & 7 ? 0 : r >> 51 & 3, now_ns);
+    for (unsigned i = 0; i < 16 && (i82077_class.read(s, I82077_OFF_STATUS, 1, now_ns) & 0x40); i++)
+        i82077_class.read(s, I82077_OFF_FIFO, 1, now_ns);
+    for (unsigned i = 0; i < 9 && (i82077_class.read(s, I82077_OFF_STATUS, 1, now_ns) & 0xC0) == 0x80; i++)
+        i82077_class.write(s, I82077_OFF_FIFO, 1, bytes[i], now_ns);
+}
+
+/* PIO at once, as if time had passed between two bytes. */
+static void move_fifo(void *s, uint64_t now_ns)
+{
+    struct i82077 *f = s;
+
+    for (unsigned i = 0; i < I82077_SECTOR && f->ready_ns > now_ns && f->fifo_at < f->fifo_n; i++) {
+        f->ready_ns = now_ns;
+        if (f->fifo_to_cpu)
+            i82077_class.read(s, I82077_OFF_FIFO, 1, now_ns);
+        else
+            i82077_class.write(s, I82077_OFF_FIFO, 1, i, now_ns);
+    }
+}
+
+static uint32_t poke_fdc(void *s, uint64_t r, uint64_t now_ns)
+{
+    static const uint32_t sectors[] = {2880, 2880, 5760, 2400, 1440, 720, 0, 5};
+    struct drive_config d = {.present = true,
+                             .medium = r >> 8 & 7,
+                             .read_only = !(r >> 11 & 7),
+                             .bytes = (uint64_t)sectors[r >> 14 & 7] * 512};
+
+    if (i82077_class.next_master(s) <= now_ns)
+        use_memory(&i82077_class, s, r, now_ns);
+    else if (r % 16 == 0)
+        i82077_fit(s, r >> 20 & 3 ? 0 : 1, &d);
+    else if (r % 64 == 1)
+        i82077_reset_pin(s, now_ns);
+    else if (r % 16 < 12)
+        give_command(s, r, now_ns);
+    else
+        move_fifo(s, now_ns);
+    return i82077_class.outputs(s);
+}
+
 static uint32_t poke_pm(void *s, uint64_t r, uint64_t now_ns)
 {
     if (r & 1)
@@ -479,6 +585,8 @@ static const struct target targets[] = {
     {&debugcon_class, 1, UINT64_MAX, false, poke_debugcon},
     {&fw_cfg_class, 13, 0xFF0, true, poke_fw_cfg},
     {&marker_class, 4, UINT64_MAX, true, NULL},
+    {&i8237_class, 0x50, 0xFE00, false, poke_dma},
+    {&i82077_class, 8, ~(UINT64_C(1) << I82077_OFF_FIFO), false, poke_fdc},
     {&vga_class, VGA_OFF_DISPI + 3, UINT64_MAX, true, poke_vga},
 };
 #define NTARGETS (sizeof targets / sizeof targets[0])
