@@ -303,7 +303,12 @@ static const struct board_range io[] = {
     {0xCF8, 0xCFF, PC_DEV_PCI, I440FX_OFF_ADDRESS, BOARD_PURE, BOARD_AT_ONCE, 4, 0},
 };
 
+/* Besides fw_cfg: the ACPI tables inside SeaBIOS have a GPE block at AFE0h and PCI slots that come and go at
+ * AE00h. No event is pending and no slot changes; ports that float high say the opposite, and Linux takes out
+ * what is in the slots. */
 static const struct board_range fw_cfg_io[] = {
+    {0xAE00, 0xAE0F, PC_DEV_MISC, PCMISC_OFF_NOTHING, BOARD_PURE, BOARD_POSTED, 4, 0},
+    {0xAFE0, 0xAFE3, PC_DEV_MISC, PCMISC_OFF_NOTHING, BOARD_PURE, BOARD_POSTED, 4, 0},
     {0x510, 0x511, PC_DEV_FW_CFG, FW_CFG_OFF_SELECTOR, BOARD_SYNC, BOARD_POSTED, 2, 0},
     {0x514, 0x51B, PC_DEV_FW_CFG, FW_CFG_OFF_DMA, BOARD_PURE, BOARD_POSTED, 4, 0},
 };

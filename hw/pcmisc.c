@@ -76,7 +76,7 @@ static void write_reg(void *state, uint32_t offset, unsigned size, uint32_t valu
         write_shutdown(s, (uint8_t)value);
         break;
     default: /* any byte of the debug exit port will do */
-        if (offset >= PCMISC_OFF_DEBUG_EXIT)
+        if (offset >= PCMISC_OFF_DEBUG_EXIT && offset < PCMISC_OFF_NOTHING)
             write_debug_exit(s, size, value);
         break;
     }

@@ -15,6 +15,7 @@ enum {
     PCMISC_OFF_PORTA = 1,      /* port 92h */
     PCMISC_OFF_SHUTDOWN = 2,   /* port 8900h */
     PCMISC_OFF_DEBUG_EXIT = 4, /* the debug exit port, 1 to 4 bytes */
+    PCMISC_OFF_NOTHING = 16,   /* from here on: reads as 0 */
 };
 
 struct pcmisc {
