@@ -459,7 +459,7 @@ static void execute(struct i82077 *s, uint64_t now_ns)
 
 static void command_byte(struct i82077 *s, uint8_t v, uint64_t now_ns)
 {
-    s->command[s->ncommand++] = v;
+    s->command[s->ncommand++ % sizeof(s->command)] = v;
     const struct command *c = command_of(s->command[0]);
     if (!c)
         give_result(s, ST0_INVALID);
@@ -1145,7 +1145,7 @@ static const struct field fields[] = {
     FIELD_MAX(struct i82077, polled, 0xF),
     FIELD_MAX(struct i82077, phase, PHASES - 1),
     FIELD_MAX(struct i82077, step, STEPS - 1),
-    FIELD_MAX(struct i82077, ncommand, 8),
+    FIELD_MAX(struct i82077, ncommand, 9),
     FIELD_MAX(struct i82077, nresult, I82077_RESULTS),
     FIELD_MAX(struct i82077, result_at, I82077_RESULTS - 1),
     FIELD_ARRAY(struct i82077, command),
