@@ -26,6 +26,7 @@ enum system_layout {
     SYS_REFLECT = 0x5000,       /* the part that the handlers of a virtual-8086 monitor share */
     SYS_HANDLERS_8086 = 0x6000, /* where that monitor sends interrupts, 16 bytes a vector */
     SYS_PAGES = 0x8000,         /* a directory, then the table of the first 4 MiB */
+    SYS_PAE = 0xa000,           /* pointers, then a directory, then the table of the first 2 MiB */
     SYS_CODE = 0x10000,
     SYS_CODE_BYTES = 0x2000,
     SYS_DATA = 0x18000,
@@ -51,11 +52,18 @@ struct system_case {
     uint64_t seed;
     enum system_mode mode;
     bool code32;
+    bool pae;                 /* where paging is on, it is PAE's */
     uint32_t interrupt_ticks; /* the board interrupts so often; 0: never */
     uint64_t cut_seed;        /* of the ticks at which some engines' runs are cut */
     struct guest_state state;
     uint8_t ram[SYS_RAM_BYTES];
 };
+
+/* CR3 of the case. */
+static inline uint32_t sys_pages(const struct system_case *s)
+{
+    return s->pae ? SYS_PAE : SYS_PAGES;
+}
 
 /* Fills *s from the generator's seed. */
 void system_draw(struct gen *g, struct system_case *s);

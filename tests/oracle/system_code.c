@@ -177,7 +177,7 @@ static void software_interrupt(struct writer *w)
 /* One bit of CR0 or CR4 is flipped, of those that change how code runs. */
 static void change_control(struct writer *w)
 {
-    static const uint8_t cr0[] = {0, 1, 2, 3, 3, 5, 16, 18, 31}, cr4[] = {2, 3, 4, 7, 9, 9, 10};
+    static const uint8_t cr0[] = {0, 1, 2, 3, 3, 5, 16, 18, 31}, cr4[] = {2, 3, 4, 5, 7, 9, 9, 10};
     const bool four = chance(w, 25);
     const uint8_t bit = four ? cr4[below(w, sizeof cr4)] : cr0[below(w, sizeof cr0)];
     const uint8_t modrm = 0xc0 | (four ? 4 << 3 : 0);
@@ -235,12 +235,16 @@ static void use_debug_register(struct writer *w)
 
 static void use_model_register(struct writer *w)
 {
-    static const uint16_t numbers[] = {0x10,  0x10,  0x1b,  0x8b,  0xc1, 0x174,
-                                       0x175, 0x176, 0x186, 0x277, 0x2ff};
+    static const uint32_t numbers[] = {0x10,  0x10,  0x1b,  0x8b,  0xc1,  0x174, 0x175,      0x176,
+                                       0x186, 0x277, 0x2ff, 0x1a0, 0x200, 0x400, 0xc0000080, 0xc0000080};
     static const uint8_t code[] = {G_CODE32, G_CODE32, G_BASED_CODE32, G_USER_CODE32, 0};
-    const uint16_t number = numbers[below(w, sizeof numbers / 2)];
+    const uint32_t number = numbers[below(w, sizeof numbers / sizeof numbers[0])];
     uint32_t v = number == 0x174 ? code[below(w, sizeof code)] * 8u : code_offset(w);
     emit_mov(w, ECX, chance(w, 95) ? number : (uint32_t)gen_random(w->g), 4);
+    if (number == 0xc0000080) {
+        v = chance(w, 50) ? EFER_NXE : 0;
+        emit_mov(w, EDX, 0, 4);
+    }
     emit_mov(w, EAX, chance(w, 80) ? v : (uint32_t)gen_random(w->g), 4);
     EMIT(w, 0x0f, chance(w, 60) ? 0x30 : 0x32); /* WRMSR, RDMSR */
     if (number >= 0x174 && number <= 0x176 && chance(w, 30))
@@ -273,9 +277,24 @@ static void change_page_table(struct writer *w)
     if (!w->s->code32)
         EMIT(w, 0x66, 0x67);
     EMIT(w, 0x26, 0xc7, 0x05); /* mov dword es:[entry's address], imm32 */
-    emit_number(w, SYS_PAGES + 4096 + 4 * page, 4);
+    emit_number(w, w->s->pae ? SYS_PAE + 8192 + 8 * page : SYS_PAGES + 4096 + 4 * page, 4);
     emit_number(w, entry, 4);
     if (chance(w, 40))
+        reload_cr3(w);
+}
+
+/* The high half of an entry, or a half of a page directory pointer. */
+static void change_pae_table(struct writer *w)
+{
+    static const uint32_t high[] = {0, 0, 1u << 31, 1u << 31, 1u << 30, 1};
+    const bool pointer = chance(w, 20);
+    load_es(w, G_DATA32);
+    if (!w->s->code32)
+        EMIT(w, 0x66, 0x67);
+    EMIT(w, 0x26, 0xc7, 0x05);
+    emit_number(w, pointer ? SYS_PAE + 4 * below(w, 8) : SYS_PAE + 8192 + 8 * (16 + below(w, 40)) + 4, 4);
+    emit_number(w, pointer && chance(w, 70) ? (SYS_PAE + 4096) | 1 : high[below(w, 6)], 4);
+    if (chance(w, 60))
         reload_cr3(w);
 }
 
@@ -452,6 +471,7 @@ static const struct item {
     {use_model_register, 2},
     {change_code, 4},
     {change_page_table, 2},
+    {change_pae_table, 2},
     {repeat_string, 4},
     {use_device, 3},
     {use_device_memory, 1},

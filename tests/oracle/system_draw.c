@@ -117,12 +117,17 @@ static void set_control(struct gen *g, struct system_case *s)
     st->idtr = protected ? (struct desc_table){SYS_IDT, 2047} : (struct desc_table){SYS_IVT, 1023};
     st->tr = (struct segment){.sel = G_TSS << 3, .access = 0x8b, .base = SYS_TSS, .limit = 0x167};
     st->ldtr = (struct segment){.sel = G_LDT << 3, .access = 0x82, .base = SYS_LDT, .limit = 0x7f};
-    st->cr3 = SYS_PAGES;
+    st->cr3 = sys_pages(s);
     st->cr0 = CR0_ET | (sys_chance(g, 90) ? CR0_NE : 0) | (sys_chance(g, 10) ? CR0_TS : 0);
     st->cr0 |= protected ? CR0_PE : 0;
     if (protected && sys_chance(g, 50))
         st->cr0 |= CR0_PG | (sys_chance(g, 50) ? CR0_WP : 0) | (sys_chance(g, 10) ? CR0_AM : 0);
     st->cr4 = sys_chance(g, 80) ? CR4_OSFXSR | CR4_OSXMMEXCPT : 0;
+    if (s->pae) {
+        st->cr4 |= CR4_PAE | (sys_chance(g, 30) ? CR4_PGE : 0);
+        st->efer = sys_chance(g, 80) ? EFER_NXE : 0;
+        memcpy(st->pdptr, s->ram + SYS_PAE, sizeof st->pdptr);
+    }
     st->cpl = s->mode == SYS_USER || s->mode == SYS_VM86 ? 3 : 0;
     st->sysenter_cs = G_CODE32 << 3, st->sysenter_esp = SYS_STACK0, st->sysenter_eip = SYS_CODE;
 }
@@ -209,6 +214,7 @@ void system_draw(struct gen *g, struct system_case *s)
     s->interrupt_ticks = sys_chance(g, 50) ? 5 + gen_below(g, 60) : 0;
     s->cut_seed = gen_random(g);
     const uint32_t at = SYS_CODE + (sys_chance(g, 50) ? gen_below(g, 256) : 4096 - gen_below(g, 200));
+    s->pae = sys_chance(g, 40);
     system_put_tables(g, s);
     set_state(g, s, at);
     system_put_code(g, s, at);

@@ -195,7 +195,7 @@ static void put_other_task(struct gen *g, struct system_case *s)
 {
     const uint32_t from_eip[] = {SYS_CODE + gen_below(g, 512), 2, 0, 1, 2, 3, SYS_STACK + 0x800, 5, 6, 7};
     const uint8_t from_es[] = {G_DATA32, G_CODE32, G_DATA32, G_DATA32, 0, 0, 0};
-    sys_put32(s, SYS_TSS2 + 28, SYS_PAGES);
+    sys_put32(s, SYS_TSS2 + 28, sys_pages(s));
     memcpy(s->ram + SYS_TSS2 + 32, from_eip, sizeof from_eip);
     for (unsigned i = 0; i < sizeof from_es; i++)
         sys_put32(s, SYS_TSS2 + 72 + 4 * i, (uint32_t)from_es[i] << 3);
@@ -218,6 +218,24 @@ static void put_pages(struct gen *g, struct system_case *s)
     }
 }
 
+/* The same with PAE: reserved bits and NX as well, and a large page that shows all memory again. */
+static void put_pae_pages(struct gen *g, struct system_case *s)
+{
+    static const uint32_t high[] = {0, 0, 0, 1u << 31, 1u << 31, 1u << 30, 1u << 4, 1};
+    sys_put32(s, SYS_PAE, (SYS_PAE + 4096) | 1);
+    sys_put32(s, SYS_PAE + 8, (SYS_PAE + 4096) | 1);
+    sys_put32(s, SYS_PAE + 24, sys_chance(g, 90) ? 0 : 1u << gen_below(g, 8));
+    sys_put32(s, SYS_PAE + 4096, (SYS_PAE + 8192) | 7);
+    sys_put32(s, SYS_PAE + 4096 + 8, 0x80 | gen_below(g, 8));
+    sys_put32(s, SYS_PAE + 4096 + 12, high[gen_below(g, 8)]);
+    for (unsigned i = 0; i < 512; i++) {
+        const bool plain = i < 17 || sys_chance(g, 90);
+        const uint32_t to = plain || sys_chance(g, 70) ? i : SYS_DATA / 4096 + gen_below(g, 4);
+        sys_put32(s, SYS_PAE + 8192 + 8 * i, to << 12 | (plain ? 7 : gen_below(g, 8)));
+        sys_put32(s, SYS_PAE + 8192 + 8 * i + 4, plain ? 0 : high[gen_below(g, 8)]);
+    }
+}
+
 void system_put_tables(struct gen *g, struct system_case *s)
 {
     put_descriptors(g, s);
@@ -225,4 +243,5 @@ void system_put_tables(struct gen *g, struct system_case *s)
     put_tss(g, s);
     put_other_task(g, s);
     put_pages(g, s);
+    put_pae_pages(g, s);
 }
