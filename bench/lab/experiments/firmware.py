@@ -28,7 +28,7 @@ def add_options(parser):
 
 
 def image(study):
-    return study.folder / "image" if study.folder else "IMAGE"
+    return f"{study.options.build}/bench-firmware.img"
 
 
 def prepare(study):
