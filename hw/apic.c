@@ -161,7 +161,9 @@ static bool accept(struct apic *s, uint8_t vector, bool level)
 
 bool apic_intr(const struct apic *s)
 {
-    return class_of(set_highest(s->irr)) > class_of(ppr(s));
+    unsigned requested = class_of(set_highest(s->irr));
+
+    return requested && requested > class_of(ppr(s));
 }
 
 uint8_t apic_acknowledge(struct apic *s)
@@ -285,10 +287,9 @@ static void lint_look(struct apic *s, unsigned pin, bool was_active)
 
 void apic_set_lint(struct apic *s, unsigned pin, bool level)
 {
-    bool was_active = is_on(s) ? lint_active(s->lvt[LINT0 + pin], s->lint[pin]) : s->lint[pin];
-
     if (s->lint[pin] == level)
         return;
+    bool was_active = is_on(s) ? lint_active(s->lvt[LINT0 + pin], s->lint[pin]) : s->lint[pin];
     s->lint[pin] = level;
     lint_look(s, pin, was_active);
 }

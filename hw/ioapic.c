@@ -52,7 +52,7 @@ void ioapic_set_pin(struct ioapic *s, unsigned pin, bool level)
 {
     uint32_t was_active = active_pins(s);
 
-    if (pin >= IOAPIC_PINS)
+    if (pin >= IOAPIC_PINS || (s->lines >> pin & 1) == level)
         return;
     s->lines = (s->lines & ~(1u << pin)) | (uint32_t)level << pin;
     note_edges(s, was_active);

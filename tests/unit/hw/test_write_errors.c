@@ -2,10 +2,12 @@
  * order is not, and asking changes nothing. */
 #include "tests/unit/hw/hw_test.h"
 
+#include "hw/apic.h"
 #include "hw/i440fx.h"
 #include "hw/i8042.h"
 #include "hw/i8254.h"
 #include "hw/i8259.h"
+#include "hw/ioapic.h"
 #include "hw/mc146818.h"
 #include "hw/ns16550.h"
 #include "hw/piix4_pm.h"
@@ -50,6 +52,18 @@ static const struct row {
     {&i8259_class, {{0, 0x11, 1}, {1, 0x20, 1}, {1, 4, 1}, {1, 1, 1}}, {0, 0x20, 1}, NULL},
     {&i8259_class, {{0, 0x11, 1}, {1, 0x20, 1}, {1, 4, 1}, {1, 1, 1}}, {0, 0x8B, 1}, "bit 7"},
     {&i8259_class, {{0}}, {4, 0xFF, 1}, NULL},
+    /* APICs: widths, registers, what may be sent */
+    {&apic_class, {{0}}, {0x80, 0x20, 4}, NULL},
+    {&apic_class, {{0}}, {0x80, 0x20, 1}, "32 bits"},
+    {&apic_class, {{0}}, {0x84, 0x20, 4}, "32 bits"},
+    {&apic_class, {{0}}, {0x400, 0, 4}, "not there"},
+    {&apic_class, {{0}}, {0x300, 0x40051, 4}, NULL},
+    {&apic_class, {{0}}, {0x300, 0x4000F, 4}, "below 16"},
+    {&apic_class, {{0}}, {0x300, 0x40400, 4}, "cannot be sent"},
+    {&ioapic_class, {{0}}, {0, 0x55, 4}, NULL},
+    {&ioapic_class, {{0, 0x10, 4}}, {0x10, 0x51, 4}, NULL},
+    {&ioapic_class, {{0, 1, 4}}, {0x10, 0x51, 4}, "cannot be written"},
+    {&ioapic_class, {{0, 0x10, 4}}, {0x10, 0x51, 2}, "32 bits"},
     /* 8042: the devices' commands; arguments are no commands */
     {&i8042_class, {{0}}, {0, 0xFF, 1}, NULL},
     {&i8042_class, {{0}}, {0, 0xE6, 1}, "keyboard"},
