@@ -99,7 +99,8 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->record_file = o->rr == RR_RECORD ? o->rrfile : NULL;
     c->replay_file = o->rr == RR_REPLAY ? o->rrfile : NULL;
     c->loadvm = o->loadvm;
-    c->saves = o->nsnapshots > 0;
+    for (unsigned i = 0; i < o->nsnapshots; i++)
+        c->saves |= !o->snapshot[i].screen;
     c->rtc_default = !o->rtc.repeatable || o->rtc.seconds == RTC_BASE_DEFAULT;
     c->mode = o->mode;
     c->vcpu_cpu = o->vcpu_cpu;

@@ -39,7 +39,7 @@ for way in "-devthread mode=thread" "-devthread mode=adaptive" "-devthread mode=
     expect "$way" run b -snapshot $way
     expect "$way: same digests" same b
 done
-expect "written in place" run b
+expect "written in place" run b -screendump-at "end,file=$dir/screen"
 expect "written in place: same digests" same b
 expect "the image has what was written" bash -c "! cmp -s '$dir/image' '$dir/before'"
 cp "$dir/before" "$dir/image"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # pc_boot.sh [BUILD [BOOTS]] - the PC as its users have it, long: every entry of GRUB's menu, the installer's CD, memtest86+, Debian on a disk
 # with every kernel, interrupt controller and disk: boot, work with fsync, power-off, and fsck finds nothing; one digest in BOOTS boots
-# (default 50); MINIX, where MINIX_ISO and MINIX_DISK name its images. ONLY=part runs one part: menu, installer, memtest, debian, same, minix.
+# (default 50); MINIX, where MINIX_ISO and MINIX_DISK name its images. ONLY=part runs one part: menu, installer, memtest, debian, floppy, same, minix.
 # TANDEM names another emulator to run instead.
 set -u
 . "$(dirname "$0")/lib.sh"
@@ -116,6 +116,27 @@ part_debian() {
     debian_run 686 'nolapic noapic' virtio
 }
 
+# --- Linux's floppy driver: what a floppy has, and what is written to it ---
+floppy_work='modprobe floppy
+sleep 2
+dmesg | grep -i floppy
+sha256sum /dev/fd0
+seq 1 40000 | dd of=/dev/fd0 bs=18k conv=fsync 2>/dev/null
+poweroff'
+part_floppy() {
+    image_get debian-disk "$build" || return
+    head -c 1474560 /dev/urandom >"$dir/floppy"
+    image_copy "$dir/image" choice "set default=686
+set timeout=0" run "$floppy_work" || { fail "Linux and a floppy: image"; return; }
+    local sum
+    sum=$(sha256sum <"$dir/floppy" | cut -d ' ' -f 1)
+    pc_run 900 -m 256 -drive "file=$dir/image,format=raw,if=ide" -drive "file=$dir/floppy,format=raw,if=floppy" -boot c
+    expect_end "Linux and a floppy: power-off" 0
+    expect_output "Linux and a floppy: the drive" 'Floppy drive\(s\): fd0 is 1.44M'
+    expect_output "Linux and a floppy: what is read" "^$sum"
+    expect "Linux and a floppy: what is written" cmp <(seq 1 40000) <(head -c "$(seq 1 40000 | wc -c)" "$dir/floppy")
+}
+
 # --- one digest: firmware, GRUB, Linux, power-off, in all modes, on one core and two, with host I/O delayed ---
 part_same() {
     local modes=(adaptive thread inline) i mode what extra
@@ -167,7 +188,7 @@ part_minix() {
     fi
 }
 
-for part in ${ONLY:-menu installer memtest debian same minix}; do
+for part in ${ONLY:-menu installer memtest debian floppy same minix}; do
     "part_$part"
 done
 summary "pc boot"
