@@ -306,3 +306,23 @@ Test(cpumodel, cpuid_may_be_limited)
     cr_assert_eq(cpuid(0x15)[IR_EBX], 0, "beyond the range: as leaf 3");
     cr_assert_eq(cpuid(0x80000000)[IR_EAX], 0x80000008);
 }
+
+/* -d guest_errors: registers that are not there, and reserved bits. */
+Test(cpumodel, unknown_msrs_are_logged)
+{
+    char *text = NULL;
+    size_t bytes;
+    uint64_t value;
+    use_model("i686");
+    v->cfg.log_items = VCPU_LOG_GUEST_ERRORS;
+    v->cfg.log_file = open_memstream(&text, &bytes);
+    cr_assert(rdmsr(0x277, &value));
+    cr_assert_not(rdmsr(0x3a, &value));
+    cr_assert_not(wrmsr(0x277, 2));
+    fclose(v->cfg.log_file);
+    v->cfg.log_items = 0;
+    cr_assert(strstr(text, "RDMSR of 0000003a"), "%s", text);
+    cr_assert(strstr(text, "WRMSR of 0000000000000002 to 00000277"), "%s", text);
+    cr_assert_null(strstr(text, "RDMSR of 00000277"));
+    free(text);
+}
