@@ -56,6 +56,14 @@ if image_get grub-disk "$build" && image_copy "$dir/disk" choice "$choice"; then
     grub_run "virtio disk" -drive "file=$dir/disk,format=raw,if=virtio,snapshot=on"
 fi
 
+# --- GRUB on the screen and the serial port: both have the menu ---
+if [ -z "${TANDEM-}" ] && image_get grub-disk "$build" && image_copy "$dir/disk" choice "terminal_output serial console
+set timeout=1
+set default=guest"; then
+    grub_run "serial port and screen" -drive "file=$dir/disk,format=raw,if=ide,snapshot=on" -screendump-at "text=automatically,file=$dir/screen"
+    expect "GRUB's menu on the screen is that of the serial port" python3 "$(dirname "$0")/serial_screen.py" "$dir/out" automatically "$dir/screen"
+fi
+
 # --- GRUB's menu by keys: to the third entry and back to the second, then Enter ---
 menu_run() { # option...
     session_stderr=$dir/err
