@@ -10,11 +10,13 @@
  *   Scope (\_SB) { Device (PCI0) { Name (_HID, EisaId ("PNP0A03"))
  *     Name (_CRS, ResourceTemplate () { buses 0..255, ports 0..CF7h and D00h..FFFFh, ports CF8h..CFFh,
  *                                       memory A0000h..BFFFFh and E0000000h..FEBFFFFFh })
- *     Device (ISA) { Name (_ADR, 0x00010000)
- *       Device (PIC) ... one for each row of isa_devices[], with _HID, _UID and _CRS ... } } }
+ *     Name (_PRT, Package () { INTA# to INTD# of slots 1 to PRT_SLOTS on LNKA to LNKD, as the board has them
+ * }) Device (ISA) { Name (_ADR, 0x00010000) OperationRegion (PIRQ, PCI_Config, 0x60, 4)  Field (...) { PRQA,
+ * 8, PRQB, 8, PRQC, 8, PRQD, 8 } Device (PIC) ... one for each row of isa_devices[], with _HID, _UID and _CRS
+ * ... } } Device (LNKA) ... to LNKD: PIRQ route registers of the PIIX3, with _PRS (5, 10, 11), _STA, _DIS,
+ * _CRS, _SRS }
  *
- * NOT MODELLED: _PRT and PCI interrupt links (no function of this board raises a PCI interrupt),
- * sleep states but S5, processor objects, thermal zones. */
+ * NOT MODELLED: sleep states but S5, processor objects, thermal zones. */
 #include "hw/acpi.h"
 
 #include "hw/apic.h"
@@ -121,6 +123,7 @@ static void end_table(struct out *o, size_t at)
 /* --- AML --- */
 
 enum {
+    AML_ZERO = 0x00,
     AML_ONE = 0x01,
     AML_NAME = 0x08,
     AML_BYTE_PREFIX = 0x0A,
@@ -129,8 +132,19 @@ enum {
     AML_SCOPE = 0x10,
     AML_BUFFER = 0x11,
     AML_PACKAGE = 0x12,
+    AML_METHOD = 0x14,
+    AML_MULTI_NAME = 0x2F,
     AML_EXT_PREFIX = 0x5B,
+    AML_EXT_REGION = 0x80,
+    AML_EXT_FIELD = 0x81,
     AML_EXT_DEVICE = 0x82,
+    AML_ARG0 = 0x68,
+    AML_STORE = 0x70,
+    AML_AND = 0x7B,
+    AML_OR = 0x7D,
+    AML_CREATE_DWORD = 0x8A,
+    AML_IF = 0xA0,
+    AML_RETURN = 0xA4,
 };
 
 /* PkgLength, always in its two-byte form (up to 4095 bytes), patched by aml_end. */
@@ -182,15 +196,20 @@ static void aml_hid_pnp(struct out *o, unsigned number)
     put8(o, (uint8_t)number);
 }
 
-/* Name (_CRS, ResourceTemplate () {...}): a buffer whose size is patched by crs_end. */
-static size_t crs_begin(struct out *o)
+/* Name (seg, ResourceTemplate () {...}): a buffer whose size is patched by crs_end. */
+static size_t resources_begin(struct out *o, const char *seg)
 {
-    aml_name(o, "_CRS");
+    aml_name(o, seg);
     put8(o, AML_BUFFER);
     size_t at = aml_begin(o);
     put8(o, AML_WORD_PREFIX);
     put16(o, 0);
     return at;
+}
+
+static size_t crs_begin(struct out *o)
+{
+    return resources_begin(o, "_CRS");
 }
 
 static void crs_end(struct out *o, size_t at)
@@ -265,6 +284,189 @@ static void aml_pci_crs(struct out *o)
     crs_end(o, crs);
 }
 
+/* --- PCI interrupts: links and routes --- */
+
+#define LINKS     4
+#define PRT_SLOTS 15
+#define LINK_OFF  0x80 /* PIRQRC: no route */
+#define LINK_IRQ  5    /* offset of the interrupt's number in its descriptor */
+
+static const char *const link_seg[LINKS] = {"LNKA", "LNKB", "LNKC", "LNKD"};
+static const char *const route_seg[LINKS] = {"PRQA", "PRQB", "PRQC", "PRQD"};
+
+static void aml_byte(struct out *o, uint8_t v)
+{
+    put8(o, AML_BYTE_PREFIX);
+    put8(o, v);
+}
+
+static size_t aml_method(struct out *o, const char *seg, uint8_t flags)
+{
+    put8(o, AML_METHOD);
+    size_t at = aml_begin(o);
+    put_bytes(o, seg, 4);
+    put8(o, flags); /* arguments; bit 3: serialized */
+    return at;
+}
+
+/* \_SB.PCI0.ISA.PRQx */
+static void aml_route(struct out *o, unsigned link)
+{
+    put8(o, '\\');
+    put8(o, AML_MULTI_NAME);
+    put8(o, 4);
+    put_bytes(o, "_SB_PCI0ISA_", 12);
+    put_bytes(o, route_seg[link], 4);
+}
+
+/* Extended interrupt descriptor: consumer, level, active high, as the MADT has these lines, shared. */
+static void crs_interrupts(struct out *o, const uint8_t *irq, unsigned n)
+{
+    put8(o, 0x89);
+    put16(o, 2 + 4 * n);
+    put8(o, 0x09);
+    put8(o, (uint8_t)n);
+    for (unsigned i = 0; i < n; i++)
+        put32(o, irq[i]);
+}
+
+/* If (And (PRQx, 0x80)) { Return (9) }  Return (11): there, functioning; enabled */
+static void aml_link_sta(struct out *o, unsigned link)
+{
+    size_t method = aml_method(o, "_STA", 0);
+
+    put8(o, AML_IF);
+    size_t off = aml_begin(o);
+    put8(o, AML_AND);
+    aml_route(o, link);
+    aml_byte(o, LINK_OFF);
+    put8(o, AML_ZERO); /* no target */
+    put8(o, AML_RETURN);
+    aml_byte(o, 9);
+    aml_end(o, off);
+    put8(o, AML_RETURN);
+    aml_byte(o, 11);
+    aml_end(o, method);
+}
+
+/* Or (PRQx, 0x80, PRQx) */
+static void aml_link_dis(struct out *o, unsigned link)
+{
+    size_t method = aml_method(o, "_DIS", 0);
+
+    put8(o, AML_OR);
+    aml_route(o, link);
+    aml_byte(o, LINK_OFF);
+    aml_route(o, link);
+    aml_end(o, method);
+}
+
+/* CreateDWordField (buffer, LINK_IRQ, IRQN) */
+static void aml_create_irq(struct out *o)
+{
+    aml_byte(o, LINK_IRQ);
+    put_bytes(o, "IRQN", 4);
+}
+
+/* Name (RES, {one interrupt})  CreateDWordField (RES, 5, IRQN)  And (PRQx, 15, IRQN)  Return (RES) */
+static void aml_link_crs(struct out *o, unsigned link)
+{
+    static const uint8_t none[1] = {0};
+    size_t method = aml_method(o, "_CRS", 8);
+    size_t res = resources_begin(o, "RES_");
+
+    crs_interrupts(o, none, 1);
+    crs_end(o, res);
+    put8(o, AML_CREATE_DWORD);
+    put_bytes(o, "RES_", 4);
+    aml_create_irq(o);
+    put8(o, AML_AND);
+    aml_route(o, link);
+    aml_byte(o, 15);
+    put_bytes(o, "IRQN", 4);
+    put8(o, AML_RETURN);
+    put_bytes(o, "RES_", 4);
+    aml_end(o, method);
+}
+
+/* CreateDWordField (Arg0, 5, IRQN)  Store (IRQN, PRQx) */
+static void aml_link_srs(struct out *o, unsigned link)
+{
+    size_t method = aml_method(o, "_SRS", 8 | 1);
+
+    put8(o, AML_CREATE_DWORD);
+    put8(o, AML_ARG0);
+    aml_create_irq(o);
+    put8(o, AML_STORE);
+    put_bytes(o, "IRQN", 4);
+    aml_route(o, link);
+    aml_end(o, method);
+}
+
+static void aml_link(struct out *o, unsigned link)
+{
+    static const uint8_t possible[] = {5, 10, 11};
+    size_t device = aml_device(o, link_seg[link]);
+
+    aml_hid_pnp(o, 0x0C0F);
+    aml_name(o, "_UID");
+    aml_byte(o, (uint8_t)(link + 1));
+    size_t prs = resources_begin(o, "_PRS");
+    crs_interrupts(o, possible, sizeof possible);
+    crs_end(o, prs);
+    aml_link_sta(o, link);
+    aml_link_dis(o, link);
+    aml_link_crs(o, link);
+    aml_link_srs(o, link);
+    aml_end(o, device);
+}
+
+/* MATCH slot_pirq: each slot's pins begin at the next of INTA# to INTD#. */
+static void aml_prt_entry(struct out *o, unsigned slot, unsigned pin)
+{
+    put8(o, AML_PACKAGE);
+    size_t entry = aml_begin(o);
+    put8(o, 4);
+    aml_dword(o, slot << 16 | 0xFFFF);
+    aml_byte(o, (uint8_t)pin);
+    put_bytes(o, link_seg[(slot + pin + LINKS - 1) % LINKS], 4);
+    put8(o, AML_ZERO);
+    aml_end(o, entry);
+}
+
+static void aml_prt(struct out *o)
+{
+    aml_name(o, "_PRT");
+    put8(o, AML_PACKAGE);
+    size_t package = aml_begin(o);
+    put8(o, PRT_SLOTS * LINKS);
+    for (unsigned slot = 1; slot <= PRT_SLOTS; slot++)
+        for (unsigned pin = 0; pin < LINKS; pin++)
+            aml_prt_entry(o, slot, pin);
+    aml_end(o, package);
+}
+
+/* The PIIX3's route registers, byte by byte. */
+static void aml_routes(struct out *o)
+{
+    put8(o, AML_EXT_PREFIX);
+    put8(o, AML_EXT_REGION);
+    put_bytes(o, "PIRQ", 4);
+    put8(o, 2); /* PCI_Config */
+    aml_byte(o, 0x60);
+    aml_byte(o, LINKS);
+    put8(o, AML_EXT_PREFIX);
+    put8(o, AML_EXT_FIELD);
+    size_t field = aml_begin(o);
+    put_bytes(o, "PIRQ", 4);
+    put8(o, 1); /* by bytes, no lock, what is not written is preserved */
+    for (unsigned link = 0; link < LINKS; link++) {
+        put_bytes(o, route_seg[link], 4);
+        put8(o, 8); /* bits */
+    }
+    aml_end(o, field);
+}
+
 struct isa_device {
     char seg[5];
     uint16_t pnp;
@@ -311,6 +513,7 @@ static void aml_isa_bridge(struct out *o)
 
     aml_name(o, "_ADR");
     aml_dword(o, 0x00010000); /* device 1, function 0 */
+    aml_routes(o);
     for (unsigned i = 0; i < sizeof isa_devices / sizeof isa_devices[0]; i++)
         aml_isa_device(o, &isa_devices[i]);
     aml_end(o, isa);
@@ -324,8 +527,11 @@ static void aml_system_bus(struct out *o)
     size_t pci = aml_device(o, "PCI0");
     aml_hid_pnp(o, 0x0A03);
     aml_pci_crs(o);
+    aml_prt(o);
     aml_isa_bridge(o);
     aml_end(o, pci);
+    for (unsigned link = 0; link < LINKS; link++)
+        aml_link(o, link);
     aml_end(o, scope);
 }
 

@@ -1,4 +1,5 @@
-/* acpi.h - the ACPI 1.0 tables of this board, built for a machine booted without firmware.
+/* acpi.h - the ACPI 1.0 tables of this board, built for a machine booted without firmware, and for firmware
+ * to place.
  *
  * Threads: a pure function. Memory: writes only into the caller's buffer. */
 #ifndef TANDEM_HW_ACPI_H
@@ -8,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ACPI_BYTES_MAX 4096
+#define ACPI_BYTES_MAX 8192
 
 /* Builds RSDP, RSDT, FADT, FACS, DSDT and, with `apic`, MADT for physical address phys_base (a multiple of
  * 64; for the RSDP to be found, in E0000h..FFFFFh) into buf, which must hold `bytes` >= ACPI_BYTES_MAX.

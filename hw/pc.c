@@ -449,7 +449,8 @@ static const struct board_range toy_ranges[] = {
     {0x1C, 0x1F, PC_DEV_TOY, 0x1C, BOARD_PURE, BOARD_POSTED, 4, TOY_IO},
 };
 
-/* Slot 4 of bus 0: each slot's pins begin at the next of INTA#..INTD#, as on the boards of the time. */
+/* MATCH slot_pirq. Slot 4 of bus 0: each slot's pins begin at the next of INTA#..INTD#, as on the boards of
+ * the time. */
 #define SLOT_PIRQ(slot, pin) (BOARD_PIRQ_A + ((slot) + (pin)-1) % BOARD_PIRQS)
 static const struct board_wire toy_wires[] = {
     {PC_DEV_TOY, 0, SLOT_PIRQ(4, 0)},

@@ -2,6 +2,7 @@
  * reads (its docs/Runtime_config.md). */
 #include "machine/firmware_items.h"
 
+#include "machine/acpi_loader.h"
 #include "machine/boot.h"
 #include "machine/bootorder.h"
 #include "machine/drives.h"
@@ -132,6 +133,15 @@ static bool add_kernel(struct firmware_items *items, const struct firmware_setti
     return ok || err_set(e, "no host memory for what firmware is told");
 }
 
+static bool add_acpi(struct firmware_items *items, const struct firmware_settings *s, struct err *e)
+{
+    struct acpi_loader l;
+    bool ok = acpi_loader_make(&l, s->apic) && add_file(items, ACPI_LOADER_RSDP, l.rsdp, sizeof l.rsdp) &&
+              add_file(items, ACPI_LOADER_TABLES, l.tables, l.tables_bytes) &&
+              add_file(items, ACPI_LOADER_SCRIPT, l.script, l.script_bytes);
+    return ok || err_set(e, "no host memory for the ACPI tables");
+}
+
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -203,8 +213,8 @@ static bool add_vgabios(struct firmware_items *items, const struct firmware_sett
 bool firmware_items_make(struct firmware_items *items, const struct firmware_settings *s, struct err *e)
 {
     *items = (struct firmware_items){0};
-    bool ok = check_indices(s, e) && add_machine(items, s, e) && add_vgabios(items, s, e) &&
-              add_roms(items, s, e) && add_kernel(items, s, e);
+    bool ok = check_indices(s, e) && add_machine(items, s, e) && add_acpi(items, s, e) &&
+              add_vgabios(items, s, e) && add_roms(items, s, e) && add_kernel(items, s, e);
     for (unsigned i = 0; ok && i < s->nuser; i++)
         ok = add_user(items, &s->user[i], e);
     if (ok)

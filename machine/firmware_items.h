@@ -12,7 +12,8 @@ struct firmware_settings {
     uint64_t ram_bytes;
     uint16_t serial_port; /* at which SeaBIOS shows its screen and reads keys, too; 0: none */
     bool nographic;
-    bool vga; /* there is a VGA: its BIOS is needed */
+    bool apic; /* the board has APICs */
+    bool vga;  /* there is a VGA: its BIOS is needed */
     const struct firmware_user_item *user;
     unsigned nuser;
     const struct boot_source *kernel; /* that the option ROM starts; an empty image: none */

@@ -404,6 +404,7 @@ static bool read_firmware(struct machine *m, struct err *e)
     const struct firmware_settings s = {.ram_bytes = c->ram_bytes,
                                         .serial_port = c->serial[0] && !c->graphics ? PC_COM1_IOBASE : 0,
                                         .nographic = !c->graphics,
+                                        .apic = has_apic(m),
                                         .vga = c->vga != MACHINE_VGA_NONE,
                                         .user = c->fw_cfg,
                                         .nuser = c->nfw_cfg,
