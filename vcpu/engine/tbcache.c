@@ -24,7 +24,8 @@
 struct code_page {
     struct tb *list; /* through page_next */
     uint64_t chunks;
-    bool stale; /* chunks has bits of blocks that went */
+    uint16_t gap_first, gap_end; /* no code in [gap_first, gap_end) of the page, where writes went lately */
+    bool stale;                  /* chunks has bits of blocks that went */
 };
 
 struct tbcache {
@@ -141,6 +142,7 @@ static void page_add(struct vcpu *v, struct tb *tb, uint32_t phys_page)
     *page_link(tb, phys_page) = p->list;
     p->list = tb;
     p->chunks |= tb_chunks_in(tb, phys_page);
+    p->gap_end = 0;
     if (!first)
         return;
     v->watcher.pages[phys_page >> PAGE_BITS] |= MEM_WATCH_CODE;
@@ -238,17 +240,46 @@ void tbcache_flush(struct vcpu *v)
 
 /* --- changes of guest code --- */
 
+/* Narrows the gap to what lies before or behind a block that does not cover `at`. */
+static void gap_narrow(struct code_page *p, const struct tb *tb, uint32_t phys_page, uint32_t at)
+{
+    for (unsigned which = 0; which < 2; which++) {
+        struct code_range r = tb_range(tb, which);
+        uint32_t first = r.first & PAGE_OFFSET_MASK;
+        if (!r.bytes || PAGE_OF(r.first) != phys_page)
+            continue;
+        if (first > at && first < p->gap_end)
+            p->gap_end = (uint16_t)first;
+        if (first <= at && first + r.bytes > p->gap_first)
+            p->gap_first = (uint16_t)(first + r.bytes);
+    }
+}
+
+/* Data beside code are written again and again: the list is walked once for all of them. */
+static void gap_find(struct code_page *p, uint32_t phys_page, uint32_t at)
+{
+    p->gap_first = 0;
+    p->gap_end = PAGE_BYTES;
+    for (struct tb *t = p->list; t; t = *page_link(t, phys_page))
+        gap_narrow(p, t, phys_page, at);
+}
+
 static struct tb *first_overlap(const struct vcpu *v, uint64_t phys_addr, uint64_t bytes)
 {
     uint32_t phys_page = PAGE_OF((uint32_t)phys_addr);
     struct code_page *p = code_page_at(v, phys_page);
     if (!p || !(p->chunks & chunk_bits((uint32_t)phys_addr & PAGE_OFFSET_MASK, (uint32_t)bytes)))
         return NULL;
+    uint32_t at = (uint32_t)phys_addr & PAGE_OFFSET_MASK;
+    if (at >= p->gap_first && at + bytes <= p->gap_end)
+        return NULL;
     struct tb *tb = p->list;
     while (tb && !tb_covers(tb, phys_addr, bytes))
         tb = *page_link(tb, phys_page);
     if (!tb && p->stale)
         page_recount(p, phys_page);
+    if (!tb)
+        gap_find(p, phys_page, at);
     return tb;
 }
 

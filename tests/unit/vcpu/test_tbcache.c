@@ -71,6 +71,28 @@ Test(tbcache, invalidates_by_exact_bytes)
     harness_free(&h);
 }
 
+/* What was a gap between blocks is none any more once a block lies there. */
+Test(tbcache, gaps_end_with_new_code)
+{
+    START(plain);
+    enum { FIRST = 0x10000, MIDDLE = 0x10010, LAST = 0x10020 };
+    harness_put(&h, FIRST, "\xeb\xfe", 2); /* jmp $ */
+    harness_put(&h, MIDDLE, "\xeb\xfe", 2);
+    harness_put(&h, LAST, "\xeb\xfe", 2);
+    find_at(FIRST);
+    find_at(LAST);
+    for (unsigned at = FIRST - 2; at < LAST + 4; at++)
+        cr_assert_eq(tbcache_overlaps(h.cpu, at, 1), at / 2 == FIRST / 2 || at / 2 == LAST / 2, "%x", at);
+    cr_assert(tbcache_overlaps(h.cpu, MIDDLE, LAST + 1 - MIDDLE), "over the gap's end");
+    cr_assert(tbcache_overlaps(h.cpu, FIRST + 1, MIDDLE - FIRST), "over its start");
+    cr_assert_not(tbcache_overlaps(h.cpu, MIDDLE, 4));
+    find_at(MIDDLE);
+    cr_assert(tbcache_overlaps(h.cpu, MIDDLE, 4));
+    tbcache_invalidate(h.cpu, MIDDLE, 1);
+    cr_assert_not(tbcache_overlaps(h.cpu, MIDDLE, 4));
+    harness_free(&h);
+}
+
 Test(tbcache, a_block_over_two_pages_hangs_on_both)
 {
     START(plain);
