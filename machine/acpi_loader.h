@@ -22,8 +22,7 @@ struct acpi_loader {
     size_t script_bytes;
 };
 
-/* False: no room (our tables have grown). SeaBIOS puts PMBASE at PIIX4_PM_BASE when it finds such a script.
- */
+/* SeaBIOS puts PMBASE at PIIX4_PM_BASE when it finds such a script. False: no room. */
 bool acpi_loader_make(struct acpi_loader *l, bool apic);
 
 #endif

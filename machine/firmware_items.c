@@ -2,6 +2,7 @@
  * reads (its docs/Runtime_config.md). */
 #include "machine/firmware_items.h"
 
+#include "hw/smbios.h"
 #include "machine/acpi_loader.h"
 #include "machine/boot.h"
 #include "machine/bootorder.h"
@@ -142,6 +143,15 @@ static bool add_acpi(struct firmware_items *items, const struct firmware_setting
     return ok || err_set(e, "no host memory for the ACPI tables");
 }
 
+static bool add_smbios(struct firmware_items *items, const struct firmware_settings *s, struct err *e)
+{
+    struct smbios b;
+    bool ok = smbios_build(&b, s->ram_bytes) &&
+              add_file(items, "etc/smbios/smbios-anchor", b.anchor, sizeof b.anchor) &&
+              add_file(items, "etc/smbios/smbios-tables", b.tables, b.tables_bytes);
+    return ok || err_set(e, "no host memory for the SMBIOS tables");
+}
+
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -214,7 +224,8 @@ bool firmware_items_make(struct firmware_items *items, const struct firmware_set
 {
     *items = (struct firmware_items){0};
     bool ok = check_indices(s, e) && add_machine(items, s, e) && add_acpi(items, s, e) &&
-              add_vgabios(items, s, e) && add_roms(items, s, e) && add_kernel(items, s, e);
+              add_smbios(items, s, e) && add_vgabios(items, s, e) && add_roms(items, s, e) &&
+              add_kernel(items, s, e);
     for (unsigned i = 0; ok && i < s->nuser; i++)
         ok = add_user(items, &s->user[i], e);
     if (ok)
