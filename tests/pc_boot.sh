@@ -22,13 +22,14 @@ pc=(-display none -net none -icount "shift=3,sleep=off" -no-reboot)
 pc_run() { # seconds option...
     local seconds=$1
     shift
+    rm -f "$dir/out"
     timeout "$seconds" "${prefix[@]}" "$tandem" "${pc[@]}" -serial "file:$dir/out" "$@" </dev/null >/dev/null 2>"$dir/err"
     status=$?
 }
 prefix=()
 
 expect_output() { # what regex
-    expect_text "$1" "$(tr -d '\r' <"$dir/out"; cat "$dir/err")" "$2"
+    expect_text "$1" "$(tr -d "\r" <"$dir/out" 2>&1; cat "$dir/err")" "$2"
 }
 expect_end() { # what status
     expect "$1: status $2 (got $status)" test "$status" -eq "$2"
@@ -96,7 +97,7 @@ work_sum=$(for i in 1 2 3 4 5 6 7 8; do seq $((i * 1000)) $((i * 1000 + 20000));
 debian_run() { # kernel kernel-options drive-interface [option...]
     local what="Debian, $1, ${2:-no options}, $3" kernel=$1 kernel_options=$2 interface=$3
     shift 3
-    image_copy "$dir/image" choice "set default=$kernel
+    image_copy "$dir/image" choice "set default=kernel-$kernel
 set timeout=0
 set options='$kernel_options'" run "$work" || { fail "$what: image"; return; }
     pc_run 900 -m 256 -drive "file=$dir/image,format=raw,if=$interface" "$@"
