@@ -1,10 +1,11 @@
 /* blocks.h - the media of a machine's drives as back ends (backend.h): requests on their way, and the threads
  * that do their host I/O.
  *
- * A request that starts becomes a job for the threads at once, unless one that started before it and touches
- * the same bytes is still on its way: then it waits for that. So jobs that overlap never run together, and
- * those of one sector run in the order in which they started. What a read has found is void when a write of
- * its sectors starts later: it reads again at its finish. A flush begins when the writes before it are done.
+ * A request that starts becomes a job for the threads at once (a short read of what is in the host's page
+ * cache is done instead), unless one that started before it and touches the same bytes is still on its way:
+ * then it waits for that. So jobs that overlap never run together, and those of one sector run in the order
+ * in which they started. What a read has found is void when a write of its sectors starts later: it reads
+ * again at its finish. A flush begins when the writes before it are done.
  *
  * A drive has BLOCKS_PENDING_MAX requests and BLOCKS_PENDING_BYTES of their data at most on their way. Beyond
  * that the oldest read is forgotten (its start is only a hint), and if there is none the guest waits for the
@@ -34,6 +35,7 @@ struct blocks_stats {
     uint64_t reads, writes, flushes, discards;
     uint64_t read_bytes, written_bytes;
     uint64_t late, late_ns; /* finishes for which the guest waited for the host, and how long */
+    uint64_t at_once;       /* reads that were in the host's memory */
     uint64_t again;         /* reads that were done again for a write that came later */
     uint64_t errors;        /* requests that the host could not carry out */
 };

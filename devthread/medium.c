@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define ACCEPTED "an image file or a block device is needed"
@@ -184,6 +185,19 @@ static bool is_inside(const struct medium *m, uint64_t offset, uint64_t bytes)
 int medium_read(struct medium *m, uint64_t offset, uint8_t *to, uint32_t bytes)
 {
     return is_inside(m, offset, bytes) ? m->class->read(m, offset, to, bytes) : EIO;
+}
+
+int medium_read_now(struct medium *m, uint64_t offset, uint8_t *to, uint32_t bytes)
+{
+    return m->class->read_now && is_inside(m, offset, bytes) ? m->class->read_now(m, offset, to, bytes)
+                                                             : EAGAIN;
+}
+
+int medium_pread_now(int fd, uint64_t offset, uint8_t *to, uint32_t bytes)
+{
+    const struct iovec io = {to, bytes};
+
+    return preadv2(fd, &io, 1, (off_t)offset, RWF_NOWAIT) == (ssize_t)bytes ? 0 : EAGAIN;
 }
 
 int medium_write(struct medium *m, uint64_t offset, const uint8_t *from, uint32_t bytes)

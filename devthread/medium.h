@@ -49,6 +49,9 @@ struct medium_class {
     int (*flush)(struct medium *m); /* what was written is safe from a loss of power */
     int (*zero)(struct medium *m, uint64_t offset,
                 uint64_t bytes); /* a discard: reads as zeroes from now on */
+    /* As read, if the host has the bytes in memory; else EAGAIN, at once. By the holder of the baton alone.
+     * NULL: it never has. */
+    int (*read_now)(struct medium *m, uint64_t offset, uint8_t *to, uint32_t bytes);
     /* The next offset from there on that may be other than zero; NULL: it does not know. */
     uint64_t (*next_data)(struct medium *m, uint64_t offset);
     void (*close)(struct medium *m);
@@ -60,10 +63,14 @@ void medium_close(struct medium *m);
 
 /* As of the class, but EIO for what is not wholly on the medium, and EROFS for writes where it takes none. */
 int medium_read(struct medium *m, uint64_t offset, uint8_t *to, uint32_t bytes);
+int medium_read_now(struct medium *m, uint64_t offset, uint8_t *to, uint32_t bytes);
 int medium_write(struct medium *m, uint64_t offset, const uint8_t *from, uint32_t bytes);
 int medium_zero(struct medium *m, uint64_t offset, uint64_t bytes);
 int medium_flush(struct medium *m);
 uint64_t medium_next_data(struct medium *m, uint64_t offset);
+
+/* Of a file: pread that takes only what is in the page cache, all or nothing (EAGAIN). */
+int medium_pread_now(int fd, uint64_t offset, uint8_t *to, uint32_t bytes);
 
 /* Format of an image by its first bytes (as many as there are, at most MEDIUM_PROBE_BYTES), in QEMU's words;
  * "raw" if none is known. */

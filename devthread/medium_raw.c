@@ -57,6 +57,11 @@ static int raw_read(struct medium *m, uint64_t offset, uint8_t *to, uint32_t byt
     return 0;
 }
 
+static int raw_read_now(struct medium *m, uint64_t offset, uint8_t *to, uint32_t bytes)
+{
+    return medium_pread_now(raw_of(m)->fd, offset, to, bytes);
+}
+
 /* Would the first sector be another format's after this write? */
 static bool is_forbidden(struct raw *r, uint64_t offset, const uint8_t *from, uint32_t bytes)
 {
@@ -154,6 +159,7 @@ static void raw_close(struct medium *m)
 }
 
 static const struct medium_class raw_class = {.read = raw_read,
+                                              .read_now = raw_read_now,
                                               .write = raw_write,
                                               .flush = raw_flush,
                                               .zero = raw_zero,

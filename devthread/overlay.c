@@ -200,8 +200,16 @@ static int write_file(int fd, uint64_t offset, const uint8_t *from, uint32_t byt
     return 0;
 }
 
+static int read_run(struct overlay *o, bool here, uint64_t offset, uint8_t *to, uint32_t bytes, bool now)
+{
+    if (now)
+        return here ? medium_pread_now(o->fd, offset, to, bytes) : medium_read_now(o->m, offset, to, bytes);
+    return here ? read_file(o->fd, offset, to, bytes) : medium_read(o->m, offset, to, bytes);
+}
+
 /* Run by run: those of the overlay from its file, the others from the medium. */
-int overlay_read(struct overlay *o, const uint64_t *slice, uint64_t offset, uint8_t *to, uint32_t bytes)
+static int read_runs(struct overlay *o, const uint64_t *slice, uint64_t offset, uint8_t *to, uint32_t bytes,
+                     bool now)
 {
     const uint64_t base = offset / MEDIUM_SECTOR;
 
@@ -214,7 +222,7 @@ int overlay_read(struct overlay *o, const uint64_t *slice, uint64_t offset, uint
             end++;
         uint64_t room = end * MEDIUM_SECTOR - offset;
         uint32_t n = room < bytes ? (uint32_t)room : bytes;
-        int error = here ? read_file(o->fd, offset, to, n) : medium_read(o->m, offset, to, n);
+        int error = read_run(o, here, offset, to, n, now);
         if (error)
             return error;
         to += n;
@@ -222,6 +230,16 @@ int overlay_read(struct overlay *o, const uint64_t *slice, uint64_t offset, uint
         bytes -= n;
     }
     return 0;
+}
+
+int overlay_read(struct overlay *o, const uint64_t *slice, uint64_t offset, uint8_t *to, uint32_t bytes)
+{
+    return read_runs(o, slice, offset, to, bytes, false);
+}
+
+int overlay_read_now(struct overlay *o, const uint64_t *slice, uint64_t offset, uint8_t *to, uint32_t bytes)
+{
+    return read_runs(o, slice, offset, to, bytes, true);
 }
 
 /* A sector that the write covers in part: the rest of it is what is there now. `at`: of the sector. */

@@ -36,6 +36,8 @@ uint64_t overlay_next(const struct overlay *o, uint64_t from, uint64_t max, uint
 
 /* --- any thread: 0 or an errno --- */
 int overlay_read(struct overlay *o, const uint64_t *slice, uint64_t offset, uint8_t *to, uint32_t bytes);
+/* The same, if the host has the bytes in memory; else EAGAIN, at once. The owner. */
+int overlay_read_now(struct overlay *o, const uint64_t *slice, uint64_t offset, uint8_t *to, uint32_t bytes);
 /* The slice is as before overlay_mark. */
 int overlay_write(struct overlay *o, const uint64_t *slice, uint64_t offset, const uint8_t *from,
                   uint32_t bytes);

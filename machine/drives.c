@@ -96,7 +96,7 @@ static bool any_medium(const struct machine_config *c)
     return false;
 }
 
-bool drives_open(struct drives *d, const struct machine_config *c, struct err *e)
+bool drives_open(struct drives *d, const struct machine_config *c, uint32_t spin, struct err *e)
 {
     const struct blocks_config cfg = {
         .workers = WORKERS, .delay_seed = c->host_delay_seed, .notice = c->notice, .notice_ctx = c->ctx};

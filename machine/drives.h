@@ -47,8 +47,9 @@ struct drives {
 
 struct machine_config;
 
-/* Opens all media of the configuration. False: e says why; drives_close it in either case. */
-bool drives_open(struct drives *d, const struct machine_config *c, struct err *e);
+/* Opens all media of the configuration. spin: blocks_config. False: e says why; drives_close it in either
+ * case. */
+bool drives_open(struct drives *d, const struct machine_config *c, uint32_t spin, struct err *e);
 void drives_close(struct drives *d);
 /* What controllers are told. */
 void drives_configure(const struct drives *d, const struct machine_config *c, struct pc_config *pc);

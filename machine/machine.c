@@ -445,7 +445,8 @@ static bool compose(struct machine *m, struct err *e)
 {
     build_tables(m);
     return check_host(m, e) && open_snapshot(m, e) && read_images(m, e) && create_ram(m, e) &&
-           choose_pinning(m, e) && drives_open(&m->drives, &m->cfg, e) && create_board(m, e) &&
+           choose_pinning(m, e) &&
+           drives_open(&m->drives, &m->cfg, (uint32_t)m->pinning.spin_iterations, e) && create_board(m, e) &&
            create_devices(m, e) && create_vcpu(m, e) && load_guest(m, e) && create_digest(m, e) &&
            load_snapshot(m, e) && start(m, e);
 }

@@ -179,6 +179,7 @@ expect_text "a writer beside a reader" "$(cat "$dir/b.err")" "another program us
 expect "QEMU reads beside a reader" qemu-img info -f raw "$dir/image"
 expect_text "QEMU does not write beside a reader" "$(qemu-io -f raw -c 'write 0 512' "$dir/image" 2>&1)" 'lock'
 server_ends
+rm -f "$dir/nbd"
 qemu-nbd -t -f raw -k "$dir/nbd" "$dir/image" 2>/dev/null &
 servers=($!)
 for _ in $(seq 100); do [ -S "$dir/nbd" ] && break; sleep 0.05; done

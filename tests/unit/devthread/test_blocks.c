@@ -362,10 +362,7 @@ static struct medium *open_image(const void *head, size_t head_bytes, off_t byte
     cfg.option = "-hda";
     cfg.file = path;
     cfg.sector = cfg.sector ? cfg.sector : 512;
-    struct medium *m = medium_open(&cfg, err, sizeof err);
-    if (!m)
-        cr_log_info("%s", err);
-    return m;
+    return medium_open(&cfg, err, sizeof err);
 }
 
 Test(medium, sizes_are_padded)
