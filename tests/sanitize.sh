@@ -38,12 +38,19 @@ run_build() { # build sanitizers
         expect "$2: guest mix, mode $mode" guest "$1" "$mode" mix
         expect "$2: guest pit, mode $mode" guest "$1" "$mode" pit
         expect "$2: guest toypci, mode $mode" guest "$1" "$mode" toypci -x-toypci -x-jitter seed=5
+        expect "$2: guest disk, mode $mode" guest "$1" "$mode" disk -x-toypci -x-host-delay seed=1 \
+            -drive "file=$image,format=raw,if=x-toy,snapshot=on"
+        expect "$2: guest disk, mode $mode, in place" guest "$1" "$mode" disk -x-toypci \
+            -drive "file=$image,format=raw,if=x-toy"
         expect "$2: guest mix, mode $mode, compiled" guest "$1" "$mode" mix -translator mode=eager
         expect "$2: guest mix, mode $mode, standing now and then" guest "$1" "$mode" mix -x-pause every=20000
     done
     expect "$2: guest smc, compiled" guest "$1" inline smc -translator mode=background,hot=1,threads=2
 }
 
+image=$(mktemp)
+trap 'rm -f "$image"' EXIT
+truncate -s 1M "$image"
 run_build build-asan address,undefined
 run_build build-tsan thread
 summary sanitizers

@@ -90,6 +90,36 @@ Test(inputlog, round_trip)
 
 #define HEAD "tandem-input-log 2\nshift 3\nrtc 0\n"
 
+/* Errors of drives are entries, too, and within a tick devices come in their order, whatever their ports'
+ * numbers are. */
+Test(inputlog, drives_and_their_images)
+{
+    struct inputlog_header h = {.shift = 3, .images = "ide0-hd0 512,ab,disk\nfloppy0 1024,cd,disk\n"}, back;
+    const uint8_t failed[] = {1, 2};
+
+    struct inputlog *l = inputlog_record_open(path, &h, &board, err, sizeof(err));
+    inputlog_record(l, 5, PC_PORT_KEYS, failed, 1); /* the keyboard controller comes before COM1 */
+    inputlog_record(l, 5, PC_PORT_SERIAL0, failed, 1);
+    inputlog_record(l, 5, PC_PORT_BLOCKS, failed, 2); /* the toy uses its disk before it takes a frame */
+    inputlog_record(l, 5, PC_PORT_FRAMES, failed, 1);
+    inputlog_close(l);
+    l = inputlog_replay_open(path, &back, &board, err, sizeof(err));
+    cr_assert_not_null(l, "%s", err);
+    cr_expect_str_eq(back.images, h.images);
+    cr_expect_eq(inputlog_take(l, 5)->port, PC_PORT_KEYS);
+    cr_expect_eq(inputlog_take(l, 5)->port, PC_PORT_SERIAL0);
+    cr_expect_eq(inputlog_take(l, 5)->port, PC_PORT_BLOCKS);
+    cr_expect_eq(inputlog_take(l, 5)->port, PC_PORT_FRAMES);
+    inputlog_close(l);
+
+    static char many[3 * INPUTLOG_IMAGES_BYTES] = "tandem-input-log 2\nshift 3\nrtc 0\n";
+    while (strlen(many) < 2 * INPUTLOG_IMAGES_BYTES)
+        strcat(many, "image ide0-hd0 512\n");
+    cr_expect_not(opens(many, strlen(many)));
+    static const char late[] = "tandem-input-log 2\nshift 3\nrtc 0\n1 serial0 00\nimage ide0-hd0 512\n";
+    cr_expect_not(opens(late, strlen(late)));
+}
+
 Test(inputlog, refuses_what_is_not_a_recording)
 {
     static const char *const bad[] = {
