@@ -236,7 +236,7 @@ Test(blocks, errors_of_the_host)
 {
     static uint8_t data[BYTES];
     const struct blocks_config cfg = {.workers = 2, .notice = on_notice};
-    start_blocks(1);
+    blocks_destroy(start_blocks(1));
     struct blocks *b = blocks_create(&cfg);
     struct blocks_drive *d = add_drive(b, false);
     struct blocks_request w = request(1, BLOCKS_WRITE, 0, 512), r = request(2, BLOCKS_READ, 0, 512);
@@ -327,7 +327,7 @@ Test(overlay, bad_sectors)
 {
     uint64_t slice[OVERLAY_SLICE_WORDS], first;
     bool bad;
-    start_blocks(1);
+    blocks_destroy(start_blocks(1));
     struct overlay *o = overlay_create(&medium.m);
     overlay_mark(o, 3, 10);
     cr_assert(overlay_slice(o, 0, 20, slice));
