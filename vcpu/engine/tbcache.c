@@ -180,9 +180,10 @@ static bool has_second_page(const struct tb *tb)
 
 /* --- hash table --- */
 
-static unsigned hash_of(uint32_t phys_addr, uint32_t mode)
+/* The linear address counts: a shared library lies at another one in each process, and its pages in all. */
+static unsigned hash_of(uint32_t phys_addr, uint32_t lin_addr, uint32_t mode)
 {
-    uint32_t h = (phys_addr ^ mode << 20) * 0x9e3779b1u;
+    uint32_t h = (phys_addr ^ mode << 20 ^ lin_addr * 0x85ebca6bu) * 0x9e3779b1u;
     return h >> (32 - TB_HASH_BITS);
 }
 
@@ -194,7 +195,7 @@ static bool key_matches(const struct tb *tb, const struct tb_key *k)
 
 static void tb_insert(struct vcpu *v, struct tb *tb)
 {
-    struct tb **head = &v->tbs->hash[hash_of(tb->phys_addr, tb->mode)];
+    struct tb **head = &v->tbs->hash[hash_of(tb->phys_addr, tb->lin_addr, tb->mode)];
     tb->hash_next = *head;
     *head = tb;
     page_add(v, tb, PAGE_OF(tb->phys_addr));
@@ -204,7 +205,7 @@ static void tb_insert(struct vcpu *v, struct tb *tb)
 
 static void tb_drop(struct vcpu *v, struct tb *tb)
 {
-    struct tb **link = &v->tbs->hash[hash_of(tb->phys_addr, tb->mode)];
+    struct tb **link = &v->tbs->hash[hash_of(tb->phys_addr, tb->lin_addr, tb->mode)];
     while (*link != tb)
         link = &(*link)->hash_next;
     *link = tb->hash_next;
@@ -414,7 +415,7 @@ static enum lookup second_page_matches(struct vcpu *v, const struct tb *tb)
 
 static enum lookup tb_lookup(struct vcpu *v, const struct tb_key *k, struct tb **found)
 {
-    for (struct tb *tb = v->tbs->hash[hash_of(k->phys_addr, k->mode)]; tb; tb = tb->hash_next) {
+    for (struct tb *tb = v->tbs->hash[hash_of(k->phys_addr, k->lin_addr, k->mode)]; tb; tb = tb->hash_next) {
         if (!tb->valid || !key_matches(tb, k)) /* one that went while we were looking still leads on */
             continue;
         enum lookup result = second_page_matches(v, tb);
