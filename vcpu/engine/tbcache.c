@@ -18,7 +18,7 @@
 #include <sys/mman.h>
 
 #define TB_ARENA_BYTES (UINT64_C(64) << 20)
-#define TB_HASH_BITS   16
+#define TB_HASH_BITS   18
 #define CHUNK_BITS     6 /* 64 chunks of 64 bytes in a page: one word of bits */
 
 struct code_page {
