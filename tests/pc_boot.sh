@@ -62,7 +62,7 @@ part_menu() {
 part_installer() {
     image_get isolinux-iso "$build" || return
     session_stderr=$dir/err
-    session_start timeout 600 "$tandem" "${pc[@]}" -m 256 -cdrom "$image_file" -serial stdio
+    session_start timeout 600 "$tandem" "${pc[@]}" -m 512 -cdrom "$image_file" -serial stdio
     if session_wait 'installer menu' 120 && session_wait 'Press ENTER to boot or TAB to edit a menu entry' 60; then pass; else fail "isolinux: menu" "$session_log"; fi
     printf '\r' >&"$session_out"
     if session_wait 'Select a language' 400; then pass; else fail "the installer's first question" "$session_log"; fi
