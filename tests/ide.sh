@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# ide.sh [BUILD] - the IDE controller: the guest ide.c drives a disk and a CD by PIO, DMA and packets. One digest in every
+# way of running, what it reads is what the images hold; recorded, replayed, saved and loaded with commands under way.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+. tests/lib.sh
+build=$(realpath "${1:-build}")
+dir=$(mktemp -d)
+export XDG_CACHE_HOME=$dir/cache TMPDIR=$dir
+trap 'rm -rf "$dir"' EXIT
+
+run() { # NAME options...: digest in NAME, the guest's output in NAME.out, messages in NAME.err
+    local name=$dir/$1
+    shift
+    timeout 120 "$build/tandem" -kernel "$build/tests/guests/ide.elf" -append "$append" -m 16 -display none \
+        -device isa-debug-exit,iobase=0xf4,iosize=4 -serial "file:$name.out" -drive "file=$dir/disk,format=raw,snapshot=on" \
+        -cdrom "$dir/cd" -digest "file=$name,every=100000" "$@" -icount "${icount:-shift=3,sleep=off}" >/dev/null 2>"$name.err" </dev/null
+}
+ends() { # "$@" ends with the guest's success
+    "$@"
+    [ $? -eq 1 ] || { cat "$dir/$2.err" "$dir/$2.out"; return 1; }
+}
+same() { cmp "$dir/ref" "$dir/$1" && cmp "$dir/ref.out" "$dir/$1.out"; }
+# As the guest adds up: FILE SECTOR-BYTES SECTORS-AT-ONCE
+sum() {
+    python3 - "$@" <<'PY'
+import struct, sys
+data, bytes, step = open(sys.argv[1], "rb").read(), int(sys.argv[2]), int(sys.argv[3])
+total = 0
+for at in range(0, len(data), bytes * step):
+    part = data[at : at + bytes * step]
+    one = 0
+    for (word,) in struct.iter_unpack("<I", part):
+        one = ((one << 1 | one >> 31) + word) & 0xFFFFFFFF
+    total = (total * 31 + one) & 0xFFFFFFFF
+print(len(data) // bytes, "sectors", format(total, "x"))
+PY
+}
+
+head -c $((1011 * 512)) /dev/urandom >"$dir/disk"
+head -c $((93 * 2048)) /dev/urandom >"$dir/cd"
+cp "$dir/disk" "$dir/before"
+append="rounds=1"
+expect "reference run" ends run ref -devthread mode=inline
+expect_text "the disk is what the image holds" "$(cat "$dir/ref.out")" "disk $(sum "$dir/disk" 512 64)"
+expect_text "the CD is what the image holds" "$(cat "$dir/ref.out")" "cd $(sum "$dir/cd" 2048 16)"
+expect "snapshot=on: the image is as it was" cmp "$dir/disk" "$dir/before"
+ways=(
+    "-devthread mode=thread"
+    "-devthread mode=adaptive"
+    "-devthread mode=thread -x-host-delay seed=1 -x-jitter seed=${SEED:-1}"
+    "-devthread mode=adaptive -x-host-delay seed=2 -x-pause every=300000,seed=${SEED:-1}"
+    "-devthread mode=inline -translator mode=interp"
+    "-devthread mode=thread -translator mode=eager"
+    "-devthread mode=inline -x-single-tb"
+    "-devthread mode=inline -x-quantum 1000"
+)
+for way in "${ways[@]}"; do
+    # shellcheck disable=SC2086
+    expect "$way" ends run b $way
+    expect "$way: same digests" same b
+done
+
+# --- recorded and replayed ---
+icount="shift=3,sleep=off,rr=record,rrfile=$dir/log"
+expect "recorded" ends run b -devthread mode=thread
+expect "recorded: same digests" cmp <(grep -v '^#' "$dir/ref") <(grep -v '^#' "$dir/b")
+icount="shift=3,sleep=off,rr=replay,rrfile=$dir/log"
+expect "replayed" ends run b -devthread mode=inline
+expect "replayed: same digests" cmp <(grep -v '^#' "$dir/ref") <(grep -v '^#' "$dir/b")
+icount=
+
+# --- saved and loaded, with commands under way ---
+end_tick=$(awk '$1 == "end" { print $2 }' "$dir/ref")
+points() { # after tick $1
+    awk -v from="$1" '$1 == "end" || ($1 != "#" && $1 > from)' "$2" | grep -v '^#'
+}
+at=() ticks=()
+for i in 1 2 3 4; do
+    tick=$(((RANDOM << 15 | RANDOM) % (end_tick - 1) + 1))
+    ticks+=("$tick") at+=(-snapshot-at "$tick,file=$dir/$i.snap")
+done
+expect "saved at ${ticks[*]}" ends run b -devthread mode=adaptive "${at[@]}"
+expect "saved: same digests" same b
+modes=(inline thread adaptive)
+for i in 1 2 3 4; do
+    tick=${ticks[i - 1]}
+    expect "loaded at tick $tick" ends run c -devthread "mode=${modes[i % 3]}" -x-host-delay "seed=$i" -loadvm "$dir/$i.snap"
+    expect "loaded at tick $tick: same digests" cmp <(points "$tick" "$dir/ref") <(points "$tick" "$dir/c")
+done
+summary ide
