@@ -11,8 +11,8 @@
  * reset, else the CPU could not fetch from FFFFFFF0h; port 92h's is, too, where the machine boots without
  * firmware.
  *
- * NOT MODELLED: LPT; its ports float high. What firmware
- * would set up is as after it: i440fx.c. */
+ * NOT MODELLED: LPT; its ports float high. Without firmware, what it would set up is as it leaves it:
+ * i440fx.c, i8237.c, vga.c. */
 #include "hw/pc.h"
 
 #include "hw/pcintc.h"
