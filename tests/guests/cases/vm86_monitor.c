@@ -15,7 +15,7 @@ M16_BEGIN
     "    dec %si; jnz 1b\n"
     "    mov %dx, 0x100; cli; pushf; pop 0x104; ret\n"
     "p_vector: push %ds; xor %dx, %dx; mov %dx, %ds; mov %ax, (%bx); mov %cs, 2(%bx); pop %ds; ret\n"
-    "p_service: push %bp; mov %sp, %bp; and $0xfffe, 6(%bp); pop %bp; rol $3, %ax; iret\n"
+    "p_service: push %bp; mov %sp, %bp; andw $0xfffe, 6(%bp); pop %bp; rol $3, %ax; iret\n"
     "p_timer: push %ax; incw %cs:p_ticks - m16_code; mov $0x20, %al; out %al, $0x20; pop %ax; iret\n"
     "p_ticks: .word 0\n" M16_END extern const uint8_t p_main[],
     p_ticks[];
