@@ -106,7 +106,7 @@ Test(fw_cfg, ports, .init = setup, .fini = teardown)
 {
     C->write(&s, FW_CFG_OFF_SELECTOR, 2, FW_CFG_SIGNATURE, now);
     for (const char *p = "QEMU"; *p; p++)
-        cr_expect_eq(data(), *p);
+        cr_expect_eq(data(), (uint8_t)*p);
     cr_expect_eq(data(), 0, "behind the end");
     C->write(&s, FW_CFG_OFF_SELECTOR, 2, FW_CFG_SIGNATURE, now);
     cr_expect_eq(data(), 'Q', "selecting begins anew");

@@ -31,7 +31,7 @@ Test(mptable, entries)
     cr_expect_eq(get32(buf + 4), BASE + 16);
     cr_expect_eq(sum(buf, 16), 0);
     cr_expect_eq(memcmp(h, "PCMP", 4), 0);
-    cr_expect_eq((h[4] | h[5] << 8), n - 16);
+    cr_expect_eq((size_t)(h[4] | h[5] << 8), n - 16);
     cr_expect_eq(sum(h, n - 16), 0);
     cr_expect_eq(get32(h + 36), APIC_PAGE);
     cr_expect_eq(get32(e + 4), 0x695);
@@ -48,7 +48,7 @@ Test(mptable, entries)
         }
         e += e[0] == 0 ? 20 : 8;
     }
-    cr_expect_eq(e - buf, n);
+    cr_expect_eq((size_t)(e - buf), n);
     static const unsigned want[5] = {1, 2, 1, 15, 2};
     cr_expect_arr_eq(count, want, sizeof want);
 }
