@@ -29,8 +29,6 @@
 #define PID_DIGITS 20
 #define SAID_BYTES 200
 
-extern char **environ;
-
 struct server {
     struct medium m; /* first */
     struct nbd_handle *nbd;

@@ -14,7 +14,7 @@
 #include "devthread/medium.h"
 
 /* Sectors of a request of at most 1 MiB that begins and ends inside of a sector. MATCH BLOCKS_BYTES_MAX */
-#define OVERLAY_SLICE_SECTORS ((1u << 20) / MEDIUM_SECTOR + 2)
+#define OVERLAY_SLICE_SECTORS 2050u /* that a request of 1 MiB may touch */
 #define OVERLAY_SLICE_WORDS   ((OVERLAY_SLICE_SECTORS + 63) / 64)
 
 struct overlay;

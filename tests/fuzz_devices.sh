@@ -12,7 +12,7 @@ least=80               # percent of a chip's lines
 planted_seconds=60     # it is found in one or two
 not_chips='pc|acpi|router|leak|pci_rom'
 export ASAN_OPTIONS=detect_leaks=1:exitcode=66 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-build=build-fuzz
+build="build-fuzz"
 
 build_fuzzers() {
     [ -f "$build/build.ninja" ] ||
