@@ -50,7 +50,7 @@ head -c 10000 "$linux" >truncated
 head -c 1000000 "$linux" >truncated-later
 head -c 9000000 /dev/zero >large
 cp "$linux" bad-version && printf '\x01\x02' | dd of=bad-version bs=1 seek=$((0x206)) conv=notrunc status=none
-cp "$linux" bad-entry && printf '\0\0\0\0' | dd of=bad-entry bs=1 seek=$((0x214)) conv=notrunc status=none
+cp "$linux" bad-entry && printf '\4\0\0\0' | dd of=bad-entry bs=1 seek=$((0x214)) conv=notrunc status=none
 cp "$linux" bad-syssize && printf '\xff\xff\xff\x7f' | dd of=bad-syssize bs=1 seek=$((0x1f4)) conv=notrunc status=none
 cp good bad-load && printf '\0\0\x20\0' | dd of=bad-load bs=1 seek=16 conv=notrunc status=none
 cp good bad-mb-entry && printf '\0\0\0\0' | dd of=bad-mb-entry bs=1 seek=28 conv=notrunc status=none
