@@ -40,7 +40,7 @@ for mode in inline thread adaptive; do
 done
 expect "help lists options" grep -q -- '-icount' <("$tandem" --help)
 expect_text "version" "$("$tandem" -version)" '^tandem [0-9]'
-for option in $("$tandem" --help | grep -Eo '^  -[a-z-]+' | tr -d ' '); do
+for option in $("$tandem" --help | grep -Eo '^  -[a-z_-]+' | tr -d ' '); do
     expect "manual page has $option" grep -Eq -- "Fl ${option#-}( |$)" "$here/../../docs/tandem.1"
 done 2>/dev/null
 
