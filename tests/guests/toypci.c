@@ -312,11 +312,16 @@ static void onto_page_tables(void)
 
 /* --- moves --- */
 
-/* 32 reads, one each tick: the sum says at which tick what is read there came or went. */
-static uint32_t each_tick_memory(uint32_t phys_addr)
+/* Writes a BAR, and 32 reads behind it, one each tick: the sum says at which tick what is read there came or
+ * went. The write is in force for the first of them. */
+static uint32_t move_and_look(uint32_t bar, uint32_t value, uint32_t phys_addr)
 {
     uint32_t sum = 0;
-    __asm__ volatile(".rept 32\n add (%1), %0\n .endr" : "+r"(sum) : "r"(phys_addr) : "memory");
+    outl(0xCF8, SLOT | bar);
+    __asm__ volatile("outl %2, %w3\n .rept 32\n add (%1), %0\n .endr"
+                     : "+r"(sum)
+                     : "r"(phys_addr), "a"(value), "d"(0xCFC)
+                     : "memory");
     return sum;
 }
 
@@ -342,9 +347,10 @@ static void move_memory(void)
         put(RAM_AT, i);
         if (i % 3 == 0)
             start_dma(2, i);
-        config_write(SLOT | BAR0, next);
         if (i % 4 < 2)
-            mix(each_tick_memory((i % 2 ? old : next) + REG_LIST));
+            mix(move_and_look(BAR0, next, (i % 2 ? old : next) + REG_LIST));
+        else
+            config_write(SLOT | BAR0, next);
         for (unsigned k = 0; k < 4; k++) { /* on this side of the move, or beyond it */
             *at(old + RAM_AT + 4) = i * 16 + k;
             mix(*at(old + REG_READS));
