@@ -12,7 +12,7 @@
 #   rep                 this tick and the one before stand at the same instruction, ECX is one less, RF is 1: between
 #                       two iterations
 #   access              a device's floor_tick lies ahead: what an access causes shows then
-#   effects             effects are pending: a line's new level; moves: a remap or the move of a window
+#   effects             effects are pending: a line's new level (a move is in force at the next tick: none is ever pending here)
 #   dma                 a bus master has said when it uses memory next
 #   input               bytes from outside wait for the chip
 #   service             the local APIC has an interrupt in service; nmi: so has the CPU an NMI
@@ -28,7 +28,7 @@ trap 'rm -rf "$dir"' EXIT
 
 modes=(inline thread adaptive)
 engines=("mode=interp" "mode=eager" "mode=background" "mode=background,threads=0,hot=1" "mode=eager,cache=64K")
-hard=(halted shadow exception debug rep access effects moves dma input service nmi stale)
+hard=(halted shadow exception debug rep access effects dma input service nmi stale)
 
 # Into r: a number below $1. Not in a subshell, which would draw the same numbers again.
 random_below() {
@@ -77,7 +77,6 @@ states_of() { # tick
         /^board.floor_tick/ && digits($2) > tick { access = 1 }
         /^board.master_ns/ && $2 != "0xffffffffffffffff" { dma = 1 }
         /^link.pending.count: 0x/ { print "effects" }
-        /^effects.kind(\[[0-9]*\])?: 0x[45]$/ { moves = 1 }
         /^serial[0-9].count: 0x/ { print "input" }
         /^apic.isr\[[0-9]\]: 0x/ { service = 1 }
         /^cpu-events.nmi_blocked: 0x/ { print "nmi" }
@@ -86,7 +85,6 @@ states_of() { # tick
         /^cpu.ecx: / { ecx = $2 }
         END {
             if (access) print "access"
-            if (moves) print "moves"
             if (dma) print "dma"
             if (service) print "service"
             print "at", eip, ecx, rf + 0
@@ -290,7 +288,7 @@ small_guest sse 1000 ''
 small_guest remap 5000 ''
 small_guest toypci 20000 '' -x-toypci
 small_guest toypci 5000 moves=20 -x-toypci
-rows $((5 + ticks / 10)) 60 dma moves access
+rows $((5 + ticks / 10)) 60 dma access
 small_guest apic 50000 ''
 small_guest apic 5000 storm=50
 rows $((3 + ticks / 10)) 60 service nmi
