@@ -393,6 +393,35 @@ static void ide_command(void *s, uint64_t r, uint64_t now_ns)
     }
 }
 
+/* Whatever the drive waits for happens. */
+static void ide_settle(void *s, uint64_t r, uint64_t now_ns)
+{
+    const struct chip_class *c = &piix_ide_class;
+
+    if (c->next_event && c->next_event(s) != NS_NEVER)
+        c->advance(s, c->next_event(s));
+    if (c->next_master(s) != NS_NEVER)
+        use_memory(c, s, r, now_ns);
+}
+
+/* A drive with a CD in it, or without, that waits for a packet. */
+static void ide_await_packet(void *s, uint64_t r, uint64_t now_ns)
+{
+    static const struct drive_config cdrom = {
+        .present = true, .cdrom = true, .medium = true, .bytes = 700 << 20};
+    static const struct drive_config empty = {.present = true, .cdrom = true};
+    const struct chip_class *c = &piix_ide_class;
+
+    if (r >> 40 & 1)
+        piix_ide_fit(s, 1, r >> 41 & 7 ? &cdrom : &empty, 2);
+    c->write(s, 6, 1, 0xF0, now_ns);
+    c->write(s, 1, 1, (uint32_t)(r >> 44 & 1), now_ns);
+    c->write(s, 4, 1, (uint32_t)(r >> 45 & 0xFF), now_ns);
+    c->write(s, 5, 1, (uint32_t)(r >> 53 & 0xFF), now_ns);
+    c->write(s, 7, 1, 0xA0, now_ns);
+    ide_settle(s, r, now_ns);
+}
+
 /* Twelve bytes where a packet is due. */
 static void ide_packet(void *s, uint64_t r, uint64_t now_ns)
 {
@@ -403,8 +432,12 @@ static void ide_packet(void *s, uint64_t r, uint64_t now_ns)
     p[0] = codes[(r >> 8 & 0xFF) % sizeof codes];
     for (unsigned i = 1; i < 12; i++)
         p[i] = r >> (16 + i) & 1 ? 0 : (uint8_t)(r >> (4 * i));
+    if (r >> 30 & 7)
+        ide_await_packet(s, r, now_ns);
     for (unsigned i = 0; i < 12; i += 2)
         piix_ide_class.write(s, 0, 2, p[i] | (uint32_t)p[i + 1] << 8, now_ns);
+    for (unsigned i = 0; i < (r >> 33 & 3); i++)
+        ide_settle(s, r, now_ns);
 }
 
 /* What the vCPU does with a block of DRQ. */
