@@ -346,32 +346,33 @@ static bool is_stream(const struct bus *b, unsigned port)
 /* Bytes that the next entry may have. */
 static uint32_t queue_room(const struct bus *b, unsigned port)
 {
-    uint32_t room = BUS_QUEUE_BYTES - b->queue[port]->count;
+    const struct board_port *p = &b->board->port[port];
+    uint32_t room = bus_queue_bytes(p) - b->queue[port]->count;
 
     if (!is_stream(b, port))
         room = room > BUS_LENGTH_BYTES ? room - BUS_LENGTH_BYTES : 0;
-    return (uint32_t)min_u64(room, PORT_ENTRY_BYTES);
+    return (uint32_t)min_u64(room, bus_port_is_small(p) ? PORT_SMALL_BYTES : PORT_ENTRY_BYTES);
 }
 
-static void ring_put(struct bus_queue *q, const uint8_t *bytes, uint32_t n)
+static void ring_put(struct bus_queue *q, uint32_t size, const uint8_t *bytes, uint32_t n)
 {
-    uint32_t tail = (q->head + q->count) % BUS_QUEUE_BYTES;
-    uint32_t first = (uint32_t)min_u64(n, BUS_QUEUE_BYTES - tail);
+    uint32_t tail = (q->head + q->count) % size;
+    uint32_t first = (uint32_t)min_u64(n, size - tail);
 
     memcpy(q->byte + tail, bytes, first);
     memcpy(q->byte, bytes + first, n - first);
     q->count += n;
 }
 
-static void ring_take(struct bus_queue *q, uint8_t *bytes, uint32_t n)
+static void ring_take(struct bus_queue *q, uint32_t size, uint8_t *bytes, uint32_t n)
 {
-    uint32_t first = (uint32_t)min_u64(n, BUS_QUEUE_BYTES - q->head);
+    uint32_t first = (uint32_t)min_u64(n, size - q->head);
 
     memcpy(bytes, q->byte + q->head, first);
     memcpy(bytes + first, q->byte, n - first);
     memset(q->byte + q->head, 0, first);
     memset(q->byte, 0, n - first);
-    q->head = (q->head + n) % BUS_QUEUE_BYTES;
+    q->head = (q->head + n) % size;
     q->count -= n;
 }
 
@@ -379,11 +380,12 @@ static void queue_push(struct bus *b, unsigned port, const uint8_t *entry, uint3
 {
     struct bus_queue *q = b->queue[port];
     bool was_empty = q->count == 0;
+    uint32_t size = bus_queue_bytes(&b->board->port[port]);
     uint8_t length[BUS_LENGTH_BYTES] = {(uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), 0};
 
     if (!is_stream(b, port))
-        ring_put(q, length, sizeof(length));
-    ring_put(q, entry, n);
+        ring_put(q, size, length, sizeof(length));
+    ring_put(q, size, entry, n);
     if (was_empty)
         input_schedule(b, port, max_u64(tick, b->st.floor_tick[b->board->port[port].device]));
 }
@@ -392,14 +394,15 @@ static void queue_push(struct bus *b, unsigned port, const uint8_t *entry, uint3
 static uint32_t queue_pop(struct bus *b, unsigned port)
 {
     struct bus_queue *q = b->queue[port];
+    uint32_t size = bus_queue_bytes(&b->board->port[port]);
     uint8_t length[BUS_LENGTH_BYTES];
     uint32_t n = 1;
 
     if (!is_stream(b, port)) {
-        ring_take(q, length, sizeof(length));
+        ring_take(q, size, length, sizeof(length));
         n = (uint32_t)(length[0] | length[1] << 8 | length[2] << 16);
     }
-    ring_take(q, b->entry, n);
+    ring_take(q, size, b->entry, n);
     return n;
 }
 
@@ -746,7 +749,7 @@ static bool init_ports(struct bus *b)
         if (!p->present)
             continue;
         b->device_ports[p->device] |= 1u << port;
-        if (p->in && !(b->queue[port] = calloc(1, sizeof(*b->queue[port]))))
+        if (p->in && !(b->queue[port] = calloc(1, offsetof(struct bus_queue, byte) + bus_queue_bytes(p))))
             return false;
     }
     return true;

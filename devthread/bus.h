@@ -42,6 +42,7 @@
 
 #define BUS_LENGTH_BYTES 4 /* in a queue, before each entry that is not of a stream */
 #define BUS_QUEUE_BYTES  (PORT_ENTRY_BYTES + BUS_LENGTH_BYTES)
+#define BUS_SMALL_BYTES  512     /* of a queue of keys, motions or buttons */
 #define BUS_FLUSH_NS     4000000 /* output waits at most about this long, host time */
 /* Where the bus map has memory window n, wherever the guest sees it. */
 #define BUS_WINDOW_ADDR(n) ((UINT64_C(1) << 40) + ((uint64_t)(n) << 32))
@@ -65,11 +66,27 @@ struct bus_state {
     uint32_t reserved;                       /* always 0 */
 };
 
-/* Input on its way to a typed port, a ring (a pseudo-chip); bytes that hold nothing are 0. */
+/* Input on its way to a typed port, a ring (a pseudo-chip). Bytes that hold nothing are 0. */
 struct bus_queue {
     uint32_t head, count; /* byte[head] is next; bytes in the ring */
     uint8_t byte[BUS_QUEUE_BYTES];
 };
+/* As much of it as a port with small entries has. MATCH bus_small_queue */
+struct bus_small_queue {
+    uint32_t head, count;
+    uint8_t byte[BUS_SMALL_BYTES];
+};
+
+/* Keys, motions and buttons: their entries have PORT_SMALL_BYTES at most. */
+static inline bool bus_port_is_small(const struct board_port *p)
+{
+    return p->kind == PORT_KEYS || p->kind == PORT_POINTER || p->kind == PORT_PANEL;
+}
+
+static inline uint32_t bus_queue_bytes(const struct board_port *p)
+{
+    return bus_port_is_small(p) ? BUS_SMALL_BYTES : BUS_QUEUE_BYTES;
+}
 
 struct bus_config {
     unsigned shift;

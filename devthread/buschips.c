@@ -23,6 +23,17 @@ static const struct field queue_fields[] = {
     FIELD_ARRAY(struct bus_queue, byte),
 };
 
+/* MATCH bus_small_queue */
+_Static_assert(offsetof(struct bus_small_queue, head) == offsetof(struct bus_queue, head) &&
+                   offsetof(struct bus_small_queue, count) == offsetof(struct bus_queue, count) &&
+                   offsetof(struct bus_small_queue, byte) == offsetof(struct bus_queue, byte),
+               "the beginning of a queue");
+static const struct field small_queue_fields[] = {
+    FIELD_MAX(struct bus_small_queue, head, BUS_SMALL_BYTES - 1),
+    FIELD_MAX(struct bus_small_queue, count, BUS_SMALL_BYTES),
+    FIELD_ARRAY(struct bus_small_queue, byte),
+};
+
 #define N(table) (sizeof(table) / sizeof((table)[0]))
 
 /* Where windows of I/O ports are for the vCPU. busmap_loaded puts the rest of the map right. */
@@ -46,7 +57,10 @@ static bool nth_queue(struct bus *b, unsigned *i, struct state_part *out)
     for (unsigned port = 0; port < b->board->nports; port++) {
         if (!b->queue[port] || (*i)-- > 0)
             continue;
-        *out = (struct state_part){b->board->port[port].name, queue_fields, N(queue_fields), b->queue[port]};
+        const struct board_port *p = &b->board->port[port];
+        *out = bus_port_is_small(p)
+                   ? (struct state_part){p->name, small_queue_fields, N(small_queue_fields), b->queue[port]}
+                   : (struct state_part){p->name, queue_fields, N(queue_fields), b->queue[port]};
         return true;
     }
     return false;
@@ -67,9 +81,11 @@ bool bus_part(struct bus *b, unsigned i, struct state_part *out)
     return nth_queue(b, &i, out);
 }
 
-static uint8_t queue_byte(const struct bus_queue *q, uint32_t at)
+static uint8_t queue_byte(const struct bus *b, unsigned port, uint32_t at)
 {
-    return q->byte[(q->head + at) % BUS_QUEUE_BYTES];
+    const struct bus_queue *q = b->queue[port];
+
+    return q->byte[(q->head + at) % bus_queue_bytes(&b->board->port[port])];
 }
 
 /* The queue holds whole entries, each with its length; a stream's holds bytes. */
@@ -81,8 +97,8 @@ static bool queue_loaded(const struct bus *b, unsigned port)
     if (q->count == 0 || b->board->port[port].kind == PORT_BYTES)
         return q->count > 0 || b->st.input_tick[port] == TICK_NEVER;
     while (q->count - at > BUS_LENGTH_BYTES) {
-        uint32_t n =
-            queue_byte(q, at) | (uint32_t)queue_byte(q, at + 1) << 8 | (uint32_t)queue_byte(q, at + 2) << 16;
+        uint32_t n = queue_byte(b, port, at) | (uint32_t)queue_byte(b, port, at + 1) << 8 |
+                     (uint32_t)queue_byte(b, port, at + 2) << 16;
         if (n > PORT_ENTRY_BYTES || n > q->count - at - BUS_LENGTH_BYTES)
             return false;
         at += BUS_LENGTH_BYTES + n;

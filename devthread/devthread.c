@@ -3,6 +3,7 @@
 
 #include "devthread/bus.h"
 #include "devthread/chardev.h"
+#include "devthread/inputqueue.h"
 #include "syncq/link.h"
 #include "syncq/link_state.h"
 #include "syncq/pinning.h"
@@ -24,6 +25,7 @@ struct devthread {
     struct link *link[LINK_VCPUS_MAX]; /* by vCPU number */
     struct hostio *hostio;
     struct chardev *chardev[BOARD_PORTS_MAX];
+    struct inputqueue *input[BOARD_PORTS_MAX];
     struct inputlog *record, *replay;
     struct inputlog_position position; /* as saved or loaded; without a log: nothing */
     pthread_t thread;
@@ -195,6 +197,22 @@ static bool open_chardevs(struct devthread *d, char *err, size_t err_bytes)
     return true;
 }
 
+static bool open_inputs(struct devthread *d, char *err, size_t err_bytes)
+{
+    for (unsigned i = 0; i < d->board.nports; i++) {
+        const struct board_port *p = &d->board.port[i];
+        if (!p->present || !bus_port_is_small(p) || d->cfg.backend[i].class)
+            continue;
+        d->input[i] = inputqueue_create(d->hostio, d->cfg.interactive);
+        if (!d->input[i]) {
+            snprintf(err, err_bytes, "input: %s", strerror(errno));
+            return false;
+        }
+        d->bus.cfg.backend[i] = (struct backend){.class = &inputqueue_backend, .ctx = d->input[i]};
+    }
+    return true;
+}
+
 static bool open_bus(struct devthread *d, char *err, size_t err_bytes)
 {
     struct bus_config c = {.shift = d->cfg.shift,
@@ -267,10 +285,16 @@ struct devthread *devthread_create(const struct devthread_config *cfg, char *err
     d->cfg.board = &d->board;
     /* In this order: each part may call those before it, if only to be stopped. */
     if (open_hostio(d, err, err_bytes) && open_logs(d, err, err_bytes) && open_bus(d, err, err_bytes) &&
-        open_link(d, err, err_bytes) && open_chardevs(d, err, err_bytes))
+        open_link(d, err, err_bytes) && open_inputs(d, err, err_bytes) && open_chardevs(d, err, err_bytes))
         return d;
     devthread_destroy(d);
     return NULL;
+}
+
+bool devthread_input(struct devthread *d, unsigned port, const uint8_t *entry, uint32_t bytes)
+{
+    return port < BOARD_PORTS_MAX && d->input[port] &&
+           (d->replay || inputqueue_put(d->input[port], entry, bytes));
 }
 
 /* --- the thread --- */
@@ -354,6 +378,8 @@ void devthread_destroy(struct devthread *d)
         devthread_stop(d);
     for (unsigned i = BOARD_PORTS_MAX; i-- > 0;)
         chardev_close(d->chardev[i]);
+    for (unsigned i = 0; i < BOARD_PORTS_MAX; i++)
+        inputqueue_destroy(d->input[i]);
     inputlog_close(d->record);
     inputlog_close(d->replay);
     for (unsigned i = 0; i < LINK_VCPUS_MAX; i++)

@@ -43,16 +43,18 @@ struct devthread_config {
     struct physmem *memory;               /* for bus masters; NULL: no chip sees memory */
     const char *chardev[BOARD_PORTS_MAX]; /* of typed ports that are byte streams: chardev.h; NULL: none */
     const char *chardev_option[BOARD_PORTS_MAX]; /* "-debugcon": for messages; static; NULL: "-serial" */
-    struct backend backend[BOARD_PORTS_MAX];     /* test: of the other typed ports */
-    int64_t rtc_seconds;                         /* calendar at tick 0, unless a replay brings its own */
-    const char *images;                          /* of drives: inputlog_header; NULL: there are none */
-    const char *record_file;                     /* -icount rr=record,rrfile=F; NULL: none */
-    const char *replay_file;                     /* -icount rr=replay,rrfile=F; NULL: none */
-    int host_cpu;                                /* device thread's host CPU; -1: not pinned */
-    int64_t spin_iterations;                     /* before parking (pinning.h); -1: link_default_spin() */
-    uint64_t jitter_seed;                        /* test: link_config */
-    uint64_t plant_late;                         /* test: link_config */
-    struct link_figures *figures;                /* link_config */
+    struct backend
+        backend[BOARD_PORTS_MAX]; /* of other typed ports; of keys, pointers and buttons test only */
+    bool interactive;             /* devthread_input may be called at any time */
+    int64_t rtc_seconds;          /* calendar at tick 0, unless a replay brings its own */
+    const char *images;           /* of drives: inputlog_header; NULL: there are none */
+    const char *record_file;      /* -icount rr=record,rrfile=F; NULL: none */
+    const char *replay_file;      /* -icount rr=replay,rrfile=F; NULL: none */
+    int host_cpu;                 /* device thread's host CPU; -1: not pinned */
+    int64_t spin_iterations;      /* before parking (pinning.h); -1: link_default_spin() */
+    uint64_t jitter_seed;         /* test: link_config */
+    uint64_t plant_late;          /* test: link_config */
+    struct link_figures *figures; /* link_config */
     void (*notice)(void *ctx, const char *line); /* one line for the user, no newline; NULL: dropped */
     void *notice_ctx;
     /* As of struct bus_config; NULL: nobody wants to know. */
@@ -89,6 +91,10 @@ struct link *devthread_link(struct devthread *d, unsigned vcpu);
 struct busmap *devthread_busmap(struct devthread *d);
 /* The remap of physical memory (mem/remap.h) that shows the local APIC's page; -1: none. */
 int devthread_apic_remap(const struct devthread *d);
+/* A key, a motion or a button for typed port `port` (hw/port.h); any thread, until devthread_stop. The
+ * machine takes it in at one of its next steps, stamps and records it. False: the port is not there, or it
+ * has had too much already. A replay drops it: its input is the log's. */
+bool devthread_input(struct devthread *d, unsigned port, const uint8_t *entry, uint32_t bytes);
 /* The board's state block, all chips. Its local devices belong to the vCPU's thread. */
 void *devthread_state(struct devthread *d);
 /* Calendar at tick 0: cfg's, or the recording's when one is replayed. */

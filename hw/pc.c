@@ -180,6 +180,15 @@ static const struct port_input kbc_in = {.ready_ns = kbc_ready_ns, .put = kbc_pu
         .latency_ns = PCI_CYCLE_NS, .reset = virtio_reset_pin                                                \
     }
 
+/* No network card has been put in. */
+static void empty_reset(void *s, uint64_t now_ns)
+{
+    (void)s;
+    (void)now_ns;
+}
+
+static const struct chip_class empty_slot = {.name = "none", .reset = empty_reset};
+
 static const struct board_device devices[PC_DEV_COUNT] = {
     [PC_DEV_PIC] = {.name = "pic",
                     .chip = &i8259_class,
@@ -273,6 +282,10 @@ static const struct board_device devices[PC_DEV_COUNT] = {
                     .state_offset = offsetof(struct pc, dma),
                     .latency_ns = ISA_CYCLE_NS,
                     .present = true},
+    [PC_DEV_NIC0] = {.name = "nic0", .chip = &empty_slot},
+    [PC_DEV_NIC0 + 1] = {.name = "nic1", .chip = &empty_slot},
+    [PC_DEV_NIC0 + 2] = {.name = "nic2", .chip = &empty_slot},
+    [PC_DEV_NIC0 + 3] = {.name = "nic3", .chip = &empty_slot},
     [PC_DEV_FDC] = {.name = "fdc",
                     .chip = &i82077_class,
                     .state_offset = offsetof(struct pc, fdc),
@@ -346,6 +359,12 @@ static const struct board_range fdc_io[] = {
         .name = (n), .kind = PORT_BLOCKS, .device = (dev)                                                    \
     }
 
+/* Its hooks are the chip's that sits in the slot. */
+#define NIC_PORT(n)                                                                                          \
+    {                                                                                                        \
+        .name = "nic" #n, .kind = PORT_FRAMES, .device = PC_DEV_NIC0 + (n)                                   \
+    }
+
 static const struct board_port ports[PC_PORT_COUNT] = {
     [PC_PORT_SERIAL0] = SERIAL_PORT(0),
     [PC_PORT_SERIAL0 + 1] = SERIAL_PORT(1),
@@ -365,7 +384,8 @@ static const struct board_port ports[PC_PORT_COUNT] = {
                         .kind = PORT_PIXELS,
                         .device = PC_DEV_TOY,
                         .pixels = &toypci_pixels},
-    [PC_PORT_KEYS] = {.name = "keys0", .kind = PORT_KEYS, .device = PC_DEV_KBC, .in = &kbc_in},
+    [PC_PORT_KEYS] =
+        {.name = "keys0", .kind = PORT_KEYS, .present = true, .device = PC_DEV_KBC, .in = &kbc_in},
     [PC_PORT_DEBUGCON] = {.name = "debugcon0",
                           .kind = PORT_BYTES,
                           .device = PC_DEV_DEBUGCON,
@@ -376,6 +396,13 @@ static const struct board_port ports[PC_PORT_COUNT] = {
     [PC_PORT_IDE0 + 3] = DRIVE_PORT("ide1-hd1", PC_DEV_IDE1),
     [PC_PORT_FLOPPY0] = DRIVE_PORT("floppy0", PC_DEV_FDC),
     [PC_PORT_FLOPPY0 + 1] = DRIVE_PORT("floppy1", PC_DEV_FDC),
+    [PC_PORT_MOUSE] = {.name = "mouse0", .kind = PORT_POINTER, .device = PC_DEV_KBC},
+    [PC_PORT_PANEL] = {.name = "panel0", .kind = PORT_PANEL, .device = PC_DEV_PM},
+    [PC_PORT_SCREEN] = {.name = "screen0", .kind = PORT_PIXELS, .device = PC_DEV_VGA},
+    [PC_PORT_NIC0] = NIC_PORT(0),
+    [PC_PORT_NIC0 + 1] = NIC_PORT(1),
+    [PC_PORT_NIC0 + 2] = NIC_PORT(2),
+    [PC_PORT_NIC0 + 3] = NIC_PORT(3),
     [PC_PORT_VIRTIO0] = DRIVE_PORT("virtio0", PC_DEV_VIRTIO0),
     [PC_PORT_VIRTIO0 + 1] = DRIVE_PORT("virtio1", PC_DEV_VIRTIO0 + 1),
     [PC_PORT_VIRTIO0 + 2] = DRIVE_PORT("virtio2", PC_DEV_VIRTIO0 + 2),
@@ -840,7 +867,6 @@ bool pc_board(struct board *b, const struct pc_config *cfg)
     memcpy(b->range, io, sizeof(io));
     memcpy(b->port, ports, sizeof(ports));
     memcpy(b->wire, wires, sizeof(wires));
-    b->port[PC_PORT_KEYS].present = cfg->keys;
     if (cfg->firmware)
         add_firmware(b, cfg->firmware);
     if (cfg->vga)

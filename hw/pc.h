@@ -33,6 +33,7 @@
 #define PC_IDE_DRIVES    4 /* channel 0 master, slave, channel 1 master, slave */
 #define PC_FLOPPY_DRIVES 2
 #define PC_VIRTIO_DRIVES 4 /* each is a PCI function of its own */
+#define PC_NICS          4 /* likewise; a slot has one of several chips */
 
 /* Device numbers: they order the events of one tick, so they never change. */
 enum pc_device {
@@ -60,6 +61,8 @@ enum pc_device {
     PC_DEV_IDE1,
     PC_DEV_DMA,
     PC_DEV_FDC,
+    PC_DEV_NIC0,
+    PC_DEV_NIC3 = PC_DEV_NIC0 + PC_NICS - 1,
     PC_DEV_COUNT,
 };
 
@@ -75,7 +78,11 @@ enum pc_port {
     PC_PORT_IDE0,
     PC_PORT_FLOPPY0 = PC_PORT_IDE0 + PC_IDE_DRIVES,
     PC_PORT_VIRTIO0 = PC_PORT_FLOPPY0 + PC_FLOPPY_DRIVES,
-    PC_PORT_COUNT = PC_PORT_VIRTIO0 + PC_VIRTIO_DRIVES,
+    PC_PORT_MOUSE = PC_PORT_VIRTIO0 + PC_VIRTIO_DRIVES, /* PS/2 */
+    PC_PORT_PANEL,                                      /* buttons of the case */
+    PC_PORT_SCREEN,                                     /* of the VGA */
+    PC_PORT_NIC0,
+    PC_PORT_COUNT = PC_PORT_NIC0 + PC_NICS,
 };
 
 /* Remaps of physical memory, by number (board.h: remap_value). */
@@ -99,7 +106,6 @@ struct pc_config {
     bool apic;                /* local and I/O APIC; false: the 8259 pair alone */
     bool com[PC_SERIAL_MAX];  /* fitted; I/O ports of the others float high */
     bool serial_wire_speed;   /* characters take the time that the divisor says; false: none */
-    bool keys;                /* something outside presses keys */
     bool debugcon;            /* -debugcon, -device isa-debugcon */
     uint16_t debugcon_iobase;
     bool marker; /* -device tandem-marker */

@@ -11,6 +11,7 @@
  *   PORT_POINTER  one motion and the buttons: struct port_motion
  *   PORT_BLOCKS   - (a drive's medium: blocks.h)
  *   PORT_PIXELS   - (a picture in memory)
+ *   PORT_PANEL    one button of the case: a byte, enum port_button
  *
  * Input comes from outside at times that nobody can compute, so each entry is stamped, recorded, queued, and
  * reaches the chip when `ready_ns` says so. A drive's medium is part of the machine: the chip computes from a
@@ -24,7 +25,7 @@
 
 #define PORT_ENTRY_BYTES 65536 /* most bytes of one entry */
 
-enum port_kind { PORT_BYTES, PORT_FRAMES, PORT_KEYS, PORT_POINTER, PORT_BLOCKS, PORT_PIXELS };
+enum port_kind { PORT_BYTES, PORT_FRAMES, PORT_KEYS, PORT_POINTER, PORT_BLOCKS, PORT_PIXELS, PORT_PANEL };
 
 struct port_input {
     /* When the chip takes the next byte (PORT_BYTES) or entry, absolute virtual ns. NS_NEVER: not until the
@@ -52,7 +53,11 @@ struct port_pixels {
     bool (*picture)(const void *s, struct port_picture *p); /* false: the screen is dark */
 };
 
-/* --- entries of PORT_KEYS and PORT_POINTER --- */
+/* --- entries of PORT_KEYS, PORT_POINTER and PORT_PANEL --- */
+
+#define PORT_SMALL_BYTES 8 /* most bytes of an entry of these */
+
+enum port_button { PORT_BUTTON_RESET = 1, PORT_BUTTON_POWER = 2, PORT_BUTTON_NMI = 3 };
 
 #define PORT_KEY_BYTES 3
 
@@ -76,10 +81,11 @@ static inline struct port_key port_key_unpack(const uint8_t *entry, uint32_t byt
     return (struct port_key){.code = (uint16_t)(entry[0] | entry[1] << 8), .down = entry[2] & 1};
 }
 
-#define PORT_MOTION_BYTES 5
+#define PORT_MOTION_BYTES 6
 
 struct port_motion {
     int16_t dx, dy;  /* right and down */
+    int8_t dz;       /* the wheel, towards the user */
     uint8_t buttons; /* bit 0 left, 1 right, 2 middle: down */
 };
 
@@ -90,6 +96,7 @@ static inline void port_motion_pack(struct port_motion m, uint8_t entry[PORT_MOT
     entry[2] = (uint8_t)m.dy;
     entry[3] = (uint8_t)((uint16_t)m.dy >> 8);
     entry[4] = m.buttons;
+    entry[5] = (uint8_t)m.dz;
 }
 
 /* An entry that is too short moves nothing. */
@@ -99,6 +106,7 @@ static inline struct port_motion port_motion_unpack(const uint8_t *entry, uint32
         return (struct port_motion){0};
     return (struct port_motion){.dx = (int16_t)(entry[0] | entry[1] << 8),
                                 .dy = (int16_t)(entry[2] | entry[3] << 8),
+                                .dz = (int8_t)entry[5],
                                 .buttons = entry[4]};
 }
 

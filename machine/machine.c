@@ -212,6 +212,7 @@ static void device_config(struct machine *m, struct devthread_config *cfg)
     cfg->quantum_ticks = c->quantum_ticks;
     for (unsigned i = 0; i < MACHINE_SERIALS_MAX; i++)
         cfg->chardev[PC_PORT_SERIAL0 + i] = c->serial[i];
+    cfg->interactive = c->interactive;
     cfg->chardev[PC_PORT_DEBUGCON] = c->debugcon;
     cfg->chardev_option[PC_PORT_DEBUGCON] = "-debugcon";
     cfg->rtc_seconds = c->rtc_seconds;
@@ -548,6 +549,26 @@ enum machine_stop machine_run_until(struct machine *m, const struct vcpu_until *
     if (stop >= MACHINE_STOP_POWEROFF)
         m->ended = stop;
     return stop;
+}
+
+bool machine_key(struct machine *m, struct port_key key)
+{
+    uint8_t entry[PORT_KEY_BYTES];
+    port_key_pack(key, entry);
+    return devthread_input(m->dev, PC_PORT_KEYS, entry, sizeof entry);
+}
+
+bool machine_pointer(struct machine *m, struct port_motion motion)
+{
+    uint8_t entry[PORT_MOTION_BYTES];
+    port_motion_pack(motion, entry);
+    return devthread_input(m->dev, PC_PORT_MOUSE, entry, sizeof entry);
+}
+
+bool machine_button(struct machine *m, enum port_button button)
+{
+    const uint8_t entry = (uint8_t)button;
+    return devthread_input(m->dev, PC_PORT_PANEL, &entry, 1);
 }
 
 void machine_pause_request(struct machine *m)

@@ -61,7 +61,9 @@ struct machine_config {
     bool no_reboot; /* a reset ends the run (MACHINE_STOP_RESET, _TRIPLE_FAULT) */
 
     /* --- how it is run: the guest cannot see it --- */
-    bool sleep;                            /* idle time lasts as long on the host */
+    bool sleep;       /* idle time lasts as long on the host */
+    bool interactive; /* machine_key and its kin may be called at any time: a guest that halts for good waits
+                       */
     const char *record_file, *replay_file; /* NULL: none */
     const char *loadvm;                    /* begins at this snapshot; NULL: at the guest's start */
     bool saves;                            /* machine_save will be called: no drive is written in place */
@@ -148,6 +150,11 @@ enum machine_stop machine_wait_quit(struct machine *m);
  * whole in either case. Nothing but the functions below may be called afterwards. */
 bool machine_finish(struct machine *m, struct machine_stats *stats, struct err *e);
 void machine_destroy(struct machine *m); /* NULL is fine */
+
+/* --- input: any thread, until machine_finish; false: the guest has had too much already --- */
+bool machine_key(struct machine *m, struct port_key key);
+bool machine_pointer(struct machine *m, struct port_motion motion);
+bool machine_button(struct machine *m, enum port_button button);
 
 /* --- while it stands --- */
 uint64_t machine_tick(const struct machine *m);

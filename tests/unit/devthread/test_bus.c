@@ -241,13 +241,17 @@ Test(bus, list_of_chips_covers_every_byte_once, .init = setup, .fini = teardown)
         if (c.state == rig.bus.queue[2])
             cr_expect_eq(fields_uncovered(c.fields, c.nfields, sizeof(struct bus_queue), 1),
                          sizeof(struct bus_queue));
+        if (strcmp(c.name, "keys0") == 0)
+            cr_expect_eq(fields_uncovered(c.fields, c.nfields, sizeof(struct bus_small_queue), 1),
+                         sizeof(struct bus_small_queue));
         board |= strcmp(c.name, "board") == 0;
         queue |= strcmp(c.name, "serial2") == 0;
         cr_expect_neq(strcmp(c.name, "com2"), 0, "not fitted");
     }
     cr_expect(board && queue);
-    /* pic pit rtc kbc pm pci misc apic ioapic ide0 ide1 dma, com1 com3, board, windows, two queues */
-    cr_expect_eq(n, 12 + 2 + 1 + 1 + 2);
+    /* pic pit rtc kbc pm pci misc apic ioapic ide0 ide1 dma, com1 com3, board, windows, queues: two streams,
+     * keys */
+    cr_expect_eq(n, 12 + 2 + 1 + 1 + 3);
 }
 
 Test(bus, debug_exit_ports_are_checked)

@@ -286,7 +286,6 @@ Test(ports, keys_reach_the_keyboard)
 
     memset(&box.nin, 0, sizeof(box) - offsetof(struct box, nin));
     rig_config(&rig, &c);
-    rig.cfg.keys = true;
     c.backend[PC_PORT_KEYS] = (struct backend){.class = &box_class, .ctx = &box};
     cr_assert(rig_init(&rig, &c));
     rig_out(&rig, 0x64, 0x60); /* configuration: IRQ1, translation */

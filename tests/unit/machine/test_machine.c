@@ -331,6 +331,22 @@ Test(machine, an_idle_guest_stands_when_asked)
     }
 }
 
+Test(machine, input_from_any_thread_has_room)
+{
+    struct machine_config c;
+    machine_config_init(&c);
+    struct machine *m = TINY("\xeb\xfe", &c); /* jmp . */
+    unsigned taken = 0;
+    while (taken < 100000 && machine_key(m, (struct port_key){.code = 0x1e, .down = !(taken & 1)}))
+        taken++;
+    cr_expect(taken >= 100 && taken < 100000, "refused when there is no room: %u", taken);
+    cr_expect_eq(run(m, 1000000), MACHINE_STOP_TICK);
+    cr_expect(machine_key(m, (struct port_key){.code = 0x1e, .down = true}), "the machine has taken some");
+    cr_expect_not(machine_pointer(m, (struct port_motion){.dx = 1}), "not wired yet");
+    cr_expect_not(machine_button(m, PORT_BUTTON_NMI), "not wired yet");
+    machine_destroy(m);
+}
+
 Test(machine, a_request_while_it_stands_counts_for_the_next_stretch)
 {
     struct machine_config c;
