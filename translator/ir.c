@@ -441,11 +441,14 @@ static const char *check_form(const struct check *c, const struct ir_op *op)
     return op->op == IR_HELPER ? check_helper(op) : NULL;
 }
 
-/* May the op fault after this instruction wrote guest state? Only the store that its LDRW vouched for. */
+/* May the op fault after this instruction wrote guest state? Only the store that its LDRW vouched for. What
+ * ends a device block never faults. */
 static const char *check_fault_order(const struct check *c, const struct ir_op *op)
 {
     const struct ir_op *rw = c->rw;
     if (!c->wrote_guest || ir_op_info[op->op].faults == IR_FAULTS_NO)
+        return NULL;
+    if (op->op == IR_HELPER && op->imm == HELPER_DEVICE_END)
         return NULL;
     if (op->op == IR_ST && rw && rw->a == op->a && rw->imm == op->imm && rw->size == op->size)
         return NULL;

@@ -5,8 +5,9 @@
  * the page or one that is marked, after TB_INSNS_MAX instructions, and after every helper whose column `ends`
  * (helpers.def) says so: its effect is not confined to slots and memory and may matter to the next
  * instruction, or it needs the tick. REP string instructions also start a TB of their own: their tick count
- * is dynamic. So a helper that needs the tick is always in the TB's last instruction: tick of that
- * instruction = limit - budget - 1. */
+ * is dynamic. A plain instruction that was seen to access a device is a block of its own, a device block: the
+ * run loop looks at what came of the access before the next instruction. So a helper that needs the tick is
+ * always in the TB's last instruction: tick of that instruction = limit - budget - 1. */
 #ifndef TANDEM_TRANSLATOR_TB_H
 #define TANDEM_TRANSLATOR_TB_H
 

@@ -141,6 +141,38 @@ static unsigned insn_limit(const struct translate_request *req)
     return req->insns_max < TB_INSNS_MAX ? req->insns_max : TB_INSNS_MAX;
 }
 
+/* One load, one store, or one read-modify-write of memory, and no helper: nothing else can send the
+ * instruction back to be run anew once the device has been accessed. */
+static bool accesses_once(const struct translate_out *out)
+{
+    unsigned loads = 0, modifies = 0, stores = 0;
+    for (unsigned i = 0; i < out->nops; i++) {
+        const struct ir_op *op = &out->ops[i];
+        loads += op->op == IR_LD;
+        modifies += op->op == IR_LDRW;
+        stores += op->op == IR_ST;
+        if (op->op == IR_HELPER && op->imm != HELPER_DEVICE_BEGIN)
+            return false;
+    }
+    return modifies ? modifies + stores == 2 && loads == 0 : loads + stores == 1;
+}
+
+/* False: the instruction is not one for a device block, and nothing was built. */
+static bool add_device_insn(struct builder *b, unsigned *offset)
+{
+    begin_insn(b, 0);
+    emit_helper(b, HELPER_DEVICE_BEGIN);
+    if (add_insn(b, offset) != STEP_NEXT || b->ended || !accesses_once(b->out)) {
+        *b = (struct builder){.req = b->req, .out = b->out, .cc = -1};
+        b->out->nops = b->out->ninsns = *offset = 0;
+        return false;
+    }
+    b->insn = 0;
+    emit_helper(b, HELPER_DEVICE_END)->imm2 = b->req->eip + *offset;
+    emit_leave(b);
+    return true;
+}
+
 static void finish(struct builder *b, unsigned offset)
 {
     struct translate_out *out = b->out;
@@ -160,6 +192,10 @@ enum translate_result translate_block(const struct translate_request *req, struc
     unsigned offset = 0;
     enum step step = STEP_NEXT;
     out->nops = out->ninsns = out->bytes = 0;
+    if (req->device && add_device_insn(&b, &offset)) {
+        finish(&b, offset);
+        return TRANSLATE_OK;
+    }
     while (step == STEP_NEXT && !b.ended && has_room(&b, offset, insns_max))
         step = add_insn(&b, &offset);
     if (step == STEP_NEED_PAGE2)

@@ -17,6 +17,7 @@ struct translate_request {
     unsigned insns_max;   /* 1..TB_INSNS_MAX */
     uint64_t lacks;       /* features that the CPU does not have (cpu_features.h); 0: it has all */
     uint32_t mark_offset; /* instructions from here on belong to other blocks; 0: none does */
+    bool device;          /* the first instruction accesses a device: a device block, if it is a plain one */
 };
 
 enum translate_result {

@@ -104,6 +104,13 @@ struct marks {
     uint32_t at[VCPU_MARKS_MAX]; /* ascending */
 };
 
+/* Where instructions are that accessed devices (devsites.c). */
+#define DEVSITES 256 /* a power of two */
+struct devsites {
+    uint32_t at[DEVSITES]; /* the mem_addr_t of each, in its place; ~0: none */
+    uint64_t pages;        /* bit number of page modulo 64: there may be one in it */
+};
+
 struct vcpu {
     struct guest_state g; /* first: helpers and emitted code start from it */
     struct vcpu_config cfg;
@@ -119,6 +126,8 @@ struct vcpu {
     struct pending_exc exc;
     struct fault_chain faults; /* of the last exception that was delivered */
     bool in_single;            /* the running TB has one instruction: MMIO and own-code writes are allowed */
+    bool in_device;            /* the running TB is a device block (tb.h): MMIO is allowed */
+    bool redo_device;          /* with redo_single: all that was missing is a device block */
     bool redo_single;    /* set with HELPER_FAULT: no exception, run this instruction as a TB of its own */
     bool fpu_refused;    /* compiled code left for redo_single since its x87 must run in C: see native_run */
     uint8_t wants;       /* WANTS_*: what waits to be delivered; follows from INTR, pins and nmi_blocked */
@@ -147,6 +156,7 @@ struct vcpu {
         tlb_local[TLB_COUNT * TLB_ENTRIES]; /* all entries that are not global, by number, and some others */
     uint16_t tlb_global[TLB_COUNT * TLB_ENTRIES]; /* all global ones, and some others */
     uint32_t tlb_large[32]; /* bit n: since the last full flush there was a large page at n << 22 */
+    struct devsites devsites;
     struct spaces *spaces;
     struct mem_watcher watcher; /* of memory: pages with blocks, and page tables in use */
     struct jump_entry jump[1u << X64_JUMP_BITS];

@@ -22,7 +22,9 @@ struct coverage {
 static const struct reason {
     const char *name, *why;
 } row_reasons[] = {{"UD", "always #UD"}, {"RDPMC", "always #GP: no counter can be read"}},
-  helper_reasons[] = {{"RDPMC", "always #GP: no counter can be read"}};
+  helper_reasons[] = {{"RDPMC", "always #GP: no counter can be read"},
+                      {"DEVICE_BEGIN", "the machines have no device"},
+                      {"DEVICE_END", "the machines have no device"}};
 
 struct coverage *coverage_create(void)
 {

@@ -32,6 +32,14 @@ static inline struct tb *jump_get(const struct vcpu *v, unsigned index, uint64_t
     return NULL;
 }
 
+/* --- instructions that access devices (devsites.c), by mem_addr_t --- */
+void devsites_clear(struct vcpu *v);
+bool devsites_has(const struct vcpu *v, mem_addr_t at);
+/* How far behind `at` the next one in the page is; 0: there is none. */
+uint32_t devsites_next(const struct vcpu *v, mem_addr_t at);
+/* The running block was left because its instruction at EIP accesses a device. */
+void devsites_learn(struct vcpu *v);
+
 /* --- marks (marks.c) --- */
 bool marks_has(const struct vcpu *v, uint32_t lin_addr);
 /* How far behind lin_addr the next mark in its page is; 0: there is none. */

@@ -169,6 +169,7 @@ void leave_fault(struct vcpu *v, struct tb *tb, const struct ir_op *op)
     unsigned retired = op->insn + (trap ? 1u : 0u);
     v->g.budget += (int64_t)tb->ninsns - retired;
     v->g.eip = trap ? v->exc.next_eip : tb_eip(tb) + tb->insn_offset[op->insn];
+    v->in_device = false;
     v->tb = tb;
 }
 

@@ -194,6 +194,8 @@ static const struct field vcpu_rest[] = {
     POINTER(activity),
     POINTER(tb),
     VCPU(in_single),
+    VCPU(in_device),
+    VCPU(redo_device),
     VCPU(redo_single),
     VCPU(fpu_refused),
     VCPU(wants),
@@ -207,6 +209,7 @@ static const struct field vcpu_rest[] = {
     VCPU(deliveries),
     VCPU(exit_reason),
     WHOLE(faults),
+    WHOLE(devsites),
     VCPU(local_next),
     VCPU(checks_alignment),
     VCPU(exit_value),
@@ -371,7 +374,7 @@ const char *vcpu_loaded(struct vcpu *v, uint64_t tick)
     guest_set_arith_flags(g, flags);
     v->limit = tick;
     g->budget = 0;
-    v->in_single = v->redo_single = v->fpu_refused = false;
+    v->in_single = v->in_device = v->redo_single = v->redo_device = v->fpu_refused = false;
     v->tb = NULL;
     v->idle_end = 0;
     v->point_tick = tick;

@@ -388,6 +388,8 @@ static void run_blocks(struct vcpu *v)
     engine_run(v, tb);
     if (v->redo_single) {
         v->redo_single = false;
+        if (v->redo_device)
+            devsites_learn(v);
         marks_pass(v);
         run_one_checked(v);
     } else if (v->db_pending && !v->exc.pending) {

@@ -49,7 +49,7 @@ static void forget_everything(struct vcpu *v)
     v->exc = (struct pending_exc){0};
     v->nmi_blocked = false;
     v->pins = v->wants = 0;
-    v->redo_single = v->in_single = v->dr_active = false;
+    v->redo_single = v->redo_device = v->in_single = v->in_device = v->dr_active = false;
     v->db_pending = 0;
     v->tb = NULL;
     tbcache_flush(v);
@@ -142,6 +142,7 @@ struct vcpu *vcpu_create(const struct vcpu_config *cfg)
         cpu_model_default(&v->cfg.model);
     v->activity = link_vcpu_activity(cfg->link);
     v->until.tick = v->marks.tick = TICK_NEVER;
+    devsites_clear(v);
     v->sample_next = cfg->observer.sample ? cfg->observer.sample_first : TICK_NEVER;
     v->digest_next = cfg->digest_every ? cfg->digest_every : TICK_NEVER;
     if (!mmu_init(v) || !tbcache_init(v) || !compiled_init(v)) {

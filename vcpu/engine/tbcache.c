@@ -356,6 +356,13 @@ static unsigned insns_max(uint32_t mode)
     return mode & TB_MODE_SINGLE ? 1 : log2 ? 1u << log2 : TB_INSNS_MAX;
 }
 
+/* Offset of the first instruction behind the block's that belongs to another one; 0: none in the page. */
+static uint32_t next_boundary(const struct vcpu *v, const struct tb_key *k)
+{
+    uint32_t mark = marks_next(v, k->lin_addr), site = devsites_next(v, k->phys_addr);
+    return mark && (mark < site || !site) ? mark : site;
+}
+
 static struct tb *translate(struct vcpu *v, const struct tb_key *k)
 {
     uint32_t offset = k->lin_addr & PAGE_OFFSET_MASK, phys_page2 = ~0u;
@@ -367,7 +374,8 @@ static struct tb *translate(struct vcpu *v, const struct tb_key *k)
                                     .code_bytes = PAGE_BYTES - offset,
                                     .insns_max = insns_max(k->mode),
                                     .lacks = FEATURES_ALL & ~v->cfg.model.features,
-                                    .mark_offset = marks_next(v, k->lin_addr)};
+                                    .mark_offset = next_boundary(v, k),
+                                    .device = !(k->mode & TB_MODE_SINGLE) && devsites_has(v, k->phys_addr)};
     if (translate_block(&req, &v->tbs->out) == TRANSLATE_NEED_PAGE2) {
         if (!mem_fetch_page(v, PAGE_OF(k->lin_addr) + PAGE_BYTES, &req.code2, &phys_page2))
             return NULL;

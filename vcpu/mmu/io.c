@@ -341,3 +341,19 @@ enum helper_result helper_OUT(struct vcpu *v, const struct ir_op *op)
     v->g.eip = op->imm2;
     return HELPER_OK;
 }
+
+/* --- device blocks --- */
+
+enum helper_result helper_DEVICE_BEGIN(struct vcpu *v, const struct ir_op *op)
+{
+    (void)op;
+    v->in_device = true;
+    return HELPER_OK;
+}
+
+enum helper_result helper_DEVICE_END(struct vcpu *v, const struct ir_op *op)
+{
+    v->in_device = false;
+    v->g.eip = op->imm2;
+    return HELPER_OK;
+}

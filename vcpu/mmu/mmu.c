@@ -340,8 +340,15 @@ static phys_addr_t part_phys(const struct part *p)
     return tlb_phys(p->e->phys_page) | (p->lin_addr & PAGE_OFFSET_MASK);
 }
 
+static bool is_device(const struct part *p)
+{
+    return (p->e->tag & (TLB_MMIO | TLB_WATCHED | TLB_SPLIT)) == TLB_MMIO;
+}
+
 static bool must_be_single(const struct vcpu *v, const struct part *p, bool write)
 {
+    if (is_device(p))
+        return !v->in_device;
     if (p->e->tag & (TLB_MMIO | TLB_WATCHED))
         return true;
     if (!write)
@@ -356,6 +363,7 @@ static bool part_get(struct vcpu *v, struct part *p, struct access_rights want)
         return false;
     if (!v->in_single && must_be_single(v, p, want.write)) {
         v->redo_single = true;
+        v->redo_device = is_device(p);
         return false;
     }
     return true;

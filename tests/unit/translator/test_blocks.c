@@ -89,7 +89,8 @@ Test(blocks, random_bytes_in_random_modes)
                                               .code = exact,
                                               .code_bytes = count,
                                               .code2 = random_below(&seed, 2) ? next : NULL,
-                                              .insns_max = random_below(&seed, TB_INSNS_MAX + 1)};
+                                              .insns_max = random_below(&seed, TB_INSNS_MAX + 1),
+                                              .device = random_below(&seed, 8) == 0};
         check(&req, &out);
         free(exact);
     }
@@ -292,4 +293,40 @@ Test(blocks, a_end_rows)
             cr_assert_eq(out.ninsns == 1, (row->attr & A_END) != 0, "%s %x", row->mnemonic, row->opcode);
         }
     }
+}
+
+/* Is the first of these instructions one for a device block? */
+static bool makes_device_block(const char *bytes, unsigned count)
+{
+    const struct translate_request req = {.eip = 0x1000,
+                                          .cs_limit = ~0u,
+                                          .mode = FLAT32,
+                                          .code = (const uint8_t *)bytes,
+                                          .code_bytes = count,
+                                          .insns_max = TB_INSNS_MAX,
+                                          .device = true};
+    check(&req, &out);
+    bool begins = out.ops[0].op == IR_HELPER && out.ops[0].imm == HELPER_DEVICE_BEGIN;
+    cr_expect_eq(begins,
+                 out.ops[out.nops - 2].op == IR_HELPER && out.ops[out.nops - 2].imm == HELPER_DEVICE_END);
+    cr_expect(!begins || out.ninsns == 1);
+    return begins;
+}
+#define DEVICE_BLOCK(bytes) makes_device_block(bytes "\x90\x90", sizeof(bytes) + 1)
+
+Test(blocks, device_blocks_have_one_plain_access)
+{
+    cr_expect(DEVICE_BLOCK("\x89\x03"), "mov [ebx], eax");
+    cr_expect(DEVICE_BLOCK("\x8b\x03"), "mov eax, [ebx]");
+    cr_expect(DEVICE_BLOCK("\x66\xc7\x03\x01\x02"), "mov word [ebx], 0201h");
+    cr_expect(DEVICE_BLOCK("\x08\x03"), "or [ebx], al");
+    cr_expect(DEVICE_BLOCK("\xf6\x03\x01"), "test byte [ebx], 1");
+    cr_expect(DEVICE_BLOCK("\xaa"), "stosb");
+    cr_expect_not(DEVICE_BLOCK("\xa4"), "movsb: two accesses");
+    cr_expect_not(DEVICE_BLOCK("\xff\x33"), "push [ebx]: two accesses");
+    cr_expect_not(DEVICE_BLOCK("\xff\x23"), "jmp [ebx]: ends its block");
+    cr_expect_not(DEVICE_BLOCK("\xf3\xab"), "rep stosd: a helper");
+    cr_expect_not(DEVICE_BLOCK("\x0f\xc7\x0b"), "cmpxchg8b [ebx]: a helper");
+    cr_expect_not(DEVICE_BLOCK("\x01\xd8"), "add eax, ebx: no access");
+    cr_expect_not(DEVICE_BLOCK("\xdd\x03"), "fld qword [ebx]: a helper");
 }
