@@ -4,6 +4,8 @@
  * are pictures too. The font that the guest may have loaded is not looked at. */
 #include "cli/screendump.h"
 
+#include "hw/vga_draw.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -54,6 +56,7 @@ static char *put_utf8(char *to, unsigned c)
 struct screen {
     const struct machine *m;
     const struct vga *vga; /* NULL: there is no VGA */
+    const uint8_t *memory; /* of it */
     bool text;             /* else graphics of text.columns x text.rows dots */
     struct vga_text at;
 };
@@ -61,8 +64,10 @@ struct screen {
 static struct screen screen_of(const struct machine *m)
 {
     struct screen s = {.m = m};
+    mem_addr_t first;
 
     s.vga = machine_vga(m);
+    s.memory = machine_video_memory(m, &first);
     s.text = s.vga && vga_text_screen(s.vga, &s.at);
     return s;
 }
@@ -70,8 +75,7 @@ static struct screen screen_of(const struct machine *m)
 /* Character and attribute. */
 static void cell(const struct screen *s, unsigned row, unsigned column, uint8_t c[2])
 {
-    c[0] = c[1] = 0;
-    machine_read(s->m, vga_text_address(&s->at, vga_text_at(&s->at, row, column)), c, 2);
+    vga_text_cell(s->vga, s->memory, vga_text_at(&s->at, row, column), c);
 }
 
 /* Row `row` as UTF-8 without blanks at its end; `line` has room for UTF8_MAX * columns + 1. */

@@ -12,51 +12,16 @@
  * NOT MODELLED: planes, latches and write modes (memory is as in text modes, docs/decisions.md), the vertical
  * interrupt, light pen, monitor sense (a colour monitor is there), diagnostic bits of input status 1, 3C3h.
  */
-#include "hw/vga.h"
+#include "hw/vga_internal.h"
 
 #include <string.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-enum { /* CRT controller */
-       CR_H_TOTAL = 0x00,
-       CR_H_DISPLAY_END = 0x01,
-       CR_V_TOTAL = 0x06,
-       CR_OVERFLOW = 0x07,
-       CR_MAX_SCAN = 0x09,
-       CR_CURSOR_START = 0x0A,
-       CR_CURSOR_END = 0x0B,
-       CR_START_HIGH = 0x0C,
-       CR_START_LOW = 0x0D,
-       CR_CURSOR_HIGH = 0x0E,
-       CR_CURSOR_LOW = 0x0F,
-       CR_V_RETRACE_START = 0x10,
-       CR_V_RETRACE_END = 0x11,
-       CR_V_DISPLAY_END = 0x12,
-       CR_OFFSET = 0x13,
-       CR_LINE_COMPARE = 0x18,
-};
-
-/* Of CR_V_RETRACE_END: registers 0 to 7 cannot be written, but for CR_UNPROTECTED of CR_OVERFLOW. */
-#define CR_PROTECT           0x80
-#define CR_UNPROTECTED       0x10
-#define CR_CURSOR_OFF        0x20
-#define CR_DOUBLE_SCAN       0x80
-#define SR_CLOCKING          1
-#define SR_DOTS_8            0x01
-#define SR_HALF_CLOCK        0x08
-#define SR_SCREEN_OFF        0x20
-#define GR_MISC              6
-#define GR_MISC_GRAPHICS     0x01
-#define AR_MODE              0x10
-#define AR_MODE_GRAPHICS     0x01
-#define AR_PALETTE_CONNECTED 0x20 /* of the index */
-#define MISC_COLOUR          0x01
-#define STATUS1_NOT_DISPLAY  0x01
-#define STATUS1_V_RETRACE    0x08
-#define STATUS0_SENSE        0x10
-#define DISPI_ID_FIRST       0xB0C0
-#define DISPI_ID_LAST        0xB0C5
+#define STATUS1_NOT_DISPLAY 0x01
+#define STATUS1_V_RETRACE   0x08
+#define STATUS0_SENSE       0x10
+#define DISPI_ID_LAST       0xB0C5
 
 /* Bits that a register has. */
 static const uint8_t crtc_mask[25] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F,
@@ -79,19 +44,6 @@ static const uint8_t gfx_mode3[9] = {0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x0E, 0
 
 /* --- the beam --- */
 
-/* A number whose bits 8 and 9 are two bits of the overflow register. */
-static unsigned vertical(const struct vga *s, unsigned reg, unsigned bit8, unsigned bit9)
-{
-    unsigned overflow = s->crtc[CR_OVERFLOW];
-
-    return s->crtc[reg] | (overflow >> bit8 & 1) << 8 | (overflow >> bit9 & 1) << 9;
-}
-
-static unsigned display_lines(const struct vga *s)
-{
-    return vertical(s, CR_V_DISPLAY_END, 1, 6) + 1;
-}
-
 static uint64_t line_ns(const struct vga *s)
 {
     uint64_t hz = s->misc >> 2 & 1 ? 28322000 : 25175000;
@@ -100,16 +52,20 @@ static uint64_t line_ns(const struct vga *s)
     return dots * (s->seq[SR_CLOCKING] & SR_HALF_CLOCK ? 2 : 1) * 1000000000 / hz;
 }
 
+uint64_t vga_frame_ns(const struct vga *s)
+{
+    return line_ns(s) * (vga_vertical(s, CR_V_TOTAL, 0, 5) + 2);
+}
+
 static uint8_t input_status_1(const struct vga *s, uint64_t now_ns)
 {
-    uint64_t one_line_ns = line_ns(s), lines = vertical(s, CR_V_TOTAL, 0, 5) + 2;
-    uint64_t in_frame = now_ns % (one_line_ns * lines);
+    uint64_t one_line_ns = line_ns(s), in_frame = now_ns % vga_frame_ns(s);
     unsigned line = (unsigned)(in_frame / one_line_ns);
     uint64_t column = in_frame % one_line_ns * (s->crtc[CR_H_TOTAL] + 5u) / one_line_ns;
-    unsigned retrace = vertical(s, CR_V_RETRACE_START, 2, 7);
+    unsigned retrace = vga_vertical(s, CR_V_RETRACE_START, 2, 7);
     /* The retrace ends at the first line whose number has these four bits. */
     unsigned retrace_lines = ((s->crtc[CR_V_RETRACE_END] - retrace - 1u) & 0xF) + 1;
-    bool shown = line < display_lines(s) && column <= s->crtc[CR_H_DISPLAY_END];
+    bool shown = line < vga_display_lines(s) && column <= s->crtc[CR_H_DISPLAY_END];
     bool in_retrace = line >= retrace && line < retrace + retrace_lines;
 
     return (uint8_t)((shown ? 0 : STATUS1_NOT_DISPLAY) | (in_retrace ? STATUS1_V_RETRACE : 0));
@@ -180,18 +136,19 @@ static void write_dispi(struct vga *s, uint32_t offset, unsigned size, uint32_t 
 {
     if (size != 2)
         return;
+    bool clears;
+
     if (offset == VGA_OFF_DISPI)
         s->dispi_index = (uint16_t)value;
-    else if (offset == VGA_OFF_DISPI + 1 && s->dispi_index == 0 && value >= DISPI_ID_FIRST &&
-             value <= DISPI_ID_LAST)
-        s->dispi_id = (uint16_t)value;
+    else if (offset == VGA_OFF_DISPI + 1 && s->dispi_index == 0)
+        vga_dispi_write(s, (uint16_t)value, &clears);
 }
 
 static uint32_t read_dispi(const struct vga *s, uint32_t offset, unsigned size)
 {
     if (size != 2 || offset > VGA_OFF_DISPI + 1)
         return UINT32_MAX;
-    return offset == VGA_OFF_DISPI ? s->dispi_index : s->dispi_index == 0 ? s->dispi_id : 0;
+    return offset == VGA_OFF_DISPI ? s->dispi_index : s->dispi_index == 0 ? vga_dispi_read(s) : 0;
 }
 
 /* What of the two places 3Bxh and 3Dxh answers, with the same register numbers: as offset of 3Dxh. False:
@@ -342,7 +299,8 @@ static void reset(void *state, uint64_t now_ns)
 
     (void)now_ns;
     memset(s, 0, sizeof(*s));
-    s->dispi_id = DISPI_ID_LAST;
+    s->dispi[DISPI_ID] = DISPI_ID_LAST;
+    s->view = 1;
 }
 
 /* The colours of an EGA: bits 0 to 2 of a number are blue, green and red, bits 3 to 5 half of each. */
@@ -368,80 +326,26 @@ static void reset_to_mode3(void *state, uint64_t now_ns)
     set_ega_colours(s);
 }
 
-/* --- the screen --- */
-
-static uint32_t crtc_word(const struct vga *s, unsigned high)
-{
-    return (uint32_t)s->crtc[high] << 8 | s->crtc[high + 1];
-}
-
-/* Where the processor sees video memory, bits 3 and 2 of the graphics controller's register 6. */
-static void set_memory(const struct vga *s, struct vga_text *t)
-{
-    static const struct {
-        uint32_t first, bytes;
-    } maps[4] = {{0xA0000, 0x20000}, {0xA0000, 0x10000}, {0xB0000, 0x8000}, {0xB8000, 0x8000}};
-    unsigned n = s->gfx[GR_MISC] >> 2 & 3;
-
-    t->memory = maps[n].first;
-    t->memory_bytes = maps[n].bytes;
-}
-
-/* Lines of one row of characters. */
-static unsigned row_lines(const struct vga *s)
-{
-    return ((s->crtc[CR_MAX_SCAN] & 0x1Fu) + 1) * (s->crtc[CR_MAX_SCAN] & CR_DOUBLE_SCAN ? 2 : 1);
-}
-
-static bool is_graphics(const struct vga *s)
-{
-    return s->gfx[GR_MISC] & GR_MISC_GRAPHICS || s->attr[AR_MODE] & AR_MODE_GRAPHICS;
-}
-
-bool vga_text_screen(const struct vga *s, struct vga_text *t)
-{
-    unsigned columns = s->crtc[CR_H_DISPLAY_END] + 1u, lines = display_lines(s), height = row_lines(s);
-    unsigned compare = vertical(s, CR_LINE_COMPARE, 4, 8) | (s->crtc[CR_MAX_SCAN] >> 6 & 1u) << 9;
-
-    *t = (struct vga_text){.columns = columns, .rows = (lines + height - 1) / height};
-    if (is_graphics(s)) {
-        t->columns = columns * 8;
-        t->rows = lines;
-        return false;
-    }
-    set_memory(s, t);
-    t->start = crtc_word(s, CR_START_HIGH);
-    t->row_cells = s->crtc[CR_OFFSET] * 2u;
-    t->split_row = (compare + height) / height < t->rows ? (compare + height) / height : t->rows;
-    t->cursor = crtc_word(s, CR_CURSOR_HIGH);
-    t->cursor_on = !(s->crtc[CR_CURSOR_START] & CR_CURSOR_OFF) &&
-                   (s->crtc[CR_CURSOR_START] & 0x1F) <= (s->crtc[CR_CURSOR_END] & 0x1F);
-    t->dark = s->seq[SR_CLOCKING] & SR_SCREEN_OFF || !(s->attr_index & AR_PALETTE_CONNECTED);
-    return true;
-}
-
-uint32_t vga_text_at(const struct vga_text *t, unsigned row, unsigned column)
-{
-    uint32_t first = row < t->split_row ? t->start + row * t->row_cells : (row - t->split_row) * t->row_cells;
-
-    return (first + column) & 0xFFFF;
-}
-
-uint32_t vga_text_address(const struct vga_text *t, uint32_t cell)
-{
-    return t->memory + (cell * 2 & (t->memory_bytes - 1));
-}
-
 static const struct field fields[] = {
-    FIELD(struct vga, dispi_index),       FIELD(struct vga, dispi_id),
-    FIELD_ARRAY(struct vga, crtc),        FIELD_MAX(struct vga, crtc_index, 0x1F),
-    FIELD_ARRAY(struct vga, attr),        FIELD_MAX(struct vga, attr_index, 0x3F),
-    FIELD_MAX(struct vga, attr_data, 1),  FIELD_ARRAY(struct vga, seq),
-    FIELD_MAX(struct vga, seq_index, 7),  FIELD_ARRAY(struct vga, gfx),
-    FIELD_MAX(struct vga, gfx_index, 15), FIELD(struct vga, misc),
-    FIELD(struct vga, feature),           FIELD(struct vga, dac_mask),
-    FIELD(struct vga, dac_index),         FIELD_MAX(struct vga, dac_component, 2),
-    FIELD(struct vga, dac_state),         FIELD(struct vga, reserved),
+    FIELD_ARRAY(struct vga, dispi),
+    FIELD(struct vga, dispi_index),
+    FIELD(struct vga, latch),
+    FIELD_ARRAY(struct vga, crtc),
+    FIELD_MAX(struct vga, crtc_index, 0x1F),
+    FIELD_ARRAY(struct vga, attr),
+    FIELD_MAX(struct vga, attr_index, 0x3F),
+    FIELD_MAX(struct vga, attr_data, 1),
+    FIELD_ARRAY(struct vga, seq),
+    FIELD_MAX(struct vga, seq_index, 7),
+    FIELD_ARRAY(struct vga, gfx),
+    FIELD_MAX(struct vga, gfx_index, 15),
+    FIELD(struct vga, misc),
+    FIELD(struct vga, feature),
+    FIELD(struct vga, dac_mask),
+    FIELD(struct vga, dac_index),
+    FIELD_MAX(struct vga, dac_component, 2),
+    FIELD(struct vga, dac_state),
+    FIELD_MAX(struct vga, view, 1),
     FIELD_ARRAY(struct vga, dac),
 };
 

@@ -117,6 +117,11 @@ static void digest_settle(void *ctx)
 
 /* --- create --- */
 
+static bool has_vga(const struct machine *m)
+{
+    return m->cfg.vga == MACHINE_VGA_STD || (m->cfg.vga == MACHINE_VGA_DEFAULT && m->rom.bytes > 0);
+}
+
 /* RAM is allocated on touch, so the host would notice too late that it has not that much. */
 static bool create_ram(struct machine *m, struct err *e)
 {
@@ -128,7 +133,7 @@ static bool create_ram(struct machine *m, struct err *e)
             return err_set(e, "-m: %llu MiB is more than this host's memory of %llu MiB", mib,
                            (unsigned long long)have >> 20);
     }
-    int rc = pcmem_init(&m->mem, m->cfg.ram_bytes, m->rom.data, (uint32_t)m->rom.bytes);
+    int rc = pcmem_init(&m->mem, m->cfg.ram_bytes, m->rom.data, (uint32_t)m->rom.bytes, has_vga(m));
     return rc == 0 || err_set(e, "-m: the host does not give %llu MiB of memory: %s", mib, strerror(rc));
 }
 
@@ -137,11 +142,6 @@ static bool choose_pinning(struct machine *m, struct err *e)
     char why[ERR_BYTES / 2];
     return pinning_choose(m->cfg.vcpu_cpu, m->cfg.device_cpu, &m->pinning, why, sizeof why) ||
            err_set(e, "%s", why);
-}
-
-static bool has_vga(const struct machine *m)
-{
-    return m->cfg.vga == MACHINE_VGA_STD || (m->cfg.vga == MACHINE_VGA_DEFAULT && m->rom.bytes > 0);
 }
 
 /* What the CPU says decides what the board has. */
@@ -656,9 +656,11 @@ const struct vga *machine_vga(const struct machine *m)
     return has_vga(m) ? &machine_board(m)->vga : NULL;
 }
 
-bool machine_read(const struct machine *m, uint64_t phys_addr, void *to, size_t bytes)
+const uint8_t *machine_video_memory(const struct machine *m, mem_addr_t *first)
 {
-    return physmem_read(&m->mem, phys_addr, to, bytes);
+    const struct mem_area a = physmem_area(&m->mem, MEM_VRAM);
+    *first = a.first;
+    return a.bytes ? m->mem.host + a.first : NULL;
 }
 
 bool machine_save(struct machine *m, const char *path, struct err *e)

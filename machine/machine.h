@@ -177,8 +177,9 @@ int machine_access_device(const struct machine *m, const struct access *a);
 const struct pc *machine_board(const struct machine *m);
 /* The graphics card's part of it; NULL: there is none. */
 const struct vga *machine_vga(const struct machine *m);
-/* As physmem_read. */
-bool machine_read(const struct machine *m, uint64_t phys_addr, void *to, size_t bytes);
+/* Its memory, VGA_MEMORY_BYTES (hw/vga_draw.h draws what it shows), and where that begins, for dirty logs
+ * (mem/watch.h). NULL: there is none. */
+const uint8_t *machine_video_memory(const struct machine *m, mem_addr_t *first);
 /* Saves the whole state (state.h) to a file, for machine_config.loadvm. */
 bool machine_save(struct machine *m, const char *path, struct err *e);
 /* What thread i of the machine is doing (syncq/activity.h; look from any thread until machine_finish); name

@@ -18,8 +18,9 @@
 #define PCMEM_ROM_UNIT  0x10000u
 #define PCMEM_ROM_BYTES 0x1000000u
 
-/* 0, or an errno. rom: of 1 to PCMEM_ROM_BYTES / PCMEM_ROM_UNIT units; NULL: none. Its remaps have the
- * numbers of enum pc_remap (hw/pc.h). */
-int pcmem_init(struct physmem *mem, uint64_t ram_bytes, const uint8_t *rom, uint32_t rom_bytes);
+/* 0, or an errno. vga: there is a graphics card, with VGA_MEMORY_BYTES (hw/vga.h) of MEM_VRAM. rom: of 1 to
+ * PCMEM_ROM_BYTES / PCMEM_ROM_UNIT units; NULL: none. Its remaps have the numbers of enum pc_remap (hw/pc.h).
+ */
+int pcmem_init(struct physmem *mem, uint64_t ram_bytes, const uint8_t *rom, uint32_t rom_bytes, bool vga);
 
 #endif

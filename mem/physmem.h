@@ -105,6 +105,15 @@ void physmem_map(struct physmem *pm, phys_addr_t first, uint64_t bytes, mem_targ
 /* Machine reset: RAM and video RAM become zero, remaps get their first values. */
 void physmem_clear(struct physmem *pm);
 
+/* The first memory of this kind; bytes 0: there is none. */
+static inline struct mem_area physmem_area(const struct physmem *pm, enum mem_kind kind)
+{
+    for (unsigned i = 0; i < pm->nareas; i++)
+        if (pm->area[i].kind == kind)
+            return pm->area[i];
+    return (struct mem_area){0};
+}
+
 static inline uint64_t physmem_ram_bytes(const struct physmem *pm)
 {
     return pm->area[0].bytes;

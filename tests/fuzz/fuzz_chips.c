@@ -26,7 +26,7 @@
 #include "hw/piix4_pm.h"
 #include "hw/piix_ide.h"
 #include "hw/toypci.h"
-#include "hw/vga.h"
+#include "hw/vga_draw.h"
 #include "hw/virtio_blk.h"
 #include "mem/master.h"
 
@@ -586,17 +586,28 @@ static uint32_t poke_debugcon(void *s, uint64_t r, uint64_t now_ns)
     return debugcon_take(s, &byte) ? byte : 0x100;
 }
 
+/* A line of the picture, and a cell, must lie in memory. */
 static uint32_t poke_vga(void *s, uint64_t r, uint64_t now_ns)
 {
+    static const uint8_t memory[VGA_MEMORY_BYTES];
+    static uint32_t line[VGA_PICTURE_WIDTH_MAX];
+    struct vga_range range[VGA_RANGES_MAX];
     struct vga_text t;
+    uint8_t c[2];
+    unsigned width, height;
 
-    (void)now_ns;
-    vga_text_screen(s, &t);
-    uint32_t address =
-        vga_text_address(&t, vga_text_at(&t, (unsigned)(r >> 8 & 0x3FF), (unsigned)(r >> 24 & 255)));
-    if (t.memory && (address < VGA_MEMORY || address > 0xBFFFF))
+    vga_picture_size(s, &width, &height);
+    if (width < 1 || width > VGA_PICTURE_WIDTH_MAX || height < 1 || height > VGA_PICTURE_HEIGHT_MAX)
         abort();
-    return address;
+    for (unsigned i = vga_picture_ranges(s, range); i-- > 0;)
+        if (range[i].first > VGA_MEMORY_BYTES || range[i].bytes > VGA_MEMORY_BYTES - range[i].first)
+            abort();
+    vga_draw(s, memory, now_ns, line, VGA_PICTURE_WIDTH_MAX, (unsigned)(r >> 32) % (height + 1), 1);
+    if (vga_text_screen(s, &t))
+        vga_text_cell(s, memory, vga_text_at(&t, (unsigned)(r >> 8 & 0x3FF), (unsigned)(r >> 24 & 255)), c);
+    if (vga_picture_changes_ns(s, now_ns) <= now_ns)
+        abort();
+    return line[r % width] + width;
 }
 
 static const struct target targets[] = {

@@ -136,7 +136,7 @@ static void setup(void)
 {
     struct bus_config c;
 
-    cr_assert_eq(pcmem_init(&pm, 4u << 20, NULL, 0), 0);
+    cr_assert_eq(pcmem_init(&pm, 4u << 20, NULL, 0, false), 0);
     rig_config(&rig, &c);
     rig.cfg.toypci = true;
     c.memory = &pm;

@@ -150,7 +150,7 @@ static void setup(void)
 {
     struct bus_config c;
 
-    cr_assert_eq(pcmem_init(&pm, 8u << 20, NULL, 0), 0);
+    cr_assert_eq(pcmem_init(&pm, 8u << 20, NULL, 0, false), 0);
     rig_config(&rig, &c);
     rig.cfg.virtio[0] =
         (struct drive_config){.present = true, .medium = true, .bytes = DISK, .serial = "disk 7"};

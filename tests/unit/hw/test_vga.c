@@ -171,14 +171,14 @@ Test(vga, text_screen)
     cr_assert_eq(t.columns, 80);
     cr_assert_eq(t.rows, 25);
     cr_assert(t.cursor_on && !t.dark);
-    cr_assert_eq(vga_text_address(&t, vga_text_at(&t, 24, 79)), 0xB8000 + 3998);
-    set_indexed(&s, 0x3D4, 0x0C, 0x3F); /* scrolled to near the end of the window: it wraps */
+    cr_assert_eq(vga_text_at(&t, 24, 79), 1999);
+    set_indexed(&s, 0x3D4, 0x0C, 0xFF); /* scrolled to near the end of the planes: it wraps */
     set_indexed(&s, 0x3D4, 0x0D, 0xFF);
-    set_indexed(&s, 0x3D4, 0x0E, 0x40);
-    set_indexed(&s, 0x3D4, 0x0F, 0x01);
+    set_indexed(&s, 0x3D4, 0x0E, 0);
+    set_indexed(&s, 0x3D4, 0x0F, 1);
     cr_assert(vga_text_screen(&s, &t));
-    cr_assert_eq(vga_text_address(&t, vga_text_at(&t, 0, 0)), 0xBFFFE);
-    cr_assert_eq(vga_text_address(&t, vga_text_at(&t, 0, 1)), 0xB8000);
+    cr_assert_eq(vga_text_at(&t, 0, 0), 0xFFFF);
+    cr_assert_eq(vga_text_at(&t, 0, 1), 0);
     cr_assert_eq(vga_text_at(&t, 0, 2), t.cursor);
     set_indexed(&s, 0x3D4, 0x0A, 0x20);
     set_indexed(&s, 0x3C4, 1, 0x20);
@@ -211,6 +211,7 @@ Test(vga, graphics_is_no_text)
 
     C->reset(&s, 0);
     set_indexed(&s, 0x3CE, 6, 0x05);
+    set_indexed(&s, 0x3C4, 1, 0x01);
     cr_assert_not(vga_text_screen(&s, &t));
     cr_assert_eq(t.columns, 640);
     cr_assert_eq(t.rows, 400);

@@ -18,7 +18,7 @@ static bool is_ram(phys_addr_t addr)
 
 Test(pcmem, as_a_kernel_finds_it)
 {
-    cr_assert_eq(pcmem_init(&mem, RAM, NULL, 0), 0);
+    cr_assert_eq(pcmem_init(&mem, RAM, NULL, 0, false), 0);
     for (phys_addr_t addr = 0; addr < RAM; addr += PAGE_BYTES) {
         bool video = addr >= 0xa0000 && addr < 0xc0000;
         cr_assert(video ? mem_target_kind(physmem_lookup(&mem, addr).write) == MEM_VRAM : is_ram(addr), "%lx",
@@ -32,7 +32,7 @@ Test(pcmem, as_a_kernel_finds_it)
 /* Every region is whole, and none has a page of its neighbours. */
 Test(pcmem, each_pam_region_has_its_pages)
 {
-    cr_assert_eq(pcmem_init(&mem, RAM, NULL, 0), 0);
+    cr_assert_eq(pcmem_init(&mem, RAM, NULL, 0, false), 0);
     for (unsigned n = PC_REMAP_PAM; n < PC_REMAPS; n++) {
         phys_addr_t first = n == PC_REMAP_PAM ? 0xf0000 : 0xc0000 + (n - PC_REMAP_PAM - 1) * 0x4000;
         phys_addr_t end = first + (n == PC_REMAP_PAM ? 0x10000 : 0x4000);
@@ -63,7 +63,7 @@ static void init_with_rom(uint32_t bytes)
 {
     for (uint32_t i = 0; i < sizeof rom; i++)
         rom[i] = (uint8_t)(i / PAGE_BYTES + 1);
-    cr_assert_eq(pcmem_init(&mem, RAM, rom, bytes), 0);
+    cr_assert_eq(pcmem_init(&mem, RAM, rom, bytes, false), 0);
 }
 
 static int byte_at(phys_addr_t addr)
