@@ -15,7 +15,7 @@
 
 #define NAME_BYTES   256
 #define DELAY_NS_MAX 50000000u
-#define NOW_BYTES    65536u /* copying as much costs about what waking a thread does */
+#define NOW_BYTES    262144u /* most bytes of a read that the guest's thread does itself */
 
 enum state {
     STATE_HELD,    /* until those before it that touch its bytes are done */

@@ -98,8 +98,11 @@ static bool any_medium(const struct machine_config *c)
 
 bool drives_open(struct drives *d, const struct machine_config *c, uint32_t spin, struct err *e)
 {
-    const struct blocks_config cfg = {
-        .workers = WORKERS, .delay_seed = c->host_delay_seed, .notice = c->notice, .notice_ctx = c->ctx};
+    const struct blocks_config cfg = {.workers = WORKERS,
+                                      .spin = spin,
+                                      .delay_seed = c->host_delay_seed,
+                                      .notice = c->notice,
+                                      .notice_ctx = c->ctx};
     *d = (struct drives){.n = c->ndrives};
     if (any_medium(c) && !(d->blocks = blocks_create(&cfg)))
         return err_set(e, "-drive: no threads for host I/O: %s", strerror(errno));
