@@ -815,6 +815,48 @@ static bool parse_chardev(struct options *o, const struct option_def *d, const c
     return chardevs_add(&o->chardevs, value, e);
 }
 
+static struct control_option *last_control(void *target)
+{
+    struct options *o = target;
+    return &o->control[o->ncontrols - 1];
+}
+
+static bool add_control(struct options *o, const char *option, const char *value, struct err *e)
+{
+    if (o->ncontrols == CONTROLS_MAX)
+        return err_set(e, "%s %s: at most %d monitors are accepted", option, value, CONTROLS_MAX);
+    o->control[o->ncontrols++] = (struct control_option){.option = option};
+    return true;
+}
+
+static bool parse_monitor(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return add_control(o, "-monitor", value, e) && value_string(value, &last_control(o)->spec, e);
+}
+
+static bool set_mon_chardev(void *target, const char *value, struct err *e)
+{
+    char spec[128];
+    snprintf(spec, sizeof spec, "chardev:%s", value);
+    return *value && strlen(value) < sizeof spec - 8 && value_string(spec, &last_control(target)->spec, e);
+}
+
+static bool set_mon_mode(void *target, const char *value, struct err *e)
+{
+    return strcmp(value, "readline") == 0;
+}
+
+static const struct list_key mon_keys[] = {
+    {"chardev", "ID", set_mon_chardev},
+    {"mode", "readline", set_mon_mode},
+};
+
+static bool parse_mon(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return add_control(o, "-mon", value, e) && parse_list(o, d, value, e) &&
+           (last_control(o)->spec || err_set(e, "-mon %s: chardev=ID is needed, of a -chardev", value));
+}
+
 #define DEVICES                                                                                              \
     "isa-debug-exit[,iobase=PORT][,iosize=N], isa-debugcon,chardev=ID[,iobase=PORT], "                       \
     "tandem-marker[,iobase=PORT], " DRIVES_DEVICES
@@ -1070,7 +1112,13 @@ static const struct option_def option_defs[] = {
      0, NULL, NULL, 0},
     {"smp", "1[,sockets=1,...]", parse_list, "the only number of CPUs", KEYS(smp_keys, "cpus")},
     {"display", "none", parse_only, "no screen yet", ONLY("none")},
-    {"monitor", "none", parse_only, "no monitor yet", ONLY("none|null")},
+    {"monitor", "stdio|unix:PATH[,server][,nowait]|tcp:HOST:PORT[,server][,nowait]|none", parse_monitor,
+     "a monitor there: commands that look at the machine and steer it (tandem(1), MONITOR)", 0, NULL, NULL,
+     0},
+    {"mon", "[chardev=]ID[,mode=readline]", parse_mon, "a monitor on that -chardev",
+     KEYS(mon_keys, "chardev")},
+    {"S", NULL, parse_flag, "the machine stands at first, until the monitor's cont", FIELD(start_paused),
+     NULL, NULL, 0},
     {"net", "none", parse_only, "no network yet", ONLY("none")},
     {"nic", "none", parse_only, NULL, ONLY("none")},
     {"parallel", "none", parse_only, "no parallel port", ONLY("none|null")},
@@ -1121,7 +1169,6 @@ static const char *const unsupported[] = {
     "k",
     "mem-path",
     "mem-prealloc",
-    "mon",
     "msg",
     "mtdblock",
     "netdev",
@@ -1146,7 +1193,6 @@ static const char *const unsupported[] = {
     "readconfig",
     "rotate",
     "runas",
-    "S",
     "s",
     "sandbox",
     "sd",
@@ -1312,6 +1358,9 @@ static bool resolve_chardevs(struct options *o, struct err *e)
     for (unsigned i = 0; i < o->nserial; i++)
         if (!resolve_chardev(o, "-serial", &o->serial[i], e))
             return false;
+    for (unsigned i = 0; i < o->ncontrols; i++)
+        if (!resolve_chardev(o, o->control[i].option, &o->control[i].spec, e))
+            return false;
     return resolve_chardev(o, "-debugcon", &o->debugcon, e);
 }
 
@@ -1371,6 +1420,8 @@ void options_free(struct options *o)
         free(o->symbols[i]);
     for (unsigned i = 0; i < o->nserial; i++)
         free(o->serial[i]);
+    for (unsigned i = 0; i < o->ncontrols; i++)
+        free(o->control[i].spec);
     for (unsigned i = 0; i < o->nfirmware_dirs; i++)
         free(o->firmware_dir[i]);
     for (unsigned i = 0; i < o->boot.nroms; i++)

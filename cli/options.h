@@ -21,6 +21,7 @@
 
 #define SERIALS_MAX          4
 #define SYMBOLS_MAX          128
+#define CONTROLS_MAX         8   /* monitors and QMP servers */
 #define SNAPSHOTS_MAX        256 /* MATCH moments_max */
 #define RAM_MIB_DEFAULT      128
 #define DIGEST_EVERY_DEFAULT UINT64_C(10000000) /* ticks; 80 ms of virtual time at shift 3 */
@@ -36,6 +37,13 @@ struct snapshot_option {
     char *file;  /* NULL: not given yet */
     bool screen; /* of -screendump-at: the text screen, not the machine's state */
     bool at_end; /* when the run ends; tick is TICK_NEVER */
+};
+
+/* -monitor, -mon, -qmp: who may steer the run. */
+struct control_option {
+    const char *option; /* "-monitor": for messages; static */
+    char *spec;         /* where it is (control.h); "chardev:ID" until it is resolved */
+    bool qmp, pretty;   /* QMP, not the monitor for people; its answers over several lines */
 };
 
 struct options {
@@ -62,6 +70,9 @@ struct options {
     char *debugcon;           /* back end of the debug console, or NULL: none */
     uint32_t debugcon_port;
     bool nographic, no_reboot, no_shutdown, nodefaults;
+    struct control_option control[CONTROLS_MAX];
+    unsigned ncontrols;
+    bool start_paused; /* -S */
 
     unsigned shift; /* -icount shift= */
     bool sleep;

@@ -5,12 +5,15 @@
  * whatever ended the run. */
 #include "cli/run.h"
 
+#include "cli/control.h"
 #include "cli/instruments.h"
+#include "cli/monitor.h"
 #include "cli/sampler.h"
 #include "cli/screendump.h"
 #include "cli/signals.h"
 #include "cli/stats.h"
 #include "cli/status.h"
+#include "cli/steer.h"
 #include "clockcore/clock.h"
 #include "clockcore/ticks.h"
 #include "devthread/chardev.h"
@@ -38,6 +41,8 @@ struct run {
     const struct snapshot_option *missed; /* the run ended before it; NULL: none */
     const char *until_reason;             /* of MACHINE_STOP_TICK */
     uint64_t random;                      /* of -x-pause */
+    struct control *control;              /* NULL: nobody steers */
+    struct steer steer;
 };
 
 /* --- callbacks --- */
@@ -87,6 +92,7 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->vga = (enum machine_vga)o->vga;
     c->marker = o->marker;
     c->marker_port = (uint16_t)o->marker_port;
+    c->interactive = o->ncontrols > 0;
     c->rtc_seconds = o->rtc.seconds;
     c->shift = o->shift;
     c->cpu = o->cpu;
@@ -140,6 +146,25 @@ static bool create_file(const char *option, const char *path, FILE **f, struct e
               : err_set(e, "%s%s: %s; a file that can be written is needed", option, path, strerror(errno));
 }
 
+/* Those who steer may have to come before anything runs. */
+static bool open_controls(struct run *r, struct err *e)
+{
+    const struct options *o = r->o;
+    r->control = o->ncontrols ? control_create(e) : NULL;
+    if (o->ncontrols && !r->control)
+        return false;
+    for (unsigned i = 0; i < o->ncontrols; i++)
+        if (!control_add(r->control, o->control[i].option, o->control[i].spec, &monitor_class, &r->steer,
+                         on_notice, r, e))
+            return false;
+    return true;
+}
+
+static void on_request(void *machine)
+{
+    machine_pause_request(machine);
+}
+
 static bool create(struct run *r, struct err *e)
 {
     struct machine_config cfg;
@@ -148,6 +173,8 @@ static bool create(struct run *r, struct err *e)
         return false;
     r->instruments = instruments_create(r->o, e);
     if (!r->instruments)
+        return false;
+    if (!open_controls(r, e))
         return false;
     machine_of_options(r, &cfg);
     cfg.observer = instruments_observer(r->instruments);
@@ -251,6 +278,7 @@ static bool finish(struct run *r, struct err *e)
 static void destroy(struct run *r)
 {
     sampler_destroy(r->sampler);
+    control_destroy(r->control);
     machine_destroy(r->machine);
     instruments_destroy(r->instruments);
     if (r->stats_file)
@@ -286,6 +314,7 @@ static uint64_t next_stand(const struct run *r)
 {
     uint64_t next = r->o->marks.until.tick;
     next = r->o->tick_limit < next ? r->o->tick_limit : next;
+    next = steer_next_tick(&r->steer) < next ? steer_next_tick(&r->steer) : next;
     for (unsigned i = 0; i < r->o->nsnapshots; i++)
         if (!r->made[i] && r->o->snapshot[i].tick < next)
             next = r->o->snapshot[i].tick;
@@ -351,6 +380,19 @@ static uint64_t next_pause(struct run *r)
     return machine_tick(r->machine) + 1 + (r->random >> 33) % (2 * r->o->pause_every);
 }
 
+/* A request is no end; under -no-shutdown the guest's power-off is none either. */
+static enum machine_stop run_stretch(struct run *r, struct err *e)
+{
+    const uint64_t next = next_stand(r), pause = next_pause(r);
+    const enum machine_stop stop = run_to(r, next < pause ? next : pause, e);
+    if (stop == MACHINE_STOP_POWEROFF && r->o->no_shutdown) {
+        on_notice(r, "the guest powered off; the machine stands (-no-shutdown) until Ctrl-A x or a signal");
+        steer_shutdown(&r->steer);
+        return MACHINE_STOP_TICK;
+    }
+    return stop == MACHINE_STOP_PAUSE ? MACHINE_STOP_TICK : stop;
+}
+
 /* Stands wherever something is to be done, and goes on. */
 static enum machine_stop run_guest(struct run *r, struct err *e)
 {
@@ -358,17 +400,16 @@ static enum machine_stop run_guest(struct run *r, struct err *e)
     r->random = r->o->pause_seed * 2 + 1;
     if (!first_ticks_are_ahead(r, e))
         return MACHINE_STOP_ERROR;
-    while (stop == MACHINE_STOP_TICK) {
-        const uint64_t next = next_stand(r), pause = next_pause(r);
-        stop = run_to(r, next < pause ? next : pause, e);
+    while (!r->until_reason && (stop = steer_stand(&r->steer)) == MACHINE_STOP_TICK && !r->steer.quit) {
+        stop = run_stretch(r, e);
         if (stop != MACHINE_STOP_TICK)
             break;
         if (!make_snapshots(r, e))
             return MACHINE_STOP_ERROR;
         r->until_reason = until_reached(r);
-        if (r->until_reason)
-            break;
     }
+    if (r->steer.quit)
+        r->until_reason = r->steer.quit;
     note_missed(r);
     return stop;
 }
@@ -380,12 +421,13 @@ static int run_and_report(struct run *r, struct err *e)
         return RUN_HOST_ERROR;
     uint64_t start_ns = clock_realtime_ns();
     signals_aim(r->machine);
+    steer_init(&r->steer, r->o, r->machine, r->control);
+    if (r->control && !control_start(r->control, on_request, r->machine, e))
+        return RUN_HOST_ERROR;
     enum machine_stop why = run_guest(r, e);
-    if (why == MACHINE_STOP_POWEROFF && r->o->no_shutdown) {
-        on_notice(r, "the guest powered off; the machine stands (-no-shutdown) until Ctrl-A x or a signal");
-        why = machine_wait_quit(r->machine);
-    }
     signals_aim(NULL);
+    if (r->control)
+        control_stop(r->control);
     r->stats.wall_ns = clock_realtime_ns() - start_ns;
     if (r->sampler)
         sampler_stop(r->sampler);

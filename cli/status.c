@@ -15,6 +15,8 @@ static bool uses_terminal(const struct options *o)
     bool stdio = o->nographic && !o->nserial;
     for (unsigned i = 0; i < o->nserial; i++)
         stdio = stdio || strstr(o->serial[i], "stdio");
+    for (unsigned i = 0; i < o->ncontrols; i++)
+        stdio = stdio || strcmp(o->control[i].spec, "stdio") == 0;
     return stdio && (isatty(STDIN_FILENO) || isatty(STDOUT_FILENO));
 }
 

@@ -26,7 +26,7 @@
 #include <xxhash.h>
 
 #define RAM_BYTES_DEFAULT (UINT64_C(128) << 20)
-#define WAIT_SLICE_NS     UINT64_C(50000000)  /* a request to end is seen after this, host time */
+#define WAIT_SLICE_NS     UINT64_C(5000000)   /* a request is seen after this, host time */
 #define LOAD_NS_MAX       (UINT64_C(1) << 62) /* of virtual time, 146 years: sums of ticks do not overflow */
 
 /* MATCH cpu_pins */
@@ -581,21 +581,14 @@ void machine_quit_request(struct machine *m)
     link_stop(devthread_link(m->dev, 0), DEVTHREAD_QUIT);
 }
 
-void machine_wait(struct machine *m, uint64_t ns)
+enum machine_stop machine_wait(struct machine *m, uint64_t ns)
 {
     const struct link *l = devthread_link(m->dev, 0);
     for (uint64_t slice; ns > 0 && !link_stopping(l); ns -= slice) {
         slice = ns < WAIT_SLICE_NS ? ns : WAIT_SLICE_NS;
         devthread_wait(m->dev, slice);
     }
-}
-
-enum machine_stop machine_wait_quit(struct machine *m)
-{
-    const struct link *l = devthread_link(m->dev, 0);
-    while (!(link_stopping(l) & (DEVTHREAD_QUIT | DEVTHREAD_CONSOLE)))
-        devthread_wait(m->dev, WAIT_SLICE_NS);
-    return requested(m);
+    return link_stopping(l) ? requested(m) : MACHINE_STOP_TICK;
 }
 
 /* --- while it stands --- */

@@ -142,10 +142,9 @@ void machine_pause_request(struct machine *m);
 void machine_quit_request(struct machine *m);
 /* Stands for at most `ns` of host time, less after a request, and serves host I/O meanwhile: bytes that come
  * are taken from the host (the guest gets them when it goes on), output leaves. Who lets a machine stand for
- * longer than a moment waits in here: in mode inline there is no other thread to do it. */
-void machine_wait(struct machine *m, uint64_t ns);
-/* Stands until the end is asked for (MACHINE_STOP_QUIT or _CONSOLE); host I/O goes on meanwhile. */
-enum machine_stop machine_wait_quit(struct machine *m);
+ * longer than a moment waits in here: in mode inline there is no other thread to do it.
+ * MACHINE_STOP_TICK: the time is over; else which request it was. */
+enum machine_stop machine_wait(struct machine *m, uint64_t ns);
 /* Ends the run: device thread, output, digest, terminal. False: the host failed in between (e); stats are
  * whole in either case. Nothing but the functions below may be called afterwards. */
 bool machine_finish(struct machine *m, struct machine_stats *stats, struct err *e);

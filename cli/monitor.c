@@ -1,0 +1,241 @@
+/* monitor.c - see monitor.h: lines, words, the table of commands, and the commands about the run itself. */
+#include "cli/monitor_internal.h"
+
+#include "machine/optvalue.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROMPT   "(tandem) "
+#define GREETING "Tandem " TANDEM_VERSION " monitor - type 'help' for more information\n" PROMPT
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+/* What is kept for a client. */
+struct monitor {
+    struct steer *steer;
+    struct control_client *client;
+};
+
+/* --- commands about the run --- */
+
+static void do_stop(struct monitor_call *call)
+{
+    steer_stop(call->steer);
+}
+
+static void do_cont(struct monitor_call *call)
+{
+    if (!steer_cont(call->steer))
+        fprintf(call->out, "Error: the guest has powered off; quit is accepted\n");
+}
+
+static void do_quit(struct monitor_call *call)
+{
+    steer_quit(call->steer, "ended from the monitor (quit)");
+}
+
+static void tell_where(FILE *out, const struct steer *s)
+{
+    fprintf(out, "VM status: %s, tick %" PRIu64 "\n",
+            s->shutdown ? "paused (shutdown)"
+            : s->paused ? "paused"
+                        : "running",
+            machine_tick(s->machine));
+}
+
+static void info_status(struct monitor_call *call)
+{
+    tell_where(call->out, call->steer);
+}
+
+/* The client of run-to gets its answer and a prompt. */
+static void ran(void *ctx)
+{
+    struct control_client *k = ctx;
+    control_write(k, PROMPT, strlen(PROMPT));
+    control_release(k);
+}
+
+static void do_run_to(struct monitor_call *call)
+{
+    const uint64_t now = machine_tick(call->steer->machine);
+    uint64_t tick;
+    if (!value_number(call->word[1], 1, INT64_MAX, &tick) ||
+        !steer_run_to(call->steer, tick, call->client ? ran : NULL, call->client)) {
+        fprintf(call->out, "Error: run-to %s: a tick from %" PRIu64 " on is accepted\n", call->word[1], now);
+        return;
+    }
+    call->held = call->client != NULL;
+}
+
+static void show_help(FILE *out, const char *prefix, const struct monitor_command *c)
+{
+    char head[96];
+    snprintf(head, sizeof head, "%s%s%s%s%s%s", prefix, c->name, c->alias ? "|" : "",
+             c->alias ? c->alias : "", c->arguments ? " " : "", c->arguments ? c->arguments : "");
+    fprintf(out, "%s -- %s\n", head, c->help);
+}
+
+static bool has_name(const struct monitor_command *c, const char *name)
+{
+    return strcmp(c->name, name) == 0 || (c->alias && strcmp(c->alias, name) == 0);
+}
+
+static const struct monitor_command *find(const struct monitor_command *table, unsigned n, const char *name)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (has_name(&table[i], name))
+            return &table[i];
+    return NULL;
+}
+
+static void help_infos(FILE *out)
+{
+    for (unsigned i = 0; i < monitor_ninfos; i++)
+        show_help(out, "info ", &monitor_infos[i]);
+}
+
+static void do_help(struct monitor_call *call)
+{
+    const char *name = call->nwords > 1 ? call->word[1] : NULL;
+    const struct monitor_command *c = name ? find(monitor_commands, monitor_ncommands, name) : NULL;
+    if (c) {
+        show_help(call->out, "", c);
+        if (strcmp(c->name, "info") == 0)
+            help_infos(call->out);
+        return;
+    }
+    if (name)
+        fprintf(call->out, "unknown command: '%s'; help lists what is accepted\n", name);
+    for (unsigned i = 0; i < monitor_ncommands && !name; i++)
+        show_help(call->out, "", &monitor_commands[i]);
+}
+
+static void run_command(struct monitor_call *call, const struct monitor_command *c, const char *prefix)
+{
+    if (call->nwords < c->words_min || call->nwords > c->words_max)
+        fprintf(call->out, "Error: accepted: %s%s%s%s\n", prefix, c->name, c->arguments ? " " : "",
+                c->arguments ? c->arguments : "");
+    else
+        c->run(call);
+}
+
+static void do_info(struct monitor_call *call)
+{
+    const char *name = call->nwords > 1 ? call->word[1] : NULL;
+    const struct monitor_command *c = name ? find(monitor_infos, monitor_ninfos, name) : NULL;
+    if (!name) {
+        help_infos(call->out);
+        return;
+    }
+    memmove(call->word, call->word + 1, (--call->nwords) * sizeof *call->word);
+    if (c)
+        run_command(call, c, "info ");
+    else
+        fprintf(call->out, "unknown: 'info %s'; help info lists what is accepted\n", name);
+}
+
+const struct monitor_command monitor_commands[] = {
+    {"help", "?", "[COMMAND]", "what is accepted", 1, 2, do_help},
+    {"info", NULL, "[SUBJECT]", "shows something of the machine; help info lists the subjects", 1,
+     MONITOR_WORDS_MAX, do_info},
+    {"stop", NULL, NULL, "the machine stands, at the tick at which it is now", 1, 1, do_stop},
+    {"cont", "c", NULL, "the machine goes on", 1, 1, do_cont},
+    {"run-to", NULL, "TICK", "the machine goes on up to TICK, and stands there; the prompt comes then", 2, 2,
+     do_run_to},
+    {"quit", "q", NULL, "ends the run", 1, 1, do_quit},
+};
+const unsigned monitor_ncommands = COUNT(monitor_commands);
+
+const struct monitor_command monitor_infos[] = {
+    {"status", NULL, NULL, "whether it runs, and at which tick it is", 1, 1, info_status},
+};
+const unsigned monitor_ninfos = COUNT(monitor_infos);
+
+/* --- lines --- */
+
+/* Splits `text` in place. False: too many words. */
+static bool split(struct monitor_call *call, char *text)
+{
+    char *save, *word = strtok_r(text, " \t\r\n", &save);
+    for (; word; word = strtok_r(NULL, " \t\r\n", &save)) {
+        if (call->nwords == MONITOR_WORDS_MAX)
+            return false;
+        call->word[call->nwords++] = word;
+    }
+    return true;
+}
+
+static void execute_words(struct monitor_call *call)
+{
+    const struct monitor_command *c = find(monitor_commands, monitor_ncommands, call->word[0]);
+    if (c)
+        run_command(call, c, "");
+    else
+        fprintf(call->out, "unknown command: '%s'; help lists what is accepted\n", call->word[0]);
+}
+
+/* The answer; owned by the caller, NULL: no memory. */
+static char *execute(struct monitor_call *call, const char *line)
+{
+    char *answer = NULL, *text = strdup(line), *original = strdup(line);
+    size_t bytes;
+    call->out = open_memstream(&answer, &bytes);
+    if (text && original && call->out) {
+        const char *begin = original + strspn(original, " \t");
+        begin += strcspn(begin, " \t\r\n");
+        original[strcspn(original, "\r\n")] = '\0';
+        call->rest = begin + strspn(begin, " \t");
+        if (!split(call, text))
+            fprintf(call->out, "Error: at most %d words are accepted\n", MONITOR_WORDS_MAX);
+        else if (call->nwords > 0)
+            execute_words(call);
+    }
+    if (call->out)
+        fclose(call->out);
+    free(text);
+    free(original);
+    return answer;
+}
+
+char *monitor_execute(struct steer *s, const char *line)
+{
+    struct monitor_call call = {.steer = s};
+    return execute(&call, line);
+}
+
+/* --- as a class of control.h --- */
+
+static void *monitor_open(void *ctx, struct control_client *k)
+{
+    struct monitor *m = malloc(sizeof *m);
+    if (m) {
+        *m = (struct monitor){ctx, k};
+        control_write(k, GREETING, strlen(GREETING));
+    }
+    return m;
+}
+
+static bool monitor_feed(void *state, char byte)
+{
+    return byte == '\n';
+}
+
+static void monitor_request(void *state, struct control_client *k, char *request, size_t bytes)
+{
+    struct monitor *m = state;
+    struct monitor_call call = {.steer = m->steer, .client = k};
+    char *answer = execute(&call, request);
+    if (answer)
+        control_write(k, answer, strlen(answer));
+    free(answer);
+    if (call.held)
+        control_hold(k);
+    else
+        control_write(k, PROMPT, strlen(PROMPT));
+}
+
+const struct control_class monitor_class = {
+    .open = monitor_open, .close = free, .feed = monitor_feed, .execute = monitor_request};

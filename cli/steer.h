@@ -1,0 +1,60 @@
+/* steer.h - a run as commands see it and change it: stands or goes on, ends, and what is due later.
+ *
+ * cli/run.c has one of these and calls steer_stand wherever the machine stands; commands (cli/monitor.c and
+ * its kin) are executed in there. Whatever a command does, it does at the tick at which the machine stands.
+ * Threads: the run's; a request from outside comes through control.h. Bound: STEER_AGENDA_MAX. */
+#ifndef TANDEM_CLI_STEER_H
+#define TANDEM_CLI_STEER_H
+
+#include "cli/control.h"
+#include "cli/options.h"
+#include "hw/port.h"
+#include "machine/machine.h"
+
+#define STEER_AGENDA_MAX 256
+#define STEER_KEYS_MAX   16  /* that sendkey holds down together */
+#define STEER_HOLD_MS    100 /* of virtual time: sendkey's default, as QEMU's */
+
+/* A key that goes down or up at a tick. */
+struct steer_key {
+    uint64_t tick;
+    struct port_key key;
+};
+
+struct steer {
+    const struct options *o;
+    struct machine *machine;
+    struct control *control; /* NULL: nobody steers */
+    bool paused;             /* the machine stands until `cont` */
+    bool shutdown;          /* the guest has powered off (-no-shutdown): it stands until a reset or the end */
+    const char *quit;       /* why the run is to end; NULL: it is not */
+    uint64_t run_to;        /* pause at this tick; TICK_NEVER: at none */
+    void (*ran)(void *ctx); /* once, when it stands there, or somewhere before; NULL: nobody waits */
+    void *ran_ctx;
+    struct steer_key key[STEER_AGENDA_MAX]; /* by tick */
+    unsigned nkeys;
+};
+
+/* Before the first stretch. control may be NULL. */
+void steer_init(struct steer *s, const struct options *o, struct machine *m, struct control *control);
+/* Does what is due at this tick, executes what waits, and stands as long as it should. MACHINE_STOP_TICK: the
+ * run goes on, unless `quit` is set. MACHINE_STOP_QUIT or _CONSOLE: its end was asked for. */
+enum machine_stop steer_stand(struct steer *s);
+/* The machine has to stand there at the latest. */
+uint64_t steer_next_tick(const struct steer *s);
+
+/* --- commands --- */
+void steer_stop(struct steer *s);
+/* False: there is nothing to go on with (shutdown). */
+bool steer_cont(struct steer *s);
+/* The guest has powered off, and stands. */
+void steer_shutdown(struct steer *s);
+void steer_quit(struct steer *s, const char *reason);
+/* Goes on up to `tick`, and pauses there. False: it is past, or there is nothing to go on with. `ran` may be
+ * NULL. */
+bool steer_run_to(struct steer *s, uint64_t tick, void (*ran)(void *ctx), void *ctx);
+/* `n` keys (port_key.code) go down together and up again after hold_ms of virtual time, behind those of
+ * earlier calls. False: too many wait already. */
+bool steer_press(struct steer *s, const uint16_t *code, unsigned n, uint64_t hold_ms);
+
+#endif
