@@ -27,6 +27,8 @@ int physmem_init(struct physmem *pm, uint64_t ram_bytes)
         .bytes = ram_bytes, .host_bytes = ram_bytes + MEM_ADDED_MAX, .addr_mask = ~UINT64_C(0)};
     pm->host = map_lazily(pm->host_bytes);
     pm->map = map_lazily(SLOTS * sizeof *pm->map);
+    if (pm->host)
+        madvise(pm->host, pm->host_bytes, MADV_HUGEPAGE); /* a wish: the host's TLB reaches further */
     if (!pm->host || !pm->map || !physmem_logs_init(pm) || !physmem_remaps_init(pm)) {
         physmem_free(pm);
         return ENOMEM;

@@ -1,4 +1,5 @@
-/* cache.h - memory for host code: one object, a writable view and an executable one.
+/* cache.h - memory for host code, to be written and run: one view of it, or two where the host allows no
+ * such.
  *
  * A ring: code is placed one block behind the other, each behind a header, and where there is no room the
  * oldest goes first. Code that its block gives up stays, without an owner, until its turn comes.

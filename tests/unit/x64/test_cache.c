@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "translator/x64/cache.h"
 
@@ -112,4 +113,22 @@ Test(code_cache, clearing_forgets_everything)
     first = last;
     install(&blocks[0], MOST);
     check_offsets();
+}
+
+#define SET_MDWE         65 /* prctl(2): PR_SET_MDWE, since Linux 6.3 */
+#define REFUSE_EXEC_GAIN 1
+
+/* A host that allows no memory that is both written and run. */
+Test(code_cache_views, two_where_the_host_refuses_one)
+{
+    static const uint8_t ret_7[] = {0xb8, 7, 0, 0, 0, 0xc3}; /* mov eax, 7; ret */
+    int (*code)(void);
+    if (prctl(SET_MDWE, REFUSE_EXEC_GAIN, 0, 0, 0) != 0)
+        cr_skip_test("this kernel cannot refuse it");
+    cr_assert(code_cache_init(&cache, CACHE_BYTES));
+    cr_expect_neq(cache.write, cache.exec);
+    memcpy(cache.write, ret_7, sizeof ret_7);
+    memcpy(&code, &cache.exec, sizeof code);
+    cr_expect_eq(code(), 7);
+    code_cache_free(&cache);
 }
