@@ -9,9 +9,18 @@ export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=66 UBSAN_OPTIONS=pr
 export TSAN_OPTIONS="halt_on_error=1 exitcode=66"
 [ -f tests/tsan.supp ] && TSAN_OPTIONS+=" suppressions=$PWD/tests/tsan.supp"
 
-unit_tests() { # build
+# Names of the unit tests whose program can make a thread: where there is one thread, there is no race to be found.
+tests_with_threads() { # build
+    meson introspect --tests "$1" | python3 -c 'import json, subprocess, sys
+for t in json.load(sys.stdin):
+    symbols = "tandem:unit" in t["suite"] and subprocess.run(["nm", "-D", t["cmd"][0]], capture_output=True, text=True).stdout
+    if symbols and "pthread_create" in symbols:
+        print(t["name"])'
+}
+
+unit_tests() { # build [test...]
     local out
-    out=$(meson test -C "$1" --suite unit --timeout-multiplier 10 --print-errorlogs 2>&1)
+    out=$(meson test -C "$1" --suite unit --timeout-multiplier 10 --print-errorlogs "${@:2}" 2>&1)
     passed=$((passed + $(sed -n 's/^Ok: *//p' <<<"$out")))
     local bad
     bad=$(awk '/^(Fail|Timeout|Unexpected Pass):/ { n += $NF } END { print n + 0 }' <<<"$out")
@@ -28,11 +37,16 @@ guest() { # build mode guest [option...]
 }
 
 run_build() { # build sanitizers
+    local chosen=()
     if ! build_ensure "$1" -Db_sanitize="$2" -Db_lundef=false -Dbuildtype=debugoptimized >"$1.log" 2>&1; then
         fail "build with $2" "$(tail -n 30 "$1.log")"
         return
     fi
-    unit_tests "$1"
+    if [ "$2" = thread ]; then
+        mapfile -t chosen < <(tests_with_threads "$1")
+        expect "thread: tests with threads are found" test ${#chosen[@]} -ge 20
+    fi
+    unit_tests "$1" "${chosen[@]}"
     local mode
     for mode in inline thread adaptive; do
         expect "$2: guest mix, mode $mode" guest "$1" "$mode" mix

@@ -223,6 +223,8 @@ static void tb_drop(struct vcpu *v, struct tb *tb)
 void tbcache_flush(struct vcpu *v)
 {
     struct tbcache *c = v->tbs;
+    if (c->arena_used == 0)
+        return; /* no block was made since the last flush */
     for (size_t at = 0; at < c->arena_used;) {
         struct tb *tb = (struct tb *)(c->arena + at);
         for (unsigned which = 0; which < 2; which++) {

@@ -383,7 +383,7 @@ Test(machine, resets_are_taken_inside_and_ends_are_told_again)
         machine_config_init(&c);
         c.no_reboot = cases[i].no_reboot;
         struct machine *m = tiny_machine(cases[i].code, cases[i].bytes, &c);
-        cr_expect_eq(run(m, 50000), cases[i].stop, "case %u", i);
+        cr_expect_eq(run(m, 3000), cases[i].stop, "case %u", i);
         uint64_t tick = machine_tick(m);
         if (cases[i].stop != MACHINE_STOP_TICK) {
             cr_expect_eq(run(m, TICK_NEVER), cases[i].stop, "case %u, again", i);

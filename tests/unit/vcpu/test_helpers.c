@@ -437,7 +437,7 @@ Test(helpers, do_what_their_columns_say, .timeout = 60)
 {
     for (unsigned helper = 0; helper < HELPER_COUNT; helper++) {
         unsigned completed = 0;
-        for (unsigned i = 0; i < TRIALS; i++)
+        for (unsigned i = 0; i < TRIALS; i += HARNESS_EVERY)
             completed += check_once(helper);
         cr_assert(completed || may_never_complete(helper), "%s never completed", helper_info[helper].name);
     }
