@@ -451,7 +451,13 @@ static bool set_delay_seed(void *target, const char *value, struct err *e)
     return value_number(value, 1, UINT64_MAX, &((struct options *)target)->host_delay_seed);
 }
 
-static const struct list_key host_delay_keys[] = {{"seed", "N (at least 1)", set_delay_seed}};
+static bool set_delay_one_in(void *target, const char *value, struct err *e)
+{
+    return value_number(value, 1, UINT64_MAX, &((struct options *)target)->host_delay_one_in);
+}
+
+static const struct list_key host_delay_keys[] = {{"seed", "N (at least 1)", set_delay_seed},
+                                                  {"one-in", "N (at least 1)", set_delay_one_in}};
 static const struct list_key jitter_keys[] = {{"seed", "N (at least 1)", set_seed}};
 static bool set_pause_every(void *target, const char *value, struct err *e)
 {
@@ -1134,7 +1140,7 @@ static const struct option_def option_defs[] = {
     {"x-ticks", "N", parse_ticks, NULL, FIELD(tick_limit), NULL, NULL, 0},
     {"x-quantum", "N", parse_ticks, NULL, FIELD(quantum_ticks), NULL, NULL, 0},
     {"x-probe", "differs=MASK,lacks=MASK,ask=on|off", parse_list, NULL, KEYS(probe_keys, NULL)},
-    {"x-host-delay", "seed=N", parse_list, NULL, KEYS(host_delay_keys, NULL)},
+    {"x-host-delay", "seed=N[,one-in=N]", parse_list, NULL, KEYS(host_delay_keys, NULL)},
     {"x-single-tb", NULL, parse_flag, NULL, FIELD(single_tb), NULL, NULL, 0},
     {"x-toypci", NULL, parse_flag, NULL, FIELD(toypci), NULL, NULL, 0},
 };

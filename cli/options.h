@@ -118,7 +118,7 @@ struct options {
     char *stats_file; /* NULL: stderr */
 
     /* Hidden, for tests. */
-    uint64_t jitter_seed, plant_late, host_delay_seed;
+    uint64_t jitter_seed, plant_late, host_delay_seed, host_delay_one_in;
     uint64_t tick_limit;                     /* TICK_NEVER: none */
     uint64_t quantum_ticks;                  /* 0: the default */
     uint64_t pause_every, pause_seed;        /* stand about every so many ticks; 0: never */

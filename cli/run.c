@@ -128,6 +128,7 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->quantum_ticks = o->quantum_ticks;
     c->jitter_seed = o->jitter_seed;
     c->host_delay_seed = o->host_delay_seed;
+    c->host_delay_one_in = o->host_delay_one_in;
     c->plant_late = o->plant_late;
     c->single_tb = o->single_tb;
     c->pretend_differs = (uint32_t)o->pretend_differs;

@@ -187,14 +187,15 @@ static void destroy(struct blocks_drive *d, struct request *q)
     free(q);
 }
 
-/* Up to 50 ms, often none. */
+/* Up to 50 ms, for some requests. */
 static uint64_t random_delay_ns(struct blocks *b)
 {
     if (!b->cfg.delay_seed)
         return 0;
     b->random = b->random * UINT64_C(6364136223846793005) + 1442695040888963407u;
     uint64_t r = b->random >> 33;
-    return r % 2 ? r / 2 % DELAY_NS_MAX : 0;
+    uint64_t one_in = b->cfg.delay_one_in ? b->cfg.delay_one_in : 2;
+    return r % one_in == 0 ? r / one_in % DELAY_NS_MAX : 0;
 }
 
 static uint64_t sectors_of(const struct blocks_request *r)

@@ -24,9 +24,10 @@
 #define BLOCKS_PENDING_BYTES (32u << 20)
 
 struct blocks_config {
-    unsigned workers;    /* 1..POOL_WORKERS_MAX */
-    uint32_t spin;       /* before the guest sleeps for a late host (pool.h) */
-    uint64_t delay_seed; /* test: each request takes the host 0 to 50 ms longer; 0: none */
+    unsigned workers;      /* 1..POOL_WORKERS_MAX */
+    uint32_t spin;         /* before the guest sleeps for a late host (pool.h) */
+    uint64_t delay_seed;   /* test: some requests take the host 0 to 50 ms longer; 0: none */
+    uint64_t delay_one_in; /* of so many requests one does, at random; 0: 2 */
     void (*notice)(void *ctx, const char *line); /* for the user, no newline; NULL: dropped */
     void *notice_ctx;
 };

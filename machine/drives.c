@@ -101,6 +101,7 @@ bool drives_open(struct drives *d, const struct machine_config *c, uint32_t spin
     const struct blocks_config cfg = {.workers = WORKERS,
                                       .spin = spin,
                                       .delay_seed = c->host_delay_seed,
+                                      .delay_one_in = c->host_delay_one_in,
                                       .notice = c->notice,
                                       .notice_ctx = c->ctx};
     *d = (struct drives){.n = c->ndrives};

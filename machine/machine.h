@@ -92,7 +92,8 @@ struct machine_config {
 
     /* --- for tests --- */
     uint64_t quantum_ticks, jitter_seed, plant_late; /* 0: the default, none, none */
-    uint64_t host_delay_seed; /* host I/O of drives takes up to 50 ms longer; 0: none */
+    uint64_t host_delay_seed;   /* host I/O of drives takes up to 50 ms longer; 0: none */
+    uint64_t host_delay_one_in; /* so many requests, at random, are one that does; 0: 2 */
     bool single_tb;
     uint32_t pretend_differs, pretend_lacks; /* answers of the host's CPU (vcpu_config, vcpu_host_check) */
     bool host_unasked;                       /* neither is asked: for valgrind, whose x87 has 64 bits */
