@@ -675,22 +675,40 @@ static void init_remap(struct bus *b, unsigned n)
         physmem_remap(b->cfg.memory, n, b->st.remap[n]);
 }
 
-static void init_window(struct bus *b, unsigned n)
+/* What a memory window shows; 0: no room for a ROM. */
+static mem_target_t window_target(struct bus *b, unsigned n)
+{
+    const struct board_window *w = &b->board->window[n];
+    if (!w->rom)
+        return mem_target(MEM_BUS, BUS_WINDOW_ADDR(n));
+    mem_addr_t at = physmem_add(b->cfg.memory, MEM_ROM, w->bytes);
+    if (at == MEM_NOWHERE)
+        return 0;
+    physmem_put(b->cfg.memory, at, w->rom, min_u64(w->rom_bytes, w->bytes));
+    return mem_target(MEM_ROM, at);
+}
+
+/* False: no memory. */
+static bool init_window(struct bus *b, unsigned n)
 {
     const struct board_window *w = &b->board->window[n];
     if (w->at)
-        return;
+        return true;
     uint32_t value = b->board->window_at(b->cfg.state, n);
 
     b->st.window[n] = value;
     if (w->io) {
         busmap_move(&b->map, n, value);
     } else if (b->cfg.memory) {
-        int number = physmem_add_window(b->cfg.memory, w->bytes, mem_target(MEM_BUS, BUS_WINDOW_ADDR(n)));
+        mem_target_t target = window_target(b, n);
+        if (!target)
+            return false;
+        int number = physmem_add_window(b->cfg.memory, w->bytes, target);
         CHECK(number >= 0);
         b->window_remap[n] = (uint8_t)number;
         physmem_remap(b->cfg.memory, (unsigned)number, value);
     }
+    return true;
 }
 
 static void map_reset(struct bus *b)
@@ -774,7 +792,10 @@ bool bus_init(struct bus *b, const struct bus_config *cfg)
     for (unsigned n = 0; n < b->board->nremaps; n++)
         init_remap(b, n);
     for (unsigned n = 0; n < b->board->nwindows; n++)
-        init_window(b, n);
+        if (!init_window(b, n)) {
+            bus_fini(b);
+            return false;
+        }
     return true;
 }
 

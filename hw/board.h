@@ -10,6 +10,7 @@
 
 #include "hw/chip.h"
 #include "hw/drive.h"
+#include "hw/nic.h"
 #include "hw/port.h"
 
 #include <stdbool.h>
@@ -20,7 +21,7 @@
 #define BOARD_PORTS_MAX   32 /* as many as bus.device_ports has bits */
 #define BOARD_REMAPS_MAX  16 /* as many as board_device.remaps has bits */
 #define BOARD_WIRES_MAX   32
-#define BOARD_WINDOWS_MAX 32
+#define BOARD_WINDOWS_MAX 48
 #define BOARD_IRQ_LINES   16 /* ISA lines, the inputs of the 8259 pair. MATCH BOARD_IRQ_LINES */
 #define BOARD_PIRQ_A      16 /* lines 16 to 19: INTA# to INTD# of the PCI bus (router.h) */
 #define BOARD_PIRQS       4
@@ -67,7 +68,9 @@ struct board_range {
 struct board_window {
     uint32_t bytes; /* a power of two; of memory: whole pages */
     bool io;
-    bool local;  /* in memory; the CPU moves it by itself: it is the local APIC's page */
+    bool local;         /* in memory; the CPU moves it by itself: it is the local APIC's page */
+    const uint8_t *rom; /* in memory: it shows a ROM with these `rom_bytes`; NULL: the device's registers */
+    uint32_t rom_bytes;
     uint32_t at; /* in memory: it is there, where nothing else ever is, and never moves; 0: it does */
 };
 #define BOARD_WINDOW_ON 1u /* MATCH window_on */
@@ -87,6 +90,7 @@ struct board_port {
     const struct port_output *out; /* NULL: nothing goes out */
     const struct port_pixels *pixels;
     struct drive_config drive; /* PORT_BLOCKS: what power_on tells the controller */
+    struct nic_config nic;     /* PORT_FRAMES: likewise */
 };
 
 /* Events at the CPU's pins that no flag masks. MATCH cpu_pins */

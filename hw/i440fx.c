@@ -17,11 +17,13 @@
 #include "hw/i440fx.h"
 
 #include "hw/board.h"
+#include "hw/e1000.h"
 #include "hw/pci.h"
 #include "hw/piix4_pm.h"
 #include "hw/piix_ide.h"
 #include "hw/toypci.h"
 #include "hw/virtio_blk.h"
+#include "hw/virtio_net.h"
 
 #define CONFADD_ENABLE   0x80000000u
 #define CONFADD_WRITABLE 0x80FFFFFCu
@@ -123,8 +125,18 @@ static const struct pci_function *const functions[I440FX_FN_COUNT] = {
     [I440FX_FN_VIRTIO0 + 2] = &virtio_blk_function[2],
     [I440FX_FN_VIRTIO0 + 3] = &virtio_blk_function[3],
     [I440FX_FN_IDE] = &piix_ide_function,
+    [I440FX_FN_E1000_0] = &e1000_function[0],
+    [I440FX_FN_E1000_0 + 1] = &e1000_function[1],
+    [I440FX_FN_E1000_0 + 2] = &e1000_function[2],
+    [I440FX_FN_E1000_0 + 3] = &e1000_function[3],
+    [I440FX_FN_VIRTIO_NET0] = &virtio_net_function[0],
+    [I440FX_FN_VIRTIO_NET0 + 1] = &virtio_net_function[1],
+    [I440FX_FN_VIRTIO_NET0 + 2] = &virtio_net_function[2],
+    [I440FX_FN_VIRTIO_NET0 + 3] = &virtio_net_function[3],
 };
 #define CHIP_SET (1u << I440FX_FN_HOST | 1u << I440FX_FN_ISA | 1u << I440FX_FN_PM | 1u << I440FX_FN_IDE)
+
+_Static_assert((int)I440FX_FN_COUNT < (int)I440FX_FNS_MAX, "fitted and rom_log2 have room");
 
 static bool is_there(const struct i440fx *s, unsigned function)
 {
@@ -183,7 +195,10 @@ static void write_data_byte(struct i440fx *s, uint32_t offset, uint8_t v)
 
     if (function == I440FX_FN_COUNT || offset > 7)
         return;
-    pci_write(functions[function], &s->cfg[function * PCI_CONFIG_BYTES], reg, v);
+    if (reg >= PCI_ROM_BASE && reg < PCI_ROM_BASE + 4)
+        pci_write_rom(&s->cfg[function * PCI_CONFIG_BYTES], reg, v, s->rom_log2[function]);
+    else
+        pci_write(functions[function], &s->cfg[function * PCI_CONFIG_BYTES], reg, v);
 }
 
 static void write_reset_control(struct i440fx *s, uint8_t v)
@@ -273,8 +288,11 @@ unsigned i440fx_pirq_route(const struct i440fx *s, unsigned pirq)
 
 bool i440fx_bar_decoded(const struct i440fx *s, unsigned function, unsigned n, uint32_t *address)
 {
-    return is_there(s, function) && n < PCI_BARS &&
-           pci_bar_decoded(functions[function], &s->cfg[function * PCI_CONFIG_BYTES], n, address);
+    if (!is_there(s, function) || n > PCI_BAR_ROM)
+        return false;
+    const uint8_t *cfg = &s->cfg[function * PCI_CONFIG_BYTES];
+    return n == PCI_BAR_ROM ? pci_rom_decoded(cfg, s->rom_log2[function], address)
+                            : pci_bar_decoded(functions[function], cfg, n, address);
 }
 
 bool i440fx_may_master(const struct i440fx *s, unsigned function)
@@ -296,9 +314,9 @@ uint32_t i440fx_take_request(struct i440fx *s)
 }
 
 static const struct field fields[] = {
-    FIELD(struct i440fx, address),   FIELD(struct i440fx, reset_control),
-    FIELD(struct i440fx, request),   FIELD_MAX(struct i440fx, fitted, (1u << I440FX_FN_COUNT) - 1),
-    FIELD_ARRAY(struct i440fx, cfg),
+    FIELD(struct i440fx, address),        FIELD(struct i440fx, reset_control),
+    FIELD(struct i440fx, request),        FIELD_MAX(struct i440fx, fitted, (1u << I440FX_FN_COUNT) - 1),
+    FIELD_ARRAY(struct i440fx, rom_log2), FIELD_ARRAY(struct i440fx, cfg),
 };
 
 #define CLASS(reset_fn)                                                                                      \

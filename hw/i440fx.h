@@ -6,6 +6,7 @@
 #define TANDEM_HW_I440FX_H
 
 #include "hw/chip.h"
+#include "hw/nic.h"
 #include "hw/requests.h"
 
 #include <stdbool.h>
@@ -24,15 +25,22 @@ enum {
     I440FX_FN_TOY,     /* in a slot: toypci.h */
     I440FX_FN_VIRTIO0, /* virtio_blk.h */
     I440FX_FN_VIRTIO3 = I440FX_FN_VIRTIO0 + 3,
-    I440FX_FN_IDE, /* 01.1 PIIX3 IDE: piix_ide.h */
+    I440FX_FN_IDE,     /* 01.1 PIIX3 IDE: piix_ide.h */
+    I440FX_FN_E1000_0, /* e1000.h; of a slot for a network card one function is there at most */
+    I440FX_FN_E1000_3 = I440FX_FN_E1000_0 + NIC_SLOTS - 1,
+    I440FX_FN_VIRTIO_NET0, /* virtio_net.h */
+    I440FX_FN_VIRTIO_NET3 = I440FX_FN_VIRTIO_NET0 + NIC_SLOTS - 1,
     I440FX_FN_COUNT,
 };
+
+#define I440FX_FNS_MAX 32
 
 struct i440fx {
     uint32_t address;                   /* CONFADD, as written: bit 31 enable */
     uint32_t fitted;                    /* bit n: function n of a slot is there; set by the board */
     uint16_t reset_control;             /* CF9h, bits 1 and 2 */
     uint16_t request;                   /* enum hw_request bits */
+    uint8_t rom_log2[I440FX_FNS_MAX];   /* size of function n's expansion ROM; 0: none; set by the board */
     uint8_t cfg[I440FX_FN_COUNT * 256]; /* configuration space, 256 bytes a function */
 };
 
@@ -48,7 +56,7 @@ uint32_t i440fx_pam(const struct i440fx *s, unsigned region);
 unsigned i440fx_pirq_route(const struct i440fx *s, unsigned pirq);
 /* Are the registers of power management decoded, and from which port on? */
 bool i440fx_pm_decoded(const struct i440fx *s, uint32_t *address);
-/* Is BAR n of a function (I440FX_FN_*) decoded, and from which address on? */
+/* Is BAR n of a function (I440FX_FN_*), or PCI_BAR_ROM, decoded, and from which address on? */
 bool i440fx_bar_decoded(const struct i440fx *s, unsigned function, unsigned n, uint32_t *address);
 /* May it use memory by itself? */
 bool i440fx_may_master(const struct i440fx *s, unsigned function);

@@ -34,13 +34,14 @@ static uint32_t kbc_take_request(void *s)
     return i8042_take_request(s);
 }
 
-/* What sits in the slots stays there. */
+/* What sits in the slots stays there, with its ROMs. */
 static void pci_reset_as(const struct chip_class *chip, void *s, uint64_t now_ns)
 {
-    uint32_t fitted = ((struct i440fx *)s)->fitted;
+    struct i440fx before = *(struct i440fx *)s;
 
     chip->reset(s, now_ns);
-    ((struct i440fx *)s)->fitted = fitted;
+    ((struct i440fx *)s)->fitted = before.fitted;
+    memcpy(((struct i440fx *)s)->rom_log2, before.rom_log2, sizeof(before.rom_log2));
 }
 
 static void pci_reset_pin(void *s, uint64_t now_ns)
@@ -110,6 +111,17 @@ static void virtio_reset_pin(void *s, uint64_t now_ns)
 {
     (void)now_ns;
     virtio_blk_reset_pin(s);
+}
+
+static void e1000_reset_hook(void *s, uint64_t now_ns)
+{
+    e1000_reset_pin(s, now_ns);
+}
+
+static void virtio_net_reset_hook(void *s, uint64_t now_ns)
+{
+    (void)now_ns;
+    virtio_net_reset_pin(s);
 }
 
 static uint32_t com_take(void *s, uint8_t *bytes, uint32_t max)
@@ -420,6 +432,8 @@ enum {
     WINDOW_VIRTIO0,
     WINDOW_IDE0 = WINDOW_VIRTIO0 + 2 * PC_VIRTIO_DRIVES,
     WINDOW_IDE_BMDMA = WINDOW_IDE0 + 2 * PIIX_IDE_CHANNELS,
+    WINDOW_NIC0, /* of each card its two BARs and its ROM: nic_windows */
+    WINDOW_NIC_END = WINDOW_NIC0 + 3 * PC_NICS - 1,
     WINDOWS
 };
 #define VIRTIO_WINDOWS(n)                                                                                    \
@@ -428,6 +442,15 @@ enum {
         I440FX_FN_VIRTIO0 + (n), 4,                                                                          \
         {                                                                                                    \
             .bytes = VIRTIO_MODERN_BYTES                                                                     \
+        }                                                                                                    \
+    }
+
+#define NO_WINDOWS                                                                                           \
+    {0, 0, {.bytes = 4, .io = true}}, {0, 0, {.bytes = 4, .io = true}},                                      \
+    {                                                                                                        \
+        0, 0,                                                                                                \
+        {                                                                                                    \
+            .bytes = 4, .io = true                                                                           \
         }                                                                                                    \
     }
 
@@ -450,6 +473,10 @@ static const struct window_bar {
     [WINDOW_IDE0 + 2] = {0, 0, {.bytes = 8, .io = true}},
     [WINDOW_IDE0 + 3] = {0, 0, {.bytes = 4, .io = true}},
     [WINDOW_IDE_BMDMA] = {I440FX_FN_IDE, PIIX_IDE_BAR, {.bytes = PIIX_IDE_BAR_PORTS, .io = true}},
+    [WINDOW_NIC0] = NO_WINDOWS,
+    NO_WINDOWS,
+    NO_WINDOWS,
+    NO_WINDOWS, /* add_nic */
 };
 #define TOY_MEM (WINDOW_TOY_MEM + 1)
 #define TOY_IO  (WINDOW_TOY_IO + 1)
@@ -600,6 +627,87 @@ static const struct board_range virtio_ranges[] = {
     {0x3000, 0x3003, 0, VIRTIO_NOTIFY_AT, BOARD_PURE, BOARD_POSTED, 4, 2},
 };
 
+/* Windows 1 and 2 of a card: e1000.h, then virtio_pci.h; the third one is its ROM. */
+struct nic_model_parts {
+    const struct chip_class *chip;
+    void (*reset)(void *s, uint64_t now_ns);
+    const struct port_input *in;
+    const struct port_output *out;
+    uint8_t function, bar[2]; /* of card 0 */
+    struct board_window window[2];
+    const struct board_range *range;
+    unsigned nranges;
+};
+
+static const struct board_range e1000_ranges[] = {
+    {0, E1000_REGS_BYTES - 1, 0, 0, BOARD_PURE, BOARD_POSTED, 4, 1}, /* ICR, statistics: read_changes */
+    {0, E1000_IO_BYTES - 1, 0, E1000_OFF_IO, BOARD_PURE, BOARD_POSTED, 4, 2},
+};
+
+static const struct nic_model_parts nic_models[] = {
+    [NIC_E1000] = {.chip = &e1000_class,
+                   .reset = e1000_reset_hook,
+                   .in = &e1000_frames_in,
+                   .out = &e1000_frames_out,
+                   .function = I440FX_FN_E1000_0,
+                   .bar = {0, E1000_IO_BAR},
+                   .window = {{.bytes = E1000_BAR_BYTES}, {.bytes = E1000_IO_BYTES, .io = true}},
+                   .range = e1000_ranges,
+                   .nranges = NELEM(e1000_ranges)},
+    [NIC_VIRTIO] = {.chip = &virtio_net_class,
+                    .reset = virtio_net_reset_hook,
+                    .in = &virtio_net_frames_in,
+                    .out = &virtio_net_frames_out,
+                    .function = I440FX_FN_VIRTIO_NET0,
+                    .bar = {0, 4},
+                    .window = {{.bytes = VIRTIO_LEGACY_BYTES, .io = true}, {.bytes = VIRTIO_MODERN_BYTES}},
+                    .range = virtio_ranges,
+                    .nranges = NELEM(virtio_ranges)},
+};
+#define NIC_MODELS NELEM(nic_models)
+
+/* Size of a ROM's window: whole pages. */
+static unsigned rom_log2(uint32_t bytes)
+{
+    unsigned n = 12;
+
+    while (n < PCI_ROM_LOG2_MAX && 1u << n < bytes)
+        n++;
+    return n;
+}
+
+static void add_nic(struct board *b, unsigned n, const struct nic_config *nic)
+{
+    const struct nic_model_parts *m = &nic_models[nic->model % NIC_MODELS];
+    uint8_t dev = (uint8_t)(PC_DEV_NIC0 + n), window = (uint8_t)(WINDOW_NIC0 + 3 * n);
+    struct board_device *d = &b->device[dev];
+    struct board_port *p = &b->port[PC_PORT_NIC0 + n];
+
+    *d =
+        (struct board_device){.name = d->name,
+                              .chip = m->chip,
+                              .state_offset = (uint32_t)(offsetof(struct pc, nic) + n * sizeof(union pc_nic)),
+                              .latency_ns = PCI_CYCLE_NS,
+                              .present = true,
+                              .reset = m->reset};
+    p->present = true;
+    p->in = m->in;
+    p->out = m->out;
+    p->nic = *nic;
+    b->window[window] = m->window[0];
+    b->window[window + 1] = m->window[1];
+    if (nic->rom)
+        b->window[window + 2] = (struct board_window){
+            .bytes = 1u << rom_log2(nic->rom_bytes), .rom = nic->rom, .rom_bytes = nic->rom_bytes};
+    for (unsigned i = 0; i < m->nranges; i++) {
+        struct board_range r = m->range[i];
+        r.device = dev;
+        r.window = (uint8_t)(r.window + window);
+        b->range[b->nranges++] = r;
+    }
+    b->wire[b->nwires++] = (struct board_wire){dev, 0, (uint8_t)SLOT_PIRQ(NIC_SLOT(n), 0)};
+}
+
 static void add_virtio(struct board *b, unsigned n, const struct drive_config *disk)
 {
     uint8_t dev = (uint8_t)(PC_DEV_VIRTIO0 + n);
@@ -617,10 +725,11 @@ static void add_virtio(struct board *b, unsigned n, const struct drive_config *d
 
 _Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + NELEM(toy_ranges) + NELEM(fw_cfg_io) +
                        NELEM(vga_io) + NELEM(fdc_io) + NELEM(apic_ranges) +
-                       PC_VIRTIO_DRIVES * NELEM(virtio_ranges) + NELEM(ide_ranges) + 4 <=
+                       (PC_VIRTIO_DRIVES + PC_NICS) * NELEM(virtio_ranges) + NELEM(ide_ranges) + 4 <=
                    BOARD_RANGES_MAX,
                "I/O ports");
-_Static_assert(NELEM(wires) + PC_SERIAL_MAX + NELEM(toy_wires) + PC_VIRTIO_DRIVES + 1 <= BOARD_WIRES_MAX,
+_Static_assert(NELEM(wires) + PC_SERIAL_MAX + NELEM(toy_wires) + PC_VIRTIO_DRIVES + PC_NICS + 1 <=
+                   BOARD_WIRES_MAX,
                "wires");
 
 /* Behind everything at fixed ports, which is seen first. What is not fitted never decodes. */
@@ -635,6 +744,9 @@ static void add_windows(struct board *b, const struct pc_config *cfg)
     for (unsigned n = 0; n < PC_VIRTIO_DRIVES; n++)
         if (cfg->virtio[n].present)
             add_virtio(b, n, &cfg->virtio[n]);
+    for (unsigned n = 0; n < PC_NICS; n++)
+        if (cfg->nic[n].present)
+            add_nic(b, n, &cfg->nic[n]);
     add_ide(b, cfg);
 }
 
@@ -751,6 +863,19 @@ static void fit_floppies(struct pc *pc, const struct board *b)
         mc146818_set_cmos(&pc->rtc, CMOS_EQUIPMENT, (uint8_t)(EQUIPMENT | 1 | (drives - 1) << 6));
 }
 
+static void fit_nic(struct pc *pc, const struct board *b, unsigned n)
+{
+    const struct nic_config *nic = &b->port[PC_PORT_NIC0 + n].nic;
+    unsigned model = nic->model % NIC_MODELS, function = nic_models[model].function + n;
+
+    pc->pci.fitted |= 1u << function;
+    pc->pci.rom_log2[function] = (uint8_t)(nic->rom ? rom_log2(nic->rom_bytes) : 0);
+    if (model == NIC_E1000)
+        e1000_fit(&pc->nic[n].e1000, nic->mac);
+    else
+        virtio_net_fit(&pc->nic[n].virtio, nic->mac);
+}
+
 static void power_on(void *state, const struct board *b, int64_t rtc_seconds)
 {
     struct pc *pc = state;
@@ -768,6 +893,9 @@ static void power_on(void *state, const struct board *b, int64_t rtc_seconds)
     if (b->device[PC_DEV_TOY].present)
         pc->pci.fitted |= 1u << I440FX_FN_TOY;
     fit_floppies(pc, b);
+    for (unsigned n = 0; n < PC_NICS; n++)
+        if (b->device[PC_DEV_NIC0 + n].present)
+            fit_nic(pc, b, n);
     for (unsigned n = 0; n < PC_VIRTIO_DRIVES; n++)
         if (b->device[PC_DEV_VIRTIO0 + n].present) {
             pc->pci.fitted |= 1u << (I440FX_FN_VIRTIO0 + n);
@@ -789,12 +917,25 @@ static bool ide_window_at(const struct i440fx *pci, unsigned n, uint32_t *addres
     return i440fx_ide_decoded(pci, n / 2);
 }
 
+/* A card is of one model; the functions of the others are not there. */
+static bool nic_window_decoded(const struct i440fx *pci, unsigned n, uint32_t *address)
+{
+    for (unsigned i = 0; i < NIC_MODELS; i++) {
+        const struct nic_model_parts *m = &nic_models[i];
+        if (i440fx_bar_decoded(pci, m->function + n / 3, n % 3 == 2 ? PCI_BAR_ROM : m->bar[n % 3], address))
+            return true;
+    }
+    return false;
+}
+
 static bool window_decoded(const struct i440fx *pci, unsigned n, uint32_t *address)
 {
     if (n == WINDOW_PM)
         return i440fx_pm_decoded(pci, address);
     if (n >= WINDOW_IDE0 && n < WINDOW_IDE_BMDMA)
         return ide_window_at(pci, n - WINDOW_IDE0, address);
+    if (n >= WINDOW_NIC0 && n <= WINDOW_NIC_END)
+        return nic_window_decoded(pci, n - WINDOW_NIC0, address);
     return i440fx_bar_decoded(pci, window_bars[n].function, window_bars[n].bar, address);
 }
 
@@ -817,7 +958,7 @@ static uint32_t remap_value(const void *state, unsigned n)
 }
 
 /* Which function's command register lets a device use memory. */
-static unsigned master_function(unsigned device)
+static unsigned master_function(const struct i440fx *pci, unsigned device)
 {
     if (device == PC_DEV_TOY)
         return I440FX_FN_TOY;
@@ -825,6 +966,9 @@ static unsigned master_function(unsigned device)
         return I440FX_FN_IDE;
     if (device >= PC_DEV_VIRTIO0 && device <= PC_DEV_VIRTIO3)
         return I440FX_FN_VIRTIO0 + device - PC_DEV_VIRTIO0;
+    for (unsigned i = 0; i < NIC_MODELS && device >= PC_DEV_NIC0 && device <= PC_DEV_NIC3; i++)
+        if (pci->fitted >> (nic_models[i].function + device - PC_DEV_NIC0) & 1)
+            return nic_models[i].function + device - PC_DEV_NIC0;
     return I440FX_FN_COUNT;
 }
 
@@ -832,7 +976,8 @@ static bool may_master(const void *pc, unsigned device)
 {
     if (device == PC_DEV_FW_CFG || device == PC_DEV_FDC)
         return true; /* it is no PCI function */
-    return i440fx_may_master(&((const struct pc *)pc)->pci, master_function(device));
+    const struct i440fx *pci = &((const struct pc *)pc)->pci;
+    return i440fx_may_master(pci, master_function(pci, device));
 }
 
 /* One device uses DMA so far. */

@@ -9,6 +9,7 @@
 #include "hw/board.h"
 #include "hw/debugcon.h"
 #include "hw/drive.h"
+#include "hw/e1000.h"
 #include "hw/fw_cfg.h"
 #include "hw/i440fx.h"
 #include "hw/i8042.h"
@@ -19,6 +20,7 @@
 #include "hw/ioapic.h"
 #include "hw/marker.h"
 #include "hw/mc146818.h"
+#include "hw/nic.h"
 #include "hw/ns16550.h"
 #include "hw/pcmisc.h"
 #include "hw/piix4_pm.h"
@@ -26,14 +28,15 @@
 #include "hw/toypci.h"
 #include "hw/vga.h"
 #include "hw/virtio_blk.h"
+#include "hw/virtio_net.h"
 
 #define PC_VCPUS         1
 #define PC_SERIAL_MAX    4
 #define PC_COM1_IOBASE   0x3F8
 #define PC_IDE_DRIVES    4 /* channel 0 master, slave, channel 1 master, slave */
 #define PC_FLOPPY_DRIVES 2
-#define PC_VIRTIO_DRIVES 4 /* each is a PCI function of its own */
-#define PC_NICS          4 /* likewise; a slot has one of several chips */
+#define PC_VIRTIO_DRIVES 4         /* each is a PCI function of its own */
+#define PC_NICS          NIC_SLOTS /* likewise; a slot has one of several chips */
 
 /* Device numbers: they order the events of one tick, so they never change. */
 enum pc_device {
@@ -113,6 +116,7 @@ struct pc_config {
     bool toypci; /* -x-toypci */
     bool vga;    /* -vga std */
     struct drive_config ide[PC_IDE_DRIVES], floppy[PC_FLOPPY_DRIVES], virtio[PC_VIRTIO_DRIVES];
+    struct nic_config nic[PC_NICS];
     bool debug_exit; /* -device isa-debug-exit */
     uint16_t debug_exit_iobase;
     uint8_t debug_exit_iosize; /* 1, 2 or 4 bytes */
@@ -138,6 +142,10 @@ struct pc {
     struct piix_ide ide[PIIX_IDE_CHANNELS];
     struct i8237 dma;
     struct i82077 fdc;
+    union pc_nic { /* by the board's chip class there */
+        struct e1000 e1000;
+        struct virtio_net virtio;
+    } nic[PC_NICS];
 };
 
 /* 256 MiB, APICs, no serial port, no debug console, no marker, no debug exit. */

@@ -7,6 +7,8 @@
 #define BAR_IO_FLAGS   3u
 #define BAR_MEM_FLAGS  15u
 #define IO_SPACE_BYTES 0x10000u
+#define ROM_ENABLE     1u /* PCI 2.1, 6.2.5.2: bit 0; bits 10 to 1 are reserved */
+#define ROM_FLAGS      0x7FFu
 
 /* The BAR that a register belongs to; NULL: none. */
 static const struct pci_bar *bar_of(const struct pci_function *f, unsigned reg)
@@ -60,6 +62,28 @@ bool pci_bar_decoded(const struct pci_function *f, const uint8_t *cfg, unsigned 
         return false;
     *address = value & ~(bar->io ? BAR_IO_FLAGS : BAR_MEM_FLAGS);
     return !bar->io || *address < IO_SPACE_BYTES; /* x86 has no I/O port above */
+}
+
+static bool has_rom(unsigned rom_log2)
+{
+    return rom_log2 >= PCI_ROM_LOG2_MIN && rom_log2 <= PCI_ROM_LOG2_MAX;
+}
+
+void pci_write_rom(uint8_t *cfg, unsigned reg, uint8_t value, unsigned rom_log2)
+{
+    uint32_t writable = has_rom(rom_log2) ? ~((1u << rom_log2) - 1) | ROM_ENABLE : 0;
+    uint8_t mask = (uint8_t)(writable >> 8 * (reg & 3));
+
+    cfg[reg] = (uint8_t)((cfg[reg] & ~mask) | (value & mask));
+}
+
+/* 6.2.5.2: the memory space bit goes before the ROM's own. */
+bool pci_rom_decoded(const uint8_t *cfg, unsigned rom_log2, uint32_t *address)
+{
+    uint32_t value = dword(cfg, PCI_ROM_BASE);
+
+    *address = value & ~ROM_FLAGS;
+    return has_rom(rom_log2) && value & ROM_ENABLE && cfg[PCI_COMMAND] & PCI_COMMAND_MEMORY;
 }
 
 bool pci_may_master(const uint8_t *cfg)

@@ -6,7 +6,9 @@
  * bits below its size cannot be changed. What a BAR decodes follows from its value and the command register
  * alone; the board turns that into windows (board.h) and the bus into remaps that take effect at a tick.
  *
- * NOT MODELLED: 64-bit BARs, BARs below 1 MiB, expansion ROMs, capabilities, status bits. */
+ * An expansion ROM (6.2.5.2) is a BAR more, whose size the board says: it depends on the file.
+ *
+ * NOT MODELLED: 64-bit BARs, BARs below 1 MiB, capabilities, status bits. */
 #ifndef TANDEM_HW_PCI_H
 #define TANDEM_HW_PCI_H
 
@@ -16,6 +18,9 @@
 
 #define PCI_CONFIG_BYTES            256
 #define PCI_BARS                    6
+#define PCI_BAR_ROM                 PCI_BARS /* number of the expansion ROM's */
+#define PCI_ROM_LOG2_MIN            11
+#define PCI_ROM_LOG2_MAX            24
 #define PCI_DEVFN(device, function) ((device) << 3 | (function))
 
 enum { /* registers, by offset */
@@ -27,6 +32,7 @@ enum { /* registers, by offset */
        PCI_CLASS = 0x0A,
        PCI_HEADER_TYPE = 0x0E,
        PCI_BAR0 = 0x10,
+       PCI_ROM_BASE = 0x30,
        PCI_INTERRUPT_LINE = 0x3C,
        PCI_INTERRUPT_PIN = 0x3D,
 };
@@ -60,6 +66,9 @@ void pci_reset(const struct pci_function *f, uint8_t *cfg);
 void pci_write(const struct pci_function *f, uint8_t *cfg, unsigned reg, uint8_t value);
 /* Is BAR n decoded, and from which address on? */
 bool pci_bar_decoded(const struct pci_function *f, const uint8_t *cfg, unsigned n, uint32_t *address);
+/* A byte of the expansion ROM's base address. The ROM has 2^rom_log2 bytes; out of range: there is none. */
+void pci_write_rom(uint8_t *cfg, unsigned reg, uint8_t value, unsigned rom_log2);
+bool pci_rom_decoded(const uint8_t *cfg, unsigned rom_log2, uint32_t *address);
 /* May it use memory by itself? */
 bool pci_may_master(const uint8_t *cfg);
 

@@ -21,7 +21,7 @@ enum access_class {
 };
 
 #define BUS_RANGES_MAX  256
-#define BUS_WINDOWS_MAX 32
+#define BUS_WINDOWS_MAX 48
 #define BUS_WINDOW_ON   1u /* MATCH window_on */
 
 struct bus_range {
