@@ -3,6 +3,7 @@
 #
 #   grub-iso       grub-mkrescue's CD: Linux, a Multiboot guest, memtest86+, halt, reboot, all on the serial port
 #   grub-disk      the same menu on a disk with one partition: for IDE and virtio
+#   grub-graphics-iso  a menu on the graphical terminal: GRUB Invaders, memtest86+, Linux on a frame buffer and in text mode
 #   isolinux-iso   the installer's kernel, initrd and boot screens behind isolinux, on the serial port
 #   realmode-iso   the suite of tests/realmode as a CD without emulation
 #   realmode-floppy-iso  the same as a CD that stands for a floppy
@@ -49,10 +50,11 @@ package_versions() { # package...
 
 case $name in
 grub-iso | grub-disk) builder=build_${name/-/_} made_of=("$(package_versions "${grub_packages[@]}")" "$(grub_guest)") ;;
+grub-graphics-iso) builder=build_grub_graphics_iso made_of=("$(package_versions "${graphics_packages[@]}")") ;;
 isolinux-iso) builder=build_isolinux_iso made_of=("$(package_versions "${isolinux_packages[@]}")") ;;
 realmode-iso | realmode-floppy-iso) builder=build_${name//-/_} made_of=("$(package_versions xorriso)" "$build/tests/realmode/realmode.img") ;;
 debian-disk) builder=build_debian_disk made_of=("$(package_versions "${debian_packages[@]}")") ;;
-*) echo "build.sh: $name: no such image; accepted: grub-iso grub-disk isolinux-iso realmode-iso realmode-floppy-iso debian-disk" >&2; exit 2 ;;
+*) echo "build.sh: $name: no such image; accepted: grub-iso grub-disk grub-graphics-iso isolinux-iso realmode-iso realmode-floppy-iso debian-disk" >&2; exit 2 ;;
 esac
 image=$cache/$name-$(key_of "${made_of[@]}").img
 if [ ! -f "$image" ]; then

@@ -1,6 +1,7 @@
 # grub.sh - the GRUB images. Sourced by build.sh.
 # shellcheck shell=bash
 grub_packages=(grub-common grub-pc-bin xorriso mtools memtest86+ debian-installer-12-netboot-i386)
+graphics_packages=("${grub_packages[@]}" grub-invaders)
 
 grub_guest() { printf '%s\n' "$build/tests/guests/mix.elf"; }
 
@@ -17,6 +18,17 @@ grub_tree() { # dir
     cp "$debian_dir/linux" "$debian_dir/initrd.gz" "$1/boot/"
     cp /boot/memtest86+ia32.bin "$1/boot/memtest.bin"
     cp "$(grub_guest)" "$1/boot/guest.elf"
+}
+
+# What the graphical menu starts.
+graphics_tree() { # dir
+    mkdir -p "$1/boot/grub/fonts"
+    cp "$here/grub-graphics.cfg" "$1/boot/grub/grub.cfg"
+    choice_block '#choice-block-of-the-image' 1000 >"$1/boot/grub/choice.cfg"
+    cp /usr/share/grub/unicode.pf2 "$1/boot/grub/fonts/"
+    cp "$debian_dir/linux" "$debian_dir/initrd.gz" "$1/boot/"
+    cp /boot/memtest86+ia32.bin "$1/boot/memtest.bin"
+    cp /boot/invaders.exec "$1/boot/"
 }
 
 # GRUB's second stage for a disk: it reads the menu from the first partition.
@@ -40,6 +52,12 @@ EOF
 
 build_grub_iso() { # work image
     grub_tree "$1/tree"
+    xorriso_dated "$1/xorriso"
+    grub-mkrescue --xorriso="$1/xorriso" --compress=no -o "$2" "$1/tree"
+}
+
+build_grub_graphics_iso() { # work image
+    graphics_tree "$1/tree"
     xorriso_dated "$1/xorriso"
     grub-mkrescue --xorriso="$1/xorriso" --compress=no -o "$2" "$1/tree"
 }
