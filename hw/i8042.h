@@ -6,6 +6,8 @@
 #define TANDEM_HW_I8042_H
 
 #include "hw/chip.h"
+#include "hw/ps2_keyboard.h"
+#include "hw/ps2_mouse.h"
 #include "hw/requests.h"
 
 #include <stdbool.h>
@@ -16,49 +18,26 @@ enum {
 };
 
 /* Keys by their set 1 code, 01h..7Fh; keys with an E0 prefix have I8042_KEY_E0 added. */
-#define I8042_KEY_E0    0x80
-#define I8042_KEY_PAUSE 0x100 /* sends its whole sequence on the way down, nothing on the way up */
-
-#define I8042_QUEUE_BYTES 31
-
-/* Bytes that a device has yet to send over its wire. */
-struct i8042_queue {
-    uint64_t due_ns;                 /* byte[0] has arrived at the controller; NS_NEVER: empty */
-    uint64_t bat_ns;                 /* the self test after a reset ends; NS_NEVER: none runs */
-    uint8_t byte[I8042_QUEUE_BYTES]; /* [0] is next */
-    uint8_t count;                   /* bytes in byte[] */
-};
+#define I8042_KEY_E0    PS2_KEY_E0
+#define I8042_KEY_PAUSE PS2_KEY_PAUSE /* sends its whole sequence on the way down, nothing on the way up */
 
 struct i8042 {
-    struct i8042_queue kbd;   /* keyboard */
-    struct i8042_queue aux;   /* mouse */
-    uint64_t reply_due_ns;    /* the controller's own reply is ready; NS_NEVER: no reply */
-    uint64_t obf_free_ns;     /* earliest time for the next byte in the output buffer */
-    uint8_t ram[32];          /* [0] configuration byte */
-    uint8_t reply;            /* the controller's own reply */
-    uint8_t reply_aux;        /* 1: it looks like a byte from the mouse (command D3h) */
-    uint8_t obf;              /* 1: output buffer full */
-    uint8_t obf_data;         /* last byte in the output buffer */
-    uint8_t obf_aux;          /* 1: that byte is the mouse's */
-    uint8_t last_command;     /* 1: the last write went to port 64h (status bit 3) */
-    uint8_t command;          /* controller command that waits for its data byte; 0: none */
-    uint8_t outport;          /* output port: bit 0 not-reset, bit 1 A20 */
-    uint8_t break_prefix;     /* 1: translation has seen F0h */
-    uint8_t kbd_command;      /* keyboard command that waits for its data byte; 0: none */
-    uint8_t kbd_enabled;      /* 1: scanning */
-    uint8_t kbd_leds;         /* last ED argument */
-    uint8_t kbd_rate;         /* last F3 argument */
-    uint8_t kbd_set;          /* scan code set: 1, 2 or 3 */
-    uint8_t kbd_last;         /* last byte sent, for FEh */
-    uint8_t mouse_command;    /* mouse command that waits for its data byte; 0: none */
-    uint8_t mouse_enabled;    /* 1: stream reporting on */
-    uint8_t mouse_rate;       /* samples per second */
-    uint8_t mouse_resolution; /* 0..3 */
-    uint8_t mouse_scaling;    /* 1: 2:1 */
-    uint8_t mouse_remote;     /* 1: remote mode */
-    uint8_t mouse_last;       /* last byte sent, for FEh */
-    uint8_t request;          /* enum hw_request bits */
-    uint8_t reserved;         /* always 0 */
+    struct ps2_keyboard kbd;
+    struct ps2_mouse mouse;
+    uint64_t reply_due_ns; /* the controller's own reply is ready; NS_NEVER: no reply */
+    uint64_t obf_free_ns;  /* earliest time for the next byte in the output buffer */
+    uint8_t ram[32];       /* [0] configuration byte */
+    uint8_t reply;         /* the controller's own reply */
+    uint8_t reply_aux;     /* 1: it looks like a byte from the mouse (command D3h) */
+    uint8_t obf;           /* 1: output buffer full */
+    uint8_t obf_data;      /* last byte in the output buffer */
+    uint8_t obf_aux;       /* 1: that byte is the mouse's */
+    uint8_t last_command;  /* 1: the last write went to port 64h (status bit 3) */
+    uint8_t command;       /* controller command that waits for its data byte; 0: none */
+    uint8_t outport;       /* output port: bit 0 not-reset, bit 1 A20 */
+    uint8_t break_prefix;  /* 1: translation has seen F0h */
+    uint8_t request;       /* enum hw_request bits */
+    uint8_t reserved[6];   /* always 0 */
 };
 
 extern const struct chip_class i8042_class;
@@ -69,5 +48,9 @@ uint32_t i8042_take_request(struct i8042 *s);
 bool i8042_a20(const struct i8042 *s);
 /* Key goes down or up; false: dropped: no such key, scanning off or no room. */
 bool i8042_key(struct i8042 *s, unsigned key, bool down, uint64_t now_ns);
+void i8042_motion(struct i8042 *s, struct port_motion motion, uint64_t now_ns);
+/* When the next of them may come, absolute virtual ns. */
+uint64_t i8042_key_ready_ns(const struct i8042 *s);
+uint64_t i8042_motion_ready_ns(const struct i8042 *s);
 
 #endif

@@ -154,23 +154,33 @@ static void com_put(void *s, const uint8_t *entry, uint32_t bytes, uint64_t now_
     ns16550_receive(s, entry[0], now_ns);
 }
 
-static uint64_t kbc_ready_ns(const void *s)
+static uint64_t keys_ready_ns(const void *s)
 {
-    (void)s;
-    return 0; /* fingers do not wait: a key that the keyboard has no room for is lost */
+    return i8042_key_ready_ns(s);
 }
 
-static void kbc_put(void *s, const uint8_t *entry, uint32_t bytes, uint64_t now_ns)
+static void keys_put(void *s, const uint8_t *entry, uint32_t bytes, uint64_t now_ns)
 {
     struct port_key k = port_key_unpack(entry, bytes);
 
     i8042_key(s, k.code, k.down, now_ns);
 }
 
+static uint64_t mouse_ready_ns(const void *s)
+{
+    return i8042_motion_ready_ns(s);
+}
+
+static void mouse_put(void *s, const uint8_t *entry, uint32_t bytes, uint64_t now_ns)
+{
+    i8042_motion(s, port_motion_unpack(entry, bytes), now_ns);
+}
+
 static const struct port_input com_in = {.ready_ns = com_ready_ns, .put = com_put};
 static const struct port_output com_out = {.take = com_take, .unsent = com_unsent};
 static const struct port_output debugcon_out = {.take = debugcon_output};
-static const struct port_input kbc_in = {.ready_ns = kbc_ready_ns, .put = kbc_put};
+static const struct port_input keys_in = {.ready_ns = keys_ready_ns, .put = keys_put};
+static const struct port_input mouse_in = {.ready_ns = mouse_ready_ns, .put = mouse_put};
 
 /* --- tables --- */
 
@@ -397,7 +407,7 @@ static const struct board_port ports[PC_PORT_COUNT] = {
                         .device = PC_DEV_TOY,
                         .pixels = &toypci_pixels},
     [PC_PORT_KEYS] =
-        {.name = "keys0", .kind = PORT_KEYS, .present = true, .device = PC_DEV_KBC, .in = &kbc_in},
+        {.name = "keys0", .kind = PORT_KEYS, .present = true, .device = PC_DEV_KBC, .in = &keys_in},
     [PC_PORT_DEBUGCON] = {.name = "debugcon0",
                           .kind = PORT_BYTES,
                           .device = PC_DEV_DEBUGCON,
@@ -408,7 +418,8 @@ static const struct board_port ports[PC_PORT_COUNT] = {
     [PC_PORT_IDE0 + 3] = DRIVE_PORT("ide1-hd1", PC_DEV_IDE1),
     [PC_PORT_FLOPPY0] = DRIVE_PORT("floppy0", PC_DEV_FDC),
     [PC_PORT_FLOPPY0 + 1] = DRIVE_PORT("floppy1", PC_DEV_FDC),
-    [PC_PORT_MOUSE] = {.name = "mouse0", .kind = PORT_POINTER, .device = PC_DEV_KBC},
+    [PC_PORT_MOUSE] =
+        {.name = "mouse0", .kind = PORT_POINTER, .present = true, .device = PC_DEV_KBC, .in = &mouse_in},
     [PC_PORT_PANEL] = {.name = "panel0", .kind = PORT_PANEL, .device = PC_DEV_PM},
     [PC_PORT_SCREEN] = {.name = "screen0", .kind = PORT_PIXELS, .device = PC_DEV_VGA},
     [PC_PORT_NIC0] = NIC_PORT(0),

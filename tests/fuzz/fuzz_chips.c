@@ -142,11 +142,42 @@ static uint32_t poke_uart(void *s, uint64_t r, uint64_t now_ns)
     return byte;
 }
 
+/* Commands that go together with their arguments, to the keyboard or the mouse. */
+static void kbc_command(void *s, uint64_t r, uint64_t now_ns)
+{
+    static const uint8_t codes[] = {0xED, 0xF0, 0xF0, 0xF3, 0xF3, 0xF8, 0xFA, 0xFB, 0xFC, 0xFD, 0xFF,
+                                    0xF4, 0xF4, 0xF6, 0xE6, 0xE7, 0xE8, 0xE9, 0xEA, 0xEB, 0xEC, 0xEE};
+    static const uint8_t arguments[] = {0, 1, 2, 3, 3, 7, 0x1C, 0x7F, 80, 80, 100, 200, 200, 200};
+    bool mouse = r >> 8 & 1;
+    const uint8_t bytes[2] = {codes[(r >> 16 & 0xFF) % sizeof codes],
+                              arguments[(r >> 24 & 0xFF) % sizeof arguments]};
+
+    for (unsigned i = 0; i < 2; i++) {
+        if (mouse)
+            i8042_class.write(s, I8042_OFF_STATUS, 1, 0xD4, now_ns);
+        i8042_class.write(s, I8042_OFF_DATA, 1, bytes[i], now_ns);
+    }
+}
+
 static uint32_t poke_kbc(void *s, uint64_t r, uint64_t now_ns)
 {
-    if (r % 4 == 0)
+    struct port_motion m = {.dx = (int16_t)(r >> 8), .dy = (int16_t)(r >> 24), .dz = (int8_t)(r >> 40)};
+
+    switch (r & 7) {
+    case 0:
         return i8042_take_request(s);
-    return i8042_key(s, r >> 8 & 0x1FF, r >> 24 & 1, now_ns);
+    case 1:
+        kbc_command(s, r, now_ns);
+        return 0;
+    case 2:
+        m.dx >>= r >> 48 & 15;
+        m.buttons = (uint8_t)(r >> 52);
+        i8042_motion(s, m, now_ns);
+        return i8042_motion_ready_ns(s) > now_ns;
+    default:
+        i8042_key(s, r >> 8 & 0x1FF, r >> 24 & 1, now_ns);
+        return i8042_key_ready_ns(s) > now_ns;
+    }
 }
 
 static uint32_t poke_pci(void *s, uint64_t r, uint64_t now_ns)

@@ -250,8 +250,8 @@ Test(bus, list_of_chips_covers_every_byte_once, .init = setup, .fini = teardown)
     }
     cr_expect(board && queue);
     /* pic pit rtc kbc pm pci misc apic ioapic ide0 ide1 dma, com1 com3, board, windows, queues: two streams,
-     * keys */
-    cr_expect_eq(n, 12 + 2 + 1 + 1 + 3);
+     * keys, the mouse */
+    cr_expect_eq(n, 12 + 2 + 1 + 1 + 4);
 }
 
 Test(bus, debug_exit_ports_are_checked)

@@ -136,7 +136,7 @@ Test(inputlog, refuses_what_is_not_a_recording)
         HEAD "1 serial0 \n",
         HEAD "1 serial4 00\n",
         HEAD "1 serial 00\n",
-        HEAD "1 mouse0 00\n",
+        HEAD "1 mouse1 00\n",
         HEAD "1 serial01 00\n",
         HEAD "1 keys0x 00\n",
         HEAD "1  serial0 00\n",
