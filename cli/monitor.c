@@ -133,8 +133,11 @@ static void do_info(struct monitor_call *call)
     memmove(call->word, call->word + 1, (--call->nwords) * sizeof *call->word);
     if (c)
         run_command(call, c, "info ");
-    else
-        fprintf(call->out, "unknown: 'info %s'; help info lists what is accepted\n", name);
+    else if (!info_named(call, name))
+        fprintf(
+            call->out,
+            "unknown: 'info %s'; a subject of help info, or a part that info devices names, is accepted\n",
+            name);
 }
 
 const struct monitor_command monitor_commands[] = {
@@ -145,27 +148,72 @@ const struct monitor_command monitor_commands[] = {
     {"cont", "c", NULL, "the machine goes on", 1, 1, do_cont},
     {"run-to", NULL, "TICK", "the machine goes on up to TICK, and stands there; the prompt comes then", 2, 2,
      do_run_to},
+    {"x", NULL, "/FMT ADDR", "memory at a linear address; FMT: [COUNT][x|d|u|o|c|i|s][b|h|w|g]", 2,
+     MONITOR_WORDS_MAX, monitor_x},
+    {"xp", NULL, "/FMT ADDR", "memory at a physical address", 2, MONITOR_WORDS_MAX, monitor_xp},
+    {"print", "p", "/FMT EXPR",
+     "what an expression comes to: numbers, $eax and its kin, + - * / % & | ^ ~ ( )", 2, MONITOR_WORDS_MAX,
+     monitor_print},
+    {"memsave", NULL, "ADDR SIZE FILE", "writes memory from a linear address on to a file", 4, 4,
+     monitor_memsave},
+    {"pmemsave", NULL, "ADDR SIZE FILE", "writes memory from a physical address on to a file", 4, 4,
+     monitor_pmemsave},
+    {"screendump", NULL, "FILE", "writes the screen to a file", 2, 2, monitor_screendump},
+    {"mouse_move", NULL, "DX DY [DZ]", "moves the mouse, to the right and down; DZ: the wheel", 3, 4,
+     monitor_mouse_move},
+    {"mouse_button", NULL, "BUTTONS", "holds down 1 (left) + 2 (right) + 4 (middle), and no others", 2, 2,
+     monitor_mouse_button},
+    {"digest", NULL, NULL, "the digest of the guest's state at this tick", 1, 1, monitor_digest},
+    {"log", NULL, "ITEM[,ITEM ...]|none", "what is logged from now on: items as of -d", 2, 2, monitor_log},
     {"quit", "q", NULL, "ends the run", 1, 1, do_quit},
 };
 const unsigned monitor_ncommands = COUNT(monitor_commands);
 
 const struct monitor_command monitor_infos[] = {
+    {"registers", NULL, NULL, "the CPU's registers", 1, 1, info_registers},
+    {"clock", NULL, NULL, "ticks, instructions and virtual time", 1, 1, info_clock},
+    {"horizon", NULL, NULL, "up to where the vCPU may go, and what the devices have planned", 1, 1,
+     info_horizon},
+    {"devices", NULL, NULL, "which devices there are", 1, 1, info_devices},
+    {"irq", NULL, NULL, "the interrupt controllers", 1, 1, info_irq},
+    {"tlb", NULL, NULL,
+     "the pages of the page tables: X no execution, G global, P large, D dirty, A accessed, C no cache, T "
+     "write-through, "
+     "U user, W writable",
+     1, 1, info_tlb},
+    {"mem", NULL, NULL,
+     "the ranges that the page tables map, and whether user code may use and all may write them", 1, 1,
+     info_mem},
+    {"mtree", NULL, NULL, "what lies at which physical address and I/O port", 1, 1, info_mtree},
+    {"pci", NULL, NULL, "the functions on the PCI bus", 1, 1, info_pci},
+    {"block", NULL, NULL, "the drives and their images", 1, 1, info_block},
+    {"chardev", NULL, NULL, "what is connected to serial ports, debug console and monitors", 1, 1,
+     info_chardev},
+    {"stats", NULL, NULL, "the figures of -stats up to now", 1, 1, info_stats},
+    {"replay", NULL, NULL, "whether input is recorded or replayed, and how far", 1, 1, info_replay},
     {"status", NULL, NULL, "whether it runs, and at which tick it is", 1, 1, info_status},
+    {"version", NULL, NULL, "the version, and what the guest's state is a function of", 1, 1, info_version},
+    {"name", NULL, NULL, "the machine's name", 1, 1, info_name},
 };
 const unsigned monitor_ninfos = COUNT(monitor_infos);
 
 /* --- lines --- */
 
-/* Splits `text` in place. False: too many words. */
-static bool split(struct monitor_call *call, char *text)
+#define BLANKS    " \t\r\n"
+#define NAME_ENDS BLANKS "/" /* x/4i */
+
+/* Splits `text` in place, at blanks that are not in a pair of ". Words beyond the last that may be are not
+ * looked at: they belong to expressions (call->rest). */
+static void split(struct monitor_call *call, char *text)
 {
-    char *save, *word = strtok_r(text, " \t\r\n", &save);
-    for (; word; word = strtok_r(NULL, " \t\r\n", &save)) {
-        if (call->nwords == MONITOR_WORDS_MAX)
-            return false;
-        call->word[call->nwords++] = word;
+    while (call->nwords < MONITOR_WORDS_MAX && *(text += strspn(text, BLANKS))) {
+        const bool quoted = *text == '"';
+        text += quoted;
+        call->word[call->nwords++] = text;
+        text += strcspn(text, quoted ? "\"\n" : call->nwords == 1 ? NAME_ENDS : BLANKS);
+        if (*text)
+            *text++ = '\0';
     }
-    return true;
 }
 
 static void execute_words(struct monitor_call *call)
@@ -185,12 +233,11 @@ static char *execute(struct monitor_call *call, const char *line)
     call->out = open_memstream(&answer, &bytes);
     if (text && original && call->out) {
         const char *begin = original + strspn(original, " \t");
-        begin += strcspn(begin, " \t\r\n");
+        begin += strcspn(begin, NAME_ENDS);
         original[strcspn(original, "\r\n")] = '\0';
         call->rest = begin + strspn(begin, " \t");
-        if (!split(call, text))
-            fprintf(call->out, "Error: at most %d words are accepted\n", MONITOR_WORDS_MAX);
-        else if (call->nwords > 0)
+        split(call, text);
+        if (call->nwords > 0)
             execute_words(call);
     }
     if (call->out)

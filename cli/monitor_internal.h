@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#define MONITOR_WORDS_MAX 8
+#define MONITOR_WORDS_MAX 16
 
 /* One command on its way. */
 struct monitor_call {
@@ -26,6 +26,41 @@ struct monitor_command {
     unsigned words_min, words_max; /* accepted, with the name */
     void (*run)(struct monitor_call *call);
 };
+
+/* monitor_memory.c */
+void monitor_x(struct monitor_call *call);
+void monitor_xp(struct monitor_call *call);
+void monitor_print(struct monitor_call *call);
+void monitor_memsave(struct monitor_call *call);
+void monitor_pmemsave(struct monitor_call *call);
+
+/* monitor_guest.c */
+void monitor_mouse_move(struct monitor_call *call);
+void monitor_mouse_button(struct monitor_call *call);
+void monitor_screendump(struct monitor_call *call);
+void monitor_digest(struct monitor_call *call);
+void monitor_log(struct monitor_call *call);
+
+/* monitor_info.c */
+void info_registers(struct monitor_call *call);
+void info_clock(struct monitor_call *call);
+void info_horizon(struct monitor_call *call);
+void info_devices(struct monitor_call *call);
+void info_irq(struct monitor_call *call);
+void info_block(struct monitor_call *call);
+void info_chardev(struct monitor_call *call);
+void info_stats(struct monitor_call *call);
+void info_replay(struct monitor_call *call);
+void info_version(struct monitor_call *call);
+void info_name(struct monitor_call *call);
+/* Any part of the state by its name. False: there is none. */
+bool info_named(struct monitor_call *call, const char *name);
+
+/* monitor_maps.c */
+void info_mtree(struct monitor_call *call);
+void info_pci(struct monitor_call *call);
+void info_tlb(struct monitor_call *call);
+void info_mem(struct monitor_call *call);
 
 /* Of the commands: what `info` shows. */
 extern const struct monitor_command monitor_commands[], monitor_infos[];

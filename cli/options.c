@@ -906,28 +906,31 @@ _Static_assert(VCPU_LOG_IN_ASM == 1 << 0 && VCPU_LOG_OP == 1 << 1 && VCPU_LOG_OU
                    VCPU_LOG_INT == 1 << 3 && VCPU_LOG_CPU_RESET == 1 << 4 && VCPU_LOG_GUEST_ERRORS == 1 << 5,
                "LOG_ITEMS");
 
-static bool log_item(struct options *o, const char *item, size_t bytes)
+static bool log_item(const char *item, size_t bytes, unsigned *items)
 {
     char name[16];
     snprintf(name, sizeof name, "%.*s", (int)(bytes < sizeof name ? bytes : sizeof name - 1), item);
     const int i = value_choice(name, LOG_ITEMS);
-    o->log_items |= i < 0 ? 0 : 1u << i;
+    *items |= i < 0 ? 0 : 1u << i;
     return i >= 0;
 }
 
-static bool parse_log(struct options *o, const struct option_def *d, const char *value, struct err *e)
+bool log_items_parse(const char *text, unsigned *items)
 {
-    for (const char *item = value;; item++) {
+    for (const char *item = text;; item++) {
         const size_t bytes = strcspn(item, ",");
-        if (!log_item(o, item, bytes))
-            return err_set(
-                e,
-                "-%s %s: no item \"%.*s\"; in_asm, op, out_asm, int, cpu_reset and guest_errors are accepted",
-                d->name, value, (int)bytes, item);
+        if (!log_item(item, bytes, items))
+            return false;
         item += bytes;
         if (!*item)
             return true;
     }
+}
+
+static bool parse_log(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return log_items_parse(value, &o->log_items) ||
+           err_set(e, "-%s %s: a list of " LOG_ITEMS_ACCEPTED " is accepted", d->name, value);
 }
 
 static bool parse_stats(struct options *o, const struct option_def *d, const char *value, struct err *e)

@@ -1,6 +1,7 @@
 /* steer.c - see steer.h. */
 #include "cli/steer.h"
 
+#include "clockcore/clock.h"
 #include "clockcore/ticks.h"
 
 #include <string.h>
@@ -11,8 +12,12 @@
 
 void steer_init(struct steer *s, const struct options *o, struct machine *m, struct control *control)
 {
-    *s = (struct steer){
-        .o = o, .machine = m, .control = control, .paused = o->start_paused, .run_to = TICK_NEVER};
+    *s = (struct steer){.o = o,
+                        .machine = m,
+                        .control = control,
+                        .begin_ns = clock_realtime_ns(),
+                        .paused = o->start_paused,
+                        .run_to = TICK_NEVER};
 }
 
 static void tell(struct steer *s, const char *event)

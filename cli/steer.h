@@ -25,12 +25,14 @@ struct steer {
     const struct options *o;
     struct machine *machine;
     struct control *control; /* NULL: nobody steers */
+    uint64_t begin_ns;       /* host time at the start */
     bool paused;             /* the machine stands until `cont` */
     bool shutdown;          /* the guest has powered off (-no-shutdown): it stands until a reset or the end */
     const char *quit;       /* why the run is to end; NULL: it is not */
     uint64_t run_to;        /* pause at this tick; TICK_NEVER: at none */
     void (*ran)(void *ctx); /* once, when it stands there, or somewhere before; NULL: nobody waits */
     void *ran_ctx;
+    uint8_t mouse_buttons;                  /* that mouse_button holds down: port_motion.buttons */
     struct steer_key key[STEER_AGENDA_MAX]; /* by tick */
     unsigned nkeys;
 };

@@ -174,6 +174,11 @@ bool i440fx_pm_decoded(const struct i440fx *s, uint32_t *address)
     return cfg[PM_PMREGMISC] & PMIOSE;
 }
 
+const struct pci_function *i440fx_function(const struct i440fx *s, unsigned function)
+{
+    return is_there(s, function) ? functions[function] : NULL;
+}
+
 uint8_t i440fx_config_peek(const struct i440fx *s, unsigned function, unsigned reg)
 {
     return function < I440FX_FN_COUNT && reg < 256 ? s->cfg[function * PCI_CONFIG_BYTES + reg] : 0;

@@ -7,6 +7,7 @@
 
 #include "hw/chip.h"
 #include "hw/nic.h"
+#include "hw/pci.h"
 #include "hw/requests.h"
 
 #include <stdbool.h>
@@ -62,6 +63,8 @@ bool i440fx_bar_decoded(const struct i440fx *s, unsigned function, unsigned n, u
 bool i440fx_may_master(const struct i440fx *s, unsigned function);
 /* Are the ports of IDE channel 0 or 1 decoded? */
 bool i440fx_ide_decoded(const struct i440fx *s, unsigned channel);
+/* A function (I440FX_FN_*); NULL: there is none. */
+const struct pci_function *i440fx_function(const struct i440fx *s, unsigned function);
 /* Byte `reg` of a function's configuration space (I440FX_FN_*); 0 out of range. */
 uint8_t i440fx_config_peek(const struct i440fx *s, unsigned function, unsigned reg);
 

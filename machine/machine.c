@@ -96,7 +96,9 @@ static void on_progress(void *ctx, uint64_t tick)
 /* On whichever thread serves the devices. */
 static void on_write_error(void *ctx, const struct access *a, const char *device, const char *text)
 {
-    vcpu_log_write_error(((struct machine *)ctx)->vcpu, a, device, text);
+    struct machine *m = ctx;
+    if (m->cfg.log_items & VCPU_LOG_GUEST_ERRORS)
+        vcpu_log_write_error(m->vcpu, a, device, text);
 }
 
 static void notice(struct machine *m, const char *text)
@@ -223,7 +225,7 @@ static void device_config(struct machine *m, struct devthread_config *cfg)
     cfg->jitter_seed = c->jitter_seed;
     cfg->plant_late = c->plant_late;
     cfg->figures = c->figures;
-    cfg->write_error = c->log_items & VCPU_LOG_GUEST_ERRORS ? on_write_error : NULL;
+    cfg->write_error = c->interactive || c->log_items & VCPU_LOG_GUEST_ERRORS ? on_write_error : NULL;
     cfg->write_error_ctx = m;
     cfg->notice = c->notice;
     cfg->notice_ctx = c->ctx;
@@ -656,6 +658,54 @@ const uint8_t *machine_video_memory(const struct machine *m, mem_addr_t *first)
     return a.bytes ? m->mem.host + a.first : NULL;
 }
 
+void machine_print_registers(const struct machine *m, FILE *out)
+{
+    vcpu_print_registers(m->vcpu, out);
+}
+
+bool machine_state_part(struct machine *m, enum state_group group, unsigned i, struct state_part *out)
+{
+    if (i == 0)
+        devthread_settle(m->dev);
+    return machine_part(&m->parts, group, i, out);
+}
+
+const struct physmem *machine_memory(const struct machine *m)
+{
+    return &m->mem;
+}
+
+const struct board *machine_wiring(const struct machine *m)
+{
+    return &m->board;
+}
+
+uint64_t machine_limit(const struct machine *m)
+{
+    return link_limit(devthread_link(m->dev, 0));
+}
+
+void machine_set_log(struct machine *m, unsigned items)
+{
+    m->cfg.log_items = items;
+    vcpu_set_log(m->vcpu, items);
+}
+
+const char *machine_identity(const struct machine *m)
+{
+    return m->identity;
+}
+
+void machine_get_stats(const struct machine *m, struct machine_stats *s)
+{
+    *s = (struct machine_stats){
+        .tick = vcpu_tick(m->vcpu), .virtual_ns = vcpu_now_ns(m->vcpu), .resets = m->resets};
+    vcpu_get_stats(m->vcpu, &s->vcpu);
+    link_get_stats(devthread_link(m->dev, 0), &s->link);
+    if (m->drives.blocks)
+        blocks_get_stats(m->drives.blocks, &s->blocks);
+}
+
 bool machine_save(struct machine *m, const char *path, struct err *e)
 {
     struct err why;
@@ -693,21 +743,11 @@ void machine_trace(struct machine *m, unsigned i, struct activity_trace *t)
 
 /* --- end --- */
 
-static void collect_stats(struct machine *m, struct machine_stats *s)
-{
-    *s = (struct machine_stats){
-        .tick = vcpu_tick(m->vcpu), .virtual_ns = vcpu_now_ns(m->vcpu), .resets = m->resets};
-    vcpu_get_stats(m->vcpu, &s->vcpu);
-    link_get_stats(devthread_link(m->dev, 0), &s->link);
-    if (m->drives.blocks)
-        blocks_get_stats(m->drives.blocks, &s->blocks);
-}
-
 bool machine_finish(struct machine *m, struct machine_stats *stats, struct err *e)
 {
     char why[ERR_BYTES - 1];
     devthread_stop(m->dev);
-    collect_stats(m, stats);
+    machine_get_stats(m, stats);
     digest_end(m->digest, stats->tick, stats->state_hex);
     snprintf(why, sizeof why, "%s", devthread_error(m->dev));
     devthread_destroy(m->dev); /* all output, and the terminal as it was */

@@ -180,6 +180,21 @@ const struct vga *machine_vga(const struct machine *m);
 /* Its memory, VGA_MEMORY_BYTES (hw/vga_draw.h draws what it shows), and where that begins, for dirty logs
  * (mem/watch.h). NULL: there is none. */
 const uint8_t *machine_video_memory(const struct machine *m, mem_addr_t *first);
+/* For people, several whole lines: as vcpu_print_registers. */
+void machine_print_registers(const struct machine *m, FILE *out);
+/* The state part after part, to look at (machine_part of state.h). */
+bool machine_state_part(struct machine *m, enum state_group group, unsigned i, struct state_part *out);
+const struct physmem *machine_memory(const struct machine *m);
+/* What is soldered to what. */
+const struct board *machine_wiring(const struct machine *m);
+/* The tick at which the vCPU looks at the world next. */
+uint64_t machine_limit(const struct machine *m);
+/* What is logged from now on (VCPU_LOG_*), to log_file; needs `interactive`. */
+void machine_set_log(struct machine *m, unsigned items);
+/* What the guest's state is a function of: "KEY=VALUE ...". */
+const char *machine_identity(const struct machine *m);
+/* Up to now; without the digest of the state. */
+void machine_get_stats(const struct machine *m, struct machine_stats *s);
 /* Saves the whole state (state.h) to a file, for machine_config.loadvm. */
 bool machine_save(struct machine *m, const char *path, struct err *e);
 /* What thread i of the machine is doing (syncq/activity.h; look from any thread until machine_finish); name

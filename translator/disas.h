@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 /* Prints the instruction at the start of `bytes` without a line end, as its block's mode (TB_MODE_CODE32) has
- * it. */
-void disas_guest(FILE *out, uint32_t mode, uint32_t eip, const uint8_t *bytes, unsigned count);
+ * it. Returns how many bytes it is long; one that is none counts as 1. */
+unsigned disas_guest(FILE *out, uint32_t mode, uint32_t eip, const uint8_t *bytes, unsigned count);
 
 #endif

@@ -183,6 +183,8 @@ uint32_t vcpu_exit_value(const struct vcpu *v);
  * the faults that led there, without a newline. */
 void vcpu_print_registers(const struct vcpu *v, FILE *out);
 void vcpu_print_triple_fault(const struct vcpu *v, FILE *out);
+/* VCPU_LOG_* from now on; it stands. Blocks that are translated already are not told of. */
+void vcpu_set_log(struct vcpu *v, unsigned items);
 /* For VCPU_LOG_GUEST_ERRORS: a device's data sheet speaks against this write. Any thread. */
 void vcpu_log_write_error(const struct vcpu *v, const struct access *a, const char *device, const char *text);
 uint64_t vcpu_tick(const struct vcpu *v); /* icount + idle, at the vCPU's current boundary */

@@ -186,6 +186,11 @@ uint32_t vcpu_exit_value(const struct vcpu *v)
     return v->exit_value;
 }
 
+void vcpu_set_log(struct vcpu *v, unsigned items)
+{
+    v->cfg.log_items = items;
+}
+
 void vcpu_get_stats(const struct vcpu *v, struct vcpu_stats *out)
 {
     *out = v->stats;

@@ -1,0 +1,77 @@
+/* monitor_guest.c - commands that give the guest input, and those that write about it. Input is stamped and
+ * recorded where the machine takes it in, as all input is. */
+#include "cli/monitor_internal.h"
+
+#include "cli/screendump.h"
+#include "machine/optvalue.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- input --- */
+
+static bool number(const char *text, long least, long most, long *value)
+{
+    char *end;
+    *value = strtol(text, &end, 0);
+    return *text && !*end && *value >= least && *value <= most;
+}
+
+static void point(struct monitor_call *call, struct port_motion m)
+{
+    m.buttons = call->steer->mouse_buttons;
+    if (!machine_pointer(call->steer->machine, m))
+        fprintf(call->out, "Error: there is no mouse, or it has had too much already\n");
+}
+
+void monitor_mouse_move(struct monitor_call *call)
+{
+    long dx, dy, dz = 0;
+    if (!number(call->word[1], INT16_MIN, INT16_MAX, &dx) ||
+        !number(call->word[2], INT16_MIN, INT16_MAX, &dy) ||
+        (call->nwords > 3 && !number(call->word[3], INT8_MIN, INT8_MAX, &dz))) {
+        fprintf(call->out,
+                "Error: accepted: -32768 to 32767 to the right and down, -128 to 127 of the wheel\n");
+        return;
+    }
+    point(call, (struct port_motion){.dx = (int16_t)dx, .dy = (int16_t)dy, .dz = (int8_t)dz});
+}
+
+void monitor_mouse_button(struct monitor_call *call)
+{
+    long buttons;
+    if (!number(call->word[1], 0, 7, &buttons)) {
+        fprintf(call->out, "Error: accepted: a sum of 1 (left), 2 (right) and 4 (middle), 0 for none\n");
+        return;
+    }
+    call->steer->mouse_buttons = (uint8_t)buttons;
+    point(call, (struct port_motion){0});
+}
+
+/* --- output --- */
+
+void monitor_screendump(struct monitor_call *call)
+{
+    struct err e;
+    if (!screendump_write(call->steer->machine, call->word[1], &e))
+        fprintf(call->out, "Error: %s\n", e.text);
+}
+
+void monitor_digest(struct monitor_call *call)
+{
+    char hex[DIGEST_HEX];
+    machine_state_hex(call->steer->machine, hex);
+    fprintf(call->out, "tick %" PRIu64 " digest %s\n", machine_tick(call->steer->machine), hex);
+}
+
+void monitor_log(struct monitor_call *call)
+{
+    unsigned items = 0;
+    if (strcmp(call->word[1], "none") != 0 && !log_items_parse(call->word[1], &items)) {
+        fprintf(call->out, "Error: log %s: none, or a list of " LOG_ITEMS_ACCEPTED " is accepted\n",
+                call->word[1]);
+        return;
+    }
+    machine_set_log(call->steer->machine, items);
+}

@@ -1,0 +1,173 @@
+#!/usr/bin/env bash
+# tests/monitor.sh BUILD - the monitor: every command's answer against something independent, in every mode; that looking
+# changes no digest; clients that misbehave; the terminal, by tmux.
+# shellcheck disable=SC2046 # the options of a guest are words
+set -u
+cd "$(dirname "$(readlink -f "$0")")/.." || exit 2
+. tests/lib.sh
+build=$(readlink -f "${1:-build}")
+tandem=$build/tandem guests=$build/tests/guests
+dir=$(mktemp -d) || exit 2
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 2
+
+guest() { echo -kernel "$guests/$1.elf" -append shift=3 -m 16 -display none -serial null; }
+
+# talk MODE GUEST LINES...: a run that begins paused; its answers without prompts in the variable `answers`.
+talk() {
+    local mode=$1 name=$2
+    shift 2
+    answers=$(printf '%s\n' "$@" quit | timeout 30 "$tandem" $(guest "$name") -devthread "mode=$mode" -S -monitor stdio 2>stderr |
+        sed 's/(tandem) //g')
+}
+
+# --- memory: x, xp, memsave and pmemsave against the snapshot of the same tick, made by another run ---
+memory() {
+    local mode
+    for mode in inline thread adaptive; do
+        talk $mode pit 'run-to 50000' 'pmemsave 0x100000 4096 pm' 'memsave 0x100000 0x1000 m' 'xp /64xb 0x100000' 'x /16dw 0x100000'
+        expect "pmemsave and memsave agree without paging ($mode)" cmp pm m
+        expect "xp shows what pmemsave wrote ($mode)" cmp <(sed -n 's/^0\{8\}001000[0-3]0: //p' <<<"$answers" | tr -d '\n ' | sed 's/0x//g') \
+            <(head -c 64 pm | od -An -v -tx1 | tr -d '\n ')
+        expect "x /dw shows it ($mode)" cmp <(sed -n 's/^001000[0-3]0: //p' <<<"$answers" | tr ' ' '\n' | grep .) \
+            <(head -c 64 pm | od -An -v -td4 | tr -s ' ' '\n' | grep .)
+    done
+    # The kernel's own bytes, where the ELF file puts them.
+    objcopy -O binary -j .text "$guests/pit.elf" text 2>/dev/null || objcopy -O binary "$guests/pit.elf" text
+    local at
+    at=$(objdump -h "$guests/pit.elf" | awk '$2 == ".text" { print "0x" $4 }')
+    talk inline pit "pmemsave $at $(stat -c %s text) code" "x /3i $at" "x /2s $at"
+    expect "code in memory is the ELF file's" cmp text code
+    expect "x /i as objdump has it" test "$(sed -n 's/^0\(.......\): \([a-z]*\).*/\1 \2/p' <<<"$answers" | head -n 3)" = \
+        "$(objdump -d -M intel --start-address="$at" "$guests/pit.elf" | awk -F '\t' '/^ *[0-9a-f]+:\t/ && $3 { split($3, w, " ");
+            sub(/:/, "", $1); gsub(/ /, "", $1); printf "%07s %s\n", $1, w[1] }' | sed 's/^ */0/;s/^0*\(.......\) /\1 /' | head -n 3)"
+}
+
+errors() {
+    talk inline pit 'x /0x 0' 'x /99999999999999999999xb 0' 'x /4z 0' 'x /4xw 0xfee00000' 'x' 'print 1/0' 'print ((' 'print $nosuch' \
+        'pmemsave 0 0 f' 'pmemsave 0xfffff000 4096 f' 'pmemsave 0 4096 /nowhere/f' 'run-to never' 'info nothing' 'info status now' \
+        'nonsense' 'log loud' 'mouse_button 9' 'help nonsense' 'screendump /nowhere/f'
+    expect_text "a count of 0" "$answers" '^Error: count: 1 to'
+    expect "a huge count" test "$(grep -c '^Error: count' <<<"$answers")" = 2
+    expect_text "a bad format" "$answers" '^Error: accepted: /\[COUNT\]'
+    expect_text "what is no memory" "$answers" '^fee00000: cannot access memory'
+    expect_text "too few words" "$answers" '^Error: accepted: x /FMT ADDR'
+    expect_text "division by zero" "$answers" 'division by zero'
+    expect_text "no such register" "$answers" 'no such register'
+    expect_text "a size of 0" "$answers" '^Error: a size of 1 to'
+    expect_text "no memory to save" "$answers" '^Error: from 0xfffff000 to 0x100000000 not all is memory'
+    expect_text "no such folder" "$answers" '^Error: /nowhere/f: No such file'
+    expect_text "no tick" "$answers" '^Error: run-to never: a tick from'
+    expect_text "no such subject" "$answers" "^unknown: 'info nothing'"
+    expect_text "too many words" "$answers" '^Error: accepted: info status'
+    expect_text "no such command" "$answers" "^unknown command: 'nonsense'"
+    expect_text "no such item" "$answers" '^Error: log loud: .*in_asm'
+    expect_text "no such button" "$answers" '^Error: accepted: a sum of 1'
+}
+
+# --- info: against the state that a snapshot of this tick holds ---
+info() {
+    local tick=200000
+    timeout 30 "$tandem" $(guest pit) -devthread mode=inline -snapshot-at $tick,file=snapshot -x-ticks $((tick + 1)) 2>/dev/null
+    "$build/tandem-digest-diff" snapshot >fields 2>/dev/null
+    talk thread pit "run-to $tick" 'info registers' 'print /x $eax' 'print $cr0' 'print $tick' 'info pit' 'info irq' 'info clock' \
+        'info status' 'info horizon' 'info devices' 'info mtree' 'info pci' 'info block' 'info chardev' 'info stats' 'info replay' \
+        'info version' 'info name' 'info tlb' 'info mem' 'digest' 'help' 'help info' 'help x'
+    local eax
+    eax=$(sed -n 's/^cpu.eax: 0x//p' fields)
+    expect_text "info registers" "$answers" "^EAX=$(printf %08x "0x${eax:-0}") "
+    expect_text "print /x \$eax" "$answers" "^0x${eax:-0}$"
+    expect_text "print \$tick" "$answers" "^$(printf '%#x' $tick)$"
+    expect "info pit has the fields of the snapshot" test "$(grep '^pit.counter.0..count: ' <<<"$answers")" = "$(grep '^pit.counter.0..count: ' fields)"
+    expect "info irq too" test "$(grep '^pic.pic.0..imr: ' <<<"$answers")" = "$(grep '^pic.pic.0..imr: ' fields)"
+    expect_text "info clock" "$answers" "^virtual time: $((tick * 8)) ns"
+    expect_text "info status" "$answers" "^VM status: paused, tick $tick$"
+    expect_text "info horizon" "$answers" "^pit: next event at tick [0-9]+$"
+    expect_text "info devices" "$answers" '^com1: device 4'
+    expect_text "info mtree: RAM" "$answers" '^000000000-00009ffff: ram'
+    expect_text "info mtree: ports" "$answers" '^0040-0043: pit'
+    expect_text "info pci" "$answers" '^00:00.0: 8086:1237 class 0600'
+    expect_text "info block" "$answers" '^no drives'
+    expect_text "info chardev" "$answers" '^serial0: null'
+    expect_text "info stats" "$answers" "^  ticks  *$tick$"
+    expect_text "info replay" "$answers" "^no recording, tick $tick"
+    expect_text "info version" "$answers" '^version=.* kernel='
+    expect_text "info name" "$answers" '^tandem$'
+    expect "info tlb and mem without paging" test "$(grep -c '^paging is off$' <<<"$answers")" = 2
+    expect "digest is the end's" test "$(sed -n 's/^tick [0-9]* digest //p' <<<"$answers")" = \
+        "$(timeout 30 "$tandem" $(guest pit) -x-ticks $tick -stats format=json,file=s.json 2>/dev/null; sed -n 's/.*"state": *"\([0-9a-f]*\)".*/\1/p;s/.*"digest": *"\([0-9a-f]*\)".*/\1/p' s.json | head -n 1)"
+    local name
+    for name in $(sed -n 's/^\(info \)\{0,1\}\([a-z_?-]*\)[| ].*-- .*/\2/p' <<<"$answers"); do
+        expect "the manual page has $name" grep -Eq "^\.It Ic (info )?$name( |$)|Ic $name " "$OLDPWD/docs/tandem.1"
+    done
+}
+
+# With page tables: those that the guest writes compared with what is shown of them.
+paging() {
+    talk inline bench_cr3 'run-to 3000000' 'print $cr0' 'info tlb' 'info mem' 'x /4xw 0x100000' 'xp /4xw 0x100000''
+    expect_text "the guest pages" "$answers" '^0x8001001'
+    expect_text "info tlb: identity" "$answers" '^00100000: 000100000 '
+    expect_text "info mem: memory of the kernel" "$answers" '^000000000-001000000 001000000 -rw$'
+    expect_text "info mem: code of the program" "$answers" '^008000000-[0-9a-f]* [0-9a-f]* ur-$'
+    # Each page of 4 KiB that info tlb lists is in info mem's sum, which counts bytes.
+    expect "info tlb and info mem map as much" test $((4096 * $(grep -c '^[0-9a-f]\{8\}: [0-9a-f]\{9\} ..-' <<<"$answers"))) = \
+        $(($(sed -n 's/^0[0-9a-f]*-[0-9a-f]* \([0-9a-f]*\) .r.$/0x\1/p' <<<"$answers" | paste -sd+)))
+    expect "x and xp agree where pages are identical" test "$(sed -n 's/^00100000: \(0x.*\)/\1/p' <<<"$answers")" = \
+        "$(sed -n 's/^0000000000100000: //p' <<<"$answers")"
+}
+
+# --- nothing of it shows: digests of runs that are looked at in all ways, at random moments ---
+invisible() {
+    local g=mix mode
+    timeout 60 "$tandem" $(guest $g) -devthread mode=inline -digest file=plain,every=100000 -device isa-debug-exit,iobase=0xf4,iosize=4 2>/dev/null
+    for mode in inline thread adaptive; do
+        timeout 60 "$tandem" $(guest $g) -devthread mode=$mode -digest file=watched,every=100000 -device isa-debug-exit,iobase=0xf4,iosize=4 \
+            -monitor unix:sock,server,nowait -monitor stdio < <(
+                for i in $(seq 40); do
+                    printf 'info registers\nx /8i $eip\nstop\ninfo irq\ninfo tlb\ndigest\nscreendump s\n'
+                    printf 'info horizon\ncont\n'
+                    sleep 0.0$((RANDOM % 4))
+                done) >answers 2>stderr
+        expect "no digest changes ($mode)" "$build/tandem-digest-diff" plain watched
+        expect_text "it was looked at ($mode)" "$(cat answers)" 'EAX='
+    done
+}
+
+# --- clients on a socket ---
+sockets() {
+    timeout 30 "$tandem" $(guest echo) -monitor unix:sock,server,nowait 2>stderr &
+    local pid=$! i
+    for i in $(seq 100); do [ -S sock ] && break; sleep 0.05; done
+    expect_text "an answer over a socket" "$(printf 'info name\n' | socat -t 5 - unix:sock)" 'tandem'
+    # One that asks for much and never reads, one that sends no line end; the third is served.
+    (for i in $(seq 200); do printf 'x /65536xb 0x100000\n'; done; sleep 20) 2>/dev/null | socat -u - unix:sock &
+    local deaf=$!
+    head -c 100000 /dev/zero | tr '\0' x | timeout 5 socat -u - unix:sock 2>/dev/null
+    expect_text "served beside bad clients" "$(printf 'info status\n' | timeout 10 socat -t 5 - unix:sock)" 'VM status: running'
+    printf 'quit\n' | socat -t 5 - unix:sock >/dev/null
+    wait $pid
+    expect "quit over a socket" test $? -eq 0
+    expect "the socket is gone" test ! -e sock
+    kill $deaf 2>/dev/null
+}
+
+# -S prints nothing of its own, and a signal ends it as ever.
+stands() {
+    timeout 20 "$tandem" $(guest pit) -S >out 2>err &
+    local pid=$!
+    sleep 0.5
+    expect "-S is silent" test ! -s out -a ! -s err
+    kill -TERM "$(pgrep -P $pid tandem || echo $pid)"
+    wait $pid
+    expect "a signal ends a machine that stands" test $? -eq 143
+    expect_text "at tick 0" "$(cat err)" 'ended by a signal at tick 0 '
+}
+
+memory
+errors
+info
+paging
+invisible
+sockets
+stands
+summary monitor
