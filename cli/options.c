@@ -1,6 +1,8 @@
 /* options.c - the option tables. See options.h. */
 #include "cli/options.h"
 
+#include "cli/keys.h"
+
 #include "clockcore/ticks.h"
 #include "machine/bootorder.h"
 #include "machine/optvalue.h"
@@ -582,6 +584,15 @@ static bool parse_text(struct options *o, const struct option_def *d, const char
     return value_string(value, (char **)field(o, d), e);
 }
 
+/* The layout is looked up now, so that a bad name ends the command. */
+static bool parse_layout(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    struct keymap *k = keymap_create(value, e);
+
+    keymap_destroy(k);
+    return k && parse_text(o, d, value, e);
+}
+
 static bool parse_ticks(struct options *o, const struct option_def *d, const char *value, struct err *e)
 {
     return value_number(value, 1, INT64_MAX, (uint64_t *)field(o, d)) ||
@@ -949,6 +960,9 @@ static const struct option_def option_defs[] = {
      "firmware to start, 64 KiB to 16 MiB, a multiple of 64 KiB (default " FIRMWARE_DEFAULT
      " where there is no -kernel)",
      FIELD(bios), NULL, NULL, 0},
+    {"k", "LAYOUT", parse_layout,
+     "keyboard layout by which text and symbols become keys: us (default), gb, de, ...",
+     FIELD(keyboard_layout), NULL, NULL, 0},
     {"L", "DIR", parse_dir,
      "directory of firmware files, searched before " FIRMWARE_DIR " (may be given up to 16 times)", 0, NULL,
      NULL, 0},
@@ -1175,7 +1189,6 @@ static const char *const unsupported[] = {
     "hax",
     "incoming",
     "iscsi",
-    "k",
     "mem-path",
     "mem-prealloc",
     "msg",
@@ -1419,10 +1432,10 @@ void options_free(struct options *o)
 {
     chardevs_free(&o->chardevs);
     drives_free(&o->drives);
-    char *owned[] = {o->name,         o->debugcon,   o->pidfile,      o->bios,
-                     o->kernel,       o->initrd,     o->append,       o->rrfile,
-                     o->digest_file,  o->stats_file, o->profile_file, o->profile_within,
-                     o->account_file, o->log_file,   o->loadvm,       o->trace_file};
+    char *owned[] = {o->name,         o->debugcon,       o->pidfile,      o->bios,        o->kernel,
+                     o->initrd,       o->append,         o->rrfile,       o->digest_file, o->stats_file,
+                     o->profile_file, o->profile_within, o->account_file, o->log_file,    o->loadvm,
+                     o->trace_file,   o->keyboard_layout};
     for (size_t i = 0; i < COUNT(owned); i++)
         free(owned[i]);
     for (unsigned i = 0; i < o->nsymbols; i++)

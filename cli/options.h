@@ -51,8 +51,9 @@ struct options {
     char *name;    /* -name, or NULL */
     char *pidfile; /* -pidfile, or NULL */
     uint64_t ram_bytes;
-    struct cpu_model cpu; /* -cpu */
-    char *bios;           /* -bios; NULL: not given */
+    struct cpu_model cpu;  /* -cpu */
+    char *keyboard_layout; /* -k; NULL: us */
+    char *bios;            /* -bios; NULL: not given */
     char *firmware_dir[FIRMWARE_DIRS_MAX];
     struct firmware_boot boot;                                 /* -boot, -option-rom; strings owned */
     struct firmware_user_item fw_cfg[FIRMWARE_USER_ITEMS_MAX]; /* -fw_cfg; strings owned */
