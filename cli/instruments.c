@@ -105,7 +105,7 @@ static bool add_guest_files(struct instruments *i, struct err *e)
     char *name = rest ? malloc(strlen(rest) + 1) : NULL;
     if (rest && !name)
         return err_set(e, "no host memory");
-    bool elf = attribute_guest_file(i->attribute, i->o->kernel);
+    bool elf = i->o->kernel && attribute_guest_file(i->attribute, i->o->kernel);
     while (elf && rest && *rest) {
         list_next(&rest, name);
         name[strcspn(name, " ")] = 0;

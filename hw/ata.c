@@ -7,8 +7,9 @@
  * host moves this one. Registers other than Device Control do not change while BSY is set; a command that is
  * written while DRQ is set ends the one under way.
  *
- * NOT MODELLED: overlap and queues, SMART, security, host protected area (READ NATIVE MAX answers), CFA, SET
- * MAX, media notification, READ and WRITE LONG and BUFFER, power-up in standby, time-outs of STANDBY. */
+ * NOT MODELLED: overlap and queues, logs and self-tests of SMART, security, host protected area (READ NATIVE
+ * MAX answers), CFA, SET MAX, media notification, READ and WRITE LONG and BUFFER, power-up in standby,
+ * time-outs of STANDBY. */
 #include "hw/ata_internal.h"
 
 #include <string.h>
@@ -98,7 +99,7 @@ void ata_reset_pin(struct ata *d)
     d->track = 63;
     d->multiple = 0;
     d->mode = 0x22; /* multiword DMA 2: the fastest that every bus master of the time has */
-    d->write_cache = d->look_ahead = 1;
+    d->write_cache = d->look_ahead = d->smart = 1;
     d->ejected = d->event = 0;
     d->sense_key = d->asc = d->ascq = 0;
     if (d->present)

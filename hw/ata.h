@@ -104,7 +104,8 @@ struct ata {
     /* What it is: constant. */
     uint8_t present, cdrom, medium, read_only;
     uint8_t number; /* 0 or 1 on its cable */
-    uint8_t reserved[5];
+    uint8_t smart;  /* SMART is on */
+    uint8_t reserved[4];
     uint16_t byte_limit;                                          /* of a block of a packet command, even */
     uint8_t serial[DRIVE_SERIAL_BYTES], model[DRIVE_MODEL_BYTES]; /* padded with blanks */
     uint8_t buffer[ATA_BUFFER_BYTES];

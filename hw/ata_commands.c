@@ -1,8 +1,11 @@
-/* ata_commands.c - what a command does first, for ata.h; section numbers are those of ATA/ATAPI-6.
+/* ata_commands.c - what a command does first, for ata.h; section numbers are those of ATA/ATAPI-6. SMART and
+ * DATA SET MANAGEMENT are those of ATA8-ACS and ACS-2.
  *
  * One row a command: which drives have it and how its data move. What no row has is aborted, as the standard
  * wants it. */
 #include "hw/ata_internal.h"
+
+#include <string.h>
 
 #define NELEM(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -106,6 +109,52 @@ static void native_max(struct ata *d, const struct ata_host *h)
 static void flush(struct ata *d, const struct ata_host *h)
 {
     ata_flush(d, h);
+}
+
+/* ACS-2, 7.9: bit 0 of Features is TRIM; Count: blocks of ranges, as word 105 of IDENTIFY has them. */
+static void data_set_management(struct ata *d, const struct ata_host *h)
+{
+    d->power = ATA_ACTIVE;
+    if (d->features[0] != 1 || d->count[0] != 1 || d->count[1] != 0)
+        ata_fail(d, ATA_ABRT);
+    else if (d->read_only)
+        ata_fail(d, ATA_WP);
+    else
+        ata_trim(d, h);
+}
+
+/* --- SMART: a drive that never fails --- */
+
+enum { SMART_DATA = 0xD0, SMART_AUTOSAVE = 0xD2, SMART_ON = 0xD8, SMART_OFF = 0xD9, SMART_STATUS = 0xDA };
+
+/* ATA8-ACS, 7.53.7: no attribute of our own, nothing was tested, attributes are kept over power cycles. */
+static void smart_data(struct ata *d, const struct ata_host *h)
+{
+    uint8_t sum = 0;
+
+    memset(d->buffer, 0, 512);
+    d->buffer[368] = 3;
+    for (unsigned i = 0; i < 511; i++)
+        sum = (uint8_t)(sum + d->buffer[i]);
+    d->buffer[511] = (uint8_t)-sum;
+    ata_reply(d, h, 512);
+}
+
+static void smart(struct ata *d, const struct ata_host *h)
+{
+    uint8_t what = d->features[0];
+    bool known = what == SMART_DATA || what == SMART_AUTOSAVE || what == SMART_OFF || what == SMART_STATUS;
+
+    if (d->lba_mid[0] != 0x4F || d->lba_high[0] != 0xC2 || !(what == SMART_ON || (known && d->smart))) {
+        ata_fail(d, ATA_ABRT);
+        return;
+    }
+    if (what == SMART_ON || what == SMART_OFF)
+        d->smart = what == SMART_ON;
+    if (what == SMART_DATA)
+        smart_data(d, h);
+    else
+        ata_done(d); /* STATUS: mid and high stay what they are: no threshold was exceeded */
 }
 
 /* --- commands without data --- */
@@ -294,6 +343,7 @@ static void packet(struct ata *d, const struct ata_host *h)
 #define NONE TRANSFER_NONE
 
 static const struct command commands[] = {
+    {ATA_DATA_SET, ATA_DATA_SET, DISK, OUT | EXT | DMA, data_set_management},
     {0x08, 0x08, CD, 0, device_reset},
     {0x10, 0x1F, DISK, 0, recalibrate},
     {0x20, 0x21, DISK, 0, sectors},                /* READ SECTORS */
@@ -321,6 +371,7 @@ static const struct command commands[] = {
     {0x99, 0x99, BOTH, 0, sleep_mode},
     {ATA_PACKET, ATA_PACKET, CD, 0, packet},
     {0xA1, 0xA1, CD, 0, identify},
+    {0xB0, 0xB0, DISK, 0, smart},
     {0xC4, 0xC4, DISK, MULT, sectors},       /* READ MULTIPLE */
     {0xC5, 0xC5, DISK, OUT | MULT, sectors}, /* WRITE MULTIPLE */
     {0xC6, 0xC6, DISK, 0, set_multiple},

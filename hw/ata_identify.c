@@ -95,7 +95,8 @@ static void put_geometry(const struct ata *d, uint8_t *to)
     put_32(to, 102, (uint32_t)(d->sectors >> 32));
 }
 
-#define SET_POWER      0x0008u /* word 82 */
+#define SET_SMART      0x0001u /* word 82 */
+#define SET_POWER      0x0008u
 #define SET_PACKET     0x0010u
 #define SET_CACHE      0x0020u
 #define SET_LOOK_AHEAD 0x0040u
@@ -105,12 +106,22 @@ static void put_geometry(const struct ata *d, uint8_t *to)
 
 static void put_sets(const struct ata *d, uint8_t *to)
 {
-    put(to, 82, SET_POWER | SET_CACHE | SET_LOOK_AHEAD);
+    put(to, 82, SET_SMART | SET_POWER | SET_CACHE | SET_LOOK_AHEAD);
     put(to, 83, SETS_83);
     put(to, 84, SETS_84);
-    put(to, 85, SET_POWER | (d->write_cache ? SET_CACHE : 0) | (d->look_ahead ? SET_LOOK_AHEAD : 0));
+    put(to, 85,
+        (d->smart ? SET_SMART : 0) | SET_POWER | (d->write_cache ? SET_CACHE : 0) |
+            (d->look_ahead ? SET_LOOK_AHEAD : 0));
     put(to, 86, SETS_83 & 0x3FFF);
     put(to, 87, SETS_84);
+}
+
+/* ACS-2, 7.16.7: what is trimmed reads as zeroes at once; one block of ranges a command. */
+static void put_trim(uint8_t *to)
+{
+    put(to, 69, 0x4020);
+    put(to, 105, 1);
+    put(to, 169, 1);
 }
 
 /* Word 93: 80-conductor cable; what the drive found at the last reset, in the half of its number. */
@@ -130,9 +141,10 @@ static void put_disk(const struct ata *d, uint8_t *to)
     put(to, 51, 0x0200); /* obsolete: PIO and DMA timing modes */
     put(to, 52, 0x0200);
     put(to, 59, d->multiple ? 0x0100u | d->multiple : 0);
-    put(to, 80, 0x007E); /* ATA-1 to ATA/ATAPI-6 */
+    put(to, 80, 0x01FE); /* ATA-1 to ATA8-ACS: hosts look for TRIM from version 7 on */
     put_geometry(d, to);
     put_sets(d, to);
+    put_trim(to);
     put_cable(d, to);
 }
 

@@ -23,6 +23,7 @@ enum {
 /* Hosts wait 2 ms behind SRST before they look (ATA/ATAPI-6, 9.2); without motors it is done by then. */
 #define ATA_RESET_NS UINT64_C(1000000)
 
+#define ATA_DATA_SET     0x06
 #define ATA_PACKET       0xA0
 #define ATA_PACKET_BYTES 12u
 #define ATAPI_COMMAND    0x01 /* interrupt reason: C/D */
@@ -62,6 +63,8 @@ void ata_transfer(struct ata *d, const struct ata_host *h);
 /* total bytes of the buffer are for the host: by PIO, or by DMA if `transfer` says so. */
 void ata_reply(struct ata *d, const struct ata_host *h, uint32_t bytes);
 void ata_flush(struct ata *d, const struct ata_host *h);
+/* The ranges that the host gives by DMA are discarded. */
+void ata_trim(struct ata *d, const struct ata_host *h);
 /* The later phases. */
 void ata_medium_done(struct ata *d, const struct ata_host *h);
 void ata_filled(struct ata *d, const struct ata_host *h);

@@ -291,6 +291,94 @@ void ata_filled(struct ata *d, const struct ata_host *h)
     begin_write(d, h, sectors);
 }
 
+/* --- TRIM (ACS-2, 7.9) --- */
+
+#define TRIM_BYTES 512u /* ranges of 8 bytes: 48 bits of address, 16 bits of sectors, 0: unused */
+
+struct trim_range {
+    uint64_t lba;
+    uint32_t sectors;
+};
+
+static struct trim_range trim_range(const struct ata *d, uint32_t at)
+{
+    uint64_t entry = 0;
+
+    for (unsigned i = 0; i < 8; i++)
+        entry |= (uint64_t)d->buffer[at + i] << 8 * i;
+    return (struct trim_range){entry & UINT64_C(0xFFFFFFFFFFFF), (uint32_t)(entry >> 48)};
+}
+
+static bool trim_is_on_medium(const struct ata *d)
+{
+    for (uint32_t at = 0; at < TRIM_BYTES; at += 8) {
+        struct trim_range t = trim_range(d, at);
+        if (t.sectors && (t.lba >= d->sectors || t.sectors > d->sectors - t.lba))
+            return false;
+    }
+    return true;
+}
+
+static struct blocks_request trim_request(const struct ata *d)
+{
+    struct trim_range t = trim_range(d, d->at % TRIM_BYTES);
+
+    return (struct blocks_request){.offset = t.lba * DRIVE_SECTOR,
+                                   .bytes = t.sectors * DRIVE_SECTOR,
+                                   .tag = d->number,
+                                   .op = BLOCKS_DISCARD};
+}
+
+/* The range at d->at or the next one that is in use. */
+static void trim_next(struct ata *d, const struct ata_host *h)
+{
+    while (d->at < TRIM_BYTES && trim_range(d, d->at).sectors == 0)
+        d->at += 8;
+    if (d->at >= TRIM_BYTES) {
+        ata_done(d);
+        return;
+    }
+    struct blocks_request r = trim_request(d);
+    begin(d, h, &r);
+    ata_go_on(d, ATA_MEDIUM, d->ready_ns);
+}
+
+static void trim_done(struct ata *d, const struct ata_host *h)
+{
+    struct blocks_request r = trim_request(d);
+
+    if (h->blocks->finish(h->blocks->ctx, h->drive, &r, NULL) != BLOCKS_OK) {
+        ata_fault(d);
+        return;
+    }
+    d->at += 8;
+    trim_next(d, h);
+}
+
+static void trim_by_dma(struct ata *d, const struct ata_host *h)
+{
+    uint32_t done = min_u32(d->moved, TRIM_BYTES);
+
+    d->moved = done + h->dma_move(h->dma, d->buffer + done, TRIM_BYTES - done, false);
+    if (d->moved < TRIM_BYTES) {
+        wait_for_dma(d);
+    } else if (!trim_is_on_medium(d)) {
+        ata_fail(d, ATA_IDNF);
+    } else {
+        d->at = 0;
+        trim_next(d, h);
+    }
+}
+
+void ata_trim(struct ata *d, const struct ata_host *h)
+{
+    d->moved = 0;
+    if (h->dma_ready(h->dma, false))
+        trim_by_dma(d, h);
+    else
+        wait_for_dma(d);
+}
+
 /* --- FLUSH CACHE --- */
 
 #define FLUSH (TRANSFER_OUT | TRANSFER_NONE)
@@ -326,7 +414,9 @@ void ata_transfer(struct ata *d, const struct ata_host *h)
 
 void ata_medium_done(struct ata *d, const struct ata_host *h)
 {
-    if ((d->transfer & FLUSH) == FLUSH)
+    if (d->command == ATA_DATA_SET)
+        trim_done(d, h);
+    else if ((d->transfer & FLUSH) == FLUSH)
         flush_done(d, h);
     else if (d->transfer & TRANSFER_OUT)
         write_done(d, h);
@@ -361,6 +451,8 @@ void ata_dma(struct ata *d, const struct ata_host *h)
 
     if (!h->dma_ready(h->dma, !out))
         wait_for_dma(d);
+    else if (d->command == ATA_DATA_SET)
+        trim_by_dma(d, h);
     else if (out)
         write_by_dma(d, h);
     else if (d->chunk)

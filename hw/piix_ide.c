@@ -325,7 +325,8 @@ void piix_ide_reset_pin(struct piix_ide *s)
     FIELD_MAX(struct piix_ide, drive[n].ejected, 1), FIELD(struct piix_ide, drive[n].event),                 \
     FIELD_MAX(struct piix_ide, drive[n].present, 1), FIELD_MAX(struct piix_ide, drive[n].cdrom, 1),          \
     FIELD_MAX(struct piix_ide, drive[n].medium, 1), FIELD_MAX(struct piix_ide, drive[n].read_only, 1),       \
-    FIELD_MAX(struct piix_ide, drive[n].number, 1), FIELD_ARRAY(struct piix_ide, drive[n].reserved),         \
+    FIELD_MAX(struct piix_ide, drive[n].number, 1), FIELD_MAX(struct piix_ide, drive[n].smart, 1),           \
+    FIELD_ARRAY(struct piix_ide, drive[n].reserved),         \
     FIELD(struct piix_ide, drive[n].byte_limit), FIELD_ARRAY(struct piix_ide, drive[n].serial),              \
     FIELD_ARRAY(struct piix_ide, drive[n].model), FIELD_ARRAY(struct piix_ide, drive[n].buffer)
 /* clang-format on */

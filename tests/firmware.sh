@@ -122,6 +122,12 @@ fi
 expect "-L and -bios: the small build" seabios -L /usr/share/seabios -bios bios.bin -until "text=No bootable device"
 said "comes up, too" 'No bootable device'
 
+# --- watchers that want names, where no file of the guest's is named ---
+for watcher in "-profile file=$dir/watched.profile" "-account file=$dir/watched" "-mark here=some_function" "-trace file=$dir/watched"; do
+    # shellcheck disable=SC2086
+    expect "$watcher without -kernel" timeout 60 "$build/tandem" -m 32 -icount shift=3,sleep=off -display none -net none -serial null $watcher -until tick=3000000
+done
+
 # --- a kernel for a newer CPU: its own setup code, which firmware runs, says so ---
 if [ -f "$debian_dir/linux" ]; then
     for lacks in "486:requires an i586 CPU, but only detected an i486" "pentium:^cmov"; do

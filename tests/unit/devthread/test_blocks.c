@@ -20,7 +20,8 @@ struct slow {
     uint8_t bytes[BYTES];
     uint64_t delays; /* seed; 0: none */
     int fail_write, fail_read;
-    unsigned flushes, unflushed; /* writes since the last flush */
+    _Atomic unsigned flushes; /* several workers flush at a time */
+    unsigned unflushed;       /* writes since the last flush */
 };
 
 static void be_slow(const struct slow *s, uint64_t offset)

@@ -18,8 +18,8 @@ struct rig {
     struct piix_ide ide;
     uint64_t ns;
     uint8_t *medium[2];
-    uint64_t bad[2];              /* offset of a byte that the host cannot read or write; UINT64_MAX: none */
-    unsigned flushes, fua, reads; /* requests that have started */
+    uint64_t bad[2]; /* offset of a byte that the host cannot read or write; UINT64_MAX: none */
+    unsigned flushes, fua, reads, discards; /* requests that have started */
     struct physmem mem;
     bool master_enabled;
     uint8_t buffer[BLOCKS_BYTES_MAX];
@@ -44,6 +44,9 @@ static inline void rig_start(void *ctx, unsigned drive, const struct blocks_requ
     r->flushes += q->op == BLOCKS_FLUSH;
     r->fua += q->fua;
     r->reads += q->op == BLOCKS_READ;
+    r->discards += q->op == BLOCKS_DISCARD;
+    if (q->op == BLOCKS_DISCARD && q->offset < RIG_BYTES && q->bytes <= RIG_BYTES - q->offset)
+        memset(r->medium[drive] + q->offset, 0, q->bytes);
     if (q->op == BLOCKS_WRITE && q->offset < RIG_BYTES && q->bytes <= RIG_BYTES - q->offset)
         memcpy(r->medium[drive] + q->offset, r->buffer, q->bytes);
 }

@@ -43,6 +43,9 @@ Test(ata, identify_tells_what_there_is)
     cr_assert_eq(word(id, 83) & 0xC400, 0x4400, "48-bit addresses");
     cr_assert_eq(word(id, 83) & 0x3000, 0x3000, "FLUSH CACHE, FLUSH CACHE EXT");
     cr_assert_eq(word(id, 85) & 0x60, 0x60, "write cache, look ahead");
+    cr_assert_eq(word(id, 80) & 0x100, 0x100, "ATA8-ACS");
+    cr_assert_eq(word(id, 169) & 1, 1, "TRIM");
+    cr_assert_eq(word(id, 105), 1, "of one block of ranges");
     for (unsigned i = 0; i < 512; i++)
         sum = (uint8_t)(sum + id[i]);
     cr_assert_eq(sum, 0);
@@ -444,7 +447,7 @@ Test(ata, every_command_ends)
 
 Test(ata, nop_and_unknown_commands_are_aborted)
 {
-    static const uint8_t codes[] = {0x00, 0x08, 0x44, 0xA0, 0xA1, 0xB0, 0xF0, 0xFF};
+    static const uint8_t codes[] = {0x00, 0x08, 0x44, 0xA0, 0xA1, 0xB1, 0xF0, 0xFF};
     struct rig *r = rig_disk(MIB);
 
     for (unsigned i = 0; i < sizeof(codes); i++) {
@@ -472,6 +475,44 @@ Test(ata, commands_without_data)
     task_file(r, 0, 0, LBA);
     cr_assert_eq(command(r, 0xF8), 0x50, "READ NATIVE MAX ADDRESS");
     cr_assert_eq(in(r, LOW) | in(r, MID) << 8, 2047);
+    rig_free(r);
+}
+
+static uint8_t smart(struct rig *r, uint8_t what)
+{
+    out(r, ERROR, what);
+    task_file(r, 0, 0xC24F00, LBA);
+    return command(r, 0xB0);
+}
+
+/* ATA8-ACS, 7.53 */
+Test(ata, smart)
+{
+    struct rig *r = rig_disk(MIB);
+    uint8_t data[512], sum = 0;
+
+    identify(r, data);
+    cr_assert(word(data, 82) & 1);
+    cr_assert(word(data, 85) & 1);
+    cr_assert_eq(smart(r, 0xD0), 0x58);
+    read_block(r, data, 512);
+    for (unsigned i = 0; i < 512; i++)
+        sum = (uint8_t)(sum + data[i]);
+    cr_assert_eq(sum, 0);
+    cr_assert_eq(in(r, STATUS), 0x50);
+    cr_assert_eq(smart(r, 0xDA), 0x50);
+    cr_assert_eq(in(r, MID) | in(r, HIGH) << 8, 0xC24F, "no threshold was exceeded");
+    cr_assert_eq(smart(r, 0xD9), 0x50, "off");
+    identify(r, data);
+    cr_assert_not(word(data, 85) & 1);
+    cr_assert_eq(smart(r, 0xDA), 0x51);
+    cr_assert_eq(smart(r, 0xD0), 0x51);
+    cr_assert_eq(smart(r, 0xD8), 0x50, "on");
+    cr_assert_eq(smart(r, 0xDA), 0x50);
+    cr_assert_eq(smart(r, 0xD5), 0x51, "no logs");
+    out(r, ERROR, 0xDA);
+    task_file(r, 0, 0, LBA);
+    cr_assert_eq(command(r, 0xB0), 0x51, "without its signature");
     rig_free(r);
 }
 

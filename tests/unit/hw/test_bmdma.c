@@ -120,6 +120,101 @@ Test(bmdma, shorter_write)
     rig_free(r);
 }
 
+/* --- TRIM: DATA SET MANAGEMENT (ACS-2, 7.9) --- */
+
+static void range_put(struct rig *r, unsigned i, uint64_t lba, uint64_t sectors)
+{
+    uint64_t entry = sectors << 48 | lba;
+    memcpy(ram(r, BUF + i * 8), &entry, 8);
+}
+
+/* The ranges in `count` blocks at BUF; the status. */
+static uint8_t trim(struct rig *r, uint8_t features, uint16_t count)
+{
+    prd(r, TABLE, BUF, 512 | EOT);
+    out(r, ERROR, features);
+    task_file_48(r, count, 0);
+    out(r, STATUS, 0x06);
+    start(r, 0);
+    settle(r);
+    out(r, BMIC, 0);
+    return in(r, STATUS);
+}
+
+static bool is_zero(const uint8_t *p, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        if (p[i])
+            return false;
+    return true;
+}
+
+Test(bmdma, trim)
+{
+    struct rig *r = rig_disk(MIB);
+    uint8_t before[512];
+
+    memcpy(before, r->medium[0] + 9 * 512, 512);
+    memset(ram(r, BUF), 0, 512);
+    range_put(r, 0, 10, 5);
+    range_put(r, 7, 100, 0); /* unused: an address without sectors */
+    range_put(r, 63, 2047, 1);
+    cr_assert_eq(trim(r, 1, 1), 0x50);
+    cr_assert_eq(r->discards, 2);
+    cr_assert_arr_eq(r->medium[0] + 9 * 512, before, 512);
+    cr_assert(is_zero(r->medium[0] + 10 * 512, 5 * 512));
+    cr_assert_not(is_zero(r->medium[0] + 15 * 512, 512));
+    cr_assert_not(is_zero(r->medium[0] + 100 * 512, 512));
+    cr_assert(is_zero(r->medium[0] + 2047 * 512, 512));
+    rig_free(r);
+}
+
+/* Nothing of a list with a range that is not there; what the standard does not have is aborted. */
+Test(bmdma, trim_that_is_refused)
+{
+    struct rig *r = rig_disk(MIB);
+
+    memset(ram(r, BUF), 0, 512);
+    range_put(r, 0, 10, 5);
+    range_put(r, 1, 2047, 2);
+    cr_assert_eq(trim(r, 1, 1), 0x51);
+    cr_assert_eq(in(r, ERROR), 0x10);
+    range_put(r, 1, UINT64_C(0xFFFFFFFFFFFF), 65535);
+    cr_assert_eq(trim(r, 1, 1), 0x51);
+    range_put(r, 1, 0, 0);
+    cr_assert_eq(trim(r, 0, 1), 0x51, "not TRIM");
+    cr_assert_eq(in(r, ERROR), 0x04);
+    cr_assert_eq(trim(r, 1, 0), 0x51, "no block, or 65536");
+    cr_assert_eq(trim(r, 1, 2), 0x51, "more than word 105 says");
+    cr_assert_eq(r->discards, 0);
+    r->bad[0] = 12 * 512;
+    cr_assert_eq(trim(r, 1, 1) & 0x21, 0x21, "the host cannot");
+    rig_free(r);
+}
+
+/* The list in two regions, the second of which comes later. */
+Test(bmdma, trim_with_a_list_in_parts)
+{
+    struct rig *r = rig_disk(MIB);
+
+    memset(ram(r, BUF), 0, 512);
+    range_put(r, 40, 20, 3);
+    prd(r, TABLE, BUF, 300 | EOT);
+    out(r, ERROR, 1);
+    task_file_48(r, 1, 0);
+    out(r, STATUS, 0x06);
+    start(r, 0);
+    settle(r);
+    cr_assert(in(r, CONTROL) & 0x80, "it waits");
+    out(r, BMIC, 0);
+    prd(r, TABLE, BUF + 300, 212 | EOT);
+    start(r, 0);
+    settle(r);
+    cr_assert_eq(in(r, STATUS), 0x50);
+    cr_assert(is_zero(r->medium[0] + 20 * 512, 3 * 512));
+    rig_free(r);
+}
+
 /* Start may come before the command, with it, and long after it. */
 Test(bmdma, order_of_start_and_command)
 {

@@ -439,6 +439,7 @@ Test(helpers, do_what_their_columns_say, .timeout = 60)
         unsigned completed = 0;
         for (unsigned i = 0; i < TRIALS; i += HARNESS_EVERY)
             completed += check_once(helper);
-        cr_assert(completed || may_never_complete(helper), "%s never completed", helper_info[helper].name);
+        cr_assert(completed || HARNESS_EVERY > 1 || may_never_complete(helper), "%s never completed",
+                  helper_info[helper].name);
     }
 }
