@@ -39,8 +39,11 @@ static uint32_t cr4_known(const struct vcpu *v)
 static void cr0_set(struct vcpu *v, uint32_t value)
 {
     uint32_t changed = v->g.cr0 ^ value;
+    /* Without paging before and after, no translation depends on any bit: firmware, which switches between
+     * real and protected mode all the time, keeps its own. */
+    bool flushes = (changed & CR0_TLB) && ((v->g.cr0 | value) & CR0_PG);
     v->g.cr0 = value;
-    if (changed & CR0_TLB)
+    if (flushes)
         tlb_flush(v);
     vcpu_update_mode(v);
 }

@@ -489,6 +489,21 @@ Test(spaces, a_page_that_is_no_table_any_more_gets_fast_stores)
     harness_free(&h);
 }
 
+Test(mmu, without_paging_no_bit_of_cr0_flushes)
+{
+    start(P | RW);
+    write_cr(0, v->g.cr0 & ~(uint32_t)(CR0_PG | CR0_WP));
+    cr_assert_eq(fills_of_read(0x5000), 1);
+    write_cr(0, v->g.cr0 & ~(uint32_t)CR0_PE);
+    write_cr(0, v->g.cr0 | CR0_PE | CR0_WP);
+    cr_expect_eq(fills_of_read(0x5000), 0, "PE and WP: no translation depends on them");
+    write_cr(0, v->g.cr0 | CR0_PG);
+    cr_expect_eq(fills_of_read(0x5000), 1, "PG does");
+    write_cr(0, v->g.cr0 & ~(uint32_t)CR0_WP);
+    cr_expect_eq(fills_of_read(0x5000), 1, "and with PG, WP");
+    harness_free(&h);
+}
+
 Test(spaces, many_spaces_and_paging_changes)
 {
     start_two_spaces();

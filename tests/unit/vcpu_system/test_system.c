@@ -46,9 +46,10 @@ Test(system, cr0_flushes_when_paging_changes)
     cr_assert_eq(with_reg(helper_MOV_TO_CR, 0, v->g.cr0 ^ CR0_TS), HELPER_OK);
     cr_assert_eq(v->stats.tlb_flushes, flushes);
     cr_assert_eq(with_reg(helper_MOV_TO_CR, 0, v->g.cr0 ^ CR0_WP), HELPER_OK);
-    cr_assert_eq(v->stats.tlb_flushes, flushes + 1);
+    flushes += v->g.cr0 & CR0_PG ? 1 : 0; /* without paging nothing depends on WP */
+    cr_assert_eq(v->stats.tlb_flushes, flushes);
     cr_assert_eq(with_reg(helper_MOV_TO_CR, 3, v->g.cr3), HELPER_OK);
-    cr_assert_eq(v->stats.tlb_flushes, flushes + 2);
+    cr_assert_eq(v->stats.tlb_flushes, flushes + 1);
 }
 
 Test(system, clearing_pe_keeps_hidden_parts)
