@@ -165,6 +165,11 @@ const struct monitor_command monitor_commands[] = {
      monitor_mouse_button},
     {"digest", NULL, NULL, "the digest of the guest's state at this tick", 1, 1, monitor_digest},
     {"log", NULL, "ITEM[,ITEM ...]|none", "what is logged from now on: items as of -d", 2, 2, monitor_log},
+    {"hostfwd_add", NULL, "[ID] " NETADDR_FORWARD,
+     "a port of the host's leads into the guest, by the user network ID or the first one", 2, 3,
+     monitor_hostfwd_add},
+    {"hostfwd_remove", NULL, "[ID] [tcp|udp]:[HOSTADDR]:HOSTPORT", "it does so no more", 2, 3,
+     monitor_hostfwd_remove},
     {"quit", "q", NULL, "ends the run", 1, 1, do_quit},
 };
 const unsigned monitor_ncommands = COUNT(monitor_commands);
@@ -191,6 +196,8 @@ const struct monitor_command monitor_infos[] = {
      info_chardev},
     {"stats", NULL, NULL, "the figures of -stats up to now", 1, 1, info_stats},
     {"replay", NULL, NULL, "whether input is recorded or replayed, and how far", 1, 1, info_replay},
+    {"network", NULL, NULL, "the network cards, their frames and what they are connected to", 1, 1,
+     monitor_info_network},
     {"status", NULL, NULL, "whether it runs, and at which tick it is", 1, 1, info_status},
     {"version", NULL, NULL, "the version, and what the guest's state is a function of", 1, 1, info_version},
     {"name", NULL, NULL, "the machine's name", 1, 1, info_name},

@@ -62,6 +62,11 @@ void info_pci(struct monitor_call *call);
 void info_tlb(struct monitor_call *call);
 void info_mem(struct monitor_call *call);
 
+/* monitor_net.c */
+void monitor_info_network(struct monitor_call *call);
+void monitor_hostfwd_add(struct monitor_call *call);
+void monitor_hostfwd_remove(struct monitor_call *call);
+
 /* Of the commands: what `info` shows. */
 extern const struct monitor_command monitor_commands[], monitor_infos[];
 extern const unsigned monitor_ncommands, monitor_ninfos;

@@ -876,7 +876,7 @@ static bool parse_mon(struct options *o, const struct option_def *d, const char 
 
 #define DEVICES                                                                                              \
     "isa-debug-exit[,iobase=PORT][,iosize=N], isa-debugcon,chardev=ID[,iobase=PORT], "                       \
-    "tandem-marker[,iobase=PORT], " DRIVES_DEVICES
+    "tandem-marker[,iobase=PORT], " NETS_DEVICES ", " DRIVES_DEVICES
 
 static bool is_driver(const char *value, const char *driver)
 {
@@ -893,10 +893,32 @@ static bool parse_image(struct options *o, const struct option_def *d, const cha
     return drives_add_file(&o->drives, d->name, value, e);
 }
 
+static bool parse_nic(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return nets_add_nic(&o->nets, value, e);
+}
+
+static bool parse_netdev(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return nets_add_netdev(&o->nets, value, e);
+}
+
+static bool parse_net(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return nets_add_net(&o->nets, value, e);
+}
+
+static bool parse_object(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return nets_add_object(&o->nets, value, e);
+}
+
 static bool parse_device(struct options *o, const struct option_def *d, const char *value, struct err *e)
 {
     if (drives_is_device(value))
         return drives_add_device(&o->drives, value, e);
+    if (nets_is_device(value))
+        return nets_add_device(&o->nets, value, e);
     if (is_driver(value, "isa-debug-exit")) {
         o->debug_exit = true;
         return list_parse("-device", value, "driver", debug_exit_keys, COUNT(debug_exit_keys), o, e);
@@ -1142,8 +1164,20 @@ static const struct option_def option_defs[] = {
      KEYS(mon_keys, "chardev")},
     {"S", NULL, parse_flag, "the machine stands at first, until the monitor's cont", FIELD(start_paused),
      NULL, NULL, 0},
-    {"net", "none", parse_only, "no network yet", ONLY("none")},
-    {"nic", "none", parse_only, NULL, ONLY("none")},
+    {"nic", "user|socket|tap|none[,model=e1000|virtio-net-pci][,mac=MAC][,romfile=FILE][,...]", parse_nic,
+     "a network card and its network (the default is no card): "
+     "user[,restrict=on|off][,hostfwd=" NETADDR_FORWARD
+     "][,tftp=DIR][,bootfile=FILE]..., socket,listen=|connect=|mcast=|udp=ADDR:PORT, tap,ifname=NAME; none: "
+     "a "
+     "card without a network, and -nic none alone: no card (tandem(1), NETWORK)",
+     0, NULL, NULL, 0},
+    {"netdev", "user|socket|tap,id=ID[,...]", parse_netdev,
+     "a network with a name, for -device e1000,netdev=ID or virtio-net-pci,netdev=ID", 0, NULL, NULL, 0},
+    {"net", "nic[,model=M][,macaddr=MAC]|user|socket|tap|none[,...]", parse_net,
+     "the old form: each -net nic is a card, and has the next network of -net", 0, NULL, NULL, 0},
+    {"object", "filter-dump,id=NAME,netdev=ID,file=FILE[,maxlen=N]", parse_object,
+     "the frames of a network in FILE, for tcpdump and Wireshark, stamped with virtual time", 0, NULL, NULL,
+     0},
     {"parallel", "none", parse_only, "no parallel port", ONLY("none|null")},
     {"no-user-config", NULL, parse_nothing, "accepted: there are no configuration files", 0, NULL, NULL, 0},
     {"pidfile", "FILE", parse_text, "write the process number to FILE, which goes away at the end",
@@ -1193,14 +1227,12 @@ static const char *const unsupported[] = {
     "mem-prealloc",
     "msg",
     "mtdblock",
-    "netdev",
     "no-acpi",
     "no-fd-bootchk",
     "no-hpet",
     "no-kvm",
     "no-quit",
     "numa",
-    "object",
     "old-param",
     "only-migratable",
     "overcommit",
@@ -1418,6 +1450,7 @@ bool options_parse(struct options *o, int argc, char **argv, struct err *e)
             return true;
     }
     return resolve_chardevs(o, e) && drives_place(&o->drives, o->drive, &o->ndrives, e) &&
+           nets_place(&o->nets, o->nic, &o->nnics, o->dump, &o->ndumps, &o->toypci, e) &&
            check_together(o, e);
 }
 
@@ -1432,6 +1465,7 @@ void options_free(struct options *o)
 {
     chardevs_free(&o->chardevs);
     drives_free(&o->drives);
+    nets_free(&o->nets);
     char *owned[] = {o->name,         o->debugcon,       o->pidfile,      o->bios,        o->kernel,
                      o->initrd,       o->append,         o->rrfile,       o->digest_file, o->stats_file,
                      o->profile_file, o->profile_within, o->account_file, o->log_file,    o->loadvm,

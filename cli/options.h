@@ -9,6 +9,7 @@
 #include "cli/chardevs.h"
 #include "cli/drives.h"
 #include "cli/markopts.h"
+#include "cli/nets.h"
 #include "clockcore/rtcbase.h"
 #include "machine/err.h"
 #include "machine/firmware.h"
@@ -64,6 +65,10 @@ struct options {
     struct drive_options drives;                    /* as they were given */
     struct machine_drive drive[MACHINE_DRIVES_MAX]; /* in their places; strings are those of `drives` */
     unsigned ndrives;
+    struct net_options nets;
+    struct machine_nic nic[MACHINE_NICS_MAX]; /* in their places; strings and networks are those of `nets` */
+    struct machine_dump dump[MACHINE_DUMPS_MAX];
+    unsigned nnics, ndumps;
     char *serial[SERIALS_MAX]; /* -serial texts in order */
     unsigned nserial;
     bool serial_wire_speed;   /* -serial-speed wire */

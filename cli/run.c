@@ -87,6 +87,10 @@ static void machine_of_options(struct run *r, struct machine_config *c)
         c->serial[i] = serial_spec(o, i);
     memcpy(c->drive, o->drive, sizeof c->drive);
     c->ndrives = o->ndrives;
+    memcpy(c->nic, o->nic, sizeof c->nic);
+    c->nnics = o->nnics;
+    memcpy(c->dump, o->dump, sizeof c->dump);
+    c->ndumps = o->ndumps;
     c->debugcon = o->debugcon && !chardev_spec_is_none(o->debugcon) ? o->debugcon : NULL;
     c->debugcon_port = (uint16_t)o->debugcon_port;
     c->vga = (enum machine_vga)o->vga;

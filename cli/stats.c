@@ -15,7 +15,7 @@ struct figure {
     enum unit unit;
     double value;
 };
-#define FIGURES_MAX 64
+#define FIGURES_MAX 72
 
 static double per_second(uint64_t count, uint64_t ns)
 {
@@ -41,6 +41,7 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
     const struct link_figures *g = s->figures;
     const struct vcpu_stats *v = &s->machine.vcpu;
     const struct blocks_stats *b = &s->machine.blocks;
+    const struct nics_stats *n = &s->machine.nics;
     uint64_t busy_ns = s->wall_ns > l->idle_ns ? s->wall_ns - l->idle_ns : 0;
     const struct figure all[] = {
         {"time", "ticks", "ticks", UNIT_COUNT, (double)s->machine.tick},
@@ -76,6 +77,12 @@ static size_t collect(const struct run_stats *s, struct figure f[FIGURES_MAX])
         {"disks", "late_ns", "waited for it", UNIT_NS, (double)b->late_ns},
         {"disks", "reads_again", "reads done again for a write", UNIT_COUNT, (double)b->again},
         {"disks", "errors", "errors of the host", UNIT_COUNT, (double)b->errors},
+        {"network", "frames_in", "frames to the guest", UNIT_COUNT, (double)n->to_guest},
+        {"network", "bytes_in", "bytes in them", UNIT_COUNT, (double)n->to_guest_bytes},
+        {"network", "frames_out", "frames from the guest", UNIT_COUNT, (double)n->from_guest},
+        {"network", "bytes_out", "bytes in them", UNIT_COUNT, (double)n->from_guest_bytes},
+        {"network", "dropped_in", "dropped on their way to it", UNIT_COUNT, (double)n->dropped_to_guest},
+        {"network", "dropped_out", "that the host did not take", UNIT_COUNT, (double)n->dropped_to_host},
         {"vcpu", "exceptions", "exceptions", UNIT_COUNT, (double)v->exceptions},
         {"vcpu", "interrupts", "interrupts", UNIT_COUNT, (double)v->interrupts},
         {"vcpu", "tlb_fills", "TLB fills", UNIT_COUNT, (double)v->tlb_fills},

@@ -134,22 +134,49 @@ static void emit_requests(struct bus *b, unsigned dev, uint64_t tick)
 
 /* --- after every call on a chip --- */
 
-static void port_output(struct bus *b, unsigned port, const uint8_t *entry, uint32_t bytes)
+/* Keeps the least of them at hand: most changes leave it alone or lower it. */
+static void set_tick(struct bus *b, uint64_t *slot, uint64_t tick)
+{
+    b->earliest_stale |= *slot == b->earliest && tick > *slot;
+    *slot = tick;
+    b->earliest = min_u64(b->earliest, tick);
+}
+
+static void tell_frame(struct bus *b, unsigned port, bool to_guest, const uint8_t *frame, uint32_t bytes,
+                       uint64_t tick)
+{
+    if (b->cfg.frame && b->board->port[port].kind == PORT_FRAMES)
+        b->cfg.frame(b->cfg.frame_ctx, port, to_guest, frame, bytes, ticks_to_ns(tick, b->cfg.shift));
+}
+
+static void computed_schedule(struct bus *b, unsigned port)
 {
     const struct backend *be = &b->cfg.backend[port];
 
-    if (be->class && be->class->output)
-        be->class->output(be->ctx, entry, bytes);
+    set_tick(b, &b->computed_tick[port], ticks_ceil(be->computed->next_ns(be->ctx), b->cfg.shift));
 }
 
-static void drain_port(struct bus *b, unsigned port, void *state)
+static void port_output(struct bus *b, unsigned port, const uint8_t *entry, uint32_t bytes, uint64_t tick)
+{
+    const struct backend *be = &b->cfg.backend[port];
+
+    tell_frame(b, port, false, entry, bytes, tick);
+    if (be->computed) {
+        be->computed->output(be->ctx, entry, bytes, ticks_to_ns(tick, b->cfg.shift));
+        computed_schedule(b, port);
+    } else if (be->class && be->class->output) {
+        be->class->output(be->ctx, entry, bytes);
+    }
+}
+
+static void drain_port(struct bus *b, unsigned port, void *state, uint64_t tick)
 {
     const struct port_output *out = b->board->port[port].out;
     uint32_t n;
     bool any = false;
 
     for (; (n = out->take(state, b->entry, PORT_ENTRY_BYTES)); any = true)
-        port_output(b, port, b->entry, n);
+        port_output(b, port, b->entry, n, tick);
     if (any) /* a guest that only writes may be far from its next horizon */
         bus_flush_if_due(b);
 }
@@ -162,17 +189,9 @@ void bus_drain_output(struct bus *b)
             continue;
         uint32_t n = p->out->unsent(chip_state(b, p->device), b->entry, PORT_ENTRY_BYTES);
         if (n)
-            port_output(b, port, b->entry, n);
+            port_output(b, port, b->entry, n, 0); /* a stream: nobody asks when */
     }
     bus_flush_output(b);
-}
-
-/* Keeps the least of them at hand: most changes leave it alone or lower it. */
-static void set_tick(struct bus *b, uint64_t *slot, uint64_t tick)
-{
-    b->earliest_stale |= *slot == b->earliest && tick > *slot;
-    *slot = tick;
-    b->earliest = min_u64(b->earliest, tick);
 }
 
 /* When the head of the port's queue reaches the chip. */
@@ -184,12 +203,12 @@ static void input_schedule(struct bus *b, unsigned port, uint64_t earliest_tick)
     set_tick(b, &b->st.input_tick[port], max_u64(ticks_ceil(ready_ns, b->cfg.shift), earliest_tick));
 }
 
-static void ports_settled(struct bus *b, unsigned dev, void *state, uint64_t earliest)
+static void ports_settled(struct bus *b, unsigned dev, void *state, uint64_t tick, uint64_t earliest)
 {
     for (unsigned left = b->device_ports[dev]; left; left &= left - 1) {
         unsigned port = (unsigned)__builtin_ctz(left);
         if (b->board->port[port].out)
-            drain_port(b, port, state);
+            drain_port(b, port, state, tick);
         if (b->queue[port])
             input_schedule(b, port, earliest);
     }
@@ -213,7 +232,7 @@ static void chip_settled(struct bus *b, unsigned dev, uint64_t tick, uint64_t ne
     void *s = chip_state(b, dev);
     uint64_t earliest = max_u64(next_min, b->st.floor_tick[dev]);
 
-    ports_settled(b, dev, s, earliest);
+    ports_settled(b, dev, s, tick, earliest);
     if (d->take_request)
         emit_requests(b, dev, tick);
     if (d->chip->outputs) {
@@ -444,6 +463,19 @@ static bool input_from_host(struct bus *b, unsigned port, uint64_t tick)
     return true;
 }
 
+/* What finds no room is lost, as in a switch: that is a function of the machine's state. */
+static void input_computed(struct bus *b, unsigned port, uint64_t tick)
+{
+    const struct backend *be = &b->cfg.backend[port];
+
+    while (b->computed_tick[port] <= tick) {
+        uint32_t n = be->computed->take(be->ctx, b->entry);
+        if (n > 0 && n <= queue_room(b, port))
+            queue_push(b, port, b->entry, n, tick);
+        computed_schedule(b, port);
+    }
+}
+
 static void input_deliver(struct bus *b, unsigned port, uint64_t tick)
 {
     const struct board_port *p = &b->board->port[port];
@@ -451,6 +483,7 @@ static void input_deliver(struct bus *b, unsigned port, uint64_t tick)
 
     while (b->st.input_tick[port] <= tick) {
         uint32_t n = queue_pop(b, port);
+        tell_frame(b, port, true, b->entry, n, tick);
         p->in->put(chip_state(b, p->device), b->entry, n, now_ns);
         chip_settled(b, p->device, tick, tick + 1);
     }
@@ -465,7 +498,9 @@ static bool input_step(struct bus *b, unsigned dev, uint64_t tick)
         unsigned port = (unsigned)__builtin_ctz(left);
         if (!b->queue[port])
             continue;
-        if (b->cfg.replay)
+        if (b->cfg.backend[port].computed)
+            input_computed(b, port, tick);
+        else if (b->cfg.replay)
             input_from_log(b, port, tick);
         else if (intake_open(b, tick))
             taken |= input_from_host(b, port, tick);
@@ -566,11 +601,20 @@ void bus_flush_output(struct bus *b)
     }
 }
 
+static void tell_time(struct bus *b, uint64_t tick)
+{
+    for (uint32_t left = b->stepped_ports; left; left &= left - 1) {
+        const struct backend *be = &b->cfg.backend[__builtin_ctz(left)];
+        be->class->step(be->ctx, ticks_to_ns(tick, b->cfg.shift));
+    }
+}
+
 void bus_step(void *bus, uint64_t tick)
 {
     struct bus *b = bus;
     bool taken = false;
 
+    tell_time(b, tick);
     for (unsigned dev = 0; dev < b->board->ndevices; dev++) {
         if (!on_this_side(&b->board->device[dev]))
             continue;
@@ -593,7 +637,7 @@ static void find_earliest(struct bus *b)
     for (unsigned dev = 0; dev < b->board->ndevices; dev++)
         earliest = min_u64(earliest, min_u64(b->st.next_tick[dev], b->st.master_tick[dev]));
     for (unsigned port = 0; port < b->board->nports; port++)
-        earliest = min_u64(earliest, b->st.input_tick[port]);
+        earliest = min_u64(earliest, min_u64(b->st.input_tick[port], b->computed_tick[port]));
     b->earliest = earliest;
     b->earliest_stale = false;
 }
@@ -744,7 +788,7 @@ static void init_devices(struct bus *b)
     for (unsigned dev = 0; dev < BOARD_DEVICES_MAX; dev++)
         b->st.next_tick[dev] = b->st.master_tick[dev] = b->st.master_ns[dev] = TICK_NEVER;
     for (unsigned port = 0; port < BOARD_PORTS_MAX; port++)
-        b->st.input_tick[port] = TICK_NEVER;
+        b->st.input_tick[port] = b->computed_tick[port] = TICK_NEVER;
     for (unsigned dev = 0; dev < b->board->ndevices; dev++) {
         const struct board_device *d = &b->board->device[dev];
         b->latency_ticks[dev] = max_u64(ticks_ceil(d->latency_ns, b->cfg.shift), 1);
@@ -767,6 +811,8 @@ static bool init_ports(struct bus *b)
         if (!p->present)
             continue;
         b->device_ports[p->device] |= 1u << port;
+        const struct backend *be = &b->cfg.backend[port];
+        b->stepped_ports |= be->class && be->class->step ? 1u << port : 0;
         if (p->in && !(b->queue[port] = calloc(1, offsetof(struct bus_queue, byte) + bus_queue_bytes(p))))
             return false;
     }

@@ -104,6 +104,10 @@ struct bus_config {
      * baton. NULL: nobody wants to know. */
     void (*write_error)(void *ctx, const struct access *a, const char *device, const char *text);
     void *write_error_ctx;
+    /* Told of each frame that a port of kind PORT_FRAMES sends, or that its chip gets, by whoever holds the
+     * baton. NULL: nobody wants to know. */
+    void (*frame)(void *ctx, unsigned port, bool to_guest, const uint8_t *bytes, uint32_t n, uint64_t now_ns);
+    void *frame_ctx;
 };
 
 struct bus {
@@ -116,13 +120,15 @@ struct bus {
     const struct board *board;
     uint8_t window_remap[BOARD_WINDOWS_MAX];  /* number of a memory window's remap (mem/remap.h) */
     uint32_t device_ports[BOARD_DEVICES_MAX]; /* bit n: typed port n is there and the device's */
+    uint32_t stepped_ports;                   /* bit n: its back end is told of time */
     struct busmap map;
     uint64_t latency_ticks[BOARD_DEVICES_MAX];
     uint8_t line_dev[BOARD_IRQ_LINES]; /* tie breaker of a line: the lowest device wired to it */
     uint16_t reset_range;              /* index in map */
 
     /* --- the host's, owned by the holder of the baton --- */
-    uint64_t earliest; /* least of st.next_tick, st.master_tick and st.input_tick, unless stale */
+    uint64_t earliest; /* least of st's next_tick, master_tick, input_tick and computed_tick, unless stale */
+    uint64_t computed_tick[BOARD_PORTS_MAX]; /* next entry of a computed back end, which is what says so */
     bool earliest_stale;
     uint64_t intake_tick;    /* last step that took input in: there is one such step a tick at most */
     uint64_t flush_ns;       /* host time of the last flush */

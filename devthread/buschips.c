@@ -66,6 +66,18 @@ static bool nth_queue(struct bus *b, unsigned *i, struct state_part *out)
     return false;
 }
 
+static bool nth_computed(struct bus *b, unsigned *i, struct state_part *out)
+{
+    for (unsigned port = 0; port < b->board->nports; port++) {
+        const struct backend *be = &b->cfg.backend[port];
+        if (!be->computed || (*i)-- > 0)
+            continue;
+        be->computed->part(be->ctx, out);
+        return true;
+    }
+    return false;
+}
+
 bool bus_part(struct bus *b, unsigned i, struct state_part *out)
 {
     if (nth_device(b, &i, out))
@@ -78,7 +90,7 @@ bool bus_part(struct bus *b, unsigned i, struct state_part *out)
         *out = (struct state_part){"windows", map_fields, N(map_fields), &b->map};
         return true;
     }
-    return nth_queue(b, &i, out);
+    return nth_queue(b, &i, out) || nth_computed(b, &i, out);
 }
 
 static uint8_t queue_byte(const struct bus *b, unsigned port, uint32_t at)
@@ -153,6 +165,19 @@ static const char *stamps_wrong(const struct bus *b, uint64_t tick)
     return any_later(b->st.window_tick, BOARD_WINDOWS_MAX, tick + latency) ? "board.window_tick" : NULL;
 }
 
+/* What is to come of it is later. */
+static const char *computed_wrong(struct bus *b, unsigned port, uint64_t tick)
+{
+    const struct backend *be = &b->cfg.backend[port];
+
+    if (!be->computed)
+        return NULL;
+    if (!be->computed->loaded(be->ctx))
+        return "network";
+    b->computed_tick[port] = ticks_ceil(be->computed->next_ns(be->ctx), b->cfg.shift);
+    return b->computed_tick[port] > tick ? NULL : "network.due_ns";
+}
+
 const char *bus_loaded(struct bus *b, uint64_t tick)
 {
     const char *field = stamps_wrong(b, tick);
@@ -164,5 +189,7 @@ const char *bus_loaded(struct bus *b, uint64_t tick)
         field = device_wrong(b, dev, tick);
     for (unsigned port = 0; !field && port < BOARD_PORTS_MAX; port++)
         field = port_wrong(b, port, tick);
+    for (unsigned port = 0; !field && port < BOARD_PORTS_MAX; port++)
+        field = computed_wrong(b, port, tick);
     return field;
 }

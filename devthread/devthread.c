@@ -4,6 +4,7 @@
 #include "devthread/bus.h"
 #include "devthread/chardev.h"
 #include "devthread/inputqueue.h"
+#include "devthread/net.h"
 #include "syncq/link.h"
 #include "syncq/link_state.h"
 #include "syncq/pinning.h"
@@ -26,6 +27,7 @@ struct devthread {
     struct hostio *hostio;
     struct chardev *chardev[BOARD_PORTS_MAX];
     struct inputqueue *input[BOARD_PORTS_MAX];
+    struct net *net[BOARD_PORTS_MAX];
     struct inputlog *record, *replay;
     struct inputlog_position position; /* as saved or loaded; without a log: nothing */
     pthread_t thread;
@@ -213,6 +215,27 @@ static bool open_inputs(struct devthread *d, char *err, size_t err_bytes)
     return true;
 }
 
+/* In a replay the frames are the log's. */
+static bool open_nets(struct devthread *d, char *err, size_t err_bytes)
+{
+    const struct net_env env = {.hostio = d->hostio, .notice = on_notice, .ctx = d};
+
+    for (unsigned i = 0; i < d->board.nports; i++) {
+        if (!d->board.port[i].present || !d->cfg.net[i] || d->replay)
+            continue;
+        d->net[i] = net_open(d->cfg.net[i], &env, err, err_bytes);
+        if (!d->net[i])
+            return false;
+        d->cfg.backend[i] = (struct backend){.class = &net_backend, .ctx = d->net[i]};
+    }
+    return true;
+}
+
+struct net *devthread_net(struct devthread *d, unsigned port)
+{
+    return d->net[port];
+}
+
 static bool open_bus(struct devthread *d, char *err, size_t err_bytes)
 {
     struct bus_config c = {.shift = d->cfg.shift,
@@ -226,7 +249,9 @@ static bool open_bus(struct devthread *d, char *err, size_t err_bytes)
                            .stopping = on_stopping,
                            .ctx = d,
                            .write_error = d->cfg.write_error,
-                           .write_error_ctx = d->cfg.write_error_ctx};
+                           .write_error_ctx = d->cfg.write_error_ctx,
+                           .frame = d->cfg.frame,
+                           .frame_ctx = d->cfg.frame_ctx};
 
     memcpy(c.backend, d->cfg.backend, sizeof(c.backend));
     c.state = d->state = calloc(1, d->board.state_bytes);
@@ -284,8 +309,9 @@ struct devthread *devthread_create(const struct devthread_config *cfg, char *err
     d->board = *cfg->board;
     d->cfg.board = &d->board;
     /* In this order: each part may call those before it, if only to be stopped. */
-    if (open_hostio(d, err, err_bytes) && open_logs(d, err, err_bytes) && open_bus(d, err, err_bytes) &&
-        open_link(d, err, err_bytes) && open_inputs(d, err, err_bytes) && open_chardevs(d, err, err_bytes))
+    if (open_hostio(d, err, err_bytes) && open_logs(d, err, err_bytes) && open_nets(d, err, err_bytes) &&
+        open_bus(d, err, err_bytes) && open_link(d, err, err_bytes) && open_inputs(d, err, err_bytes) &&
+        open_chardevs(d, err, err_bytes))
         return d;
     devthread_destroy(d);
     return NULL;
@@ -378,8 +404,10 @@ void devthread_destroy(struct devthread *d)
         devthread_stop(d);
     for (unsigned i = BOARD_PORTS_MAX; i-- > 0;)
         chardev_close(d->chardev[i]);
-    for (unsigned i = 0; i < BOARD_PORTS_MAX; i++)
+    for (unsigned i = 0; i < BOARD_PORTS_MAX; i++) {
         inputqueue_destroy(d->input[i]);
+        net_close(d->net[i]);
+    }
     inputlog_close(d->record);
     inputlog_close(d->replay);
     for (unsigned i = 0; i < LINK_VCPUS_MAX; i++)

@@ -33,6 +33,8 @@
 
 struct access;
 struct link_figures;
+struct net;
+struct net_config;
 
 struct devthread_config {
     enum link_mode mode;                  /* -devthread mode= */
@@ -45,6 +47,8 @@ struct devthread_config {
     const char *chardev_option[BOARD_PORTS_MAX]; /* "-debugcon": for messages; static; NULL: "-serial" */
     struct backend
         backend[BOARD_PORTS_MAX]; /* of other typed ports; of keys, pointers and buttons test only */
+    const struct net_config
+        *net[BOARD_PORTS_MAX];    /* of typed ports of frames, the host's networks (net.h); NULL: none */
     bool interactive;             /* devthread_input may be called at any time */
     int64_t rtc_seconds;          /* calendar at tick 0, unless a replay brings its own */
     const char *images;           /* of drives: inputlog_header; NULL: there are none */
@@ -60,6 +64,9 @@ struct devthread_config {
     /* As of struct bus_config; NULL: nobody wants to know. */
     void (*write_error)(void *ctx, const struct access *a, const char *device, const char *text);
     void *write_error_ctx;
+    /* Likewise. */
+    void (*frame)(void *ctx, unsigned port, bool to_guest, const uint8_t *bytes, uint32_t n, uint64_t now_ns);
+    void *frame_ctx;
 };
 
 /* Reasons of link_stop(). Output that waits for a slow reader waits on in a pause, and no longer at the
@@ -95,6 +102,8 @@ int devthread_apic_remap(const struct devthread *d);
  * machine takes it in at one of its next steps, stamps and records it. False: the port is not there, or it
  * has had too much already. A replay drops it: its input is the log's. */
 bool devthread_input(struct devthread *d, unsigned port, const uint8_t *entry, uint32_t bytes);
+/* The network of the host's behind typed port `port`; NULL: there is none, as in a replay. */
+struct net *devthread_net(struct devthread *d, unsigned port);
 /* The board's state block, all chips. Its local devices belong to the vCPU's thread. */
 void *devthread_state(struct devthread *d);
 /* Calendar at tick 0: cfg's, or the recording's when one is replayed. */

@@ -161,7 +161,8 @@ static void list_images(struct drives *d)
             (size_t)snprintf(d->images + used, sizeof d->images - used, "%s %s\n", d->drive[i].name, what);
     }
 }
-_Static_assert(MACHINE_DRIVES_MAX * 192 < INPUTLOG_IMAGES_BYTES, "list_images");
+_Static_assert(MACHINE_DRIVES_MAX * 192 + MACHINE_NICS_MAX * 128 < INPUTLOG_IMAGES_BYTES,
+               "list_images, nics_list");
 
 void drives_identity(const struct drives *d, char *text, size_t bytes)
 {
@@ -183,8 +184,10 @@ bool drives_connect(struct drives *d, const struct machine_config *c, struct dev
                            m->file ? m->file : "", dev->board->port[m->port].name);
         d->drive[i].name = dev->board->port[m->port].name;
         if (d->drive[i].blocks)
-            dev->backend[m->port] = (struct backend){&blocks_backend, d->drive[i].blocks,
-                                                     m->ignore_read_errors, m->ignore_write_errors};
+            dev->backend[m->port] = (struct backend){.class = &blocks_backend,
+                                                     .ctx = d->drive[i].blocks,
+                                                     .ignore_read_errors = m->ignore_read_errors,
+                                                     .ignore_write_errors = m->ignore_write_errors};
     }
     list_images(d);
     dev->images = d->images;

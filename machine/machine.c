@@ -43,6 +43,7 @@ struct machine {
     struct pinning pinning;
     struct board board;
     struct drives drives;
+    struct nics nics;
     struct devthread *dev;
     struct vcpu *vcpu;
     struct digest *digest;
@@ -182,6 +183,7 @@ static bool create_board(struct machine *m, struct err *e)
         pc.com[i] = c->serial[i] != NULL;
     pc.serial_wire_speed = c->serial_wire_speed;
     drives_configure(&m->drives, c, &pc);
+    nics_configure(c, &pc);
     if (pc_board(&m->board, &pc))
         return true;
     if (pc.marker)
@@ -236,9 +238,13 @@ static bool create_devices(struct machine *m, struct err *e)
     struct devthread_config cfg;
     char why[ERR_BYTES - 1];
     device_config(m, &cfg);
-    if (!drives_connect(&m->drives, &m->cfg, &cfg, e))
+    if (!drives_connect(&m->drives, &m->cfg, &cfg, e) || !nics_connect(&m->nics, &cfg, e))
         return false;
+    const size_t used = strlen(m->drives.images);
+    nics_list(&m->nics, m->drives.images + used, sizeof m->drives.images - used);
+    cfg.images = m->drives.images;
     m->dev = devthread_create(&cfg, why, sizeof why);
+    nics_connected(&m->nics, m->dev);
     return m->dev ? true : err_set(e, "%s", why);
 }
 
@@ -326,8 +332,10 @@ static void identify(struct machine *m)
              c->marker ? c->marker_port : -1, has_vga(m), image_hash(&m->source.kernel), modules,
              (uint64_t)XXH3_64bits(m->source.append, strlen(m->source.append)), image_hash(&m->rom),
              firmware_items_hash(&m->items));
-    const size_t used = strlen(m->identity);
+    size_t used = strlen(m->identity);
     drives_identity(&m->drives, m->identity + used, sizeof m->identity - used);
+    used = strlen(m->identity);
+    nics_identity(&m->nics, m->identity + used, sizeof m->identity - used);
 }
 
 static bool create_digest(struct machine *m, struct err *e)
@@ -449,9 +457,9 @@ static bool compose(struct machine *m, struct err *e)
     build_tables(m);
     return check_host(m, e) && open_snapshot(m, e) && read_images(m, e) && create_ram(m, e) &&
            choose_pinning(m, e) &&
-           drives_open(&m->drives, &m->cfg, (uint32_t)m->pinning.spin_iterations, e) && create_board(m, e) &&
-           create_devices(m, e) && create_vcpu(m, e) && load_guest(m, e) && create_digest(m, e) &&
-           load_snapshot(m, e) && start(m, e);
+           drives_open(&m->drives, &m->cfg, (uint32_t)m->pinning.spin_iterations, e) &&
+           nics_open(&m->nics, &m->cfg, e) && create_board(m, e) && create_devices(m, e) &&
+           create_vcpu(m, e) && load_guest(m, e) && create_digest(m, e) && load_snapshot(m, e) && start(m, e);
 }
 
 struct machine *machine_create(const struct machine_config *cfg, struct err *e)
@@ -651,6 +659,11 @@ const struct vga *machine_vga(const struct machine *m)
     return has_vga(m) ? &machine_board(m)->vga : NULL;
 }
 
+struct nics *machine_nics(struct machine *m)
+{
+    return &m->nics;
+}
+
 const uint8_t *machine_video_memory(const struct machine *m, mem_addr_t *first)
 {
     const struct mem_area a = physmem_area(&m->mem, MEM_VRAM);
@@ -704,6 +717,7 @@ void machine_get_stats(const struct machine *m, struct machine_stats *s)
     link_get_stats(devthread_link(m->dev, 0), &s->link);
     if (m->drives.blocks)
         blocks_get_stats(m->drives.blocks, &s->blocks);
+    nics_get_stats(&m->nics, &s->nics);
 }
 
 bool machine_save(struct machine *m, const char *path, struct err *e)
@@ -752,7 +766,9 @@ bool machine_finish(struct machine *m, struct machine_stats *stats, struct err *
     snprintf(why, sizeof why, "%s", devthread_error(m->dev));
     devthread_destroy(m->dev); /* all output, and the terminal as it was */
     m->dev = NULL;
-    bool ok = digest_close(m->digest, e);
+    nics_connected(&m->nics, NULL);
+    bool ok = nics_close(&m->nics, e);
+    ok = digest_close(m->digest, e) && ok;
     m->digest = NULL;
     return ok && (!why[0] || err_set(e, "%s", why));
 }
@@ -767,6 +783,8 @@ void machine_destroy(struct machine *m)
     if (m->vcpu)
         vcpu_destroy(m->vcpu);
     devthread_destroy(m->dev);
+    if (m->nics.cfg)
+        nics_close(&m->nics, &ignored);
     drives_close(&m->drives);
     if (m->mem.host)
         physmem_free(&m->mem);

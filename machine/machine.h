@@ -21,6 +21,7 @@
 #include "machine/drives.h"
 #include "machine/err.h"
 #include "machine/firmware_items.h"
+#include "machine/nics.h"
 #include "syncq/link.h"
 #include "vcpu/vcpu.h"
 
@@ -56,6 +57,8 @@ struct machine_config {
     struct cpu_model cpu; /* -cpu */
     struct machine_drive drive[MACHINE_DRIVES_MAX];
     unsigned ndrives;
+    struct machine_nic nic[MACHINE_NICS_MAX];
+    unsigned nnics;
     bool toypci; /* test: fit hw/toypci.c */
     enum machine_vga vga;
     bool no_reboot; /* a reset ends the run (MACHINE_STOP_RESET, _TRIPLE_FAULT) */
@@ -77,8 +80,10 @@ struct machine_config {
     bool chain;
 
     /* --- what is written about it --- */
-    const char *digest_file;       /* NULL: none */
-    uint64_t digest_every;         /* ticks; only with digest_file */
+    const char *digest_file;                     /* NULL: none */
+    uint64_t digest_every;                       /* ticks; only with digest_file */
+    struct machine_dump dump[MACHINE_DUMPS_MAX]; /* frames of networks */
+    unsigned ndumps;
     struct vcpu_observer observer; /* of the vCPU (vcpu/observer.h); all zero: none */
     bool survey;                   /* count for hit rates (vcpu_config) */
     struct link_figures *figures;  /* where to keep how long accesses and events take; NULL: not timed */
@@ -120,6 +125,7 @@ struct machine_stats {
     struct vcpu_stats vcpu;
     struct link_stats link;
     struct blocks_stats blocks;
+    struct nics_stats nics;
     char state_hex[DIGEST_HEX]; /* digest of the final state */
 };
 
@@ -195,6 +201,8 @@ void machine_set_log(struct machine *m, unsigned items);
 const char *machine_identity(const struct machine *m);
 /* Up to now; without the digest of the state. */
 void machine_get_stats(const struct machine *m, struct machine_stats *s);
+/* The network cards, for nics_describe and nics_hostfwd_*: any thread, until machine_finish. */
+struct nics *machine_nics(struct machine *m);
 /* Saves the whole state (state.h) to a file, for machine_config.loadvm. */
 bool machine_save(struct machine *m, const char *path, struct err *e);
 /* What thread i of the machine is doing (syncq/activity.h; look from any thread until machine_finish); name

@@ -163,7 +163,7 @@ refuses '-d : no item' -kernel good -d ''
 refuses '-D log: needs -d' -kernel good -D log
 refuses '/nonexistent/log' -kernel good -d op -D /nonexistent/log
 refuses '-serial-speed fast: .*infinite and wire are accepted' -kernel good -serial-speed fast
-refuses '-device e1000' -kernel good -device e1000
+refuses '-device rtl8139' -kernel good -device rtl8139
 refuses '-devthread: .*thread\|inline\|adaptive' -kernel good -devthread mode=warp
 refuses 'cpu' -kernel good -devthread mode=thread,cpu=4000
 refuses '/nonexistent/d' -kernel good -digest file=/nonexistent/d

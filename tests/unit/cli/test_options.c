@@ -88,7 +88,7 @@ static const struct {
     {"-rtc base", "-rtc", "on"},
     {"-devthread mode=fast", "-devthread", "thread|inline|adaptive"},
     {"-devthread cpu=x", "-devthread", "host CPU"},
-    {"-device e1000", "-device", "isa-debug-exit"},
+    {"-device rtl8139", "-device", "isa-debug-exit"},
     {"-device isa-debug-exit,iosize=3", "-device", "1|2|4"},
     {"-device isa-debug-exit,iobase=0xffff", "-device", "0xffff"},
     {"-device isa-debug-exit,iobase=65536", "-device", "0..0xffff"},

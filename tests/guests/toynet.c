@@ -1,0 +1,172 @@
+/* toynet.c - networks as a guest sees them, through the toy PCI device (hw/toypci.c), whose frames need no
+ * ring.
+ *
+ * role=0: what the network of restrict=on answers: DHCP, ARP, ping, TFTP of "file", a refused connection.
+ * role=1 sends `frames` frames to the machine at the other end of a socket, role=2 sends them back.
+ * role=3: gets an address, prints "ready" and sends `frames` datagrams to UDP port 7 back.
+ * Arrival times go into `hash`, which digests compare too. */
+#include "netstack.h"
+
+#define REG_STATUS 0x04
+#define REG_CLEAR  0x08
+#define REG_SEND   0x30
+#define REG_FRAME  0x34
+#define RAM_AT     0x800
+#define FRAME_AT   1024
+#define FRAME      8u
+#define SLOT       (0x80000000u | 4u << 11)
+#define MEM_AT     0xE0000000u
+
+static uint32_t hash = 2166136261u;
+
+static void mix(uint32_t v)
+{
+    hash = (hash ^ v) * 16777619u;
+    hash ^= hash >> 15;
+}
+
+static volatile uint32_t *reg(uint32_t offset)
+{
+    return (volatile uint32_t *)(MEM_AT + offset);
+}
+
+static void net_send(const uint8_t *frame, unsigned bytes)
+{
+    uint32_t word;
+    for (unsigned i = 0; i < bytes; i += 4) {
+        memcpy(&word, frame + i, 4);
+        *reg(RAM_AT + i) = word;
+    }
+    *reg(REG_SEND) = bytes;
+}
+
+static unsigned net_receive(uint8_t frame[FRAME_MAX])
+{
+    const unsigned bytes = *reg(REG_FRAME);
+    if (!bytes)
+        return 0;
+    mix((uint32_t)rdtsc());
+    for (unsigned i = 0; i < bytes; i += 4) {
+        const uint32_t word = *reg(RAM_AT + FRAME_AT + i);
+        memcpy(frame + i, &word, 4);
+        mix(word);
+    }
+    *reg(REG_CLEAR) = FRAME;
+    *reg(REG_FRAME) = 0;
+    return bytes;
+}
+
+static void config(uint32_t at, uint32_t v)
+{
+    outl(0xCF8, SLOT | at);
+    outl(0xCFC, v);
+}
+
+static void connection_refused(void)
+{
+    uint8_t *tcp = out + 34;
+    memset(tcp, 0, 20);
+    put16(tcp, 3000);
+    put16(tcp + 2, 80);
+    put32(tcp + 4, 1000);
+    tcp[12] = 0x50;
+    tcp[13] = 2; /* SYN */
+    uint8_t pseudo[32];
+    put32(pseudo, my_ip);
+    put32(pseudo + 4, host_ip);
+    put32(pseudo + 8, 6u << 16 | 20);
+    memcpy(pseudo + 12, tcp, 20);
+    put16(tcp + 16, checksum(pseudo, 32));
+    send_ip(host_mac, my_ip, host_ip, 6, 20);
+    EXPECT(receive(1000) >= 54);
+    EXPECT_EQ(in[23], 6);
+    EXPECT_EQ(in[47], 0x14); /* RST, ACK */
+    EXPECT_EQ(get32(in + 42), 1001);
+}
+
+static void services(void)
+{
+    uint32_t sum = 0;
+    EXPECT(dhcp());
+    EXPECT_EQ(my_ip, 0x0A00020F);
+    EXPECT_EQ(host_ip, 0x0A000202);
+    EXPECT(resolve(host_ip));
+    EXPECT(!resolve(0x0A000263));
+    EXPECT(resolve(host_ip));
+    for (unsigned i = 1; i < 20; i++)
+        EXPECT(ping(host_ip, i, 8 + i * 50));
+    const int bytes = tftp("file", &sum);
+    print("file %d bytes sum %x\n", bytes, sum);
+    EXPECT_EQ((unsigned)tftp("nothing", &sum), (unsigned)-1);
+    connection_refused();
+}
+
+static bool link_answer(uint32_t number)
+{
+    while (receive(200))
+        if (get16(in + 12) == 0x88B5 && get32(in + 14) == number)
+            return true;
+    return false;
+}
+
+/* Until the other end is there, frames are lost: then they are sent again. */
+static void link_send(unsigned frames)
+{
+    my_mac[5] = 1;
+    for (unsigned i = 1, tries = 0; i <= frames && tries < 1000; tries++) {
+        put_ether(broadcast_mac, 0x88B5); /* for experiments (IEEE 802) */
+        put32(out + 14, i);
+        for (unsigned k = 18; k < 60 + i % 900; k++)
+            out[k] = (uint8_t)(k * i);
+        net_send(out, 60 + i % 900);
+        if (!link_answer(i))
+            continue;
+        EXPECT_EQ(memcmp(in + 18, out + 18, 42 + i % 900), 0);
+        i++;
+    }
+    put_ether(broadcast_mac, 0x88B6);
+    net_send(out, 60);
+}
+
+static void link_echo(void)
+{
+    unsigned n;
+    my_mac[5] = 2;
+    while ((n = receive(60000)) && get16(in + 12) != 0x88B6) {
+        memcpy(out, in, n);
+        memcpy(out + 6, my_mac, 6);
+        net_send(out, n);
+    }
+    EXPECT(n > 0);
+}
+
+static void udp_echo(unsigned frames)
+{
+    EXPECT(dhcp());
+    EXPECT(resolve(host_ip));
+    print("ready\n");
+    for (unsigned i = 0; i < frames; i++) {
+        const unsigned n = receive_udp(7, 600000);
+        EXPECT(n > 0);
+        memcpy(out + 42, in + 42, n);
+        send_udp(in + 6, get32(in + 26), 7, get16(in + 34), n);
+    }
+}
+
+int guest_main(void)
+{
+    config(0x10, MEM_AT);
+    config(0x14, 0xC000);
+    config(0x04, 7);
+    const unsigned role = option("role", 0), frames = option("frames", 20);
+    if (role == 0)
+        services();
+    else if (role == 1)
+        link_send(frames);
+    else if (role == 2)
+        link_echo();
+    else
+        udp_echo(frames);
+    print("hash %x tsc %X\n", hash, rdtsc());
+    return (int)failures;
+}

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# net.sh [BUILD] - networks. restrict=on is computed: one digest and one dump in every way of running, saved and loaded in
+# the middle, without a log. Two machines over a socket, and hostfwd: recorded, then replayed without a network.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+. tests/lib.sh
+build=$(realpath "${1:-build}")
+dir=$(mktemp -d)
+export TMPDIR=$dir
+trap 'rm -rf "$dir"' EXIT
+guest=$build/tests/guests/toynet.elf
+
+run() { # NAME APPEND options...: digest in NAME, the guest's output in NAME.out, messages in NAME.err
+    local name=$dir/$1 append=$2
+    shift 2
+    timeout 120 "$build/tandem" -kernel "$guest" -append "$append" -m 8 -display none -device isa-debug-exit,iobase=0xf4,iosize=4 \
+        -serial "file:$name.out" -digest "file=$name,every=100000" "$@" -icount "${icount:-shift=3,sleep=off}" >/dev/null 2>"$name.err" </dev/null
+}
+ends() { # "$@" ends with the guest's success
+    "$@"
+    [ $? -eq 1 ] || { cat "$dir/$2.err" "$dir/$2.out"; return 1; }
+}
+same() { cmp "$dir/ref" "$dir/$1" && cmp "$dir/ref.out" "$dir/$1.out"; }
+free_port() { python3 -c 'import socket, sys; s = socket.socket(type=getattr(socket, sys.argv[1])); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])' "$1"; }
+
+# --- restrict=on ---
+mkdir "$dir/tftp"
+head -c 20000 /dev/urandom >"$dir/tftp/file"
+computed=(-nic "user,id=n0,model=x-toy,restrict=on,tftp=$dir/tftp,bootfile=file" -object)
+expect "reference run" ends run ref role=0 "${computed[@]}" "filter-dump,id=f0,netdev=n0,file=$dir/ref.pcap" -devthread mode=inline
+expect_text "TFTP sends the file" "$(grep -c 'file 20000 bytes' "$dir/ref.out")" 1
+ways=(
+    "-devthread mode=thread"
+    "-devthread mode=adaptive"
+    "-devthread mode=thread -x-jitter seed=${SEED:-1}"
+    "-devthread mode=adaptive -x-pause every=300000,seed=${SEED:-1}"
+    "-devthread mode=inline -translator mode=interp -x-quantum 1000"
+)
+for way in "${ways[@]}"; do
+    # shellcheck disable=SC2086
+    expect "restrict=on $way" ends run b role=0 "${computed[@]}" "filter-dump,id=f0,netdev=n0,file=$dir/b.pcap" $way
+    expect "the same run" same b
+    expect "the same frames at the same times" cmp "$dir/ref.pcap" "$dir/b.pcap"
+done
+dump=filter-dump,id=f0,netdev=n0,file=/dev/null
+icount="shift=3,sleep=off,rr=record,rrfile=$dir/empty.log" expect "recorded" ends run b role=0 "${computed[@]}" "$dump"
+expect "a recording of it has no frames" bash -c "! grep -q frames0 '$dir/empty.log'"
+icount="shift=3,sleep=off,rr=replay,rrfile=$dir/empty.log" expect "replayed" ends run b role=0 "${computed[@]}" "$dump"
+expect "the same run" same b
+
+# --- saved in the middle of the transfer, loaded ---
+tick=$(python3 - "$dir/ref.pcap" <<'PY'
+import struct, sys
+data = open(sys.argv[1], "rb").read()
+at, stamps = 24, []
+while at < len(data):
+    s, ns, kept, _ = struct.unpack_from("<IIII", data, at)
+    frame = data[at + 16 : at + 16 + kept]
+    if frame[12:14] == b"\x08\x00" and frame[34:36] == b"\x00\x45":  # from port 69
+        stamps.append(s * 10**9 + ns)
+    at += 16 + kept
+print(stamps[len(stamps) // 2] // 8 - 100)
+PY
+)
+expect "saved at $tick" ends run b role=0 "${computed[@]}" "$dump" -snapshot-at "$tick,file=$dir/snap"
+for mode in inline thread; do
+    expect "loaded, mode $mode" ends run c role=0 "${computed[@]}" "$dump" -loadvm "$dir/snap" -devthread mode=$mode
+    expect_text "the same end" "$(tail -n 1 "$dir/c")" "$(tail -n 1 "$dir/ref")"
+done
+echo other >"$dir/tftp/more"
+run c role=0 "${computed[@]}" "$dump" -loadvm "$dir/snap"
+expect_text "other TFTP files are another machine" "$(grep -c 'the snapshot is another machine.s: it was made with nic0=' "$dir/c.err")" 1
+
+# --- two machines over a socket, each recorded ---
+port=$(free_port SOCK_STREAM)
+icount="shift=3,sleep=off,rr=record,rrfile=$dir/echo.log" run echo role=2 -nic "socket,model=x-toy,listen=:$port" &
+for ((i = 0; i < 100; i++)); do (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break; sleep 0.1; done
+icount="shift=3,sleep=off,rr=record,rrfile=$dir/send.log" expect "frames to the other machine and back" ends run send "role=1 frames=100" -nic "socket,model=x-toy,connect=127.0.0.1:$port"
+wait $!
+expect_text "which sent them back" "$?" 1
+for name in send echo; do
+    [ $name = send ] && role="role=1 frames=100" || role=role=2
+    icount="shift=3,sleep=off,rr=replay,rrfile=$dir/$name.log" expect "replayed without the other ($name)" ends run b "$role" -nic "socket,model=x-toy,connect=127.0.0.1:1" -devthread mode=thread
+    expect_text "the same end" "$(tail -n 1 "$dir/b")" "$(tail -n 1 "$dir/$name")"
+done
+
+# --- hostfwd ---
+port=$(free_port SOCK_DGRAM)
+icount="shift=3,sleep=on,rr=record,rrfile=$dir/fwd.log" run fwd "role=3 frames=3" -nic "user,id=n0,model=x-toy,hostfwd=udp::$port-:7" -object "filter-dump,id=f,netdev=n0,file=$dir/fwd.pcap" &
+for ((i = 0; i < 100; i++)); do grep -q ready "$dir/fwd.out" 2>/dev/null && break; sleep 0.1; done
+for word in one two three; do
+    expect_text "a datagram into the guest and back" "$(echo $word | timeout 10 socat -t 2 - "udp:127.0.0.1:$port")" $word
+done
+wait $!
+expect_text "its guest's end" "$?" 1
+icount="shift=3,sleep=off,rr=replay,rrfile=$dir/fwd.log" expect "replayed without a network" ends run b "role=3 frames=3" -nic "user,id=n0,model=x-toy,hostfwd=udp::$port-:7" -object "filter-dump,id=f,netdev=n0,file=$dir/b.pcap" -devthread mode=thread
+expect_text "the same end" "$(tail -n 1 "$dir/b")" "$(tail -n 1 "$dir/fwd")"
+expect "the same frames at the same times" cmp "$dir/fwd.pcap" "$dir/b.pcap"
+
+summary net
