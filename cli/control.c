@@ -1,6 +1,7 @@
 /* control.c - see control.h. One lock covers everything; no class is called with it held, but for `feed`. */
 #include "cli/control.h"
 
+#include "cli/quietthread.h"
 #include "clockcore/check.h"
 #include "clockcore/clock.h"
 #include "devthread/socketspec.h"
@@ -9,7 +10,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -533,16 +533,9 @@ bool control_add_fds(struct control *c, int rd, int wr, const struct control_cla
 
 bool control_start(struct control *c, void (*ask)(void *ctx), void *ctx, struct err *e)
 {
-    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
-    sigset_t all, before;
     c->ask = ask;
     c->ask_ctx = ctx;
-    sigfillset(&all); /* signals are the main thread's business, but for errors of this one */
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        sigdelset(&all, own[i]);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int rc = pthread_create(&c->thread, NULL, control_main, c);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    const int rc = quietthread_start(&c->thread, control_main, c);
     c->started = rc == 0;
     return c->started || err_set(e, "-monitor: thread: %s", strerror(rc));
 }

@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROMPT   "(tandem) "
-#define GREETING "Tandem " TANDEM_VERSION " monitor - type 'help' for more information\n" PROMPT
+#define GREETING "Tandem " TANDEM_VERSION " monitor - type 'help' for more information\n" MONITOR_PROMPT
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
 /* What is kept for a client. */
 struct monitor {
     struct steer *steer;
     struct control_client *client;
+    enum monitor_kind { KIND_PLAIN, KIND_MUX, KIND_EDIT } kind;
 };
 
 /* --- commands about the run --- */
@@ -50,12 +50,21 @@ static void info_status(struct monitor_call *call)
     tell_where(call->out, call->steer);
 }
 
+/* Behind an answer. */
+static void end_answer(const struct monitor *m)
+{
+    if (m->kind == KIND_EDIT)
+        control_write(m->client, "", 1); /* the NUL */
+    else
+        control_write(m->client, MONITOR_PROMPT, strlen(MONITOR_PROMPT));
+}
+
 /* The client of run-to gets its answer and a prompt. */
 static void ran(void *ctx)
 {
-    struct control_client *k = ctx;
-    control_write(k, PROMPT, strlen(PROMPT));
-    control_release(k);
+    struct monitor *m = ctx;
+    end_answer(m);
+    control_release(m->client);
 }
 
 static void do_run_to(struct monitor_call *call)
@@ -63,11 +72,11 @@ static void do_run_to(struct monitor_call *call)
     const uint64_t now = machine_tick(call->steer->machine);
     uint64_t tick;
     if (!value_number(call->word[1], 1, INT64_MAX, &tick) ||
-        !steer_run_to(call->steer, tick, call->client ? ran : NULL, call->client)) {
+        !steer_run_to(call->steer, tick, call->monitor ? ran : NULL, call->monitor)) {
         fprintf(call->out, "Error: run-to %s: a tick from %" PRIu64 " on is accepted\n", call->word[1], now);
         return;
     }
-    call->held = call->client != NULL;
+    call->held = call->monitor != NULL;
 }
 
 static void show_help(FILE *out, const char *prefix, const struct monitor_command *c)
@@ -262,14 +271,29 @@ char *monitor_execute(struct steer *s, const char *line)
 
 /* --- as a class of control.h --- */
 
-static void *monitor_open(void *ctx, struct control_client *k)
+static void *open_kind(void *ctx, struct control_client *k, enum monitor_kind kind)
 {
     struct monitor *m = malloc(sizeof *m);
-    if (m) {
-        *m = (struct monitor){ctx, k};
+    if (m)
+        *m = (struct monitor){ctx, k, kind};
+    if (m && kind == KIND_PLAIN)
         control_write(k, GREETING, strlen(GREETING));
-    }
     return m;
+}
+
+static void *open_plain(void *ctx, struct control_client *k)
+{
+    return open_kind(ctx, k, KIND_PLAIN);
+}
+
+static void *open_mux(void *ctx, struct control_client *k)
+{
+    return open_kind(ctx, k, KIND_MUX);
+}
+
+static void *open_edit(void *ctx, struct control_client *k)
+{
+    return open_kind(ctx, k, KIND_EDIT);
 }
 
 static bool monitor_feed(void *state, char byte)
@@ -280,7 +304,7 @@ static bool monitor_feed(void *state, char byte)
 static void monitor_request(void *state, struct control_client *k, char *request, size_t bytes)
 {
     struct monitor *m = state;
-    struct monitor_call call = {.steer = m->steer, .client = k};
+    struct monitor_call call = {.steer = m->steer, .monitor = m};
     char *answer = execute(&call, request);
     if (answer)
         control_write(k, answer, strlen(answer));
@@ -288,8 +312,28 @@ static void monitor_request(void *state, struct control_client *k, char *request
     if (call.held)
         control_hold(k);
     else
-        control_write(k, PROMPT, strlen(PROMPT));
+        end_answer(m);
 }
 
 const struct control_class monitor_class = {
-    .open = monitor_open, .close = free, .feed = monitor_feed, .execute = monitor_request};
+    .open = open_plain, .close = free, .feed = monitor_feed, .execute = monitor_request};
+const struct control_class monitor_mux_class = {
+    .open = open_mux, .close = free, .feed = monitor_feed, .execute = monitor_request};
+const struct control_class monitor_edit_class = {
+    .open = open_edit, .close = free, .feed = monitor_feed, .execute = monitor_request};
+
+/* --- completion --- */
+
+void monitor_candidates(const char *line, void (*each)(void *ctx, const char *name), void *ctx)
+{
+    const char *first = line + strspn(line, " "), *blank = strchr(first, ' ');
+    const char *second = blank ? blank + strspn(blank, " ") : NULL;
+    const size_t n = blank ? (size_t)(blank - first) : 0;
+    const bool is_second = second && !strchr(second, ' ');
+    if (!blank || (is_second && n == 4 && strncmp(first, "help", n) == 0))
+        for (unsigned i = 0; i < monitor_ncommands; i++)
+            each(ctx, monitor_commands[i].name);
+    else if (is_second && n == 4 && strncmp(first, "info", n) == 0)
+        for (unsigned i = 0; i < monitor_ninfos; i++)
+            each(ctx, monitor_infos[i].name);
+}

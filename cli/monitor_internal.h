@@ -11,7 +11,7 @@
 /* One command on its way. */
 struct monitor_call {
     struct steer *steer;
-    struct control_client *client; /* NULL: monitor_execute */
+    struct monitor *monitor;       /* whose; NULL: monitor_execute */
     FILE *out;                     /* its answer */
     char *word[MONITOR_WORDS_MAX]; /* of the line, split at blanks; word[0] is the name */
     unsigned nwords;

@@ -14,15 +14,18 @@
 #include "cli/stats.h"
 #include "cli/status.h"
 #include "cli/steer.h"
+#include "cli/terminal.h"
 #include "clockcore/clock.h"
 #include "clockcore/ticks.h"
 #include "devthread/chardev.h"
 #include "machine/machine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 _Static_assert(SERIALS_MAX == MACHINE_SERIALS_MAX, "as many -serial as ports");
 _Static_assert(SAMPLER_NAME_BYTES == MACHINE_THREAD_BYTES, "names of threads");
@@ -43,6 +46,8 @@ struct run {
     uint64_t random;                      /* of -x-pause */
     struct control *control;              /* NULL: nobody steers */
     struct steer steer;
+    struct terminal *terminal; /* NULL: no line is edited */
+    int mux[2];                /* from mon:stdio to the monitor; -1: none */
 };
 
 /* --- callbacks --- */
@@ -151,16 +156,84 @@ static bool create_file(const char *option, const char *path, FILE **f, struct e
               : err_set(e, "%s%s: %s; a file that can be written is needed", option, path, strerror(errno));
 }
 
+static bool has_monitor(const struct options *o)
+{
+    for (unsigned i = 0; i < o->ncontrols; i++)
+        if (!o->control[i].qmp)
+            return true;
+    return false;
+}
+
+/* Ctrl-A c leads to a monitor, unless there is another one, or none is wanted. */
+static bool has_mux(const struct options *o)
+{
+    for (unsigned i = 0; i < SERIALS_MAX && !has_monitor(o); i++) {
+        const char *spec = serial_spec(o, i);
+        if (spec && strcmp(spec, "mon:stdio") == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool serial_has_stdio(const struct options *o)
+{
+    for (unsigned i = 0; i < SERIALS_MAX; i++) {
+        const char *spec = serial_spec(o, i);
+        if (spec && (strcmp(spec, "mon:stdio") == 0 || strcmp(spec, "stdio") == 0))
+            return true;
+    }
+    return false;
+}
+
+/* A line that can be edited, with the keys from `keys`. */
+static bool open_terminal(struct run *r, int keys, bool asleep, struct err *e)
+{
+    r->terminal = terminal_create(keys, asleep, e);
+    return r->terminal && control_add_fds(r->control, terminal_lines(r->terminal),
+                                          terminal_lines(r->terminal), &monitor_edit_class, &r->steer, e);
+}
+
+static bool open_mux(struct run *r, struct err *e)
+{
+    if (pipe2(r->mux, O_CLOEXEC | O_NONBLOCK) != 0)
+        return err_set(e, "-serial mon:stdio: %s", strerror(errno));
+    if (terminal_is_one())
+        return open_terminal(r, r->mux[0], true, e);
+    return control_add_fds(r->control, r->mux[0], STDOUT_FILENO, &monitor_mux_class, &r->steer, e);
+}
+
+static bool open_stdio(struct run *r, const struct control_option *c, struct err *e)
+{
+    if (serial_has_stdio(r->o))
+        return err_set(
+            e, "%s stdio: standard input and output serve a serial port; mon:stdio there has a monitor too",
+            c->option);
+    if (c->qmp || !terminal_is_one() || r->terminal)
+        return control_add(r->control, c->option, "stdio", &monitor_class, &r->steer, on_notice, r, e);
+    if (!chardev_tty_raw(STDIN_FILENO, true))
+        return err_set(e, "%s stdio: terminal: %s", c->option, strerror(errno));
+    return open_terminal(r, STDIN_FILENO, false, e);
+}
+
+static bool open_control(struct run *r, const struct control_option *c, struct err *e)
+{
+    if (strcmp(c->spec, "stdio") == 0)
+        return open_stdio(r, c, e);
+    return control_add(r->control, c->option, c->spec, &monitor_class, &r->steer, on_notice, r, e);
+}
+
 /* Those who steer may have to come before anything runs. */
 static bool open_controls(struct run *r, struct err *e)
 {
     const struct options *o = r->o;
-    r->control = o->ncontrols ? control_create(e) : NULL;
-    if (o->ncontrols && !r->control)
+    const bool mux = has_mux(o);
+    r->control = o->ncontrols || mux ? control_create(e) : NULL;
+    if ((o->ncontrols || mux) && !r->control)
+        return false;
+    if (mux && !open_mux(r, e))
         return false;
     for (unsigned i = 0; i < o->ncontrols; i++)
-        if (!control_add(r->control, o->control[i].option, o->control[i].spec, &monitor_class, &r->steer,
-                         on_notice, r, e))
+        if (!open_control(r, &o->control[i], e))
             return false;
     return true;
 }
@@ -182,6 +255,7 @@ static bool create(struct run *r, struct err *e)
     if (!open_controls(r, e))
         return false;
     machine_of_options(r, &cfg);
+    cfg.monitor_fd = r->mux[1] > 0 ? r->mux[1] : 0;
     cfg.observer = instruments_observer(r->instruments);
     r->machine = machine_create(&cfg, e);
     return r->machine != NULL;
@@ -284,8 +358,12 @@ static void destroy(struct run *r)
 {
     sampler_destroy(r->sampler);
     control_destroy(r->control);
+    terminal_destroy(r->terminal);
     machine_destroy(r->machine);
     instruments_destroy(r->instruments);
+    for (unsigned i = 0; i < 2; i++)
+        if (r->mux[i] >= 0)
+            close(r->mux[i]);
     if (r->stats_file)
         fclose(r->stats_file);
     if (r->log_file)
@@ -433,6 +511,7 @@ static int run_and_report(struct run *r, struct err *e)
     signals_aim(NULL);
     if (r->control)
         control_stop(r->control);
+    terminal_stop(r->terminal);
     r->stats.wall_ns = clock_realtime_ns() - start_ns;
     if (r->sampler)
         sampler_stop(r->sampler);
@@ -448,7 +527,7 @@ static int run_and_report(struct run *r, struct err *e)
 
 int run(const struct options *o, struct err *e)
 {
-    struct run r = {.o = o};
+    struct run r = {.o = o, .mux = {-1, -1}};
     status_init(&r.status, o);
     int status = create(&r, e) ? run_and_report(&r, e) : RUN_HOST_ERROR;
     destroy(&r);

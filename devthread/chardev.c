@@ -205,13 +205,26 @@ void chardev_flush(struct chardev *c)
 
 static const char help_text[] = "\r\nCtrl-A h       this help\r\n"
                                 "Ctrl-A x       quit the emulator\r\n"
-                                "Ctrl-A c       monitor (not available)\r\n"
+                                "Ctrl-A c       switch between console and monitor\r\n"
                                 "Ctrl-A Ctrl-A  send Ctrl-A\r\n";
+
+/* What a full pipe does not take is lost, as in any terminal. */
+static void tell_monitor(struct chardev *c, uint8_t byte)
+{
+    ssize_t n = write(c->env.monitor_fd, &byte, 1);
+
+    (void)n;
+}
 
 static void escape_key(struct chardev *c, uint8_t key)
 {
     if (key == 'x' && c->env.quit)
         c->env.quit(c->env.ctx);
+    if (key == 'c' && c->env.monitor_fd > 0) {
+        c->to_monitor = !c->to_monitor;
+        if (c->to_monitor)
+            tell_monitor(c, '\n');
+    }
     if ((key == 'h' || key == '?') && c->connected) {
         ring_append(c, (const uint8_t *)help_text, sizeof(help_text) - 1);
         drain(c);
@@ -230,7 +243,9 @@ static void input_byte(struct chardev *c, uint8_t byte)
         return;
     }
     c->escape_seen = false;
-    if (!c->discard)
+    if (c->to_monitor)
+        tell_monitor(c, byte);
+    else if (!c->discard)
         c->in[(c->in_head + c->in_count++) % CHARDEV_INPUT_BYTES] = byte;
 }
 

@@ -3,7 +3,8 @@
  * Specifications, as in QEMU's -serial:
  *   stdio                  the terminal, raw; Ctrl-C still ends the emulator; no escape keys
  *   mon:stdio              the same with escape keys (what -nographic means), Ctrl-C goes to the guest:
- *                          Ctrl-A x quits, Ctrl-A h helps, Ctrl-A Ctrl-A is one Ctrl-A
+ *                          Ctrl-A x quits, Ctrl-A c switches to the monitor and back, Ctrl-A h helps,
+ *                          Ctrl-A Ctrl-A is one Ctrl-A
  *   file:PATH              output only, truncated at start
  *   null                   output vanishes, no input
  *   none                   no port at all (chardev_spec_is_none)
@@ -44,7 +45,9 @@ struct chardev_env {
     const char *option; /* "-serial": likewise */
     /* One line for the user ("char device redirected to /dev/pts/3 (serial0)"); NULL: dropped. */
     void (*notice)(void *ctx, const char *line);
-    void (*quit)(void *ctx);     /* Ctrl-A x; any thread, under hostio's lock; NULL: ignored */
+    void (*quit)(void *ctx); /* Ctrl-A x; any thread, under hostio's lock; NULL: ignored */
+    int monitor_fd;          /* gets a line feed at each Ctrl-A c to the monitor, and what is typed for it;
+                                never blocks; 0: none */
     bool (*stopping)(void *ctx); /* the run is being ended: hold nobody up; NULL: never */
     void *ctx;
 };
@@ -75,6 +78,9 @@ bool chardev_input_open(struct chardev *c);
 const char *chardev_error(struct chardev *c);
 
 /* --- the terminal, one per process --- */
+/* Raw mode on `fd`, undone by chardev_tty_restore and on every way out of the process. `signals`: Ctrl-C and
+ * its kin stay signals. False with errno. */
+bool chardev_tty_raw(int fd, bool signals);
 /* Puts a raw terminal back as it was; harmless otherwise. Async-signal-safe. */
 void chardev_tty_restore(void);
 

@@ -36,6 +36,7 @@ struct chardev {
     bool discard;                          /* input is thrown away */
     bool stalled;                          /* patience ran out: output is lost until a write succeeds */
     bool escape_seen;                      /* Ctrl-A was the last key */
+    bool to_monitor;                       /* what is typed is the monitor's */
     uint32_t out_head, out_count;
     uint32_t in_head, in_count;
     char error[CHARDEV_ERR_BYTES]; /* first write error */
@@ -54,9 +55,5 @@ bool chardev_attach(struct chardev *c, int fd);
 /* Openers: set the descriptors and flags of a fresh chardev; false: err is filled. */
 bool chardev_open_kind(struct chardev *c, char *err, size_t err_bytes);
 bool chardev_open_socket(struct chardev *c, bool tcp, const char *address, char *err, size_t err_bytes);
-
-/* chardev_tty.c: raw mode on `fd`, undone by chardev_tty_restore and on every way out of the process.
- * `signals`: Ctrl-C and its kin stay signals. False with errno. */
-bool chardev_tty_raw(int fd, bool signals);
 
 #endif

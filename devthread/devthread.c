@@ -181,8 +181,12 @@ static bool open_logs(struct devthread *d, char *err, size_t err_bytes)
 
 static bool open_chardevs(struct devthread *d, char *err, size_t err_bytes)
 {
-    struct chardev_env env = {
-        .hostio = d->hostio, .notice = on_notice, .quit = on_quit, .stopping = on_ending, .ctx = d};
+    struct chardev_env env = {.hostio = d->hostio,
+                              .notice = on_notice,
+                              .quit = on_quit,
+                              .monitor_fd = d->cfg.monitor_fd,
+                              .stopping = on_ending,
+                              .ctx = d};
 
     for (unsigned i = 0; i < d->board.nports; i++) {
         if (!d->board.port[i].present || !d->cfg.chardev[i])

@@ -49,6 +49,7 @@ struct devthread_config {
         backend[BOARD_PORTS_MAX]; /* of other typed ports; of keys, pointers and buttons test only */
     const struct net_config
         *net[BOARD_PORTS_MAX];    /* of typed ports of frames, the host's networks (net.h); NULL: none */
+    int monitor_fd;               /* of mon:stdio (chardev.h); 0: none */
     bool interactive;             /* devthread_input may be called at any time */
     int64_t rtc_seconds;          /* calendar at tick 0, unless a replay brings its own */
     const char *images;           /* of drives: inputlog_header; NULL: there are none */

@@ -217,6 +217,7 @@ static void device_config(struct machine *m, struct devthread_config *cfg)
     for (unsigned i = 0; i < MACHINE_SERIALS_MAX; i++)
         cfg->chardev[PC_PORT_SERIAL0 + i] = c->serial[i];
     cfg->interactive = c->interactive;
+    cfg->monitor_fd = c->monitor_fd;
     cfg->chardev[PC_PORT_DEBUGCON] = c->debugcon;
     cfg->chardev_option[PC_PORT_DEBUGCON] = "-debugcon";
     cfg->rtc_seconds = c->rtc_seconds;
@@ -227,7 +228,8 @@ static void device_config(struct machine *m, struct devthread_config *cfg)
     cfg->jitter_seed = c->jitter_seed;
     cfg->plant_late = c->plant_late;
     cfg->figures = c->figures;
-    cfg->write_error = c->interactive || c->log_items & VCPU_LOG_GUEST_ERRORS ? on_write_error : NULL;
+    cfg->write_error =
+        c->interactive || c->monitor_fd > 0 || c->log_items & VCPU_LOG_GUEST_ERRORS ? on_write_error : NULL;
     cfg->write_error_ctx = m;
     cfg->notice = c->notice;
     cfg->notice_ctx = c->ctx;

@@ -67,6 +67,7 @@ struct machine_config {
     bool sleep;       /* idle time lasts as long on the host */
     bool interactive; /* machine_key and its kin may be called at any time: a guest that halts for good waits
                        */
+    int monitor_fd;   /* where mon:stdio sends what is typed for the monitor (chardev.h); 0: nowhere */
     const char *record_file, *replay_file; /* NULL: none */
     const char *loadvm;                    /* begins at this snapshot; NULL: at the guest's start */
     bool saves;                            /* machine_save will be called: no drive is written in place */

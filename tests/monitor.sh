@@ -163,6 +163,67 @@ stands() {
     expect_text "at tick 0" "$(cat err)" 'ended by a signal at tick 0 '
 }
 
+# --- the terminal: Ctrl-A c, editing, history, completion, and the terminal as it was afterwards ---
+screen_has() { # regex: within 10 s
+    local i
+    for i in $(seq 100); do
+        tmux -L "$tmux_name" capture-pane -p | grep -Eq -- "$1" && return 0
+        sleep 0.1
+    done
+    tmux -L "$tmux_name" capture-pane -p
+    return 1
+}
+keys() { tmux -L "$tmux_name" send-keys "$@"; }
+on_terminal() { # options: starts a run on a terminal of its own
+    tmux -L "$tmux_name" -f /dev/null new-session -d -x 100 -y 40 \
+        "stty -a >before; $tandem $* 2>&1; echo status \$?; stty -a >after; sleep 100"
+}
+terminal() {
+    local tmux_name=tandem-$$ how
+    on_terminal -kernel "$guests/echo.elf" -append shift=3 -m 16 -nographic
+    expect "the guest runs on the terminal" screen_has '^ready'
+    keys C-a c
+    expect "Ctrl-A c leads to the monitor" screen_has '^\(tandem\) *$'
+    keys 'info nam' Tab Enter
+    expect "a completed word is executed" screen_has '^tandem$'
+    keys 'info st' Tab Tab
+    expect "several candidates are listed" screen_has 'stats  status'
+    keys C-u 'print 40+3' Left BSpace Enter
+    expect "the line is edited" screen_has '^0x193$'
+    keys 'print 0x1234' Enter
+    expect "an answer" screen_has '^0x1234$'
+    keys Up BSpace 5 Enter
+    expect "history" screen_has '^0x1235$'
+    keys 'run-to 1' Enter
+    expect "an error" screen_has 'Error: run-to 1: a tick from'
+    keys C-a c
+    keys abc
+    expect "the guest has the keys again" screen_has '[0-9a-f]{8}'
+    keys C-a h
+    expect "Ctrl-A h" screen_has 'Ctrl-A c +switch between console and monitor'
+    keys C-a c q Enter
+    expect "quit ends it" screen_has '^status 0'
+    expect "the terminal is as it was" cmp before after
+    tmux -L "$tmux_name" kill-server
+    for how in 'C-c:status 130' 'q Enter:status 0'; do
+        on_terminal $(guest echo) -S -monitor stdio
+        expect "-monitor stdio has a line to edit" screen_has '^\(tandem\)'
+        keys ${how%%:*}
+        expect "${how%%:*} ends it" screen_has "${how##*:}"
+        expect "the terminal is as it was (${how%%:*})" cmp before after
+        tmux -L "$tmux_name" kill-server
+    done
+}
+
+# Ctrl-A c without a terminal: plain lines.
+without_terminal() {
+    answers=$(printf '\001cinfo name\nprint 6*7\n\001c\001cquit\n' | timeout 20 "$tandem" -kernel "$guests/echo.elf" -append shift=3 -m 16 -nographic 2>stderr)
+    expect_text "Ctrl-A c in a script" "$answers" '^\(tandem\) 0x2a$'
+    expect_text "and its quit" "$(cat stderr)" 'ended from the monitor'
+    expect_text "one terminal for two" "$(timeout 20 "$tandem" -kernel "$guests/echo.elf" -nographic -monitor stdio 2>&1 </dev/null)" \
+        '^tandem: -monitor stdio: standard input and output serve a serial port'
+}
+
 memory
 errors
 info
@@ -170,4 +231,6 @@ paging
 invisible
 sockets
 stands
+terminal
+without_terminal
 summary monitor

@@ -342,6 +342,36 @@ Test(chardev, stdio_over_pipes)
     chardev_close(c);
 }
 
+/* Ctrl-A c: what is typed is the monitor's until the next one, but for the other escape keys. */
+Test(chardev, mux_to_the_monitor)
+{
+    uint8_t in[16];
+    char got[16] = "";
+    int to[2], monitor[2];
+
+    cr_assert_eq(pipe(to), 0);
+    cr_assert_eq(pipe2(monitor, O_NONBLOCK), 0);
+    cr_assert_eq(dup2(to[0], STDIN_FILENO), STDIN_FILENO);
+    struct chardev_env env = {
+        .hostio = h, .label = "serial0", .option = "-serial", .quit = on_quit, .monitor_fd = monitor[1]};
+    struct chardev *c = chardev_open("mon:stdio", &env, err, sizeof(err));
+    cr_assert_not_null(c, "%s", err);
+    cr_assert_eq(write(to[1], "a\001cb\001\001c\001cd", 10), 10);
+    cr_expect_eq(receive(c, in, 2), 2);
+    cr_expect_eq(memcmp(in, "ad", 2), 0);
+    cr_expect_eq(read(monitor[0], got, sizeof(got)), 4);
+    cr_expect_eq(memcmp(got, "\nb\001c", 4), 0);
+    /* A monitor that reads nothing holds nobody up. */
+    cr_assert_eq(write(to[1], "\001c", 2), 2);
+    for (unsigned i = 0; i < 100; i++) {
+        static const char much[1024];
+        cr_assert_eq(write(to[1], much, sizeof(much)), (ssize_t)sizeof(much));
+        receive(c, in, 0);
+        hostio_wait(h, HOSTIO_SERVICE, 10000000);
+    }
+    chardev_close(c);
+}
+
 Test(chardev, mux_escapes)
 {
     struct pipes p = redirect();
