@@ -11,6 +11,7 @@
 #include "hw/apic.h"
 #include "hw/blocks.h"
 #include "hw/debugcon.h"
+#include "hw/e1000.h"
 #include "hw/fw_cfg.h"
 #include "hw/i440fx.h"
 #include "hw/i8042.h"
@@ -28,6 +29,7 @@
 #include "hw/toypci.h"
 #include "hw/vga_draw.h"
 #include "hw/virtio_blk.h"
+#include "hw/virtio_net.h"
 #include "mem/master.h"
 
 #include <inttypes.h>
@@ -37,7 +39,7 @@
 #include <string.h>
 #include <time.h>
 
-#define STATE_WORDS     4096
+#define STATE_WORDS     20000
 #define OPS_PER_CASE    400
 #define EVENTS_PER_TICK 4 /* edges of the fastest clock within the longest tick */
 #define EVENTS_PER_GAP  500
@@ -351,6 +353,200 @@ static uint32_t poke_virtio(void *state, uint64_t r, uint64_t now_ns)
     return s->count;
 }
 
+/* --- network cards: half a driver each, and frames that are almost right --- */
+
+static uint8_t frame_bytes[PORT_ENTRY_BYTES];
+
+/* A frame for the card, with headers that lead anywhere. */
+static uint32_t make_frame(uint64_t r)
+{
+    static const uint8_t head[] = {0x52, 0x54, 0, 0x12, 0x34, 0x56, 2, 0, 0, 0,  0, 1, 8, 0,  0x45, 0, 0,
+                                   100,  0,    1, 0,    0,    64,   6, 0, 0, 10, 0, 2, 2, 10, 0,    2, 15};
+    static const uint16_t lengths[] = {60, 114, 1514, 300, 14, 1600, 16128, 13};
+
+    memset(frame_bytes, (int)(r >> 40), sizeof frame_bytes);
+    memcpy(frame_bytes, head, sizeof head);
+    if (r >> 8 & 1)
+        memset(frame_bytes, r >> 9 & 1 ? 0xFF : 1, 6);
+    if (r >> 10 & 1)
+        frame_bytes[23] = 17;
+    if (!(r >> 11 & 3))
+        frame_bytes[12 + (r >> 13 & 31)] = (uint8_t)(r >> 18);
+    if (!(r >> 26 & 3))
+        memcpy(frame_bytes + 12, r >> 28 & 1 ? "\x81\x00\x20\x04" : "\x86\xDD\x60\x00", 4);
+    return r >> 32 & 31 ? lengths[r >> 37 & 7] : (uint32_t)(r >> 40) % PORT_ENTRY_BYTES + 1;
+}
+
+static uint32_t take_frames(const struct port_output *out, void *s)
+{
+    static uint8_t entry[PORT_ENTRY_BYTES];
+    uint32_t sum = 0, n;
+
+    for (unsigned i = 0; i < 10000 && (n = out->take(s, entry, sizeof entry)); i++)
+        sum += n + entry[n - 1];
+    return sum;
+}
+
+static void put_frame(const struct port_input *in, void *s, uint64_t r, uint64_t now_ns)
+{
+    if (in->ready_ns(s) > now_ns)
+        return;
+    uint32_t n = make_frame(r);
+    in->put(s, frame_bytes, n, now_ns);
+}
+
+/* A ring of descriptors of all kinds; few of them are wrong. */
+static void put_e1000_ring(uint64_t at, uint64_t r)
+{
+    for (unsigned n = 0; n < 16; n++, r = r * UINT64_C(6364136223846793005) + 1442695040888963407) {
+        bool context = !(r >> 40 & 3);
+        uint32_t length = r >> 42 & 7 ? r >> 45 & 0x7FF : r >> 45 & 0xFFFFF;
+        uint32_t flags = (uint32_t)(r >> 20 & 0xDB) << 24; /* EOP, IFCS, TSE, RS, VLE, IDE */
+
+        put_guest(at + 16 * n, context ? 0x210E0A0E2200100E : r >> 60 ? 0x8000 + (r >> 50 & 0xFFF) : r, 8);
+        put_guest(at + 16 * n + 8,
+                  length | flags | (r >> 33 & 3 ? 1u << 29 | (context ? 0 : 1u << 20) : r >> 35 & 0xF00000),
+                  4);
+        put_guest(at + 16 * n + 12, r >> 36 & 3 ? (r & 0xFF) << 16 | 0x3600 | (r >> 8 & 0x300) : r, 4);
+    }
+}
+
+static void e1000_setup(void *s, uint64_t r, uint64_t now_ns)
+{
+    static const uint16_t rings[] = {128, 256, 256, 0};
+    static const uint16_t regs[] = {0x3800, 0x3808, 0x3810, 0x3818, 0x400,  0x2800, 0x2808, 0x2810,
+                                    0x2818, 0x2820, 0x282C, 0x3820, 0x382C, 0x2C00, 0x5000, 0xC4};
+    uint32_t length = rings[r >> 8 & 3], rctl = 0x8002 | (uint32_t)(r >> 10 & 0x07FFFFFF);
+    const uint32_t values[] = {0x3000,
+                               length,
+                               0,
+                               (uint32_t)(r >> 40 & 15),
+                               0xA,
+                               r >> 44 & 15 ? 0x4000 : 0xFFFFF000,
+                               length,
+                               0,
+                               (uint32_t)(r >> 48 & 15),
+                               (uint32_t)(r >> 52 & 7),
+                               (uint32_t)(r >> 53 & 7),
+                               (uint32_t)(r >> 54 & 7),
+                               (uint32_t)(r >> 55 & 7),
+                               (uint32_t)(r >> 56 & 127),
+                               (uint32_t)(r >> 57 & 3) << 8,
+                               (uint32_t)(r >> 59 & 31)};
+
+    for (unsigned i = 0; i < 16; i++)
+        e1000_class.write(s, regs[i], 4, values[i], now_ns);
+    e1000_class.write(s, 0, 4, 0x41 | (uint32_t)(r >> 63) << 30, now_ns);
+    e1000_class.write(s, 0x100, 4, r >> 12 & 3 ? rctl & ~0x18u : 0x8002, now_ns);
+}
+
+/* The EEPROM bit by bit, and the PHY. */
+static uint32_t e1000_beside(void *s, uint64_t r, uint64_t now_ns)
+{
+    uint32_t v = 0, command = 6u << 6 | (r >> 8 & 63);
+
+    for (unsigned i = 25; i-- > 0;) {
+        uint32_t bit = i >= 16 ? command >> (i - 16) & 1 : 0;
+        e1000_class.write(s, 0x10, 4, 0x42 | bit << 2, now_ns);
+        e1000_class.write(s, 0x10, 4, 0x43 | bit << 2, now_ns);
+        v = v << 1 | (e1000_class.pure_read(s, 0x10, 4, now_ns) >> 3 & 1);
+    }
+    e1000_class.write(s, 0x10, 4, 0, now_ns);
+    e1000_class.write(s, 0x14, 4, (uint32_t)(r >> 8 & 0xFF00) | 1, now_ns);
+    e1000_class.write(s, 0x20, 4,
+                      (uint32_t)(r >> 16 & 0xFFFF) | (uint32_t)(r >> 32 & 31) << 16 | 1u << 21 |
+                          (1u + (r >> 40 & 1)) << 26,
+                      now_ns);
+    return v;
+}
+
+static uint32_t poke_e1000(void *s, uint64_t r, uint64_t now_ns)
+{
+    static const uint8_t mac[NIC_MAC_BYTES] = {0x52, 0x54, 0, 0x12, 0x34, 0x56};
+    const struct chip_class *c = &e1000_class;
+
+    if (c->next_master(s) <= now_ns)
+        use_memory(c, s, r, now_ns);
+    else if (r % 32 == 0)
+        e1000_fit(s, mac);
+    else if (r % 64 == 1)
+        e1000_reset_pin(s, now_ns);
+    else if (r % 8 == 2)
+        e1000_setup(s, r, now_ns);
+    else if (r % 8 == 3)
+        put_e1000_ring(r >> 8 & 1 ? 0x3000 : 0x4000, r);
+    else if (r % 8 == 4)
+        return e1000_beside(s, r, now_ns);
+    else if (r % 8 == 5) {
+        c->write(s, 0x3818, 4, r >> 8 & 15, now_ns);
+        c->write(s, 0x2818, 4, r >> 12 & 15, now_ns);
+    } else
+        put_frame(&e1000_frames_in, s, r, now_ns);
+    if (c->next_master(s) <= now_ns)
+        use_memory(c, s, r, now_ns);
+    return take_frames(&e1000_frames_out, s) + c->outputs(s);
+}
+
+/* Chains for each of the three queues, in areas of their own. */
+static void put_net_chains(uint64_t r)
+{
+    static const uint16_t lengths[] = {12, 10, 60, 1526, 100, 2, 4, 6};
+
+    for (unsigned q = 0; q < VIRTIO_NET_QUEUES; q++) {
+        uint64_t at = 0x3000 + 0x3000 * q;
+        for (unsigned n = 0; n < 8; n++, r = r * UINT64_C(6364136223846793005) + 1442695040888963407) {
+            uint32_t flags = (q == VIRTIO_NET_RX ? 2
+                              : n % 4 == 3       ? 2
+                                                 : 0) |
+                             (n % 4 != 3 && r >> 30 & 3 ? 1 : 0);
+            put_guest(at + 16 * n, r >> 59 ? CHAIN_AT + 0x8000 + (r >> 8 & 0xFFF) : r, 8);
+            put_guest(at + 16 * n + 8, r >> 20 & 15 ? lengths[r >> 24 & 7] : r >> 32 & 0x3FFF, 4);
+            put_guest(at + 16 * n + 12, r >> 33 & 63 ? flags : r, 2);
+            put_guest(at + 16 * n + 14, r >> 40 & 31 ? n + 1 : r, 2);
+            put_guest(at + 16 * VIRTQ_SIZE_MAX + 4 + 2 * n, r >> 45 & 31 ? n & 4 : r, 2);
+        }
+        put_guest(at + 16 * VIRTQ_SIZE_MAX + 2, r >> 50 & 15 ? r >> 54 & 7 : r, 2);
+    }
+    for (unsigned n = 0; n < 64; n++, r = r * UINT64_C(6364136223846793005) + 1442695040888963407)
+        put_guest(CHAIN_AT + 0x8000 + 64 * n, r >> 20 & 0x010101010101, 8);
+}
+
+static void net_setup(struct virtio_net *s, uint64_t r, uint64_t now_ns)
+{
+    static const uint8_t mac[NIC_MAC_BYTES] = {0x52, 0x54, 0, 0x12, 0x34, 0x56};
+    const struct chip_class *c = &virtio_net_class;
+
+    virtio_net_fit(s, mac);
+    c->write(s, 0x04, 4, (uint32_t)(r >> 8), now_ns);
+    for (unsigned q = 0; q < VIRTIO_NET_QUEUES; q++) {
+        uint32_t at = 0x3000 + 0x3000 * q;
+        c->write(s, VIRTIO_COMMON_AT + 0x16, 2, q, now_ns);
+        c->write(s, VIRTIO_COMMON_AT + 0x20, 4, at, now_ns);
+        c->write(s, VIRTIO_COMMON_AT + 0x28, 4, at + 16 * VIRTQ_SIZE_MAX, now_ns);
+        c->write(s, VIRTIO_COMMON_AT + 0x30, 4, at + 0x2000, now_ns);
+        c->write(s, VIRTIO_COMMON_AT + 0x1C, 2, 1, now_ns);
+    }
+    c->write(s, 0x12, 1, 15, now_ns);
+}
+
+static uint32_t poke_virtio_net(void *state, uint64_t r, uint64_t now_ns)
+{
+    const struct chip_class *c = &virtio_net_class;
+
+    if (r % 16 == 0)
+        net_setup(state, r, now_ns);
+    else if (r % 64 == 1)
+        virtio_net_reset_pin(state);
+    else if (r % 4 == 2)
+        put_net_chains(r);
+    else if (r % 4 == 3)
+        put_frame(&virtio_net_frames_in, state, r, now_ns);
+    c->write(state, VIRTIO_NOTIFY_AT, 2, r >> 60 & 3, now_ns);
+    if (c->next_master(state) <= now_ns)
+        use_memory(c, state, r, now_ns);
+    return take_frames(&virtio_net_frames_out, state) + c->outputs(state);
+}
+
 /* What a read of the port has, which needs the items; commands lie where the address says, near the start. */
 static uint32_t poke_fw_cfg(void *s, uint64_t r, uint64_t now_ns)
 {
@@ -655,6 +851,8 @@ static const struct target targets[] = {
     {&piix4_pm_class, 70, UINT64_MAX, true, poke_pm},
     {&toypci_class, 0xC00, ~(1u << TOYPCI_REG_CLEAR | 1u << TOYPCI_REG_READS), true, poke_toypci},
     {&virtio_blk_class, 0x1C4, ~(UINT64_C(1) << 0x13), true, poke_virtio},
+    {&e1000_class, 0x5900, UINT64_MAX, true, poke_e1000},
+    {&virtio_net_class, 0x1C4, ~(UINT64_C(1) << 0x13), true, poke_virtio_net},
     {&piix_ide_class, PIIX_IDE_OFFSETS, 0xFFFFFE, true, poke_ide},
     {&pcmisc_class, 9, UINT64_MAX, true, poke_misc},
     {&debugcon_class, 1, UINT64_MAX, false, poke_debugcon},
