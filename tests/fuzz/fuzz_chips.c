@@ -184,12 +184,18 @@ static uint32_t poke_kbc(void *s, uint64_t r, uint64_t now_ns)
 
 static uint32_t poke_pci(void *s, uint64_t r, uint64_t now_ns)
 {
-    (void)now_ns;
     uint32_t address = 0;
     bool decoded = i440fx_bar_decoded(s, r >> 20 & 7, r >> 24 & 7, &address);
 
     if (r % 16 == 0)
-        ((struct i440fx *)s)->fitted = r >> 17 & 1 ? 1u << I440FX_FN_TOY : 0;
+        ((struct i440fx *)s)->fitted = r >> 17 & 1 ? 1u << I440FX_FN_TOY | 1u << I440FX_FN_E1000_0 : 0;
+    if (r % 16 == 1)
+        ((struct i440fx *)s)->rom_log2[I440FX_FN_E1000_0] = r >> 40 & 31;
+    if (r % 16 == 2) { /* its ROM, enabled anywhere */
+        i440fx_class.write(s, 0, 4, 0x80001830, now_ns);
+        i440fx_class.write(s, 4, 4, (uint32_t)(r >> 32) | 1, now_ns);
+        decoded = i440fx_bar_decoded(s, I440FX_FN_E1000_0, PCI_BAR_ROM, &address);
+    }
     return i440fx_take_request(s) + i440fx_config_peek(s, r & 3, r >> 8 & 0x1FF) + decoded + address +
            i440fx_pirq_route(s, r >> 32 & 7) + i440fx_may_master(s, r >> 20 & 7);
 }
@@ -401,7 +407,7 @@ static void put_e1000_ring(uint64_t at, uint64_t r)
     for (unsigned n = 0; n < 16; n++, r = r * UINT64_C(6364136223846793005) + 1442695040888963407) {
         bool context = !(r >> 40 & 3);
         uint32_t length = r >> 42 & 7 ? r >> 45 & 0x7FF : r >> 45 & 0xFFFFF;
-        uint32_t flags = (uint32_t)(r >> 20 & 0xDB) << 24; /* EOP, IFCS, TSE, RS, VLE, IDE */
+        uint32_t flags = (uint32_t)(r >> 20 & 0xCF) << 24; /* EOP, IFCS, TSE, RS, VLE, IDE */
 
         put_guest(at + 16 * n, context ? 0x210E0A0E2200100E : r >> 60 ? 0x8000 + (r >> 50 & 0xFFF) : r, 8);
         put_guest(at + 16 * n + 8,

@@ -18,17 +18,17 @@ static struct {
 } sent[FRAMES_MAX];
 static unsigned nsent;
 
-static void put(uint64_t at, const void *p, size_t n)
+static inline void put(uint64_t at, const void *p, size_t n)
 {
     cr_assert(physmem_write(&pm, at, p, n));
 }
 
-static void put32(uint64_t at, uint32_t v)
+static inline void put32(uint64_t at, uint32_t v)
 {
     put(at, &v, 4);
 }
 
-static uint32_t get32(uint64_t at)
+static inline uint32_t get32(uint64_t at)
 {
     uint32_t v;
 
@@ -37,7 +37,7 @@ static uint32_t get32(uint64_t at)
 }
 
 /* Everything up to `ns`, as the bus does it: events, then memory, each at its own time. */
-static void nic_run_to(const struct chip_class *c, const struct port_output *out, void *s, uint64_t ns)
+static inline void nic_run_to(const struct chip_class *c, const struct port_output *out, void *s, uint64_t ns)
 {
     struct mem_master mm = {.pm = &pm};
     struct chip_master m = {.memory = &mm};
@@ -63,7 +63,7 @@ static void nic_run_to(const struct chip_class *c, const struct port_output *out
 }
 
 /* The Internet checksum, word by word (RFC 1071, 4.1). */
-static uint16_t sum16(const uint8_t *p, uint32_t n, uint32_t start)
+static inline uint16_t sum16(const uint8_t *p, uint32_t n, uint32_t start)
 {
     uint32_t sum = start;
 
@@ -74,17 +74,17 @@ static uint16_t sum16(const uint8_t *p, uint32_t n, uint32_t start)
     return (uint16_t)sum;
 }
 
-static uint32_t be16(const uint8_t *p)
+static inline uint32_t be16(const uint8_t *p)
 {
     return (uint32_t)p[0] << 8 | p[1];
 }
 
-static uint32_t be32(const uint8_t *p)
+static inline uint32_t be32(const uint8_t *p)
 {
     return be16(p) << 16 | be16(p + 2);
 }
 
-static void set16(uint8_t *p, uint32_t v)
+static inline void set16(uint8_t *p, uint32_t v)
 {
     p[0] = (uint8_t)(v >> 8);
     p[1] = (uint8_t)v;
@@ -95,7 +95,7 @@ static void set16(uint8_t *p, uint32_t v)
 
 /* An IPv4 frame of protocol `proto` with `data` bytes behind a header of 20 (TCP) or 8 bytes (UDP), without
  * checksums. Returns its length. */
-static uint32_t make_frame(uint8_t *f, uint8_t proto, uint32_t data)
+static inline uint32_t make_frame(uint8_t *f, uint8_t proto, uint32_t data)
 {
     static const uint8_t head[] = {0x52, 0x54, 0,    0x12, 0x34, 0x56, 2, 0, 0, 0,  0, 1, 8, 0,  0x45, 0, 0,
                                    0,    0x12, 0x34, 0x40, 0,    64,   0, 0, 0, 10, 0, 2, 2, 10, 0,    2, 15};
@@ -117,24 +117,24 @@ static uint32_t make_frame(uint8_t *f, uint8_t proto, uint32_t data)
     return TCP + l4 + data;
 }
 
-static uint32_t l4_checksum_at(const uint8_t *f)
+static inline uint32_t l4_checksum_at(const uint8_t *f)
 {
     return TCP + (f[IP + 9] == 6 ? 16 : 6);
 }
 
 /* The sum of the pseudo header, with a length or without. */
-static uint16_t pseudo(const uint8_t *f, uint32_t bytes)
+static inline uint16_t pseudo(const uint8_t *f, uint32_t bytes)
 {
     return sum16(f + IP + 12, 8, f[IP + 9] + bytes);
 }
 
 /* Are both checksums good? */
-static bool ip_is_good(const uint8_t *f)
+static inline bool ip_is_good(const uint8_t *f)
 {
     return sum16(f + IP, 20, 0) == 0xFFFF;
 }
 
-static bool l4_is_good(const uint8_t *f)
+static inline bool l4_is_good(const uint8_t *f)
 {
     uint32_t bytes = be16(f + IP + 2) - 20;
 
@@ -142,7 +142,7 @@ static bool l4_is_good(const uint8_t *f)
 }
 
 /* Fills both in. */
-static void fill_checksums(uint8_t *f)
+static inline void fill_checksums(uint8_t *f)
 {
     uint32_t bytes = be16(f + IP + 2) - 20;
 

@@ -141,3 +141,27 @@ Test(router, piix3_route_registers)
         }
     }
 }
+
+/* PCI 2.1, 6.2.5.2: a size, an address of 2 KiB at least, an enable bit behind that of memory space. */
+Test(pci, expansion_rom)
+{
+    static const struct {
+        unsigned log2;
+        uint32_t sized;
+    } sizes[] = {{0, 0}, {11, 0xFFFFF801}, {17, 0xFFFE0001}, {24, 0xFF000001}, {25, 0}, {255, 0}};
+    uint32_t at;
+
+    for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        for (unsigned k = 0; k < 4; k++)
+            pci_write_rom(cfg, PCI_ROM_BASE + k, 0xFF, sizes[i].log2);
+        cr_expect_eq(get32(PCI_ROM_BASE), sizes[i].sized);
+        pci_write(&fn, cfg, PCI_COMMAND, 0);
+        cr_expect_not(pci_rom_decoded(cfg, sizes[i].log2, &at));
+        pci_write(&fn, cfg, PCI_COMMAND, PCI_COMMAND_MEMORY);
+        cr_expect_eq(pci_rom_decoded(cfg, sizes[i].log2, &at), sizes[i].sized != 0);
+        pci_write_rom(cfg, PCI_ROM_BASE, 0, sizes[i].log2);
+        cr_expect_not(pci_rom_decoded(cfg, sizes[i].log2, &at));
+        for (unsigned k = 0; k < 4; k++)
+            pci_write_rom(cfg, PCI_ROM_BASE + k, 0, sizes[i].log2);
+    }
+}
