@@ -34,6 +34,8 @@ static char *find(const struct firmware_dirs *dirs, const char *option, const ch
     if (!path)
         path = try_path(FIRMWARE_DIR, name);
     if (!path)
+        path = try_path(FIRMWARE_ROM_DIR, name);
+    if (!path)
         err_set(
             e,
             "%s: %s: no such file that can be read, neither as named nor in %s%s; a file there, or -L DIR, "
@@ -101,6 +103,24 @@ static bool rom_is_good(const struct image *img, struct err *e, const char *opti
             "accepted",
             option, img->name, p[2] * ROM_SECTOR, img->bytes);
     return true;
+}
+
+bool firmware_nic_rom_read(struct image *img, const struct firmware_dirs *dirs, enum nic_model model,
+                           const char *name, struct err *e)
+{
+    static const char *const own[] = {[NIC_E1000] = "pxe-e1000.rom", [NIC_VIRTIO] = "pxe-virtio.rom"};
+    char *path = NULL;
+
+    *img = (struct image){0};
+    if (name)
+        return !*name || firmware_rom_read(img, dirs, "romfile=", name, e);
+    for (unsigned i = 0; !path && i < dirs->ndirs; i++)
+        path = try_path(dirs->dir[i], own[model]);
+    if (!path)
+        path = try_path(FIRMWARE_ROM_DIR, own[model]);
+    bool ok = !path || firmware_rom_read(img, dirs, "romfile=", path, e);
+    free(path);
+    return ok;
 }
 
 bool firmware_rom_read(struct image *img, const struct firmware_dirs *dirs, const char *option,

@@ -4,11 +4,13 @@
 #ifndef TANDEM_MACHINE_FIRMWARE_H
 #define TANDEM_MACHINE_FIRMWARE_H
 
+#include "hw/nic.h"
 #include "machine/image.h"
 
 #define FIRMWARE_DEFAULT  "bios-256k.bin"
 #define FIRMWARE_VGABIOS  "vgabios-isavga.bin"
 #define FIRMWARE_DIR      "/usr/share/seabios" /* searched last */
+#define FIRMWARE_ROM_DIR  "/usr/lib/ipxe/qemu" /* searched last for ROMs of network cards */
 #define FIRMWARE_DIRS_MAX 16
 
 /* Where files of firmware are looked for: as named, then in each of `dir`, then in FIRMWARE_DIR. */
@@ -42,6 +44,10 @@ void firmware_boot_init(struct firmware_boot *b);
 /* An option ROM's file: 55 AA, its length within the file. Its name is looked for as firmware's is. */
 bool firmware_rom_read(struct image *img, const struct firmware_dirs *dirs, const char *option,
                        const char *name, struct err *e);
+/* The expansion ROM of a network card (romfile=). name: NULL for the model's own, iPXE, which need not be there;
+ * "": none. Without one the image is empty, which is no error. */
+bool firmware_nic_rom_read(struct image *img, const struct firmware_dirs *dirs, enum nic_model model,
+                           const char *name, struct err *e);
 /* name: NULL for FIRMWARE_DEFAULT. */
 bool firmware_read(struct image *img, const struct firmware_dirs *dirs, const char *name, struct err *e);
 
