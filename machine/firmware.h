@@ -44,7 +44,8 @@ void firmware_boot_init(struct firmware_boot *b);
 /* An option ROM's file: 55 AA, its length within the file. Its name is looked for as firmware's is. */
 bool firmware_rom_read(struct image *img, const struct firmware_dirs *dirs, const char *option,
                        const char *name, struct err *e);
-/* The expansion ROM of a network card (romfile=). name: NULL for the model's own, iPXE, which need not be there;
+/* The expansion ROM of a network card (romfile=). name: NULL for the model's own, iPXE, which need not be
+ * there;
  * "": none. Without one the image is empty, which is no error. */
 bool firmware_nic_rom_read(struct image *img, const struct firmware_dirs *dirs, enum nic_model model,
                            const char *name, struct err *e);

@@ -44,6 +44,7 @@ struct machine {
     struct board board;
     struct drives drives;
     struct nics nics;
+    struct image nic_rom[PC_NICS]; /* expansion ROMs; empty: none */
     struct devthread *dev;
     struct vcpu *vcpu;
     struct digest *digest;
@@ -161,6 +162,14 @@ static void set_boot_order(const struct firmware_boot *b, struct pc_config *pc)
         bootorder_flags(b->once, &pc->boot_flags_once);
 }
 
+static void set_nic_roms(const struct machine *m, struct pc_config *pc)
+{
+    for (unsigned i = 0; i < PC_NICS; i++) {
+        pc->nic[i].rom = m->nic_rom[i].data;
+        pc->nic[i].rom_bytes = (uint32_t)m->nic_rom[i].bytes;
+    }
+}
+
 static bool create_board(struct machine *m, struct err *e)
 {
     const struct machine_config *c = &m->cfg;
@@ -184,6 +193,7 @@ static bool create_board(struct machine *m, struct err *e)
     pc.serial_wire_speed = c->serial_wire_speed;
     drives_configure(&m->drives, c, &pc);
     nics_configure(c, &pc);
+    set_nic_roms(m, &pc);
     if (pc_board(&m->board, &pc))
         return true;
     if (pc.marker)
@@ -338,6 +348,12 @@ static void identify(struct machine *m)
     drives_identity(&m->drives, m->identity + used, sizeof m->identity - used);
     used = strlen(m->identity);
     nics_identity(&m->nics, m->identity + used, sizeof m->identity - used);
+    for (unsigned i = 0; i < PC_NICS; i++) {
+        used = strlen(m->identity);
+        if (m->nic_rom[i].data)
+            snprintf(m->identity + used, sizeof m->identity - used, " nicrom%u=%016" PRIx64, i,
+                     image_hash(&m->nic_rom[i]));
+    }
 }
 
 static bool create_digest(struct machine *m, struct err *e)
@@ -410,6 +426,18 @@ static bool start(struct machine *m, struct err *e)
            err_set(e, "-devthread: vcpu-cpu=%d: %s", m->pinning.vcpu_cpu, strerror(errno));
 }
 
+/* Firmware alone would start them. */
+static bool read_nic_roms(struct machine *m, const struct firmware_dirs *dirs, struct err *e)
+{
+    for (unsigned i = 0; i < m->cfg.nnics; i++) {
+        const struct machine_nic *nic = &m->cfg.nic[i];
+        if (nic->port >= PC_PORT_NIC0 && nic->port < PC_PORT_NIC0 + PC_NICS &&
+            !firmware_nic_rom_read(&m->nic_rom[nic->port - PC_PORT_NIC0], dirs, nic->model, nic->romfile, e))
+            return false;
+    }
+    return true;
+}
+
 static bool read_firmware(struct machine *m, struct err *e)
 {
     const struct machine_config *c = &m->cfg;
@@ -426,7 +454,8 @@ static bool read_firmware(struct machine *m, struct err *e)
                                         .boot = &c->boot,
                                         .drive = c->drive,
                                         .ndrives = c->ndrives};
-    return firmware_read(&m->rom, &dirs, c->bios, e) && firmware_items_make(&m->items, &s, e);
+    return firmware_read(&m->rom, &dirs, c->bios, e) && firmware_items_make(&m->items, &s, e) &&
+           read_nic_roms(m, &dirs, e);
 }
 
 /* A kernel is started without firmware, unless firmware is named or the kernel needs it. */
@@ -792,6 +821,8 @@ void machine_destroy(struct machine *m)
         physmem_free(&m->mem);
     boot_source_free(&m->source);
     image_free(&m->rom);
+    for (unsigned i = 0; i < PC_NICS; i++)
+        image_free(&m->nic_rom[i]);
     firmware_items_free(&m->items);
     snapshot_close(m->loadvm);
     free(m);
