@@ -365,8 +365,8 @@ static bool fill(struct keymap *k, struct xkb_context *ctx)
     struct xkb_state *state = map ? xkb_state_new(map) : NULL;
 
     if (state) {
-        for (uint8_t with = 0; with <= (KEY_WITH_SHIFT | KEY_WITH_ALTGR); with++)
-            add_level(k, map, state, with);
+        for (unsigned with = 0; with <= (KEY_WITH_SHIFT | KEY_WITH_ALTGR); with++)
+            add_level(k, map, state, (uint8_t)with);
         for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
             add(k, fixed[i].keysym, fixed[i].press);
     }

@@ -235,8 +235,8 @@ static void check_rate(uint8_t argument, uint64_t delay_us, uint64_t period_us)
     kbd(&r, argument);
     press(&r, 0x1E, true);
     uint64_t first = next_code_ns(&r, 0x1C), second = next_code_ns(&r, 0x1C), third = next_code_ns(&r, 0x1C);
-    cr_assert_lt(llabs((long long)(second - first) - (long long)(delay_us * US)), 100 * US);
-    cr_assert_lt(llabs((long long)(third - second) - (long long)(period_us * US)), 100 * US);
+    cr_assert_lt(llabs((long long)(second - first) - (long long)(delay_us * US)), (long long)(100 * US));
+    cr_assert_lt(llabs((long long)(third - second) - (long long)(period_us * US)), (long long)(100 * US));
     press(&r, 0x1E, false);
     EXPECT(&r, 0xF0, 0x1C);
     quiet(&r);
@@ -257,7 +257,7 @@ Test(ps2_keyboard, typematic_default_is_10_9)
     begin(&r, 2);
     press(&r, 0x1E, true);
     uint64_t first = next_code_ns(&r, 0x1C), second = next_code_ns(&r, 0x1C);
-    cr_assert_lt(llabs((long long)(second - first) - (long long)(500 * MS)), 100 * US);
+    cr_assert_lt(llabs((long long)(second - first) - (long long)(500 * MS)), (long long)(100 * US));
 }
 
 /* The last key repeats until it goes up, though another one is down. */
