@@ -105,26 +105,18 @@ static bool set_readonly(void *target, const char *value, struct err *e)
     return value_switch(value, &((struct drive_option *)target)->read_only);
 }
 
-static bool set_error(const char *key, const char *value, bool *ignore, struct err *e)
-{
-    if (value_choice(value, "stop|enospc") >= 0)
-        return err_set(e,
-                       "-drive: %s=%s is refused: a machine that has stopped cannot be told to go on yet; "
-                       "report (the default) and ignore are accepted",
-                       key, value);
-    int i = value_choice(value, "report|ignore");
-    *ignore = i == 1;
-    return i >= 0;
-}
-
 static bool set_werror(void *target, const char *value, struct err *e)
 {
-    return set_error("werror", value, &((struct drive_option *)target)->ignore_write_errors, e);
+    int i = value_choice(value, "report|ignore|stop|enospc"); /* MATCH enum backend_error */
+    ((struct drive_option *)target)->on_write_error = (uint8_t)i;
+    return i >= 0;
 }
 
 static bool set_rerror(void *target, const char *value, struct err *e)
 {
-    return set_error("rerror", value, &((struct drive_option *)target)->ignore_read_errors, e);
+    int i = value_choice(value, "report|ignore|stop"); /* MATCH enum backend_error */
+    ((struct drive_option *)target)->on_read_error = (uint8_t)i;
+    return i >= 0;
 }
 
 static bool set_cache(void *target, const char *value, struct err *e)
@@ -170,8 +162,8 @@ static const struct list_key drive_keys[] = {
     {"readonly", "on|off", set_readonly},
     {"read-only", "on|off", set_readonly},
     {"serial", "1 to 20 characters", set_serial},
-    {"werror", "report|ignore", set_werror},
-    {"rerror", "report|ignore", set_rerror},
+    {"werror", "report|ignore|stop|enospc", set_werror},
+    {"rerror", "report|ignore|stop", set_rerror},
     {"cache", "writeback|writethrough|unsafe", set_cache},
     {"discard", "ignore|unmap", set_discard},
     {"aio", "threads", set_aio},
@@ -442,8 +434,8 @@ static void to_machine(const struct drive_options *o, const struct drive_option 
                                 .private_copy = d->snapshot || (o->snapshot && !d->snapshot_off),
                                 .unmap = d->unmap,
                                 .cache = d->cache,
-                                .ignore_read_errors = d->ignore_read_errors,
-                                .ignore_write_errors = d->ignore_write_errors,
+                                .on_read_error = d->on_read_error,
+                                .on_write_error = d->on_write_error,
                                 .bootindex = d->bootindex};
     snprintf(m->serial, sizeof m->serial, "%s", d->serial ? d->serial : "");
 }

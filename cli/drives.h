@@ -15,11 +15,12 @@ struct drive_option {
     unsigned interface;                         /* enum drive_interface (drives.c) */
     int index, bus, unit;                       /* -1: not given */
     bool cdrom, read_only, snapshot, snapshot_off;
-    bool unmap, ignore_read_errors, ignore_write_errors;
-    uint8_t cache; /* enum medium_cache */
-    int bootindex; /* -1: none */
-    bool placed;   /* by a -device, or by drives_place */
-    unsigned port; /* enum pc_port, once it is placed */
+    bool unmap;
+    uint8_t on_read_error, on_write_error; /* enum backend_error */
+    uint8_t cache;                         /* enum medium_cache */
+    int bootindex;                         /* -1: none */
+    bool placed;                           /* by a -device, or by drives_place */
+    unsigned port;                         /* enum pc_port, once it is placed */
 };
 
 /* -device ide-hd and its kin */

@@ -45,6 +45,14 @@ struct backend_computed {
 };
 #define BACKEND_COMPUTED_NS 1024 /* the longest tick: an answer comes at a later one than its question */
 
+/* What becomes of an error of the host (-drive werror=, rerror=). Waiting is the drive's own (blocks.h). */
+enum backend_error {
+    BACKEND_REPORT,  /* the guest is told */
+    BACKEND_IGNORE,  /* it is not; what could not be read is zeroes */
+    BACKEND_WAIT,    /* the guest waits while it is tried again */
+    BACKEND_NOSPACE, /* likewise where the host's disk is full, else it is told */
+};
+
 struct backend {
     const struct backend_class *class;       /* NULL: nothing is connected, or something computed */
     const struct backend_computed *computed; /* NULL: none */

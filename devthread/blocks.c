@@ -46,7 +46,8 @@ struct blocks_drive {
     struct request *first, **last; /* on their way, or done and not finished */
     uint32_t pending;              /* of them */
     uint64_t pending_bytes;
-    bool told; /* an error of the host's */
+    bool told;                             /* an error of the host's */
+    uint8_t on_read_error, on_write_error; /* enum backend_error */
     char name[NAME_BYTES];
 };
 
@@ -58,6 +59,8 @@ struct blocks {
     uint64_t random;
     struct blocks_stats stats;
 };
+
+static const char *const verbs[] = {"reading", "writing", "flushing", "discarding"}; /* enum blocks_op */
 
 /* --- on the pool's threads --- */
 
@@ -108,6 +111,49 @@ static int carry_out(struct blocks_drive *d, struct request *q)
     return EINVAL;
 }
 
+static bool is_full(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
+static bool may_try_again(const struct request *q)
+{
+    uint8_t how = q->r.op == BLOCKS_READ ? q->drive->on_read_error : q->drive->on_write_error;
+
+    return q->error && !q->refused && (how == BACKEND_WAIT || (how == BACKEND_NOSPACE && is_full(q->error)));
+}
+
+static const char *error_text(int error)
+{
+    return error == ENODATA     ? "the image has become shorter"
+           : error == ESHUTDOWN ? "the block server has gone"
+                                : strerror(error);
+}
+
+static void tell_waiting(const struct request *q)
+{
+    const struct blocks_config *cfg = &q->drive->blocks->cfg;
+    char line[NAME_BYTES + 256];
+
+    snprintf(line, sizeof(line),
+             "%s: %s %u bytes at %llu failed: %s; the guest waits, it is tried again each second",
+             q->drive->name, verbs[q->r.op & 3], q->r.bytes, (unsigned long long)q->r.offset,
+             error_text(q->error));
+    if (cfg->notice)
+        cfg->notice(cfg->notice_ctx, line);
+}
+
+/* Sleeps for a second; false: nobody waits for it any more. */
+static bool wait_a_second(const struct blocks *b)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        if (pool_is_ending(b->pool))
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    }
+    return true;
+}
+
 static void run(void *ctx, unsigned worker, struct pool_job *job)
 {
     struct request *q = (struct request *)job;
@@ -117,6 +163,10 @@ static void run(void *ctx, unsigned worker, struct pool_job *job)
     if (q->delay_ns)
         nanosleep(&(struct timespec){.tv_nsec = (long)q->delay_ns}, NULL);
     q->error = carry_out(q->drive, q);
+    if (may_try_again(q))
+        tell_waiting(q);
+    while (may_try_again(q) && wait_a_second(q->drive->blocks))
+        q->error = carry_out(q->drive, q);
 }
 
 /* --- which requests go together --- */
@@ -279,7 +329,6 @@ static void submit_held(struct blocks_drive *d)
 /* Once a drive: a guest may try for ever. */
 static void tell_error(struct blocks_drive *d, const struct request *q)
 {
-    static const char *const verbs[] = {"reading", "writing", "flushing", "discarding"};
     struct blocks *b = d->blocks;
     char line[NAME_BYTES + 256];
 
@@ -289,10 +338,7 @@ static void tell_error(struct blocks_drive *d, const struct request *q)
     d->told = true;
     snprintf(line, sizeof(line),
              "%s: %s %u bytes at %llu failed: %s; the guest is told (and nobody else, if it happens again)",
-             d->name, verbs[q->r.op & 3], q->r.bytes, (unsigned long long)q->r.offset,
-             q->error == ENODATA     ? "the image has become shorter"
-             : q->error == ESHUTDOWN ? "the block server has gone"
-                                     : strerror(q->error));
+             d->name, verbs[q->r.op & 3], q->r.bytes, (unsigned long long)q->r.offset, error_text(q->error));
     b->cfg.notice(b->cfg.notice_ctx, line);
 }
 
@@ -300,7 +346,7 @@ static enum blocks_status status_of(int error)
 {
     if (error == 0)
         return BLOCKS_OK;
-    return error == ENOSPC || error == EDQUOT || error == EFBIG ? BLOCKS_NO_SPACE : BLOCKS_IO_ERROR;
+    return is_full(error) ? BLOCKS_NO_SPACE : BLOCKS_IO_ERROR;
 }
 
 /* --- what the pool has done --- */
@@ -541,10 +587,17 @@ static void settle(struct blocks_drive *d)
             wait_done(d->blocks);
 }
 
+void blocks_end_soon(struct blocks *b)
+{
+    if (b)
+        pool_end_soon(b->pool);
+}
+
 void blocks_destroy(struct blocks *b)
 {
     if (!b)
         return;
+    pool_end_soon(b->pool);
     for (unsigned i = 0; i < b->ndrives; i++)
         settle(b->drive[i]);
     pool_destroy(b->pool);
@@ -619,4 +672,10 @@ void blocks_get_stats(const struct blocks *b, struct blocks_stats *out)
 struct activity *blocks_activity(struct blocks *b, unsigned i)
 {
     return i < b->cfg.workers ? pool_activity(b->pool, i) : NULL;
+}
+
+void blocks_on_error(struct blocks_drive *d, enum backend_error read, enum backend_error write)
+{
+    d->on_read_error = (uint8_t)read;
+    d->on_write_error = (uint8_t)write;
 }

@@ -11,6 +11,10 @@
  * that the oldest read is forgotten (its start is only a hint), and if there is none the guest waits for the
  * host.
  *
+ * A request that fails and may be tried again (blocks_on_error) is simply late: its thread tries once a
+ * second until it succeeds, or until blocks_end_soon: the guest waits for it as for any late host, and sees
+ * nothing.
+ *
  * Threads: blocks_create and _destroy alone, blocks_add before the machine runs; the others and the back end
  * by the holder of the baton. Media are used by the threads that this starts. */
 #ifndef TANDEM_DEVTHREAD_BLOCKS_H
@@ -46,11 +50,16 @@ struct blocks_drive;
 
 /* NULL with errno. */
 struct blocks *blocks_create(const struct blocks_config *cfg);
+/* The run is to end: what fails is not tried again. Any thread, async-signal-safe; NULL is fine. */
+void blocks_end_soon(struct blocks *b);
 /* Waits for what is on its way, closes the media. NULL is fine. */
 void blocks_destroy(struct blocks *b);
 /* A drive with this medium, which is its from now on. `name` ("-hda disk.img", copied) heads messages.
  * private_copy: what is written stays in an overlay (overlay.h). NULL with errno: the medium is closed. */
 struct blocks_drive *blocks_add(struct blocks *b, struct medium *m, const char *name, bool private_copy);
+/* What becomes of errors, enum backend_error: here only whether a request is tried again. Before the machine
+ * runs. */
+void blocks_on_error(struct blocks_drive *d, enum backend_error read, enum backend_error write);
 /* Its ctx is a struct blocks_drive. */
 extern const struct backend_class blocks_backend;
 

@@ -87,6 +87,8 @@ static void on_quit(void *ctx)
 {
     struct devthread *d = ctx;
 
+    if (d->cfg.leaving)
+        d->cfg.leaving(d->cfg.leaving_ctx);
     for (unsigned i = 0; i < LINK_VCPUS_MAX; i++)
         link_stop(d->link[i], DEVTHREAD_CONSOLE);
 }

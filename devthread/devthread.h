@@ -62,6 +62,8 @@ struct devthread_config {
     struct link_figures *figures; /* link_config */
     void (*notice)(void *ctx, const char *line); /* one line for the user, no newline; NULL: dropped */
     void *notice_ctx;
+    void (*leaving)(void *ctx); /* Ctrl-A x was typed, and the machine will stand for good; may be NULL */
+    void *leaving_ctx;
     /* As of struct bus_config; NULL: nobody wants to know. */
     void (*write_error)(void *ctx, const struct access *a, const char *device, const char *text);
     void *write_error_ctx;

@@ -74,6 +74,9 @@ static bool open_medium(struct drives *d, const struct machine_config *c, unsign
         tell_private(c, m);
     snprintf(name, sizeof name, "%s %s", m->option, m->file);
     one->blocks = blocks_add(d->blocks, medium, name, private_copy);
+    if (one->blocks)
+        blocks_on_error(one->blocks, (enum backend_error)m->on_read_error,
+                        (enum backend_error)m->on_write_error);
     return one->blocks || err_set(e, "%s %s: no place for what the guest writes (TMPDIR names one): %s",
                                   m->option, m->file, strerror(errno));
 }
@@ -111,6 +114,11 @@ bool drives_open(struct drives *d, const struct machine_config *c, uint32_t spin
         if (!open_one(d, c, i, e))
             return false;
     return true;
+}
+
+void drives_end_soon(struct drives *d)
+{
+    blocks_end_soon(d->blocks);
 }
 
 void drives_close(struct drives *d)
@@ -184,10 +192,11 @@ bool drives_connect(struct drives *d, const struct machine_config *c, struct dev
                            m->file ? m->file : "", dev->board->port[m->port].name);
         d->drive[i].name = dev->board->port[m->port].name;
         if (d->drive[i].blocks)
-            dev->backend[m->port] = (struct backend){.class = &blocks_backend,
-                                                     .ctx = d->drive[i].blocks,
-                                                     .ignore_read_errors = m->ignore_read_errors,
-                                                     .ignore_write_errors = m->ignore_write_errors};
+            dev->backend[m->port] =
+                (struct backend){.class = &blocks_backend,
+                                 .ctx = d->drive[i].blocks,
+                                 .ignore_read_errors = m->on_read_error == BACKEND_IGNORE,
+                                 .ignore_write_errors = m->on_write_error == BACKEND_IGNORE};
     }
     list_images(d);
     dev->images = d->images;

@@ -26,9 +26,9 @@ struct machine_drive {
     bool private_copy; /* what the guest writes does not reach the image, and ends with the run */
     bool unmap;        /* discards give the host's space back */
     uint8_t cache;     /* enum medium_cache */
-    bool ignore_read_errors, ignore_write_errors; /* the guest is not told of them */
-    int bootindex;                                /* -1: none */
-    char serial[DRIVE_SERIAL_BYTES + 1];          /* "": the controller's default */
+    uint8_t on_read_error, on_write_error; /* enum backend_error */
+    int bootindex;                         /* -1: none */
+    char serial[DRIVE_SERIAL_BYTES + 1];   /* "": the controller's default */
 };
 
 struct drives {
@@ -50,6 +50,8 @@ struct machine_config;
 /* Opens all media of the configuration. spin: blocks_config. False: e says why; drives_close it in either
  * case. */
 bool drives_open(struct drives *d, const struct machine_config *c, uint32_t spin, struct err *e);
+/* The run is to end: the guest waits no longer for a host that fails. Any thread, async-signal-safe. */
+void drives_end_soon(struct drives *d);
 void drives_close(struct drives *d);
 /* What controllers are told. */
 void drives_configure(const struct drives *d, const struct machine_config *c, struct pc_config *pc);

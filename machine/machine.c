@@ -214,6 +214,11 @@ static bool create_board(struct machine *m, struct err *e)
         pc.debug_exit_iobase, pc.debug_exit_iosize);
 }
 
+static void is_leaving(void *ctx)
+{
+    drives_end_soon(&((struct machine *)ctx)->drives);
+}
+
 static void device_config(struct machine *m, struct devthread_config *cfg)
 {
     const struct machine_config *c = &m->cfg;
@@ -243,6 +248,8 @@ static void device_config(struct machine *m, struct devthread_config *cfg)
     cfg->write_error_ctx = m;
     cfg->notice = c->notice;
     cfg->notice_ctx = c->ctx;
+    cfg->leaving = is_leaving;
+    cfg->leaving_ctx = m;
 }
 
 static bool create_devices(struct machine *m, struct err *e)
@@ -619,6 +626,7 @@ void machine_pause_request(struct machine *m)
 
 void machine_quit_request(struct machine *m)
 {
+    drives_end_soon(&m->drives);
     link_stop(devthread_link(m->dev, 0), DEVTHREAD_QUIT);
 }
 

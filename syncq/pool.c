@@ -30,7 +30,7 @@ struct pool {
     alignas(CACHE_LINE_BYTES) struct cds_wfcq_head todo_head; /* its lock orders the workers */
     struct cds_wfcq_tail todo_tail;
     _Atomic uint64_t submitted;
-    _Atomic bool stop;
+    _Atomic bool stop, ending;
     /* --- written by workers --- */
     alignas(CACHE_LINE_BYTES) struct cds_wfcq_tail done_tail;
     _Atomic uint64_t finished;
@@ -41,6 +41,17 @@ struct pool {
     unsigned running;     /* threads started */
     struct worker worker[];
 };
+
+void pool_end_soon(struct pool *p)
+{
+    /* Relaxed: a wish, which publishes nothing. */
+    atomic_store_explicit(&p->ending, true, memory_order_relaxed);
+}
+
+bool pool_is_ending(const struct pool *p)
+{
+    return atomic_load_explicit(&p->ending, memory_order_relaxed); /* as pool_end_soon */
+}
 
 /* --- a worker --- */
 

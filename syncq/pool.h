@@ -44,6 +44,9 @@ struct pool_job *pool_take(struct pool *p);
 void pool_wait(struct pool *p);
 /* What the worker is doing: the pool's work, or waiting. */
 struct activity *pool_activity(struct pool *p, unsigned worker);
+/* Tells jobs that look at pool_is_ending to come to an end. Any thread, async-signal-safe. */
+void pool_end_soon(struct pool *p);
+bool pool_is_ending(const struct pool *p);
 /* Calls in all jobs, to be called until it returns NULL: those not yet begun come back without having been
  * run, for the others it waits. */
 struct pool_job *pool_recall(struct pool *p);

@@ -292,6 +292,27 @@ run b "$raw,snapshot=on,rerror=ignore,werror=ignore" -x-host-delay seed=25
 expect_text "rerror=ignore: told, but not to the guest" "$(cat "$dir/b.err" "$dir/b.out")" 'become shorter'
 expect_text "rerror=ignore: not to the guest" "$(cat "$dir/b.out")" 'errors 0 '
 
+# A server that fails for a while: with stop the guest waits, and sees nothing.
+append="rounds=40 errors=1"
+rm -f "$dir/b"
+expect "the reference without errors" ends run ref "file=$dir/before,format=raw,snapshot=on"
+for mode in "${modes[@]}"; do
+    rm -f "$dir/faulty" "$dir/b"
+    server --filter=error file "$dir/before" error=ENOSPC error-rate=20% error-file="$dir/faulty"
+    (faults_begin; sleep 1.5; rm "$dir/faulty") &
+    expect "rerror=stop, mode=$mode" ends run b "file=nbd:unix:$dir/nbd,snapshot=on,rerror=stop,werror=enospc" -devthread "mode=$mode"
+    expect_text "rerror=stop, mode=$mode: told" "$(cat "$dir/b.err")" 'reading .* failed: .*; the guest waits, it is tried again each second'
+    expect "rerror=stop, mode=$mode: the guest has seen nothing" cmp <(grep -v '^#' "$dir/ref") <(grep -v '^#' "$dir/b")
+    server_ends
+done
+rm -f "$dir/faulty" "$dir/b"
+server --filter=error file "$dir/before" error=EIO error-rate=100% error-file="$dir/faulty"
+(faults_begin; sleep 1; pkill -TERM -f "^$build/tandem .*$dir/nbd,snapshot=on,rerror=stop") &
+run b "file=nbd:unix:$dir/nbd,snapshot=on,rerror=stop"
+status=$?
+expect "rerror=stop: it can be ended while the guest waits (status $status)" test $status -eq 143
+server_ends
+
 # --- killed at any moment ---
 qemu-img create -q -f qcow2 "$dir/killed.qcow2" 1M
 "$build/tandem" -kernel "$build/tests/guests/disk.elf" -append rounds=100000 -display none -x-toypci \

@@ -134,9 +134,9 @@ part_replay() {
 
 # --- saved and loaded ---
 # Drives that work on a command.
-under_way() { "$build/tandem-digest-diff" "$1" | grep -Ec '^ide[^ ]*phase: [^0]' || true; }
+under_way() { "$build/tandem-digest-diff" "$1" | grep -Ec '^ide[^ ]*phase: 0x' || true; }
 part_snapshots() {
-    local i at=() ticks=() requests end busy=0
+    local i t at=() ticks=() requests end busy=0
     rounds_of 12
     debian_image "$dir/image" 686 alone "mount -o remount,rw /
 ${work%poweroff}
@@ -151,10 +151,11 @@ poweroff -ff" || return
         random_below $((end - 1))
         ticks[i]=$((r + 1)) at+=(-snapshot-at "$((r + 1)),file=$dir/$i.snap")
     done
-    # Drives are fast: at a random tick they hardly ever work. Two of three ticks are up to 80 us behind a request of Linux's.
+    # Drives are fast: at a random tick they hardly ever work. Two of three ticks are where a request of Linux's, marked, has come to the drive.
     for i in $(seq "$rounds"); do
         [ $((i % 3)) -ne 0 ] || continue
-        ticks[i]=$((requests[ticks[i] % ${#requests[@]}] + ticks[i] % 10000)) at[i * 2 - 1]="${ticks[i]},file=$dir/$i.snap"
+        t=${ticks[i]}
+        ticks[i]=$((${requests[t % ${#requests[@]}]} + 5400 + t % 1600)) at[i * 2 - 1]="${ticks[i]},file=$dir/$i.snap"
     done
     same_run run -devthread mode=thread -x-host-delay "seed=5,one-in=$one_in" "${at[@]}"
     ended_well "snapshots: saved"

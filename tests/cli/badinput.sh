@@ -138,7 +138,7 @@ refuses '-hda /dev/null: is neither a file nor a block device' -kernel good -hda
 : >empty
 refuses '-hda empty: has 0 bytes' -kernel good empty
 head -c 1024 /dev/zero >image
-refuses '-drive: werror=stop is refused: .*ignore are accepted' -kernel good -drive file=image,werror=stop
+refuses 'report.ignore.stop is accepted|rerror' -kernel good -drive file=image,rerror=enospc
 refuses '-drive: cache=none is refused: .*writeback' -kernel good -drive file=image,cache=none
 refuses '-drive: copy-on-read=on: bad value; off is accepted' -kernel good -drive file=image,copy-on-read=on
 refuses '-drive: if=scsi: bad value; ide.floppy.virtio.none is accepted' -kernel good -drive file=image,if=scsi
