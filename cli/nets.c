@@ -297,7 +297,8 @@ static bool set_text(char **to, const char *name, const char *value, struct err 
 
 static size_t add_keys(struct list_key *all, size_t n, const struct list_key *more, size_t nmore)
 {
-    memcpy(all + n, more, nmore * sizeof *all);
+    for (size_t i = 0; i < nmore; i++)
+        all[n + i] = more[i];
     return n + nmore;
 }
 

@@ -98,14 +98,16 @@ bool usernet_read_files(struct usernet *n, const char *dir, char *err, size_t er
     char *const paths[] = {(char *)dir, NULL};
     struct stat st;
     size_t prefix = strlen(dir);
+    FTS *fts = NULL;
 
     n->file = calloc(USERNET_FILES_MAX, sizeof *n->file);
-    FTS *fts = n->file ? fts_open(paths, FTS_LOGICAL | FTS_NOCHDIR, NULL) : NULL;
-    bool ok = fts != NULL && stat(dir, &st) == 0;
+    bool ok = n->file && stat(dir, &st) == 0;
     if (ok && !S_ISDIR(st.st_mode)) {
         errno = ENOTDIR;
         ok = false;
     }
+    if (ok) /* one that is never read is not freed whole */
+        ok = (fts = fts_open(paths, FTS_LOGICAL | FTS_NOCHDIR, NULL)) != NULL;
     while (prefix > 1 && dir[prefix - 1] == '/') /* fts takes one slash away, but for the root's */
         prefix--;
     ok = ok && walk(n, fts, prefix);
