@@ -183,28 +183,50 @@ static uint32_t poke_kbc(void *s, uint64_t r, uint64_t now_ns)
     }
 }
 
-static uint32_t poke_pci(void *s, uint64_t r, uint64_t now_ns)
+/* Registers of every function, by mechanism 1: sized, moved, switched on; any other byte, too. */
+static void pci_access(void *s, uint64_t r, uint64_t now_ns)
+{
+    static const uint8_t liked[] = {0x04, 0x10, 0x14, 0x18, 0x20, 0x24, 0x30,
+                                    0x3C, 0x40, 0x59, 0x5D, 0x60, 0x80};
+    static const uint32_t values[] = {0xFFFFFFFF, 0, 7, 0x80000001, 0xC000, 0xFEB00000, 0xF, 0x33};
+    const struct pci_function *f = i440fx_function(s, r >> 8 & 31);
+    uint32_t reg = r >> 16 & 3 ? liked[(r >> 18 & 0xFF) % sizeof liked] : r >> 18 & 0xFF;
+    uint32_t value = r >> 30 & 3 ? values[r >> 32 & 7] : (uint32_t)(r >> 32);
+    uint32_t devfn = f ? f->devfn : r >> 40 & 0xFF;
+
+    i440fx_class.write(s, I440FX_OFF_ADDRESS, 4, 1u << 31 | devfn << 8 | (reg & 0xFC), now_ns);
+    i440fx_class.write(s, I440FX_OFF_DATA + (reg & 3), 1u << (r >> 28 & 3) % 3, value, now_ns);
+}
+
+/* Which cards are in the slots, and which of them have expansion ROMs. */
+static void pci_fit(struct i440fx *s, uint64_t r)
+{
+    s->fitted = (uint32_t)(r >> 17 & 0x1F) << I440FX_FN_TOY;
+    for (unsigned n = 0; n < NIC_SLOTS; n++) {
+        unsigned function = (r >> (24 + n) & 1 ? I440FX_FN_E1000_0 : I440FX_FN_VIRTIO_NET0) + n;
+        s->fitted |= (r >> (28 + n) & 1) << function;
+        s->rom_log2[function] = (uint8_t)(r >> (32 + 4 * n) & 31);
+    }
+}
+
+static uint32_t pci_look(const struct i440fx *s, uint64_t r)
 {
     uint32_t address = 0;
-    bool decoded = i440fx_bar_decoded(s, r >> 20 & 7, r >> 24 & 7, &address);
+    unsigned function = r >> 20 & 31;
+    bool decoded = i440fx_bar_decoded(s, function, r >> 25 & 7, &address);
 
+    return decoded + address + i440fx_config_peek(s, function, r >> 8 & 0x1FF) +
+           i440fx_pirq_route(s, r >> 32 & 7) + i440fx_may_master(s, function) + i440fx_ide_decoded(s, r & 1) +
+           i440fx_pm_decoded(s, &address) + i440fx_pam(s, r >> 40 & 15);
+}
+
+static uint32_t poke_pci(void *s, uint64_t r, uint64_t now_ns)
+{
     if (r % 16 == 0)
-        ((struct i440fx *)s)->fitted = r >> 17 & 1 ? 1u << I440FX_FN_TOY | 1u << I440FX_FN_E1000_0 : 0;
-    if (r % 16 == 1)
-        ((struct i440fx *)s)->rom_log2[I440FX_FN_E1000_0] = r >> 40 & 31;
-    if (r % 4 == 3) { /* a register of a function that is there */
-        static const uint8_t functions[] = {0x00, 0x08, 0x0B, 0x09, 0x20, 0x18};
-        i440fx_class.write(s, 0, 4, 0x80000000 | functions[(r >> 8 & 15) % 6] << 8 | (r >> 12 & 0xFC),
-                           now_ns);
-        i440fx_class.write(s, 4, 4, r >> 25 & 1 ? 0x7 : (uint32_t)(r >> 32), now_ns);
-    }
-    if (r % 16 == 2) { /* its ROM, enabled anywhere */
-        i440fx_class.write(s, 0, 4, 0x80001830, now_ns);
-        i440fx_class.write(s, 4, 4, (uint32_t)(r >> 32) | 1, now_ns);
-        decoded = i440fx_bar_decoded(s, I440FX_FN_E1000_0, PCI_BAR_ROM, &address);
-    }
-    return i440fx_take_request(s) + i440fx_config_peek(s, r & 3, r >> 8 & 0x1FF) + decoded + address +
-           i440fx_pirq_route(s, r >> 32 & 7) + i440fx_may_master(s, r >> 20 & 7);
+        pci_fit(s, r);
+    for (unsigned i = 0; i < 4; i++)
+        pci_access(s, r * (2 * i + 1) + i, now_ns);
+    return i440fx_take_request(s) + pci_look(s, r);
 }
 
 /* Memory of a bus master: each of the two copies has its own, and both do the same to it. */
@@ -861,6 +883,7 @@ static const struct target targets[] = {
     {&ns16550_wire_class, 9, 0xFA, false, poke_uart},
     {&i8042_class, 3, 1u << I8042_OFF_STATUS, false, poke_kbc},
     {&i440fx_class, 9, UINT64_MAX, true, poke_pci},
+    {&i440fx_firmware_class, 9, UINT64_MAX, true, poke_pci},
     {&piix4_pm_class, 70, UINT64_MAX, true, poke_pm},
     {&toypci_class, 0xC00, ~(1u << TOYPCI_REG_CLEAR | 1u << TOYPCI_REG_READS), true, poke_toypci},
     {&virtio_blk_class, 0x1C4, ~(UINT64_C(1) << 0x13), true, poke_virtio},
