@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # net_boot.sh [BUILD] - real guests on the network. iPXE gets an address by DHCP and boots Debian's kernel by TFTP, computed and
-# the same twice, and by HTTP; Debian fetches 100 MiB by both cards and sums it up, recorded and replayed.
+# the same twice, and by HTTP; Debian fetches 100 MiB by both cards and sums it up, recorded and replayed; the host reaches it
+# by hostfwd, and two of them one another by a socket.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 . tests/lib.sh
@@ -42,11 +43,18 @@ for model in e1000 virtio-net-pci; do
     expect "$model: the same run" cmp "$dir/bytftp" "$dir/again"
 done
 
-# --- Debian fetches ---
-commands="mount -t proc proc /proc; mount -t sysfs sysfs /sys; for m in e1000 virtio_pci virtio_net; do modprobe \$m; done"
-commands+="; while [ ! -e /sys/class/net/eth0 ]; do sleep 1; done; ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0"
-commands+="; ip route add default via 10.0.2.2; sleep 1; wget -q -O - http://10.0.2.2:$port/big | sha256sum; poweroff -f"
-debian_args "$commands"
+# --- Debian ---
+debian() { # ADDRESS COMMANDS: boot_args for a shell with a network
+    local commands="mount -t proc proc /proc; mount -t sysfs sysfs /sys; for m in e1000 virtio_pci virtio_net; do modprobe \$m; done"
+    commands+="; while [ ! -e /sys/class/net/eth0 ]; do sleep 1; done; ip link set eth0 up; ip addr add $1/24 dev eth0"
+    debian_args "$commands; ip route add default via 10.0.2.2; sleep 1; $2; poweroff -f"
+}
+wait_for() { # TEXT NAME
+    for ((i = 0; i < 600; i++)); do grep -aq "$1" "$dir/$2.out" 2>/dev/null && return 0; sleep 0.2; done
+    return 1
+}
+
+debian 10.0.2.15 "wget -q -O - http://10.0.2.2:$port/big | sha256sum"
 for model in e1000 virtio-net-pci; do
     fetch=("${boot_args[@]}" -nic "user,model=$model")
     expect "$model: fetches $mib MiB" run fetch "${fetch[@]}" -icount "shift=3,sleep=on,rr=record,rrfile=$dir/log"
@@ -55,4 +63,28 @@ for model in e1000 virtio-net-pci; do
     expect "$model: the same run" cmp "$dir/fetch" "$dir/replay"
     expect "$model: the same output" cmp "$dir/fetch.out" "$dir/replay.out"
 done
+
+debian 10.0.2.15 "echo ready; echo from the guest | nc -l -p 7000; nc -l -p 7000"
+for model in e1000 virtio-net-pci; do
+    rm -f "$dir/into.out"
+    at=$(free_port)
+    run into "${boot_args[@]}" -nic "user,model=$model,hostfwd=tcp::$at-:7000" &
+    expect "$model: a guest that listens" wait_for '^ready' into
+    expect_text "$model: the host hears the guest" "$(timeout 20 socat -u "tcp:127.0.0.1:$at" -)" 'from the guest'
+    sleep 1
+    echo from the host | timeout 20 socat -u - "tcp:127.0.0.1:$at"
+    wait $!
+    expect_text "$model: and the guest the host" "$(cat "$dir/into.out")" 'from the host'
+done
+
+at=$(free_port)
+debian 10.0.2.21 "echo ready; nc -l -p 7000"
+run one "${boot_args[@]}" -nic "socket,listen=:$at" &
+one=$!
+expect "a first machine" wait_for '^ready' one
+debian 10.0.2.22 "ping -c 3 10.0.2.21; echo across the wire | nc 10.0.2.21 7000"
+expect "a second machine" run two "${boot_args[@]}" -nic "socket,model=virtio-net-pci,connect=127.0.0.1:$at,mac=52:54:00:12:34:57"
+wait $one
+expect_text "it pings the first" "$(cat "$dir/two.out")" '3 packets received'
+expect_text "and speaks to it" "$(cat "$dir/one.out")" 'across the wire'
 summary net_boot
