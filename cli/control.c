@@ -414,6 +414,23 @@ void control_execute(struct control *c)
     unlock(c);
 }
 
+static bool is_heard(const struct control_client *k)
+{
+    struct pollfd p = {.fd = k->rd, .events = POLLIN};
+    return k->gone || k->request_state == HELD ||
+           (k->request_state == NO_REQUEST && k->fed == k->in_bytes && poll(&p, 1, 0) <= 0);
+}
+
+bool control_is_idle(struct control *c)
+{
+    bool idle = true;
+    lock(c);
+    for (const struct control_client *k = c->client; k && idle; k = k->next)
+        idle = is_heard(k);
+    unlock(c);
+    return idle;
+}
+
 static void set_request_state(struct control_client *k, enum request_state s)
 {
     struct control *c = k->c;

@@ -65,6 +65,8 @@ void control_destroy(struct control *c); /* NULL is fine */
 /* --- the run's thread, while the machine stands --- */
 /* Executes all requests that wait. */
 void control_execute(struct control *c);
+/* Nothing that has been sent up to now is still to be executed. */
+bool control_is_idle(struct control *c);
 void control_event(struct control *c, const char *name, const char *json);
 /* In `execute`: the answer is not whole yet, and the client's next request waits until it is. */
 void control_hold(struct control_client *k);

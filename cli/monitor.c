@@ -1,6 +1,7 @@
 /* monitor.c - see monitor.h: lines, words, the table of commands, and the commands about the run itself. */
 #include "cli/monitor_internal.h"
 
+#include "cli/keys.h"
 #include "machine/optvalue.h"
 
 #include <ctype.h>
@@ -167,6 +168,8 @@ const struct monitor_command monitor_commands[] = {
      monitor_memsave},
     {"pmemsave", NULL, "ADDR SIZE FILE", "writes memory from a physical address on to a file", 4, 4,
      monitor_pmemsave},
+    {"sendkey", NULL, "KEY[-KEY ...] [MS]", "holds keys down together for MS of virtual time (default 100)",
+     2, 3, monitor_sendkey},
     {"screendump", NULL, "FILE", "writes the screen to a file", 2, 2, monitor_screendump},
     {"mouse_move", NULL, "DX DY [DZ]", "moves the mouse, to the right and down; DZ: the wheel", 3, 4,
      monitor_mouse_move},
@@ -333,6 +336,9 @@ void monitor_candidates(const char *line, void (*each)(void *ctx, const char *na
     if (!blank || (is_second && n == 4 && strncmp(first, "help", n) == 0))
         for (unsigned i = 0; i < monitor_ncommands; i++)
             each(ctx, monitor_commands[i].name);
+    else if (is_second && n == 7 && strncmp(first, "sendkey", n) == 0)
+        for (uint32_t i = 0; keys_name(i); i++)
+            each(ctx, keys_name(i));
     else if (is_second && n == 4 && strncmp(first, "info", n) == 0)
         for (unsigned i = 0; i < monitor_ninfos; i++)
             each(ctx, monitor_infos[i].name);

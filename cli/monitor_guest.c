@@ -2,6 +2,7 @@
  * recorded where the machine takes it in, as all input is. */
 #include "cli/monitor_internal.h"
 
+#include "cli/keys.h"
 #include "cli/screendump.h"
 #include "machine/optvalue.h"
 
@@ -16,6 +17,19 @@ static bool number(const char *text, long least, long most, long *value)
     char *end;
     *value = strtol(text, &end, 0);
     return *text && !*end && *value >= least && *value <= most;
+}
+
+void monitor_sendkey(struct monitor_call *call)
+{
+    struct key_chord chord;
+    struct err e;
+    long hold_ms = STEER_HOLD_MS;
+    if (!keys_from_chord(call->word[1], &chord, &e))
+        fprintf(call->out, "Error: %s\n", e.text);
+    else if (call->nwords > 2 && !number(call->word[2], 1, 1000000, &hold_ms))
+        fprintf(call->out, "Error: 1 to 1000000 milliseconds are accepted\n");
+    else if (!steer_press(call->steer, chord.code, chord.n, (uint64_t)hold_ms))
+        fprintf(call->out, "Error: too many keys wait already\n");
 }
 
 static void point(struct monitor_call *call, struct port_motion m)

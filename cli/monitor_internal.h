@@ -35,6 +35,7 @@ void monitor_memsave(struct monitor_call *call);
 void monitor_pmemsave(struct monitor_call *call);
 
 /* monitor_guest.c */
+void monitor_sendkey(struct monitor_call *call);
 void monitor_mouse_move(struct monitor_call *call);
 void monitor_mouse_button(struct monitor_call *call);
 void monitor_screendump(struct monitor_call *call);

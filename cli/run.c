@@ -493,6 +493,7 @@ static enum machine_stop run_guest(struct run *r, struct err *e)
     }
     if (r->steer.quit)
         r->until_reason = r->steer.quit;
+    steer_end(&r->steer);
     note_missed(r);
     return stop;
 }

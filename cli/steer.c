@@ -5,10 +5,12 @@
 #include "clockcore/ticks.h"
 
 #include <string.h>
+#include <unistd.h>
 
-#define WAIT_NS   UINT64_C(100000000) /* of host time, in one call: how long does not matter */
-#define NS_PER_MS UINT64_C(1000000)
-#define GAP_MS    1 /* of virtual time, between the keys of one sendkey and those of the next */
+#define WAIT_NS     UINT64_C(100000000) /* of host time, in one call: how long does not matter */
+#define FAREWELL_NS UINT64_C(1000000000)
+#define NS_PER_MS   UINT64_C(1000000)
+#define GAP_MS      1 /* of virtual time, between the keys of one sendkey and those of the next */
 
 void steer_init(struct steer *s, const struct options *o, struct machine *m, struct control *control)
 {
@@ -132,5 +134,14 @@ enum machine_stop steer_stand(struct steer *s)
         const enum machine_stop stop = machine_wait(s->machine, WAIT_NS);
         if (stop == MACHINE_STOP_QUIT || stop == MACHINE_STOP_CONSOLE)
             return stop;
+    }
+}
+
+void steer_end(struct steer *s)
+{
+    const uint64_t end_ns = clock_realtime_ns() + FAREWELL_NS;
+    while (s->control && !s->quit && clock_realtime_ns() < end_ns && !control_is_idle(s->control)) {
+        control_execute(s->control);
+        usleep(1000);
     }
 }

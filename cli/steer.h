@@ -7,12 +7,13 @@
 #define TANDEM_CLI_STEER_H
 
 #include "cli/control.h"
+#include "cli/keys.h"
 #include "cli/options.h"
 #include "hw/port.h"
 #include "machine/machine.h"
 
 #define STEER_AGENDA_MAX 256
-#define STEER_KEYS_MAX   16  /* that sendkey holds down together */
+#define STEER_KEYS_MAX   KEYS_CHORD_MAX
 #define STEER_HOLD_MS    100 /* of virtual time: sendkey's default, as QEMU's */
 
 /* A key that goes down or up at a tick. */
@@ -42,6 +43,8 @@ void steer_init(struct steer *s, const struct options *o, struct machine *m, str
 /* Does what is due at this tick, executes what waits, and stands as long as it should. MACHINE_STOP_TICK: the
  * run goes on, unless `quit` is set. MACHINE_STOP_QUIT or _CONSOLE: its end was asked for. */
 enum machine_stop steer_stand(struct steer *s);
+/* The run is over: executes what was sent before, for a second at most. */
+void steer_end(struct steer *s);
 /* The machine has to stand there at the latest. */
 uint64_t steer_next_tick(const struct steer *s);
 

@@ -133,6 +133,25 @@ invisible() {
     done
 }
 
+# --- input: what was recorded has the codes and times that were asked for, and replays without the monitor ---
+input() {
+    local at=$((1000 * 1000)) ms=$((1000 * 1000 / 8))
+    printf '%s\n' "run-to $at" 'sendkey a' 'sendkey ctrl-0x20 20' 'mouse_button 1' 'mouse_move 5 -3 1' 'sendkey nosuch' 'sendkey a 0' \
+        'mouse_move 40000 0' "run-to $((at + 400 * ms))" digest quit | timeout 30 "$tandem" $(guest clocks) -S -monitor stdio \
+        -icount shift=3,sleep=off,rr=record,rrfile=log -digest file=d1,every=100000 >answers 2>stderr
+    expect "keys as they were asked for" test "$(awk '$2 == "keys0" { print $3 }' log | paste -sd ' ')" = '1e0001 1e0000 1d0001 200001 200000 1d0000'
+    # The machine takes a key in at its next step, and the keyboard sends it a moment later.
+    expect "held for 100 and 20 ms" awk -v ms=$ms '$2 == "keys0" { t[++n] = $1 / ms }
+        END { a = t[2] - t[1]; b = t[5] - t[4]; print a, b; exit !(a > 98 && a < 102 && b > 18 && b < 22) }' log
+    expect "the mouse as it was asked for" test "$(awk '$2 ~ /mouse/ { print $3 }' log | paste -sd ' ')" = '000000000100 0500fdff0101'
+    expect_text "no such key" "$(cat answers)" "Error: .*nosuch"
+    expect_text "no time" "$(cat answers)" 'Error: 1 to 1000000 milliseconds'
+    expect_text "no such motion" "$(cat answers)" 'Error: accepted: -32768 to 32767'
+    timeout 30 "$tandem" $(guest clocks) -icount shift=3,sleep=off,rr=replay,rrfile=log -digest file=d2,every=100000 -devthread mode=inline \
+        -x-ticks $((at + 400 * ms)) 2>stderr
+    expect "replayed without a monitor" "$build/tandem-digest-diff" d1 d2
+}
+
 # --- clients on a socket ---
 sockets() {
     timeout 30 "$tandem" $(guest echo) -monitor unix:sock,server,nowait 2>stderr &
@@ -179,7 +198,7 @@ on_terminal() { # options: starts a run on a terminal of its own
         "stty -a >before; $tandem $* 2>&1; echo status \$?; stty -a >after; sleep 100"
 }
 terminal() {
-    local tmux_name=tandem-$$ how
+    local tmux_name=tandem-$$-1 how
     on_terminal -kernel "$guests/echo.elf" -append shift=3 -m 16 -nographic
     expect "the guest runs on the terminal" screen_has '^ready'
     keys C-a c
@@ -206,6 +225,7 @@ terminal() {
     expect "the terminal is as it was" cmp before after
     tmux -L "$tmux_name" kill-server
     for how in 'C-c:status 130' 'q Enter:status 0'; do
+        tmux_name=tandem-$$-${how:0:1}
         on_terminal $(guest echo) -S -monitor stdio
         expect "-monitor stdio has a line to edit" screen_has '^\(tandem\)'
         keys ${how%%:*}
@@ -217,9 +237,11 @@ terminal() {
 
 # Ctrl-A c without a terminal: plain lines.
 without_terminal() {
-    answers=$(printf '\001cinfo name\nprint 6*7\n\001c\001cquit\n' | timeout 20 "$tandem" -kernel "$guests/echo.elf" -append shift=3 -m 16 -nographic 2>stderr)
+    answers=$(printf '\001cinfo name\nprint 6*7\n\001c\001cquit\n' | timeout 20 "$tandem" -kernel "$guests/echo.elf" -append shift=3 -m 16 -nographic -S 2>stderr)
     expect_text "Ctrl-A c in a script" "$answers" '^\(tandem\) 0x2a$'
     expect_text "and its quit" "$(cat stderr)" 'ended from the monitor'
+    expect_text "what was sent before the end of the guest is answered" \
+        "$(printf '\001cprint 6*7\n' | timeout 20 "$tandem" -kernel "$guests/echo.elf" -append shift=3 -m 16 -nographic 2>stderr)" '0x2a$'
     expect_text "one terminal for two" "$(timeout 20 "$tandem" -kernel "$guests/echo.elf" -nographic -monitor stdio 2>&1 </dev/null)" \
         '^tandem: -monitor stdio: standard input and output serve a serial port'
 }
@@ -229,6 +251,7 @@ errors
 info
 paging
 invisible
+input
 sockets
 stands
 terminal
