@@ -105,6 +105,38 @@ static bool rom_is_good(const struct image *img, struct err *e, const char *opti
     return true;
 }
 
+/* PCI Firmware Specification 3.0, 5.1.2: at 18h stands where "PCIR", vendor and device are. */
+enum { ROM_CHECKSUM = 6, ROM_PCIR_AT = 0x18, PCIR_VENDOR = 4, PCIR_DEVICE = 6, PCIR_BYTES = 24 };
+
+/* Firmware starts a ROM for the card that its header names alone. One that is for the other form of the card
+ * too, as iPXE's is for virtio, gets the name of the one that is there; a byte that the header leaves free
+ * makes up for it in the checksum. */
+static void name_device(struct image *img, uint16_t vendor, uint16_t device)
+{
+    uint8_t *p = img->data;
+    size_t pcir = img->bytes >= ROM_PCIR_AT + 2 ? le16(p + ROM_PCIR_AT) : 0;
+
+    if (pcir < ROM_PCIR_AT || pcir + PCIR_BYTES > img->bytes || memcmp(p + pcir, "PCIR", 4) != 0 ||
+        le16(p + pcir + PCIR_VENDOR) != vendor)
+        return;
+    for (unsigned i = 0; i < 2; i++) {
+        uint8_t *byte = p + pcir + PCIR_DEVICE + i, value = (uint8_t)(device >> 8 * i);
+        p[ROM_CHECKSUM] = (uint8_t)(p[ROM_CHECKSUM] + *byte - value);
+        *byte = value;
+    }
+}
+
+static bool read_nic_rom(struct image *img, const struct firmware_dirs *dirs, enum nic_model model,
+                         const char *name, struct err *e)
+{
+    static const uint16_t ids[][2] = {[NIC_E1000] = {0x8086, 0x100E}, [NIC_VIRTIO] = {0x1AF4, 0x1000}};
+
+    if (!firmware_rom_read(img, dirs, "romfile=", name, e))
+        return false;
+    name_device(img, ids[model][0], ids[model][1]);
+    return true;
+}
+
 bool firmware_nic_rom_read(struct image *img, const struct firmware_dirs *dirs, enum nic_model model,
                            const char *name, struct err *e)
 {
@@ -113,12 +145,12 @@ bool firmware_nic_rom_read(struct image *img, const struct firmware_dirs *dirs, 
 
     *img = (struct image){0};
     if (name)
-        return !*name || firmware_rom_read(img, dirs, "romfile=", name, e);
+        return !*name || read_nic_rom(img, dirs, model, name, e);
     for (unsigned i = 0; !path && i < dirs->ndirs; i++)
         path = try_path(dirs->dir[i], own[model]);
     if (!path)
         path = try_path(FIRMWARE_ROM_DIR, own[model]);
-    bool ok = !path || firmware_rom_read(img, dirs, "romfile=", path, e);
+    bool ok = !path || read_nic_rom(img, dirs, model, path, e);
     free(path);
     return ok;
 }
