@@ -60,7 +60,8 @@ static const struct pci_reg regs[] = {
     CAPABILITY(0x40, 0x50, 16, 1, 0x00, 0x38),               /* common configuration */
     CAPABILITY(0x50, 0x60, 16, 3, 0x10, 0x01),               /* ISR */
     CAPABILITY(0x60, 0x70, 16, 4, 0x20, CONFIG_BYTES),       /* the device's own */
-    CAPABILITY(0x70, 0x00, 20, 2, 0x30, 0x04),               /* notification, the same for each queue */
+    CAPABILITY(0x70, VIRTIO_PCI_CFG_AT, 20, 2, 0x30, 0x04),  /* notification, the same for each queue */
+    VIRTIO_PCI_CFG_REGS
 };
 /* clang-format on */
 

@@ -13,8 +13,9 @@
  *   1C0 notify     BAR 4 + 3000
  * All reads are pure, but for ISR while it is not 0, for the read clears it; writes are posted.
  *
- * NOT MODELLED: MSI-X (INTA# only), packed rings, configuration access by VIRTIO_PCI_CAP_PCI_CFG, changes
- * of the configuration while the device runs. */
+ * NOT MODELLED: MSI-X (INTA# only), packed rings, accesses by way of VIRTIO_PCI_CAP_PCI_CFG (the capability
+ * is there, as 4.1.4.9 demands and iPXE checks; its data read as 0), changes of the configuration while the
+ * device runs. */
 #ifndef TANDEM_HW_VIRTIO_PCI_H
 #define TANDEM_HW_VIRTIO_PCI_H
 
@@ -66,6 +67,16 @@ struct virtio_pci {
 
 /* Register of the first capability in the configuration space. */
 #define VIRTIO_PCI_CAPABILITY 0x40
+/* The registers of the last one, VIRTIO_PCI_CAP_PCI_CFG: bar, offset and length are the driver's (4.1.4.9).
+ */
+#define VIRTIO_PCI_CFG_AT 0x84
+#define VIRTIO_PCI_CFG_REGS                                                                                  \
+    {VIRTIO_PCI_CFG_AT, 0x09, 0}, {VIRTIO_PCI_CFG_AT + 2, 20, 0}, {VIRTIO_PCI_CFG_AT + 3, 5, 0},             \
+        {VIRTIO_PCI_CFG_AT + 4, 0, 0xFF}, {VIRTIO_PCI_CFG_AT + 8, 0, 0xFF},                                  \
+        {VIRTIO_PCI_CFG_AT + 9, 0, 0xFF}, {VIRTIO_PCI_CFG_AT + 10, 0, 0xFF},                                 \
+        {VIRTIO_PCI_CFG_AT + 11, 0, 0xFF}, {VIRTIO_PCI_CFG_AT + 12, 0, 0xFF},                                \
+        {VIRTIO_PCI_CFG_AT + 13, 0, 0xFF}, {VIRTIO_PCI_CFG_AT + 14, 0, 0xFF},                                \
+        {VIRTIO_PCI_CFG_AT + 15, 0, 0xFF},
 
 /* Back to power-on, with these features. */
 void virtio_pci_reset(struct virtio_pci *s, uint64_t offered, struct virtq *queue, unsigned nqueues);

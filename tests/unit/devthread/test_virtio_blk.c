@@ -253,11 +253,16 @@ Test(virtio_blk, identity_capabilities_configuration)
     for (unsigned n = 0; at && n < 10; n++) {
         uint32_t v = config(at, 0, false);
         cr_expect_eq(v & 0xFF, 9);
-        cr_expect_eq(config(at + 4, 0, false), 4, "BAR 4");
+        if (v >> 24 == 5) { /* 4.1.4.9: the driver says which BAR, where and how much */
+            config(at + 8, 0x2000, true);
+            cr_expect_eq(config(at + 8, 0, false), 0x2000);
+        } else {
+            cr_expect_eq(config(at + 4, 0, false), 4, "BAR 4");
+        }
         types |= 1u << (v >> 24);
         at = v >> 8 & 0xFF;
     }
-    cr_expect_eq(types, 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4);
+    cr_expect_eq(types, 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 5, "each kind is there (4.1.4)");
     cr_expect_eq(mmio(0x2000, 4, 0, false), DISK / 512);
     cr_expect_eq(io(BAR_IO + 0x14, 4, 0, false), DISK / 512);
     cr_expect_eq(mmio(0x2014, 4, 0, false), 512);
