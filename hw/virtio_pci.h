@@ -67,8 +67,7 @@ struct virtio_pci {
 
 /* Register of the first capability in the configuration space. */
 #define VIRTIO_PCI_CAPABILITY 0x40
-/* The registers of the last one, VIRTIO_PCI_CAP_PCI_CFG: bar, offset and length are the driver's (4.1.4.9).
- */
+/* The last one, VIRTIO_PCI_CAP_PCI_CFG (4.1.4.9): bar, offset and length are the driver's. */
 #define VIRTIO_PCI_CFG_AT 0x84
 #define VIRTIO_PCI_CFG_REGS                                                                                  \
     {VIRTIO_PCI_CFG_AT, 0x09, 0}, {VIRTIO_PCI_CFG_AT + 2, 20, 0}, {VIRTIO_PCI_CFG_AT + 3, 5, 0},             \
