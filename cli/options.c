@@ -650,6 +650,21 @@ static bool parse_vga(struct options *o, const struct option_def *d, const char 
     return i >= 0 || err_set(e, "-%s %s: none or std is accepted", d->name, value);
 }
 
+static bool parse_display(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return display_option_parse(&o->display, value, e);
+}
+
+static bool parse_vnc(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return display_option_parse_vnc(&o->display, value, e);
+}
+
+static bool parse_curses(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    return display_option_parse(&o->display, "curses", e);
+}
+
 static bool parse_mark(struct options *o, const struct option_def *d, const char *value, struct err *e)
 {
     return markopts_mark(&o->marks, value, e);
@@ -1156,7 +1171,15 @@ static const struct option_def option_defs[] = {
      "features; -cpu help lists both",
      0, NULL, NULL, 0},
     {"smp", "1[,sockets=1,...]", parse_list, "the only number of CPUs", KEYS(smp_keys, "cpus")},
-    {"display", "none", parse_only, "no screen yet", ONLY("none")},
+    {"display", "none|vnc=[HOST]:N[,to=N][,password=FILE]|vnc=unix:PATH[,password=FILE]|curses",
+     parse_display,
+     "the screen of -vga: by VNC on port 5900 + N (of this host alone, unless HOST says more), or text modes "
+     "on "
+     "the terminal (Ctrl-A x ends); the default is none",
+     0, NULL, NULL, 0},
+    {"vnc", "[HOST]:N[,to=N][,password=FILE]|unix:PATH[,password=FILE]|none", parse_vnc,
+     "the same as -display vnc=...", 0, NULL, NULL, 0},
+    {"curses", NULL, parse_curses, NULL, 0, NULL, NULL, 0},
     {"monitor", "stdio|unix:PATH[,server][,nowait]|tcp:HOST:PORT[,server][,nowait]|none", parse_monitor,
      "a monitor there: commands that look at the machine and steer it (tandem(1), MONITOR)", 0, NULL, NULL,
      0},
@@ -1207,7 +1230,6 @@ static const char *const unsupported[] = {
     "bt",
     "chroot",
     "compat",
-    "curses",
     "daemonize",
     "dfilter",
     "dtb",
@@ -1267,7 +1289,6 @@ static const char *const unsupported[] = {
     "uuid",
     "vcpu",
     "virtfs",
-    "vnc",
     "watchdog",
     "win2k-hack",
     "writeconfig",
@@ -1466,6 +1487,7 @@ void options_free(struct options *o)
     chardevs_free(&o->chardevs);
     drives_free(&o->drives);
     nets_free(&o->nets);
+    display_option_free(&o->display);
     char *owned[] = {o->name,         o->debugcon,       o->pidfile,      o->bios,        o->kernel,
                      o->initrd,       o->append,         o->rrfile,       o->digest_file, o->stats_file,
                      o->profile_file, o->profile_within, o->account_file, o->log_file,    o->loadvm,

@@ -7,6 +7,7 @@
 #define TANDEM_CLI_OPTIONS_H
 
 #include "cli/chardevs.h"
+#include "cli/displayopts.h"
 #include "cli/drives.h"
 #include "cli/markopts.h"
 #include "cli/nets.h"
@@ -79,6 +80,7 @@ struct options {
     struct control_option control[CONTROLS_MAX];
     unsigned ncontrols;
     bool start_paused; /* -S */
+    struct display_option display;
 
     unsigned shift; /* -icount shift= */
     bool sleep;

@@ -6,6 +6,7 @@
 #include "cli/run.h"
 
 #include "cli/control.h"
+#include "cli/display.h"
 #include "cli/instruments.h"
 #include "cli/monitor.h"
 #include "cli/sampler.h"
@@ -48,6 +49,8 @@ struct run {
     struct steer steer;
     struct terminal *terminal; /* NULL: no line is edited */
     int mux[2];                /* from mon:stdio to the monitor; -1: none */
+    struct display *display;   /* NULL: none */
+    struct keymap *keymap;     /* with a display */
 };
 
 /* --- callbacks --- */
@@ -101,7 +104,8 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->vga = (enum machine_vga)o->vga;
     c->marker = o->marker;
     c->marker_port = (uint16_t)o->marker_port;
-    c->interactive = o->ncontrols > 0;
+    c->display = o->display.kind != DISPLAY_NONE;
+    c->interactive = o->ncontrols > 0 || c->display;
     c->rtc_seconds = o->rtc.seconds;
     c->shift = o->shift;
     c->cpu = o->cpu;
@@ -238,6 +242,38 @@ static bool open_controls(struct run *r, struct err *e)
     return true;
 }
 
+/* The terminal is curses'. */
+static bool display_fits(const struct options *o, struct err *e)
+{
+    bool stdio = o->nographic && !o->nodefaults && !o->nserial;
+    for (unsigned i = 0; i < o->nserial; i++)
+        stdio |= strstr(o->serial[i], "stdio") != NULL;
+    for (unsigned i = 0; i < o->ncontrols; i++)
+        stdio |= strcmp(o->control[i].spec, "stdio") == 0;
+    return o->display.kind != DISPLAY_CURSES || !stdio ||
+           err_set(e,
+                   "-display curses: the terminal is also that of -nographic, -serial or -monitor; each of "
+                   "them needs one of its own");
+}
+
+static bool open_display(struct run *r, struct err *e)
+{
+    const char *layout = r->o->keyboard_layout;
+    if (r->o->display.kind == DISPLAY_NONE)
+        return true;
+    r->keymap = keymap_create(layout ? layout : "us", e);
+    if (!r->keymap || !display_fits(r->o, e))
+        return false;
+    r->display = display_open(&r->o->display, e);
+    return r->display != NULL;
+}
+
+static void close_display(struct run *r)
+{
+    display_close(r->display);
+    r->display = NULL;
+}
+
 static void on_request(void *machine)
 {
     machine_pause_request(machine);
@@ -253,6 +289,8 @@ static bool create(struct run *r, struct err *e)
     if (!r->instruments)
         return false;
     if (!open_controls(r, e))
+        return false;
+    if (!open_display(r, e))
         return false;
     machine_of_options(r, &cfg);
     cfg.monitor_fd = r->mux[1] > 0 ? r->mux[1] : 0;
@@ -356,6 +394,8 @@ static bool finish(struct run *r, struct err *e)
 
 static void destroy(struct run *r)
 {
+    close_display(r);
+    keymap_destroy(r->keymap);
     sampler_destroy(r->sampler);
     control_destroy(r->control);
     terminal_destroy(r->terminal);
@@ -508,8 +548,11 @@ static int run_and_report(struct run *r, struct err *e)
     steer_init(&r->steer, r->o, r->machine, r->control);
     if (r->control && !control_start(r->control, on_request, r->machine, e))
         return RUN_HOST_ERROR;
+    if (r->display && !display_start(r->display, r->machine, r->keymap, e))
+        return RUN_HOST_ERROR;
     enum machine_stop why = run_guest(r, e);
     signals_aim(NULL);
+    close_display(r);
     if (r->control)
         control_stop(r->control);
     terminal_stop(r->terminal);

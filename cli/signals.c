@@ -1,6 +1,7 @@
 /* signals.c - see signals.h. */
 #include "cli/signals.h"
 
+#include "cli/display.h"
 #include "clockcore/clock.h"
 #include "devthread/chardev.h"
 #include "machine/machine.h"
@@ -21,6 +22,7 @@ static const char *pid_path; /* set before the handlers; NULL: none */
 static void end_now(int sig)
 {
     chardev_tty_restore();
+    display_restore_terminal();
     if (pid_path)
         unlink(pid_path);
     _exit(EXIT_BY_SIGNAL + sig);
@@ -44,6 +46,7 @@ static void on_stop(int sig)
 static void on_fatal(int sig)
 {
     chardev_tty_restore();
+    display_restore_terminal();
     raise(sig);
 }
 

@@ -12,7 +12,7 @@
 
 static bool uses_terminal(const struct options *o)
 {
-    bool stdio = o->nographic && !o->nserial;
+    bool stdio = (o->nographic && !o->nserial) || o->display.kind == DISPLAY_CURSES;
     for (unsigned i = 0; i < o->nserial; i++)
         stdio = stdio || strstr(o->serial[i], "stdio");
     for (unsigned i = 0; i < o->ncontrols; i++)

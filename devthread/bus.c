@@ -609,6 +609,11 @@ static void tell_time(struct bus *b, uint64_t tick)
     }
 }
 
+void bus_serve_screen(struct bus *b, uint64_t tick)
+{
+    screen_serve(b->cfg.screen, b->cfg.state, ticks_to_ns(tick, b->cfg.shift));
+}
+
 void bus_step(void *bus, uint64_t tick)
 {
     struct bus *b = bus;
@@ -627,6 +632,7 @@ void bus_step(void *bus, uint64_t tick)
     if (taken)
         b->intake_tick = tick;
     skip_strays(b, tick);
+    bus_serve_screen(b, tick);
     bus_flush_if_due(b);
 }
 
@@ -857,11 +863,13 @@ void bus_fini(struct bus *b)
 }
 
 /* A guest that only computes comes to no step in mode thread, as long as no input waits: what it has written
- * must leave all the same. */
+ * must leave all the same, and a display that waits must see it. */
 static bool input_waiting(void *bus)
 {
+    const struct bus *b = bus;
+
     bus_flush_if_due(bus);
-    return bus_input_waiting(bus);
+    return screen_asked(b->cfg.screen) || bus_input_waiting(bus);
 }
 
 const struct link_ops bus_ops = {

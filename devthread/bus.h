@@ -32,6 +32,7 @@
 #include "devthread/busblocks.h"
 #include "devthread/hostio.h"
 #include "devthread/inputlog.h"
+#include "devthread/screen.h"
 #include "hw/board.h"
 #include "mem/physmem.h"
 #include "syncq/access.h"
@@ -97,6 +98,7 @@ struct bus_config {
     struct hostio *hostio;     /* may be NULL where idle and host_io are not called */
     struct backend backend[BOARD_PORTS_MAX];
     struct inputlog *record, *replay;                /* NULL: none */
+    struct screen *screen;                           /* NULL: nobody looks at pictures */
     void (*emit)(void *ctx, const struct effect *e); /* link_effect */
     bool (*stopping)(void *ctx);                     /* link_stopping; any thread */
     void *ctx;
@@ -154,6 +156,8 @@ void bus_host_io(void *bus, uint64_t timeout_ns);
 void bus_wake(void *bus);
 /* Input waits in a back end, and the port's queue has room for it. */
 bool bus_input_waiting(void *bus);
+/* The vCPU stands at `tick`: a display that waits for a picture gets it. */
+void bus_serve_screen(struct bus *b, uint64_t tick);
 void bus_flush_output(struct bus *b);
 /* The machine stopped for good: what the lines have not carried yet goes out too, then all is flushed. Chips
  * stay as they are. */

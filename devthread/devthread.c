@@ -43,6 +43,7 @@ void devthread_config_init(struct devthread_config *cfg)
         .shift = ICOUNT_SHIFT_DEFAULT,
         .sleep = true,
         .host_cpu = PIN_ANY,
+        .screen_port = -1,
         .spin_iterations = -1,
     };
 }
@@ -270,6 +271,17 @@ static bool open_bus(struct devthread *d, char *err, size_t err_bytes)
     return d->bus_ready;
 }
 
+static bool open_screen(struct devthread *d, char *err, size_t err_bytes)
+{
+    if (d->cfg.screen_port < 0)
+        return true;
+    d->bus.cfg.screen = screen_create(&d->board, (unsigned)d->cfg.screen_port, d->cfg.memory, d->hostio);
+    if (!d->bus.cfg.screen)
+        snprintf(err, err_bytes,
+                 "-display: the machine has no graphics card (-vga std), or the host no memory");
+    return d->bus.cfg.screen != NULL;
+}
+
 static bool open_link(struct devthread *d, char *err, size_t err_bytes)
 {
     const struct devthread_config *c = &d->cfg;
@@ -316,8 +328,8 @@ struct devthread *devthread_create(const struct devthread_config *cfg, char *err
     d->cfg.board = &d->board;
     /* In this order: each part may call those before it, if only to be stopped. */
     if (open_hostio(d, err, err_bytes) && open_logs(d, err, err_bytes) && open_nets(d, err, err_bytes) &&
-        open_bus(d, err, err_bytes) && open_link(d, err, err_bytes) && open_inputs(d, err, err_bytes) &&
-        open_chardevs(d, err, err_bytes))
+        open_bus(d, err, err_bytes) && open_screen(d, err, err_bytes) && open_link(d, err, err_bytes) &&
+        open_inputs(d, err, err_bytes) && open_chardevs(d, err, err_bytes))
         return d;
     devthread_destroy(d);
     return NULL;
@@ -419,6 +431,7 @@ void devthread_destroy(struct devthread *d)
     for (unsigned i = 0; i < LINK_VCPUS_MAX; i++)
         link_destroy(d->link[i]);
     hostio_destroy(d->hostio);
+    screen_destroy(d->bus.cfg.screen);
     if (d->bus_ready)
         bus_fini(&d->bus);
     free(d->state);
@@ -460,14 +473,20 @@ void devthread_flush(struct devthread *d)
     bus_flush_output(&d->bus);
 }
 
-void devthread_wait(struct devthread *d, uint64_t ns)
+void devthread_wait(struct devthread *d, uint64_t tick, uint64_t ns)
 {
     struct timespec t = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
 
+    bus_serve_screen(&d->bus, tick);
     if (d->cfg.mode == LINK_INLINE)
         bus_host_io(&d->bus, ns);
     else
         nanosleep(&t, NULL); /* the device thread serves host I/O */
+}
+
+struct screen *devthread_screen(struct devthread *d)
+{
+    return d->bus.cfg.screen;
 }
 
 bool devthread_replay_finished(struct devthread *d)

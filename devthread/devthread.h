@@ -50,6 +50,7 @@ struct devthread_config {
     const struct net_config
         *net[BOARD_PORTS_MAX];    /* of typed ports of frames, the host's networks (net.h); NULL: none */
     int monitor_fd;               /* of mon:stdio (chardev.h); 0: none */
+    int screen_port;              /* typed port that a display looks at; -1: there is no display */
     bool interactive;             /* devthread_input may be called at any time */
     int64_t rtc_seconds;          /* calendar at tick 0, unless a replay brings its own */
     const char *images;           /* of drives: inputlog_header; NULL: there are none */
@@ -118,8 +119,11 @@ void devthread_reset(struct devthread *d, uint64_t tick);
 /* Hands what the guest has sent to the host, where it would wait for more. vCPU's thread, after
  * link_settle(). */
 void devthread_flush(struct devthread *d);
-/* Lets at most ns of host time pass while the vCPU stands, and host I/O go on. */
-void devthread_wait(struct devthread *d, uint64_t ns);
+/* Lets at most ns of host time pass while the vCPU stands at `tick`, and host I/O go on. A display that waits
+ * for a picture gets it. */
+void devthread_wait(struct devthread *d, uint64_t tick, uint64_t ns);
+/* For a display, on its thread, until devthread_stop: screen.h. NULL: nobody said that there is one. */
+struct screen *devthread_screen(struct devthread *d);
 /* Replay: every entry of the log has been fed. vCPU's thread, after link_settle(). */
 bool devthread_replay_finished(struct devthread *d);
 /* First trouble of a back end or a log while running ("" if none): full disk, a log that does not fit

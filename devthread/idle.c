@@ -39,6 +39,7 @@ static uint64_t wait_for_input(struct bus *b, uint64_t tick)
     while (!stopping(b) && !bus_input_waiting(b)) {
         if (!input_open(b))
             return TICK_NEVER;
+        bus_serve_screen(b, pace_tick_at(tick, TICK_NEVER - 1, start_ns, clock_realtime_ns(), b->cfg.shift));
         hostio_wait(b->cfg.hostio, HOSTIO_IDLE, HOSTIO_FOREVER);
     }
     if (stopping(b))
@@ -54,6 +55,7 @@ static uint64_t wait_until(struct bus *b, uint64_t tick, uint64_t max_tick)
     uint64_t now_ns = start_ns;
 
     while (now_ns < deadline_ns && !stopping(b) && !bus_input_waiting(b)) {
+        bus_serve_screen(b, pace_tick_at(tick, max_tick, start_ns, now_ns, b->cfg.shift));
         hostio_wait(b->cfg.hostio, HOSTIO_IDLE, pace_remaining_ns(deadline_ns, now_ns));
         now_ns = clock_realtime_ns();
     }

@@ -18,6 +18,7 @@
 #include "hw/pcintc.h"
 
 #include "clockcore/ticks.h"
+#include "hw/vga_draw.h"
 
 #include <string.h>
 
@@ -387,6 +388,20 @@ static const struct board_range fdc_io[] = {
         .name = "nic" #n, .kind = PORT_FRAMES, .device = PC_DEV_NIC0 + (n)                                   \
     }
 
+_Static_assert(VGA_RANGES_MAX <= PORT_RANGES_MAX, "ranges of a picture");
+
+static unsigned vga_ranges(const void *s, struct port_range range[PORT_RANGES_MAX])
+{
+    struct vga_range r[VGA_RANGES_MAX];
+    const unsigned n = vga_picture_ranges(s, r);
+
+    for (unsigned i = 0; i < n; i++)
+        range[i] = (struct port_range){r[i].first, r[i].bytes};
+    return n;
+}
+
+static const struct port_pixels vga_pixels = {.state_bytes = sizeof(struct vga), .ranges = vga_ranges};
+
 static const struct board_port ports[PC_PORT_COUNT] = {
     [PC_PORT_SERIAL0] = SERIAL_PORT(0),
     [PC_PORT_SERIAL0 + 1] = SERIAL_PORT(1),
@@ -421,7 +436,7 @@ static const struct board_port ports[PC_PORT_COUNT] = {
     [PC_PORT_MOUSE] =
         {.name = "mouse0", .kind = PORT_POINTER, .present = true, .device = PC_DEV_KBC, .in = &mouse_in},
     [PC_PORT_PANEL] = {.name = "panel0", .kind = PORT_PANEL, .device = PC_DEV_PM},
-    [PC_PORT_SCREEN] = {.name = "screen0", .kind = PORT_PIXELS, .device = PC_DEV_VGA},
+    [PC_PORT_SCREEN] = {.name = "screen0", .kind = PORT_PIXELS, .device = PC_DEV_VGA, .pixels = &vga_pixels},
     [PC_PORT_NIC0] = NIC_PORT(0),
     [PC_PORT_NIC0 + 1] = NIC_PORT(1),
     [PC_PORT_NIC0 + 2] = NIC_PORT(2),
@@ -578,7 +593,7 @@ static void add_floppy(struct board *b, const struct pc_config *cfg)
 
 static void add_vga(struct board *b)
 {
-    b->device[PC_DEV_VGA].present = true;
+    b->device[PC_DEV_VGA].present = b->port[PC_PORT_SCREEN].present = true;
     memcpy(b->range + b->nranges, vga_io, sizeof(vga_io));
     b->nranges += NELEM(vga_io);
 }

@@ -10,7 +10,7 @@
  *   PORT_KEYS     one key that goes down or up: struct port_key
  *   PORT_POINTER  one motion and the buttons: struct port_motion
  *   PORT_BLOCKS   - (a drive's medium: blocks.h)
- *   PORT_PIXELS   - (a picture in memory)
+ *   PORT_PIXELS   - (a picture, made from a chip's state and memory)
  *   PORT_PANEL    one button of the case: a byte, enum port_button
  *
  * Input comes from outside at times that nobody can compute, so each entry is stamped, recorded, queued, and
@@ -49,8 +49,20 @@ struct port_picture {
     /* a pixel is a byte: what else there is comes with the first screen */
 };
 
+#define PORT_RANGES_MAX 4
+
+/* Bytes of video memory: [first, first + bytes). */
+struct port_range {
+    uint32_t first, bytes;
+};
+
+/* Of two kinds of chips: a plain picture in RAM has `picture`; a chip with video memory, whose display knows
+ * how to draw it, has `state_bytes` and `ranges`. */
 struct port_pixels {
     bool (*picture)(const void *s, struct port_picture *p); /* false: the screen is dark */
+    uint32_t state_bytes;                                   /* of the chip */
+    /* What of video memory the picture depends on; how many ranges. Any state is fine. */
+    unsigned (*ranges)(const void *s, struct port_range range[PORT_RANGES_MAX]);
 };
 
 /* --- entries of PORT_KEYS, PORT_POINTER and PORT_PANEL --- */

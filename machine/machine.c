@@ -3,6 +3,7 @@
 
 #include "clockcore/rtcbase.h"
 #include "clockcore/ticks.h"
+#include "devthread/screen.h"
 #include "hw/acpi.h"
 #include "hw/mptable.h"
 #include "hw/pc.h"
@@ -233,6 +234,7 @@ static void device_config(struct machine *m, struct devthread_config *cfg)
         cfg->chardev[PC_PORT_SERIAL0 + i] = c->serial[i];
     cfg->interactive = c->interactive;
     cfg->monitor_fd = c->monitor_fd;
+    cfg->screen_port = c->display ? (int)PC_PORT_SCREEN : -1;
     cfg->chardev[PC_PORT_DEBUGCON] = c->debugcon;
     cfg->chardev_option[PC_PORT_DEBUGCON] = "-debugcon";
     cfg->rtc_seconds = c->rtc_seconds;
@@ -630,12 +632,31 @@ void machine_quit_request(struct machine *m)
     link_stop(devthread_link(m->dev, 0), DEVTHREAD_QUIT);
 }
 
+void machine_console_request(struct machine *m)
+{
+    link_stop(devthread_link(m->dev, 0), DEVTHREAD_CONSOLE);
+}
+
+void machine_screen_ask(struct machine *m)
+{
+    screen_ask(devthread_screen(m->dev));
+}
+
+bool machine_screen_take(struct machine *m, struct machine_picture *p)
+{
+    struct screen_picture s;
+    if (!screen_take(devthread_screen(m->dev), &s))
+        return false;
+    *p = (struct machine_picture){s.state, s.memory, s.now_ns, s.changed};
+    return true;
+}
+
 enum machine_stop machine_wait(struct machine *m, uint64_t ns)
 {
     const struct link *l = devthread_link(m->dev, 0);
     for (uint64_t slice; ns > 0 && !link_stopping(l); ns -= slice) {
         slice = ns < WAIT_SLICE_NS ? ns : WAIT_SLICE_NS;
-        devthread_wait(m->dev, slice);
+        devthread_wait(m->dev, vcpu_tick(m->vcpu), slice);
     }
     return link_stopping(l) ? requested(m) : MACHINE_STOP_TICK;
 }

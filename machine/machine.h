@@ -68,6 +68,7 @@ struct machine_config {
     bool interactive; /* machine_key and its kin may be called at any time: a guest that halts for good waits
                        */
     int monitor_fd;   /* where mon:stdio sends what is typed for the monitor (chardev.h); 0: nowhere */
+    bool display;     /* machine_screen_ask will be called */
     const char *record_file, *replay_file; /* NULL: none */
     const char *loadvm;                    /* begins at this snapshot; NULL: at the guest's start */
     bool saves;                            /* machine_save will be called: no drive is written in place */
@@ -162,6 +163,22 @@ void machine_destroy(struct machine *m); /* NULL is fine */
 bool machine_key(struct machine *m, struct port_key key);
 bool machine_pointer(struct machine *m, struct port_motion motion);
 bool machine_button(struct machine *m, enum port_button button);
+
+/* --- a display: one thread of its own, until machine_finish; machine_config.display --- */
+/* A picture as hw/vga_draw.h draws it; all of it is right until the next machine_screen_ask. */
+struct machine_picture {
+    const struct vga *vga;
+    const uint8_t *memory;
+    uint64_t now_ns; /* virtual time */
+    bool changed;    /* something but the time differs from the picture before */
+};
+/* Wants a fresh picture: it comes within a quantum of virtual time, at once where the guest is halted or the
+ * machine stands in machine_wait. Not again before it has come. */
+void machine_screen_ask(struct machine *m);
+/* False: it has not come yet. */
+bool machine_screen_take(struct machine *m, struct machine_picture *p);
+/* As Ctrl-A x on a console: MACHINE_STOP_CONSOLE. Any thread. */
+void machine_console_request(struct machine *m);
 
 /* --- while it stands --- */
 uint64_t machine_tick(const struct machine *m);

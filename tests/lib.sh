@@ -4,7 +4,7 @@
 # --- packages: what a fresh Debian 12 needs ---
 packages_build=(gcc libc6-dev meson ninja-build pkg-config liburcu-dev libzydis-dev
     libxxhash-dev libzstd-dev libjansson-dev libelf-dev libdw-dev libjemalloc-dev libmpfr-dev libcriterion-dev
-    libxkbcommon-dev xkb-data libnbd-dev libslirp-dev libedit-dev)
+    libxkbcommon-dev xkb-data libnbd-dev libslirp-dev libedit-dev libvncserver-dev libncurses-dev)
 packages_demo=(debian-installer-12-netboot-i386)
 packages_bench=(python3 gnuplot-nox hwloc-nox util-linux)
 packages_check=(qemu-utils nbdkit gcc-multilib clang clang-format clang-tidy libclang-rt-14-dev python3-minimal spin cpio socat tmux shellcheck mandoc bsdutils util-linux xz-utils

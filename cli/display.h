@@ -1,0 +1,51 @@
+/* display.h - a display: a thread that shows the machine's screen to people, and what they type to the
+ * machine.
+ *
+ *     d = display_open(&option, &e);      // everything that can fail for the user's sake
+ *     display_start(d, machine, &e);
+ *     display_close(d);                   // before machine_finish; the terminal is as it was
+ *
+ * Threads: these functions on the run's thread; a display draws, encodes and talks to its clients on a thread
+ * of its own, which meets the machine in machine_screen_*, machine_key and machine_pointer alone. */
+#ifndef TANDEM_CLI_DISPLAY_H
+#define TANDEM_CLI_DISPLAY_H
+
+#include "cli/displayopts.h"
+#include "cli/keys.h"
+#include "machine/machine.h"
+
+#include <pthread.h>
+
+/* The head of each display's own struct. */
+struct display {
+    const struct display_class *class;
+    struct machine *machine;
+    const struct keymap *map; /* not owned */
+    pthread_t thread;
+    bool started;
+    int stop_fd; /* readable: the thread is to end */
+};
+
+struct display_class {
+    void (*run)(struct display *d);   /* the thread */
+    void (*close)(struct display *d); /* after the thread; frees it */
+};
+
+/* Not of DISPLAY_NONE. NULL: e says why. */
+struct display *display_open(const struct display_option *o, struct err *e);
+/* map: of the keyboard; it outlives the display. */
+bool display_start(struct display *d, struct machine *m, const struct keymap *map, struct err *e);
+void display_close(struct display *d); /* NULL is fine */
+/* A signal ends the process: the terminal as it was. Async-signal-safe. */
+void display_restore_terminal(void);
+
+/* --- for the displays --- */
+/* Is the thread to end? Waits for at most ms (-1: for good) for that, or for fd (-1: none) to be readable,
+ * which *ready says. */
+bool display_stopping(const struct display *d, int fd, int ms, bool *ready);
+
+struct display *vnc_open(const struct display_option *o, struct err *e);
+struct display *curses_open(struct err *e);
+void curses_restore_terminal(void);
+
+#endif

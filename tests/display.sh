@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# display.sh [BUILD [SECONDS]] - displays as people and hostile programs have them: VNC by a client of LibVNCClient's, curses
+# by tmux; a typed session, recorded, replays in every mode, watched or not; SECONDS (default 3) of VNC clients that send anything.
+set -u
+. "$(dirname "$0")/lib.sh"
+build=$(realpath "${1:-build}")
+seconds=${2:-3}
+dir=$(mktemp -d)
+client=$build/tests/display/vnc_client
+socket=$dir/vnc
+trap 'kill $(jobs -p) 2>/dev/null; tmux -S "$dir/tmux" kill-server 2>/dev/null; rm -rf "$dir"' EXIT
+
+menu=(-m 32 -serial null -boot "menu=on,splash-time=30000" -no-reboot)
+
+launch() { # option...: puts the machine's process number into pid
+    rm -f "$socket"
+    timeout 100 "$build/tandem" "${menu[@]}" "$@" </dev/null >"$dir/out" 2>"$dir/err" &
+    pid=$!
+}
+
+start() { # option...: and waits until its socket is there
+    launch "$@"
+    for _ in {1..100}; do
+        [ -S "$socket" ] && return
+        sleep 0.1
+    done
+}
+
+vnc() { timeout 60 "$client" "$@"; }
+
+finish() { # ends it, and waits
+    kill -TERM "$pid" 2>/dev/null
+    wait "$pid"
+}
+
+# --- a session is typed, with a client that watches, one that stops reading and one that talks nonsense ---
+until=(-until tick=625000000 -screendump-at "312500000,file=$dir/NAME.half" -screendump-at "end,file=$dir/NAME.end")
+session() { # start|launch name option...
+    local how=$1 name=$2
+    shift 2
+    "$how" "${until[@]//NAME/$name}" -digest "file=$dir/$name.digest,every=10000000" "$@"
+}
+session start record -vnc "unix:$socket" -icount "shift=3,rr=record,rrfile=$dir/log"
+vnc "$socket" stall:3000 2>/dev/null &
+"$build/tests/display/vnc_hostile" "$socket" 1 7 >/dev/null &
+expect "a client sees and types" vnc "$socket" until:720x400 wait:1500 "save:$dir/before.ppm" key:ff1b pointer:10,10,0 pointer:700,300,1 wait:1500 "save:$dir/after.ppm"
+wait "$pid"
+expect "the run ends at its tick: status $?" grep -q "the tick of -until" "$dir/err"
+expect "what was typed arrived" grep -q "Select boot device" "$dir/record.end"
+expect "the picture has its size" grep -qaE '^720 400$' "$dir/after.ppm"
+
+replayed() { # name option...
+    local name=$1
+    session launch "$@" -icount "shift=3,sleep=off,rr=replay,rrfile=$dir/log"
+    wait "$pid"
+    expect "replay, $name: one digest" cmp "$dir/record.digest" "$dir/$name.digest"
+    expect "replay, $name: the same screen at half time" cmp "$dir/record.half" "$dir/$name.half"
+    expect "replay, $name: the same screen at the end" cmp "$dir/record.end" "$dir/$name.end"
+}
+for mode in inline thread adaptive; do
+    replayed "$mode" -devthread "mode=$mode"
+    (while sleep 0.05; do vnc "$socket" wait:200 down:61 up:61; done) >/dev/null 2>&1 &
+    watcher=$!
+    replayed "$mode-watched" -devthread "mode=$mode" -vnc "unix:$socket"
+    kill $watcher
+done
+
+# --- a machine that stands is seen ---
+start -S -monitor "unix:$dir/monitor,server=on,wait=off" -vnc "unix:$socket"
+expect "a picture under -S" vnc "$socket" wait:500 "save:$dir/still.ppm"
+finish
+
+# --- passwords, addresses ---
+echo secret >"$dir/password"
+start -vnc "unix:$socket,password=$dir/password"
+expect "the right password" vnc "$socket" -p secret wait:100
+expect "the wrong password" bash -c "! '$client' '$socket' -p wrong wait:100 2>/dev/null"
+finish
+expect "the socket is gone" test ! -e "$socket"
+refused() { # what text option...
+    local what=$1 text=$2
+    shift 2
+    expect_text "$what" "$(timeout 20 "$build/tandem" "${menu[@]}" "$@" 2>&1 </dev/null)" "$text"
+}
+refused "no password in the file" "password=/dev/null" -vnc ":0,password=/dev/null"
+refused "no such display" "curses are accepted" -display gtk
+refused "no card" "no graphics card" -vga none -vnc "unix:$socket"
+refused "curses without a terminal" "must be a terminal" -display curses
+
+# --- hostile clients ---
+start -vnc "unix:$socket"
+expect "$seconds s of hostile clients" timeout $((seconds + 60)) "$build/tests/display/vnc_hostile" "$socket" "$seconds" "$RANDOM"
+expect "an honest client behind them" vnc "$socket" wait:300 "save:$dir/x.ppm"
+finish
+expect_text "it ran on until it was told to end" "$(cat "$dir/err")" 'tandem: ended by a signal'
+
+# --- curses ---
+tm() { tmux -S "$dir/tmux" -f /dev/null "$@"; }
+screen() { tm capture-pane -p "$@"; }
+seen() { # text
+    for _ in {1..100}; do
+        screen | grep -q "$1" && return
+        sleep 0.1
+    done
+    screen
+    return 1
+}
+in_tmux() { # a machine in a terminal of 90 x 30; what the terminal is like behind it
+    tm kill-server 2>/dev/null
+    tm new-session -d -x 90 -y 30 "TERM=screen-256color; export TERM; $build/tandem ${menu[*]} -display curses 2>$dir/err; echo status=\$?; stty -a | tr ';' '\n' | grep -E 'icanon'; sleep 100"
+}
+in_tmux
+expect "curses: text" seen "Press ESC for boot menu"
+expect_text "curses: colours" "$(screen -e)" $'\033\\[37m\033\\[40mSeaBIOS'
+tm resize-window -x 30 -y 6
+expect "curses: a small terminal" seen "SeaBIOS"
+tm resize-window -x 90 -y 30
+tm send-keys Escape
+expect "curses: keys" seen "Select boot device"
+tm send-keys C-a x
+expect "curses: Ctrl-A x" seen "status=0"
+expect_text "curses: the terminal is as it was" "$(screen)" '(^| )icanon'
+for signal in TERM SEGV; do
+    in_tmux
+    seen "Press ESC" >/dev/null
+    pkill -"$signal" -P "$(tm list-panes -F '#{pane_pid}')" -x tandem
+    expect "curses: ended by $signal" seen "status=[1-9]"
+    expect_text "curses: the terminal is as it was behind $signal" "$(screen)" '(^| )icanon'
+done
+summary display

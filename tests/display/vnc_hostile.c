@@ -1,0 +1,113 @@
+/* vnc_hostile.c - VNC clients that send anything: vnc_hostile PORT|PATH [SECONDS [SEED]]. Each says what the
+ * protocol wants up to some point (RFC 6143, 7.1), then messages with random contents, of known and unknown
+ * types, or plain noise, cut at random places. Status 1: the server is gone. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t seed;
+
+static uint32_t draw(uint32_t below)
+{
+    seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+    return (uint32_t)(seed >> 33) % below;
+}
+
+static int connect_to(const char *where)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)strtol(where, NULL, 10)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    const bool path = strchr(where, '/') != NULL;
+    const int fd = socket(path ? AF_UNIX : AF_INET, SOCK_STREAM, 0);
+    snprintf(un.sun_path, sizeof un.sun_path, "%s", where);
+    if (connect(fd, path ? (struct sockaddr *)&un : (struct sockaddr *)&in, path ? sizeof un : sizeof in) ==
+        0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* What the server has said, thrown away. */
+static void drain(int fd, int ms)
+{
+    char bytes[65536];
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    while (poll(&p, 1, ms) > 0 && read(fd, bytes, sizeof bytes) > 0)
+        ms = 0;
+}
+
+static bool say(int fd, const void *bytes, size_t n)
+{
+    return send(fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n;
+}
+
+/* Bytes of a message of the client's behind its type; those that follow a length are random anyway. */
+static size_t length_of(uint8_t type)
+{
+    static const uint8_t length[] = {19, 0, 3, 9, 7, 5, 7, 31, 2};
+    return type < sizeof length ? length[type] : draw(64);
+}
+
+static bool random_message(int fd)
+{
+    uint8_t m[256];
+    for (unsigned i = 0; i < sizeof m; i++)
+        m[i] = (uint8_t)(draw(3) ? draw(256) : draw(2) ? 0 : 0xFF);
+    if (draw(8))
+        m[0] = (uint8_t)draw(9);
+    const size_t n = 1 + length_of(m[0]);
+    if (m[0] == 2 && draw(4))
+        m[2] = 0, m[3] = (uint8_t)draw(8); /* encodings that follow */
+    return say(fd, m, draw(10) ? n + (m[0] == 2 ? m[3] * 4u : 0) : draw(sizeof m));
+}
+
+static void client(int fd)
+{
+    const unsigned honest = draw(4); /* steps of the handshake */
+    if (honest > 0 && say(fd, draw(8) ? "RFB 003.008\n" : "RFB 003.003\n", 12)) {
+        drain(fd, 200);
+        if (honest > 1)
+            say(fd, "\1", 1); /* no authentication */
+        drain(fd, 50);
+        if (honest > 2)
+            say(fd, "\1", 1); /* shared */
+        drain(fd, 50);
+    }
+    for (unsigned n = draw(60); n > 0 && random_message(fd); n--)
+        if (draw(3))
+            drain(fd, 0);
+}
+
+int main(int argc, char **argv)
+{
+    const time_t end = time(NULL) + (argc > 2 ? strtol(argv[2], NULL, 10) : 5);
+    unsigned clients = 0, refused = 0;
+    seed = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
+    signal(SIGPIPE, SIG_IGN);
+    for (; argc > 1 && time(NULL) < end; clients++) {
+        const int fd = connect_to(argv[1]);
+        refused = fd < 0 ? refused + 1 : 0;
+        if (refused > 50)
+            break;
+        if (fd < 0) {
+            usleep(100000);
+            continue;
+        }
+        client(fd);
+        close(fd);
+    }
+    printf("%u clients\n", clients);
+    return refused > 50 || argc < 2;
+}
