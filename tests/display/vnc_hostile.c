@@ -62,7 +62,7 @@ static size_t length_of(uint8_t type)
 
 static bool random_message(int fd)
 {
-    uint8_t m[256];
+    uint8_t m[2048];
     for (unsigned i = 0; i < sizeof m; i++)
         m[i] = (uint8_t)(draw(3) ? draw(256) : draw(2) ? 0 : 0xFF);
     if (draw(8))
