@@ -468,6 +468,13 @@ int64_t devthread_rtc_seconds(const struct devthread *d)
     return d->cfg.rtc_seconds;
 }
 
+uint64_t devthread_panel_until(const struct devthread *d)
+{
+    if (d->replay)
+        return inputlog_end_tick(d->replay);
+    return d->cfg.interactive ? TICK_NEVER : 0;
+}
+
 void devthread_flush(struct devthread *d)
 {
     bus_flush_output(&d->bus);

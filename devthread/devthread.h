@@ -112,6 +112,9 @@ struct net *devthread_net(struct devthread *d, unsigned port);
 void *devthread_state(struct devthread *d);
 /* Calendar at tick 0: cfg's, or the recording's when one is replayed. */
 int64_t devthread_rtc_seconds(const struct devthread *d);
+/* Up to which tick buttons of the case may be pressed: TICK_NEVER: at any time; of a replay: to the
+ * recording's end. 0: nobody is there who would. */
+uint64_t devthread_panel_until(const struct devthread *d);
 
 /* Machine reset at the vCPU's `tick` (vcpu_tick; vCPU's thread, after vcpu_run returned RESET or
  * TRIPLE_FAULT): every chip, local ones too. What a battery keeps stays. Then vcpu_reset. */

@@ -24,6 +24,7 @@ struct inputlog {
     bool more;          /* replay: entry[next] is the next one */
     unsigned next;      /* replay: index in entry[]; the other one was taken last */
     uint64_t last_tick; /* record: of the last entry written; 0: none */
+    uint64_t end_tick;  /* replay: of the last entry of all; 0: none */
     unsigned last_port; /* likewise */
     struct inputlog_position position;
     char error[ERROR_BYTES];        /* first error while running */
@@ -267,6 +268,7 @@ static bool validate(struct inputlog *l, struct inputlog_header *header)
     do {
         if (!read_entry(l))
             return false;
+        l->end_tick = l->more ? l->entry[l->next].tick : l->end_tick;
     } while (l->more);
     l->line = start_line;
     return start >= 0 && fseek(l->file, start, SEEK_SET) == 0 && read_entry(l);
@@ -351,6 +353,11 @@ uint64_t inputlog_next_tick(const struct inputlog *l)
 unsigned inputlog_next_port(const struct inputlog *l)
 {
     return l->entry[l->next].port;
+}
+
+uint64_t inputlog_end_tick(const struct inputlog *l)
+{
+    return l->end_tick;
 }
 
 const struct inputlog_entry *inputlog_take(struct inputlog *l, uint64_t tick)

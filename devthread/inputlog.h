@@ -61,6 +61,8 @@ uint64_t inputlog_torn(const struct inputlog *l);
 uint64_t inputlog_next_tick(const struct inputlog *l);
 /* Its port; meaningless if there is none. */
 unsigned inputlog_next_port(const struct inputlog *l);
+/* Tick of the last entry of all; 0: there is none. */
+uint64_t inputlog_end_tick(const struct inputlog *l);
 /* The next entry, if its tick is <= tick; valid until the next call. NULL: none. */
 const struct inputlog_entry *inputlog_take(struct inputlog *l, uint64_t tick);
 

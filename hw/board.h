@@ -117,6 +117,7 @@ struct board_intc {
      * asked. NULL: nothing. */
     uint32_t (*settle)(void *state);
     uint32_t (*pins)(const void *state); /* BOARD_PIN_* that may come by themselves; NULL: none */
+    void (*nmi)(void *state);            /* a pulse at LINT1; NULL: the wire leads to the CPU's NMI pin */
     /* IA32_APIC_BASE. The write is false where the value is none. NULL, both: there is no local APIC. */
     uint64_t (*apic_base)(const void *state);
     bool (*set_apic_base)(void *state, uint64_t value);

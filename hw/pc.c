@@ -65,9 +65,13 @@ static uint32_t pci_take_request(void *s)
     return i440fx_take_request(s);
 }
 
+/* Bit 7 of port 70h masks NMI (82371SB data sheet, 2.5.5.2). */
 static uint32_t pm_take_request(void *s)
 {
-    return piix4_pm_take_request(s);
+    const struct pc *pc = (const struct pc *)((const uint8_t *)s - offsetof(struct pc, pm));
+    uint32_t request = piix4_pm_take_request(s);
+
+    return pc->rtc.index & 0x80 ? request & ~(uint32_t)HW_REQUEST_NMI : request;
 }
 
 static uint32_t misc_take_request(void *s)
@@ -177,6 +181,19 @@ static void mouse_put(void *s, const uint8_t *entry, uint32_t bytes, uint64_t no
     i8042_motion(s, port_motion_unpack(entry, bytes), now_ns);
 }
 
+static uint64_t panel_ready_ns(const void *s)
+{
+    (void)s;
+    return 0;
+}
+
+static void panel_put(void *s, const uint8_t *entry, uint32_t bytes, uint64_t now_ns)
+{
+    (void)bytes; /* an entry has one at least */
+    piix4_pm_button(s, entry[0], now_ns);
+}
+
+static const struct port_input panel_in = {.ready_ns = panel_ready_ns, .put = panel_put};
 static const struct port_input com_in = {.ready_ns = com_ready_ns, .put = com_put};
 static const struct port_output com_out = {.take = com_take, .unsent = com_unsent};
 static const struct port_output debugcon_out = {.take = debugcon_output};
@@ -435,7 +452,8 @@ static const struct board_port ports[PC_PORT_COUNT] = {
     [PC_PORT_FLOPPY0 + 1] = DRIVE_PORT("floppy1", PC_DEV_FDC),
     [PC_PORT_MOUSE] =
         {.name = "mouse0", .kind = PORT_POINTER, .present = true, .device = PC_DEV_KBC, .in = &mouse_in},
-    [PC_PORT_PANEL] = {.name = "panel0", .kind = PORT_PANEL, .device = PC_DEV_PM},
+    [PC_PORT_PANEL] =
+        {.name = "panel0", .kind = PORT_PANEL, .present = true, .device = PC_DEV_PM, .in = &panel_in},
     [PC_PORT_SCREEN] = {.name = "screen0", .kind = PORT_PIXELS, .device = PC_DEV_VGA, .pixels = &vga_pixels},
     [PC_PORT_NIC0] = NIC_PORT(0),
     [PC_PORT_NIC0 + 1] = NIC_PORT(1),

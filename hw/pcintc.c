@@ -2,9 +2,10 @@
  *
  * With APICs (MP specification 1.4, figure 3-4): ISA line n is input n of the 8259 pair and pin n of the I/O
  * APIC, but line 0 is pin 2, for pin 0 is the 8259's INTR; so is the local APIC's LINT0. The PCI bus reaches
- * these lines by the PIIX3's PIRQ routing (router.h), pins 16 to 23 have no driver. Nothing on this board
- * drives LINT1, NMI: neither parity errors nor IOCHK# are modelled, so bit 7 of port 70H and bits 2 and 3
- * of port 61H hold what is written and have nothing to mask.
+ * these lines by the PIIX3's PIRQ routing (router.h), pins 16 to 23 have no driver. LINT1,
+ * NMI, is driven by the NMI button of the case alone, and only while bit 7 of port 70H is clear (82371SB
+ * data sheet, 2.5.5.2; a pulse that it masks is lost). Neither parity errors nor IOCHK# are modelled, so bits
+ * 2 and 3 of port 61H hold what is written and have nothing to mask.
  * Without an APIC the 8259's INTR is the CPU's.
  *
  * What one of them does to another happens at once, in settle(): it is called after everything that may have
@@ -198,6 +199,15 @@ static uint32_t pins_that_may_come(const void *state)
     return pins;
 }
 
+/* LINT1 sees an edge. */
+static void nmi(void *state)
+{
+    struct pc *pc = state;
+
+    apic_set_lint(&pc->apic[0], 1, true);
+    apic_set_lint(&pc->apic[0], 1, false);
+}
+
 /* --- IA32_APIC_BASE --- */
 
 static uint64_t apic_base(const void *pc)
@@ -229,6 +239,7 @@ struct board_intc pcintc(bool apic)
                                .advance = advance,
                                .settle = settle,
                                .pins = pins_that_may_come,
+                               .nmi = nmi,
                                .apic_base = apic_base,
                                .set_apic_base = set_apic_base};
 }

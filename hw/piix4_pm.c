@@ -197,11 +197,22 @@ uint32_t piix4_pm_take_request(struct piix4_pm *s)
     return request;
 }
 
-void piix4_pm_power_button(struct piix4_pm *s, uint64_t now_ns)
+/* ACPI 1.0, 4.7.2.2.1: the status is set whether SCI_EN is or not. */
+static void power_button(struct piix4_pm *s, uint64_t now_ns)
 {
     settle(s, now_ns);
     s->pm1_sts |= PM1_PWRBTN;
     schedule(s);
+}
+
+void piix4_pm_button(struct piix4_pm *s, uint8_t button, uint64_t now_ns)
+{
+    if (button == PORT_BUTTON_POWER)
+        power_button(s, now_ns);
+    else if (button == PORT_BUTTON_RESET)
+        s->request |= HW_REQUEST_RESET;
+    else if (button == PORT_BUTTON_NMI)
+        s->request |= HW_REQUEST_NMI;
 }
 
 static void reset(void *state, uint64_t now_ns)

@@ -7,6 +7,7 @@
 #define TANDEM_HW_PIIX4_PM_H
 
 #include "hw/chip.h"
+#include "hw/port.h"
 #include "hw/requests.h"
 
 #include <stdbool.h>
@@ -46,7 +47,8 @@ struct piix4_pm {
 extern const struct chip_class piix4_pm_class;
 
 uint32_t piix4_pm_take_request(struct piix4_pm *s);
-/* The power button was pressed. */
-void piix4_pm_power_button(struct piix4_pm *s, uint64_t now_ns);
+/* A button of the case was pressed (port.h, enum port_button; any other value is none). The power button sets
+ * PWRBTN_STS; what the other two do is asked of the board: enum hw_request. */
+void piix4_pm_button(struct piix4_pm *s, uint8_t button, uint64_t now_ns);
 
 #endif

@@ -9,6 +9,7 @@ enum hw_request {
     HW_REQUEST_RESET = 1,      /* hard reset of the machine */
     HW_REQUEST_POWEROFF = 2,   /* power off */
     HW_REQUEST_DEBUG_EXIT = 4, /* leave the emulator with a status (pcmisc_exit_value) */
+    HW_REQUEST_NMI = 8,        /* a pulse at the CPU's NMI pin */
 };
 
 #endif

@@ -25,6 +25,7 @@ enum effect_kind {
     EFFECT_EXIT,     /* isa-debug-exit: leave with status `value` */
     EFFECT_REMAP,    /* remap number `line` of physical memory (mem/remap.h) gets the value `value` */
     EFFECT_REMAP_IO, /* window `line` of the bus map goes to `value` (busmap_move) */
+    EFFECT_NMI,      /* a pulse at the NMI pin */
     EFFECT_KINDS
 };
 

@@ -39,6 +39,8 @@ struct vcpu_intc {
      * the last call: VCPU_PIN_*. Called before `intr` and `next_event` are asked. NULL: nothing ever. */
     uint32_t (*settle)(void *ctx);
     uint32_t (*pins)(const void *ctx); /* VCPU_PIN_* that may come by themselves; NULL: none */
+    /* A pulse at the wire that leads to the NMI pin. NULL: it leads there and nowhere else. */
+    void (*nmi)(void *ctx);
     /* IA32_APIC_BASE; a write that is false is a #GP. NULL, both: there is no local APIC. */
     uint64_t (*apic_base)(const void *ctx);
     bool (*set_apic_base)(void *ctx, uint64_t value);
@@ -86,6 +88,7 @@ struct vcpu_config {
     int apic_remap;         /* with intc.apic_base: the remap (mem/remap.h) that shows its page; -1: none */
     unsigned shift;         /* ticks to ns */
     struct cpu_model model; /* all zero: the default */
+    uint64_t panel_until;   /* up to this tick a reset or an NMI may come from outside and end any halt */
     uint8_t number;
     bool single_tb; /* test: every TB has one instruction */
     enum translator_mode translator;

@@ -834,7 +834,7 @@ static uint32_t poke_fdc(void *s, uint64_t r, uint64_t now_ns)
 static uint32_t poke_pm(void *s, uint64_t r, uint64_t now_ns)
 {
     if (r & 1)
-        piix4_pm_power_button(s, now_ns);
+        piix4_pm_button(s, (uint8_t)(r >> 8 & 3), now_ns);
     return piix4_pm_take_request(s);
 }
 

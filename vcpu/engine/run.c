@@ -109,6 +109,15 @@ static void leave(struct vcpu *v, enum vcpu_exit reason)
         v->exit_reason = (uint8_t)(reason + 1);
 }
 
+/* Without an APIC the wire ends at the CPU's pin. */
+static void nmi_pulse(struct vcpu *v)
+{
+    if (v->cfg.intc.nmi)
+        v->cfg.intc.nmi(v->cfg.intc.ctx);
+    else
+        v->pins |= VCPU_PIN_NMI;
+}
+
 static void effect_apply(struct vcpu *v, const struct effect *e)
 {
     switch (e->kind) {
@@ -130,6 +139,9 @@ static void effect_apply(struct vcpu *v, const struct effect *e)
         break;
     case EFFECT_REMAP_IO:
         busmap_move(v->cfg.bus, e->line, e->value);
+        break;
+    case EFFECT_NMI:
+        nmi_pulse(v);
         break;
     }
 }
@@ -233,6 +245,8 @@ static bool can_wake(const struct vcpu *v)
 {
     const struct vcpu_intc *c = &v->cfg.intc;
     uint32_t pins = c->pins ? c->pins(c->ctx) : 0;
+    if (vcpu_tick(v) < v->cfg.panel_until)
+        return true;
     if (v->g.halted == HALTED_SIPI)
         return pins & (VCPU_PIN_INIT | VCPU_PIN_SIPI);
     if (v->nmi_blocked)

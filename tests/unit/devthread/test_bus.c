@@ -206,6 +206,52 @@ Test(bus, requests_become_effects, .init = setup, .fini = teardown)
     cr_expect_eq(last_effect()->kind, EFFECT_POWEROFF);
 }
 
+/* One button that waits. */
+static uint8_t button;
+
+static uint32_t button_take(void *ctx, uint8_t *entry, uint32_t room)
+{
+    uint32_t n = button != 0;
+
+    *entry = button;
+    button = 0;
+    return n;
+}
+
+static const struct backend_class panel_class = {.input_take = button_take};
+
+static void press(enum port_button b)
+{
+    rig.bus.cfg.backend[PC_PORT_PANEL].class = &panel_class;
+    rig.neffects = 0;
+    button = (uint8_t)b;
+    rig.tick += 1000;
+    bus_step(&rig.bus, rig.tick);
+    rig.tick += 1000;
+}
+
+Test(bus, buttons_of_the_case_become_effects, .init = setup, .fini = teardown)
+{
+    press(PORT_BUTTON_RESET);
+    cr_expect_eq(rig.neffects, 1);
+    cr_expect_eq(last_effect()->kind, EFFECT_RESET);
+    cr_expect_eq(last_effect()->tick, rig.tick - 1000, "the tick of the press");
+    press(PORT_BUTTON_NMI);
+    cr_expect_eq(rig.neffects, 1);
+    cr_expect_eq(last_effect()->kind, EFFECT_NMI);
+    cr_expect_eq(last_effect()->tick, rig.tick - 1000);
+    rig_out(&rig, 0x70, 0x8F); /* NMI is masked */
+    press(PORT_BUTTON_NMI);
+    cr_expect_eq(rig.neffects, 0);
+    rig_out(&rig, 0x70, 0x0F);
+    press(PORT_BUTTON_NMI);
+    cr_expect_eq(rig.neffects, 1, "open again; the one before is lost");
+    press(PORT_BUTTON_POWER);
+    cr_expect_eq(rig.neffects, 0, "no SCI before the guest wants it");
+    press((enum port_button)77);
+    cr_expect_eq(rig.neffects, 0);
+}
+
 Test(bus, reset_silences_chips_and_tells_every_line, .init = setup, .fini = teardown)
 {
     program_pit(1193);
@@ -250,8 +296,8 @@ Test(bus, list_of_chips_covers_every_byte_once, .init = setup, .fini = teardown)
     }
     cr_expect(board && queue);
     /* pic pit rtc kbc pm pci misc apic ioapic ide0 ide1 dma, com1 com3, board, windows, queues: two streams,
-     * keys, the mouse */
-    cr_expect_eq(n, 12 + 2 + 1 + 1 + 4);
+     * keys, the mouse, the panel */
+    cr_expect_eq(n, 12 + 2 + 1 + 1 + 5);
 }
 
 Test(bus, debug_exit_ports_are_checked)

@@ -154,6 +154,23 @@ Test(pcintc, apic_before_8259)
     expect_vector(0x20);
 }
 
+Test(pcintc, the_buttons_nmi_comes_through_lint1)
+{
+    start(true);
+    b.intc.nmi(&pc);
+    cr_expect_eq(settle(), BOARD_PIN_NMI, "as the CPU finds it: no local APIC is on");
+    cr_expect_eq(settle(), 0, "once");
+    apic_write(0xF0, 0x1FF);    /* on by software */
+    apic_write(0x360, 0x10400); /* LINT1 masked */
+    b.intc.nmi(&pc);
+    cr_expect_eq(settle(), 0);
+    apic_write(0x360, 0x400); /* NMI */
+    b.intc.nmi(&pc);
+    cr_expect_eq(settle(), BOARD_PIN_NMI);
+    start(false);
+    cr_expect_null(b.intc.nmi, "without APICs the wire ends at the CPU's pin");
+}
+
 Test(pcintc, nmi_and_init)
 {
     start(true);

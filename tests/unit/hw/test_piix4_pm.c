@@ -83,14 +83,28 @@ Test(piix4_pm, power_button)
     C->reset(&s, 0);
     out(&s, PIIX4_PM_OFF_APMC, 1, PIIX4_PM_ACPI_ENABLE, 0);
     out(&s, PIIX4_PM_OFF_PM1_EN, 2, 0x0100, 0);
-    piix4_pm_power_button(&s, 100);
+    piix4_pm_button(&s, PORT_BUTTON_POWER, 100);
     cr_assert_eq(C->outputs(&s), 1);
     cr_assert_eq(sts(&s, 100), 0x0100);
     out(&s, PIIX4_PM_OFF_PM1_STS + 1, 1, 0x01, 200); /* by bytes, too */
     cr_assert_eq(C->outputs(&s), 0);
     out(&s, PIIX4_PM_OFF_APMC, 1, PIIX4_PM_ACPI_DISABLE, 300);
-    piix4_pm_power_button(&s, 400);
+    piix4_pm_button(&s, PORT_BUTTON_POWER, 400);
     cr_assert_eq(C->outputs(&s), 0);
+}
+
+Test(piix4_pm, other_buttons_are_the_boards)
+{
+    struct piix4_pm s;
+
+    C->reset(&s, 0);
+    piix4_pm_button(&s, PORT_BUTTON_RESET, 100);
+    piix4_pm_button(&s, PORT_BUTTON_NMI, 100);
+    piix4_pm_button(&s, 0, 100);
+    piix4_pm_button(&s, 0xFF, 100);
+    cr_assert_eq(sts(&s, 100), 0);
+    cr_assert_eq(piix4_pm_take_request(&s), HW_REQUEST_RESET | HW_REQUEST_NMI);
+    cr_assert_eq(piix4_pm_take_request(&s), 0);
 }
 
 Test(piix4_pm, soft_off)

@@ -343,7 +343,23 @@ Test(machine, input_from_any_thread_has_room)
     cr_expect_eq(run(m, 1000000), MACHINE_STOP_TICK);
     cr_expect(machine_key(m, (struct port_key){.code = 0x1e, .down = true}), "the machine has taken some");
     cr_expect(machine_pointer(m, (struct port_motion){.dx = 1}));
-    cr_expect_not(machine_button(m, PORT_BUTTON_NMI), "not wired yet");
+    cr_expect(machine_button(m, PORT_BUTTON_NMI));
+    machine_destroy(m);
+}
+
+Test(machine, a_reset_from_outside_ends_any_halt)
+{
+    struct machine_config c;
+    machine_config_init(&c);
+    c.no_reboot = true;
+    struct machine *m = TINY("\xfa\xf4", &c); /* cli; hlt */
+    cr_expect_eq(run(m, TICK_NEVER), MACHINE_STOP_HALTED, "nobody is there who could");
+    machine_destroy(m);
+    c.interactive = true;
+    m = TINY("\xfa\xf4", &c);
+    cr_expect_eq(run(m, 1), MACHINE_STOP_TICK);
+    cr_expect(machine_button(m, PORT_BUTTON_RESET));
+    cr_expect_eq(run(m, TICK_NEVER), MACHINE_STOP_RESET);
     machine_destroy(m);
 }
 
