@@ -32,6 +32,27 @@ static void do_cont(struct monitor_call *call)
         fprintf(call->out, "Error: the guest has powered off; quit is accepted\n");
 }
 
+static void press(struct monitor_call *call, enum port_button button)
+{
+    if (!steer_button(call->steer, button))
+        fprintf(call->out, "Error: the guest has powered off, or has had too much input already\n");
+}
+
+static void do_system_reset(struct monitor_call *call)
+{
+    press(call, PORT_BUTTON_RESET);
+}
+
+static void do_system_powerdown(struct monitor_call *call)
+{
+    press(call, PORT_BUTTON_POWER);
+}
+
+static void do_nmi(struct monitor_call *call)
+{
+    press(call, PORT_BUTTON_NMI);
+}
+
 static void do_quit(struct monitor_call *call)
 {
     steer_quit(call->steer, "ended from the monitor (quit)");
@@ -183,6 +204,10 @@ const struct monitor_command monitor_commands[] = {
      monitor_hostfwd_add},
     {"hostfwd_remove", NULL, "[ID] [tcp|udp]:[HOSTADDR]:HOSTPORT", "it does so no more", 2, 3,
      monitor_hostfwd_remove},
+    {"system_reset", NULL, NULL, "presses the reset button", 1, 1, do_system_reset},
+    {"system_powerdown", NULL, NULL, "presses the power button: the guest may power off", 1, 1,
+     do_system_powerdown},
+    {"nmi", NULL, NULL, "presses the NMI button; port 70h may mask it", 1, 1, do_nmi},
     {"quit", "q", NULL, "ends the run", 1, 1, do_quit},
 };
 const unsigned monitor_ncommands = COUNT(monitor_commands);

@@ -866,6 +866,16 @@ static bool parse_monitor(struct options *o, const struct option_def *d, const c
     return add_control(o, "-monitor", value, e) && value_string(value, &last_control(o)->spec, e);
 }
 
+static bool parse_qmp(struct options *o, const struct option_def *d, const char *value, struct err *e)
+{
+    const bool pretty = strcmp(d->name, "qmp-pretty") == 0;
+    if (!add_control(o, pretty ? "-qmp-pretty" : "-qmp", value, e))
+        return false;
+    last_control(o)->qmp = true;
+    last_control(o)->pretty = pretty;
+    return value_string(value, &last_control(o)->spec, e);
+}
+
 static bool set_mon_chardev(void *target, const char *value, struct err *e)
 {
     char spec[128];
@@ -875,12 +885,19 @@ static bool set_mon_chardev(void *target, const char *value, struct err *e)
 
 static bool set_mon_mode(void *target, const char *value, struct err *e)
 {
-    return strcmp(value, "readline") == 0;
+    last_control(target)->qmp = strcmp(value, "control") == 0;
+    return last_control(target)->qmp || strcmp(value, "readline") == 0;
+}
+
+static bool set_mon_pretty(void *target, const char *value, struct err *e)
+{
+    return value_switch(value, &last_control(target)->pretty);
 }
 
 static const struct list_key mon_keys[] = {
     {"chardev", "ID", set_mon_chardev},
-    {"mode", "readline", set_mon_mode},
+    {"mode", "readline or control", set_mon_mode},
+    {"pretty", "on or off", set_mon_pretty},
 };
 
 static bool parse_mon(struct options *o, const struct option_def *d, const char *value, struct err *e)
@@ -1184,8 +1201,11 @@ static const struct option_def option_defs[] = {
     {"monitor", "stdio|unix:PATH[,server][,nowait]|tcp:HOST:PORT[,server][,nowait]|none", parse_monitor,
      "a monitor there: commands that look at the machine and steer it (tandem(1), MONITOR)", 0, NULL, NULL,
      0},
-    {"mon", "[chardev=]ID[,mode=readline]", parse_mon, "a monitor on that -chardev",
-     KEYS(mon_keys, "chardev")},
+    {"qmp", "unix:PATH[,server][,nowait]|tcp:HOST:PORT[,server][,nowait]|stdio|none", parse_qmp,
+     "QMP there: QEMU's protocol for programs (tandem(1), QMP)", 0, NULL, NULL, 0},
+    {"qmp-pretty", "as -qmp", parse_qmp, "the same, with answers over several lines", 0, NULL, NULL, 0},
+    {"mon", "[chardev=]ID[,mode=readline|control][,pretty=on|off]", parse_mon,
+     "a monitor on that -chardev, or QMP (control)", KEYS(mon_keys, "chardev")},
     {"S", NULL, parse_flag, "the machine stands at first, until the monitor's cont", FIELD(start_paused),
      NULL, NULL, 0},
     {"nic", "user|socket|tap|none[,model=e1000|virtio-net-pci][,mac=MAC][,romfile=FILE][,...]", parse_nic,
@@ -1222,79 +1242,24 @@ static const struct option_def option_defs[] = {
 
 /* Options of qemu-system-i386 that are not honoured, but for those above. */
 static const char *const unsupported[] = {
-    "acpitable",
-    "action",
-    "add-fd",
-    "audio",
-    "audiodev",
-    "blockdev",
-    "bt",
-    "chroot",
-    "compat",
-    "daemonize",
-    "dfilter",
-    "dtb",
-    "dump-vmstate",
-    "echr",
-    "enable-fips",
-    "enable-kvm",
-    "fsdev",
-    "full-screen",
-    "g",
-    "gdb",
-    "global",
-    "hax",
-    "incoming",
-    "iscsi",
-    "mem-path",
-    "mem-prealloc",
-    "msg",
-    "mtdblock",
-    "no-acpi",
-    "no-fd-bootchk",
-    "no-hpet",
-    "no-kvm",
-    "no-quit",
-    "numa",
-    "old-param",
-    "only-migratable",
-    "overcommit",
-    "perfmap",
-    "pflash",
-    "plugin",
-    "portrait",
-    "preconfig",
-    "prom-env",
-    "qmp",
-    "qmp-pretty",
-    "readconfig",
-    "rotate",
-    "runas",
-    "s",
-    "sandbox",
-    "sd",
-    "sdl",
-    "seed",
-    "semihosting",
-    "set",
-    "show-cursor",
-    "shim",
-    "singlestep",
-    "smbios",
-    "soundhw",
-    "spice",
-    "tb-size",
-    "tpmdev",
-    "usb",
-    "usbdevice",
-    "uuid",
-    "vcpu",
-    "virtfs",
-    "watchdog",
-    "win2k-hack",
-    "writeconfig",
-    "xen-attach",
-    "xen-domid",
+    "acpitable",    "action",        "add-fd",      "audio",
+    "audiodev",     "blockdev",      "bt",          "chroot",
+    "compat",       "daemonize",     "dfilter",     "dtb",
+    "dump-vmstate", "echr",          "enable-fips", "enable-kvm",
+    "fsdev",        "full-screen",   "g",           "gdb",
+    "global",       "hax",           "incoming",    "iscsi",
+    "mem-path",     "mem-prealloc",  "msg",         "mtdblock",
+    "no-acpi",      "no-fd-bootchk", "no-hpet",     "no-kvm",
+    "no-quit",      "numa",          "old-param",   "only-migratable",
+    "overcommit",   "perfmap",       "pflash",      "plugin",
+    "portrait",     "preconfig",     "prom-env",    "readconfig",
+    "rotate",       "runas",         "s",           "sandbox",
+    "sd",           "sdl",           "seed",        "semihosting",
+    "set",          "show-cursor",   "shim",        "singlestep",
+    "smbios",       "soundhw",       "spice",       "tb-size",
+    "tpmdev",       "usb",           "usbdevice",   "uuid",
+    "vcpu",         "virtfs",        "watchdog",    "win2k-hack",
+    "writeconfig",  "xen-attach",    "xen-domid",
 };
 
 static const struct option_def *find_option(const char *name)

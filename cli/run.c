@@ -9,6 +9,7 @@
 #include "cli/display.h"
 #include "cli/instruments.h"
 #include "cli/monitor.h"
+#include "cli/qmp.h"
 #include "cli/sampler.h"
 #include "cli/screendump.h"
 #include "cli/signals.h"
@@ -64,6 +65,11 @@ static void on_notice(void *ctx, const char *text)
 {
     status_erase(&((struct run *)ctx)->status);
     fprintf(stderr, "tandem: %s\n", text);
+}
+
+static void on_reset(void *ctx)
+{
+    steer_was_reset(&((struct run *)ctx)->steer);
 }
 
 /* --- start --- */
@@ -136,6 +142,7 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->log_items = o->log_items;
     c->log_file = r->log_file ? r->log_file : stderr;
     c->notice = on_notice;
+    c->was_reset = on_reset;
     c->progress = r->status.on ? on_progress : NULL;
     c->ctx = r;
     c->quantum_ticks = o->quantum_ticks;
@@ -206,6 +213,11 @@ static bool open_mux(struct run *r, struct err *e)
     return control_add_fds(r->control, r->mux[0], STDOUT_FILENO, &monitor_mux_class, &r->steer, e);
 }
 
+static const struct control_class *class_of(const struct control_option *o)
+{
+    return !o->qmp ? &monitor_class : o->pretty ? &qmp_pretty_class : &qmp_class;
+}
+
 static bool open_stdio(struct run *r, const struct control_option *c, struct err *e)
 {
     if (serial_has_stdio(r->o))
@@ -213,7 +225,7 @@ static bool open_stdio(struct run *r, const struct control_option *c, struct err
             e, "%s stdio: standard input and output serve a serial port; mon:stdio there has a monitor too",
             c->option);
     if (c->qmp || !terminal_is_one() || r->terminal)
-        return control_add(r->control, c->option, "stdio", &monitor_class, &r->steer, on_notice, r, e);
+        return control_add(r->control, c->option, "stdio", class_of(c), &r->steer, on_notice, r, e);
     if (!chardev_tty_raw(STDIN_FILENO, true))
         return err_set(e, "%s stdio: terminal: %s", c->option, strerror(errno));
     return open_terminal(r, STDIN_FILENO, false, e);
@@ -223,7 +235,7 @@ static bool open_control(struct run *r, const struct control_option *c, struct e
 {
     if (strcmp(c->spec, "stdio") == 0)
         return open_stdio(r, c, e);
-    return control_add(r->control, c->option, c->spec, &monitor_class, &r->steer, on_notice, r, e);
+    return control_add(r->control, c->option, c->spec, class_of(c), &r->steer, on_notice, r, e);
 }
 
 /* Those who steer may have to come before anything runs. */
@@ -553,6 +565,7 @@ static int run_and_report(struct run *r, struct err *e)
     enum machine_stop why = run_guest(r, e);
     signals_aim(NULL);
     close_display(r);
+    steer_ends(&r->steer, why);
     if (r->control)
         control_stop(r->control);
     terminal_stop(r->terminal);

@@ -22,10 +22,10 @@ void steer_init(struct steer *s, const struct options *o, struct machine *m, str
                         .run_to = TICK_NEVER};
 }
 
-static void tell(struct steer *s, const char *event)
+static void tell(struct steer *s, const char *event, const char *data)
 {
     if (s->control)
-        control_event(s->control, event, NULL);
+        control_event(s->control, event, data);
 }
 
 /* --- what is due later --- */
@@ -85,7 +85,7 @@ void steer_stop(struct steer *s)
 {
     if (!s->paused) {
         s->paused = true;
-        tell(s, "STOP");
+        tell(s, "STOP", NULL);
     }
     end_run_to(s);
 }
@@ -96,13 +96,14 @@ bool steer_cont(struct steer *s)
         return false;
     if (s->paused) {
         s->paused = false;
-        tell(s, "RESUME");
+        tell(s, "RESUME", NULL);
     }
     return true;
 }
 
 void steer_shutdown(struct steer *s)
 {
+    steer_ends(s, MACHINE_STOP_POWEROFF);
     s->shutdown = true;
     steer_stop(s);
 }
@@ -110,6 +111,37 @@ void steer_shutdown(struct steer *s)
 void steer_quit(struct steer *s, const char *reason)
 {
     s->quit = reason;
+}
+
+bool steer_button(struct steer *s, enum port_button button)
+{
+    if (s->shutdown || !machine_button(s->machine, button))
+        return false;
+    s->reset_asked |= button == PORT_BUTTON_RESET;
+    if (button == PORT_BUTTON_POWER)
+        tell(s, "POWERDOWN", NULL);
+    return true;
+}
+
+void steer_was_reset(struct steer *s)
+{
+    tell(s, "RESET",
+         s->reset_asked ? "{\"guest\": false, \"reason\": \"host-qmp-system-reset\"}"
+                        : "{\"guest\": true, \"reason\": \"guest-reset\"}");
+    s->reset_asked = false;
+}
+
+void steer_ends(struct steer *s, enum machine_stop why)
+{
+    const bool host = s->quit || why == MACHINE_STOP_TICK;
+    if (why == MACHINE_STOP_QUIT)
+        tell(s, "SHUTDOWN", "{\"guest\": false, \"reason\": \"host-signal\"}");
+    else if (host || why == MACHINE_STOP_CONSOLE)
+        tell(s, "SHUTDOWN", "{\"guest\": false, \"reason\": \"host-qmp-quit\"}");
+    else if (why == MACHINE_STOP_RESET || why == MACHINE_STOP_TRIPLE_FAULT)
+        tell(s, "SHUTDOWN", "{\"guest\": true, \"reason\": \"guest-reset\"}");
+    else if (!s->shutdown)
+        tell(s, "SHUTDOWN", "{\"guest\": true, \"reason\": \"guest-shutdown\"}");
 }
 
 bool steer_run_to(struct steer *s, uint64_t tick, void (*ran)(void *ctx), void *ctx)

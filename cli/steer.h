@@ -33,6 +33,7 @@ struct steer {
     uint64_t run_to;        /* pause at this tick; TICK_NEVER: at none */
     void (*ran)(void *ctx); /* once, when it stands there, or somewhere before; NULL: nobody waits */
     void *ran_ctx;
+    bool reset_asked;                       /* the next reset is ours, not the guest's */
     uint8_t mouse_buttons;                  /* that mouse_button holds down: port_motion.buttons */
     struct steer_key key[STEER_AGENDA_MAX]; /* by tick */
     unsigned nkeys;
@@ -61,5 +62,13 @@ bool steer_run_to(struct steer *s, uint64_t tick, void (*ran)(void *ctx), void *
 /* `n` keys (port_key.code) go down together and up again after hold_ms of virtual time, behind those of
  * earlier calls. False: too many wait already. */
 bool steer_press(struct steer *s, const uint16_t *code, unsigned n, uint64_t hold_ms);
+
+/* Presses a button of the case, as the user would: it acts at the tick at which the machine takes it in.
+ * False: the guest has powered off, or has had too much input already. */
+bool steer_button(struct steer *s, enum port_button button);
+/* The machine was reset, and why: "RESET" for those who listen. */
+void steer_was_reset(struct steer *s);
+/* The run ends: "SHUTDOWN". */
+void steer_ends(struct steer *s, enum machine_stop why);
 
 #endif

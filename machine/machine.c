@@ -549,6 +549,8 @@ static bool reset(struct machine *m, struct err *e)
     else
         physmem_clear(&m->mem);
     vcpu_reset(m->vcpu);
+    if (m->cfg.was_reset)
+        m->cfg.was_reset(m->cfg.ctx);
     return load_guest(m, e);
 }
 

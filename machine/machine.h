@@ -95,6 +95,8 @@ struct machine_config {
     void (*notice)(void *ctx, const char *text);
     /* Now and then while the guest runs, on its thread; may be NULL. */
     void (*progress)(void *ctx, uint64_t tick, uint64_t icount);
+    /* At each reset, on the thread that runs the guest; may be NULL. */
+    void (*was_reset)(void *ctx);
     void *ctx;
 
     /* --- for tests --- */

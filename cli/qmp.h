@@ -1,0 +1,13 @@
+/* qmp.h - QEMU's machine protocol (QMP) for programs: one JSON object a request, one an answer.
+ *
+ * Names, arguments, answers and errors are those of QEMU 7.2's published schema, as far as there is something
+ * in Tandem that they mean; query-commands lists what there is. Threads: as control.h says. */
+#ifndef TANDEM_CLI_QMP_H
+#define TANDEM_CLI_QMP_H
+
+#include "cli/control.h"
+
+/* ctx: the struct steer. The second one writes its answers over several lines. */
+extern const struct control_class qmp_class, qmp_pretty_class;
+
+#endif

@@ -1,0 +1,73 @@
+"""qmp_client.py PATH TASK - a QMP client for tests/qmp.sh.
+
+Tasks: buttons (a recorded session with keys and buttons), flood (requests whose answers nobody reads)."""
+import json
+import socket
+import sys
+import time
+
+
+class Client:
+    def __init__(self, path):
+        for _ in range(200):
+            try:
+                self.s = socket.socket(socket.AF_UNIX)
+                self.s.connect(path)
+                break
+            except OSError:
+                time.sleep(0.05)
+        self.f = self.s.makefile("rwb")
+        self.events = []
+        assert "QMP" in json.loads(self.f.readline())
+        self.call("qmp_capabilities")
+
+    def call(self, name, **arguments):
+        self.f.write(json.dumps({"execute": name, "arguments": arguments, "id": name}).encode())
+        self.f.flush()
+        while True:
+            answer = json.loads(self.f.readline())
+            if "event" not in answer:
+                assert answer["id"] == name and "error" not in answer, answer
+                return answer["return"]
+            self.events.append(answer)
+
+    def rest(self):
+        for line in self.f:
+            self.events.append(json.loads(line))
+
+
+def buttons(c):
+    c.call("cont")
+    for _ in range(3):
+        time.sleep(0.1)
+        c.call("send-key", keys=[{"type": "qcode", "data": "ctrl"}, {"type": "qcode", "data": "a"}])
+        c.call("input-send-event", events=[{"type": "rel", "data": {"axis": "x", "value": 3}}])
+        c.call("inject-nmi")
+        c.call("system_powerdown")
+        time.sleep(0.1)
+        c.call("system_reset")
+    time.sleep(0.2)
+    c.call("stop")
+    assert c.call("query-status")["status"] == "paused"
+    print(c.call("query-replay")["icount"])
+    c.call("quit")
+    c.rest()
+    names = [e["event"] for e in c.events]
+    assert names.count("RESET") == 3 and names.count("POWERDOWN") == 3, names
+    assert names[0] == "RESUME" and names[-1] == "SHUTDOWN" and "STOP" in names, names
+    assert all(e["data"]["guest"] is False for e in c.events if e["event"] in ("RESET", "SHUTDOWN"))
+    assert all(abs(e["timestamp"]["seconds"] - time.time()) < 3600 for e in c.events)
+
+
+def flood(c):
+    c.s.settimeout(2)
+    try:
+        while True:
+            c.s.sendall(b'{"execute":"query-commands"}' * 100)
+    except OSError:
+        pass
+    time.sleep(600)
+
+
+c = Client(sys.argv[1])
+{"buttons": buttons, "flood": flood}[sys.argv[2]](c)
