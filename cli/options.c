@@ -980,23 +980,22 @@ static bool log_item(const char *item, size_t bytes, unsigned *items)
     return i >= 0;
 }
 
-const char *log_items_parse(const char *text, unsigned *items)
+bool log_items_parse(const char *text, unsigned *items)
 {
     for (const char *item = text;; item++) {
         const size_t bytes = strcspn(item, ",");
         if (!log_item(item, bytes, items))
-            return item;
+            return false;
         item += bytes;
         if (!*item)
-            return NULL;
+            return true;
     }
 }
 
 static bool parse_log(struct options *o, const struct option_def *d, const char *value, struct err *e)
 {
-    const char *bad = log_items_parse(value, &o->log_items);
-    return !bad || err_set(e, "-%s %s: no item \"%.*s\"; " LOG_ITEMS_ACCEPTED " are accepted", d->name, value,
-                           (int)strcspn(bad, ","), bad);
+    return log_items_parse(value, &o->log_items) ||
+           err_set(e, "-%s %s: a list of " LOG_ITEMS_ACCEPTED " is accepted", d->name, value);
 }
 
 static bool parse_stats(struct options *o, const struct option_def *d, const char *value, struct err *e)
@@ -1081,7 +1080,7 @@ static const struct option_def option_defs[] = {
      "replay input",
      KEYS(icount_keys, "shift")},
     {"vga", "std|none", parse_vga,
-     "graphics card: a VGA, so far with text modes alone (the default with firmware), or none (the default "
+     "graphics card: a VGA with Bochs VBE (the default with firmware), or none (the default "
      "with -kernel)",
      0, NULL, NULL, 0},
     {"rtc", "[base=utc|localtime|DATE][,clock=vm]", parse_list,

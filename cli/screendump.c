@@ -4,6 +4,7 @@
 #include "cli/screendump.h"
 
 #include "cli/cp437.h"
+#include "cli/picture.h"
 #include "hw/vga_draw.h"
 
 #include <errno.h>
@@ -93,7 +94,7 @@ static bool cursor_place(const struct screen *s, unsigned *row, unsigned *column
 
 static const char *no_text(const struct screen *s)
 {
-    return s->vga ? "graphics mode: the picture is not written yet" : "there is no VGA card (-vga std)";
+    return s->vga ? "graphics mode: a file .png or .ppm shows it" : "there is no VGA card (-vga std)";
 }
 
 static void write_text(FILE *f, const struct screen *s, char *line)
@@ -157,22 +158,58 @@ static void write_json(FILE *f, const struct screen *s, char *line)
     json_decref(o);
 }
 
-static bool wants_json(const char *file)
-{
-    size_t n = strlen(file);
+/* --- pictures --- */
 
-    return n > 5 && strcmp(file + n - 5, ".json") == 0;
+/* Pixels of the whole screen, the caller's; NULL: no host memory. */
+static uint32_t *draw(const struct screen *s, unsigned *width, unsigned *height)
+{
+    vga_picture_size(s->vga, width, height);
+    uint32_t *pixels = calloc((size_t)*width * *height, sizeof *pixels);
+    if (pixels)
+        vga_draw(s->vga, s->memory, machine_now_ns(s->m), pixels, *width, 0, *height);
+    return pixels;
+}
+
+static bool write_picture(FILE *f, const struct screen *s, bool png)
+{
+    unsigned width, height;
+    uint32_t *pixels = draw(s, &width, &height);
+    bool ok = pixels && (png ? picture_png : picture_ppm)(f, pixels, width, height);
+
+    free(pixels);
+    return ok;
+}
+
+static bool ends_with(const char *file, const char *suffix)
+{
+    size_t n = strlen(file), k = strlen(suffix);
+
+    return n > k && strcmp(file + n - k, suffix) == 0;
+}
+
+static bool is_picture(const char *file)
+{
+    return ends_with(file, ".png") || ends_with(file, ".ppm");
+}
+
+static bool write_as(FILE *f, const struct screen *s, const char *file, char *line)
+{
+    if (is_picture(file))
+        return write_picture(f, s, ends_with(file, ".png"));
+    (ends_with(file, ".json") ? write_json : write_text)(f, s, line);
+    return true;
 }
 
 bool screendump_write(const struct machine *m, const char *file, struct err *e)
 {
     struct screen s = screen_of(m);
+
+    if (!s.vga && is_picture(file))
+        return err_set(e, "-screendump-at: file=%s: there is no VGA card to make a picture of (-vga std)",
+                       file);
     char *line = malloc(UTF8_MAX * (size_t)s.at.columns + 1);
     FILE *f = line ? fopen(file, "we") : NULL;
-
-    if (f)
-        (wants_json(file) ? write_json : write_text)(f, &s, line);
-    bool ok = f && !ferror(f);
+    bool ok = f && write_as(f, &s, file, line) && !ferror(f);
     if (f && fclose(f) != 0)
         ok = false;
     if (!ok)

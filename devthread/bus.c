@@ -275,6 +275,12 @@ static void reset_chip(struct bus *b, unsigned dev, uint64_t tick)
     chip_settled(b, dev, tick + 1, tick + 1);
 }
 
+/* Those of a chip on the CPU's side are not the bus's. */
+static bool is_emitted(const struct bus *b, unsigned n)
+{
+    return !(b->own.memory.bytes && b->board->device[b->own.dev].remaps >> n & 1);
+}
+
 /* Every line, remap and window is told again, changed or not: the vCPU's side has just forgotten its own. */
 static void reset_board(struct bus *b, uint64_t tick)
 {
@@ -285,7 +291,8 @@ static void reset_board(struct bus *b, uint64_t tick)
     for (unsigned line = 0; line < BOARD_IRQ_LINES; line++)
         line_emit(b, line, levels >> line & 1, tick + 1);
     for (unsigned n = 0; n < b->board->nremaps; n++)
-        remap_emit(b, 0, n, b->st.remap[n], tick + 1);
+        if (is_emitted(b, n))
+            remap_emit(b, 0, n, b->st.remap[n], tick + 1);
     for (unsigned n = 0; n < b->board->nwindows; n++)
         if (is_moved_by_devices(&b->board->window[n]))
             window_emit(b, 0, n, b->st.window[n], tick + 1);
@@ -674,6 +681,50 @@ bool bus_input_waiting(void *bus)
     return false;
 }
 
+/* --- the chip with memory, on the vCPU's thread --- */
+
+static void remap_own(const struct bus_own *o)
+{
+    const struct board *board = o->bus->board;
+
+    for (unsigned left = board->device[o->dev].remaps; left; left &= left - 1) {
+        unsigned n = (unsigned)__builtin_ctz(left);
+        physmem_remap(o->memory.pm, n, board->remap_value(o->bus->cfg.state, n));
+    }
+}
+
+static uint32_t own_read(void *own, uint32_t offset, unsigned size, uint64_t now_ns)
+{
+    const struct bus_own *o = own;
+
+    return o->bus->board->device[o->dev].chip->read_memory(chip_state(o->bus, o->dev), &o->memory, offset,
+                                                           size, now_ns);
+}
+
+static void own_write(void *own, uint32_t offset, unsigned size, uint32_t value, uint64_t now_ns)
+{
+    const struct bus_own *o = own;
+
+    if (o->bus->board->device[o->dev].chip->write_memory(chip_state(o->bus, o->dev), &o->memory, offset, size,
+                                                         value, now_ns))
+        remap_own(o);
+}
+
+void bus_settle_own(struct bus *b)
+{
+    const struct bus_own *o = &b->own;
+
+    if (!o->memory.bytes)
+        return;
+    b->board->device[o->dev].chip->settle_memory(chip_state(b, o->dev), &o->memory);
+    remap_own(o);
+}
+
+static bool is_own(const struct bus *b, const struct board_device *d)
+{
+    return b->own.memory.bytes && d == &b->board->device[b->own.dev];
+}
+
 /* --- start-up --- */
 
 static enum access_class to_access_class(uint8_t c)
@@ -707,6 +758,12 @@ static void map_range(struct bus *b, const struct board_range *p)
         .read_changes = d->chip->read_changes,
         .run = p->base_offset == 0 ? d->chip->run : NULL,
     };
+    if (is_own(b, d)) {
+        r.state = &b->own;
+        r.read = own_read;
+        r.write = own_write;
+        r.quiet = true;
+    }
     if (p->window && b->board->window[p->window - 1].io) {
         CHECK(busmap_add_in_window(&b->map, p->window - 1u, &r) > 0);
         return;
@@ -722,6 +779,8 @@ static void map_range(struct bus *b, const struct board_range *p)
 
 static void init_remap(struct bus *b, unsigned n)
 {
+    if (!is_emitted(b, n))
+        return;
     b->st.remap[n] = b->board->remap_value(b->cfg.state, n);
     if (b->cfg.memory)
         physmem_remap(b->cfg.memory, n, b->st.remap[n]);
@@ -752,15 +811,26 @@ static bool init_window(struct bus *b, unsigned n)
     if (w->io) {
         busmap_move(&b->map, n, value);
     } else if (b->cfg.memory) {
-        mem_target_t target = window_target(b, n);
+        mem_target_t bus = mem_target(MEM_BUS, BUS_WINDOW_ADDR(n)), target = window_target(b, n);
         if (!target)
             return false;
-        int number = physmem_add_window(b->cfg.memory, w->bytes, target);
+        int number = w->memory ? physmem_add_memory_window(b->cfg.memory, w->bytes,
+                                                           mem_target(MEM_VRAM, b->own.memory.first), bus)
+                               : physmem_add_window(b->cfg.memory, w->bytes, target);
         CHECK(number >= 0);
         b->window_remap[n] = (uint8_t)number;
         physmem_remap(b->cfg.memory, (unsigned)number, value);
     }
     return true;
+}
+
+static void init_own(struct bus *b)
+{
+    for (unsigned dev = 0; dev < b->board->ndevices && b->cfg.memory; dev++) {
+        const struct mem_area a = physmem_area(b->cfg.memory, MEM_VRAM);
+        if (b->board->device[dev].present && b->board->device[dev].owns_memory)
+            b->own = (struct bus_own){b, dev, {b->cfg.memory, a.first, a.bytes}};
+    }
 }
 
 static void map_reset(struct bus *b)
@@ -840,6 +910,7 @@ bool bus_init(struct bus *b, const struct bus_config *cfg)
     init_lines(b);
     b->earliest_stale = true;
     busmap_init(&b->map);
+    init_own(b);
     for (unsigned i = 0; i < b->board->nranges; i++)
         map_range(b, &b->board->range[i]);
     map_reset(b);
@@ -850,6 +921,7 @@ bool bus_init(struct bus *b, const struct bus_config *cfg)
             bus_fini(b);
             return false;
         }
+    bus_settle_own(b);
     return true;
 }
 

@@ -34,6 +34,7 @@
 #include "devthread/inputlog.h"
 #include "devthread/screen.h"
 #include "hw/board.h"
+#include "mem/own.h"
 #include "mem/physmem.h"
 #include "syncq/access.h"
 #include "syncq/busmap.h"
@@ -112,6 +113,13 @@ struct bus_config {
     void *frame_ctx;
 };
 
+/* A chip with a memory of its own, as the ranges of the bus map know it. */
+struct bus_own {
+    struct bus *bus;
+    unsigned dev;
+    struct mem_own memory;
+};
+
 struct bus {
     /* --- guest-visible; owned by the holder of the baton (local chips: by the vCPU's thread) --- */
     struct bus_state st;
@@ -125,6 +133,7 @@ struct bus {
     uint32_t stepped_ports;                   /* bit n: its back end is told of time */
     struct busmap map;
     uint64_t latency_ticks[BOARD_DEVICES_MAX];
+    struct bus_own own;
     uint8_t line_dev[BOARD_IRQ_LINES]; /* tie breaker of a line: the lowest device wired to it */
     uint16_t reset_range;              /* index in map */
 
@@ -164,6 +173,10 @@ void bus_flush_output(struct bus *b);
 void bus_drain_output(struct bus *b);
 /* The same at most once in BUS_FLUSH_NS, for callers in a hot loop. */
 void bus_flush_if_due(struct bus *b);
+
+/* Chips of the CPU's side were reset, or physical memory has forgotten its remaps: the chip with memory puts
+ * it in order, and its remaps are in force. The vCPU's thread. */
+void bus_settle_own(struct bus *b);
 
 /* Chips, the board's own state and input queues in a fixed order. On the vCPU's thread, after link_settle and
  * before the next access. False: i is past the last. */

@@ -575,12 +575,18 @@ static void reset_local(struct devthread *d, uint64_t tick)
     for (unsigned dev = 0; dev < d->board.ndevices; dev++) {
         const struct board_device *b = &d->board.device[dev];
         if (b->present && b->local)
-            b->chip->reset((uint8_t *)d->state + b->state_offset, ticks_to_ns(tick, d->cfg.shift));
+            (b->reset ? b->reset : b->chip->reset)((uint8_t *)d->state + b->state_offset,
+                                                   ticks_to_ns(tick, d->cfg.shift));
     }
 }
 
 /* The devices are reset by an access like any other, in its place among the others, by whoever holds the
  * baton; the 8259 pair here, on the vCPU's thread. Its lines are told again one tick later. */
+void devthread_settle_own(struct devthread *d)
+{
+    bus_settle_own(&d->bus);
+}
+
 void devthread_reset(struct devthread *d, uint64_t tick)
 {
     struct access a = {.tick = tick,

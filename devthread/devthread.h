@@ -119,6 +119,8 @@ uint64_t devthread_panel_until(const struct devthread *d);
 /* Machine reset at the vCPU's `tick` (vcpu_tick; vCPU's thread, after vcpu_run returned RESET or
  * TRIPLE_FAULT): every chip, local ones too. What a battery keeps stays. Then vcpu_reset. */
 void devthread_reset(struct devthread *d, uint64_t tick);
+/* Then, when physical memory is as after a reset (bus_settle_own). */
+void devthread_settle_own(struct devthread *d);
 /* Hands what the guest has sent to the host, where it would wait for more. vCPU's thread, after
  * link_settle(). */
 void devthread_flush(struct devthread *d);

@@ -43,6 +43,7 @@ struct board_device {
     uint32_t latency_ns;   /* least virtual time from an access to its effects */
     bool present;
     bool local;                              /* touched by the CPU's thread only */
+    bool owns_memory;                        /* local; it is the card whose memory MEM_VRAM is (mem/own.h) */
     bool configures;                         /* its registers route interrupts and move windows */
     uint16_t remaps;                         /* bit n: its registers switch remap n (remap_value) */
     const void *constant;                    /* for the chip's read_constant and master; NULL: none */
@@ -53,9 +54,9 @@ struct board_device {
 
 /* A part of a window, or I/O ports at a fixed place, that a device answers. */
 struct board_range {
-    uint16_t first, last; /* inclusive; in a window: from its start */
+    uint32_t first, last; /* inclusive; in a window: from its start */
     uint8_t device;       /* device number */
-    uint16_t base_offset; /* chip offset of `first` */
+    uint32_t base_offset; /* chip offset of `first` */
     uint8_t read_class;   /* enum board_class */
     uint8_t write_class;
     uint8_t width;  /* widest access, bytes */
@@ -71,6 +72,7 @@ struct board_window {
     bool local;         /* in memory; the CPU moves it by itself: it is the local APIC's page */
     const uint8_t *rom; /* in memory: it shows a ROM with these `rom_bytes`; NULL: the device's registers */
     uint32_t rom_bytes;
+    bool memory; /* it shows the device's own memory (board_device.owns_memory) */
     uint32_t at; /* in memory: it is there, where nothing else ever is, and never moves; 0: it does */
 };
 #define BOARD_WINDOW_ON 1u /* MATCH window_on */

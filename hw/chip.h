@@ -25,6 +25,7 @@
 
 struct chip_blocks;
 struct mem_master;
+struct mem_own;
 
 /* The channel of the board's DMA controller (i8237.h) that the chip's DREQ goes to. */
 struct chip_dma {
@@ -58,6 +59,16 @@ struct chip_class {
     /* Takes the place of `read` where the board has constant data for the chip (board.h): what a ROM would
      * hold. They are no state. NULL: the chip has none. */
     uint32_t (*read_constant)(void *s, const void *constant, uint32_t offset, unsigned size, uint64_t now_ns);
+    /* Take the place of `read` and `write` where the board has a memory of the chip's own (mem/own.h): a chip
+     * on the CPU's side that the guest sees it through. Its offsets are more than registers then.
+     * write_memory: true: what the board asks of the chip's state (remap_value) may have changed.
+     * settle_memory: the state was reset, and memory may be in an order that it was not before. NULL: it has
+     * none. */
+    uint32_t (*read_memory)(void *s, const struct mem_own *memory, uint32_t offset, unsigned size,
+                            uint64_t now_ns);
+    bool (*write_memory)(void *s, const struct mem_own *memory, uint32_t offset, unsigned size,
+                         uint32_t value, uint64_t now_ns);
+    void (*settle_memory)(void *s, const struct mem_own *memory);
     /* What the data sheet says against this write as the chip stands, in a few words; NULL: nothing. Asked
      * before `write`, and only for the log of guest errors: it changes nothing. NULL: no write is ever wrong.
      */

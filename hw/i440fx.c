@@ -22,6 +22,7 @@
 #include "hw/piix4_pm.h"
 #include "hw/piix_ide.h"
 #include "hw/toypci.h"
+#include "hw/vga.h"
 #include "hw/virtio_blk.h"
 #include "hw/virtio_net.h"
 
@@ -100,6 +101,8 @@ static const struct preset as_after_firmware[] = {
     {I440FX_FN_IDE, PCI_BAR0 + 4 * PIIX_IDE_BAR, 0xA1}, /* the bus masters are at FFA0h */
     {I440FX_FN_IDE, PCI_BAR0 + 4 * PIIX_IDE_BAR + 1, 0xFF},
     {I440FX_FN_IDE, 0x41, 0x80}, {I440FX_FN_IDE, 0x43, 0x80}, /* IDETIM: both channels are decoded */
+    {I440FX_FN_VGA, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY},
+    {I440FX_FN_VGA, PCI_BAR0 + 4 * VGA_BAR + 3, 0xFD}, /* the frame buffer is at FD000000h */
 };
 
 static const struct preset for_firmware[] = {
@@ -133,6 +136,7 @@ static const struct pci_function *const functions[I440FX_FN_COUNT] = {
     [I440FX_FN_VIRTIO_NET0 + 1] = &virtio_net_function[1],
     [I440FX_FN_VIRTIO_NET0 + 2] = &virtio_net_function[2],
     [I440FX_FN_VIRTIO_NET0 + 3] = &virtio_net_function[3],
+    [I440FX_FN_VGA] = &vga_function,
 };
 #define CHIP_SET (1u << I440FX_FN_HOST | 1u << I440FX_FN_ISA | 1u << I440FX_FN_PM | 1u << I440FX_FN_IDE)
 

@@ -31,6 +31,7 @@ enum {
     I440FX_FN_E1000_3 = I440FX_FN_E1000_0 + NIC_SLOTS - 1,
     I440FX_FN_VIRTIO_NET0, /* virtio_net.h */
     I440FX_FN_VIRTIO_NET3 = I440FX_FN_VIRTIO_NET0 + NIC_SLOTS - 1,
+    I440FX_FN_VGA, /* vga.h */
     I440FX_FN_COUNT,
 };
 

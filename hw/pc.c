@@ -106,6 +106,16 @@ static void rtc_reset_pin_once(void *s, uint64_t now_ns)
     set_cmos_word(s, CMOS_NEXT_BOOT, CMOS_NEXT_BOOT + 1, 0);
 }
 
+static void vga_reset(void *s, uint64_t now_ns)
+{
+    vga_reset_pin(&vga_class, s, now_ns);
+}
+
+static void vga_reset_firmware(void *s, uint64_t now_ns)
+{
+    vga_reset_pin(&vga_firmware_class, s, now_ns);
+}
+
 static void ide_reset_pin(void *s, uint64_t now_ns)
 {
     (void)now_ns;
@@ -306,7 +316,11 @@ static const struct board_device devices[PC_DEV_COUNT] = {
     [PC_DEV_VGA] = {.name = "vga",
                     .chip = &vga_class,
                     .state_offset = offsetof(struct pc, vga),
-                    .latency_ns = PCI_CYCLE_NS},
+                    .latency_ns = PCI_CYCLE_NS,
+                    .local = true,
+                    .owns_memory = true,
+                    .remaps = 1u << PC_REMAP_VGA,
+                    .reset = vga_reset},
     [PC_DEV_APIC] = {.name = "apic",
                      .chip = &apic_class,
                      .state_offset = offsetof(struct pc, apic[0]),
@@ -372,15 +386,6 @@ static const struct board_range com_io[] = {
     {1, 1, 0, 1, BOARD_PURE, BOARD_POSTED, 1, 0},
     {2, 2, 0, 2, BOARD_SYNC, BOARD_POSTED, 1, 0},
     {3, 7, 0, 3, BOARD_PURE, BOARD_POSTED, 1, 0},
-};
-
-static const struct board_range vga_io[] = {
-    {0x3B4, 0x3B5, PC_DEV_VGA, VGA_OFF(0x3B4), BOARD_PURE, BOARD_POSTED, 1, 0},
-    {0x3BA, 0x3BA, PC_DEV_VGA, VGA_OFF(0x3BA), BOARD_PURE, BOARD_POSTED, 1, 0},
-    {0x3C0, 0x3CF, PC_DEV_VGA, VGA_OFF(0x3C0), BOARD_PURE, BOARD_POSTED, 1, 0},
-    {0x3D4, 0x3D5, PC_DEV_VGA, VGA_OFF(0x3D4), BOARD_PURE, BOARD_POSTED, 1, 0},
-    {0x3DA, 0x3DA, PC_DEV_VGA, VGA_OFF(0x3DA), BOARD_PURE, BOARD_POSTED, 1, 0},
-    {0x1CE, 0x1D0, PC_DEV_VGA, VGA_OFF_DISPI, BOARD_PURE, BOARD_POSTED, 2, 0},
 };
 
 static const struct board_range fdc_io[] = {
@@ -478,6 +483,8 @@ enum {
     WINDOW_IDE_BMDMA = WINDOW_IDE0 + 2 * PIIX_IDE_CHANNELS,
     WINDOW_NIC0, /* of each card its two BARs and its ROM: nic_windows */
     WINDOW_NIC_END = WINDOW_NIC0 + 3 * PC_NICS - 1,
+    WINDOW_VGA,
+    WINDOW_VGA_FRAME,
     WINDOWS
 };
 #define VIRTIO_WINDOWS(n)                                                                                    \
@@ -521,9 +528,22 @@ static const struct window_bar {
     NO_WINDOWS,
     NO_WINDOWS,
     NO_WINDOWS, /* add_nic */
+    [WINDOW_VGA] = {0, 0, {.bytes = 0x20000, .at = VGA_WINDOW}},
+    [WINDOW_VGA_FRAME] = {I440FX_FN_VGA, VGA_BAR, {.bytes = VGA_FRAME_BYTES, .memory = true}},
 };
 #define TOY_MEM (WINDOW_TOY_MEM + 1)
 #define TOY_IO  (WINDOW_TOY_IO + 1)
+
+static const struct board_range vga_places[] = {
+    {0x3B4, 0x3B5, PC_DEV_VGA, VGA_OFF(0x3B4), BOARD_LOCAL, BOARD_LOCAL, 1, 0},
+    {0x3BA, 0x3BA, PC_DEV_VGA, VGA_OFF(0x3BA), BOARD_LOCAL, BOARD_LOCAL, 1, 0},
+    {0x3C0, 0x3CF, PC_DEV_VGA, VGA_OFF(0x3C0), BOARD_LOCAL, BOARD_LOCAL, 1, 0},
+    {0x3D4, 0x3D5, PC_DEV_VGA, VGA_OFF(0x3D4), BOARD_LOCAL, BOARD_LOCAL, 1, 0},
+    {0x3DA, 0x3DA, PC_DEV_VGA, VGA_OFF(0x3DA), BOARD_LOCAL, BOARD_LOCAL, 1, 0},
+    {0x1CE, 0x1D0, PC_DEV_VGA, VGA_OFF_DISPI, BOARD_LOCAL, BOARD_LOCAL, 2, 0},
+    {0, 0x1FFFF, PC_DEV_VGA, VGA_OFF_WINDOW, BOARD_LOCAL, BOARD_LOCAL, 4, WINDOW_VGA + 1},
+    {0, VGA_FRAME_BYTES - 1, PC_DEV_VGA, VGA_OFF_FRAME, BOARD_LOCAL, BOARD_LOCAL, 4, WINDOW_VGA_FRAME + 1},
+};
 
 static const struct board_range pm_range = {0,          PIIX4_PM_BYTES - 1, PC_DEV_PM, PIIX4_PM_OFF_PM1_STS,
                                             BOARD_PURE, BOARD_POSTED,       4,         WINDOW_PM + 1};
@@ -563,7 +583,7 @@ static const struct board_wire wires[] = {
 #define NELEM(a) (sizeof(a) / sizeof((a)[0]))
 _Static_assert(PC_PORT_COUNT <= BOARD_PORTS_MAX, "typed ports");
 _Static_assert(PC_DEV_COUNT <= BOARD_DEVICES_MAX, "devices");
-_Static_assert(PC_REMAPS <= BOARD_REMAPS_MAX, "remaps");
+_Static_assert(PC_REMAP_VGA < BOARD_REMAPS_MAX, "remaps");
 
 static void add_com(struct board *b, unsigned n, bool wire_speed)
 {
@@ -612,8 +632,9 @@ static void add_floppy(struct board *b, const struct pc_config *cfg)
 static void add_vga(struct board *b)
 {
     b->device[PC_DEV_VGA].present = b->port[PC_PORT_SCREEN].present = true;
-    memcpy(b->range + b->nranges, vga_io, sizeof(vga_io));
-    b->nranges += NELEM(vga_io);
+    b->nremaps++;
+    memcpy(b->range + b->nranges, vga_places, sizeof(vga_places));
+    b->nranges += NELEM(vga_places);
 }
 
 /* The chip set as firmware finds it, and what tells it of the machine. */
@@ -629,6 +650,7 @@ static void add_firmware(struct board *b, const struct fw_cfg_items *items)
     if (b->boot_flags_once)
         b->device[PC_DEV_RTC].reset = rtc_reset_pin_once;
     b->device[PC_DEV_VGA].chip = &vga_firmware_class;
+    b->device[PC_DEV_VGA].reset = vga_reset_firmware;
     b->device[PC_DEV_APIC].chip = &apic_firmware_class;
     b->device[PC_DEV_DMA].chip = &i8237_firmware_class;
 }
@@ -768,7 +790,7 @@ static void add_virtio(struct board *b, unsigned n, const struct drive_config *d
 }
 
 _Static_assert(NELEM(io) + PC_SERIAL_MAX * NELEM(com_io) + NELEM(toy_ranges) + NELEM(fw_cfg_io) +
-                       NELEM(vga_io) + NELEM(fdc_io) + NELEM(apic_ranges) +
+                       NELEM(vga_places) + NELEM(fdc_io) + NELEM(apic_ranges) +
                        (PC_VIRTIO_DRIVES + PC_NICS) * NELEM(virtio_ranges) + NELEM(ide_ranges) + 4 <=
                    BOARD_RANGES_MAX,
                "I/O ports");
@@ -934,6 +956,8 @@ static void power_on(void *state, const struct board *b, int64_t rtc_seconds)
     for (unsigned n = 0; n < PC_IDE_DRIVES; n++)
         piix_ide_fit(&pc->ide[n / PIIX_IDE_DRIVES], n % PIIX_IDE_DRIVES, &b->port[PC_PORT_IDE0 + n].drive,
                      n + 1);
+    if (b->device[PC_DEV_VGA].present)
+        pc->pci.fitted |= 1u << I440FX_FN_VGA;
     if (b->device[PC_DEV_TOY].present)
         pc->pci.fitted |= 1u << I440FX_FN_TOY;
     fit_floppies(pc, b);
@@ -998,6 +1022,8 @@ static uint32_t remap_value(const void *state, unsigned n)
 
     if (n == PC_REMAP_A20)
         return i8042_a20(&pc->kbc) || pcmisc_a20(&pc->misc);
+    if (n == PC_REMAP_VGA)
+        return vga_aperture(&pc->vga);
     return i440fx_pam(&pc->pci, n - PC_REMAP_PAM);
 }
 

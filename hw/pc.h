@@ -1,7 +1,7 @@
 /* pc.h - the PC board (i440FX, PIIX): all chips as one value, and the tables that wire them.
  *
- * Threads: `pic`, `apic` and `ioapic` belong to the vCPU's thread, every other chip to the holder of the
- * baton; pc_board at start-up. Memory: struct pc has no pointers. Errors: none. */
+ * Threads: `pic`, `apic`, `ioapic` and `vga` belong to the vCPU's thread, every other chip to the holder of
+ * the baton; pc_board at start-up. Memory: struct pc has no pointers. Errors: none. */
 #ifndef TANDEM_HW_PC_H
 #define TANDEM_HW_PC_H
 
@@ -94,7 +94,8 @@ enum pc_remap {
     /* Shadow RAM by the PAM registers of the 82441FX: F0000-FFFFF (PAM0), then 12 regions of 16 KiB from
        C0000 on. */
     PC_REMAP_PAM,
-    PC_REMAPS = PC_REMAP_PAM + I440FX_PAM_REGIONS, /* windows follow */
+    PC_REMAPS = PC_REMAP_PAM + I440FX_PAM_REGIONS, /* those of every PC */
+    PC_REMAP_VGA = PC_REMAPS, /* the aperture of a VGA, where there is one; windows follow */
 };
 
 #define PC_DEBUG_EXIT_IOBASE 0x501 /* QEMU's isa-debug-exit defaults */

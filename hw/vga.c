@@ -1,4 +1,4 @@
-/* vga.c - see vga.h.
+/* vga.c - see vga.h: the registers.
  *
  * Model: CRT controller, attribute controller, sequencer, graphics controller and DAC are registers behind
  * index registers; each keeps the bits that the manual gives it. Bit 0 of the miscellaneous output register
@@ -6,12 +6,12 @@
  * controller's next write an index. The retrace bits of input status 1 follow from the time and the CRT
  * controller's registers alone: frames follow one another from virtual time zero on.
  *
- * The Bochs display interface (1CEh, 1CFh) says its version and that it has no memory: the VGA BIOS of
- * SeaBIOS does not start without a version, and offers no graphics beyond VGA's without memory.
+ * The PCI function is that of Bochs' and QEMU's standard card (1234:1111), for which SeaVGABIOS and drivers
+ * are made; what it has is published (QEMU, docs/specs/standard-vga.rst). Its expansion ROM is handed to
+ * SeaBIOS by fw_cfg instead.
  *
- * NOT MODELLED: planes, latches and write modes (memory is as in text modes, docs/decisions.md), the vertical
- * interrupt, light pen, monitor sense (a colour monitor is there), diagnostic bits of input status 1, 3C3h.
- */
+ * NOT MODELLED: the vertical interrupt, light pen, monitor sense (a colour monitor is there), diagnostic bits
+ * of input status 1, 3C3h, the registers in BAR 2, DDC. */
 #include "hw/vga_internal.h"
 
 #include <string.h>
@@ -113,7 +113,7 @@ static void dac_next(struct vga *s)
 
 static void write_dac(struct vga *s, uint8_t v)
 {
-    s->dac[s->dac_index * 3 + s->dac_component] = v & 0x3F;
+    s->dac[s->dac_index * 3 + s->dac_component] = s->dispi[DISPI_ENABLE] & DISPI_8BIT_DAC ? v : v & 0x3F;
     dac_next(s);
 }
 
@@ -132,23 +132,22 @@ static void set_dac_index(struct vga *s, uint8_t v, uint8_t state)
     s->dac_state = state;
 }
 
-static void write_dispi(struct vga *s, uint32_t offset, unsigned size, uint32_t value)
+/* The data register is at 1CFh, and at 1D0h for who writes words at even ports. */
+static void write_dispi(struct vga *s, uint32_t offset, unsigned size, uint32_t value, bool *clears)
 {
-    if (size != 2)
+    if (size != 2 || offset > VGA_OFF_DISPI + 2)
         return;
-    bool clears;
-
     if (offset == VGA_OFF_DISPI)
         s->dispi_index = (uint16_t)value;
-    else if (offset == VGA_OFF_DISPI + 1 && s->dispi_index == 0)
-        vga_dispi_write(s, (uint16_t)value, &clears);
+    else
+        vga_dispi_write(s, (uint16_t)value, clears);
 }
 
 static uint32_t read_dispi(const struct vga *s, uint32_t offset, unsigned size)
 {
-    if (size != 2 || offset > VGA_OFF_DISPI + 1)
+    if (size != 2 || offset > VGA_OFF_DISPI + 2)
         return UINT32_MAX;
-    return offset == VGA_OFF_DISPI ? s->dispi_index : s->dispi_index == 0 ? vga_dispi_read(s) : 0;
+    return offset == VGA_OFF_DISPI ? s->dispi_index : vga_dispi_read(s);
 }
 
 /* What of the two places 3Bxh and 3Dxh answers, with the same register numbers: as offset of 3Dxh. False:
@@ -166,14 +165,9 @@ static bool common_offset(const struct vga *s, uint32_t *offset)
     return true;
 }
 
-static uint32_t pure_read(const void *state, uint32_t offset, unsigned size, uint64_t now_ns)
+/* `offset` as common_offset has it. */
+static uint32_t read_byte(struct vga *s, uint32_t offset, uint64_t now_ns)
 {
-    const struct vga *s = state;
-
-    if (offset >= VGA_OFF_DISPI)
-        return read_dispi(s, offset, size);
-    if (!common_offset(s, &offset))
-        return UINT32_MAX;
     switch (offset) {
     case VGA_OFF(0x3C0):
         return s->attr_index;
@@ -191,6 +185,8 @@ static uint32_t pure_read(const void *state, uint32_t offset, unsigned size, uin
         return s->dac_state;
     case VGA_OFF(0x3C8):
         return s->dac_index;
+    case VGA_OFF(0x3C9):
+        return read_dac(s);
     case VGA_OFF(0x3CA):
         return s->feature;
     case VGA_OFF(0x3CC):
@@ -204,33 +200,20 @@ static uint32_t pure_read(const void *state, uint32_t offset, unsigned size, uin
     case VGA_OFF(0x3D5):
         return indexed(s->crtc, COUNT(s->crtc), s->crtc_index);
     case VGA_OFF(0x3DA):
+        s->attr_data = 0;
         return input_status_1(s, now_ns);
     default:
         return UINT32_MAX;
     }
 }
 
-static bool read_changes(const void *state, uint32_t offset)
-{
-    const struct vga *s = state;
-
-    if (!common_offset(s, &offset))
-        return false;
-    return offset == VGA_OFF(0x3C9) || (offset == VGA_OFF(0x3DA) && s->attr_data);
-}
-
 static uint32_t read_reg(void *state, uint32_t offset, unsigned size, uint64_t now_ns)
 {
     struct vga *s = state;
-    uint32_t common = offset;
 
-    if (offset < VGA_OFF_DISPI && common_offset(s, &common)) {
-        if (common == VGA_OFF(0x3C9))
-            return read_dac(s);
-        if (common == VGA_OFF(0x3DA))
-            s->attr_data = 0;
-    }
-    return pure_read(state, offset, size, now_ns);
+    if (offset >= VGA_OFF_DISPI)
+        return read_dispi(s, offset, size);
+    return common_offset(s, &offset) ? read_byte(s, offset, now_ns) : UINT32_MAX;
 }
 
 static void write_byte(struct vga *s, uint32_t offset, uint8_t v)
@@ -280,15 +263,56 @@ static void write_byte(struct vga *s, uint32_t offset, uint8_t v)
     }
 }
 
-static void write_reg(void *state, uint32_t offset, unsigned size, uint32_t value, uint64_t now_ns)
+static void write_any(struct vga *s, uint32_t offset, unsigned size, uint32_t value, bool *clears)
 {
-    struct vga *s = state;
-
-    (void)now_ns;
     if (offset >= VGA_OFF_DISPI)
-        write_dispi(s, offset, size, value);
+        write_dispi(s, offset, size, value, clears);
     else if (common_offset(s, &offset))
         write_byte(s, offset, (uint8_t)value);
+}
+
+static void write_reg(void *s, uint32_t offset, unsigned size, uint32_t value, uint64_t now_ns)
+{
+    bool clears = false;
+
+    (void)now_ns;
+    write_any(s, offset, size, value, &clears);
+}
+
+/* --- with memory --- */
+
+static uint32_t read_memory(void *s, const struct mem_own *memory, uint32_t offset, unsigned size,
+                            uint64_t now_ns)
+{
+    uint32_t v = 0;
+
+    if (offset < VGA_OFF_WINDOW)
+        return read_reg(s, offset, size, now_ns);
+    for (unsigned i = 0; i < size; i++)
+        v |= (uint32_t)vga_memory_read(s, memory, offset + i) << 8 * i;
+    return v;
+}
+
+static bool write_memory(void *s, const struct mem_own *memory, uint32_t offset, unsigned size,
+                         uint32_t value, uint64_t now_ns)
+{
+    bool clears = false;
+
+    (void)now_ns;
+    for (unsigned i = 0; offset >= VGA_OFF_WINDOW && i < size; i++)
+        vga_memory_write(s, memory, offset + i, (uint8_t)(value >> 8 * i));
+    if (offset >= VGA_OFF_WINDOW)
+        return false;
+    write_any(s, offset, size, value, &clears);
+    vga_settle(s, memory);
+    if (clears)
+        vga_clear(s, memory);
+    return true;
+}
+
+static void settle_memory(void *s, const struct mem_own *memory)
+{
+    vga_settle(s, memory);
 }
 
 /* --- reset --- */
@@ -300,7 +324,6 @@ static void reset(void *state, uint64_t now_ns)
     (void)now_ns;
     memset(s, 0, sizeof(*s));
     s->dispi[DISPI_ID] = DISPI_ID_LAST;
-    s->view = 1;
 }
 
 /* The colours of an EGA: bits 0 to 2 of a number are blue, green and red, bits 3 to 5 half of each. */
@@ -325,6 +348,28 @@ static void reset_to_mode3(void *state, uint64_t now_ns)
     s->dac_mask = 0xFF;
     set_ega_colours(s);
 }
+
+void vga_reset_pin(const struct chip_class *chip, struct vga *s, uint64_t now_ns)
+{
+    uint8_t view = s->view;
+
+    chip->reset(s, now_ns);
+    s->view = view;
+}
+
+/* --- the PCI function --- */
+
+static const struct pci_reg pci_regs[] = {
+    {0x00, 0x34, 0},    {0x01, 0x12, 0}, {0x02, 0x11, 0}, {0x03, 0x11, 0}, /* 1234:1111 */
+    {0x04, 0x00, 0x07},                                                    /* I/O, memory, master */
+    {0x08, 0x02, 0},    {0x0B, 0x03, 0},                                   /* revision; class 03 00 00 */
+    {0x2C, 0xF4, 0},    {0x2D, 0x1A, 0}, {0x2E, 0x00, 0}, {0x2F, 0x11, 0}, /* subsystem 1AF4:1100 */
+};
+
+const struct pci_function vga_function = {.devfn = PCI_DEVFN(2, 0),
+                                          .regs = pci_regs,
+                                          .nregs = sizeof(pci_regs) / sizeof(pci_regs[0]),
+                                          .bar = {[VGA_BAR] = {.bytes = VGA_FRAME_BYTES}}};
 
 static const struct field fields[] = {
     FIELD_ARRAY(struct vga, dispi),
@@ -353,7 +398,8 @@ static const struct field fields[] = {
     {                                                                                                        \
         .name = "vga", .state_bytes = sizeof(struct vga), .fields = fields,                                  \
         .nfields = sizeof fields / sizeof fields[0], .reset = (reset_fn), .read = read_reg,                  \
-        .write = write_reg, .pure_read = pure_read, .read_changes = read_changes                             \
+        .write = write_reg, .read_memory = read_memory, .write_memory = write_memory,                        \
+        .settle_memory = settle_memory                                                                       \
     }
 
 const struct chip_class vga_class = CLASS(reset_to_mode3);

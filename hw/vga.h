@@ -5,17 +5,24 @@
  * plane p is at 4 * a + p. Behind them is the view: where planes 0 and 1 lie instead (byte a of plane p at 2
  * * a + p) while the processor sees them in odd/even chaining, so that text is plain memory for it (`view`).
  *
- * Access: registers one byte wide, but for VGA_OFF_DISPI. Offsets are I/O ports less 3B0h. */
+ * Access: the chip is on the CPU's side (docs/decisions.md): its registers, of one byte but for
+ * VGA_OFF_DISPI; the window A0000-BFFFF and the linear frame buffer where they are not plain memory
+ * (vga_aperture). Offsets are I/O ports less 3B0h, and those below. */
 #ifndef TANDEM_HW_VGA_H
 #define TANDEM_HW_VGA_H
 
 #include "hw/chip.h"
+#include "hw/pci.h"
 
 #include <stdbool.h>
 
 #define VGA_FIRST_PORT 0x3B0
 #define VGA_OFF(port)  ((port)-VGA_FIRST_PORT)
 #define VGA_OFF_DISPI  0x40 /* ports 1CEh to 1D0h, two bytes wide: index, and data from the second one on */
+
+#define VGA_OFF_WINDOW 0x01000000u /* A0000, 128 KiB */
+#define VGA_OFF_FRAME  0x02000000u /* the linear frame buffer: BAR 0 of the PCI function */
+#define VGA_WINDOW     0xA0000u
 
 #define VGA_PLANE_BYTES  0x10000u
 #define VGA_FRAME_BYTES  0x1000000u /* planes, and what only the linear frame buffer shows */
@@ -43,6 +50,15 @@ struct vga {
 
 extern const struct chip_class vga_class;          /* after a reset as firmware leaves it: mode 3, 80 x 25 */
 extern const struct chip_class vga_firmware_class; /* after a reset as firmware finds it */
+
+/* 1234:1111 at 00:02.0, whose BAR 0 is the linear frame buffer. */
+extern const struct pci_function vga_function;
+#define VGA_BAR 0
+
+/* Reset, but planes 0 and 1 are where they are until the chip is settled. */
+void vga_reset_pin(const struct chip_class *chip, struct vga *s, uint64_t now_ns);
+/* What the processor sees at VGA_WINDOW: value of the aperture (mem/remap.h). */
+uint32_t vga_aperture(const struct vga *s);
 
 /* What is on the screen in a text mode. What a cell holds: vga_text_cell (vga_draw.h). */
 struct vga_text {

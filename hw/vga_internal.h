@@ -161,6 +161,13 @@ struct vga_mode vga_dispi_mode(const struct vga *s);
 uint32_t vga_dispi_read(const struct vga *s);
 void vga_dispi_write(struct vga *s, uint16_t value, bool *memory_cleared);
 
+/* vga_memory.c: a byte at VGA_OFF_WINDOW or VGA_OFF_FRAME and behind. */
+uint8_t vga_memory_read(struct vga *s, const struct mem_own *m, uint32_t offset);
+void vga_memory_write(struct vga *s, const struct mem_own *m, uint32_t offset, uint8_t byte);
+/* Registers have changed: planes 0 and 1 go to where they belong now. */
+void vga_settle(struct vga *s, const struct mem_own *m);
+void vga_clear(const struct vga *s, const struct mem_own *m);
+
 /* Byte of plane p at address a: wherever it is now. */
 static inline uint32_t vga_plane_at(const struct vga *s, unsigned p, uint32_t a)
 {

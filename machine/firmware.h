@@ -8,7 +8,7 @@
 #include "machine/image.h"
 
 #define FIRMWARE_DEFAULT  "bios-256k.bin"
-#define FIRMWARE_VGABIOS  "vgabios-isavga.bin"
+#define FIRMWARE_VGABIOS  "vgabios-stdvga.bin"
 #define FIRMWARE_DIR      "/usr/share/seabios" /* searched last */
 #define FIRMWARE_ROM_DIR  "/usr/lib/ipxe/qemu" /* searched last for ROMs of network cards */
 #define FIRMWARE_DIRS_MAX 16

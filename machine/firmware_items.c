@@ -207,7 +207,7 @@ static bool add_user(struct firmware_items *items, const struct firmware_user_it
     return ok;
 }
 
-/* SeaBIOS runs what lies in vgaroms/ as the BIOS of a graphics card. */
+/* A file of this name is to SeaBIOS what lies in the ROM of that PCI function. */
 static bool add_vgabios(struct firmware_items *items, const struct firmware_settings *s, struct err *e)
 {
     struct image img;
@@ -215,7 +215,7 @@ static bool add_vgabios(struct firmware_items *items, const struct firmware_sett
         return true;
     if (!firmware_read_vgabios(&img, s->dirs, e))
         return false;
-    bool ok = add_file(items, "vgaroms/" FIRMWARE_VGABIOS, img.data, img.bytes);
+    bool ok = add_file(items, "pci1234,1111.rom", img.data, img.bytes);
     image_free(&img);
     return ok || err_set(e, "no host memory for the VGA BIOS");
 }

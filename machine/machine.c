@@ -548,6 +548,7 @@ static bool reset(struct machine *m, struct err *e)
         physmem_remaps_reset(&m->mem);
     else
         physmem_clear(&m->mem);
+    devthread_settle_own(m->dev);
     vcpu_reset(m->vcpu);
     if (m->cfg.was_reset)
         m->cfg.was_reset(m->cfg.ctx);
@@ -670,6 +671,11 @@ enum machine_stop machine_wait(struct machine *m, uint64_t ns)
 uint64_t machine_tick(const struct machine *m)
 {
     return vcpu_tick(m->vcpu);
+}
+
+uint64_t machine_now_ns(const struct machine *m)
+{
+    return vcpu_now_ns(m->vcpu);
 }
 
 void machine_state_hex(struct machine *m, char hex[DIGEST_HEX])

@@ -184,6 +184,7 @@ void machine_console_request(struct machine *m);
 
 /* --- while it stands --- */
 uint64_t machine_tick(const struct machine *m);
+uint64_t machine_now_ns(const struct machine *m); /* virtual time at this tick */
 /* Exit status that the guest gave to isa-debug-exit. */
 uint32_t machine_exit_value(const struct machine *m);
 /* Digest of the state at this tick: a function of what the guest sees alone. */

@@ -9,9 +9,6 @@
 
 enum {
     VGA = 0xa0000,
-    VGA_BYTES = 0x20000,
-    VGA_TEXT = 0xb8000,
-    VGA_TEXT_BYTES = 0x8000,
     BIOS = 0xf0000,
     BIOS_BYTES = 0x10000,
     OPTION_ROMS = 0xc0000,
@@ -63,29 +60,28 @@ static bool add_rom(struct physmem *mem, const uint8_t *bytes, struct rom *rom)
     return true;
 }
 
-/* Without a card the RAM there, which the chip set hides, does for video RAM. */
-static bool add_vga(struct physmem *mem, bool vga)
+static bool add_vga(struct physmem *mem, mem_addr_t *first)
 {
-    const mem_addr_t first = vga ? physmem_add(mem, MEM_VRAM, VGA_MEMORY_BYTES) : 0;
-    if (first == MEM_NOWHERE)
-        return false;
-    const mem_target_t text = mem_target(MEM_VRAM, first + VGA_VIEW), ram = mem_target(MEM_VRAM, VGA);
-    physmem_map(mem, VGA, VGA_BYTES, ram, ram);
-    if (vga)
-        physmem_map(mem, VGA_TEXT, VGA_TEXT_BYTES, text, text);
-    return true;
+    *first = physmem_add(mem, MEM_VRAM, VGA_MEMORY_BYTES);
+    return *first != MEM_NOWHERE;
 }
 
 int pcmem_init(struct physmem *mem, uint64_t ram_bytes, const uint8_t *rom_data, uint32_t rom_bytes, bool vga)
 {
+    mem_addr_t vram = 0;
     struct rom rom = {.bytes = rom_data ? rom_bytes : 0};
     int rc = physmem_init(mem, ram_bytes);
     if (rc != 0)
         return rc;
-    if (!add_rom(mem, rom_data, &rom) || !add_vga(mem, vga)) {
+    if (!add_rom(mem, rom_data, &rom) || (vga && !add_vga(mem, &vram))) {
         physmem_free(mem);
         return ENOMEM;
     }
     add_remaps(mem, &rom);
+    /* Without a card the RAM there, which the chip set hides, does for video RAM. */
+    if (vga)
+        CHECK(physmem_add_aperture(mem, VGA, vram, VGA_MEMORY_BYTES) == PC_REMAP_VGA);
+    else
+        physmem_map(mem, VGA, MEM_APERTURE_BYTES, mem_target(MEM_VRAM, VGA), mem_target(MEM_VRAM, VGA));
     return 0;
 }

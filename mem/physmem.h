@@ -91,7 +91,8 @@ struct physmem {
     struct mem_area area[MEM_AREAS_MAX];
     struct mem_watcher *watcher[MEM_VCPUS_MAX];
     struct mem_remap *remap;
-    bool masters_may; /* devices may use memory now (master.h) */
+    bool masters_may;    /* devices may use memory now (master.h) */
+    bool windows_on_bus; /* those on a memory (remap.h) */
 };
 
 /* 0, or an errno (ENOMEM: the host has not that much). RAM is at 0, zero, allocated on touch. */

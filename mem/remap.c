@@ -15,6 +15,8 @@ struct mem_remap {
     phys_addr_t first;
     uint32_t bytes;
     mem_target_t target;
+    mem_target_t bus; /* windows: instead of a memory; 0: never */
+    uint32_t memory_bytes;
     uint32_t value, before, initial;
 };
 
@@ -96,6 +98,8 @@ int physmem_add_shadow(struct physmem *pm, phys_addr_t first, uint32_t bytes, me
 
 /* --- windows --- */
 
+static void window_apply(struct physmem *pm, const struct mem_remap *r);
+
 /* Physical pages [first, end) of the window at this value that lie above RAM and below 4 GiB: the base is the
  * guest's. */
 struct window_pages {
@@ -120,30 +124,92 @@ static void window_hide(struct physmem *pm, const struct mem_remap *r, uint32_t 
             pm->map[page] = (struct map_entry){0};
 }
 
+static mem_target_t window_target(const struct physmem *pm, const struct mem_remap *r)
+{
+    return pm->windows_on_bus && r->bus ? r->bus : r->target;
+}
+
 static void window_show(struct physmem *pm, const struct mem_remap *r)
 {
+    const mem_target_t target = window_target(pm, r);
     struct window_pages w = window_pages(pm, r, r->value);
     for (uint64_t page = w.first; (r->value & MEM_WINDOW_ON) && page < w.end; page++) {
-        mem_target_t t = (r->target + (page - w.base) * PAGE_BYTES) | MEM_TARGET_WINDOW;
+        mem_target_t t = (target + (page - w.base) * PAGE_BYTES) | MEM_TARGET_WINDOW;
         if (pm->map[page].read == 0 && pm->map[page].write == 0)
             pm->map[page] = (struct map_entry){t, t};
     }
+}
+
+static void windows_hide(struct physmem *pm)
+{
+    for (unsigned i = 0; i < pm->nremaps; i++)
+        if (pm->remap[i].apply == window_apply)
+            window_hide(pm, &pm->remap[i], pm->remap[i].value);
+}
+
+static void windows_show(struct physmem *pm)
+{
+    for (unsigned i = 0; i < pm->nremaps; i++)
+        if (pm->remap[i].apply == window_apply)
+            window_show(pm, &pm->remap[i]);
 }
 
 /* All windows anew, in order: what the old place hid is seen, and the lower number wins. */
 static void window_apply(struct physmem *pm, const struct mem_remap *r)
 {
     window_hide(pm, r, r->before);
-    for (unsigned i = 0; i < pm->nremaps; i++)
-        if (pm->remap[i].apply == window_apply && &pm->remap[i] != r)
-            window_hide(pm, &pm->remap[i], pm->remap[i].value);
-    for (unsigned i = 0; i < pm->nremaps; i++)
-        if (pm->remap[i].apply == window_apply)
-            window_show(pm, &pm->remap[i]);
+    windows_hide(pm);
+    windows_show(pm);
 }
 
 int physmem_add_window(struct physmem *pm, uint32_t bytes, mem_target_t target)
 {
     CHECK(bytes >= PAGE_BYTES && (bytes & (bytes - 1)) == 0 && mem_target_addr(target) != 0);
     return add(pm, &(struct mem_remap){.apply = window_apply, .bytes = bytes, .target = target});
+}
+
+int physmem_add_memory_window(struct physmem *pm, uint32_t bytes, mem_target_t memory, mem_target_t bus)
+{
+    CHECK(bytes >= PAGE_BYTES && (bytes & (bytes - 1)) == 0);
+    return add(pm, &(struct mem_remap){.apply = window_apply, .bytes = bytes, .target = memory, .bus = bus});
+}
+
+/* --- the aperture --- */
+
+/* Values may come from a file: whatever they are, what is shown is in the memory. */
+static mem_target_t aperture_target(const struct mem_remap *r, uint32_t in_place)
+{
+    const uint32_t first = (r->value >> 3 & 3) * MEM_APERTURE_UNIT;
+    const uint32_t bytes = ((r->value >> 5 & 3) + 1) * MEM_APERTURE_UNIT;
+    if (in_place < first || in_place - first >= bytes)
+        return mem_target(MEM_HOLE, 0);
+    if (r->value & MEM_APERTURE_BUS)
+        return mem_target(MEM_BUS, 0);
+    if (!(r->value & MEM_APERTURE_MEMORY))
+        return mem_target(MEM_HOLE, 0);
+    const uint64_t at = ((uint64_t)(r->value & ~(PAGE_BYTES - 1)) + in_place - first) % r->memory_bytes;
+    return r->target + at;
+}
+
+static void aperture_apply(struct physmem *pm, const struct mem_remap *r)
+{
+    const bool apart = r->value & MEM_APERTURE_APART;
+    for (uint32_t at = 0; at < r->bytes; at += PAGE_BYTES) {
+        const mem_target_t t = aperture_target(r, at);
+        physmem_map(pm, r->first + at, PAGE_BYTES, t, t);
+    }
+    if (apart == pm->windows_on_bus)
+        return;
+    windows_hide(pm);
+    pm->windows_on_bus = apart;
+    windows_show(pm);
+}
+
+int physmem_add_aperture(struct physmem *pm, phys_addr_t first, mem_addr_t memory, uint32_t memory_bytes)
+{
+    return add(pm, &(struct mem_remap){.apply = aperture_apply,
+                                       .first = first,
+                                       .bytes = MEM_APERTURE_BYTES,
+                                       .target = mem_target(MEM_VRAM, memory),
+                                       .memory_bytes = memory_bytes});
 }

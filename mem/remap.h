@@ -1,5 +1,5 @@
 /* remap.h - what the chip set can change in the map while the guest runs: A20, shadow RAM, windows of PCI
- * devices.
+ * devices, the place of video memory.
  *
  * The board adds the remaps at start-up, in a fixed order, and gets their numbers. At run time a device emits
  * EFFECT_REMAP (syncq/link.h) with number and value; the vCPU applies it at exactly its tick by
@@ -30,6 +30,24 @@ int physmem_add_shadow(struct physmem *pm, phys_addr_t first, uint32_t bytes, me
  * Value: page address | MEM_WINDOW_ON; 0 at start. */
 enum { MEM_WINDOW_ON = 1 };
 int physmem_add_window(struct physmem *pm, uint32_t bytes, mem_target_t target);
+
+/* The same on a memory, which may also be reached through the bus, as MEM_APERTURE_APART says. */
+int physmem_add_memory_window(struct physmem *pm, uint32_t bytes, mem_target_t memory, mem_target_t bus);
+
+/* The place [first, +MEM_APERTURE_BYTES) where a graphics card shows its memory [memory, +memory_bytes) to
+ * programs of old. Pages that do not show it are a hole. At start it shows nothing. The value:
+ *   bits 1, 0   MEM_APERTURE_MEMORY: as memory, from the page in bits 31 to 12 on; MEM_APERTURE_BUS: through
+ * the bus at the same addresses (planes); 0: not at all bit 2       MEM_APERTURE_APART: memory windows show
+ * the bus instead of their memory bits 4, 3   where in the place it begins, in units of 32 KiB bits 6, 5 how
+ * many units it has, less one */
+enum { MEM_APERTURE_MEMORY = 1, MEM_APERTURE_BUS = 2, MEM_APERTURE_APART = 4 };
+#define MEM_APERTURE_BYTES 0x20000u
+#define MEM_APERTURE_UNIT  0x8000u
+static inline uint32_t mem_aperture(uint32_t how, uint32_t unit, uint32_t units, uint32_t at)
+{
+    return how | unit << 3 | (units - 1) << 5 | at;
+}
+int physmem_add_aperture(struct physmem *pm, phys_addr_t first, mem_addr_t memory, uint32_t memory_bytes);
 
 /* Applies a value. False: it had it already, nothing changed. The vCPU's thread, or while it stands. */
 bool physmem_remap(struct physmem *pm, unsigned number, uint32_t value);

@@ -40,6 +40,7 @@ struct bus_range {
     uint32_t (*read)(void *state, uint32_t offset, unsigned size, uint64_t now_ns);
     void (*write)(void *state, uint32_t offset, unsigned size, uint32_t value, uint64_t now_ns);
     uint32_t (*pure_read)(const void *state, uint32_t offset, unsigned size, uint64_t now_ns);
+    bool quiet; /* CLASS_LOCAL: no access changes what the interrupt controllers say */
     /* For the log of guest errors, CLASS_LOCAL only (others go through the bus): the device's name, and what
      * its data sheet says against this write as it stands; NULL: nothing. */
     const char *name;

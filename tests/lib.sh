@@ -3,7 +3,7 @@
 
 # --- packages: what a fresh Debian 12 needs ---
 packages_build=(gcc libc6-dev meson ninja-build pkg-config liburcu-dev libzydis-dev
-    libxxhash-dev libzstd-dev libjansson-dev libelf-dev libdw-dev libjemalloc-dev libmpfr-dev libcriterion-dev
+    libxxhash-dev libzstd-dev libjansson-dev libpng-dev libelf-dev libdw-dev libjemalloc-dev libmpfr-dev libcriterion-dev
     libxkbcommon-dev xkb-data libnbd-dev libslirp-dev libedit-dev libvncserver-dev libncurses-dev)
 packages_demo=(debian-installer-12-netboot-i386)
 packages_bench=(python3 gnuplot-nox hwloc-nox util-linux)

@@ -502,10 +502,11 @@ static uint32_t own_eip(const struct vcpu *v, const struct ir_op *op)
     return v->tb->lin_addr - v->tb->cs_base + v->tb->insn_offset[op->insn];
 }
 
-/* It may have overwritten itself: what runs next must not depend on where a run is cut. */
+/* It may have overwritten itself, by itself or through a chip that has memory (run_some): what runs next must
+ * not depend on where a run is cut. */
 static bool must_fetch_again(const struct vcpu *v)
 {
-    return !v->tb->valid;
+    return !v->tb->valid || v->watcher.nchanges;
 }
 
 /* Behind an iteration RF is set at this boundary, as it is where a horizon cuts the instruction: a double

@@ -490,6 +490,8 @@ static void run_some(struct vcpu *v)
 {
     if (v->g.budget <= 0)
         account(v);
+    else if (v->watcher.nchanges)
+        vcpu_take_changes(v); /* of a chip with memory, in the instruction before */
     else if (v->exc.pending)
         deliver_exception(v);
     else if (vcpu_is_wanted(v) && !held_off(v))

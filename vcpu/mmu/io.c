@@ -89,6 +89,14 @@ static uint32_t sync_read(struct vcpu *v, const struct bus_range *r, const struc
     return value;
 }
 
+static void local_settled(struct vcpu *v, const struct bus_range *r)
+{
+    if (r->quiet)
+        return;
+    vcpu_intc_settled(v);
+    vcpu_refresh_limit(v);
+}
+
 static uint32_t piece_read(struct vcpu *v, const struct io_target *t, uint64_t addr, enum access_kind kind)
 {
     const struct bus_range *r = t->range;
@@ -107,8 +115,7 @@ static uint32_t piece_read(struct vcpu *v, const struct io_target *t, uint64_t a
         return r->pure_read(r->state, offset_in(t, addr), t->bytes, insn_now_ns(v));
     case CLASS_LOCAL:
         value = r->read(r->state, offset_in(t, addr), t->bytes, insn_now_ns(v));
-        vcpu_intc_settled(v);
-        vcpu_refresh_limit(v);
+        local_settled(v, r);
         return value;
     default:
         return ~0u;
@@ -147,8 +154,7 @@ static void piece_write(struct vcpu *v, const struct io_target *t, uint64_t addr
         break;
     case CLASS_LOCAL:
         local_write(v, r, &a);
-        vcpu_intc_settled(v);
-        vcpu_refresh_limit(v);
+        local_settled(v, r);
         break;
     default:
         break;
