@@ -249,7 +249,7 @@ static void one_machine(const char *guest, FILE *log)
 
 int main(int argc, char **argv)
 {
-    const long seconds = argc > 2 ? atol(argv[2]) : 10;
+    const long seconds = argc > 2 ? strtol(argv[2], NULL, 10) : 10;
     const uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 0) : 1;
     char dir[] = "/tmp/fuzz_monitor.XXXXXX", *guest = argc > 1 ? realpath(argv[1], NULL) : NULL;
     FILE *log = fopen("/dev/null", "we");

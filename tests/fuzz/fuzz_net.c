@@ -288,7 +288,7 @@ static void open_nets(void)
 
 int main(int argc, char **argv)
 {
-    const time_t end = time(NULL) + (argc > 1 ? atoi(argv[1]) : 10);
+    const time_t end = time(NULL) + (argc > 1 ? strtol(argv[1], NULL, 10) : 10);
     static void (*const tries[])(void) = {try_computed, try_computed, try_computed, try_user,
                                           try_stream,   try_text,     try_state};
     uint64_t rounds = 0;
