@@ -196,6 +196,7 @@ const struct monitor_command monitor_commands[] = {
      monitor_mouse_move},
     {"mouse_button", NULL, "BUTTONS", "holds down 1 (left) + 2 (right) + 4 (middle), and no others", 2, 2,
      monitor_mouse_button},
+    {"savevm", NULL, "FILE", "saves the machine's whole state to a file, for -loadvm", 2, 2, monitor_savevm},
     {"digest", NULL, NULL, "the digest of the guest's state at this tick", 1, 1, monitor_digest},
     {"log", NULL, "ITEM[,ITEM ...]|none", "what is logged from now on: items as of -d", 2, 2, monitor_log},
     {"hostfwd_add", NULL, "[ID] " NETADDR_FORWARD,

@@ -72,6 +72,13 @@ void monitor_screendump(struct monitor_call *call)
         fprintf(call->out, "Error: %s\n", e.text);
 }
 
+void monitor_savevm(struct monitor_call *call)
+{
+    struct err e;
+    if (!machine_save(call->steer->machine, call->word[1], &e))
+        fprintf(call->out, "Error: %s\n", e.text);
+}
+
 void monitor_digest(struct monitor_call *call)
 {
     char hex[DIGEST_HEX];
@@ -82,7 +89,7 @@ void monitor_digest(struct monitor_call *call)
 void monitor_log(struct monitor_call *call)
 {
     unsigned items = 0;
-    if (strcmp(call->word[1], "none") != 0 && !log_items_parse(call->word[1], &items)) {
+    if (strcmp(call->word[1], "none") != 0 && log_items_parse(call->word[1], &items)) {
         fprintf(call->out, "Error: log %s: none, or a list of " LOG_ITEMS_ACCEPTED " is accepted\n",
                 call->word[1]);
         return;

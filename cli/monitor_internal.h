@@ -39,6 +39,7 @@ void monitor_sendkey(struct monitor_call *call);
 void monitor_mouse_move(struct monitor_call *call);
 void monitor_mouse_button(struct monitor_call *call);
 void monitor_screendump(struct monitor_call *call);
+void monitor_savevm(struct monitor_call *call);
 void monitor_digest(struct monitor_call *call);
 void monitor_log(struct monitor_call *call);
 

@@ -980,22 +980,23 @@ static bool log_item(const char *item, size_t bytes, unsigned *items)
     return i >= 0;
 }
 
-bool log_items_parse(const char *text, unsigned *items)
+const char *log_items_parse(const char *text, unsigned *items)
 {
     for (const char *item = text;; item++) {
         const size_t bytes = strcspn(item, ",");
         if (!log_item(item, bytes, items))
-            return false;
+            return item;
         item += bytes;
         if (!*item)
-            return true;
+            return NULL;
     }
 }
 
 static bool parse_log(struct options *o, const struct option_def *d, const char *value, struct err *e)
 {
-    return log_items_parse(value, &o->log_items) ||
-           err_set(e, "-%s %s: a list of " LOG_ITEMS_ACCEPTED " is accepted", d->name, value);
+    const char *bad = log_items_parse(value, &o->log_items);
+    return !bad || err_set(e, "-%s %s: no item \"%.*s\"; " LOG_ITEMS_ACCEPTED " are accepted", d->name, value,
+                           (int)strcspn(bad, ","), bad);
 }
 
 static bool parse_stats(struct options *o, const struct option_def *d, const char *value, struct err *e)

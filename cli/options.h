@@ -136,8 +136,8 @@ struct options {
     bool toypci;
 };
 
-/* "ITEM,ITEM ..." of -d into VCPU_LOG_* bits, which are added. False: one is none. */
-bool log_items_parse(const char *text, unsigned *items);
+/* "ITEM,ITEM ..." of -d: adds VCPU_LOG_* bits. NULL, or where the first begins that is none. */
+const char *log_items_parse(const char *text, unsigned *items);
 #define LOG_ITEMS_ACCEPTED "in_asm, op, out_asm, int, cpu_reset and guest_errors"
 
 /* Fills *o from argv[1..]; options_free() it in either case. */

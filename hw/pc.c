@@ -819,7 +819,7 @@ static void add_windows(struct board *b, const struct pc_config *cfg)
 static bool io_free(const struct board *b, unsigned first, unsigned last)
 {
     for (unsigned i = 0; i < b->nranges; i++)
-        if (first <= b->range[i].last && last >= b->range[i].first)
+        if (!b->range[i].window && first <= b->range[i].last && last >= b->range[i].first)
             return false;
     return last < PIIX4_PM_BASE || first >= PIIX4_PM_BASE + PIIX4_PM_BYTES; /* where software looks for it */
 }

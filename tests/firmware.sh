@@ -123,7 +123,7 @@ expect "-L and -bios: the small build" seabios -L /usr/share/seabios -bios bios.
 said "comes up, too" 'No bootable device'
 
 # --- watchers that want names, where no file of the guest's is named ---
-for watcher in "-profile file=$dir/watched.profile" "-account file=$dir/watched" "-mark here=some_function" "-trace file=$dir/watched"; do
+for watcher in "-profile file=$dir/watched.profile,every=100000" "-account file=$dir/watched" "-mark here=some_function" "-trace file=$dir/watched"; do
     # shellcheck disable=SC2086
     expect "$watcher without -kernel" timeout 60 "$build/tandem" -m 32 -icount shift=3,sleep=off -display none -net none -serial null $watcher -until tick=3000000
 done

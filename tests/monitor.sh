@@ -70,11 +70,13 @@ info() {
     local tick=200000
     timeout 30 "$tandem" $(guest pit) -devthread mode=inline -snapshot-at $tick,file=snapshot -x-ticks $((tick + 1)) 2>/dev/null
     "$build/tandem-digest-diff" snapshot >fields 2>/dev/null
-    talk thread pit "run-to $tick" 'info registers' 'print /x $eax' 'print $cr0' 'print $tick' 'info pit' 'info irq' 'info clock' \
+    talk thread pit "run-to $tick" 'savevm saved' 'savevm /nowhere/f' 'info registers' 'print /x $eax' 'print $cr0' 'print $tick' 'info pit' 'info irq' 'info clock' \
         'info status' 'info horizon' 'info devices' 'info mtree' 'info pci' 'info block' 'info chardev' 'info stats' 'info replay' \
         'info version' 'info name' 'info tlb' 'info mem' 'digest' 'help' 'help info' 'help x'
     local eax
     eax=$(sed -n 's/^cpu.eax: 0x//p' fields)
+    expect "savevm is -snapshot-at" "$build/tandem-digest-diff" snapshot saved
+    expect_text "savevm into no folder" "$answers" '^Error: .*/nowhere/f'
     expect_text "info registers" "$answers" "^EAX=$(printf %08x "0x${eax:-0}") "
     expect_text "print /x \$eax" "$answers" "^0x${eax:-0}$"
     expect_text "print \$tick" "$answers" "^$(printf '%#x' $tick)$"

@@ -35,11 +35,11 @@ script tftp://10.0.2.2 >"$dir/tftp/tftp.ipxe"
 script "http://10.0.2.2:$port" >"$dir/tftp/http.ipxe"
 for model in e1000 virtio-net-pci; do
     nic=user,model=$model,tftp=$dir/tftp
-    expect "$model: iPXE boots by TFTP" run bytftp -cdrom /usr/lib/ipxe/ipxe.iso -boot d -nic "$nic,restrict=on,bootfile=tftp.ipxe" -icount shift=3,sleep=off
+    expect "$model: iPXE boots by TFTP" run bytftp -boot n -nic "$nic,restrict=on,bootfile=tftp.ipxe" -icount shift=3,sleep=off
     expect_text "$model: the kernel came" "$(tr -d '\r' <"$dir/bytftp.out")" '^booted by the network'
-    expect "$model: iPXE boots by HTTP" run http -cdrom /usr/lib/ipxe/ipxe.iso -boot d -nic "$nic,bootfile=http.ipxe"
+    expect "$model: iPXE boots by HTTP" run http -boot n -nic "$nic,bootfile=http.ipxe"
     expect_text "$model: the kernel came" "$(tr -d '\r' <"$dir/http.out")" '^booted by the network'
-    expect "$model: TFTP again, mode thread" run again -cdrom /usr/lib/ipxe/ipxe.iso -boot d -nic "$nic,restrict=on,bootfile=tftp.ipxe" -icount shift=3,sleep=off -devthread mode=thread
+    expect "$model: TFTP again, mode thread" run again -boot n -nic "$nic,restrict=on,bootfile=tftp.ipxe" -icount shift=3,sleep=off -devthread mode=thread
     expect "$model: the same run" cmp "$dir/bytftp" "$dir/again"
 done
 

@@ -640,8 +640,9 @@ static void ide_regions(uint64_t r)
 /* A command that is there, with data behind it, is more than chance would make of single bytes. */
 static void ide_command(void *s, uint64_t r, uint64_t now_ns)
 {
-    static const uint8_t codes[] = {0x20, 0x24, 0x25, 0x29, 0x30, 0x34, 0x35, 0x39, 0x3D, 0x40, 0xA0, 0xA0,
-                                    0xA0, 0xA0, 0xA1, 0xC4, 0xC5, 0xC6, 0xC8, 0xCA, 0xE7, 0xEC, 0xEF, 0x90};
+    static const uint8_t codes[] = {0x20, 0x24, 0x25, 0x29, 0x30, 0x34, 0x35, 0x39, 0x3D,
+                                    0x40, 0xA0, 0xA0, 0xA0, 0xA0, 0xA1, 0x06, 0x06, 0xB0,
+                                    0xC4, 0xC5, 0xC6, 0xC8, 0xCA, 0xE7, 0xEC, 0xEF, 0x90};
     const struct chip_class *c = &piix_ide_class;
 
     c->write(s, 6, 1, r >> 8 & 1 ? 0xF0 : 0xE0, now_ns);
@@ -662,8 +663,9 @@ static void ide_settle(void *s, uint64_t r, uint64_t now_ns)
 
     if (c->next_event && c->next_event(s) != NS_NEVER)
         c->advance(s, c->next_event(s));
-    if (c->next_master(s) != NS_NEVER)
-        use_memory(c, s, r, now_ns);
+    uint64_t due_ns = c->next_master(s);
+    if (due_ns != NS_NEVER)
+        use_memory(c, s, r, due_ns > now_ns ? due_ns : now_ns);
 }
 
 /* A drive with a CD in it, or without, that waits for a packet. */
@@ -676,12 +678,16 @@ static void ide_await_packet(void *s, uint64_t r, uint64_t now_ns)
 
     if (r >> 40 & 1)
         piix_ide_fit(s, 1, r >> 41 & 7 ? &cdrom : &empty, 2);
+    c->write(s, PIIX_IDE_OFF_CONTROL, 1, 0, now_ns); /* no reset is asked for */
     c->write(s, 6, 1, 0xF0, now_ns);
+    c->write(s, 7, 1, 0x08, now_ns); /* DEVICE RESET: nothing is under way, and it does not sleep */
+    for (unsigned i = 0; i < 3; i++)
+        ide_settle(s, r | 0x100, now_ns);
     c->write(s, 1, 1, (uint32_t)(r >> 44 & 1), now_ns);
     c->write(s, 4, 1, (uint32_t)(r >> 45 & 0xFF), now_ns);
     c->write(s, 5, 1, (uint32_t)(r >> 53 & 0xFF), now_ns);
     c->write(s, 7, 1, 0xA0, now_ns);
-    ide_settle(s, r, now_ns);
+    ide_settle(s, r | 0x100, now_ns);
 }
 
 /* Twelve bytes where a packet is due. */

@@ -227,8 +227,8 @@ static bool run_loop_is_idle(const struct vcpu *v)
     const struct guest_state *g = &v->g;
     bool single =
         (g->eflags & FLAG_TF) || v->cfg.single_tb || v->db_pending || v->dr_active || v->until.condition;
-    return g->budget > 0 && !v->exc.pending && !v->redo_single && !vcpu_is_wanted(v) && !g->halted &&
-           !single && !v->exit_reason;
+    return g->budget > 0 && !v->exc.pending && !v->redo_single && !v->watcher.nchanges &&
+           !vcpu_is_wanted(v) && !g->halted && !single && !v->exit_reason;
 }
 
 /* The same. Whoever goes on ends a shadow of STI or MOV SS: no interrupt can be accepted before the next
