@@ -580,13 +580,13 @@ static void reset_local(struct devthread *d, uint64_t tick)
     }
 }
 
-/* The devices are reset by an access like any other, in its place among the others, by whoever holds the
- * baton; the 8259 pair here, on the vCPU's thread. Its lines are told again one tick later. */
 void devthread_settle_own(struct devthread *d)
 {
     bus_settle_own(&d->bus);
 }
 
+/* The devices are reset by an access like any other, in its place among the others, by whoever holds the
+ * baton; the 8259 pair here, on the vCPU's thread. Its lines are told again one tick later. */
 void devthread_reset(struct devthread *d, uint64_t tick)
 {
     struct access a = {.tick = tick,
