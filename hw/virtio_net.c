@@ -44,26 +44,7 @@ enum { HDR_CSUM_START = 6, HDR_CSUM_OFFSET = 8, HDR_NUM_BUFFERS = 10 };
 
 /* --- configuration space of PCI (4.1.2: a transitional device) --- */
 
-/* clang-format off */
-#define CAPABILITY(at, next, bytes, type, page, length)                                                       \
-    {(at), 0x09, 0}, {(at) + 1, (next), 0}, {(at) + 2, (bytes), 0}, {(at) + 3, (type), 0}, {(at) + 4, 4, 0}, \
-    {(at) + 9, (page), 0}, {(at) + 12, (length), 0}
-
-static const struct pci_reg regs[] = {
-    {PCI_VENDOR, 0xF4, 0}, {PCI_VENDOR + 1, 0x1A, 0}, {PCI_DEVICE, 0x00, 0}, {PCI_DEVICE + 1, 0x10, 0},
-    {PCI_COMMAND, 0, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER}, {PCI_COMMAND + 1, 0, 0x04},
-    {PCI_STATUS, 0x10, 0},                                   /* it has capabilities */
-    {PCI_CLASS + 1, 0x02, 0},                                /* class 02 00 00 */
-    {0x2C, 0xF4, 0}, {0x2D, 0x1A, 0}, {0x2E, 0x01, 0},       /* subsystem: network card */
-    {0x34, VIRTIO_PCI_CAPABILITY, 0},
-    {PCI_INTERRUPT_LINE, 0, 0xFF}, {PCI_INTERRUPT_PIN, 1, 0},
-    CAPABILITY(0x40, 0x50, 16, 1, 0x00, 0x38),               /* common configuration */
-    CAPABILITY(0x50, 0x60, 16, 3, 0x10, 0x01),               /* ISR */
-    CAPABILITY(0x60, 0x70, 16, 4, 0x20, CONFIG_BYTES),       /* the device's own */
-    CAPABILITY(0x70, VIRTIO_PCI_CFG_AT, 20, 2, 0x30, 0x04),  /* notification, the same for each queue */
-    VIRTIO_PCI_CFG_REGS
-};
-/* clang-format on */
+static const struct pci_reg regs[] = {VIRTIO_PCI_REGS(0x00, 0x02, 0x01, CONFIG_BYTES)}; /* a network card */
 
 #define FUNCTION(n)                                                                                          \
     {                                                                                                        \

@@ -67,15 +67,29 @@ struct virtio_pci {
 
 /* Register of the first capability in the configuration space. */
 #define VIRTIO_PCI_CAPABILITY 0x40
-/* The last one, VIRTIO_PCI_CAP_PCI_CFG (4.1.4.9): bar, offset and length are the driver's. */
-#define VIRTIO_PCI_CFG_AT 0x84
-#define VIRTIO_PCI_CFG_REGS                                                                                  \
-    {VIRTIO_PCI_CFG_AT, 0x09, 0}, {VIRTIO_PCI_CFG_AT + 2, 20, 0}, {VIRTIO_PCI_CFG_AT + 3, 5, 0},             \
-        {VIRTIO_PCI_CFG_AT + 4, 0, 0xFF}, {VIRTIO_PCI_CFG_AT + 8, 0, 0xFF},                                  \
-        {VIRTIO_PCI_CFG_AT + 9, 0, 0xFF}, {VIRTIO_PCI_CFG_AT + 10, 0, 0xFF},                                 \
-        {VIRTIO_PCI_CFG_AT + 11, 0, 0xFF}, {VIRTIO_PCI_CFG_AT + 12, 0, 0xFF},                                \
-        {VIRTIO_PCI_CFG_AT + 13, 0, 0xFF}, {VIRTIO_PCI_CFG_AT + 14, 0, 0xFF},                                \
-        {VIRTIO_PCI_CFG_AT + 15, 0, 0xFF},
+#define VIRTIO_PCI_CFG_AT     0x84
+/* clang-format off */
+#define VIRTIO_PCI_CAP(at, next, bytes, type, page, length)                                                   \
+    {(at), 0x09, 0}, {(at) + 1, (next), 0}, {(at) + 2, (bytes), 0}, {(at) + 3, (type), 0}, {(at) + 4, 4, 0},  \
+    {(at) + 9, (page), 0}, {(at) + 12, (length), 0}
+/* The last capability, VIRTIO_PCI_CAP_PCI_CFG (4.1.4.9): bar, offset and length are the driver's. */
+#define VIRTIO_PCI_CFG_REGS                                                                                   \
+    {VIRTIO_PCI_CFG_AT, 0x09, 0}, {VIRTIO_PCI_CFG_AT + 2, 20, 0}, {VIRTIO_PCI_CFG_AT + 3, 5, 0},              \
+    {VIRTIO_PCI_CFG_AT + 4, 0, 0xFF}, {VIRTIO_PCI_CFG_AT + 8, 0, 0xFF}, {VIRTIO_PCI_CFG_AT + 9, 0, 0xFF},     \
+    {VIRTIO_PCI_CFG_AT + 10, 0, 0xFF}, {VIRTIO_PCI_CFG_AT + 11, 0, 0xFF}, {VIRTIO_PCI_CFG_AT + 12, 0, 0xFF},  \
+    {VIRTIO_PCI_CFG_AT + 13, 0, 0xFF}, {VIRTIO_PCI_CFG_AT + 14, 0, 0xFF}, {VIRTIO_PCI_CFG_AT + 15, 0, 0xFF}
+/* Registers of a transitional device 1AF4:10xx (4.1.2) of a class, whose configuration has so many bytes:
+ * capabilities for the common configuration, ISR, the device's own, and notification (one for all queues). */
+#define VIRTIO_PCI_REGS(device, class_code, subsystem, config_bytes)                                          \
+    {PCI_VENDOR, 0xF4, 0}, {PCI_VENDOR + 1, 0x1A, 0}, {PCI_DEVICE, (device), 0}, {PCI_DEVICE + 1, 0x10, 0},   \
+    {PCI_COMMAND, 0, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER}, {PCI_COMMAND + 1, 0, 0x04},   \
+    {PCI_STATUS, 0x10, 0}, {PCI_CLASS + 1, (class_code), 0},                                                  \
+    {0x2C, 0xF4, 0}, {0x2D, 0x1A, 0}, {0x2E, (subsystem), 0}, {0x34, VIRTIO_PCI_CAPABILITY, 0},               \
+    {PCI_INTERRUPT_LINE, 0, 0xFF}, {PCI_INTERRUPT_PIN, 1, 0},                                                 \
+    VIRTIO_PCI_CAP(0x40, 0x50, 16, 1, 0x00, 0x38), VIRTIO_PCI_CAP(0x50, 0x60, 16, 3, 0x10, 0x01),             \
+    VIRTIO_PCI_CAP(0x60, 0x70, 16, 4, 0x20, (config_bytes)),                                                  \
+    VIRTIO_PCI_CAP(0x70, VIRTIO_PCI_CFG_AT, 20, 2, 0x30, 0x04), VIRTIO_PCI_CFG_REGS
+/* clang-format on */
 
 /* Back to power-on, with these features. */
 void virtio_pci_reset(struct virtio_pci *s, uint64_t offered, struct virtq *queue, unsigned nqueues);
