@@ -58,8 +58,7 @@ struct tb_native {
     uint32_t jump[2], exit[2]; /* a chain exit's jump and its way out; 0: it cannot be chained */
     uint32_t loop; /* where chain exit 1 continues in this same block, flags in registers; 0: at code */
     uint32_t loop_jump, loop_exit,
-        loop_next;    /* the same jump at the end of that copy, where it is linked to; 0: a strip */
-    uint32_t phys[2]; /* the physical page that a chain exit's check expects; 0: same page, no check */
+        loop_next; /* the same jump at the end of that copy, where it is linked to; 0: a strip */
 };
 
 /* A translation worker may read a block while the vCPU runs it: what is set when a block is built never

@@ -80,12 +80,13 @@ enum {
 };
 enum { TLB_DATA, TLB_FETCH = 2, TLB_COUNT = 4 }; /* + 1: user */
 
-/* Placed and keyed as struct x64_jump (x64.h). key 0: empty; single blocks are not here. The hit must still
- * match in cs base and limit, be valid, and its page be mapped where it was. */
+/* Where blocks were found last. key 0: empty; single blocks are not here. The hit must still match in cs base
+ * and limit, be valid, and its page be mapped where it was. */
 struct jump_entry {
-    uint64_t key;
+    uint64_t key; /* jump_key (engine.h) */
     struct tb *tb;
 };
+#define JUMP_BITS 12
 
 struct activity;
 struct spaces;    /* mmu/spaces.c */
@@ -158,13 +159,15 @@ struct vcpu {
     uint32_t tlb_large[32]; /* bit n: since the last full flush there was a large page at n << 22 */
     struct devsites devsites;
     struct spaces *spaces;
-    struct mem_watcher watcher; /* of memory: pages with blocks, and page tables in use */
-    struct jump_entry jump[1u << X64_JUMP_BITS];
+    struct mem_watcher watcher;              /* of memory: pages with blocks, and page tables in use */
+    struct jump_entry jump[1u << JUMP_BITS]; /* at jump_index (engine.h), pairs aligned */
     struct tbcache *tbs;
     uint64_t tb_flushes;         /* bumped when blocks' memory is reused: older struct tb pointers are void */
     struct x64 *native;          /* compiled code; NULL: interpreter only */
     struct compiling *compiling; /* how it is made */
-    _Alignas(64) struct x64_jump native_jump[1u << X64_JUMP_BITS]; /* indirect jumps of compiled code */
+    uint32_t fetch_epoch[2];     /* of the fetch TLBs, supervisor's and user's: x64.h */
+    bool fetch_left[2];          /* an entry has left that TLB in this epoch */
+    _Alignas(64) struct x64_jumps jumps; /* of compiled code */
     struct vcpu_stats stats;
     struct survey survey;
     struct marks marks;

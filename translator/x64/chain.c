@@ -4,8 +4,6 @@
  * Every chain exit that continues in a block is in that block's list `in`, so that a block can be unchained
  * exactly.
  */
-#include <string.h>
-
 #include "clockcore/check.h"
 #include "translator/x64/compile.h"
 #include "translator/x64/control.h"
@@ -13,12 +11,6 @@
 static void patch_site(struct x64 *x, uint32_t site, uint32_t to)
 {
     x_patch(x->cache.write + site, x->cache.write + to);
-}
-
-static void patch_phys(struct x64 *x, const struct tb *from, unsigned chain_exit, uint32_t phys_page)
-{
-    if (from->native.phys[chain_exit])
-        memcpy(x->cache.write + from->native.phys[chain_exit], &phys_page, sizeof phys_page);
 }
 
 static uint32_t chained_entry(const struct tb *tb)
@@ -32,7 +24,6 @@ void x64_chain(struct x64 *x, struct tb *from, unsigned chain_exit, struct tb *t
     bool loops = chain_exit == 1 && n->loop;
     if (!n->jump[chain_exit] || n->to[chain_exit] || (loops && to != from))
         return;
-    patch_phys(x, from, chain_exit, to->phys_addr & ~X64_PAGE_MASK);
     patch_site(x, n->jump[chain_exit], loops ? n->loop : chained_entry(to));
     if (loops && n->loop_jump)
         patch_site(x, n->loop_jump, n->loop_next ? n->loop_next : chained_entry(to));
@@ -46,7 +37,6 @@ static void exit_unchain(struct x64 *x, struct tb *from, unsigned chain_exit)
     patch_site(x, from->native.jump[chain_exit], from->native.exit[chain_exit]);
     if (chain_exit == 1 && from->native.loop_jump)
         patch_site(x, from->native.loop_jump, from->native.loop_exit);
-    patch_phys(x, from, chain_exit, X64_PHYS_UNCHAINED);
     from->native.to[chain_exit] = NULL;
 }
 

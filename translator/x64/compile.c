@@ -122,7 +122,6 @@ void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code)
     for (unsigned chain_exit = 0; chain_exit < 2; chain_exit++) {
         n->jump[chain_exit] = moved(code->jump[chain_exit], n->offset);
         n->exit[chain_exit] = moved(code->exit[chain_exit], n->offset);
-        n->phys[chain_exit] = moved(code->phys[chain_exit], n->offset);
     }
     n->loop = moved(code->loop, n->offset);
     n->loop_jump = moved(code->loop_jump, n->offset);

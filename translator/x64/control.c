@@ -1,9 +1,8 @@
 /* control.c - entering, chaining and leaving blocks; helpers.
  *
  * A chain exit is a jump that leads out of compiled code until x64_chain() patches it. Where the successor
- * lies on another page, the jump comes behind a check that the fetch TLB maps the successor's page to where
- * it was chained: then, and only then, the page becomes the current fetch page, as a fetch by tb_find() would
- * make it (vcpu/mmu/tlb.h).
+ * lies on another page, it is found like that of an indirect jump, in a table whose entries hold while the
+ * fetch TLB maps their pages (x64.h).
  *
  * Loops: a successor expects the flags in their slots, which costs stores at each block's end. A small block
  * that branches to itself is emitted twice: the second copy starts with the flags where the branch left them,
@@ -105,36 +104,34 @@ static struct far_code *chain_jump(struct compile *c, unsigned chain_exit, uint8
     return f;
 }
 
-/* The fetch page becomes that of lin_addr, if the fetch TLB agrees with the chained block. SCRATCH1, 2. */
-static void emit_other_page(struct compile *c, unsigned chain_exit, uint32_t lin_addr)
+/* --- jumps to another page, and indirect ones --- */
+
+/* SCRATCH1 = linear address, SCRATCH2 = its key. */
+static void far_jump_miss(struct compile *c, const struct far_code *f)
+{
+    if (f->reg != SCRATCH1)
+        x_mov(&c->b, SZ32, SCRATCH1, f->reg);
+    x_mov_imm64(&c->b, HOST_PAGE, (uint64_t)(uintptr_t)c->tb | X64_EXIT_JUMP);
+    x_jmp_to(&c->b, c->x->stubs.jump_miss[is_user(c)]);
+}
+
+/* Through the place (x64.h) of the linear address in `lin`. */
+static void emit_jump_through(struct compile *c, unsigned lin, struct host_mem key, struct host_mem code)
+{
+    x_load(&c->b, SZ64, SCRATCH2, mem_jumps(&c->x->env, offsetof(struct x64_jumps, hi)));
+    x_alu(&c->b, ALU_OR, SZ64, SCRATCH2, lin);
+    x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH2, key);
+    far_add(c, far_jump_miss, x_jcc(&c->b, CC_NE))->reg = (uint8_t)lin;
+    x_jmp_mem(&c->b, code);
+}
+
+static void emit_jump_to_page(struct compile *c, uint32_t lin_addr)
 {
     const struct x64_env *env = &c->x->env;
-    uint32_t page = lin_addr & ~X64_PAGE_MASK;
-    uint32_t entry =
-        env->itlb[is_user(c)] + (lin_addr >> 12 & ((1u << env->tlb_bits) - 1)) * env->tlb_entry_bytes;
-    uint8_t *miss[3];
-    x_alu_mem_imm(&c->b, ALU_CMP, SZ64, mem_budget(),
-                  0); /* at the limit an interrupt may come before the fetch */
-    miss[0] = x_jcc(&c->b, CC_LE);
-    x_mov_imm(&c->b, SCRATCH1, page);
-    x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_state(entry + env->tag_r));
-    miss[1] = x_jcc(&c->b, CC_NE);
-    x_load(&c->b, SZ32, SCRATCH2, mem_state(entry + env->phys_page));
-    x_alu_imm(&c->b, ALU_CMP, SZ32, SCRATCH2, X64_PHYS_UNCHAINED);
-    c->out->phys[chain_exit] = offset_of(c, c->b.at - 4);
-    miss[2] = x_jcc(&c->b, CC_NE);
-    x_store(&c->b, SZ32, mem_state(env->fetch_phys_page), SCRATCH2);
-    x_load(&c->b, SZ64, SCRATCH2, mem_state(entry + env->addend));
-    if (is_user(c))
-        x_alu_imm(&c->b, ALU_OR, SZ64, SCRATCH1, 1);
-    x_store(&c->b, SZ64, mem_state(env->fetch_tag), SCRATCH1);
-    x_mov_imm(&c->b, SCRATCH1, page);
-    x_alu(&c->b, ALU_ADD, SZ64, SCRATCH2, SCRATCH1);
-    x_store(&c->b, SZ64, mem_state(env->fetch_host), SCRATCH2);
-    uint8_t *jump = x_jmp(&c->b);
-    struct far_code *f = chain_jump(c, chain_exit, jump);
-    for (unsigned i = 0; i < 3; i++)
-        f->from[i + 1] = miss[i];
+    unsigned place = x64_jump_place(lin_addr);
+    x_mov_imm(&c->b, SCRATCH1, lin_addr);
+    emit_jump_through(c, SCRATCH1, mem_jumps(env, offsetof(struct x64_jumps, key) + place * 8),
+                      mem_jumps(env, offsetof(struct x64_jumps, code) + place * 8));
 }
 
 static bool stays_on_page(const struct compile *c, uint32_t eip)
@@ -149,7 +146,7 @@ static void emit_goto(struct compile *c, unsigned chain_exit, uint32_t eip)
     else if (stays_on_page(c, eip))
         chain_jump(c, chain_exit, x_jmp(&c->b));
     else
-        emit_other_page(c, chain_exit, c->tb->cs_base + eip);
+        emit_jump_to_page(c, c->tb->cs_base + eip);
 }
 
 /* What may be seen behind this block. */
@@ -282,62 +279,15 @@ void emit_JNZ(struct compile *c, const struct ir_op *op)
     emit_branch(c, op, CC_NE);
 }
 
-/* --- indirect jumps --- */
-
-/* MATCH emit_other_way_stub */
-static void set_exit_word(struct compile *c)
-{
-    x_mov_imm64(&c->b, HOST_PAGE, (uint64_t)(uintptr_t)c->tb | X64_EXIT_JUMP);
-}
-
-static void far_jump_other_way(struct compile *c, const struct far_code *f)
-{
-    (void)f;
-    set_exit_word(c);
-    x_jmp_to(&c->b, c->x->stubs.other_way);
-}
-
-static void far_jump_other_page(struct compile *c, const struct far_code *f)
-{
-    (void)f;
-    x_mov_imm64(&c->b, R8, x64_jump_key(0, c->tb->mode));
-    set_exit_word(c);
-    x_jmp_to(&c->b, c->x->stubs.other_page[is_user(c)]);
-}
-
-/* SCRATCH2 = address of the entry for the linear address in SCRATCH1 and the physical page in phys. MATCH
- * jump_index */
-void emit_jump_entry(struct x64_buf *b, const struct x64_env *env, unsigned phys)
-{
-    x_mov(b, SZ32, SCRATCH2, phys);
-    x_shift_imm(b, SH_SHR, SZ32, SCRATCH2, 12);
-    x_imul_imm(b, SZ32, SCRATCH2, SCRATCH2, X64_JUMP_MIX);
-    x_alu(b, ALU_XOR, SZ32, SCRATCH2, SCRATCH1);
-    x_alu_imm(b, ALU_AND, SZ32, SCRATCH2, (1u << X64_JUMP_BITS) - 1);
-    x_shift_imm(b, SH_SHL, SZ32, SCRATCH2, 5);
-    x_lea(b, SZ64, SCRATCH2, mem_indexed(HOST_STATE, SCRATCH2, 0, (int32_t)env->jumps - X64_STATE_BIAS));
-}
-
-/* R8, R9, R12 are free: no temporary is live here but the target, whose linear address is in SCRATCH1. */
-static void emit_jump_lookup(struct compile *c)
+/* R13 is free: no group goes on behind the block. */
+static void emit_jump_to(struct compile *c, unsigned lin)
 {
     const struct x64_env *env = &c->x->env;
-    x_mov(&c->b, SZ32, R12, SCRATCH1);
-    x_alu_imm(&c->b, ALU_AND, SZ32, R12, ~X64_PAGE_MASK);
-    if (is_user(c))
-        x_alu_imm(&c->b, ALU_OR, SZ32, R12, 1);
-    x_alu_load(&c->b, ALU_CMP, SZ64, R12, mem_state(env->fetch_tag));
-    far_add(c, far_jump_other_page, x_jcc(&c->b, CC_NE));
-    x_load(&c->b, SZ32, R9, mem_state(env->fetch_phys_page));
-    emit_jump_entry(&c->b, env, R9);
-    x_mov_imm64(&c->b, R8, x64_jump_key(0, c->tb->mode));
-    x_alu(&c->b, ALU_OR, SZ64, R8, SCRATCH1);
-    x_alu_load(&c->b, ALU_CMP, SZ64, R8, mem_at(SCRATCH2, offsetof(struct x64_jump, key)));
-    struct far_code *miss = far_add(c, far_jump_other_way, x_jcc(&c->b, CC_NE));
-    x_alu_load(&c->b, ALU_CMP, SZ32, R9, mem_at(SCRATCH2, offsetof(struct x64_jump, phys_page)));
-    miss->from[1] = x_jcc(&c->b, CC_NE);
-    x_jmp_mem(&c->b, mem_at(SCRATCH2, offsetof(struct x64_jump, code)));
+    x_movzx(&c->b, SZ16, HOST_PAGE, lin);
+    emit_jump_through(c, lin, mem_jump_place(env, offsetof(struct x64_jumps, key), HOST_PAGE),
+                      mem_jump_place(env, offsetof(struct x64_jumps, code), HOST_PAGE));
 }
+_Static_assert(X64_JUMP_BITS == 16, "the place is a zero-extended word");
 
 void emit_JMPIND(struct compile *c, const struct ir_op *op)
 {
@@ -345,14 +295,12 @@ void emit_JMPIND(struct compile *c, const struct ir_op *op)
     flush_all(c);
     if (c->tb->cs_base)
         x_lea(&c->b, SZ32, SCRATCH1, mem_at(a, (int32_t)c->tb->cs_base));
-    else
-        x_mov(&c->b, SZ32, SCRATCH1, a);
-    if (!(c->tb->mode & TB_MODE_SINGLE))
-        emit_jump_lookup(c);
-    else {
-        x_mov(&c->b, SZ32, SCRATCH2, SCRATCH1);
-        emit_exit(c, X64_EXIT_JUMP, false);
+    if (!(c->tb->mode & TB_MODE_SINGLE)) {
+        emit_jump_to(c, c->tb->cs_base ? (unsigned)SCRATCH1 : a);
+        return;
     }
+    x_mov(&c->b, SZ32, SCRATCH2, c->tb->cs_base ? (unsigned)SCRATCH1 : a);
+    emit_exit(c, X64_EXIT_JUMP, false);
 }
 
 /* --- helpers and exits --- */

@@ -26,8 +26,6 @@ struct loop_state {
 };
 
 #define X64_PAGE_MASK 0xfffu
-/* What the check of a chain exit that leads nowhere compares a physical page with: no page address. */
-#define X64_PHYS_UNCHAINED 0x7fffffffu
 
 /* Before the entry: is it the block for this code segment? */
 void emit_code_segment_check(struct compile *c);
@@ -37,9 +35,6 @@ void x64_unchain(struct x64 *x, struct tb *tb);
 /* account_once.c or account_twice.c, as Meson chose; _in: ticks that are in a register. */
 void emit_account_again(struct compile *c);
 void emit_account_again_in(struct compile *c, unsigned reg);
-/* SCRATCH2 = address of the indirect jump's entry for the linear address in SCRATCH1 and the physical page in
- * phys. */
-void emit_jump_entry(struct x64_buf *b, const struct x64_env *env, unsigned phys);
 /* Before the block's ops are emitted once more (control.c): everything is as that copy finds it. */
 void emit_loop_begin(struct compile *c);
 /* Guest registers to their slots, then the helper: its result is in EAX, caller-saved registers are lost. */

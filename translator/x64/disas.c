@@ -52,9 +52,8 @@ static const struct stub_name {
     STUB(fpu_leave, "fpu_leave"),
     STUB(fpu_refuse, "fpu_refuse"),
     STUB(set_cf_of, "set_cf_of"),
-    STUB(other_page[0], "other_page"),
-    STUB(other_page[1], "other_page_user"),
-    STUB(other_way, "other_way"),
+    STUB(jump_miss[0], "jump_miss"),
+    STUB(jump_miss[1], "jump_miss_user"),
 };
 
 static const char *stub_at(const struct x64 *x, uint64_t address)
@@ -172,16 +171,22 @@ static bool tlb_field_name(const struct x64_env *env, uint32_t offset, char name
     return false;
 }
 
+static bool jumps_field_name(uint32_t offset, char name[NAME_BYTES])
+{
+    enum { KEY = offsetof(struct x64_jumps, key), CODE = offsetof(struct x64_jumps, code) };
+    if (offset - KEY < X64_JUMP_PLACES * 8)
+        return snprintf(name, NAME_BYTES, "jumps.key[0x%x]", (offset - KEY) / 8) > 0;
+    if (offset - CODE < X64_JUMP_PLACES * 8)
+        return snprintf(name, NAME_BYTES, "jumps.code[0x%x]", (offset - CODE) / 8) > 0;
+    return offset == offsetof(struct x64_jumps, hi) && snprintf(name, NAME_BYTES, "jumps.hi") > 0;
+}
+
 static bool owner_field_name(const struct x64_env *env, uint32_t offset, char name[NAME_BYTES])
 {
-    const struct field_name fields[] = {{env->fetch_tag, "fetch_tag"},
-                                        {env->fetch_phys_page, "fetch_phys_page"},
-                                        {env->fetch_host, "fetch_host"},
-                                        {env->jumps, "jumps"},
-                                        {env->running_tb, "running_tb"}};
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-        if (fields[i].offset == offset)
-            return snprintf(name, NAME_BYTES, "%s", fields[i].name) > 0;
+    if (offset == env->running_tb)
+        return snprintf(name, NAME_BYTES, "running_tb") > 0;
+    if (jumps_field_name(offset - env->jumps, name))
+        return true;
     return tlb_field_name(env, offset, name);
 }
 

@@ -43,6 +43,16 @@ static inline struct host_mem mem_budget(void)
     return mem_state(offsetof(struct guest_state, budget));
 }
 
+/* A member of struct x64_jumps; an element, of 8 bytes, of an array there. */
+static inline struct host_mem mem_jumps(const struct x64_env *env, size_t offset)
+{
+    return mem_state((uint32_t)(env->jumps + offset));
+}
+static inline struct host_mem mem_jump_place(const struct x64_env *env, size_t array, unsigned index_reg)
+{
+    return mem_indexed(HOST_STATE, index_reg, 3, (int32_t)(env->jumps + array) - X64_STATE_BIAS);
+}
+
 /* --- registers --- */
 
 /* Host register of a guest register slot (0..7). */

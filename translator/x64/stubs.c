@@ -267,71 +267,55 @@ static int64_t call_set_cf_of(struct guest_state *g, uint32_t cf, uint32_t of)
     return set_eflags(g, (flags_now(g) & ~(uint32_t)(FLAG_CF | FLAG_OF)) | cf | (of ? FLAG_OF : 0));
 }
 
-/* --- indirect jumps to another page --- */
+/* --- jumps whose place has another key --- */
 
-/* Indirect jumps that their entry does not serve: SCRATCH1 = linear address, HOST_PAGE = exit word. */
-static void emit_jump_exit(struct x64_buf *b, const struct stubs *s)
+static struct host_mem mem_key(const struct x64_env *env)
 {
+    return mem_jump_place(env, offsetof(struct x64_jumps, key), R12);
+}
+
+/* Is the key of place R12 the wanted one, but for its epoch, and does the fetch TLB have the page where the
+ * block is? Then it gets the present epoch, and the jump is made. */
+static void emit_try_stale(struct x64_buf *b, const struct x64_env *env, bool user)
+{
+    uint8_t *miss[3];
+    x_load(b, SZ64, R8, mem_key(env));
+    x_alu(b, ALU_XOR, SZ64, R8, SCRATCH2);
+    x_shift_imm(b, SH_SHL, SZ64, R8, X64_EPOCH_BITS);
+    miss[0] = x_jcc(b, CC_NE);
+    emit_tlb_index(b, env, R9);
+    x_mov(b, SZ32, R8, SCRATCH1);
+    x_alu_imm(b, ALU_AND, SZ32, R8, ~X64_PAGE_MASK);
+    x_alu_load(b, ALU_CMP, SZ64, R8, mem_tlb(env->itlb[user], env->tag_r, R9));
+    miss[1] = x_jcc(b, CC_NE);
+    x_load(b, SZ32, R8, mem_tlb(env->itlb[user], env->phys_page, R9));
+    x_alu_load(b, ALU_CMP, SZ32, R8,
+               mem_indexed(HOST_STATE, R12, 2,
+                           (int32_t)(env->jumps + offsetof(struct x64_jumps, phys_page)) - X64_STATE_BIAS));
+    miss[2] = x_jcc(b, CC_NE);
+    x_store(b, SZ64, mem_key(env), SCRATCH2);
+    x_jmp_mem(b, mem_jump_place(env, offsetof(struct x64_jumps, code), R12));
+    for (unsigned i = 0; i < 3; i++)
+        x_patch_here(b, miss[i]);
+}
+
+/* SCRATCH1 = linear address, SCRATCH2 = its key, HOST_PAGE = exit word; no temporary is live. */
+static uint8_t *emit_jump_miss_stub(struct x64_buf *b, const struct x64 *x, bool user)
+{
+    const struct x64_env *env = &x->env;
+    uint8_t *start = b->at;
+    x_movzx(b, SZ16, R12, SCRATCH1);
+    x_alu_imm(b, ALU_XOR, SZ32, R12, 1);
+    x_alu_load(b, ALU_CMP, SZ64, SCRATCH2, mem_key(env));
+    uint8_t *other_key = x_jcc(b, CC_NE);
+    x_jmp_mem(b, mem_jump_place(env, offsetof(struct x64_jumps, code), R12));
+    x_patch_here(b, other_key);
+    emit_try_stale(b, env, user);
+    x_alu_imm(b, ALU_XOR, SZ32, R12, 1);
+    emit_try_stale(b, env, user);
     x_mov(b, SZ32, SCRATCH2, SCRATCH1);
     x_mov(b, SZ64, SCRATCH1, HOST_PAGE);
-    x_jmp_to(b, s->exit);
-}
-
-/* Jumps through the entry at SCRATCH2 if its key is R8 and its page R9. */
-static void emit_jump_try(struct x64_buf *b)
-{
-    x_alu_load(b, ALU_CMP, SZ64, R8, mem_at(SCRATCH2, offsetof(struct x64_jump, key)));
-    uint8_t *other_key = x_jcc(b, CC_NE);
-    x_alu_load(b, ALU_CMP, SZ32, R9, mem_at(SCRATCH2, offsetof(struct x64_jump, phys_page)));
-    uint8_t *other_page = x_jcc(b, CC_NE);
-    x_jmp_mem(b, mem_at(SCRATCH2, offsetof(struct x64_jump, code)));
-    x_patch_here(b, other_key);
-    x_patch_here(b, other_page);
-}
-
-/* R8 = key, R9 = physical page, SCRATCH2 = the entry that it is not. MATCH emit_other_way_stub */
-static uint8_t *emit_other_way_stub(struct x64_buf *b, const struct stubs *s)
-{
-    uint8_t *start = b->at;
-    x_alu_imm(b, ALU_XOR, SZ64, SCRATCH2, sizeof(struct x64_jump));
-    emit_jump_try(b);
-    emit_jump_exit(b, s);
-    return start;
-}
-
-/* The page of SCRATCH1, in R12 with the privilege, becomes the fetch page; R9 = its physical page; the jump
- * returned: the fetch TLB has it not. */
-static uint8_t *emit_fetch_select(struct x64_buf *b, const struct x64_env *env, bool user)
-{
-    emit_tlb_index(b, env, R9);
-    x_mov(b, SZ64, SCRATCH2, R12);
-    if (user)
-        x_alu_imm(b, ALU_AND, SZ64, SCRATCH2, ~1u);
-    x_alu_load(b, ALU_CMP, SZ64, SCRATCH2, mem_tlb(env->itlb[user], env->tag_r, R9));
-    uint8_t *miss = x_jcc(b, CC_NE);
-    x_store(b, SZ64, mem_state(env->fetch_tag), R12);
-    x_alu_load(b, ALU_ADD, SZ64, SCRATCH2, mem_tlb(env->itlb[user], env->addend, R9));
-    x_store(b, SZ64, mem_state(env->fetch_host), SCRATCH2);
-    x_load(b, SZ32, R9, mem_tlb(env->itlb[user], env->phys_page, R9));
-    x_store(b, SZ32, mem_state(env->fetch_phys_page), R9);
-    return miss;
-}
-
-/* R8 = key without the address, R12 = wanted fetch tag. R9: free. */
-static uint8_t *emit_other_page_stub(struct x64_buf *b, const struct x64 *x, bool user)
-{
-    uint8_t *start = b->at, *miss[2];
-    x_alu_mem_imm(b, ALU_CMP, SZ64, mem_budget(),
-                  0); /* at the limit an interrupt may come before the fetch */
-    miss[0] = x_jcc(b, CC_LE);
-    miss[1] = emit_fetch_select(b, &x->env, user);
-    emit_jump_entry(b, &x->env, R9);
-    x_alu(b, ALU_OR, SZ64, R8, SCRATCH1);
-    emit_jump_try(b);
-    x_jmp_to(b, x->stubs.other_way);
-    x_patch_here(b, miss[0]);
-    x_patch_here(b, miss[1]);
-    emit_jump_exit(b, &x->stubs);
+    x_jmp_to(b, x->stubs.exit);
     return start;
 }
 
@@ -370,9 +354,8 @@ void stubs_emit(struct x64 *x)
     x->stubs.leave = emit_leave_stub(&b, x);
     emit_memory_stubs(&b, x);
     emit_flag_stubs(&b, &x->stubs);
-    x->stubs.other_way = emit_other_way_stub(&b, &x->stubs);
     for (unsigned user = 0; user < 2; user++)
-        x->stubs.other_page[user] = emit_other_page_stub(&b, x, user);
+        x->stubs.jump_miss[user] = emit_jump_miss_stub(&b, x, user);
     x->cache.reserved = ((size_t)(b.at - x->cache.write) + STUBS_ALIGN - 1) & ~(size_t)(STUBS_ALIGN - 1);
     code_cache_clear(&x->cache);
 }

@@ -12,7 +12,7 @@ struct stubs {
     uint8_t *load[3], *load_rw[3], *store[3], *segment;
     uint8_t *touch, *fpu_enter, *fpu_leave, *fpu_refuse; /* fpu_leave: only where the FPU is on the host */
     uint8_t *cond, *carry, *get_flags, *set_cf, *set_cf_of;
-    uint8_t *other_page[2], *other_way;
+    uint8_t *jump_miss[2];
 };
 
 void stubs_emit(struct x64 *x);

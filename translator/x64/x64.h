@@ -46,27 +46,33 @@ struct x64_calls {
     const ir_helper_fn *helpers;
 };
 
-/* One entry of the table that indirect jumps look up; see x64_env.jumps. */
-struct x64_jump {
-    uint64_t key; /* x64_jump_key; 0: empty */
-    const void *code;
-    uint32_t phys_page; /* of the block */
-    uint32_t reserved[3];
+/* Where jumps to other pages and indirect jumps find compiled code: by the linear address's low bits, at that
+ * place or in the other of its pair. A key says linear address, mode and epoch. The epoch is the fetch TLB's,
+ * of the mode's privilege: it changes when an entry leaves that TLB. An entry with the present epoch's key
+ * thus says that the fetch TLB maps the address to where the block is, and the jump needs no other check; one
+ * with an older epoch is checked once (stubs.c), and gets the present one. Arrays of their own: their
+ * elements need no multiplication. */
+enum { X64_JUMP_BITS = 16, X64_JUMP_PLACES = 1 << X64_JUMP_BITS, X64_EPOCH_BITS = 10 };
+#define X64_EPOCH_SHIFT (64 - X64_EPOCH_BITS)
+struct x64_jumps {
+    uint64_t hi;                   /* of the keys of the present mode and epoch; the owner keeps it right */
+    uint64_t key[X64_JUMP_PLACES]; /* x64_jump_hi | linear address; 0: empty */
+    const void *code[X64_JUMP_PLACES];
+    uint32_t phys_page[X64_JUMP_PLACES]; /* of the block */
 };
-#define X64_JUMP_BITS 12
-#define X64_JUMP_MIX  0x9e5u /* odd: neighbouring pages land far apart */
-_Static_assert(sizeof(struct x64_jump) == 32, "emit_jump_entry multiplies by it");
-
-/* By physical page: what several address spaces have at one linear address does not collide. An entry is at
- * its index or in the other place of that pair. MATCH jump_index */
-static inline unsigned x64_jump_index(uint32_t lin_addr, uint32_t phys_page)
+static inline unsigned x64_jump_place(uint32_t lin_addr)
 {
-    return (lin_addr ^ (phys_page >> 12) * X64_JUMP_MIX) & ((1u << X64_JUMP_BITS) - 1);
+    return lin_addr & (X64_JUMP_PLACES - 1);
 }
-/* Bit 63 keeps the key of a mode 0 block from being that of an empty entry. */
-static inline uint64_t x64_jump_key(uint32_t lin_addr, uint32_t mode)
+/* epoch: 1 to 2^X64_EPOCH_BITS - 1, so that no key is 0. */
+static inline uint64_t x64_jump_hi(uint32_t mode, uint32_t epoch)
 {
-    return UINT64_C(1) << 63 | (uint64_t)mode << 32 | lin_addr;
+    return (uint64_t)epoch << X64_EPOCH_SHIFT | (uint64_t)mode << 32;
+}
+/* Do the keys differ in the epoch alone? */
+static inline bool x64_jump_is_stale(uint64_t key, uint64_t wanted)
+{
+    return (key ^ wanted) << X64_EPOCH_BITS == 0;
 }
 
 #define X64_TLB_ENTRY_BYTES 32 /* emitted indexing: page << 5 */
@@ -77,9 +83,8 @@ struct x64_env {
     uint32_t tlb_bits;        /* log2 of entries */
     uint32_t tlb_entry_bytes; /* X64_TLB_ENTRY_BYTES */
     uint32_t tag_r, tag_w, addend,
-        phys_page; /* inside an entry; tags are 64 bits: the linear page, or bit 63 */
-    uint32_t fetch_tag, fetch_phys_page, fetch_host;
-    uint32_t jumps;      /* struct x64_jump[1 << X64_JUMP_BITS], pairs aligned */
+        phys_page;       /* inside an entry; tags are 64 bits: the linear page, or bit 63 */
+    uint32_t jumps;      /* struct x64_jumps */
     uint32_t running_tb; /* struct tb *: stored before each helper */
     struct x64_calls calls;
 };
@@ -119,7 +124,7 @@ struct x64_code {
     const uint8_t *bytes;
     const uint32_t *refs; /* rel32 fields that point to stubs */
     uint32_t nbytes, nrefs;
-    uint32_t jump[2], exit[2], phys[2], chained, enter; /* see struct tb_native */
+    uint32_t jump[2], exit[2], chained, enter; /* see struct tb_native */
     uint32_t loop, loop_jump, loop_exit, loop_next;
 };
 /* Reads of the block only what never changes (not valid, cold, native, successors). The result lies in the
@@ -141,8 +146,7 @@ void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code);
 /* Enters a compiled block. The budget, eip and so on are as the interpreter's caller leaves them. */
 struct x64_exit x64_run(struct x64 *x, void *state, const struct tb *tb);
 
-/* Makes that chain exit of `from` continue in `to` directly; both compiled. The caller vouches that a control
- * transfer between them needs no check but that of the fetch TLB when they lie on different pages. */
+/* Makes that chain exit of `from` continue in `to` directly; both compiled, and on one page. */
 void x64_chain(struct x64 *x, struct tb *from, unsigned chain_exit, struct tb *to);
 /* The block has no host code any more, and nothing continues in it: it was invalidated, or is to be compiled
  * anew. The code that may still be running keeps its place until its turn comes to be evicted. */

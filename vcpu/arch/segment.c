@@ -123,6 +123,7 @@ void vcpu_update_mode(struct vcpu *v)
     mode |= g->cr0 & CR0_EM ? TB_MODE_MMX_UD : 0;
     mode |= g->cr0 & CR0_TS ? TB_MODE_TS_NM : 0;
     g->mode = mode;
+    v->jumps.hi = x64_jump_hi(mode, v->fetch_epoch[g->cpl == 3]);
     vcpu_alignment_changed(v);
 }
 

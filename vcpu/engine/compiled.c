@@ -5,8 +5,8 @@
  * or flush blocks other than through a slow path's store runs after it came back.
  *
  * Compiled blocks are chained under the rules of tb_find(): on one page freely, since a
- * translation cannot change within the engine; to another page behind an inline check of the fetch TLB. A
- * block that crosses a page end checks its second page itself, where it is jumped to. */
+ * translation cannot change within the engine; to another page through a table that knows what the fetch TLB
+ * holds (x64.h). A block that crosses a page end checks its second page itself, where it is jumped to. */
 #include <string.h>
 
 #include "clockcore/check.h"
@@ -76,17 +76,14 @@ static const struct x64_env env = {
     .tag_w = offsetof(struct tlb_entry, tag_w),
     .addend = offsetof(struct tlb_entry, addend),
     .phys_page = offsetof(struct tlb_entry, phys_page),
-    .fetch_tag = offsetof(struct vcpu, fetch_tag),
-    .fetch_phys_page = offsetof(struct vcpu, fetch_phys_page),
-    .fetch_host = offsetof(struct vcpu, fetch_host),
-    .jumps = offsetof(struct vcpu, native_jump),
+    .jumps = offsetof(struct vcpu, jumps),
     .running_tb = offsetof(struct vcpu, tb),
     .calls = {call_load, call_store, call_segment, call_touch, call_fpu_enter, call_fpu_leave,
               call_fpu_refuse, call_next, vcpu_helpers},
 };
 _Static_assert(offsetof(struct vcpu, g) == 0, "a state pointer is a struct vcpu pointer");
 _Static_assert(offsetof(struct guest_state, slot) == 0, "and a pointer to the slots");
-_Static_assert(sizeof(struct tb *) == 8 && sizeof(((struct vcpu *)0)->fetch_host) == 8, "stored as 64 bits");
+_Static_assert(sizeof(struct tb *) == 8, "stored as 64 bits");
 
 /* --- life --- */
 
@@ -125,7 +122,7 @@ void compiled_get_stats(const struct vcpu *v, struct vcpu_stats *out)
 
 static void jumps_clear(struct vcpu *v)
 {
-    memset(v->native_jump, 0, sizeof v->native_jump);
+    memset(v->jumps.key, 0, sizeof v->jumps.key);
 }
 
 void compiled_flush(struct vcpu *v)
@@ -139,10 +136,10 @@ void compiled_flush(struct vcpu *v)
 
 void compiled_block_forget_jump(struct vcpu *v, const struct tb *tb)
 {
-    struct x64_jump *j = &v->native_jump[x64_jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr)) & ~1u];
+    unsigned place = x64_jump_place(tb->lin_addr);
     for (unsigned way = 0; way < 2; way++)
-        if (j[way].code == tb->native.code)
-            j[way] = (struct x64_jump){0};
+        if (v->jumps.code[place ^ way] == tb->native.code)
+            v->jumps.key[place ^ way] = 0;
 }
 
 void compiled_block_dropped(struct vcpu *v, struct tb *tb)
@@ -187,21 +184,30 @@ static struct tb *after_chain(struct vcpu *v, struct tb *tb, unsigned chain_exit
     return next;
 }
 
-static bool native_jump_remembers(const struct vcpu *v, unsigned index, const struct tb *tb)
+static void jump_set(struct vcpu *v, unsigned place, const struct tb *tb)
 {
-    return v->native_jump[index].code == tb->native.code || v->native_jump[index ^ 1].code == tb->native.code;
+    const bool user = tb->mode & TB_MODE_USER;
+    v->jumps.key[place] = x64_jump_hi(tb->mode, v->fetch_epoch[user]) | tb->lin_addr;
+    v->jumps.code[place] = tb->native.code;
+    v->jumps.phys_page[place] = PAGE_OF(tb->phys_addr);
 }
 
-/* The newer two of a pair stay. MATCH jump_remember */
+/* The block was just looked up for the present state, so the fetch TLB has its page. The newer two of a pair
+ * stay. MATCH jump_remember */
 static void native_jump_remember(struct vcpu *v, const struct tb *tb)
 {
-    unsigned index = x64_jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr));
-    if (native_jump_remembers(v, index, tb))
+    struct x64_jumps *j = &v->jumps;
+    unsigned place = x64_jump_place(tb->lin_addr), other = place ^ 1;
+    if (j->key[other] && j->code[other] == tb->native.code) {
+        jump_set(v, other, tb);
         return;
-    v->native_jump[index ^ 1] = v->native_jump[index];
-    v->native_jump[index] = (struct x64_jump){.key = x64_jump_key(tb->lin_addr, tb->mode),
-                                              .code = tb->native.code,
-                                              .phys_page = PAGE_OF(tb->phys_addr)};
+    }
+    if (j->code[place] != tb->native.code) {
+        j->key[other] = j->key[place];
+        j->code[other] = j->code[place];
+        j->phys_page[other] = j->phys_page[place];
+    }
+    jump_set(v, place, tb);
 }
 
 static struct tb *after_jump(struct vcpu *v, struct tb *tb, uint32_t lin_addr)
@@ -248,6 +254,20 @@ static struct tb *after_helper(struct vcpu *v)
     return next;
 }
 
+/* Is the block of that place the one for the key? One with an older epoch gets the present one where the
+ * fetch TLB still agrees. */
+static bool jump_hits(struct vcpu *v, unsigned place, uint64_t key)
+{
+    struct x64_jumps *j = &v->jumps;
+    if (j->key[place] == key)
+        return true;
+    if (!x64_jump_is_stale(j->key[place], key) || !fetch_page_hits(v, (uint32_t)key) ||
+        v->fetch_phys_page != j->phys_page[place])
+        return false;
+    j->key[place] = key;
+    return true;
+}
+
 /* What after_helper() would find, if that is remembered: as compiled code looks up an indirect jump. */
 static const void *call_next(void *state)
 {
@@ -255,17 +275,12 @@ static const void *call_next(void *state)
     uint32_t lin_addr = v->g.seg[SEG_CS].base + v->g.eip;
     if (!run_loop_is_passed(v))
         return NULL;
-    if (v->fetch_tag != tlb_fetch_tag(v, lin_addr) && !fetch_page_hits(v, lin_addr))
-        return NULL;
-    unsigned index = x64_jump_index(lin_addr, v->fetch_phys_page);
-    uint64_t key = x64_jump_key(lin_addr, v->g.mode);
-    for (unsigned way = 0; way < 2; way++) {
-        const struct x64_jump *j = &v->native_jump[index ^ way];
-        if (j->key == key && j->phys_page == v->fetch_phys_page) {
+    unsigned place = x64_jump_place(lin_addr);
+    for (unsigned way = 0; way < 2; way++)
+        if (jump_hits(v, place ^ way, v->jumps.hi | lin_addr)) {
             v->g.int_shadow = 0;
-            return j->code;
+            return v->jumps.code[place ^ way];
         }
-    }
     return NULL;
 }
 
@@ -314,6 +329,7 @@ static struct tb *native_run(struct vcpu *v, struct tb *tb)
 {
     activity_begin(v->activity, ACTIVITY_EXECUTE);
     struct x64_exit e = x64_run(v->native, v, tb);
+    v->fetch_tag = TLB_NONE; /* compiled code does not say which page it has come to */
     activity_begin(v->activity, ACTIVITY_RUN_LOOP);
     CHECK(!v->g.fpu_on_host);
     tb = native_leave(v, e);

@@ -187,8 +187,7 @@ static inline struct tb *jump_lookup(struct vcpu *v, const struct tb *tb, uint32
             return NULL;
         phys_page = v->fetch_phys_page;
     }
-    struct tb *next =
-        jump_get(v, x64_jump_index(lin_addr, phys_page), x64_jump_key(lin_addr, tb->mode), phys_page);
+    struct tb *next = jump_get(v, jump_index(lin_addr, phys_page), jump_key(lin_addr, tb->mode), phys_page);
     if (!next || !next->valid)
         return NULL;
     if (!(tb->mode & TB_MODE_FLAT) && (next->cs_base != tb->cs_base || next->cs_limit != tb->cs_limit))

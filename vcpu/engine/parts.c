@@ -182,8 +182,6 @@ static const struct field tlb_fields[] = {
     TLB_LIST(tlb_local),
     TLB_LIST(tlb_global),
     FIELD_ARRAY(struct vcpu, tlb_large),
-    VCPU(fetch_tag),
-    VCPU(fetch_phys_page),
 };
 
 static const struct field vcpu_rest[] = {
@@ -200,6 +198,8 @@ static const struct field vcpu_rest[] = {
     VCPU(fpu_refused),
     VCPU(wants),
     VCPU(dr_active),
+    VCPU(fetch_tag), /* a cache of the fetch TLB */
+    VCPU(fetch_phys_page),
     POINTER(fetch_host),
     VCPU(digest_next),
     VCPU(point_tick),
@@ -230,9 +230,11 @@ static const struct field vcpu_rest[] = {
     VCPU(tb_flushes),
     POINTER(native),
     POINTER(compiling),
-    WHOLE(native_jump),
-    BYTES(struct vcpu, "padding", offsetof(struct vcpu, compiling) + sizeof(void *),
-          offsetof(struct vcpu, native_jump) - offsetof(struct vcpu, compiling) - sizeof(void *)),
+    WHOLE(fetch_epoch),
+    WHOLE(fetch_left),
+    BYTES(struct vcpu, "padding", offsetof(struct vcpu, fetch_left) + 2,
+          offsetof(struct vcpu, jumps) - offsetof(struct vcpu, fetch_left) - 2),
+    WHOLE(jumps),
     WHOLE(stats),
     WHOLE(survey),
     WHOLE(marks),

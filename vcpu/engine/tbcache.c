@@ -459,9 +459,9 @@ static void jump_remember(struct vcpu *v, struct tb *tb)
 {
     if (tb->phys_page2 != ~0u || (tb->mode & TB_MODE_SINGLE) || tb->marked)
         return;
-    unsigned index = x64_jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr));
+    unsigned index = jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr));
     v->jump[index ^ 1] = v->jump[index];
-    v->jump[index] = (struct jump_entry){x64_jump_key(tb->lin_addr, tb->mode), tb};
+    v->jump[index] = (struct jump_entry){jump_key(tb->lin_addr, tb->mode), tb};
 }
 
 static struct tb *find_or_build(struct vcpu *v, const struct tb_key *key)
@@ -491,8 +491,8 @@ struct tb *tb_find(struct vcpu *v, bool single)
     if (!fetch_select(v, lin_addr))
         return tell_mark(v, NULL);
     struct tb_key key = key_of_state(v, single);
-    unsigned index = x64_jump_index(lin_addr, v->fetch_phys_page);
-    struct tb *tb = jump_get(v, index, x64_jump_key(lin_addr, key.mode), v->fetch_phys_page);
+    unsigned index = jump_index(lin_addr, v->fetch_phys_page);
+    struct tb *tb = jump_get(v, index, jump_key(lin_addr, key.mode), v->fetch_phys_page);
     if (tb && tb->valid && key_matches(tb, &key))
         return tb;
     tb = find_or_build(v, &key);

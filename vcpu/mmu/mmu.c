@@ -109,8 +109,31 @@ static mem_addr_t load_page(const struct vcpu *v, uint32_t tag, uint32_t phys_pa
     return (mem_addr_t)mem_target_addr(physmem_lookup(v->cfg.mem, tlb_phys(phys_page)).read);
 }
 
+/* The entry is about to be another page's, or none's. */
+static void entry_leaves(struct vcpu *v, const struct tlb_entry *e)
+{
+    if ((e->tag & TLB_VALID) && e >= v->tlb[TLB_FETCH])
+        v->fetch_left[e >= v->tlb[TLB_FETCH + 1]] = true;
+}
+
+/* Behind all changes of the TLB: what jumps remember of a fetch TLB that lost entries is to be checked. */
+static void fetch_epochs_settle(struct vcpu *v)
+{
+    for (unsigned user = 0; user < 2; user++) {
+        if (!v->fetch_left[user])
+            continue;
+        v->fetch_left[user] = false;
+        if (++v->fetch_epoch[user] >> X64_EPOCH_BITS) {
+            v->fetch_epoch[user] = 1;
+            memset(v->jumps.key, 0, sizeof v->jumps.key);
+        }
+    }
+    v->jumps.hi = x64_jump_hi(v->g.mode, v->fetch_epoch[mem_is_user(v)]);
+}
+
 static void tlb_put(struct vcpu *v, struct tlb_entry *e, uint32_t tag, uint32_t phys_page)
 {
+    entry_leaves(v, e);
     e->tag = tag;
     e->phys_page = phys_page;
     e->addend =
@@ -166,8 +189,9 @@ static struct tlb_entry *tlb_get(struct vcpu *v, uint32_t lin_addr, struct acces
 }
 
 /* A listed entry stays listed. */
-static void tlb_clear(struct tlb_entry *e)
+static void tlb_clear(struct vcpu *v, struct tlb_entry *e)
 {
+    entry_leaves(v, e);
     e->tag_r = e->tag_w = TLB_NONE;
     e->tag &= TLB_LISTED | TLB_LISTED_GLOBAL;
 }
@@ -176,7 +200,7 @@ static void tlb_flush_global(struct vcpu *v)
 {
     for (unsigned i = 0; i < v->tlb_global_count; i++) {
         struct tlb_entry *e = tlb_numbered(v, v->tlb_global[i]);
-        tlb_clear(e);
+        tlb_clear(v, e);
         e->tag = 0;
     }
     v->tlb_global_count = 0;
@@ -191,6 +215,7 @@ void tlb_flush(struct vcpu *v)
     v->fetch_tag = TLB_NONE;
     v->stats.tlb_flushes++;
     spaces_forget(v);
+    fetch_epochs_settle(v);
 }
 
 void tlb_flush_local(struct vcpu *v)
@@ -199,9 +224,10 @@ void tlb_flush_local(struct vcpu *v)
         struct tlb_entry *e = tlb_numbered(v, v->tlb_local[i]);
         e->tag &= ~(uint32_t)TLB_LISTED;
         if (!(e->tag & TLB_GLOBAL))
-            tlb_clear(e);
+            tlb_clear(v, e);
     }
     v->tlb_local_count = 0;
+    fetch_epochs_settle(v);
 }
 
 bool tlb_switch(struct vcpu *v, uint32_t cr3)
@@ -211,6 +237,7 @@ bool tlb_switch(struct vcpu *v, uint32_t cr3)
     v->g.cr3 = cr3;
     v->fetch_tag = TLB_NONE;
     spaces_switch(v);
+    fetch_epochs_settle(v); /* of what was put back in place of others */
     v->stats.tlb_flushes++;
     return true;
 }
@@ -226,7 +253,7 @@ static void flush_large(struct vcpu *v, const uint16_t *numbers, unsigned n, uin
     for (unsigned i = 0; i < n; i++) {
         struct tlb_entry *e = tlb_numbered(v, numbers[i]);
         if ((e->tag & TLB_LARGE) && (e->tag ^ lin_addr) >> 22 == 0)
-            tlb_clear(e);
+            tlb_clear(v, e);
     }
 }
 
@@ -240,9 +267,10 @@ void tlb_flush_page(struct vcpu *v, uint32_t lin_addr)
     for (unsigned which = 0; which < TLB_COUNT; which++) {
         struct tlb_entry *e = tlb_slot(v, which, lin_addr);
         if (tlb_holds(e, lin_addr))
-            tlb_clear(e);
+            tlb_clear(v, e);
     }
     v->fetch_tag = TLB_NONE;
+    fetch_epochs_settle(v);
 }
 
 #define ANY_PAGE 1u /* no page address */
@@ -311,8 +339,9 @@ bool mmu_init(struct vcpu *v)
                                       .code_store = on_code_store,
                                       .rearmed = on_rearmed,
                                       .remapped = on_remapped};
+    v->fetch_epoch[0] = v->fetch_epoch[1] = 1;
     for (unsigned i = 0; i < TLB_COUNT * TLB_ENTRIES; i++)
-        tlb_clear(tlb_numbered(v, i));
+        tlb_clear(v, tlb_numbered(v, i));
     return physmem_attach(v->cfg.mem, v->cfg.number, &v->watcher) && spaces_init(v);
 }
 
@@ -643,6 +672,7 @@ static const struct tlb_entry *itlb_get(struct vcpu *v, uint32_t lin_addr)
     if (!page_walk(v, lin_addr, want, &w))
         return NULL;
     tlb_set(v, e, lin_addr, &w, true);
+    fetch_epochs_settle(v);
     return e;
 }
 
@@ -677,8 +707,6 @@ void tlb_settle(struct vcpu *v)
            sizeof v->tlb_local - v->tlb_local_count * sizeof v->tlb_local[0]);
     memset(v->tlb_global + v->tlb_global_count, 0,
            sizeof v->tlb_global - v->tlb_global_count * sizeof v->tlb_global[0]);
-    if (v->fetch_tag == TLB_NONE)
-        v->fetch_phys_page = 0;
 }
 
 /* The lists say which entries are listed; false: one is twice in a list, or an entry in none. */
@@ -698,7 +726,7 @@ static bool entry_loaded(struct vcpu *v, unsigned number)
     struct tlb_entry *e = tlb_numbered(v, number);
     uint32_t listed = e->tag & (TLB_LISTED | TLB_LISTED_GLOBAL);
     if (!(e->tag & TLB_VALID)) {
-        tlb_clear(e);
+        tlb_clear(v, e);
         return true;
     }
     if (!listed || !tlb_backed(v, number, e->tag, e->phys_page))
@@ -727,17 +755,6 @@ bool tlb_backed(const struct vcpu *v, unsigned number, uint32_t tag, uint32_t ph
            where_is_right(v, number / TLB_ENTRIES >= TLB_FETCH, tag, phys_page);
 }
 
-/* The page of the last fetch. */
-static bool fetch_loaded(struct vcpu *v)
-{
-    if (v->fetch_tag == TLB_NONE)
-        return true;
-    bool memory = v->fetch_phys_page < v->cfg.mem->bytes;
-    v->fetch_host = memory ? v->cfg.mem->host + v->fetch_phys_page : unmapped_code();
-    return (memory || v->fetch_phys_page == MEM_NOWHERE) &&
-           v->fetch_phys_page == PAGE_OF(v->fetch_phys_page) && v->fetch_tag <= UINT32_MAX;
-}
-
 /* A field with a value that no run gives it; NULL: none. */
 const char *tlb_loaded(struct vcpu *v)
 {
@@ -749,5 +766,7 @@ const char *tlb_loaded(struct vcpu *v)
     for (unsigned i = 0; i < TLB_COUNT * TLB_ENTRIES; i++)
         if (!entry_loaded(v, i))
             return "tlb.entry.tag or tlb.entry.phys_page";
-    return fetch_loaded(v) ? NULL : "tlb.fetch_tag or tlb.fetch_phys_page";
+    v->fetch_tag = TLB_NONE;
+    fetch_epochs_settle(v);
+    return NULL;
 }

@@ -1,9 +1,11 @@
 /* tlb.h - softmmu TLB lookups, for the MMU's slow path and the engine's inlined fast path.
  *
- * Instruction fetches have their own TLB, and consult it exactly when the page differs from the last fetch's
- * page (fetch_tag) or an instruction crosses into a second page. What the TLBs hold is therefore a function
- * of the guest's instruction stream alone, not of how it was cut into blocks: stale translations and accessed
- * bits, which a guest can see, are the same in every run. */
+ * Instruction fetches have their own TLB. It is filled when an instruction is fetched, or begins or ends in a
+ * page, that it does not hold; to find a page in it changes nothing. So it need not be asked again while it
+ * is known to hold the page: fetch_tag says so of the last page that was looked up, and the keys of jumps
+ * (x64.h) of the pages of compiled code. What the TLBs hold is a function of the guest's instruction stream
+ * alone, not of how it was cut into blocks: stale translations and accessed bits, which a guest can see, are
+ * the same in every run. */
 #ifndef TANDEM_VCPU_MMU_TLB_H
 #define TANDEM_VCPU_MMU_TLB_H
 

@@ -175,8 +175,6 @@ Test(snapshot, a_wrong_value_is_refused_by_name, .timeout = 120)
         {"tlb.tlb_local_count", 0, 16385},
         {"tlb.tlb_local", ALL, 1},
         {"tlb.tlb_local", 0, 0xffff},
-        {"tlb.fetch_phys_page", 0, 0x01234000},
-        {"tlb.fetch_phys_page", 0, 1},
         {"spaces.current", 0, 32},
         {"spaces.next", 0, 32},
         {"spaces.spaces", 0, 65},

@@ -19,10 +19,9 @@ struct tlb_line {
 };
 struct owner {
     struct guest_state g;
-    uint64_t fetch_tag, fetch_host, running_tb;
-    uint32_t fetch_phys_page;
+    uint64_t running_tb;
     struct tlb_line tlb[2][1024], itlb[2][1024];
-    struct x64_jump jumps[1u << X64_JUMP_BITS];
+    struct x64_jumps jumps;
 };
 
 static int64_t load(void *state, uint32_t lin_addr, unsigned bytes, unsigned for_write)
@@ -79,9 +78,6 @@ static struct x64 *back_end(void)
         .tag_w = offsetof(struct tlb_line, tag_w),
         .addend = offsetof(struct tlb_line, addend),
         .phys_page = offsetof(struct tlb_line, phys_page),
-        .fetch_tag = offsetof(struct owner, fetch_tag),
-        .fetch_phys_page = offsetof(struct owner, fetch_phys_page),
-        .fetch_host = offsetof(struct owner, fetch_host),
         .jumps = offsetof(struct owner, jumps),
         .running_tb = offsetof(struct owner, running_tb),
         .calls = {load, store, segment, touch, fpu_enter, fpu_leave, fpu_refuse, next, helper_table()},
