@@ -214,6 +214,7 @@ const unsigned monitor_ncommands = COUNT(monitor_commands);
 
 const struct monitor_command monitor_infos[] = {
     {"registers", NULL, NULL, "the CPU's registers", 1, 1, info_registers},
+    {"hot", NULL, NULL, "the hottest blocks so far, with -d hot=N", 1, 1, info_hot},
     {"clock", NULL, NULL, "ticks, instructions and virtual time", 1, 1, info_clock},
     {"horizon", NULL, NULL, "up to where the vCPU may go, and what the devices have planned", 1, 1,
      info_horizon},

@@ -89,7 +89,7 @@ void monitor_digest(struct monitor_call *call)
 void monitor_log(struct monitor_call *call)
 {
     unsigned items = 0;
-    if (strcmp(call->word[1], "none") != 0 && log_items_parse(call->word[1], &items)) {
+    if (strcmp(call->word[1], "none") != 0 && log_items_parse(call->word[1], &items, NULL)) {
         fprintf(call->out, "Error: log %s: none, or a list of " LOG_ITEMS_ACCEPTED " is accepted\n",
                 call->word[1]);
         return;

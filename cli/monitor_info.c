@@ -35,6 +35,14 @@ void info_registers(struct monitor_call *call)
     }
 }
 
+void info_hot(struct monitor_call *call)
+{
+    if (call->steer->o->hot_list)
+        machine_list_hot(call->steer->machine, call->out, NULL);
+    else
+        fputs("nothing is counted; -d hot=N is needed\n", call->out);
+}
+
 /* --- time --- */
 
 void info_clock(struct monitor_call *call)

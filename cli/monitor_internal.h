@@ -46,6 +46,7 @@ void monitor_log(struct monitor_call *call);
 /* monitor_info.c */
 void info_registers(struct monitor_call *call);
 void info_clock(struct monitor_call *call);
+void info_hot(struct monitor_call *call);
 void info_horizon(struct monitor_call *call);
 void info_devices(struct monitor_call *call);
 void info_irq(struct monitor_call *call);

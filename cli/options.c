@@ -971,20 +971,32 @@ _Static_assert(VCPU_LOG_IN_ASM == 1 << 0 && VCPU_LOG_OP == 1 << 1 && VCPU_LOG_OU
                    VCPU_LOG_INT == 1 << 3 && VCPU_LOG_CPU_RESET == 1 << 4 && VCPU_LOG_GUEST_ERRORS == 1 << 5,
                "LOG_ITEMS");
 
-static bool log_item(const char *item, size_t bytes, unsigned *items)
+/* "hot=N" */
+static bool hot_item(const char *name, unsigned *hot)
+{
+    uint64_t n;
+    if (!hot || strncmp(name, "hot=", 4) != 0 || !value_number(name + 4, 1, HOT_LIST_MAX, &n))
+        return false;
+    *hot = (unsigned)n;
+    return true;
+}
+
+static bool log_item(const char *item, size_t bytes, unsigned *items, unsigned *hot)
 {
     char name[16];
     snprintf(name, sizeof name, "%.*s", (int)(bytes < sizeof name ? bytes : sizeof name - 1), item);
+    if (hot_item(name, hot))
+        return true;
     const int i = value_choice(name, LOG_ITEMS);
     *items |= i < 0 ? 0 : 1u << i;
     return i >= 0;
 }
 
-const char *log_items_parse(const char *text, unsigned *items)
+const char *log_items_parse(const char *text, unsigned *items, unsigned *hot)
 {
     for (const char *item = text;; item++) {
         const size_t bytes = strcspn(item, ",");
-        if (!log_item(item, bytes, items))
+        if (!log_item(item, bytes, items, hot))
             return item;
         item += bytes;
         if (!*item)
@@ -994,9 +1006,11 @@ const char *log_items_parse(const char *text, unsigned *items)
 
 static bool parse_log(struct options *o, const struct option_def *d, const char *value, struct err *e)
 {
-    const char *bad = log_items_parse(value, &o->log_items);
-    return !bad || err_set(e, "-%s %s: no item \"%.*s\"; " LOG_ITEMS_ACCEPTED " are accepted", d->name, value,
-                           (int)strcspn(bad, ","), bad);
+    const char *bad = log_items_parse(value, &o->log_items, &o->hot_list);
+    return !bad || err_set(e,
+                           "-%s %s: no item \"%.*s\"; " LOG_ITEMS_ACCEPTED
+                           " are accepted, and hot=N with N from 1 to 1000",
+                           d->name, value, (int)strcspn(bad, ","), bad);
 }
 
 static bool parse_stats(struct options *o, const struct option_def *d, const char *value, struct err *e)
@@ -1173,7 +1187,8 @@ static const struct option_def option_defs[] = {
     {"d", "ITEM[,ITEM ...]", parse_log,
      "log of each translated block: in_asm (guest code), op (IR), out_asm (host code, where blocks are "
      "compiled); of what happens: int (exceptions and interrupts), cpu_reset (registers before a reset), "
-     "guest_errors (unassigned ports and addresses, writes against a data sheet)",
+     "guest_errors (unassigned ports and addresses, writes against a data sheet); at the end, hot=N: the N "
+     "hottest blocks with guest code, IR, host code and what it is for",
      0, NULL, NULL, 0},
     {"D", "FILE", parse_text, "file of that log (default stderr)", FIELD(log_file), NULL, NULL, 0},
     {"name", "TEXT", parse_text, "name of the machine in the status line and the statistics", FIELD(name),
@@ -1377,7 +1392,7 @@ static bool check_together(const struct options *o, struct err *e)
         return err_set(e, "-trace: needs file=FILE");
     if (o->account_json && !o->account_file)
         return err_set(e, "-account: needs file=FILE");
-    if (o->log_file && !o->log_items)
+    if (o->log_file && !o->log_items && !o->hot_list)
         return err_set(e, "-D %s: needs -d ITEM", o->log_file);
     if (!o->debug_exit && (o->debug_exit_port != DEBUG_EXIT_PORT || o->debug_exit_ports != DEBUG_EXIT_PORTS))
         return err_set(e, "-device: iobase and iosize need isa-debug-exit first");

@@ -109,6 +109,7 @@ struct options {
     unsigned nsnapshots;
     char *loadvm;                          /* -loadvm; NULL: none */
     unsigned log_items;                    /* -d: VCPU_LOG_* (vcpu.h) */
+    unsigned hot_list;                     /* -d hot=N; 0: not given */
     char *log_file;                        /* -D; NULL: stderr */
     struct mark_options marks;             /* -mark, -region, -until, -mark-log */
     char *profile_file;                    /* -profile; NULL: none */
@@ -136,9 +137,11 @@ struct options {
     bool toypci;
 };
 
-/* "ITEM,ITEM ..." of -d: adds VCPU_LOG_* bits. NULL, or where the first begins that is none. */
-const char *log_items_parse(const char *text, unsigned *items);
+/* "ITEM,ITEM ..." of -d: adds VCPU_LOG_* bits; hot: NULL, or takes N of hot=N. NULL, or where the first
+ * begins that is none. */
+const char *log_items_parse(const char *text, unsigned *items, unsigned *hot);
 #define LOG_ITEMS_ACCEPTED "in_asm, op, out_asm, int, cpu_reset and guest_errors"
+#define HOT_LIST_MAX       1000
 
 /* Fills *o from argv[1..]; options_free() it in either case. */
 bool options_parse(struct options *o, int argc, char **argv, struct err *e);

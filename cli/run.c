@@ -25,6 +25,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,6 +39,7 @@ struct run {
     struct instruments *instruments;
     FILE *stats_file; /* NULL: stderr */
     FILE *log_file;   /* NULL: stderr */
+    FILE *hot_file;   /* -d hot: the list as JSON; NULL: none */
     struct status status;
     struct sampler *sampler; /* NULL: no -stats */
     struct link_figures figures;
@@ -140,6 +142,7 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->survey = o->stats;
     c->figures = o->stats && !o->stats_no_latency ? &r->figures : NULL;
     c->log_items = o->log_items;
+    c->hot_list = o->hot_list;
     c->log_file = r->log_file ? r->log_file : stderr;
     c->notice = on_notice;
     c->was_reset = on_reset;
@@ -165,6 +168,18 @@ static bool create_file(const char *option, const char *path, FILE **f, struct e
     *f = fopen(path, "we");
     return *f ? true
               : err_set(e, "%s%s: %s; a file that can be written is needed", option, path, strerror(errno));
+}
+
+/* -d hot with -D FILE: FILE.hot.json. */
+static bool create_hot_file(struct run *r, struct err *e)
+{
+    char path[PATH_MAX];
+    if (!r->o->hot_list || !r->o->log_file)
+        return true;
+    if (snprintf(path, sizeof path, "%s.hot.json", r->o->log_file) >= (int)sizeof path)
+        return err_set(e, "-D %s: with -d hot=N a name that leaves room for .hot.json is needed",
+                       r->o->log_file);
+    return create_file("-d hot: ", path, &r->hot_file, e);
 }
 
 static bool has_monitor(const struct options *o)
@@ -295,7 +310,7 @@ static bool create(struct run *r, struct err *e)
 {
     struct machine_config cfg;
     if (!create_file("-stats: file=", r->o->stats_file, &r->stats_file, e) ||
-        !create_file("-D ", r->o->log_file, &r->log_file, e))
+        !create_file("-D ", r->o->log_file, &r->log_file, e) || !create_hot_file(r, e))
         return false;
     r->instruments = instruments_create(r->o, e);
     if (!r->instruments)
@@ -398,9 +413,11 @@ static bool finish(struct run *r, struct err *e)
             r->stats.machine.tick, (double)r->stats.machine.virtual_ns / 1e9);
     if (r->o->stats)
         stats_print(r->stats_file ? r->stats_file : stderr, r->o, &r->stats);
+    machine_list_hot(r->machine, r->log_file ? r->log_file : stderr, r->hot_file);
     if (ok && r->missed)
         ok = tell_missed(r, e);
-    return ok && close_file("-D ", r->o->log_file, &r->log_file, e) &&
+    return ok && close_file("-D FILE.hot.json ", r->o->log_file, &r->hot_file, e) &&
+           close_file("-D ", r->o->log_file, &r->log_file, e) &&
            close_file("-stats: file=", r->o->stats_file, &r->stats_file, e);
 }
 
@@ -420,6 +437,8 @@ static void destroy(struct run *r)
         fclose(r->stats_file);
     if (r->log_file)
         fclose(r->log_file);
+    if (r->hot_file)
+        fclose(r->hot_file);
 }
 
 static enum machine_stop run_to(struct run *r, uint64_t tick, struct err *e)

@@ -319,6 +319,7 @@ static bool create_vcpu(struct machine *m, struct err *e)
         .survey = c->survey,
         .log_items = c->log_items,
         .log_file = c->log_file,
+        .hot_list = c->hot_list,
         .progress = on_progress,
         .progress_ctx = m,
     };
@@ -772,6 +773,11 @@ void machine_set_log(struct machine *m, unsigned items)
 {
     m->cfg.log_items = items;
     vcpu_set_log(m->vcpu, items);
+}
+
+void machine_list_hot(struct machine *m, FILE *out, FILE *json)
+{
+    vcpu_list_hot(m->vcpu, out, json);
 }
 
 const char *machine_identity(const struct machine *m)

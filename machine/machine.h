@@ -90,6 +90,7 @@ struct machine_config {
     bool survey;                   /* count for hit rates (vcpu_config) */
     struct link_figures *figures;  /* where to keep how long accesses and events take; NULL: not timed */
     unsigned log_items;            /* VCPU_LOG_* */
+    unsigned hot_list;             /* blocks of machine_list_hot; 0: none */
     FILE *log_file;                /* the caller's */
     /* For the user: a line, or several; no newline at the end. Any thread; may be NULL. */
     void (*notice)(void *ctx, const char *text);
@@ -216,6 +217,8 @@ const struct physmem *machine_memory(const struct machine *m);
 const struct board *machine_wiring(const struct machine *m);
 /* The tick at which the vCPU looks at the world next. */
 uint64_t machine_limit(const struct machine *m);
+/* The hottest blocks so far, with hot_list; json: NULL, or where the same goes as JSON. */
+void machine_list_hot(struct machine *m, FILE *out, FILE *json);
 /* What is logged from now on (VCPU_LOG_*), to log_file; needs `interactive`. */
 void machine_set_log(struct machine *m, unsigned items);
 /* What the guest's state is a function of: "KEY=VALUE ...". */

@@ -83,6 +83,7 @@ struct tb {
     struct tb *hash_next;    /* owner: the TB table */
     struct tb *page_next[2]; /* list of the blocks on a physical page (first page, second page) */
     uint32_t arena_bytes;    /* owner: the TB table */
+    uint64_t executions[2];  /* of the first and the second copy of its host code, where that counts */
     int32_t cold;            /* entries left in the interpreter until the block counts as hot */
     struct tb_native native;
     uint16_t insn_offset[TB_INSNS_MAX + 1]; /* byte offset of each instruction; [ninsns] == bytes */

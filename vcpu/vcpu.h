@@ -111,6 +111,7 @@ struct vcpu_config {
     struct vcpu_observer observer; /* all zero: nobody watches */
     bool survey;                   /* count for the hit rates of vcpu_stats (survey.c): host time only */
     unsigned log_items;            /* VCPU_LOG_*; 0: no log */
+    unsigned hot_list;             /* blocks that vcpu_list_hot tells of; 0: nothing is counted for it */
     FILE *log_file; /* the caller's; written by the vCPU's thread and by vcpu_log_write_error */
 };
 
@@ -188,6 +189,8 @@ void vcpu_print_registers(const struct vcpu *v, FILE *out);
 void vcpu_print_triple_fault(const struct vcpu *v, FILE *out);
 /* VCPU_LOG_* from now on; it stands. Blocks that are translated already are not told of. */
 void vcpu_set_log(struct vcpu *v, unsigned items);
+/* The hottest blocks so far, with cfg.hot_list; it stands. json: NULL, or where they go as JSON. */
+void vcpu_list_hot(struct vcpu *v, FILE *out, FILE *json);
 /* For VCPU_LOG_GUEST_ERRORS: a device's data sheet speaks against this write. Any thread. */
 void vcpu_log_write_error(const struct vcpu *v, const struct access *a, const char *device, const char *text);
 uint64_t vcpu_tick(const struct vcpu *v); /* icount + idle, at the vCPU's current boundary */

@@ -92,6 +92,7 @@ struct activity;
 struct spaces;    /* mmu/spaces.c */
 struct tbcache;   /* engine/tbcache.c */
 struct compiling; /* engine/compiling.c */
+struct hotlist;   /* engine/hotlist.c */
 
 struct survey {
     bool on;
@@ -165,6 +166,7 @@ struct vcpu {
     uint64_t tb_flushes;         /* bumped when blocks' memory is reused: older struct tb pointers are void */
     struct x64 *native;          /* compiled code; NULL: interpreter only */
     struct compiling *compiling; /* how it is made */
+    struct hotlist *hot;         /* -d hot: the hottest blocks that went; NULL: nobody asks */
     uint32_t fetch_epoch[2];     /* of the fetch TLBs, supervisor's and user's: x64.h */
     bool fetch_left[2];          /* an entry has left that TLB in this epoch */
     _Alignas(64) struct x64_jumps jumps; /* of compiled code */

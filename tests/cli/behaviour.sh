@@ -239,6 +239,35 @@ expect_text "only what was asked for" "$(grep -c '^IN:' log)" '^0$'
 timeout 30 "$tandem" -m 8 -display none -kernel hello -d in_asm 2>stderr >/dev/null
 expect_text "the log is on stderr" "$(cat stderr)" '^IN:'
 
+# --- the hottest blocks: every instruction of two loops, each of which a copy of its own counts ---
+# mov ecx, 1000; 1: dec ecx; jnz 1b; mov esi, 4096; 2: mov eax, [esi]; add esi, 4; cmp esi, 40000; jb 2b; cli; hlt
+tiny_guest hot '\xb9\xe8\x03\x00\x00\x49\x75\xfd\xbe\x00\x10\x00\x00\x8b\x06\x83\xc6\x04\x81\xfe\x40\x9c\x00\x00\x72\xf3\xfa\xf4'
+hot_adds_up() { # all instructions, of these in blocks; every part is there
+    python3 - "$@" <<'END'
+import json, sys
+hot = json.load(open("log.hot.json"))
+blocks = hot["blocks"]
+assert [b["instructions"] for b in blocks] == sorted((b["instructions"] for b in blocks), reverse=True)
+assert hot["all_instructions"] == int(sys.argv[1]) and hot["instructions"] == sum(b["instructions"] for b in blocks) == int(sys.argv[2]), hot
+for b in blocks:
+    assert b["instructions"] == b["executions"] * b["block_instructions"] and b["guest"] and b["ir"] and b["host"]
+    assert b["host_instructions"] == sum(b["parts"].values())
+    assert {h["part"] for h in b["host"]} >= {"work", "ticks", "counter", "far"}
+    assert [h["offset"] for h in b["host"][1:]] == [h["offset"] + h["bytes"] for h in b["host"][:-1]]
+assert blocks[0]["parts"]["guard"] >= blocks[0]["executions"] > 8000 and not blocks[1]["parts"]["guard"]
+END
+}
+ends 0 'halted' -kernel hot -translator mode=eager -d hot=20 -D log
+expect "all instructions are in listed blocks" hot_adds_up 37908 37908
+expect_text "the list as text" "$(cat log)" '^HOT 1: 0x0010[0-9a-f]{4}, memory 0x0010[0-9a-f]{4}, kernel: 89[0-9]{2} executions of 4 instructions, 94\.'
+expect_text "what each instruction is for" "$(cat log)" '^    work +[0-9]  mov eax, \['
+expect_text "and of all together" "$(cat log)" '^HOT all [0-9]+: 100\.00 % of all 37908 instructions'
+ends 0 'halted' -kernel hot -translator mode=eager -d hot=1 -D log
+expect_text "no more than were asked for" "$(grep -c '^HOT [0-9]' log)" '^1$'
+ends 0 'halted' -kernel hot -translator mode=interp -d hot=5 -D log
+expect_text "the interpreter counts nothing" "$(cat log)" '^HOT all 0: '
+ends 2 'no item "hot=0"' -kernel hot -d hot=0
+
 # --- the log of events: nothing of it may be seen by the guest, in no engine (tests/determinism.sh) ---
 for engine in interp eager; do
     ends 4 . -kernel triple -no-reboot -translator mode=$engine -d int,cpu_reset -D log

@@ -36,6 +36,8 @@ struct x64_compiler {
     struct compile c;
     struct x64_refs refs;
     uint8_t code[BLOCK_BYTES_MAX];
+    struct x64_parts parts;
+    uint8_t part_of[BLOCK_BYTES_MAX]; /* touched only where somebody asks for parts */
 };
 
 /* --- the code's home --- */
@@ -62,6 +64,11 @@ void x64_destroy(struct x64 *x)
         return;
     code_cache_free(&x->cache);
     free(x);
+}
+
+void x64_count_executions(struct x64 *x)
+{
+    x->counts = true;
 }
 
 void x64_reset(struct x64 *x)
@@ -186,6 +193,7 @@ static void emit_far(struct compile *c)
 static void emit_ops(struct compile *c)
 {
     for (unsigned i = 0; i < c->nops; i++) {
+        part_begin(&c->b, X64_PART_WORK);
         reg_begin_op(c, i);
         emitters[c->op->op](c, c->op);
     }
@@ -217,12 +225,14 @@ static bool emit_strip(struct compile *c)
     return false;
 }
 
-void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *out)
+/* `parts`: NULL, or where they are noted. Returns where the far code begins. */
+static const uint8_t *compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *out,
+                              struct x64_parts *parts)
 {
     struct compile *c = &z->c;
     *out = (struct x64_code){.bytes = z->code, .refs = z->refs.at};
     z->refs.n = 0;
-    c->b = (struct x64_buf){.at = z->code, .start = z->code, .refs = &z->refs};
+    c->b = (struct x64_buf){.at = z->code, .start = z->code, .refs = &z->refs, .parts = parts};
     c->tb = tb;
     c->ops = tb->ops;
     c->nops = tb->nops;
@@ -243,10 +253,35 @@ void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *o
         emit_loop_begin(c);
         emit_ops(c);
     }
+    const uint8_t *far = c->b.at;
+    part_begin(&c->b, X64_PART_WORK);
     emit_far(c);
     out->nbytes = (uint32_t)(c->b.at - c->b.start);
     out->nrefs = z->refs.n;
     CHECK(out->nbytes <= BLOCK_BYTES_MAX);
+    return far;
+}
+
+void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *out)
+{
+    compile(z, tb, out, NULL);
+}
+
+const char *const x64_part_names[X64_PART_COUNT] = {"work", "guard", "flags", "ticks",  "move",
+                                                    "jump", "call",  "fpu",   "counter"};
+
+void x64_compile_parts(struct x64_compiler *z, const struct tb *tb, struct x64_block_parts *out)
+{
+    struct x64_code code;
+    z->parts = (struct x64_parts){.now = X64_PART_JUMP, .from = z->code, .of = z->part_of};
+    const uint8_t *far = compile(z, tb, &code, &z->parts);
+    part_begin(&z->c.b, X64_PART_WORK);
+    *out = (struct x64_block_parts){.code = z->code,
+                                    .of = z->part_of,
+                                    .nbytes = code.nbytes,
+                                    .copy = code.loop,
+                                    .copy_head = code.loop ? z->c.loop.head : 0,
+                                    .far = (uint32_t)(far - z->code)};
 }
 
 /* --- running --- */

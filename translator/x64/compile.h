@@ -10,6 +10,7 @@
 #include "translator/x64/flags.h"
 #include "translator/x64/fpu.h"
 #include "translator/x64/group.h"
+#include "translator/x64/parts.h"
 #include "translator/x64/probe.h"
 #include "translator/x64/regs.h"
 #include "translator/x64/stubs.h"
@@ -32,6 +33,7 @@ enum { FAR_MAX = TB_OPS_MAX * 4 + 8 };
 struct x64 {
     /* --- constant after creation: any thread may compile --- */
     struct x64_env env;
+    bool counts; /* code counts executions */
     struct stubs stubs;
     struct x64_host host;
     /* --- owned by the thread that runs the code --- */

@@ -80,12 +80,26 @@ static void emit_page2_check(struct compile *c)
     c->out->enter = offset_of(c, c->b.at);
 }
 
+void emit_counter(struct compile *c)
+{
+    const uint64_t *counter = &c->tb->executions[c->loop.copying || c->loop.strip];
+    if (!c->x->counts)
+        return;
+    enum x64_part before = part_begin(&c->b, X64_PART_COUNTER);
+    x_mov_imm64(&c->b, SCRATCH1, (uint64_t)(uintptr_t)counter);
+    x_alu_mem_imm(&c->b, ALU_ADD, SZ64, mem_at(SCRATCH1, 0), 1);
+    part_end(&c->b, before);
+}
+
 void emit_entry(struct compile *c)
 {
     emit_page2_check(c);
+    enum x64_part before = part_begin(&c->b, X64_PART_TICKS);
     emit_account_again(c);
     x_alu_mem_imm(&c->b, ALU_SUB, SZ64, mem_budget(), c->tb->ninsns);
     far_add(c, far_limit, x_jcc(&c->b, CC_S));
+    part_end(&c->b, before);
+    emit_counter(c);
 }
 
 /* --- chain exits --- */
@@ -141,6 +155,7 @@ static bool stays_on_page(const struct compile *c, uint32_t eip)
 
 static void emit_goto(struct compile *c, unsigned chain_exit, uint32_t eip)
 {
+    part_begin(&c->b, X64_PART_JUMP);
     if (c->tb->mode & TB_MODE_SINGLE)
         emit_exit(c, X64_EXIT_CHAIN0 + chain_exit, false);
     else if (stays_on_page(c, eip))
@@ -169,6 +184,7 @@ static void far_taken(struct compile *c, const struct far_code *f)
 
 static void emit_branch(struct compile *c, const struct ir_op *op, unsigned cond)
 {
+    part_begin(&c->b, X64_PART_JUMP);
     uint8_t *taken = x_jcc(&c->b, cond);
     if (!(c->tb->mode & TB_MODE_SINGLE) && stays_on_page(c, op->imm))
         chain_jump(c, 1, taken);
@@ -203,6 +219,7 @@ static void far_loop_copy(struct compile *c, const struct far_code *f)
 
 static void emit_loop_first(struct compile *c, const struct ir_op *op, unsigned cond)
 {
+    part_begin(&c->b, X64_PART_JUMP);
     uint8_t *taken = x_jcc(&c->b, cond);
     far_add(c, far_loop, taken);
     c->out->jump[1] = offset_of(c, taken);
@@ -217,6 +234,7 @@ static void emit_loop_copy(struct compile *c, unsigned cond)
 {
     struct x64_code *n = c->out;
     bool same = flags_same(&c->cc, &c->loop.cc);
+    part_begin(&c->b, X64_PART_JUMP);
     if (!same)
         flags_flush(c); /* keeps the condition: what it may leave in the host's flags is what a JCC tests */
     uint8_t *taken = x_jcc(&c->b, cond);
@@ -293,6 +311,7 @@ void emit_JMPIND(struct compile *c, const struct ir_op *op)
 {
     unsigned a = reg_src(c, op->a);
     flush_all(c);
+    part_begin(&c->b, X64_PART_JUMP);
     if (c->tb->cs_base)
         x_lea(&c->b, SZ32, SCRATCH1, mem_at(a, (int32_t)c->tb->cs_base));
     if (!(c->tb->mode & TB_MODE_SINGLE)) {
@@ -357,6 +376,7 @@ void emit_HELPER(struct compile *c, const struct ir_op *op)
         return;
     flush_all(c);
     fpu_leave(c);
+    part_begin(&c->b, X64_PART_CALL);
     reg_spill_temps(c);
     emit_helper_call(c, op);
     x_test(&c->b, SZ32, RAX, RAX);
@@ -371,6 +391,7 @@ void emit_HELPER(struct compile *c, const struct ir_op *op)
 void emit_in_c(struct compile *c, const struct ir_op *op)
 {
     flags_flush(c);
+    part_begin(&c->b, X64_PART_CALL);
     reg_spill_temps(c);
     reg_store_guest(&c->b);
     c->loop.strip_in_c = true;
@@ -409,6 +430,7 @@ static void unless_mode_changed(struct compile *c, const struct ir_op *op)
 void emit_LEAVE_TB(struct compile *c, const struct ir_op *op)
 {
     flush_all(c);
+    part_begin(&c->b, X64_PART_JUMP);
     if ((c->tb->mode & TB_MODE_SINGLE) || !c->stored)
         emit_exit(c, X64_EXIT_LEAVE, c->stored);
     else if (op->aux)

@@ -15,7 +15,7 @@ struct loop_state {
     bool copying;        /* the second copy is being made */
     struct cc_state cc;  /* flags at the branch */
     uint8_t *other;      /* code that leaves the loop, all flags in their slots */
-    uint32_t head;       /* where an iteration of the copy begins, behind what entering it takes */
+    uint32_t head;       /* where an iteration of the second copy begins, behind what entering it takes */
     uint8_t pages;       /* groups whose pages the second copy may keep; counted while the first is made */
     uint8_t kept;        /* of these, groups that the second copy keeps so far */
     bool strip;          /* the second copy is a strip (strip.c) */
@@ -30,6 +30,8 @@ struct loop_state {
 /* Before the entry: is it the block for this code segment? */
 void emit_code_segment_check(struct compile *c);
 void emit_entry(struct compile *c);
+/* Counts an execution of the copy that is being made, where that is asked for. SCRATCH1. */
+void emit_counter(struct compile *c);
 /* chain.c: nothing continues in tb any more, and it continues nowhere. */
 void x64_unchain(struct x64 *x, struct tb *tb);
 /* account_once.c or account_twice.c, as Meson chose; _in: ticks that are in a register. */

@@ -289,17 +289,7 @@ static void find_labels(struct disas *d)
             d->labels[to - d->start] = 1;
 }
 
-static void print_place(FILE *out, const struct disas *d, uint64_t at)
-{
-    if (d->style == X64_DISAS_ADDRESSES)
-        fprintf(out, "0x%llx:  ", (unsigned long long)at);
-    else if (d->labels[at - d->start])
-        fprintf(out, "L%u:\n  ", label_number(d, at));
-    else
-        fputs("  ", out);
-}
-
-static void print_listing(FILE *out, struct disas *d)
+static void each_line(struct disas *d, x64_line_fn *line, void *ctx)
 {
     ZydisFormatter formatter;
     struct host_insn h;
@@ -308,23 +298,69 @@ static void print_listing(FILE *out, struct disas *d)
     for (uint64_t at = d->start; at < d->end && decode_at(d, at, &h); at += h.insn.length) {
         ZydisFormatterFormatInstruction(&formatter, &h.insn, h.operands, h.insn.operand_count_visible, text,
                                         sizeof text, at, d);
-        print_place(out, d, at);
-        fprintf(out, "%s\n", text);
+        line(ctx, (uint32_t)(at - d->start), h.insn.length, text);
     }
+}
+
+static bool disas_begin(struct disas *d, const struct x64 *x, const struct tb *tb, enum x64_disas_style style)
+{
+    const uint64_t start = (uint64_t)(uintptr_t)tb->native.code;
+    *d = (struct disas){.x = x,
+                        .tb = tb,
+                        .style = style,
+                        .start = start,
+                        .end = start + tb->native.bytes,
+                        .labels = calloc(tb->native.bytes + 1u, 1)};
+    if (d->labels)
+        find_labels(d);
+    return d->labels;
+}
+
+void x64_disas_each(const struct x64 *x, const struct tb *tb, enum x64_disas_style style, x64_line_fn *line,
+                    void *ctx)
+{
+    struct disas d;
+    if (!disas_begin(&d, x, tb, style))
+        return;
+    each_line(&d, line, ctx);
+    free(d.labels);
+}
+
+struct printing {
+    FILE *out;
+    const struct disas *d;
+};
+
+static void print_line(void *ctx, uint32_t offset, unsigned bytes, const char *text)
+{
+    const struct printing *p = ctx;
+    const uint64_t at = p->d->start + offset;
+    (void)bytes;
+    if (p->d->style == X64_DISAS_ADDRESSES)
+        fprintf(p->out, "0x%llx:  ", (unsigned long long)at);
+    else if (p->d->labels[offset])
+        fprintf(p->out, "L%u:\n  ", label_number(p->d, at));
+    else
+        fputs("  ", p->out);
+    fprintf(p->out, "%s\n", text);
 }
 
 void x64_disas(FILE *out, const struct x64 *x, const struct tb *tb, enum x64_disas_style style)
 {
-    const uint64_t start = (uint64_t)(uintptr_t)tb->native.code;
-    struct disas d = {.x = x,
-                      .tb = tb,
-                      .style = style,
-                      .start = start,
-                      .end = start + tb->native.bytes,
-                      .labels = calloc(tb->native.bytes + 1u, 1)};
-    if (!d.labels)
+    struct disas d;
+    struct printing p = {out, &d};
+    if (!disas_begin(&d, x, tb, style))
         return;
-    find_labels(&d);
-    print_listing(out, &d);
+    each_line(&d, print_line, &p);
     free(d.labels);
+}
+
+void x64_count_parts(const struct x64_block_parts *p, uint32_t from, uint32_t end,
+                     unsigned insns[X64_PART_COUNT])
+{
+    const uint64_t start = (uint64_t)(uintptr_t)p->code;
+    const struct disas d = {.start = start, .end = start + end};
+    struct host_insn h;
+    for (uint64_t at = start + from; at < d.end && decode_at(&d, at, &h); at += h.insn.length)
+        insns[p->of[at - start]]++;
 }

@@ -15,6 +15,13 @@ enum x64_disas_style {
     X64_DISAS_LABELS,    /* jumps within the block go to numbered labels; nothing depends on where it is */
 };
 
+/* The code of tb->native, instruction by instruction: `offset` is from its start. */
+typedef void x64_line_fn(void *ctx, uint32_t offset, unsigned bytes, const char *text);
+void x64_disas_each(const struct x64 *x, const struct tb *tb, enum x64_disas_style style, x64_line_fn *line,
+                    void *ctx);
+/* Adds up the instructions of the code's bytes [from, end), by part. */
+void x64_count_parts(const struct x64_block_parts *p, uint32_t from, uint32_t end,
+                     unsigned insns[X64_PART_COUNT]);
 /* The code of tb->native, one instruction a line. */
 void x64_disas(FILE *out, const struct x64 *x, const struct tb *tb, enum x64_disas_style style);
 

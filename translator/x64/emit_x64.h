@@ -48,11 +48,13 @@ struct x64_refs {
     uint32_t at[X64_REFS_MAX];
 };
 
+struct x64_parts;
 struct x64_buf {
-    uint8_t *at;           /* next byte */
-    const uint8_t *start;  /* with `refs`: the first byte */
-    struct x64_refs *refs; /* NULL: the code is written where it will run (in the writable view) */
-    uint16_t flags_for;    /* bit cond >> 1 */
+    uint8_t *at;             /* next byte */
+    const uint8_t *start;    /* with `refs`: the first byte */
+    struct x64_refs *refs;   /* NULL: the code is written where it will run (in the writable view) */
+    uint16_t flags_for;      /* bit cond >> 1 */
+    struct x64_parts *parts; /* what the bytes are for (parts.h); NULL: nobody asks */
 };
 
 struct host_mem {

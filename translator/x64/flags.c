@@ -106,6 +106,7 @@ static void save_rotated(struct compile *c)
 void flags_before_write(struct compile *c, unsigned reg)
 {
     struct cc_value *v = c->cc.v;
+    enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
     if (is_rotated(&c->cc) && c->cc.rotate.reg == reg)
         save_rotated(c);
     bool holds_r = v[CC_R_VALUE].where == CC_IN_REG && v[CC_R_VALUE].reg == reg;
@@ -114,6 +115,7 @@ void flags_before_write(struct compile *c, unsigned reg)
     for (unsigned which = 0; which < 3; which++)
         if (v[which].where == CC_IN_REG && v[which].reg == reg)
             save(c, which);
+    part_end(&c->b, before);
 }
 
 /* reg op= B of the flags' operation; host flags become the guest's. */
@@ -171,6 +173,7 @@ static void flush_rotate(struct compile *c)
 
 void flags_flush(struct compile *c)
 {
+    enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
     if (c->cc.v[CC_R_VALUE].where == CC_DERIVED)
         compute_r(c);
     if (c->cc.op >= 0 && kind_of(&c->cc) == CC_KIND_LOGIC)
@@ -182,6 +185,7 @@ void flags_flush(struct compile *c)
     c->cc.op_in_slot = true;
     if (is_rotated(&c->cc))
         flush_rotate(c);
+    part_end(&c->b, before);
 }
 
 void flags_settle_rotate(struct compile *c)
@@ -229,9 +233,10 @@ static unsigned value_reg(struct compile *c, unsigned which, unsigned scratch)
     return scratch;
 }
 
-/* Host flags of comparing A with B. */
+/* Host flags of comparing A with B: where the comparison itself is done, as a rule. */
 static void replay_compare(struct compile *c)
 {
+    part_begin(&c->b, X64_PART_WORK);
     alu_with_b(c, ALU_CMP, value_reg(c, CC_A_VALUE, SCRATCH1));
     c->b.flags_for = FLAGS_ALL;
 }
@@ -239,6 +244,7 @@ static void replay_compare(struct compile *c)
 /* Host flags of A & B. */
 static void replay_test(struct compile *c)
 {
+    part_begin(&c->b, X64_PART_WORK);
     load_value(c, SCRATCH1, CC_A_VALUE);
     alu_with_b(c, ALU_AND, SCRATCH1);
     c->b.flags_for = FLAGS_ALL;
@@ -376,7 +382,7 @@ static void pair_unknown(struct compile *c, unsigned pair)
     f->back = c->b.at;
 }
 
-unsigned flags_cond(struct compile *c, unsigned cond)
+static unsigned cond_of(struct compile *c, unsigned cond)
 {
     unsigned pair = cond >> 1;
     flags_settle_rotate(c);
@@ -400,6 +406,14 @@ unsigned flags_cond(struct compile *c, unsigned cond)
     return CC_NE;
 }
 
+unsigned flags_cond(struct compile *c, unsigned cond)
+{
+    enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
+    unsigned host = cond_of(c, cond);
+    part_end(&c->b, before);
+    return host;
+}
+
 /* Stores leave host flags alone; a result that is not computed yet sets those that are wanted. */
 unsigned flags_cond_flush(struct compile *c, unsigned cond)
 {
@@ -417,7 +431,7 @@ static void call_carry(struct compile *c)
     x_call_to(&c->b, c->x->stubs.carry);
 }
 
-void flags_carry(struct compile *c)
+static void emit_carry(struct compile *c)
 {
     flags_settle_rotate(c);
     if (c->b.flags_for >> PAIR_B & 1)
@@ -433,6 +447,13 @@ void flags_carry(struct compile *c)
     else
         call_carry(c);
     x_unary(&c->b, UN_NEG, SZ32, SCRATCH1); /* CF = (it was not 0) */
+}
+
+void flags_carry(struct compile *c)
+{
+    enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
+    emit_carry(c);
+    part_end(&c->b, before);
 }
 
 /* Slot B = carry of the comparison, or of TEST and its like: none; as the kind in its slot says. */
@@ -467,7 +488,7 @@ static void carry_unknown(struct compile *c)
 }
 _Static_assert(CC_KIND_DEC == CC_KIND_INC + 1, "carry_unknown tests for both kinds at once");
 
-struct cc_value flags_carry_value(struct compile *c)
+static struct cc_value carry_value(struct compile *c)
 {
     const struct cc_state *cc = &c->cc;
     flags_settle_rotate(c);
@@ -484,4 +505,12 @@ struct cc_value flags_carry_value(struct compile *c)
     x_movzx(&c->b, SZ8, SCRATCH1, SCRATCH1);
     x_store(&c->b, SZ32, mem_cc(CC_B_VALUE), SCRATCH1);
     return cc_in_slot();
+}
+
+struct cc_value flags_carry_value(struct compile *c)
+{
+    enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
+    struct cc_value value = carry_value(c);
+    part_end(&c->b, before);
+    return value;
 }

@@ -119,6 +119,7 @@ void fpu_flush_pending(struct compile *c, const struct fpu_pending *p)
 {
     if (!p->last)
         return;
+    part_begin(&c->b, X64_PART_FPU);
     const struct tb *tb = c->tb;
     uint32_t fop = p->last->imm2 & 0x7ff, fip = tb->lin_addr - tb->cs_base + tb->insn_offset[p->last->insn];
     x_store_imm(&c->b, SZ32, mem_fpu(offsetof(struct fpu_host, fip)), fip);
@@ -153,6 +154,7 @@ static void far_leave(struct compile *c, const struct far_code *f)
 
 void fpu_leave(struct compile *c)
 {
+    part_begin(&c->b, X64_PART_FPU);
     if (c->fpu_on_host) {
         x_call_to(&c->b, c->x->stubs.fpu_leave);
     } else {
@@ -175,9 +177,11 @@ static void fpu_enter(struct compile *c)
 {
     if (c->fpu_on_host)
         return;
+    enum x64_part before = part_begin(&c->b, X64_PART_FPU);
     struct far_code *f = far_add(c, far_enter, jump_if(c, CC_E));
     f->back = c->b.at;
     c->fpu_on_host = true;
+    part_end(&c->b, before);
 }
 
 static void far_refuse(struct compile *c, const struct far_code *f)
@@ -235,6 +239,7 @@ static void emit_mem(struct compile *c, const struct ir_op *op)
     unsigned a = emit_fpu_operand(c, op, NO_REG);
     if (form_of(op)->class & X87_NO_POINTERS)
         return;
+    part_begin(&c->b, X64_PART_FPU);
     emit_address(c, op, a);
     x_store(&c->b, SZ32, mem_x87(offsetof(struct x87_state, fdp)), SCRATCH1);
     c->fpu = (struct fpu_pending){op, op};

@@ -369,6 +369,7 @@ static uint8_t *emit_group_test(struct compile *c, unsigned addend)
 static void emit_access(struct compile *c, const struct far_code *f, struct host_mem at)
 {
     const struct ir_op *op = f->op;
+    enum x64_part before = part_begin(&c->b, X64_PART_WORK);
     if (op->op == IR_HELPER)
         emit_fpu_access(c, op, f->reg, at);
     else if (op->op != IR_ST)
@@ -377,6 +378,7 @@ static void emit_access(struct compile *c, const struct far_code *f, struct host
         x_store_imm(&c->b, op->size, at, op_has_imm(op) ? op->imm2 : 0);
     else
         x_store(&c->b, op->size, at, f->reg);
+    part_end(&c->b, before);
 }
 
 /* An access by itself; what misses goes to a slow path of its own. */
@@ -493,13 +495,15 @@ static void emit_access_op(struct compile *c, const struct ir_op *op, unsigned a
 {
     struct far_code f = {.op = op, .cc = c->cc, .fpu = c->fpu, .arg = (uint8_t)a, .reg = (uint8_t)reg};
     const struct page_group *g = group_for(c, op);
+    enum x64_part before = part_begin(&c->b, X64_PART_GUARD);
     if (g) {
         emit_grouped_access(c, &f, g);
-        return;
+    } else {
+        struct far_code *slow = slow_path(c, &f);
+        emit_single_access(c, slow);
+        slow->back = c->b.at;
     }
-    struct far_code *slow = slow_path(c, &f);
-    emit_single_access(c, slow);
-    slow->back = c->b.at;
+    part_end(&c->b, before);
 }
 
 unsigned emit_fpu_operand(struct compile *c, const struct ir_op *op, unsigned reg)
@@ -601,6 +605,7 @@ void emit_SEGADDR(struct compile *c, const struct ir_op *op)
 {
     const struct host_mem base = mem_segment(op, offsetof(struct segment, base));
     unsigned a = address_src(c, op), dst = reg_dst(c, op->dst);
+    part_begin(&c->b, X64_PART_GUARD);
     struct far_code *f = segment_fits(op, a) ? NULL : emit_segment_check(c, op, a, dst);
     x_load(&c->b, SZ32, SCRATCH1, base);
     if (a == NO_REG)

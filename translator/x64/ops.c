@@ -16,8 +16,10 @@ static unsigned bits_of(unsigned size)
 
 static void move(struct compile *c, unsigned dst, unsigned src)
 {
+    enum x64_part before = part_begin(&c->b, X64_PART_MOVE);
     if (dst != src)
         x_mov(&c->b, SZ32, dst, src);
+    part_end(&c->b, before);
 }
 
 /* dst = src without what is above the size. */
@@ -37,8 +39,9 @@ void emit_MOV(struct compile *c, const struct ir_op *op)
         x_mov_imm(&c->b, reg_dst(c, op->dst), op_has_imm(op) ? op->imm : 0);
         return;
     }
-    unsigned b = reg_src(c, op->b);
-    move(c, reg_dst(c, op->dst), b);
+    unsigned b = reg_src(c, op->b), dst = reg_dst(c, op->dst);
+    if (dst != b)
+        x_mov(&c->b, SZ32, dst, b);
 }
 
 void emit_GETB(struct compile *c, const struct ir_op *op)
@@ -160,7 +163,9 @@ static struct cc_value operand_value(struct compile *c, unsigned which, unsigned
 {
     if (reg != dst)
         return cc_in_reg(reg);
+    enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
     x_store(&c->b, SZ32, mem_slot(IR_CC_A + which), reg);
+    part_end(&c->b, before);
     return cc_in_slot();
 }
 
@@ -168,7 +173,9 @@ static struct cc_value result_value(struct compile *c, unsigned dst)
 {
     if (dst != SCRATCH1)
         return cc_in_reg(dst);
+    enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
     x_store(&c->b, SZ32, mem_slot(IR_CC_R), dst);
+    part_end(&c->b, before);
     return cc_in_slot();
 }
 
@@ -448,6 +455,7 @@ static void emit_shift_imm(struct compile *c, const struct ir_op *op, const stru
 /* Behind a flush: the CC slots change only when the count is not 0. Result in SCRATCH1. */
 static void shift_flags_by_cl(struct compile *c, const struct ir_op *op, const struct shift *k, unsigned a)
 {
+    enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
     x_mov(&c->b, SZ32, SCRATCH2, RCX);
     x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH2, 31);
     uint8_t *none = x_jcc(&c->b, CC_E);
@@ -457,6 +465,7 @@ static void shift_flags_by_cl(struct compile *c, const struct ir_op *op, const s
     x_store_imm(&c->b, SZ32, mem_slot(IR_CC_OP), (uint32_t)CC_OP((int)k->kind, op->size));
     x_patch_here(&c->b, none);
     flags_unknown(c);
+    part_end(&c->b, before);
 }
 
 static void emit_shift_cl(struct compile *c, const struct ir_op *op, const struct shift *k)
@@ -616,10 +625,12 @@ static void store_misfit(struct compile *c, bool is_signed, unsigned size)
 
 static void store_product_flags(struct compile *c, const struct ir_op *op, bool is_signed)
 {
+    enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
     store_misfit(c, is_signed, op->size);
     move_narrow(c, op->size, SCRATCH2, SCRATCH1);
     x_store(&c->b, SZ32, mem_slot(IR_CC_R), SCRATCH2);
     flags_set(c, CC_OP(CC_KIND_MUL, op->size), cc_in_slot(), cc_in_slot(), cc_in_slot());
+    part_end(&c->b, before);
 }
 
 static void emit_product(struct compile *c, const struct ir_op *op, bool is_signed)
@@ -716,10 +727,12 @@ static void emit_bit(struct compile *c, const struct ir_op *op, enum host_bit ho
     x_mov(&c->b, SZ32, SCRATCH2, o.a);
     x_bit(&c->b, host, SCRATCH2, SCRATCH1);
     if (op_wants_flags(op)) {
+        enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
         x_setcc(&c->b, CC_B, SCRATCH1);
         x_movzx(&c->b, SZ8, SCRATCH1, SCRATCH1);
         x_call_to(&c->b, c->x->stubs.set_cf);
         flags_are_eflags(c);
+        part_end(&c->b, before);
     }
     if (dst != SCRATCH1)
         x_mov(&c->b, SZ32, dst, SCRATCH2);

@@ -157,7 +157,9 @@ void reg_begin_op(struct compile *c, unsigned index)
 static void spill(struct compile *c, unsigned reg)
 {
     unsigned temp = c->regs.reg_temp[reg];
+    enum x64_part before = part_begin(&c->b, X64_PART_MOVE);
     x_store(&c->b, SZ32, mem_slot(IR_T0 + temp), reg);
+    part_end(&c->b, before);
     release(c, temp);
 }
 
@@ -214,6 +216,7 @@ unsigned reg_scratch(struct compile *c)
 unsigned reg_src(struct compile *c, unsigned slot)
 {
     unsigned reg;
+    enum x64_part before = part_begin(&c->b, X64_PART_MOVE);
     if (slot <= IR_EDI) {
         reg = reg_order.guest[slot];
     } else if (!is_temp(slot)) {
@@ -227,6 +230,7 @@ unsigned reg_src(struct compile *c, unsigned slot)
         x_load(&c->b, SZ32, reg, mem_slot(slot));
     }
     c->regs.pinned |= (uint16_t)(1u << reg);
+    part_end(&c->b, before);
     return reg;
 }
 

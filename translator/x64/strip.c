@@ -278,9 +278,11 @@ static void emit_way_in(struct compile *c, const struct strip *s)
 /* Before an iteration. Behind the last: the next strip, if all pointers are within a page. */
 static void emit_strip_account(struct compile *c, const uint8_t *way_in)
 {
+    part_begin(&c->b, X64_PART_TICKS);
     emit_account_again_in(c, STRIP_TICKS);
     x_alu_imm(&c->b, ALU_SUB, SZ64, STRIP_TICKS, c->tb->ninsns);
     x_patch(x_jcc(&c->b, CC_S), way_in);
+    emit_counter(c);
 }
 
 /* Accesses that do not fault show no flags. */
@@ -306,6 +308,7 @@ void emit_strip_begin(struct compile *c)
     const uint8_t *way_in = c->b.at;
     emit_way_in(c, &s);
     c->loop.strip_head = c->b.at;
+    c->loop.head = (uint32_t)(c->b.at - c->b.start);
     emit_strip_account(c, way_in);
 }
 
@@ -314,6 +317,7 @@ void emit_strip_begin(struct compile *c)
 bool emit_strip_branch(struct compile *c, unsigned cond)
 {
     bool fits = flags_same(&c->cc, &c->loop.cc) && !c->loop.strip_in_c;
+    part_begin(&c->b, X64_PART_JUMP);
     x_patch(x_jcc(&c->b, cond), c->loop.strip_head);
     x_alu_load(&c->b, ALU_ADD, SZ64, STRIP_TICKS, mem_budget());
     x_store(&c->b, SZ64, mem_budget(), STRIP_TICKS);

@@ -107,11 +107,36 @@ struct x64_exit {
 };
 enum { X64_KIND_MASK = 63 }; /* blocks are 64-byte aligned */
 
+/* What a byte of host code is for, in the list of hot blocks. */
+enum x64_part {
+    X64_PART_WORK,    /* what the guest's instruction asks for */
+    X64_PART_GUARD,   /* checks of memory accesses: TLB, page groups, segments */
+    X64_PART_FLAGS,   /* guest flags: stored, computed again, asked for */
+    X64_PART_TICKS,   /* accounting of ticks */
+    X64_PART_MOVE,    /* between registers and slots, for want of registers or of a third operand */
+    X64_PART_JUMP,    /* from block to block */
+    X64_PART_CALL,    /* of C: helpers, and registers for them */
+    X64_PART_FPU,     /* where x87 and SSE are, and the x87's pointers */
+    X64_PART_COUNTER, /* counts executions, for that list: not counted */
+    X64_PART_COUNT
+};
+extern const char *const x64_part_names[X64_PART_COUNT];
+/* A block's code with the part of each byte. Offsets in it: 0, no copy. */
+struct x64_block_parts {
+    const uint8_t *code, *of;
+    uint32_t nbytes;
+    uint32_t copy;      /* the second copy begins, with what entering it takes */
+    uint32_t copy_head; /* its iteration begins */
+    uint32_t far;       /* code off the main path begins */
+};
+
 struct x64;
 #define X64_CACHE_BYTES_MIN ((size_t)64 << 10)
 #define X64_CACHE_BYTES_MAX ((size_t)1 << 30)
 /* NULL: no memory, or the host forbids executable mappings. */
 struct x64 *x64_create(const struct x64_env *env, size_t cache_bytes);
+/* From now on code counts tb->executions. Before anything is compiled. */
+void x64_count_executions(struct x64 *x);
 void x64_destroy(struct x64 *x);
 
 /* Scratch memory of a thread that compiles. NULL: no memory. */
@@ -130,6 +155,8 @@ struct x64_code {
 /* Reads of the block only what never changes (not valid, cold, native, successors). The result lies in the
  * compiler's memory until the next call. */
 void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *out);
+/* Once more, with what each byte is for. The result lies in the compiler's memory until the next call. */
+void x64_compile_parts(struct x64_compiler *z, const struct tb *tb, struct x64_block_parts *out);
 /* Moves the result to memory of its own; false: there is none, and the code is empty. */
 bool x64_code_keep(struct x64_code *code);
 void x64_code_free(struct x64_code *code);

@@ -20,9 +20,8 @@ static unsigned guest_bytes(const struct vcpu *v, const struct tb *tb, unsigned 
     return n;
 }
 
-static void print_in_asm(FILE *out, const struct vcpu *v, const struct tb *tb)
+void blocklog_guest(FILE *out, const struct vcpu *v, const struct tb *tb)
 {
-    fprintf(out, "----------------\nIN:\n");
     for (unsigned i = 0; i < tb->ninsns; i++) {
         uint8_t bytes[15];
         const unsigned offset = tb->insn_offset[i];
@@ -31,6 +30,12 @@ static void print_in_asm(FILE *out, const struct vcpu *v, const struct tb *tb)
                     guest_bytes(v, tb, offset, bytes));
         fputc('\n', out);
     }
+}
+
+static void print_in_asm(FILE *out, const struct vcpu *v, const struct tb *tb)
+{
+    fprintf(out, "----------------\nIN:\n");
+    blocklog_guest(out, v, tb);
     fputc('\n', out);
 }
 

@@ -155,6 +155,11 @@ void compiling_now(struct vcpu *v, struct tb *tb)
     install(v, tb, &code);
 }
 
+void compiling_parts(struct vcpu *v, const struct tb *tb, struct x64_block_parts *out)
+{
+    x64_compile_parts(v->compiling->own, tb, out);
+}
+
 static void compile_later(struct vcpu *v, struct tb *tb)
 {
     struct compiling *z = v->compiling;

@@ -14,6 +14,8 @@ void vcpu_start(struct vcpu *v, uint8_t vector);
 bool tbcache_init(struct vcpu *v);
 void tbcache_free(struct vcpu *v);
 void tbcache_flush(struct vcpu *v);
+/* Calls `f` for each block since the last flush, also those that are not valid any more. */
+void tbcache_each(struct vcpu *v, void (*f)(struct vcpu *v, struct tb *tb, void *ctx), void *ctx);
 /* Block for the current eip and mode; single: of one instruction. NULL: exception recorded (fetch fault). */
 struct tb *tb_find(struct vcpu *v, bool single);
 /* Behind tb_find, whose block has more instructions than `budget`, at least 2: one that has not. Samples,
@@ -106,7 +108,18 @@ void compiling_now(struct vcpu *v, struct tb *tb);
 /* Calls in all jobs and drops their results, before blocks' memory is reused. */
 void compiling_recall(struct vcpu *v);
 
+/* The block's code, and what each byte is for. The result lasts until the next call here. */
+void compiling_parts(struct vcpu *v, const struct tb *tb, struct x64_block_parts *out);
+
+/* --- the hottest blocks (hotlist.c); only with cfg.hot_list --- */
+bool hotlist_init(struct vcpu *v); /* behind compiled_init */
+void hotlist_free(struct vcpu *v);
+/* The blocks are about to go. */
+void hotlist_keep(struct vcpu *v);
+
 /* --- the log of blocks (blocklog.c); only with cfg.log_items --- */
+/* Its guest code. */
+void blocklog_guest(FILE *out, const struct vcpu *v, const struct tb *tb);
 void blocklog_built(const struct vcpu *v, const struct tb *tb);
 /* Its host code has just become enterable. */
 void blocklog_installed(const struct vcpu *v, const struct tb *tb);

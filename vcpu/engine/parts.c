@@ -230,6 +230,7 @@ static const struct field vcpu_rest[] = {
     VCPU(tb_flushes),
     POINTER(native),
     POINTER(compiling),
+    POINTER(hot),
     WHOLE(fetch_epoch),
     WHOLE(fetch_left),
     BYTES(struct vcpu, "padding", offsetof(struct vcpu, fetch_left) + 2,

@@ -145,7 +145,8 @@ struct vcpu *vcpu_create(const struct vcpu_config *cfg)
     devsites_clear(v);
     v->sample_next = cfg->observer.sample ? cfg->observer.sample_first : TICK_NEVER;
     v->digest_next = cfg->digest_every ? cfg->digest_every : TICK_NEVER;
-    if (!mmu_init(v) || !tbcache_init(v) || !compiled_init(v)) {
+    if (!mmu_init(v) || !tbcache_init(v) || !compiled_init(v) || !hotlist_init(v)) {
+        hotlist_free(v);
         compiled_free(v);
         tbcache_free(v);
         mmu_free(v);
@@ -161,6 +162,7 @@ void vcpu_destroy(struct vcpu *v)
 {
     if (!v)
         return;
+    hotlist_free(v);
     compiled_free(v);
     tbcache_free(v);
     mmu_free(v);

@@ -220,11 +220,23 @@ static void tb_drop(struct vcpu *v, struct tb *tb)
     v->stats.tb_invalidated++;
 }
 
+void tbcache_each(struct vcpu *v, void (*f)(struct vcpu *v, struct tb *tb, void *ctx), void *ctx)
+{
+    struct tbcache *c = v->tbs;
+    for (size_t at = 0; at < c->arena_used;) {
+        struct tb *tb = (struct tb *)(c->arena + at);
+        f(v, tb, ctx);
+        at += tb->arena_bytes;
+    }
+}
+
 void tbcache_flush(struct vcpu *v)
 {
     struct tbcache *c = v->tbs;
     if (c->arena_used == 0)
         return; /* no block was made since the last flush */
+    if (v->hot)
+        hotlist_keep(v);
     for (size_t at = 0; at < c->arena_used;) {
         struct tb *tb = (struct tb *)(c->arena + at);
         for (unsigned which = 0; which < 2; which++) {
