@@ -46,6 +46,15 @@ expect "with the runs that were missing" cmp <(keys "$dir/whole") <(keys "$dir/o
 expect "typing at a guest, with a long and a short quantum" "${lab[@]}" quantum --quick --no-boot --repeats 1 --quiet --build "$build" --out "$dir/quantum"
 expect "one phase of the throughput guest" "${lab[@]}" throughput --sides native --phases sieve --runs 1 --quiet --build "$build" --out "$dir/phase"
 
+# Real programs: their packages come from the mirror that apt uses, once.
+if image=$("$here/bench/programs/image.sh" 2>&1); then
+    expect "two programs, in the guest and natively" "${lab[@]}" programs --jobs md5,python_start --runs 1 --hot 20 --quiet --build "$build" --out "$dir/programs"
+    expect_text "with the same results and instructions counted" "$(tail -n 1 "$dir/programs/results.csv" && cat "$dir/programs/results.jsonl")" '"md5.insns": [0-9]{9}'
+    expect_text "and lists of hot blocks" "$(cat "$dir"/programs/hot/*)" '^HOT all 20: '
+else
+    skip "programs: the image cannot be built here: $(tail -n 1 <<<"$image")"
+fi
+
 expect "a planted leak of host time is found" "${lab[@]}" determinism "${short[@]}" --planted --runs 4 --out "$dir/leak"
 repeat=$(find "$dir/leak/pairs" -name repeat.sh | head -n 1)
 expect_text "the kept pair differs when it is repeated" "$(bash "$repeat" 2>&1)" "first difference"
