@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # pc_proofs.sh [BUILD [ROUNDS]] - what a whole guest on a disk must show, round after round; each round says how it went. ROUNDS: of each part
-# (default: as the line of the part below says). ONLY=part runs one part. SEED: of the choice; what is drawn is printed.
+# (default: as the line of the part below says). ONLY=part runs one part. SEED: of the choice; what is drawn is printed. FIRST: the number of the
+# first round of same, replay and kill (1), so that a later call goes on where an earlier one ended; rounds differ in mode, cores and delays.
+# Host I/O is delayed by up to 50 ms in every run but the references.
 #
 #   same       50  Debian boots, works with fsync and powers off: one digest in all modes, on one core and two, with host I/O delayed, under load
 #   replay     10  a boot that is typed at is recorded, and replayed in all modes, on one core and two
@@ -16,6 +18,7 @@ set -u
 build=$(realpath "${1:-build}")
 rounds_given=${2-}
 RANDOM=${SEED:-1}
+first=${FIRST:-1}
 dir=$(mktemp -d)
 server=
 load=
@@ -55,14 +58,11 @@ debian_image() { # file kernel systemd|alone script
 set timeout=0
 set options='$options'" run "$4"
 }
-# The way of running number $1: `way` holds the options, `prefix` a command in front, `what` says it.
+# The way of running number $1: `way` holds the options, `prefix` a command in front, `what` says it. Host I/O is delayed in each of them, each time
+# at other requests.
 way_of() {
-    way=(-devthread "mode=${modes[$1 % 3]}") what="mode ${modes[$1 % 3]}" prefix=()
-    case $(($1 / 3 % 4)) in
-    1) prefix=(taskset -c 0) what+=", one core" ;;
-    2) way+=(-x-host-delay "seed=$1,one-in=$one_in") what+=", host I/O delayed" ;;
-    3) prefix=(taskset -c 0) way+=(-x-host-delay "seed=$1,one-in=$one_in") what+=", one core, host I/O delayed" ;;
-    esac
+    way=(-devthread "mode=${modes[$1 % 3]}" -x-host-delay "seed=$1,one-in=$one_in") what="mode ${modes[$1 % 3]}" prefix=()
+    if [ $(($1 / 3 % 2)) -eq 1 ]; then prefix=(taskset -c 0) what+=", one core"; fi
 }
 random_below() { r=$(((RANDOM << 30 | RANDOM << 15 | RANDOM) % $1)); }
 digest_same() { # what file
@@ -93,13 +93,13 @@ part_same() {
         ended_well "same, $interface: the reference"
         expect_text "same, $interface: what was written is read" "$(tr -d '\r' <"$dir/out")" "^$work_sum"
         cp "$dir/out" "$dir/ref.out"
-        for i in $(seq $(((rounds + 1) / 2))); do
+        for i in $(seq "$first" $((first + (rounds + 1) / 2 - 1))); do
             way_of "$i"
             same_run run "${way[@]}"
             ended_well "same, $interface, $i: $what"
             digest_same "same, $interface, $i: $what" "$dir/run"
             expect "same, $interface, $i: output" cmp "$dir/ref.out" "$dir/out"
-            say "same, $interface: boot $i of $(((rounds + 1) / 2)), $what: $(tail -n 1 "$dir/run")"
+            say "same, $interface: boot $i, $what: $(tail -n 1 "$dir/run")"
         done
     done
     prefix=()
@@ -111,7 +111,7 @@ part_replay() {
     rounds_of 10
     debian_image "$dir/image" 686 systemd '' || return
     session_stderr=$dir/err
-    session_start timeout 900 "$build/tandem" "${pc_options[@]}" -icount "shift=3,sleep=off,rr=record,rrfile=$dir/log" -serial stdio \
+    session_start timeout 900 "$build/tandem" "${pc_options[@]}" -icount "shift=3,sleep=off,rr=record,rrfile=$dir/log" -serial stdio -x-host-delay "seed=99,one-in=$one_in" \
         -drive "file=$dir/image,format=raw,if=ide,snapshot=on" -digest "file=$dir/ref,every=50000000"
     if session_wait 'root@tandem' 400; then pass; else fail "replay: login" "$session_log"; fi
     session_send 'seq 1 30000 >/root/numbers; sync; sha256sum /root/numbers'
@@ -122,12 +122,12 @@ part_replay() {
     expect "replay: recorded (status $session_status)" test "$session_status" -eq 0
     points=$(grep -v '^#' "$dir/ref")
     icount="shift=3,sleep=off,rr=replay,rrfile=$dir/log"
-    for i in $(seq "$rounds"); do
+    for i in $(seq "$first" $((first + rounds - 1))); do
         way_of "$i"
         pc_run 900 -drive "file=$dir/image,format=raw,if=ide,snapshot=on" -digest "file=$dir/run,every=50000000" "${way[@]}"
         ended_well "replay $i: $what"
         expect "replay $i: $what: digest" test "$points" = "$(grep -v '^#' "$dir/run")"
-        say "replay $i of $rounds, $what: $(tail -n 1 "$dir/run")"
+        say "replay $i, $what: $(tail -n 1 "$dir/run")"
     done
     icount=shift=3,sleep=off prefix=()
 }
@@ -220,14 +220,15 @@ part_kill() {
     local i drive what safe=0 running now
     rounds_of 100
     debian_image "$dir/image" 686 alone "$kill_script" || return
-    for i in $(seq "$rounds"); do
+    for i in $(seq "$first" $((first + rounds - 1))); do
         rm -f "$dir/out"
         what="kill $i" drive="file=$dir/image,format=raw"
         if [ $((i % 2)) -eq 0 ]; then
             server_start --filter=cache file "$dir/image" cache=writeback
             what+=" with its block server" drive="file=nbd:unix:$dir/nbd"
         fi
-        "$build/tandem" "${pc_options[@]}" -icount "$icount" -serial "file:$dir/out" -drive "if=ide,$drive" -devthread "mode=${modes[i / 2 % 3]}" </dev/null >/dev/null 2>"$dir/err" &
+        "$build/tandem" "${pc_options[@]}" -icount "$icount" -serial "file:$dir/out" -drive "if=ide,$drive" -devthread "mode=${modes[i / 2 % 3]}" \
+            -x-host-delay "seed=$i,one-in=$one_in" </dev/null >/dev/null 2>"$dir/err" &
         running=$!
         # Now and then while the journal of the kill before is played back.
         if [ $((i % 7)) -eq 0 ] || wait_for_line 'safe ' 120; then pass; else fail "$what: the guest boots and writes" "$(cat "$dir/err"; tail -n 20 "$dir/out")"; fi
@@ -238,7 +239,7 @@ part_kill() {
         now=$(tr -d '\r' <"$dir/out" | sed -n 's/^safe \([0-9]*\)$/\1/p' | tail -n 1)
         safe=${now:-$safe}
         check_killed "$what" "$safe"
-        say "$what of $rounds: $safe numbers are safe; $failed failures"
+        say "$what: $safe numbers are safe; $failed failures"
     done
     expect "kill: numbers were written ($safe)" test "$safe" -gt "$rounds"
 }
