@@ -1,4 +1,4 @@
-/* fuzz_chips.c - random accesses at random times against every chip.
+/* fuzz_chips.c - random accesses at random times against every chip; and tables for guests (fuzz_tables.c).
  *
  * Usage: fuzz_chips [SECONDS [SEED]]. A case is one chip, one tick length and a few hundred random
  * operations, run on two states that start from different garbage. Checked after each operation:
@@ -7,6 +7,7 @@
  *  - reads of registers that are declared pure change nothing and agree with pure_read;
  *  - both states have the same bytes, and so has one rebuilt from the field table alone.
  * A failing case prints its seed: fuzz_chips 0 SEED runs that case and nothing else. */
+#include "tests/fuzz/fuzz_chips.h"
 #include "clockcore/ticks.h"
 #include "hw/apic.h"
 #include "hw/blocks.h"
@@ -229,9 +230,8 @@ static uint32_t poke_pci(void *s, uint64_t r, uint64_t now_ns)
     return i440fx_take_request(s) + pci_look(s, r);
 }
 
-/* Memory of a bus master: each of the two copies has its own, and both do the same to it. */
-static struct physmem memories[2];
-static unsigned copy; /* whose turn it is */
+struct physmem memories[2];
+unsigned copy;
 
 /* A drive whose contents and failures follow from the request. */
 static uint8_t drive_bytes[BLOCKS_BYTES_MAX];
@@ -292,7 +292,7 @@ static uint32_t dma_transfer(void *ctx, bool to_memory, uint8_t *data, uint32_t 
 
 static const struct chip_dma dma_channel = {.transfer = dma_transfer};
 
-static void use_memory(const struct chip_class *chip, void *s, uint64_t r, uint64_t now_ns)
+void use_memory(const struct chip_class *chip, void *s, uint64_t r, uint64_t now_ns)
 {
     struct mem_master mm = {.pm = &memories[copy]};
     struct chip_master m = {.memory = r >> 8 & 15 ? &mm : NULL,
@@ -306,26 +306,11 @@ static void use_memory(const struct chip_class *chip, void *s, uint64_t r, uint6
     mem_masters_end(mm.pm);
 }
 
-static uint32_t poke_toypci(void *s, uint64_t r, uint64_t now_ns)
-{
-    static const uint8_t entry[PORT_ENTRY_BYTES] = {1, 2, 3};
-    static uint8_t sent[PORT_ENTRY_BYTES];
-    uint32_t bytes = r >> 8 & (PORT_ENTRY_BYTES - 1);
-
-    if (r % 2 && toypci_class.next_master(s) <= now_ns)
-        use_memory(&toypci_class, s, r, now_ns);
-    else if (r % 8 == 0 && toypci_frames_in.ready_ns(s) <= now_ns)
-        toypci_frames_in.put(s, entry, bytes + 1, now_ns);
-    else if (r % 8 == 2)
-        toypci_pointer_in.put(s, entry, bytes % 8, now_ns);
-    return toypci_frames_out.take(s, sent, bytes);
-}
-
 /* Half a driver: it sets a queue up, and its memory holds chains that are almost right. */
 #define RING_AT  0x1000u
 #define CHAIN_AT 0x8000u
 
-static void put_guest(uint64_t at, uint64_t v, unsigned bytes)
+void put_guest(uint64_t at, uint64_t v, unsigned bytes)
 {
     physmem_write(&memories[copy], at, &v, bytes);
 }
@@ -609,142 +594,6 @@ static uint32_t poke_fw_cfg(void *s, uint64_t r, uint64_t now_ns)
     if (r % 4 < 2 && fw_cfg_class.next_master(s) != NS_NEVER)
         use_memory(&fw_cfg_class, s, r, now_ns);
     return fw_cfg_class.read_constant(s, &fw_cfg_items, FW_CFG_OFF_DATA, 1, now_ns);
-}
-
-static void fit_ide(void *s)
-{
-    static const struct drive_config disk = {.present = true, .medium = true, .bytes = UINT64_C(4) << 40};
-    static const struct drive_config cdrom = {
-        .present = true, .cdrom = true, .medium = true, .bytes = 700 << 20};
-
-    piix_ide_fit(s, 0, &disk, 1);
-    piix_ide_fit(s, 1, &cdrom, 2);
-}
-
-/* A table of regions anywhere, which may lead back to itself; the rest is what is there. */
-static void ide_regions(uint64_t r)
-{
-    uint32_t table[16];
-
-    for (unsigned i = 0; i < 16; i++) {
-        r = r * UINT64_C(6364136223846793005) + 1442695040888963407;
-        table[i] = (uint32_t)(r >> 32);
-        if (i % 2 == 0 && r >> 20 & 3)
-            table[i] &= 0xFFFFF;
-        if (i % 2 && r >> 20 & 7)
-            table[i] &= 0x7FFFFFFF;
-    }
-    physmem_write(&memories[copy], 0x1000, (const uint8_t *)table, sizeof table);
-}
-
-/* A command that is there, with data behind it, is more than chance would make of single bytes. */
-static void ide_command(void *s, uint64_t r, uint64_t now_ns)
-{
-    static const uint8_t codes[] = {0x20, 0x24, 0x25, 0x29, 0x30, 0x34, 0x35, 0x39, 0x3D,
-                                    0x40, 0xA0, 0xA0, 0xA0, 0xA0, 0xA1, 0x06, 0x06, 0xB0,
-                                    0xC4, 0xC5, 0xC6, 0xC8, 0xCA, 0xE7, 0xEC, 0xEF, 0x90};
-    const struct chip_class *c = &piix_ide_class;
-
-    c->write(s, 6, 1, r >> 8 & 1 ? 0xF0 : 0xE0, now_ns);
-    c->write(s, 2, 1, (uint32_t)(r >> 9 & 0xFF), now_ns);
-    c->write(s, 1, 1, (uint32_t)(r >> 17 & 3), now_ns);
-    c->write(s, 4, 1, (uint32_t)(r >> 19 & 0xFF), now_ns);
-    c->write(s, 7, 1, codes[(r >> 27 & 0xFF) % sizeof codes], now_ns);
-    if (r >> 35 & 1) {
-        c->write(s, 20, 4, 0x1000, now_ns);
-        c->write(s, 16, 1, (uint32_t)(r >> 36 & 8) | 1, now_ns);
-    }
-}
-
-/* Whatever the drive waits for happens. */
-static void ide_settle(void *s, uint64_t r, uint64_t now_ns)
-{
-    const struct chip_class *c = &piix_ide_class;
-
-    if (c->next_event && c->next_event(s) != NS_NEVER)
-        c->advance(s, c->next_event(s));
-    uint64_t due_ns = c->next_master(s);
-    if (due_ns != NS_NEVER)
-        use_memory(c, s, r, due_ns > now_ns ? due_ns : now_ns);
-}
-
-/* A drive with a CD in it, or without, that waits for a packet. */
-static void ide_await_packet(void *s, uint64_t r, uint64_t now_ns)
-{
-    static const struct drive_config cdrom = {
-        .present = true, .cdrom = true, .medium = true, .bytes = 700 << 20};
-    static const struct drive_config empty = {.present = true, .cdrom = true};
-    const struct chip_class *c = &piix_ide_class;
-
-    if (r >> 40 & 1)
-        piix_ide_fit(s, 1, r >> 41 & 7 ? &cdrom : &empty, 2);
-    c->write(s, PIIX_IDE_OFF_CONTROL, 1, 0, now_ns); /* no reset is asked for */
-    c->write(s, 6, 1, 0xF0, now_ns);
-    c->write(s, 7, 1, 0x08, now_ns); /* DEVICE RESET: nothing is under way, and it does not sleep */
-    for (unsigned i = 0; i < 3; i++)
-        ide_settle(s, r | 0x100, now_ns);
-    c->write(s, 1, 1, (uint32_t)(r >> 44 & 1), now_ns);
-    c->write(s, 4, 1, (uint32_t)(r >> 45 & 0xFF), now_ns);
-    c->write(s, 5, 1, (uint32_t)(r >> 53 & 0xFF), now_ns);
-    c->write(s, 7, 1, 0xA0, now_ns);
-    ide_settle(s, r | 0x100, now_ns);
-}
-
-/* Twelve bytes where a packet is due. */
-static void ide_packet(void *s, uint64_t r, uint64_t now_ns)
-{
-    static const uint8_t codes[] = {0x00, 0x03, 0x12, 0x1A, 0x1B, 0x1E, 0x25, 0x28, 0x2B, 0x42, 0x43,
-                                    0x44, 0x46, 0x4A, 0x51, 0x5A, 0xA8, 0xBB, 0xBD, 0xBE, 0xFF};
-    uint8_t p[12] = {0};
-
-    p[0] = codes[(r >> 8 & 0xFF) % sizeof codes];
-    for (unsigned i = 1; i < 12; i++)
-        p[i] = r >> (16 + i) & 1 ? 0 : (uint8_t)(r >> (4 * i));
-    if (r >> 30 & 7)
-        ide_await_packet(s, r, now_ns);
-    for (unsigned i = 0; i < 12; i += 2)
-        piix_ide_class.write(s, 0, 2, p[i] | (uint32_t)p[i + 1] << 8, now_ns);
-    for (unsigned i = 0; i < (r >> 33 & 3); i++)
-        ide_settle(s, r, now_ns);
-}
-
-/* What the vCPU does with a block of DRQ. */
-static uint32_t ide_run(void *s, uint64_t r)
-{
-    uint8_t *at;
-    bool write = r >> 9 & 1;
-    uint32_t n = piix_ide_class.run(s, 1u << (r >> 10 & 3) % 3, (uint32_t)(r >> 12 & 0x7FFF), write, &at);
-
-    if (n && write)
-        memset(at, (int)(r >> 32), n);
-    return n ? n + *at : 0;
-}
-
-static uint32_t poke_ide(void *s, uint64_t r, uint64_t now_ns)
-{
-    switch (r & 7) {
-    case 0:
-        ide_command(s, r, now_ns);
-        return 0;
-    case 1:
-        ide_regions(r);
-        return 0;
-    case 2:
-        ide_packet(s, r, now_ns);
-        return 0;
-    case 3:
-        return ide_run(s, r);
-    case 4:
-        if ((r >> 8) % 64 == 0)
-            piix_ide_reset_pin(s);
-        else if (r >> 8 & 1)
-            fit_ide(s);
-        return 0;
-    default:
-        if (piix_ide_class.next_master(s) != NS_NEVER)
-            use_memory(&piix_ide_class, s, r, now_ns);
-        return 0;
-    }
 }
 
 static uint32_t poke_dma(void *s, uint64_t r, uint64_t now_ns)
@@ -1085,6 +934,12 @@ static const char *run_case(uint64_t seed, const char **chip)
 static bool report(uint64_t seed)
 {
     const char *chip, *failure = run_case(seed, &chip);
+
+    for (uint64_t i = 0, r = seed; i < 4; i++, r = fuzz_next(r))
+        if (!fuzz_tables(fuzz_next(r) >> 8)) {
+            printf("a table is not as it should be (fuzz_chips 0 %" PRIu64 ")\n", seed);
+            return false;
+        }
 
     if (failure)
         printf("%s: %s (fuzz_chips 0 %" PRIu64 ")\n", chip, failure, seed);
