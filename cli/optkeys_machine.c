@@ -169,12 +169,20 @@ static bool set_chain(void *target, const char *value, struct err *e)
     return value_switch(value, &((struct options *)target)->chain);
 }
 
+static bool set_long_blocks(void *target, const char *value, struct err *e)
+{
+    int i = value_choice(value, "on|off|any"); /* MATCH enum long_blocks */
+    ((struct options *)target)->long_blocks = (unsigned)i;
+    return i >= 0;
+}
+
 const struct list_key translator_keys[] = {
     {"mode", "interp|eager|background", set_translator_mode},
     {"hot", "COUNT (1..1000000)", set_translator_hot},
     {"threads", "N (0..64)", set_translator_threads},
     {"cache", "SIZE (64K..1G)", set_code_cache},
     {"chain", "on|off", set_chain},
+    {"long", "on|off|any", set_long_blocks},
 };
 
 /* Settings that have one honest value, which is given: nothing is stored. */

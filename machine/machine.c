@@ -308,6 +308,8 @@ static bool create_vcpu(struct machine *m, struct err *e)
         .translator = c->translator,
         .hot = c->hot,
         .code_cache_bytes = c->code_cache_bytes,
+        .long_blocks = c->long_blocks,
+        .long_blocks_seed = (uint32_t)c->jitter_seed,
         .no_chain = !c->chain,
         .translator_threads =
             c->translator_threads < 0 ? pinning_spare_cpus(&m->pinning) : (unsigned)c->translator_threads,

@@ -197,8 +197,62 @@ void emit_jmp(struct builder *b, uint32_t eip)
     b->ended = true;
 }
 
+/* --- long blocks --- */
+
+enum { PAGE_MASK = 0xfff };
+
+/* May the block go on with the instruction at eip? On its page, and no instruction of it yet. */
+static bool may_follow(const struct builder *b, uint32_t eip)
+{
+    const struct translate_out *out = b->out;
+    if (!b->req->follow || b->req->code2 || (eip ^ b->req->eip) > PAGE_MASK || eip == b->eip)
+        return false;
+    for (unsigned i = 0; i < out->ninsns; i++)
+        if (b->req->eip + (uint32_t)out->insn_offset[i] == eip)
+            return false;
+    return out->ninsns + 1 < TB_LONG_INSNS_MAX;
+}
+
+static void follow(struct builder *b, uint32_t eip)
+{
+    b->jumped = eip != b->next_eip;
+    b->next_eip = b->segment = eip;
+}
+
+void emit_goto(struct builder *b, uint32_t eip)
+{
+    if (may_follow(b, eip))
+        follow(b, eip);
+    else
+        emit_jmp(b, eip);
+}
+
+static void emit_side(struct builder *b, unsigned cond, uint32_t eip)
+{
+    struct ir_op *o = emit_raw(b, IR_SIDE);
+    o->imm = eip;
+    o->imm2 = 2u + b->sides++;
+    set_cond(b, o, cond);
+}
+
+/* Does the block go on behind a conditional jump? One to its start makes it a loop. */
+static bool follow_jcc(struct builder *b, unsigned cond, uint32_t taken_eip, uint32_t else_eip)
+{
+    if (!b->req->follow || taken_eip == b->req->eip || b->sides == TB_SIDES_MAX)
+        return false;
+    const enum translate_follow way = b->req->follow(b->req->follow_ctx, b->segment);
+    const uint32_t eip = way == FOLLOW_TAKEN ? taken_eip : else_eip;
+    if (way == FOLLOW_END || !may_follow(b, eip))
+        return false;
+    emit_side(b, way == FOLLOW_TAKEN ? cond ^ 1 : cond, way == FOLLOW_TAKEN ? else_eip : taken_eip);
+    follow(b, eip);
+    return true;
+}
+
 void emit_jcc(struct builder *b, unsigned cond, uint32_t taken_eip, uint32_t else_eip)
 {
+    if (follow_jcc(b, cond, taken_eip, else_eip))
+        return;
     struct ir_op *o = emit_raw(b, IR_JCC);
     o->imm = taken_eip;
     o->imm2 = else_eip;

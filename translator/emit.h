@@ -14,8 +14,11 @@ struct builder {
     uint8_t insn;           /* its index in the block */
     uint8_t temps;          /* temporaries that it has taken */
     bool ended;             /* an E op was emitted */
-    int cc;                 /* enum cc_op that IR_CC_OP holds here, -1: unknown (ir_cc_after) */
-    int narrow_key;         /* register part that narrow_temp holds, -1: none (operand.c) */
+    bool jumped;      /* a long block: the next instruction is the one at next_eip, not the one behind */
+    uint8_t sides;    /* IR_SIDE ops so far */
+    uint32_t segment; /* a long block: eip of the plain block that it is going through */
+    int cc;           /* enum cc_op that IR_CC_OP holds here, -1: unknown (ir_cc_after) */
+    int narrow_key;   /* register part that narrow_temp holds, -1: none (operand.c) */
     uint8_t narrow_temp;
 };
 
@@ -90,6 +93,8 @@ struct ir_op *emit_helper(struct builder *b, enum ir_helper helper);
 void emit_raise(struct builder *b, unsigned vector);
 void emit_raise_gp0(struct builder *b);
 void emit_jmp(struct builder *b, uint32_t eip);
+/* A jump of the guest: a long block may go on at its target. */
+void emit_goto(struct builder *b, uint32_t eip);
 void emit_jcc(struct builder *b, unsigned cond, uint32_t taken_eip, uint32_t else_eip);
 void emit_jnz(struct builder *b, unsigned slot, uint32_t taken_eip, uint32_t else_eip);
 void emit_jmpind(struct builder *b, unsigned slot);

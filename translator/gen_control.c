@@ -47,7 +47,7 @@ void gen_JMP(struct builder *b, const struct insn *in)
 {
     const uint32_t target = target_eip(b, in);
     check_static_ip(b, target);
-    emit_jmp(b, target);
+    emit_goto(b, target);
 }
 
 /* Checks the target only when the condition holds: 0 is within every limit. */
@@ -159,7 +159,7 @@ void gen_CALL(struct builder *b, const struct insn *in)
     const uint32_t target = target_eip(b, in);
     check_static_ip(b, target);
     builder_push(b, in->opsize, value_imm(b->next_eip));
-    emit_jmp(b, target);
+    emit_goto(b, target);
 }
 
 void gen_CALL_IND(struct builder *b, const struct insn *in)

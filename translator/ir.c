@@ -171,7 +171,7 @@ static void print_head(FILE *out, const struct ir_op *op)
     print_lower(out, ir_op_info[op->op].name);
     if (ir_has_size(op))
         fprintf(out, "%s%u", op->op == IR_IMUL2 ? "_" : "", 8u << (op->size & 3));
-    if (op->op == IR_SETCC || op->op == IR_CMOV || op->op == IR_JCC)
+    if (op->op == IR_SETCC || op->op == IR_CMOV || op->op == IR_SIDE || op->op == IR_JCC)
         fprintf(out, ".%s", cond_name[op->aux & 15]);
     if (op->flags & IRF_FLAGS)
         fputs(".f", out);
@@ -258,6 +258,11 @@ static void print_branch(FILE *out, const struct ir_op *op)
     fprintf(out, " 0x%x else 0x%x", op->imm, op->imm2);
 }
 
+static void print_side(FILE *out, const struct ir_op *op)
+{
+    fprintf(out, " 0x%x chain=%u", op->imm, op->imm2);
+}
+
 static void print_leave(FILE *out, const struct ir_op *op)
 {
     if (op->aux)
@@ -298,7 +303,7 @@ static print_fn *const printer[IR_OPCODE_COUNT] = {
     [IR_LEA] = print_lea,     [IR_LD] = print_load,         [IR_LDRW] = print_load,
     [IR_ST] = print_store,    [IR_SEGADDR] = print_segaddr, [IR_HELPER] = print_helper,
     [IR_RAISE] = print_raise, [IR_JMP] = print_jmp,         [IR_JCC] = print_branch,
-    [IR_JNZ] = print_branch,  [IR_LEAVE_TB] = print_leave,
+    [IR_JNZ] = print_branch,  [IR_LEAVE_TB] = print_leave,  [IR_SIDE] = print_side,
 };
 
 void ir_print(FILE *out, const struct ir_op *op)
@@ -389,7 +394,7 @@ static const char *check_writes(struct check *c, const struct ir_op *op)
 
 static bool is_cc_reader(const struct ir_op *op)
 {
-    return op->op == IR_SETCC || op->op == IR_CMOV || op->op == IR_JCC;
+    return op->op == IR_SETCC || op->op == IR_CMOV || op->op == IR_SIDE || op->op == IR_JCC;
 }
 
 static const char *check_helper(const struct ir_op *op)

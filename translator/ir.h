@@ -7,8 +7,8 @@
  *     (Exception: a helper may do its own ordering inside.)
  *  2. op.insn is the index of the guest instruction in the block; eip and tick of a fault derive
  *     from it. Indices never decrease.
- *  3. Flags are live at every op that may fault, at every helper and at the block's end; elsewhere an F
- *     op whose CC result is overwritten before a read may lose IRF_FLAGS (opt_flags.c).
+ *  3. Flags are live at every op that may fault, at every helper, at SIDE and at the block's end; elsewhere
+ * an F op whose CC result is overwritten before a read may lose IRF_FLAGS (opt_flags.c).
  *  4. The last op is an E op. Both engines run exactly this array. */
 #ifndef TANDEM_TRANSLATOR_IR_H
 #define TANDEM_TRANSLATOR_IR_H
@@ -31,7 +31,7 @@ enum {
     IRF_WRITE = 1 << 2, /* SEGADDR: for writing */
     IRF_PLAIN =
         1 << 4, /* SEGADDR: the block's mode says that the segment is plain, and a + imm is below 10000h */
-    IRF_CC_KNOWN = 1 << 3, /* SETCC, CMOV, JCC: `size` holds the enum cc_op that IR_CC_OP has here */
+    IRF_CC_KNOWN = 1 << 3, /* SETCC, CMOV, SIDE, JCC: `size` holds the enum cc_op that IR_CC_OP has here */
 };
 
 struct ir_op {

@@ -47,10 +47,10 @@ enum ir_handler {
 };
 
 #define CCFORM(name, test)                                                                                   \
-    _Static_assert(IRH_JCC_##name - IRH_JCC_ANY == CCF_##name &&                                             \
-                       IRH_SETCC_##name - IRH_SETCC_ANY == CCF_##name &&                                     \
-                       IRH_CMOV_##name - IRH_CMOV_ANY == CCF_##name,                                         \
-                   "FORMS_CC lists the CCFORM rows in order");
+    _Static_assert(                                                                                          \
+        IRH_JCC_##name - IRH_JCC_ANY == CCF_##name && IRH_SETCC_##name - IRH_SETCC_ANY == CCF_##name &&      \
+            IRH_CMOV_##name - IRH_CMOV_ANY == CCF_##name && IRH_SIDE_##name - IRH_SIDE_ANY == CCF_##name,    \
+        "FORMS_CC lists the CCFORM rows in order");
 #include "translator/ir_handlers.def"
 #undef CCFORM
 

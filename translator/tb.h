@@ -1,20 +1,27 @@
 /* tb.h - translation blocks: what a block is keyed by, what it holds.
  *
  * A TB is a straight run of guest instructions from one entry, within one page (only its first
- * instruction may cross into the next). It ends at a control transfer, before an instruction that would cross
- * the page or one that is marked, after TB_INSNS_MAX instructions, and after every helper whose column `ends`
- * (helpers.def) says so: its effect is not confined to slots and memory and may matter to the next
- * instruction, or it needs the tick. REP string instructions also start a TB of their own: their tick count
- * is dynamic. A plain instruction that was seen to access a device is a block of its own, a device block: the
- * run loop looks at what came of the access before the next instruction. So a helper that needs the tick is
- * always in the TB's last instruction: tick of that instruction = limit - budget - 1. */
+ * instruction may cross into the next); a long one also goes on behind jumps, calls and conditional jumps to
+ * where the guest mostly goes on, still on its page, with IR_SIDE where it may go elsewhere. It ends at a
+ * control transfer, before an instruction that would cross the page or one that is marked, after TB_INSNS_MAX
+ * instructions, and after every helper whose column `ends` (helpers.def) says so: its effect is not confined
+ * to slots and memory and may matter to the next instruction, or it needs the tick. REP string instructions
+ * also start a TB of their own: their tick count is dynamic. A plain instruction that was seen to access a
+ * device is a block of its own, a device block: the run loop looks at what came of the access before the next
+ * instruction. So a helper that needs the tick is always in the TB's last instruction: tick of that
+ * instruction = limit - budget - 1. */
 #ifndef TANDEM_TRANSLATOR_TB_H
 #define TANDEM_TRANSLATOR_TB_H
 
 #include "translator/ir.h"
 
-#define TB_INSNS_MAX 32
-#define TB_OPS_MAX   512
+#define TB_INSNS_MAX      32
+#define TB_LONG_INSNS_MAX 64 /* of a long block */
+enum {
+    TB_SIDES_MAX = 6,
+    TB_EXITS = 2 + TB_SIDES_MAX
+}; /* chain exits: 0 and 1 at the end, then those of IR_SIDE */
+#define TB_OPS_MAX 512
 
 /* What besides the address decides the meaning of the bytes (with the code segment's base and limit). */
 enum {
@@ -45,20 +52,28 @@ static inline uint32_t tb_mode_plain(unsigned seg)
 #define TB_SHORT_LOG2_MAX 4
 _Static_assert(2 << TB_SHORT_LOG2_MAX == TB_INSNS_MAX, "a short block has fewer");
 
+enum tb_length { TB_PLAIN, TB_PLAIN_FOR_GOOD, TB_LONG };
+
 /* The block's host code, if it has any; the numbers are offsets in the code cache. Owner: the back end, on
  * the vCPU's thread. */
 struct tb_native {
-    const void *code;          /* entry for indirect jumps; NULL: none */
-    uint32_t chained;          /* from there to where chain exits continue, which never change CS */
-    uint32_t enter;            /* to where the owner enters, who has also looked up the second page */
-    uint32_t offset, bytes;    /* of the code, in the cache; bytes 0: none */
-    uintptr_t in;              /* list of chain exits that continue here: struct tb * | number; 0: end */
-    uintptr_t in_next[2];      /* by this block's chain exits: the list that each is in */
-    struct tb *to[2];          /* where this block's slots are linked to; NULL: not */
-    uint32_t jump[2], exit[2]; /* a chain exit's jump and its way out; 0: it cannot be chained */
+    const void *code;       /* entry for indirect jumps; NULL: none */
+    uint32_t chained;       /* from there to where chain exits continue, which never change CS */
+    uint32_t enter;         /* to where the owner enters, who has also looked up the second page */
+    uint32_t offset, bytes; /* of the code, in the cache; bytes 0: none */
+    uintptr_t in;           /* list of chain exits that continue here: struct tb * | number; 0: end */
     uint32_t loop; /* where chain exit 1 continues in this same block, flags in registers; 0: at code */
     uint32_t loop_jump, loop_exit,
         loop_next; /* the same jump at the end of that copy, where it is linked to; 0: a strip */
+};
+
+/* A chain exit. */
+struct tb_exit {
+    struct tb *chain; /* direct successor, or NULL (owner: the engine) */
+    /* The rest is about host code, and the back end's. */
+    struct tb *to;       /* where it is linked to; NULL: not */
+    uintptr_t in_next;   /* the list `in` of that block */
+    uint32_t jump, exit; /* its jump and its way out; 0: it cannot be linked */
 };
 
 /* A translation worker may read a block while the vCPU runs it: what is set when a block is built never
@@ -71,7 +86,8 @@ struct tb {
     uint32_t cs_limit;   /* that fetches were checked against (TB_MODE_FLAT: 0xffffffff) */
     uint32_t mode;       /* TB_MODE_* */
     uint32_t phys_page2; /* physical page of the bytes past the page end; ~0u: none */
-    uint16_t bytes;      /* guest bytes covered */
+    int16_t low;         /* where the bytes begin that it covers: 0, or less in a long block */
+    uint16_t bytes; /* guest bytes covered from there; a long block covers what lies between its parts, too */
     uint16_t nops;
     uint8_t ninsns;    /* ticks that the block takes when it runs to its end (REP: per iteration) */
     uint8_t valid;     /* 0: invalidated, never entered again */
@@ -79,15 +95,22 @@ struct tb {
     uint8_t fpu_in_c; /* 1: x87 instructions are helper calls in its host code (owner: the engine; not changed
                          while a worker is asked for its code) */
     uint8_t marked;   /* 1: a mark is at its address; each entry goes through tb_find(), which tells of it */
-    struct tb *chain[2];     /* direct successors by chain exit, or NULL (owner: the engine) */
+    uint8_t length;   /* enum tb_length (owner: the engine) */
+    uint8_t samples;  /* how often the run stopped before it (owner: the engine) */
+    uint16_t
+        went[2]; /* how often the interpreter left it by chain exit 0 and 1 of IR_JCC (owner: the engine) */
+    uint16_t went_before[2]; /* a long block: those of the plain one that it began as */
+    uint8_t nexits;
+    struct tb_exit *exits; /* behind the ops */
+    const int16_t
+        *insn_offset; /* of each instruction, from the first; [ninsns]: behind the last; behind the exits */
     struct tb *hash_next;    /* owner: the TB table */
     struct tb *page_next[2]; /* list of the blocks on a physical page (first page, second page) */
     uint32_t arena_bytes;    /* owner: the TB table */
     uint64_t executions[2];  /* of the first and the second copy of its host code, where that counts */
     int32_t cold;            /* entries left in the interpreter until the block counts as hot */
     struct tb_native native;
-    uint16_t insn_offset[TB_INSNS_MAX + 1]; /* byte offset of each instruction; [ninsns] == bytes */
-    struct ir_op ops[];                     /* nops of them */
+    struct ir_op ops[]; /* nops of them */
 };
 
 #endif

@@ -27,10 +27,10 @@ static unsigned bytes_below_limit(const struct translate_request *req, uint32_t 
 }
 
 /* Only the first instruction may continue on the next page. */
-static void window_open(struct window *w, const struct translate_request *req, unsigned offset)
+static void window_open(struct window *w, const struct translate_request *req, int offset)
 {
-    const unsigned in_page = req->code_bytes - offset;
-    const unsigned allowed = bytes_below_limit(req, req->eip + offset);
+    const unsigned in_page = (unsigned)((int)req->code_bytes - offset);
+    const unsigned allowed = bytes_below_limit(req, req->eip + (uint32_t)offset);
     w->bytes = req->code + offset;
     w->count = in_page < INSN_BYTES_MAX ? in_page : INSN_BYTES_MAX;
     if (in_page < INSN_BYTES_MAX && offset == 0 && req->code2) {
@@ -44,19 +44,26 @@ static void window_open(struct window *w, const struct translate_request *req, u
         w->count = allowed;
 }
 
-static void begin_insn(struct builder *b, unsigned offset)
+static void begin_insn(struct builder *b, int offset)
 {
     b->insn = (uint8_t)b->out->ninsns;
-    b->eip = b->req->eip + offset;
+    b->eip = b->req->eip + (uint32_t)offset;
     b->temps = 0;
     b->narrow_key = -1;
 }
 
-/* Counts an instruction of `length` bytes in. */
-static unsigned end_insn(struct builder *b, unsigned offset, unsigned length)
+/* Counts an instruction of `length` bytes in; the offset of the next. */
+static int end_insn(struct builder *b, int offset, unsigned length)
 {
-    b->out->insn_offset[b->out->ninsns++] = (uint16_t)offset;
-    return offset + (length != 0 ? length : 1);
+    struct translate_out *out = b->out;
+    const int end = offset + (length != 0 ? (int)length : 1), high = out->low + (int)out->bytes;
+    out->insn_offset[out->ninsns++] = (int16_t)offset;
+    out->low = offset < out->low ? offset : out->low;
+    out->bytes = (unsigned)((end > high ? end : high) - out->low);
+    if (!b->jumped)
+        return end;
+    b->jumped = false;
+    return (int)(b->next_eip - b->req->eip);
 }
 
 /* A decoded instruction: what its mode forbids, else its IR. */
@@ -85,7 +92,7 @@ enum step {
     STEP_NEED_PAGE2,
 };
 
-static enum step add_fault(struct builder *b, unsigned *offset, const struct insn *in, unsigned vector)
+static enum step add_fault(struct builder *b, int *offset, const struct insn *in, unsigned vector)
 {
     if (vector == VECTOR_UD)
         emit_raise(b, VECTOR_UD);
@@ -96,15 +103,14 @@ static enum step add_fault(struct builder *b, unsigned *offset, const struct ins
 }
 
 /* The bytes ended within the instruction. */
-static enum step add_truncated(struct builder *b, unsigned *offset, const struct window *w,
-                               const struct insn *in)
+static enum step add_truncated(struct builder *b, int *offset, const struct window *w, const struct insn *in)
 {
     if (w->limited)
         return add_fault(b, offset, in, VECTOR_GP);
     return *offset == 0 ? STEP_NEED_PAGE2 : STEP_STOP;
 }
 
-static enum step add_insn(struct builder *b, unsigned *offset)
+static enum step add_insn(struct builder *b, int *offset)
 {
     struct window w;
     struct insn in;
@@ -120,25 +126,26 @@ static enum step add_insn(struct builder *b, unsigned *offset)
     case DECODE_OK:
         break;
     }
-    if (is_repeated(&in) && *offset != 0)
+    if (is_repeated(&in) && b->out->ninsns != 0)
         return STEP_STOP;
     gen_insn(b, &in);
     *offset = end_insn(b, *offset, in.length);
     return STEP_NEXT;
 }
 
-static bool has_room(const struct builder *b, unsigned offset, unsigned insns_max)
+static bool has_room(const struct builder *b, int offset, unsigned insns_max)
 {
     const struct translate_request *req = b->req;
     return b->out->ninsns < insns_max && b->out->nops + OPS_PER_INSN_MAX < TB_OPS_MAX &&
-           offset < req->code_bytes && (req->mark_offset == 0 || offset < req->mark_offset);
+           offset < (int)req->code_bytes && (req->mark_offset == 0 || offset < (int)req->mark_offset);
 }
 
 static unsigned insn_limit(const struct translate_request *req)
 {
     if ((req->mode & TB_MODE_SINGLE) || req->insns_max < 1)
         return 1;
-    return req->insns_max < TB_INSNS_MAX ? req->insns_max : TB_INSNS_MAX;
+    const unsigned most = req->follow ? TB_LONG_INSNS_MAX : TB_INSNS_MAX;
+    return req->insns_max < most ? req->insns_max : most;
 }
 
 /* One load, one store, or one read-modify-write of memory, and no helper: nothing else can send the
@@ -158,40 +165,42 @@ static bool accesses_once(const struct translate_out *out)
 }
 
 /* False: the instruction is not one for a device block, and nothing was built. */
-static bool add_device_insn(struct builder *b, unsigned *offset)
+static bool add_device_insn(struct builder *b, int *offset)
 {
     begin_insn(b, 0);
     emit_helper(b, HELPER_DEVICE_BEGIN);
     if (add_insn(b, offset) != STEP_NEXT || b->ended || !accesses_once(b->out)) {
         *b = (struct builder){.req = b->req, .out = b->out, .cc = -1};
-        b->out->nops = b->out->ninsns = *offset = 0;
+        b->out->nops = b->out->ninsns = b->out->bytes = 0;
+        *offset = 0;
         return false;
     }
     b->insn = 0;
-    emit_helper(b, HELPER_DEVICE_END)->imm2 = b->req->eip + *offset;
+    emit_helper(b, HELPER_DEVICE_END)->imm2 = b->req->eip + (uint32_t)*offset;
     emit_leave(b);
     return true;
 }
 
-static void finish(struct builder *b, unsigned offset)
+static void finish(struct builder *b, int offset)
 {
     struct translate_out *out = b->out;
     b->insn = (uint8_t)(out->ninsns - 1);
     if (!b->ended)
-        emit_jmp(b, b->req->eip + offset);
-    out->insn_offset[out->ninsns] = (uint16_t)offset;
-    out->bytes = offset;
+        emit_jmp(b, b->req->eip + (uint32_t)offset);
+    out->insn_offset[out->ninsns] = (int16_t)offset;
+    out->nexits = 2u + b->sides;
     out->nops = opt_flags(out->ops, out->nops, true);
     ir_finalize(out->ops, out->nops);
 }
 
 enum translate_result translate_block(const struct translate_request *req, struct translate_out *out)
 {
-    struct builder b = {.req = req, .out = out, .cc = -1};
+    struct builder b = {.req = req, .out = out, .cc = -1, .segment = req->eip};
     const unsigned insns_max = insn_limit(req);
-    unsigned offset = 0;
+    int offset = 0;
     enum step step = STEP_NEXT;
     out->nops = out->ninsns = out->bytes = 0;
+    out->low = 0;
     if (req->device && add_device_insn(&b, &offset)) {
         finish(&b, offset);
         return TRANSLATE_OK;

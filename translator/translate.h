@@ -6,6 +6,8 @@
 #include "translator/cpu_features.h"
 #include "translator/tb.h"
 
+enum translate_follow { FOLLOW_END, FOLLOW_ELSE, FOLLOW_TAKEN }; /* here it ends; not taken; taken */
+
 struct translate_request {
     uint32_t eip; /* of the first instruction */
     uint32_t cs_base;
@@ -18,6 +20,10 @@ struct translate_request {
     uint64_t lacks;       /* features that the CPU does not have (cpu_features.h); 0: it has all */
     uint32_t mark_offset; /* instructions from here on belong to other blocks; 0: none does */
     bool device;          /* the first instruction accesses a device: a device block, if it is a plain one */
+    /* NULL: no long block. Else which way one goes on behind the conditional jump that ends the plain block
+     * at `eip`. Flat 32-bit mode only, and no mark or device on the page. */
+    enum translate_follow (*follow)(void *ctx, uint32_t eip);
+    void *follow_ctx;
 };
 
 enum translate_result {
@@ -26,9 +32,10 @@ enum translate_result {
 };
 
 struct translate_out {
-    unsigned nops, ninsns, bytes;
+    unsigned nops, ninsns, bytes, nexits;
+    int low; /* as in struct tb */
     struct ir_op ops[TB_OPS_MAX];
-    uint16_t insn_offset[TB_INSNS_MAX + 1];
+    int16_t insn_offset[TB_LONG_INSNS_MAX + 1];
 };
 
 /* Decodes and builds one block: never fails otherwise. Bytes that are no instruction become RAISE #UD,

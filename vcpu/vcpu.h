@@ -58,6 +58,9 @@ enum {
 #define VCPU_APIC_ENABLE 0x800u /* IA32_APIC_BASE: the local APIC is on */
 
 /* How blocks are run. Never seen by the guest. */
+/* Blocks that go on behind conditional jumps (translator/tb.h). ANY: a test's, whichever way. */
+enum long_blocks { LONG_BLOCKS_ON, LONG_BLOCKS_OFF, LONG_BLOCKS_ANY };
+
 enum translator_mode {
     TRANSLATOR_INTERP,     /* interpreted */
     TRANSLATOR_EAGER,      /* compiled before their first run */
@@ -98,10 +101,12 @@ struct vcpu_config {
     int translator_not_on_cpu;  /* host CPU that workers stay off; PIN_ANY: none */
     size_t code_cache_bytes;    /* VCPU_CODE_CACHE_MIN..MAX; 0: the default */
     uint64_t translator_jitter; /* test: seed of random delays of workers; 0: none */
-    bool no_chain;              /* test: blocks are never linked to one another */
-    uint32_t pretend_differs;   /* test: probes of the host that count as failed (translator/x64/probe.h) */
-    bool host_unasked;          /* test: no probes */
-    uint64_t digest_every;      /* ticks between digest points; 0: none */
+    enum long_blocks long_blocks;
+    uint32_t long_blocks_seed; /* of LONG_BLOCKS_ANY */
+    bool no_chain;             /* test: blocks are never linked to one another */
+    uint32_t pretend_differs;  /* test: probes of the host that count as failed (translator/x64/probe.h) */
+    bool host_unasked;         /* test: no probes */
+    uint64_t digest_every;     /* ticks between digest points; 0: none */
     /* Called at every multiple of digest_every, after all effects at that tick; vCPU's thread. */
     void (*digest)(void *ctx, uint64_t tick);
     void *digest_ctx;

@@ -165,6 +165,8 @@ struct emulated *emulated_create(const struct emulated_config *cfg)
         .code_cache_bytes = cfg->code_cache_bytes,
         .translator_jitter = cfg->jitter,
         .no_chain = cfg->no_chain,
+        .long_blocks = cfg->long_blocks,
+        .long_blocks_seed = cfg->long_blocks_seed,
         .pretend_differs = cfg->pretend_differs,
         .progress = stop_runaway,
         .progress_ctx = m,

@@ -77,6 +77,8 @@ struct emulated_config {
     size_t code_cache_bytes;
     uint64_t jitter;
     bool no_chain;
+    enum long_blocks long_blocks;
+    uint32_t long_blocks_seed;
     uint32_t pretend_differs; /* as in struct vcpu_config */
     uint64_t quantum_ticks;   /* the run is cut at least so often; 0: seldom */
     uint64_t ran_away_ticks;  /* a case that goes on for longer is stopped, roughly; 0: never */

@@ -194,6 +194,8 @@ static struct vcpu_config vcpu_config(struct system_machine *m)
                                 .translator_not_on_cpu = PIN_ANY,
                                 .code_cache_bytes = e->code_cache_bytes,
                                 .no_chain = e->no_chain,
+                                .long_blocks = e->long_blocks,
+                                .long_blocks_seed = 11,
                                 .intc = {.ctx = m,
                                          .set_line = set_line,
                                          .intr = intr,

@@ -17,6 +17,7 @@ struct system_engine {
     size_t code_cache_bytes;
     uint64_t quantum_ticks; /* between horizons; 0: seldom */
     bool single_tb, no_chain;
+    enum long_blocks long_blocks;
     bool one_at_a_time; /* by a condition that never holds */
     bool cut;           /* at random ticks: the run ends and goes on */
     unsigned turns;     /* how often a case is run */

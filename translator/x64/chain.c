@@ -21,23 +21,25 @@ static uint32_t chained_entry(const struct tb *tb)
 void x64_chain(struct x64 *x, struct tb *from, unsigned chain_exit, struct tb *to)
 {
     struct tb_native *n = &from->native;
+    struct tb_exit *e = &from->exits[chain_exit];
     bool loops = chain_exit == 1 && n->loop;
-    if (!n->jump[chain_exit] || n->to[chain_exit] || (loops && to != from))
+    if (!e->jump || e->to || (loops && to != from))
         return;
-    patch_site(x, n->jump[chain_exit], loops ? n->loop : chained_entry(to));
+    patch_site(x, e->jump, loops ? n->loop : chained_entry(to));
     if (loops && n->loop_jump)
         patch_site(x, n->loop_jump, n->loop_next ? n->loop_next : chained_entry(to));
-    n->to[chain_exit] = to;
-    n->in_next[chain_exit] = to->native.in;
+    e->to = to;
+    e->in_next = to->native.in;
     to->native.in = (uintptr_t)from | chain_exit;
 }
 
 static void exit_unchain(struct x64 *x, struct tb *from, unsigned chain_exit)
 {
-    patch_site(x, from->native.jump[chain_exit], from->native.exit[chain_exit]);
+    struct tb_exit *e = &from->exits[chain_exit];
+    patch_site(x, e->jump, e->exit);
     if (chain_exit == 1 && from->native.loop_jump)
         patch_site(x, from->native.loop_jump, from->native.loop_exit);
-    from->native.to[chain_exit] = NULL;
+    e->to = NULL;
 }
 
 static struct tb *chained_from(uintptr_t in)
@@ -45,28 +47,32 @@ static struct tb *chained_from(uintptr_t in)
     return (struct tb *)(in & ~(uintptr_t)X64_KIND_MASK);
 }
 
+static struct tb_exit *exit_of(uintptr_t in)
+{
+    return &chained_from(in)->exits[in & X64_KIND_MASK];
+}
+
 static void remove_in(struct tb *to, uintptr_t which)
 {
     uintptr_t *at = &to->native.in;
     while (*at != which) {
         CHECK(*at);
-        at = &chained_from(*at)->native.in_next[*at & 1];
+        at = &exit_of(*at)->in_next;
     }
-    *at = chained_from(which)->native.in_next[which & 1];
+    *at = exit_of(which)->in_next;
 }
 
 void x64_unchain(struct x64 *x, struct tb *tb)
 {
     for (uintptr_t in = tb->native.in; in;) {
-        struct tb *from = chained_from(in);
-        unsigned chain_exit = in & 1;
-        in = from->native.in_next[chain_exit];
-        exit_unchain(x, from, chain_exit);
+        const uintptr_t which = in;
+        in = exit_of(in)->in_next;
+        exit_unchain(x, chained_from(which), which & X64_KIND_MASK);
     }
     tb->native.in = 0;
-    for (unsigned chain_exit = 0; chain_exit < 2; chain_exit++)
-        if (tb->native.to[chain_exit]) {
-            remove_in(tb->native.to[chain_exit], (uintptr_t)tb | chain_exit);
+    for (unsigned chain_exit = 0; chain_exit < tb->nexits; chain_exit++)
+        if (tb->exits[chain_exit].to) {
+            remove_in(tb->exits[chain_exit].to, (uintptr_t)tb | chain_exit);
             exit_unchain(x, tb, chain_exit);
         }
 }

@@ -106,6 +106,8 @@ void x64_drop(struct x64 *x, struct tb *tb)
     x64_unchain(x, tb);
     code_cache_give_up(&x->cache, tb->native.offset);
     tb->native = (struct tb_native){0};
+    for (unsigned i = 0; i < tb->nexits; i++)
+        tb->exits[i] = (struct tb_exit){.chain = tb->exits[i].chain};
 }
 
 static uint32_t moved(uint32_t offset, uint32_t by)
@@ -126,9 +128,9 @@ void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code)
         memcpy(&target, at + code->refs[i], sizeof target);
         x_patch(at + code->refs[i], x->cache.write + target);
     }
-    for (unsigned chain_exit = 0; chain_exit < 2; chain_exit++) {
-        n->jump[chain_exit] = moved(code->jump[chain_exit], n->offset);
-        n->exit[chain_exit] = moved(code->exit[chain_exit], n->offset);
+    for (unsigned chain_exit = 0; chain_exit < tb->nexits; chain_exit++) {
+        tb->exits[chain_exit].jump = moved(code->jump[chain_exit], n->offset);
+        tb->exits[chain_exit].exit = moved(code->exit[chain_exit], n->offset);
     }
     n->loop = moved(code->loop, n->offset);
     n->loop_jump = moved(code->loop_jump, n->offset);
@@ -239,6 +241,7 @@ static const uint8_t *compile(struct x64_compiler *z, const struct tb *tb, struc
     c->out = out;
     c->nfar = 0;
     c->stored = false;
+    memset(c->side, 0, sizeof c->side);
     mem_begin(c);
     c->places_used = 0;
     c->fpu_on_host = false;

@@ -57,7 +57,8 @@ struct compile {
     struct page_group group[PAGE_PLACES];
     unsigned places_used; /* bit: place */
     struct loop_state loop;
-    bool stored; /* guest registers are in their slots, not in host registers */
+    uint8_t *side[TB_EXITS]; /* code of a chain exit of IR_SIDE, all flags in their slots; NULL: not yet */
+    bool stored;             /* guest registers are in their slots, not in host registers */
     struct ir_op strip_ops[LOOP_OPS_MAX];
     unsigned nfar;
     struct far_code far[FAR_MAX];

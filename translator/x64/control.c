@@ -193,6 +193,31 @@ static void emit_branch(struct compile *c, const struct ir_op *op, unsigned cond
     emit_goto(c, 0, op->imm2);
 }
 
+/* --- ways out of the middle --- */
+
+/* A loop's second copy leaves by the code of the first. */
+static void far_side(struct compile *c, const struct far_code *f)
+{
+    const struct ir_op *op = f->op;
+    flags_flush_far(c, &f->cc);
+    fpu_flush_pending(c, &f->fpu);
+    if (c->side[op->imm2]) {
+        x_jmp_to(&c->b, c->side[op->imm2]);
+        return;
+    }
+    c->side[op->imm2] = c->b.at;
+    x_alu_mem_imm(&c->b, ALU_ADD, SZ64, mem_budget(), (uint32_t)(c->tb->ninsns - 1 - op->insn));
+    emit_goto(c, op->imm2, op->imm);
+}
+
+void emit_SIDE(struct compile *c, const struct ir_op *op)
+{
+    unsigned cond = flags_cond(c, op->aux);
+    enum x64_part before = part_begin(&c->b, X64_PART_JUMP);
+    far_add(c, far_side, x_jcc(&c->b, cond));
+    part_end(&c->b, before);
+}
+
 /* --- loops --- */
 
 /* Is the branch's target the block itself, and worth a second copy? */

@@ -121,7 +121,8 @@ void fpu_flush_pending(struct compile *c, const struct fpu_pending *p)
         return;
     part_begin(&c->b, X64_PART_FPU);
     const struct tb *tb = c->tb;
-    uint32_t fop = p->last->imm2 & 0x7ff, fip = tb->lin_addr - tb->cs_base + tb->insn_offset[p->last->insn];
+    uint32_t fop = p->last->imm2 & 0x7ff,
+             fip = tb->lin_addr - tb->cs_base + (uint32_t)tb->insn_offset[p->last->insn];
     x_store_imm(&c->b, SZ32, mem_fpu(offsetof(struct fpu_host, fip)), fip);
     if (p->last_mem) {
         uint32_t all = fop | 1u << 16 | (uint32_t)p->last_mem->aux << 24;

@@ -28,7 +28,7 @@ enum { STRIDE_MAX = 1024, ITERATIONS_MAX = 4096, MARGIN = 0x20000, DEPTH_MAX = 3
 /* The second addend gives up its register for the ticks: loads cost less than stores. It gets another where
  * one is free. */
 enum { STRIP_TICKS = HOST_PAGE2, STRIP_PAGE2 = R9 };
-_Static_assert((int64_t)ITERATIONS_MAX *TB_INSNS_MAX < INT32_MAX, "emit_take_ticks");
+_Static_assert((int64_t)ITERATIONS_MAX *TB_LONG_INSNS_MAX < INT32_MAX, "emit_take_ticks");
 
 /* Address of a group's lowest byte when an iteration begins: a + (b << scale) + constant. */
 struct stream {
@@ -116,7 +116,7 @@ static bool op_stays(const struct compile *c, const struct ir_op *op)
 {
     if (op->op == IR_HELPER)
         return ir_is_sse(op) && fpu_is_inline(c, op) && sse_is_never_refused(op);
-    return op->op != IR_SEGADDR && op->op != IR_RAISE;
+    return op->op != IR_SEGADDR && op->op != IR_RAISE && op->op != IR_SIDE;
 }
 
 static bool is_covered(const struct strip *s, const struct ir_op *op, unsigned i)
@@ -215,8 +215,8 @@ static void far_first_copy(struct compile *c, const struct far_code *f)
     x_jmp_to(&c->b, c->b.start);
 }
 
-/* Less than ITERATIONS_MAX * TB_INSNS_MAX ticks are left: as many iterations as they are enough for, or one
- * less; or none. */
+/* Less than ITERATIONS_MAX * TB_LONG_INSNS_MAX ticks are left: as many iterations as they are enough for, or
+ * one less; or none. */
 static void far_few_ticks(struct compile *c, const struct far_code *f)
 {
     const uint32_t reciprocal = UINT32_MAX / c->tb->ninsns;

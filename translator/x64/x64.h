@@ -91,15 +91,16 @@ struct x64_env {
 
 /* Why compiled code came back. */
 enum x64_exit_kind {
-    X64_EXIT_CHAIN0, /* wants the successor of chain exit 0 */
-    X64_EXIT_CHAIN1, /* wants the successor of chain exit 1 */
-    X64_EXIT_JUMP,   /* wants the block at linear address `arg` */
-    X64_EXIT_LIMIT,  /* not entered: the budget is below zero by its ticks */
-    X64_EXIT_LEAVE,  /* IR_LEAVE_TB */
-    X64_EXIT_FAULT,  /* `arg` is the op: exception recorded, or single-instruction block wanted */
-    X64_EXIT_RAISE,  /* `arg` is an IR_RAISE op */
-    X64_EXIT_OTHER,  /* jumped to and not entered: CS is not the block's, or the fetch TLB does not have its
-                        second  page where the block expects it */
+    X64_EXIT_CHAIN0, /* wants the successor of chain exit 0, and so on */
+    X64_EXIT_CHAIN1,
+    X64_EXIT_CHAIN_LAST = TB_EXITS - 1,
+    X64_EXIT_JUMP,  /* wants the block at linear address `arg` */
+    X64_EXIT_LIMIT, /* not entered: the budget is below zero by its ticks */
+    X64_EXIT_LEAVE, /* IR_LEAVE_TB */
+    X64_EXIT_FAULT, /* `arg` is the op: exception recorded, or single-instruction block wanted */
+    X64_EXIT_RAISE, /* `arg` is an IR_RAISE op */
+    X64_EXIT_OTHER, /* jumped to and not entered: CS is not the block's, or the fetch TLB does not have its
+                       second  page where the block expects it */
 };
 struct x64_exit {
     uint64_t tb_kind; /* struct tb * | enum x64_exit_kind */
@@ -149,7 +150,7 @@ struct x64_code {
     const uint8_t *bytes;
     const uint32_t *refs; /* rel32 fields that point to stubs */
     uint32_t nbytes, nrefs;
-    uint32_t jump[2], exit[2], chained, enter; /* see struct tb_native */
+    uint32_t jump[TB_EXITS], exit[TB_EXITS], chained, enter; /* see struct tb_native */
     uint32_t loop, loop_jump, loop_exit, loop_next;
 };
 /* Reads of the block only what never changes (not valid, cold, native, successors). The result lies in the

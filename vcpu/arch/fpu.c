@@ -1125,7 +1125,7 @@ static enum helper_result run_row(struct fpu_insn *c, const struct x87_row *row)
     if (error)
         fpu_error_gone(v);
     if (!(row->flags & X87_NO_POINTERS)) {
-        x->fip = v->tb->lin_addr - v->tb->cs_base + v->tb->insn_offset[c->op->insn];
+        x->fip = v->tb->lin_addr - v->tb->cs_base + (uint32_t)v->tb->insn_offset[c->op->insn];
         x->fcs = v->g.seg[SEG_CS].sel;
         x->fop = c->op->imm2 & 0x7ff;
     }

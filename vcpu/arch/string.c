@@ -499,7 +499,7 @@ static inline __attribute__((always_inline)) uint32_t iterate(struct vcpu *v, co
 
 static uint32_t own_eip(const struct vcpu *v, const struct ir_op *op)
 {
-    return v->tb->lin_addr - v->tb->cs_base + v->tb->insn_offset[op->insn];
+    return v->tb->lin_addr - v->tb->cs_base + (uint32_t)v->tb->insn_offset[op->insn];
 }
 
 /* It may have overwritten itself, by itself or through a chip that has memory (run_some): what runs next must

@@ -6,12 +6,12 @@
 #include "translator/x64/disas.h"
 
 /* Guest bytes of the block from `offset` on, at most one instruction's; 0: in no memory. */
-static unsigned guest_bytes(const struct vcpu *v, const struct tb *tb, unsigned offset, uint8_t bytes[15])
+static unsigned guest_bytes(const struct vcpu *v, const struct tb *tb, int offset, uint8_t bytes[15])
 {
     const struct physmem *mem = v->cfg.mem;
     unsigned n = 0;
-    for (; n < 15 && offset + n < tb->bytes; n++) {
-        const unsigned in_page = (tb->phys_addr & PAGE_OFFSET_MASK) + offset + n;
+    for (; n < 15 && offset + (int)n < tb->low + tb->bytes; n++) {
+        const unsigned in_page = (tb->phys_addr & PAGE_OFFSET_MASK) + (unsigned)offset + n;
         const uint32_t page = in_page < PAGE_BYTES ? PAGE_OF(tb->phys_addr) : tb->phys_page2;
         if (page >= mem->bytes)
             break;
@@ -24,9 +24,9 @@ void blocklog_guest(FILE *out, const struct vcpu *v, const struct tb *tb)
 {
     for (unsigned i = 0; i < tb->ninsns; i++) {
         uint8_t bytes[15];
-        const unsigned offset = tb->insn_offset[i];
-        fprintf(out, "0x%08x:  ", tb->lin_addr + offset);
-        disas_guest(out, tb->mode, tb->lin_addr - tb->cs_base + offset, bytes,
+        const int offset = tb->insn_offset[i];
+        fprintf(out, "0x%08x:  ", tb->lin_addr + (uint32_t)offset);
+        disas_guest(out, tb->mode, tb->lin_addr - tb->cs_base + (uint32_t)offset, bytes,
                     guest_bytes(v, tb, offset, bytes));
         fputc('\n', out);
     }

@@ -168,6 +168,9 @@ static bool may_chain_to(const struct vcpu *v, const struct tb *to)
 static uint32_t exit_target(const struct tb *tb, unsigned chain_exit)
 {
     const struct ir_op *last = &tb->ops[tb->nops - 1];
+    for (const struct ir_op *op = tb->ops; chain_exit >= 2; op++)
+        if (op->op == IR_SIDE && op->imm2 == chain_exit)
+            return op->imm;
     return chain_exit == 0 && last->op != IR_JMP ? last->imm2 : last->imm;
 }
 
@@ -299,16 +302,16 @@ static struct tb *native_leave(struct vcpu *v, struct x64_exit e)
 {
     struct tb *tb = (struct tb *)(uintptr_t)(e.tb_kind & ~(uint64_t)X64_KIND_MASK);
     unsigned kind = e.tb_kind & X64_KIND_MASK;
-    switch (kind) {
-    case X64_EXIT_CHAIN0:
-    case X64_EXIT_CHAIN1:
+    if (kind <= X64_EXIT_CHAIN_LAST)
         return after_chain(v, tb, kind - X64_EXIT_CHAIN0);
+    switch (kind) {
     case X64_EXIT_JUMP:
         return after_jump(v, tb, (uint32_t)e.arg);
     case X64_EXIT_OTHER:
         return after_other(v, tb);
     case X64_EXIT_LIMIT:
         leave_at_limit(v, tb);
+        longblocks_sample(v, tb);
         return NULL;
     case X64_EXIT_RAISE:
         raise_op(v, (const struct ir_op *)(uintptr_t)e.arg);

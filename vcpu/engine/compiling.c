@@ -14,7 +14,7 @@
 
 /* Jobs at a time: more would only wait longer. */
 enum { JOBS_MAX = 256 };
-#define HOT_DEFAULT 64
+#define HOT_DEFAULT 16
 /* Entries until a block whose code is being made, or could not be asked for, asks again. */
 #define HOT_AGAIN 16
 

@@ -3,6 +3,7 @@
 #ifndef TANDEM_VCPU_ENGINE_ENGINE_H
 #define TANDEM_VCPU_ENGINE_ENGINE_H
 
+#include "translator/translate.h"
 #include "vcpu/mmu/tlb.h"
 
 /* --- INIT and SIPI, at a boundary (state.c) --- */
@@ -47,6 +48,21 @@ static inline struct tb *jump_get(const struct vcpu *v, unsigned index, uint64_t
     return NULL;
 }
 
+/* The block at lin_addr, on the page and in the mode of `like`; NULL: there is none. Changes nothing. */
+const struct tb *tb_peek(const struct vcpu *v, const struct tb *like, uint32_t lin_addr);
+/* Puts a long block in the place of tb, which is left invalid; false: it would be no longer, or there is no
+ * room. */
+bool tb_lengthen(struct vcpu *v, struct tb *tb, enum translate_follow (*follow)(void *ctx, uint32_t eip),
+                 void *ctx);
+
+/* --- long blocks (longblocks.c) --- */
+/* May blocks of that page and mode be long? */
+bool longblocks_may(const struct vcpu *v, uint32_t mode, uint32_t lin_addr, mem_addr_t at);
+/* The run was stopped before a block with host code, so it is probably a hot one. */
+void longblocks_sample(struct vcpu *v, struct tb *tb);
+/* For translate_request.follow, of the vCPU: as cfg.long_blocks_seed says. */
+enum translate_follow longblocks_follow_any(void *ctx, uint32_t eip);
+
 /* --- instructions that access devices (devsites.c), by mem_addr_t --- */
 void devsites_clear(struct vcpu *v);
 bool devsites_has(const struct vcpu *v, mem_addr_t at);
@@ -75,7 +91,7 @@ struct tb *engine_interpret(struct vcpu *v, struct tb *tb);
  * entered). */
 struct tb *interp_run(struct vcpu *v, struct tb *tb);
 /* What both engines do at a fault and at the end of a block without a link to its successor (interp.c). */
-enum { NO_CHAIN_EXIT = 2 };
+enum { NO_CHAIN_EXIT = TB_EXITS };
 struct tb *find_successor(struct vcpu *v, struct tb *tb, uint32_t eip, unsigned chain_exit);
 void leave_fault(struct vcpu *v, struct tb *tb, const struct ir_op *op);
 void leave_at_limit(struct vcpu *v, struct tb *tb);

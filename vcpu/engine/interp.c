@@ -168,7 +168,7 @@ void leave_fault(struct vcpu *v, struct tb *tb, const struct ir_op *op)
     bool trap = v->exc.pending && v->exc.is_trap;
     unsigned retired = op->insn + (trap ? 1u : 0u);
     v->g.budget += (int64_t)tb->ninsns - retired;
-    v->g.eip = trap ? v->exc.next_eip : tb_eip(tb) + tb->insn_offset[op->insn];
+    v->g.eip = trap ? v->exc.next_eip : tb_eip(tb) + (uint32_t)tb->insn_offset[op->insn];
     v->in_device = false;
     v->tb = tb;
 }
@@ -217,7 +217,7 @@ struct tb *find_successor(struct vcpu *v, struct tb *tb, uint32_t eip, unsigned 
     /* A flush has reused the memory of tb. */
     if (next && chain_exit != NO_CHAIN_EXIT && v->tb_flushes == flushes && !v->cfg.no_chain &&
         may_chain(tb, next))
-        tb->chain[chain_exit] = next;
+        tb->exits[chain_exit].chain = next;
     return next;
 }
 

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define TB_ARENA_BYTES (UINT64_C(64) << 20)
+#define TB_ARENA_BYTES (UINT64_C(128) << 20)
 #define TB_HASH_BITS   18
 #define CHUNK_BITS     6 /* 64 chunks of 64 bytes in a page: one word of bits */
 
@@ -87,10 +87,10 @@ struct code_range {
 
 static struct code_range tb_range(const struct tb *tb, unsigned which)
 {
-    uint32_t room = PAGE_BYTES - (tb->phys_addr & PAGE_OFFSET_MASK);
+    uint32_t first = tb->phys_addr + (uint32_t)tb->low, room = PAGE_BYTES - (first & PAGE_OFFSET_MASK);
     uint32_t in_first = tb->bytes < room ? tb->bytes : room;
     if (which == 0)
-        return (struct code_range){tb->phys_addr, in_first};
+        return (struct code_range){first, in_first};
     return (struct code_range){tb->phys_page2, tb->phys_page2 == ~0u ? 0 : tb->bytes - in_first};
 }
 
@@ -326,37 +326,51 @@ void tbcache_invalidate(struct vcpu *v, mem_addr_t first, uint64_t bytes)
 
 /* --- finding and building blocks --- */
 
-static struct tb *tb_alloc(struct vcpu *v, unsigned nops)
+/* The block, its ops, exits and offsets. */
+static size_t tb_bytes(const struct translate_out *out)
+{
+    size_t bytes = sizeof(struct tb) + out->nops * sizeof(struct ir_op) +
+                   out->nexits * sizeof(struct tb_exit) + (out->ninsns + 1) * sizeof out->insn_offset[0];
+    return (bytes + 63) & ~(size_t)63;
+}
+
+static struct tb *tb_alloc(struct vcpu *v, const struct translate_out *out)
 {
     struct tbcache *c = v->tbs;
-    size_t bytes = (sizeof(struct tb) + nops * sizeof(struct ir_op) + 63) & ~(size_t)63;
+    size_t bytes = tb_bytes(out);
     if (c->arena_used + bytes > TB_ARENA_BYTES)
         tbcache_flush(v);
     struct tb *tb = (struct tb *)(c->arena + c->arena_used);
     c->arena_used += bytes;
     memset(tb, 0, sizeof *tb);
     tb->arena_bytes = (uint32_t)bytes;
+    tb->nops = (uint16_t)out->nops;
+    tb->ninsns = (uint8_t)out->ninsns;
+    tb->nexits = (uint8_t)out->nexits;
+    memcpy(tb->ops, out->ops, out->nops * sizeof out->ops[0]);
+    tb->exits = (struct tb_exit *)(tb->ops + out->nops);
+    memset(tb->exits, 0, out->nexits * sizeof *tb->exits);
+    int16_t *offsets = (int16_t *)(tb->exits + out->nexits);
+    memcpy(offsets, out->insn_offset, (out->ninsns + 1) * sizeof *offsets);
+    tb->insn_offset = offsets;
     return tb;
 }
 
 static struct tb *tb_store(struct vcpu *v, const struct tb_key *k, uint32_t phys_page2)
 {
     const struct translate_out *out = &v->tbs->out;
-    struct tb *tb = tb_alloc(v, out->nops);
+    struct tb *tb = tb_alloc(v, out);
     tb->phys_addr = k->phys_addr;
+    tb->low = (int16_t)out->low;
     tb->lin_addr = k->lin_addr;
     tb->cs_base = k->cs_base;
     tb->cs_limit = k->cs_limit;
     tb->mode = k->mode;
     tb->bytes = (uint16_t)out->bytes;
-    tb->nops = (uint16_t)out->nops;
-    tb->ninsns = (uint8_t)out->ninsns;
     tb->valid = 1;
     tb->marked = marks_has(v, k->lin_addr);
-    bool crosses = (k->phys_addr & PAGE_OFFSET_MASK) + out->bytes > PAGE_BYTES;
+    bool crosses = (k->phys_addr & PAGE_OFFSET_MASK) + (uint32_t)out->low + out->bytes > PAGE_BYTES;
     tb->phys_page2 = crosses ? phys_page2 : ~0u;
-    memcpy(tb->insn_offset, out->insn_offset, sizeof tb->insn_offset);
-    memcpy(tb->ops, out->ops, out->nops * sizeof out->ops[0]);
     compiled_block_built(v, tb);
     tb_insert(v, tb);
     v->stats.tb_built++;
@@ -380,25 +394,79 @@ static uint32_t next_boundary(const struct vcpu *v, const struct tb_key *k)
     return mark && (mark < site || !site) ? mark : site;
 }
 
+/* `host_page`: the block's page. */
+static struct translate_request request(const struct vcpu *v, const struct tb_key *k,
+                                        const uint8_t *host_page)
+{
+    uint32_t offset = k->lin_addr & PAGE_OFFSET_MASK;
+    return (struct translate_request){.eip = k->lin_addr - k->cs_base,
+                                      .cs_base = k->cs_base,
+                                      .cs_limit = k->cs_limit,
+                                      .mode = k->mode,
+                                      .code = host_page + offset,
+                                      .code_bytes = PAGE_BYTES - offset,
+                                      .insns_max = insns_max(k->mode),
+                                      .lacks = FEATURES_ALL & ~v->cfg.model.features,
+                                      .mark_offset = next_boundary(v, k)};
+}
+
 static struct tb *translate(struct vcpu *v, const struct tb_key *k)
 {
-    uint32_t offset = k->lin_addr & PAGE_OFFSET_MASK, phys_page2 = ~0u;
-    struct translate_request req = {.eip = k->lin_addr - k->cs_base,
-                                    .cs_base = k->cs_base,
-                                    .cs_limit = k->cs_limit,
-                                    .mode = k->mode,
-                                    .code = v->fetch_host + offset,
-                                    .code_bytes = PAGE_BYTES - offset,
-                                    .insns_max = insns_max(k->mode),
-                                    .lacks = FEATURES_ALL & ~v->cfg.model.features,
-                                    .mark_offset = next_boundary(v, k),
-                                    .device = !(k->mode & TB_MODE_SINGLE) && devsites_has(v, k->phys_addr)};
+    uint32_t phys_page2 = ~0u;
+    struct translate_request req = request(v, k, v->fetch_host);
+    req.device = !(k->mode & TB_MODE_SINGLE) && devsites_has(v, k->phys_addr);
+    if (v->cfg.long_blocks == LONG_BLOCKS_ANY && longblocks_may(v, k->mode, k->lin_addr, k->phys_addr)) {
+        req.insns_max = TB_LONG_INSNS_MAX;
+        req.follow = longblocks_follow_any;
+        req.follow_ctx = v;
+    }
     if (translate_block(&req, &v->tbs->out) == TRANSLATE_NEED_PAGE2) {
         if (!mem_fetch_page(v, PAGE_OF(k->lin_addr) + PAGE_BYTES, &req.code2, &phys_page2))
             return NULL;
         CHECK(translate_block(&req, &v->tbs->out) == TRANSLATE_OK);
     }
     return tb_store(v, k, phys_page2);
+}
+
+static struct tb_key key_of(const struct tb *tb)
+{
+    return (struct tb_key){tb->phys_addr, tb->lin_addr, tb->cs_base, tb->cs_limit, tb->mode};
+}
+
+const struct tb *tb_peek(const struct vcpu *v, const struct tb *like, uint32_t lin_addr)
+{
+    struct tb_key k = key_of(like);
+    k.lin_addr = lin_addr;
+    k.phys_addr = PAGE_OF(like->phys_addr) | (lin_addr & PAGE_OFFSET_MASK);
+    const struct tb *tb = v->tbs->hash[hash_of(k.phys_addr, k.lin_addr, k.mode)];
+    while (tb && !(tb->valid && key_matches(tb, &k)))
+        tb = tb->hash_next;
+    return tb;
+}
+
+bool tb_lengthen(struct vcpu *v, struct tb *tb, enum translate_follow (*follow)(void *ctx, uint32_t eip),
+                 void *ctx)
+{
+    const struct tb_key k = key_of(tb);
+    const struct translate_out *out = &v->tbs->out;
+    if (PAGE_OF(tb->phys_addr) >= v->cfg.mem->bytes)
+        return false;
+    struct translate_request req = request(v, &k, v->cfg.mem->host + PAGE_OF(tb->phys_addr));
+    req.insns_max = TB_LONG_INSNS_MAX;
+    req.follow = follow;
+    req.follow_ctx = ctx;
+    uint8_t before = activity_begin(v->activity, ACTIVITY_TRANSLATE);
+    bool done = translate_block(&req, &v->tbs->out) == TRANSLATE_OK && out->ninsns > tb->ninsns &&
+                v->tbs->arena_used + tb_bytes(out) <= TB_ARENA_BYTES;
+    if (done) {
+        tb_drop(v, tb);
+        struct tb *longer = tb_store(v, &k, ~0u);
+        longer->length = TB_LONG;
+        longer->cold = 0;
+        memcpy(longer->went_before, tb->went, sizeof tb->went);
+    }
+    activity_begin(v->activity, before);
+    return done;
 }
 
 /* NULL: the second page's fetch faulted. */

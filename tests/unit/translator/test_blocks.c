@@ -49,7 +49,7 @@ static const char *check_shape(const struct translate_request *req, const struct
         return "sizes";
     if ((req->mode & TB_MODE_SINGLE) && out->ninsns != 1)
         return "more than one instruction";
-    if (out->insn_offset[0] != 0 || out->insn_offset[out->ninsns] != out->bytes)
+    if (out->insn_offset[0] != 0 || out->insn_offset[out->ninsns] != (int)out->bytes)
         return "first or last offset";
     for (unsigned i = 0; i < out->ninsns; i++)
         if (out->insn_offset[i] >= out->insn_offset[i + 1])

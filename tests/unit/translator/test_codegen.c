@@ -100,7 +100,9 @@ static struct x64_compiler *compiler(void)
 /* The compiler's input; blocks are 64-byte aligned (x64.h). */
 static struct tb *make_block(const struct translate_out *t, uint32_t mode)
 {
-    const size_t bytes = (sizeof(struct tb) + t->nops * sizeof t->ops[0] + 63) & ~(size_t)63;
+    const size_t exits = sizeof(struct tb) + t->nops * sizeof t->ops[0],
+                 offsets = exits + t->nexits * sizeof(struct tb_exit),
+                 bytes = (offsets + sizeof t->insn_offset + 63) & ~(size_t)63;
     struct tb *tb = aligned_alloc(64, bytes);
     cr_assert_not_null(tb);
     memset(tb, 0, bytes);
@@ -108,11 +110,14 @@ static struct tb *make_block(const struct translate_out *t, uint32_t mode)
     tb->cs_limit = mode & TB_MODE_CODE32 ? 0xffffffff : 0xffff;
     tb->mode = mode;
     tb->phys_page2 = ~0u;
+    tb->low = (int16_t)t->low;
     tb->bytes = (uint16_t)t->bytes;
     tb->nops = (uint16_t)t->nops;
     tb->ninsns = (uint8_t)t->ninsns;
     tb->valid = 1;
-    memcpy(tb->insn_offset, t->insn_offset, sizeof tb->insn_offset);
+    tb->nexits = (uint8_t)t->nexits;
+    tb->exits = (struct tb_exit *)((char *)tb + exits);
+    tb->insn_offset = memcpy((char *)tb + offsets, t->insn_offset, sizeof t->insn_offset);
     memcpy(tb->ops, t->ops, t->nops * sizeof t->ops[0]);
     return tb;
 }
@@ -143,6 +148,12 @@ Test(codegen, listings)
 
 /* Whatever the guest's bytes are, the block's code keeps to the compiler's bounds: registers, far code,
  * bytes. */
+static enum translate_follow follow_any(void *state, uint32_t eip)
+{
+    const uint64_t way = random_below(state, 8);
+    return way == 0 ? FOLLOW_END : way < 4 ? FOLLOW_ELSE : FOLLOW_TAKEN;
+}
+
 static void compile_random(uint64_t *state, uint32_t mode)
 {
     static struct translate_out t;
@@ -155,10 +166,11 @@ static void compile_random(uint64_t *state, uint32_t mode)
                                           .mode = mode,
                                           .code = bytes,
                                           .code_bytes = sizeof bytes,
-                                          .insns_max = TB_INSNS_MAX};
+                                          .insns_max = mode & TB_MODE_FLAT ? TB_LONG_INSNS_MAX : TB_INSNS_MAX,
+                                          .follow = mode & TB_MODE_FLAT ? follow_any : NULL,
+                                          .follow_ctx = state};
     cr_assert_eq(translate_block(&req, &t), TRANSLATE_OK);
     struct tb *tb = make_block(&t, mode);
-    memcpy(tb->insn_offset, t.insn_offset, sizeof tb->insn_offset);
     for (unsigned in_c = 0; in_c < 2; in_c++) {
         tb->fpu_in_c = (uint8_t)in_c;
         x64_compile(compiler(), tb, &code);

@@ -136,12 +136,12 @@ Test(tbcache, full_arena_is_emptied_and_the_run_goes_on)
 {
     START(plain);
     struct vcpu_stats st;
-    for (uint32_t i = 0; i < 400000; i++) {
+    for (uint32_t i = 0; i < 800000; i++) {
         h.cpu->g.eip = 0x100000 + i * 2; /* add [eax], al: all zero bytes */
         cr_assert_not_null(tb_find(h.cpu, true));
     }
     vcpu_get_stats(h.cpu, &st);
-    cr_assert_eq(st.tb_built, 400000);
+    cr_assert_eq(st.tb_built, 800000);
     cr_assert_gt(h.cpu->tb_flushes, 1);
     h.cpu->g.eip = HARNESS_CODE;
     cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TICK_LIMIT);

@@ -1,0 +1,64 @@
+/* longblocks.c - which blocks get long (tb.h), and which way they go.
+ *
+ * Compiled code counts nothing. But a run stops at the horizon thousands of times a second, and the block
+ * that it stops before is most likely a hot one. That block is translated once more, as a long one, which
+ * takes its place. Where a plain block ends with a conditional jump, the long one goes the way that the
+ * interpreter went most of the time, before that block was compiled; where it went both ways, the long block
+ * ends. How blocks are cut cannot be seen by the guest, so the choice need not be the same in each run.
+ *
+ * Only in flat 32-bit mode, and on pages without marks and instructions that access devices: such an
+ * instruction begins a block of its own. */
+#include "vcpu/engine/engine.h"
+
+enum { WENT_MIN = 8, SAMPLES_MIN = 4 }; /* fewer counts say nothing */
+
+bool longblocks_may(const struct vcpu *v, uint32_t mode, uint32_t lin_addr, mem_addr_t at)
+{
+    const uint32_t wanted = TB_MODE_FLAT | TB_MODE_CODE32, plain = TB_MODE_SINGLE | TB_MODE_SHORT;
+    const uint32_t page = PAGE_OF(lin_addr), memory_page = PAGE_OF(at);
+    return v->cfg.long_blocks != LONG_BLOCKS_OFF && (mode & (wanted | plain)) == wanted &&
+           !marks_has(v, page) && !marks_next(v, page) && !devsites_has(v, memory_page) &&
+           !devsites_next(v, memory_page);
+}
+
+/* --- by what the interpreter did --- */
+
+struct path {
+    const struct vcpu *v;
+    const struct tb *tb;
+};
+
+static enum translate_follow follow_most(void *ctx, uint32_t eip)
+{
+    const struct path *p = ctx;
+    const struct tb *at = tb_peek(p->v, p->tb, eip + p->tb->cs_base);
+    if (!at)
+        return FOLLOW_END;
+    const uint16_t *went = at->length == TB_LONG ? at->went_before : at->went;
+    const unsigned all = (unsigned)went[0] + went[1];
+    if (all < WENT_MIN)
+        return FOLLOW_END;
+    if (went[1] * 4u >= all * 3u)
+        return FOLLOW_TAKEN;
+    return went[0] * 4u >= all * 3u ? FOLLOW_ELSE : FOLLOW_END;
+}
+
+void longblocks_sample(struct vcpu *v, struct tb *tb)
+{
+    struct path path = {v, tb};
+    const bool may = tb->length == TB_PLAIN && ++tb->samples == SAMPLES_MIN && tb->valid &&
+                     tb->phys_page2 == ~0u && !v->survey.on && v->cfg.long_blocks == LONG_BLOCKS_ON &&
+                     longblocks_may(v, tb->mode, tb->lin_addr, tb->phys_addr);
+    if (may && !tb_lengthen(v, tb, follow_most, &path))
+        tb->length = TB_PLAIN_FOR_GOOD;
+}
+
+/* --- for tests: any way --- */
+
+enum translate_follow longblocks_follow_any(void *ctx, uint32_t eip)
+{
+    const struct vcpu *v = ctx;
+    uint32_t h = (eip ^ v->cfg.long_blocks_seed) * 0x9e3779b1u;
+    h = (h ^ h >> 15) * 0x85ebca6bu >> 29;
+    return h == 0 ? FOLLOW_END : h < 4 ? FOLLOW_ELSE : FOLLOW_TAKEN;
+}
