@@ -188,6 +188,7 @@ static void emit_far(struct compile *c)
         for (unsigned j = 0; j < sizeof f->from / sizeof f->from[0]; j++)
             if (f->from[j])
                 x_patch_here(&c->b, f->from[j]);
+        c->careful.emitting = f->careful;
         f->emit(c, f);
     }
 }
@@ -196,6 +197,37 @@ static void emit_ops(struct compile *c)
 {
     for (unsigned i = 0; i < c->nops; i++) {
         part_begin(&c->b, X64_PART_WORK);
+        reg_begin_op(c, i);
+        emitters[c->op->op](c, c->op);
+    }
+}
+
+/* Others come here with all in memory that the copy may have in registers. */
+static void emit_careful_way_in(struct compile *c, unsigned i)
+{
+    flags_flush(c);
+    fpu_flush(c);
+    reg_spill_temps(c);
+    flags_unknown(c);
+    c->b.flags_for = 0;
+    c->fpu_on_host = false;
+    c->careful.at[i] = c->b.at;
+}
+
+static void emit_careful_copy(struct compile *c)
+{
+    unsigned i = 0;
+    while (i < c->nops && !c->careful.wanted[i])
+        i++;
+    if (i == c->nops)
+        return;
+    c->careful.emitting = true;
+    c->stored = false;
+    reg_begin(c);
+    flags_unknown(c);
+    for (; i < c->nops; i++) {
+        if (c->careful.wanted[i])
+            emit_careful_way_in(c, i);
         reg_begin_op(c, i);
         emitters[c->op->op](c, c->op);
     }
@@ -242,8 +274,7 @@ static const uint8_t *compile(struct x64_compiler *z, const struct tb *tb, struc
     c->nfar = 0;
     c->stored = false;
     memset(c->side, 0, sizeof c->side);
-    mem_begin(c);
-    c->places_used = 0;
+    mem_begin_block(c);
     c->fpu_on_host = false;
     c->fpu = (struct fpu_pending){0};
     c->loop = (struct loop_state){0};
@@ -258,6 +289,7 @@ static const uint8_t *compile(struct x64_compiler *z, const struct tb *tb, struc
     }
     const uint8_t *far = c->b.at;
     part_begin(&c->b, X64_PART_WORK);
+    emit_careful_copy(c);
     emit_far(c);
     out->nbytes = (uint32_t)(c->b.at - c->b.start);
     out->nrefs = z->refs.n;

@@ -23,9 +23,12 @@ struct far_code {
     uint8_t *back;    /* where it goes on */
     uint8_t *hit;     /* a group's check: where it goes on when all is well */
     const struct ir_op *op;
-    struct cc_state cc;     /* where flags are at the jump */
-    struct fpu_pending fpu; /* likewise */
-    uint8_t reg, arg;       /* what `emit` takes them for */
+    bool careful;             /* from the careful copy */
+    uint16_t resume;          /* goes on in the careful copy, with this op; 0: at `back` */
+    uint8_t temp_reg[NTEMPS]; /* where temporaries are then */
+    struct cc_state cc;       /* where flags are at the jump */
+    struct fpu_pending fpu;   /* likewise */
+    uint8_t reg, arg;         /* what `emit` takes them for */
     struct page_group group;
 };
 enum { FAR_MAX = TB_OPS_MAX * 4 + 8 };
@@ -39,6 +42,14 @@ struct x64 {
     /* --- owned by the thread that runs the code --- */
     struct code_cache cache;
     struct x64_stats stats;
+};
+
+/* The block's ops once more, each access checked by itself (mem.c). */
+struct careful_copy {
+    bool possible;
+    bool emitting;           /* what is emitted belongs to it */
+    bool wanted[TB_OPS_MAX]; /* somebody goes on there with op i */
+    uint8_t *at[TB_OPS_MAX];
 };
 
 /* One block being compiled. */
@@ -57,6 +68,7 @@ struct compile {
     struct page_group group[PAGE_PLACES];
     unsigned places_used; /* bit: place */
     struct loop_state loop;
+    struct careful_copy careful;
     uint8_t *side[TB_EXITS]; /* code of a chain exit of IR_SIDE, all flags in their slots; NULL: not yet */
     bool stored;             /* guest registers are in their slots, not in host registers */
     struct ir_op strip_ops[LOOP_OPS_MAX];

@@ -158,7 +158,7 @@ static void emit_goto(struct compile *c, unsigned chain_exit, uint32_t eip)
     part_begin(&c->b, X64_PART_JUMP);
     if (c->tb->mode & TB_MODE_SINGLE)
         emit_exit(c, X64_EXIT_CHAIN0 + chain_exit, false);
-    else if (stays_on_page(c, eip))
+    else if (stays_on_page(c, eip) && !c->careful.emitting)
         chain_jump(c, chain_exit, x_jmp(&c->b));
     else
         emit_jump_to_page(c, c->tb->cs_base + eip);
@@ -186,7 +186,7 @@ static void emit_branch(struct compile *c, const struct ir_op *op, unsigned cond
 {
     part_begin(&c->b, X64_PART_JUMP);
     uint8_t *taken = x_jcc(&c->b, cond);
-    if (!(c->tb->mode & TB_MODE_SINGLE) && stays_on_page(c, op->imm))
+    if (!(c->tb->mode & TB_MODE_SINGLE) && stays_on_page(c, op->imm) && !c->careful.emitting)
         chain_jump(c, 1, taken);
     else
         far_add(c, far_taken, taken);
@@ -225,7 +225,7 @@ static bool is_loop(const struct compile *c, const struct ir_op *op)
 {
     const struct tb *tb = c->tb;
     return op->imm == tb->lin_addr - tb->cs_base && !(tb->mode & TB_MODE_SINGLE) && tb->phys_page2 == ~0u &&
-           tb->nops <= LOOP_OPS_MAX;
+           tb->nops <= LOOP_OPS_MAX && !c->careful.emitting;
 }
 
 static void far_loop(struct compile *c, const struct far_code *f)

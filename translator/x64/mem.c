@@ -8,10 +8,17 @@
  * addend, or -1. A fill of the TLB (any slow path) and helpers end it: what a lookup would have found is thus
  * never assumed, only remembered.
  *
+ * What fills the TLB, and a check that fails, leads to the careful copy: the block's ops once more, without
+ * groups, behind the block, entered at any op with everything in memory. So the accesses of a group but the
+ * first need no test. In a block with x87 or SSE operands in memory there is no such copy: there each access
+ * tests the addend.
+ *
  * A loop's second copy (control.c) remembers pages from one iteration to the next, for addresses that move in
  * small steps: the check is then that the page is the same. Entering the copy and slow paths forget all
  * pages. */
 #include "translator/x64/mem.h"
+
+#include <string.h>
 
 #include "clockcore/check.h"
 #include "translator/x64/compile.h"
@@ -190,14 +197,27 @@ static unsigned place_addend(struct compile *c, unsigned place)
 
 /* --- slow paths --- */
 
+/* Goes on in the careful copy, with op i. */
+static void emit_to_careful(struct compile *c, const struct far_code *f, unsigned i)
+{
+    flags_flush_far(c, &f->cc);
+    fpu_flush_pending(c, &f->fpu);
+    reg_spill_far(c, f->temp_reg);
+    x_jmp_to(&c->b, c->careful.at[i]);
+}
+
 /* Behind a stub's call: host SF says that it faulted. */
 static void far_finish(struct compile *c, const struct far_code *f, unsigned dst)
 {
     uint8_t *fault = x_jcc(&c->b, CC_S);
     if (dst != NO_REG)
         x_mov(&c->b, SZ32, dst, SCRATCH1);
-    forget_addends(c);
-    x_jmp_to(&c->b, f->back);
+    if (f->resume) {
+        emit_to_careful(c, f, f->resume);
+    } else {
+        forget_addends(c);
+        x_jmp_to(&c->b, f->back);
+    }
     x_patch_here(&c->b, fault);
     emit_fault_far(c, f);
 }
@@ -253,6 +273,24 @@ void mem_begin_loop(struct compile *c)
 
 /* --- which group an access is in --- */
 
+/* x87 and SSE operands: what follows the access in the same op would have to be resumed, too. */
+static bool careful_is_possible(const struct compile *c)
+{
+    for (unsigned i = 0; i < c->nops; i++)
+        if (c->ops[i].op == IR_HELPER && op_accesses(c, &c->ops[i]))
+            return false;
+    return true;
+}
+
+void mem_begin_block(struct compile *c)
+{
+    c->places_used = 0;
+    c->careful.emitting = false;
+    c->careful.possible = careful_is_possible(c);
+    memset(c->careful.wanted, 0, c->nops * sizeof c->careful.wanted[0]);
+    mem_begin(c);
+}
+
 void mem_begin(struct compile *c)
 {
     for (unsigned place = 0; place < PAGE_PLACES; place++)
@@ -262,6 +300,20 @@ void mem_begin(struct compile *c)
 static bool group_is_open(const struct page_group *g, unsigned i)
 {
     return g->active && i <= g->last;
+}
+
+/* The op that is emitted may change what the TLB holds. If it does, a group that is open cannot go on. */
+static void resume_carefully(struct compile *c, struct far_code *slow)
+{
+    unsigned i = (unsigned)(c->op - c->ops);
+    if (!c->careful.possible || c->careful.emitting)
+        return;
+    for (unsigned place = 0; place < PAGE_PLACES; place++)
+        if (group_is_open(&c->group[place], i + 1)) {
+            memcpy(slow->temp_reg, c->regs.temp_reg, sizeof slow->temp_reg);
+            slow->resume = (uint16_t)(i + 1);
+            c->careful.wanted[i + 1] = true;
+        }
 }
 
 static struct page_group *group_of(struct compile *c, unsigned base, unsigned i)
@@ -306,7 +358,7 @@ static struct page_group *group_begin(struct compile *c, unsigned i)
 static struct page_group *group_for(struct compile *c, const struct ir_op *op)
 {
     unsigned i = (unsigned)(op - c->ops);
-    if (op->a == IR_ZERO || !is_near((int32_t)access_disp(op)))
+    if (op->a == IR_ZERO || !is_near((int32_t)access_disp(op)) || c->careful.emitting)
         return NULL;
     struct page_group *g = group_of(c, op->a, i);
     return g ? g : group_begin(c, i);
@@ -432,10 +484,14 @@ static void far_single_access(struct compile *c, const struct far_code *f)
 
 static void far_group_miss(struct compile *c, const struct far_code *f)
 {
-    forget_addend(c, f->group.place);
+    if (!c->careful.possible)
+        forget_addend(c, f->group.place);
     if (f->group.kept)
         x_store_imm(&c->b, SZ64, mem_place(f->group.place, PLACE_PAGE), PLACE_NO_PAGE);
-    far_single_access(c, f);
+    if (c->careful.possible)
+        emit_to_careful(c, f, (unsigned)(f->op - c->ops));
+    else
+        far_single_access(c, f);
 }
 
 /* A loop came to another page. */
@@ -462,6 +518,10 @@ static struct far_code *far_grouped(struct compile *c,
     far->reg = f->reg;
     far->arg = f->arg;
     far->group = *g;
+    if (c->careful.possible) {
+        memcpy(far->temp_reg, c->regs.temp_reg_before, sizeof far->temp_reg);
+        c->careful.wanted[c->op - c->ops] = true;
+    }
     return far;
 }
 
@@ -469,7 +529,8 @@ static void emit_grouped_access(struct compile *c, const struct far_code *f, con
 {
     struct far_code *far;
     unsigned addend;
-    if (c->loop.strip) {
+    const bool checked = c->loop.strip || (c->careful.possible && c->op - c->ops != g->first);
+    if (checked) {
         emit_access(c, f, mem_indexed(place_addend(c, g->place), f->arg, 0, (int32_t)access_disp(f->op)));
         return;
     }
@@ -500,6 +561,7 @@ static void emit_access_op(struct compile *c, const struct ir_op *op, unsigned a
         emit_grouped_access(c, &f, g);
     } else {
         struct far_code *slow = slow_path(c, &f);
+        resume_carefully(c, slow);
         emit_single_access(c, slow);
         slow->back = c->b.at;
     }
@@ -592,6 +654,7 @@ static struct far_code *emit_segment_check(struct compile *c, const struct ir_op
     struct far_code *f = far_add(c, far_segment, NULL);
     f->arg = (uint8_t)a;
     f->reg = (uint8_t)dst;
+    resume_carefully(c, f);
     if (op->flags & IRF_PLAIN) {
         emit_end_check(c, op, f, a);
     } else {

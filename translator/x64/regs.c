@@ -150,6 +150,7 @@ void reg_begin_op(struct compile *c, unsigned index)
     c->regs.pinned = c->regs.reserved;
     c->regs.live_after = c->regs.live[index];
     release_dead(c, (uint16_t)(c->regs.live_after | temps_read(c->op)));
+    memcpy(c->regs.temp_reg_before, c->regs.temp_reg, sizeof c->regs.temp_reg);
     if (!c->regs.cc_live[index])
         flags_kill(c); /* else a value that nobody sees would be saved before its register is written */
 }
@@ -288,6 +289,13 @@ void reg_spill_temps(struct compile *c)
             spill(c, pool[i]);
 }
 
+void reg_spill_far(struct compile *c, const uint8_t temp_reg[NTEMPS])
+{
+    for (unsigned temp = 0; temp < NTEMPS; temp++)
+        if (temp_reg[temp] != NO_REG)
+            x_store(&c->b, SZ32, mem_slot(IR_T0 + temp), temp_reg[temp]);
+}
+
 void reg_store_guest(struct x64_buf *b)
 {
     for (unsigned slot = 0; slot < 8; slot++)
@@ -305,6 +313,11 @@ struct far_code *far_add(struct compile *c, void (*emit)(struct compile *c, cons
 {
     CHECK(c->nfar < FAR_MAX);
     struct far_code *f = &c->far[c->nfar++];
-    *f = (struct far_code){.emit = emit, .from = {from}, .op = c->op, .cc = c->cc, .fpu = c->fpu};
+    *f = (struct far_code){.emit = emit,
+                           .from = {from},
+                           .op = c->op,
+                           .cc = c->cc,
+                           .fpu = c->fpu,
+                           .careful = c->careful.emitting};
     return f;
 }

@@ -18,14 +18,15 @@ enum { NTEMPS = IR_NSLOTS - IR_T0 };
 
 /* Which register holds what; owner: regs.c. */
 struct reg_state {
-    uint8_t temp_reg[NTEMPS];  /* NO_REG: in its slot */
-    uint8_t reg_temp[16];      /* temporary in a pool register; NTEMPS: none */
-    uint16_t pinned;           /* host registers that this op uses */
-    uint16_t live_after;       /* temporaries read after this op */
-    unsigned pool_most;        /* registers of the pool that an op of the block holds at once */
-    uint16_t reserved;         /* pool registers that belong to mem.c in this block */
-    uint16_t live[TB_OPS_MAX]; /* temporaries read after the op */
-    bool cc_live[TB_OPS_MAX];  /* the flags before the op are seen at it or later */
+    uint8_t temp_reg[NTEMPS];        /* NO_REG: in its slot */
+    uint8_t temp_reg_before[NTEMPS]; /* the same as the op began */
+    uint8_t reg_temp[16];            /* temporary in a pool register; NTEMPS: none */
+    uint16_t pinned;                 /* host registers that this op uses */
+    uint16_t live_after;             /* temporaries read after this op */
+    unsigned pool_most;              /* registers of the pool that an op of the block holds at once */
+    uint16_t reserved;               /* pool registers that belong to mem.c in this block */
+    uint16_t live[TB_OPS_MAX];       /* temporaries read after the op */
+    bool cc_live[TB_OPS_MAX];        /* the flags before the op are seen at it or later */
 };
 
 /* --- state in memory --- */
@@ -72,6 +73,8 @@ bool reg_reserve(struct compile *c, unsigned reg);
 unsigned reg_scratch(struct compile *c);
 /* Temporaries to their slots, for C code that reads slots. */
 void reg_spill_temps(struct compile *c);
+/* In far code: those of temp_reg. */
+void reg_spill_far(struct compile *c, const uint8_t temp_reg[NTEMPS]);
 void reg_store_guest(struct x64_buf *b);
 void reg_load_guest(struct x64_buf *b);
 
