@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# vga.sh [BUILD] - demos that program a VGA by themselves (tests/guests/vga_*.c): the picture on the screen is compared, dot by
+# dot, with one that tests/screens/scenes.py computes from what the demo means; each device mode with each engine gives the same
+# picture and one digest.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+. tests/lib.sh
+build=${1:-build}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+machine() { # guest arguments option...
+    local guest=$1 append=$2
+    shift 2
+    timeout 100 "$build/tandem" -kernel "$build/tests/guests/$guest.elf" -append "$append" -m 16 -vga std -display none \
+        -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=4 "$@" </dev/null
+    [ $? -eq 1 ]
+}
+
+ways=("inline interp" "inline eager" "thread interp" "thread eager" "adaptive interp" "adaptive eager")
+
+# Leaves $dir/SCENE.ppm.
+scene() { # scene guest arguments
+    local way file=$dir/$1.ppm
+    for way in "${ways[@]}"; do
+        set -- "$1" "$2" "$3" $way
+        expect "$1, $way" machine "$2" "$3" -icount shift=3,sleep=off -devthread "mode=$4" -translator "mode=$5" \
+            -digest "file=$dir/digest.new,every=100000" -screendump-at "end,file=$dir/new.ppm"
+        if [ "$way" = "${ways[0]}" ]; then
+            mv "$dir/new.ppm" "$file"
+            mv "$dir/digest.new" "$dir/digest"
+            expect "$1: the picture" python3 tests/screens/scenes.py "$1" "$file"
+        else
+            expect "$1, $way: the same picture" cmp "$file" "$dir/new.ppm"
+            expect "$1, $way: one digest" cmp "$dir/digest" "$dir/digest.new"
+        fi
+    done
+}
+
+# Text at several times: characters and cursor blink.
+text() { # scene number ms...
+    local name=$1 number=$2 ms way at dumps=()
+    shift 2
+    for ms in "$@"; do
+        dumps+=(-screendump-at "$((ms * 1000000 / 128)),file=$dir/NEW.$ms.ppm")
+    done
+    for way in "${ways[@]}"; do
+        set -- "$way" $way
+        expect "$name, $way" machine vga_text "scene=$number" -icount shift=7,sleep=off -devthread "mode=$2" -translator "mode=$3" \
+            -digest "file=$dir/digest.new,every=100000" "${dumps[@]//NEW/"${2}$3"}"
+    done
+    for at in "$dir"/inlineinterp.*.ppm; do
+        ms=${at#*interp.} ms=${ms%.ppm}
+        expect "$name at $ms ms: the picture" python3 tests/screens/scenes.py "$name" "$at" "${ms}000000"
+        for way in inlineeager threadinterp threadeager adaptiveinterp adaptiveeager; do
+            expect "$name at $ms ms, $way: the same picture" cmp "$at" "$dir/$way.$ms.ppm"
+        done
+    done
+    rm -f "$dir"/*interp.*.ppm "$dir"/*eager.*.ppm
+}
+
+number=0
+for name in 13h planar x split split-stands split-256 4 5 both-pairs 6; do
+    scene $name vga_graphics "scene=$number"
+    number=$((number + 1))
+done
+for bits in 4 8 15 16 24 32; do
+    scene "vbe-$bits" vga_vbe "bits=$bits"
+done
+scene vbe-dac8 vga_vbe "bits=8 dac8=1"
+scene vbe-great vga_vbe "great=1"
+# In the middle of frames 3, 12, 20 and 28 (14.27 ms each): all is shown, the cursor is not, characters are not, neither is.
+text text-plain 0 50 178 292 407
+text text-panned 1 50 178
+# Of frames of eight dots a character and half the clock, 25.37 ms each.
+text text-40 2 88 520
+summary vga
