@@ -72,13 +72,6 @@ void monitor_screendump(struct monitor_call *call)
         fprintf(call->out, "Error: %s\n", e.text);
 }
 
-void monitor_savevm(struct monitor_call *call)
-{
-    struct err e;
-    if (!machine_save(call->steer->machine, call->word[1], &e))
-        fprintf(call->out, "Error: %s\n", e.text);
-}
-
 void monitor_digest(struct monitor_call *call)
 {
     char hex[DIGEST_HEX];

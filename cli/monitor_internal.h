@@ -39,9 +39,14 @@ void monitor_sendkey(struct monitor_call *call);
 void monitor_mouse_move(struct monitor_call *call);
 void monitor_mouse_button(struct monitor_call *call);
 void monitor_screendump(struct monitor_call *call);
-void monitor_savevm(struct monitor_call *call);
 void monitor_digest(struct monitor_call *call);
 void monitor_log(struct monitor_call *call);
+
+/* monitor_snapshots.c */
+void monitor_savevm(struct monitor_call *call);
+void monitor_loadvm(struct monitor_call *call);
+void monitor_delvm(struct monitor_call *call);
+void info_snapshots(struct monitor_call *call);
 
 /* monitor_info.c */
 void info_registers(struct monitor_call *call);

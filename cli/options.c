@@ -498,9 +498,13 @@ static const struct option_def option_defs[] = {
     {"screendump-at", "TICK|end|mark=NAME[,count=N]|text=TEXT,file=FILE", parse_screendump,
      "write the text screen at such a moment, or when the run ends (JSON if FILE ends in .json), and go on",
      KEYS(screendump_keys, "tick")},
-    {"loadvm", "FILE", parse_text,
+    {"loadvm", "TAG|FILE", parse_text,
      "begin where such a snapshot was made; machine and images must be the same", FIELD(loadvm), NULL, NULL,
      0},
+    {"snapshots", "DIR", parse_text,
+     "the folder of savevm, loadvm and -loadvm TAG (default tandem-snapshots); images stay as they are: what "
+     "the guest writes to its drives is in the snapshots and ends with the run",
+     FIELD(snapshots), NULL, NULL, 0},
     {"profile", "file=FILE,every=N[,phase=N][,stacks=off|on|exact][,format=FORMAT][,within=REGION]",
      parse_list,
      "look where the guest is at the ticks k * every + phase and write it to FILE: the same profile in every "
@@ -829,10 +833,10 @@ void options_free(struct options *o)
     drives_free(&o->drives);
     nets_free(&o->nets);
     display_option_free(&o->display);
-    char *owned[] = {o->name,         o->debugcon,       o->pidfile,      o->bios,        o->kernel,
-                     o->initrd,       o->append,         o->rrfile,       o->digest_file, o->stats_file,
-                     o->profile_file, o->profile_within, o->account_file, o->log_file,    o->loadvm,
-                     o->trace_file,   o->keyboard_layout};
+    char *owned[] = {o->name,         o->debugcon,        o->pidfile,      o->bios,        o->kernel,
+                     o->initrd,       o->append,          o->rrfile,       o->digest_file, o->stats_file,
+                     o->profile_file, o->profile_within,  o->account_file, o->log_file,    o->loadvm,
+                     o->trace_file,   o->keyboard_layout, o->snapshots};
     for (size_t i = 0; i < COUNT(owned); i++)
         free(owned[i]);
     for (unsigned i = 0; i < o->nsymbols; i++)

@@ -109,6 +109,7 @@ struct options {
     struct snapshot_option snapshot[SNAPSHOTS_MAX]; /* -snapshot-at, -screendump-at, by tick */
     unsigned nsnapshots;
     char *loadvm;                          /* -loadvm; NULL: none */
+    char *snapshots;                       /* -snapshots; NULL: not given */
     unsigned log_items;                    /* -d: VCPU_LOG_* (vcpu.h) */
     unsigned hot_list;                     /* -d hot=N; 0: not given */
     char *log_file;                        /* -D; NULL: stderr */

@@ -121,12 +121,28 @@ static void do_human(struct qmp_call *call)
     free(answer);
 }
 
+#define SNAPSHOT_ARGUMENTS                                                                                   \
+    {                                                                                                        \
+        {"job-id", QMP_STRING, false}, {"tag", QMP_STRING, false},                                           \
+        {                                                                                                    \
+            "devices", QMP_LIST, true                                                                        \
+        }                                                                                                    \
+    }
+#define SNAPSHOT_OF_STATE_ARGUMENTS                                                                          \
+    {                                                                                                        \
+        {"job-id", QMP_STRING, false}, {"tag", QMP_STRING, false}, {"vmstate", QMP_STRING, true},            \
+        {                                                                                                    \
+            "devices", QMP_LIST, true                                                                        \
+        }                                                                                                    \
+    }
+
 /* clang-format off */
 const struct qmp_command qmp_commands[] = {
     {"cont", do_cont, {{0}}},
     {"human-monitor-command", do_human, {{"command-line", QMP_STRING, false}, {"cpu-index", QMP_INT, true}}},
     {"inject-nmi", do_inject_nmi, {{0}}},
     {"input-send-event", qmp_input_send_event, {{"device", QMP_STRING, true}, {"head", QMP_INT, true}, {"events", QMP_LIST, false}}},
+    {"job-dismiss", qmp_job_dismiss, {{"id", QMP_STRING, false}}},
     {"memsave", do_memsave,
      {{"val", QMP_INT, false}, {"size", QMP_INT, false}, {"filename", QMP_STRING, false}, {"cpu-index", QMP_INT, true}}},
     {"pmemsave", do_pmemsave, {{"val", QMP_INT, false}, {"size", QMP_INT, false}, {"filename", QMP_STRING, false}}},
@@ -135,6 +151,7 @@ const struct qmp_command qmp_commands[] = {
     {"query-commands", qmp_query_commands, {{0}}},
     {"query-cpus-fast", qmp_query_cpus_fast, {{0}}},
     {"query-iothreads", qmp_query_iothreads, {{0}}},
+    {"query-jobs", qmp_query_jobs, {{0}}},
     {"query-kvm", qmp_query_kvm, {{0}}},
     {"query-memory-size-summary", qmp_query_memory, {{0}}},
     {"query-mice", qmp_query_mice, {{0}}},
@@ -147,6 +164,9 @@ const struct qmp_command qmp_commands[] = {
     {"quit", do_quit, {{0}}},
     {"screendump", do_screendump, {{"filename", QMP_STRING, false}}},
     {"send-key", qmp_send_key, {{"keys", QMP_LIST, false}, {"hold-time", QMP_INT, true}}},
+    {"snapshot-delete", qmp_snapshot_delete, SNAPSHOT_ARGUMENTS},
+    {"snapshot-load", qmp_snapshot_load, SNAPSHOT_OF_STATE_ARGUMENTS},
+    {"snapshot-save", qmp_snapshot_save, SNAPSHOT_OF_STATE_ARGUMENTS},
     {"stop", do_stop, {{0}}},
     {"system_powerdown", do_system_powerdown, {{0}}},
     {"system_reset", do_system_reset, {{0}}},

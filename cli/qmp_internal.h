@@ -66,6 +66,13 @@ void qmp_query_chardev(struct qmp_call *call);
 void qmp_query_mice(struct qmp_call *call);
 void qmp_query_iothreads(struct qmp_call *call);
 
+/* qmp_snapshots.c */
+void qmp_snapshot_save(struct qmp_call *call);
+void qmp_snapshot_load(struct qmp_call *call);
+void qmp_snapshot_delete(struct qmp_call *call);
+void qmp_query_jobs(struct qmp_call *call);
+void qmp_job_dismiss(struct qmp_call *call);
+
 /* qmp_input.c */
 void qmp_send_key(struct qmp_call *call);
 void qmp_input_send_event(struct qmp_call *call);

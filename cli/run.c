@@ -13,6 +13,7 @@
 #include "cli/sampler.h"
 #include "cli/screendump.h"
 #include "cli/signals.h"
+#include "cli/snapshots.h"
 #include "cli/stats.h"
 #include "cli/status.h"
 #include "cli/steer.h"
@@ -45,6 +46,7 @@ struct run {
     struct link_figures figures;
     struct run_stats stats;
     bool made[SNAPSHOTS_MAX];             /* snapshots */
+    char loadvm[PATH_MAX];                /* -loadvm, once it is looked up */
     const struct snapshot_option *missed; /* the run ended before it; NULL: none */
     const char *until_reason;             /* of MACHINE_STOP_TICK */
     uint64_t random;                      /* of -x-pause */
@@ -125,9 +127,14 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->sleep = o->sleep;
     c->record_file = o->rr == RR_RECORD ? o->rrfile : NULL;
     c->replay_file = o->rr == RR_REPLAY ? o->rrfile : NULL;
-    c->loadvm = o->loadvm;
+    c->loadvm = o->loadvm ? r->loadvm : NULL;
+    if (o->loadvm)
+        snapshots_path(o, o->loadvm, r->loadvm);
+    if (o->snapshots)
+        c->snapshots_option = "-snapshots";
     for (unsigned i = 0; i < o->nsnapshots; i++)
-        c->saves |= !o->snapshot[i].screen;
+        if (!o->snapshot[i].screen)
+            c->snapshots_option = "-snapshot-at";
     c->rtc_default = !o->rtc.repeatable || o->rtc.seconds == RTC_BASE_DEFAULT;
     c->mode = o->mode;
     c->vcpu_cpu = o->vcpu_cpu;
@@ -471,7 +478,8 @@ static uint64_t next_stand(const struct run *r)
     next = r->o->tick_limit < next ? r->o->tick_limit : next;
     next = steer_next_tick(&r->steer) < next ? steer_next_tick(&r->steer) : next;
     for (unsigned i = 0; i < r->o->nsnapshots; i++)
-        if (!r->made[i] && r->o->snapshot[i].tick < next)
+        if (!r->made[i] && r->o->snapshot[i].tick < next &&
+            r->o->snapshot[i].tick >= machine_tick(r->machine))
             next = r->o->snapshot[i].tick;
     return next;
 }
@@ -484,7 +492,10 @@ static bool snapshot_is_due(const struct run *r, unsigned i)
 
 static bool make_snapshot(struct run *r, const struct snapshot_option *s, struct err *e)
 {
-    return s->screen ? screendump_write(r->machine, s->file, e) : machine_save(r->machine, s->file, e);
+    struct err why;
+    if (s->screen)
+        return screendump_write(r->machine, s->file, e);
+    return machine_save(r->machine, s->file, &why) || err_set(e, "-snapshot-at: %s", why.text);
 }
 
 static bool make_snapshots(struct run *r, struct err *e)

@@ -123,6 +123,14 @@ bool steer_button(struct steer *s, enum port_button button)
     return true;
 }
 
+void steer_was_loaded(struct steer *s)
+{
+    s->nkeys = 0;
+    s->shutdown = false;
+    s->reset_asked = false;
+    end_run_to(s);
+}
+
 void steer_was_reset(struct steer *s)
 {
     tell(s, "RESET",

@@ -13,6 +13,7 @@
 #include "machine/machine.h"
 
 #define STEER_AGENDA_MAX 256
+#define STEER_JOBS_MAX   16
 #define STEER_KEYS_MAX   KEYS_CHORD_MAX
 #define STEER_HOLD_MS    100 /* of virtual time: sendkey's default, as QEMU's */
 
@@ -20,6 +21,13 @@
 struct steer_key {
     uint64_t tick;
     struct port_key key;
+};
+
+/* A job of QMP's that is done and not dismissed. */
+struct steer_job {
+    char id[64];
+    const char *type;
+    char error[ERR_BYTES]; /* "": it went well */
 };
 
 struct steer {
@@ -37,6 +45,8 @@ struct steer {
     uint8_t mouse_buttons;                  /* that mouse_button holds down: port_motion.buttons */
     struct steer_key key[STEER_AGENDA_MAX]; /* by tick */
     unsigned nkeys;
+    struct steer_job job[STEER_JOBS_MAX];
+    unsigned njobs;
 };
 
 /* Before the first stretch. control may be NULL. */
@@ -66,6 +76,9 @@ bool steer_press(struct steer *s, const uint16_t *code, unsigned n, uint64_t hol
 /* Presses a button of the case, as the user would: it acts at the tick at which the machine takes it in.
  * False: the guest has powered off, or has had too much input already. */
 bool steer_button(struct steer *s, enum port_button button);
+/* The machine's state is another one, at another tick: it runs or is paused as before, and what was due at
+ * ticks of the state before is not any more. */
+void steer_was_loaded(struct steer *s);
 /* The machine was reset, and why: "RESET" for those who listen. */
 void steer_was_reset(struct steer *s);
 /* The run ends: "SHUTDOWN". */

@@ -43,6 +43,7 @@ struct blocks_drive {
     struct blocks *blocks;
     struct medium *medium;
     struct overlay *overlay;       /* what was written; NULL: that goes to the medium */
+    struct overlay *aside;         /* blocks_set_aside */
     struct request *first, **last; /* on their way, or done and not finished */
     uint32_t pending;              /* of them */
     uint64_t pending_bytes;
@@ -662,6 +663,32 @@ int blocks_load(struct blocks_drive *d, const struct blocks_run *run, const uint
     overlay_mark(d->overlay, first, sectors);
     overlay_set_bad(d->overlay, first, sectors, run->bad);
     return run->bad ? 0 : overlay_write(d->overlay, slice, run->offset, data, run->bytes);
+}
+
+int blocks_set_aside(struct blocks_drive *d)
+{
+    struct overlay *fresh = NULL;
+
+    settle(d);
+    if (d->overlay && !(fresh = overlay_create(d->medium)))
+        return errno ? errno : ENOMEM;
+    d->aside = d->overlay;
+    d->overlay = fresh;
+    return 0;
+}
+
+void blocks_take_back(struct blocks_drive *d)
+{
+    settle(d);
+    overlay_destroy(d->overlay);
+    d->overlay = d->aside;
+    d->aside = NULL;
+}
+
+void blocks_drop_aside(struct blocks_drive *d)
+{
+    overlay_destroy(d->aside);
+    d->aside = NULL;
 }
 
 void blocks_get_stats(const struct blocks *b, struct blocks_stats *out)

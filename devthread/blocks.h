@@ -79,6 +79,13 @@ int blocks_saved(struct blocks_drive *d, uint64_t from, uint8_t *data, struct bl
 /* A run of a snapshot, in a drive to which nothing was written yet. 0 or an errno; EINVAL: no such place. */
 int blocks_load(struct blocks_drive *d, const struct blocks_run *run, const uint8_t *data);
 
+/* Around a load into a machine that has run: nothing is on its way any more, and a private copy is as if
+ * nothing had been written to it; what had been is kept aside. 0 or an errno: then nothing has changed. */
+int blocks_set_aside(struct blocks_drive *d);
+/* Then one of the two: what was set aside is there again, or it is gone. */
+void blocks_take_back(struct blocks_drive *d);
+void blocks_drop_aside(struct blocks_drive *d);
+
 void blocks_get_stats(const struct blocks *b, struct blocks_stats *out);
 /* What the threads are doing. NULL: i is past the last. */
 struct activity *blocks_activity(struct blocks *b, unsigned i);

@@ -536,6 +536,17 @@ bool devthread_part(struct devthread *d, enum state_group group, unsigned i, str
     return group == STATE_OTHER && input_part(d, i, out);
 }
 
+void devthread_seize(struct devthread *d)
+{
+    link_settle(d->link[0]);
+    link_seize(d->link[0]);
+}
+
+void devthread_release(struct devthread *d)
+{
+    link_release(d->link[0]);
+}
+
 bool devthread_loaded(struct devthread *d, uint64_t tick, char *err, size_t err_bytes)
 {
     if (d->replay && !inputlog_skip(d->replay, &d->position, tick)) {

@@ -141,7 +141,10 @@ void devthread_settle(struct devthread *d);
 /* STATE_DEVICES: chips, the board's own state, input queues; STATE_OTHER: the position in a recording. In a
  * fixed order; false: i is past the last. The link has parts of its own (link_state.h). */
 bool devthread_part(struct devthread *d, enum state_group group, unsigned i, struct state_part *out);
-/* Its parts and the link's have been loaded, and the device thread does not run yet; the vCPU stands at
+/* Around a load: keeps the device thread from all of it, if that runs (link_seize). */
+void devthread_seize(struct devthread *d);
+void devthread_release(struct devthread *d);
+/* Its parts and the link's have been loaded, and the device thread is kept out; the vCPU stands at
  * `tick`. A replay goes on behind what the recording had then; a recording begins here. False: err says why.
  */
 bool devthread_loaded(struct devthread *d, uint64_t tick, char *err, size_t err_bytes);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
@@ -15,7 +16,8 @@
 struct digest {
     struct digest_source src;
     char *path;
-    FILE *file;      /* NULL: none */
+    FILE *file; /* NULL: none */
+    long header_bytes;
     int write_errno; /* first failure to write, 0: none */
     XXH128_hash_t chain;
     uint64_t *page; /* hash of each page's contents as last seen */
@@ -52,7 +54,8 @@ static bool open_file(struct digest *d, const char *path, const char *header, st
         return err_set(e, "-digest: file=%s: %s; a file that can be written is needed", path,
                        strerror(errno));
     setvbuf(d->file, NULL, _IOLBF, 0);
-    note_write(d, fprintf(d->file, "# tandem-digest 1 %s\n", header));
+    d->header_bytes = fprintf(d->file, "# tandem-digest 1 %s\n", header);
+    note_write(d, (int)d->header_bytes);
     return true;
 }
 
@@ -182,6 +185,15 @@ void digest_part(struct digest *d, struct state_part *out)
     d->saved.chain_high = d->chain.high64;
     d->saved.every = d->every;
     *out = (struct state_part){"digest", saved_fields, sizeof saved_fields / sizeof saved_fields[0], d};
+}
+
+void digest_file_restart(struct digest *d)
+{
+    if (!d->file)
+        return;
+    note_write(d, fflush(d->file));
+    note_write(d, ftruncate(fileno(d->file), d->header_bytes));
+    note_write(d, fseek(d->file, d->header_bytes, SEEK_SET));
 }
 
 void digest_loaded(struct digest *d)

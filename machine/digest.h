@@ -49,5 +49,7 @@ bool digest_close(struct digest *d, struct err *e);
  * points at the same distance; else it begins anew. */
 void digest_part(struct digest *d, struct state_part *out);
 void digest_loaded(struct digest *d);
+/* The file begins anew: what is in it was another past. */
+void digest_file_restart(struct digest *d);
 
 #endif

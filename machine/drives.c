@@ -16,7 +16,7 @@
 /* A recording, a replay and a snapshot need the image as it was at the start: none of them writes to it. */
 static bool keeps_images(const struct machine_config *c)
 {
-    return c->record_file || c->replay_file || c->loadvm || c->saves;
+    return c->record_file || c->replay_file || c->loadvm || c->snapshots_option;
 }
 
 static void tell_private(const struct machine_config *c, const struct machine_drive *m)
@@ -25,7 +25,7 @@ static void tell_private(const struct machine_config *c, const struct machine_dr
     if (!c->notice || m->private_copy || c->replay_file || c->loadvm)
         return;
     snprintf(line, sizeof line, "%s %.200s: stays as it is: with %s, what the guest writes ends with the run",
-             m->option, m->file, c->record_file ? "rr=record" : "-snapshot-at");
+             m->option, m->file, c->record_file ? "rr=record" : c->snapshots_option);
     c->notice(c->ctx, line);
 }
 
@@ -238,13 +238,56 @@ static bool save_one(const struct drives_one *one, struct snapshot_writer *w, st
     }
 }
 
+static bool written_in_place(const struct drives_one *one, struct err *e)
+{
+    return err_set(e,
+                   "%s is written in place, so its image has no past: a machine that is saved and loaded "
+                   "needs snapshot=on for it, or -snapshots DIR",
+                   one->name);
+}
+
+bool drives_can_load(const struct drives *d, struct err *e)
+{
+    for (unsigned i = 0; i < d->n; i++)
+        if (d->drive[i].written_in_place)
+            return written_in_place(&d->drive[i], e);
+    return true;
+}
+
+void drives_take_back(struct drives *d)
+{
+    for (unsigned i = 0; i < d->n; i++)
+        if (d->drive[i].blocks)
+            blocks_take_back(d->drive[i].blocks);
+}
+
+void drives_drop_aside(struct drives *d)
+{
+    for (unsigned i = 0; i < d->n; i++)
+        if (d->drive[i].blocks)
+            blocks_drop_aside(d->drive[i].blocks);
+}
+
+bool drives_set_aside(struct drives *d, struct err *e)
+{
+    for (unsigned i = 0; i < d->n; i++) {
+        const int error = d->drive[i].blocks ? blocks_set_aside(d->drive[i].blocks) : 0;
+        if (!error)
+            continue;
+        while (i-- > 0)
+            if (d->drive[i].blocks)
+                blocks_take_back(d->drive[i].blocks);
+        return err_set(e, "no place for what the guest writes (TMPDIR names one): %s", strerror(error));
+    }
+    return true;
+}
+
 bool drives_save(struct drives *d, struct snapshot_writer *w, struct err *e)
 {
     for (unsigned i = 0; i < d->n; i++) {
         const struct drives_one *one = &d->drive[i];
         if (one->written_in_place)
-            return err_set(e, "%s is written in place: a machine that is saved needs snapshot=on for it",
-                           one->name);
+            return written_in_place(one, e);
         if (one->blocks && blocks_is_private(one->blocks) && !save_one(one, w, e))
             return false;
     }

@@ -70,6 +70,12 @@ struct snapshot_item;
 
 /* What was written to each drive, up to this tick. False: a drive that is written in place has no past. */
 bool drives_save(struct drives *d, struct snapshot_writer *w, struct err *e);
+/* False: e names a drive whose image would not be what a loaded machine has written to it. */
+bool drives_can_load(const struct drives *d, struct err *e);
+/* Around a load into a machine that has run: blocks_set_aside and its kin, of each drive. */
+bool drives_set_aside(struct drives *d, struct err *e);
+void drives_take_back(struct drives *d);
+void drives_drop_aside(struct drives *d);
 /* A run of SNAPSHOT_BLOCKS. */
 bool drives_load(struct drives *d, const struct snapshot_item *item, struct err *e);
 

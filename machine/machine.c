@@ -394,17 +394,21 @@ static bool open_snapshot(struct machine *m, struct err *e)
     return m->loadvm != NULL;
 }
 
+/* Is it one of this machine, with these images? */
+static bool snapshot_fits(const struct machine *m, const struct snapshot_reader *r, struct err *e)
+{
+    if (snapshot_tick(r) > LOAD_NS_MAX >> m->cfg.shift)
+        return err_set(e, "the snapshot is damaged: its tick is beyond all time");
+    return drives_same_images(&m->drives, &m->cfg, snapshot_identity(r), e) &&
+           state_same_identity(snapshot_identity(r), m->identity, e);
+}
+
 static bool load_snapshot(struct machine *m, struct err *e)
 {
     struct err why;
     if (!m->loadvm)
         return true;
-    if (snapshot_tick(m->loadvm) > LOAD_NS_MAX >> m->cfg.shift)
-        return err_set(e, "-loadvm %.200s: the snapshot is damaged: its tick is beyond all time",
-                       m->cfg.loadvm);
-    if (!drives_same_images(&m->drives, &m->cfg, snapshot_identity(m->loadvm), &why) ||
-        !state_same_identity(snapshot_identity(m->loadvm), m->identity, &why) ||
-        !state_load(&m->parts, m->loadvm, &why))
+    if (!snapshot_fits(m, m->loadvm, &why) || !state_load(&m->parts, m->loadvm, &why))
         return err_set(e, "-loadvm %.200s: %s", m->cfg.loadvm, why.text);
     snapshot_close(m->loadvm);
     m->loadvm = NULL;
@@ -800,9 +804,29 @@ void machine_get_stats(const struct machine *m, struct machine_stats *s)
 
 bool machine_save(struct machine *m, const char *path, struct err *e)
 {
+    char hex[DIGEST_HEX], identity[sizeof m->identity + DIGEST_HEX + 8];
+    machine_state_hex(m, hex);
+    snprintf(identity, sizeof identity, "state=%s %s", hex, m->identity);
+    return state_save(&m->parts, path, vcpu_tick(m->vcpu), identity, e);
+}
+
+bool machine_load(struct machine *m, const char *path, struct err *e)
+{
     struct err why;
-    return state_save(&m->parts, path, vcpu_tick(m->vcpu), m->identity, &why) ||
-           err_set(e, "-snapshot-at: %s", why.text);
+    if (m->cfg.record_file || m->cfg.replay_file)
+        return err_set(e, "the run is %s, and a recording is of one run from its beginning to its end",
+                       m->cfg.record_file ? "recorded" : "replayed");
+    struct snapshot_reader *r = snapshot_open("loadvm", path, e);
+    if (!r)
+        return false;
+    const bool done = drives_can_load(&m->drives, &why) && snapshot_fits(m, r, &why) &&
+                      state_replace(&m->parts, r, vcpu_tick(m->vcpu), &why);
+    snapshot_close(r);
+    if (!done)
+        return err_set(e, "%.200s: %s", path, why.text);
+    digest_file_restart(m->digest);
+    m->ended = MACHINE_STOP_ERROR;
+    return true;
 }
 
 static struct activity *activity_of(struct machine *m, unsigned i, char *name)

@@ -71,8 +71,9 @@ struct machine_config {
     bool display;     /* machine_screen_ask will be called */
     const char *record_file, *replay_file; /* NULL: none */
     const char *loadvm;                    /* begins at this snapshot; NULL: at the guest's start */
-    bool saves;                            /* machine_save will be called: no drive is written in place */
-    bool rtc_default; /* rtc_seconds was not asked for: with loadvm the snapshot's is taken */
+    const char *snapshots_option; /* which option says that machine_save will be called: no drive is written
+                                     in place; NULL: none */
+    bool rtc_default;             /* rtc_seconds was not asked for: with loadvm the snapshot's is taken */
     enum link_mode mode;
     int vcpu_cpu, device_cpu; /* host CPUs; PIN_ANY: any */
     enum translator_mode translator;
@@ -228,8 +229,12 @@ const char *machine_identity(const struct machine *m);
 void machine_get_stats(const struct machine *m, struct machine_stats *s);
 /* The network cards, for nics_describe and nics_hostfwd_*: any thread, until machine_finish. */
 struct nics *machine_nics(struct machine *m);
-/* Saves the whole state (state.h) to a file, for machine_config.loadvm. */
+/* Saves the whole state (state.h) to a file, for machine_config.loadvm and machine_load. The file's first
+ * line has the state's digest, as state=HEX. */
 bool machine_save(struct machine *m, const char *path, struct err *e);
+/* Its state becomes that of the file, tick and what was written to drives with it; a digest file begins anew.
+ * False: nothing has changed. Not while it records or replays, nor with a drive that is written in place. */
+bool machine_load(struct machine *m, const char *path, struct err *e);
 /* What thread i of the machine is doing (syncq/activity.h; look from any thread until machine_finish); name
  * has MACHINE_THREAD_BYTES. NULL: i is past the last. */
 const struct activity *machine_activity(struct machine *m, unsigned i, char *name);

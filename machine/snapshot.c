@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -91,10 +92,13 @@ static void writer_free(struct snapshot_writer *w)
     free(w);
 }
 
-/* A temporary file in the same directory, with the rights that a new file has. */
+/* A temporary file in the same directory, with the rights that a new file has. Its name begins with a dot:
+ * who lists the directory does not see what is not whole. */
 static bool open_temp(struct snapshot_writer *w)
 {
-    if (asprintf(&w->temp, "%s.XXXXXX", w->path) < 0) {
+    const char *slash = strrchr(w->path, '/');
+    const int folder = slash ? (int)(slash + 1 - w->path) : 0;
+    if (asprintf(&w->temp, "%.*s.%s.XXXXXX", folder, w->path, w->path + folder) < 0) {
         w->temp = NULL;
         return false;
     }
@@ -111,9 +115,19 @@ static bool open_temp(struct snapshot_writer *w)
     return w->file != NULL;
 }
 
+static bool open_memory(struct snapshot_writer *w)
+{
+    const int fd = memfd_create("tandem-snapshot", MFD_CLOEXEC);
+    w->file = fd >= 0 ? fdopen(fd, "wb") : NULL;
+    if (fd >= 0 && !w->file)
+        close(fd);
+    return w->file != NULL;
+}
+
+/* path: NULL: in memory. */
 static bool writer_init(struct snapshot_writer *w, const char *path)
 {
-    w->path = strdup(path);
+    w->path = strdup(path ? path : "memory");
     w->out_bytes = ZSTD_CStreamOutSize();
     w->in = malloc(IN_BYTES);
     w->out = malloc(w->out_bytes);
@@ -124,7 +138,7 @@ static bool writer_init(struct snapshot_writer *w, const char *path)
         return false;
     }
     ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
-    return open_temp(w);
+    return path ? open_temp(w) : open_memory(w);
 }
 
 void snapshot_abandon(struct snapshot_writer *w)
@@ -134,7 +148,7 @@ void snapshot_abandon(struct snapshot_writer *w)
     writer_free(w);
 }
 
-struct snapshot_writer *snapshot_create(const char *path, uint64_t tick, const char *identity, struct err *e)
+static struct snapshot_writer *create(const char *path, uint64_t tick, const char *identity, struct err *e)
 {
     /* The hash state wants 64 bytes of alignment. */
     size_t bytes = (sizeof(struct snapshot_writer) + 63) / 64 * 64;
@@ -143,7 +157,7 @@ struct snapshot_writer *snapshot_create(const char *path, uint64_t tick, const c
     if (w)
         memset(w, 0, bytes);
     if (!w || !writer_init(w, path)) {
-        err_set(e, "%s: %s; a file that can be written is needed", path, strerror(errno));
+        err_set(e, "%s: %s; a file that can be written is needed", path ? path : "memory", strerror(errno));
         if (w)
             snapshot_abandon(w);
         return NULL;
@@ -152,6 +166,16 @@ struct snapshot_writer *snapshot_create(const char *path, uint64_t tick, const c
     int n = snprintf(line, sizeof line, "tick=%" PRIu64 " %s\n", tick, identity);
     put_raw(w, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
     return w;
+}
+
+struct snapshot_writer *snapshot_create(const char *path, uint64_t tick, const char *identity, struct err *e)
+{
+    return create(path, tick, identity, e);
+}
+
+struct snapshot_writer *snapshot_create_memory(uint64_t tick, const char *identity, struct err *e)
+{
+    return create(NULL, tick, identity, e);
 }
 
 void snapshot_field(struct snapshot_writer *w, const struct field *f, const void *state)
@@ -226,12 +250,29 @@ static bool commit(struct snapshot_writer *w)
     return true;
 }
 
-bool snapshot_finish(struct snapshot_writer *w, struct err *e)
+static void put_end(struct snapshot_writer *w)
 {
     put(w, "E", 1);
     compress_some(w, ZSTD_e_end);
     uint64_t sum = XXH3_64bits_digest(&w->hash);
     put_raw(w, &sum, sizeof sum);
+}
+
+int snapshot_finish_memory(struct snapshot_writer *w, struct err *e)
+{
+    int fd = -1;
+    put_end(w);
+    if (!w->failed && (fflush(w->file) != 0 || (fd = dup(fileno(w->file))) < 0))
+        w->failed = errno;
+    if (w->failed)
+        err_set(e, "the state does not fit into the host's memory: %s", strerror(w->failed));
+    snapshot_abandon(w);
+    return fd;
+}
+
+bool snapshot_finish(struct snapshot_writer *w, struct err *e)
+{
+    put_end(w);
     if (commit(w)) {
         writer_free(w);
         return true;
@@ -426,6 +467,22 @@ static bool check_file(struct snapshot_reader *r, struct err *e)
     if (sum != XXH3_64bits(r->file.data, n - SUM_BYTES))
         return err_set(e, "the snapshot is cut off or damaged: its checksum is wrong");
     return read_identity(r, n - SUM_BYTES) || damaged(e);
+}
+
+bool snapshot_peek(const char *path, uint64_t *tick, char identity[SNAPSHOT_IDENTITY_BYTES])
+{
+    uint8_t head[MAGIC_BYTES + SNAPSHOT_IDENTITY_BYTES];
+    struct snapshot_reader r = {.file = {.data = head}};
+    const int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    const ssize_t n = fd >= 0 ? read(fd, head, sizeof head) : -1;
+    if (fd >= 0)
+        close(fd);
+    if (n < (ssize_t)MAGIC_BYTES || memcmp(head, SNAPSHOT_MAGIC, MAGIC_BYTES) != 0 ||
+        !read_identity(&r, (size_t)n))
+        return false;
+    *tick = r.tick;
+    memcpy(identity, r.identity, sizeof r.identity);
+    return true;
 }
 
 struct snapshot_reader *snapshot_open(const char *what, const char *path, struct err *e)

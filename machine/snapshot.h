@@ -36,6 +36,8 @@ struct snapshot_writer;
 
 /* Nothing appears under `path` before snapshot_finish: until then there is a file beside it. */
 struct snapshot_writer *snapshot_create(const char *path, uint64_t tick, const char *identity, struct err *e);
+/* The same without a file's name: in memory, until snapshot_finish_memory. */
+struct snapshot_writer *snapshot_create_memory(uint64_t tick, const char *identity, struct err *e);
 /* One more field of the part that was begun last. */
 void snapshot_field(struct snapshot_writer *w, const struct field *f, const void *state);
 void snapshot_part(struct snapshot_writer *w, const struct state_part *p);
@@ -45,6 +47,9 @@ void snapshot_blocks(struct snapshot_writer *w, const char *drive, uint64_t offs
                      const uint8_t *data);
 /* The file is whole, on the disk and under its name; or there is no trace of it (false). Frees w. */
 bool snapshot_finish(struct snapshot_writer *w, struct err *e);
+/* Of snapshot_create_memory: a file descriptor that reads it from the beginning, the caller's; -1: e says
+ * why. Frees w. */
+int snapshot_finish_memory(struct snapshot_writer *w, struct err *e);
 /* The caller has failed: there is no trace of it. Frees w. */
 void snapshot_abandon(struct snapshot_writer *w);
 
@@ -69,6 +74,8 @@ struct snapshot_item {
     const uint8_t *data; /* of field, page, blocks; valid until the next call */
 };
 
+/* What the first lines say, without a look at the rest. False: this is no snapshot. */
+bool snapshot_peek(const char *path, uint64_t *tick, char identity[SNAPSHOT_IDENTITY_BYTES]);
 /* `what` ("-loadvm") heads the messages. */
 struct snapshot_reader *snapshot_open(const char *what, const char *path, struct err *e);
 uint64_t snapshot_tick(const struct snapshot_reader *r);

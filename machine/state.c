@@ -1,12 +1,14 @@
 /* state.c - see state.h. */
 #include "machine/state.h"
 
+#include "clockcore/check.h"
 #include "mem/remap.h"
 #include "syncq/link_state.h"
 #include "vcpu/parts.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 _Static_assert(SNAPSHOT_PAGE_BYTES == PAGE_BYTES, "the file's pages are the machine's");
 
@@ -49,12 +51,9 @@ static const enum state_group groups[] = {STATE_MAP, STATE_OTHER, STATE_CPU,
                                           STATE_DEVICES}; /* counts before arrays */
 enum { NGROUPS = sizeof groups / sizeof groups[0] };
 
-bool state_save(struct machine_parts *m, const char *path, uint64_t tick, const char *identity, struct err *e)
+static void save_parts(struct machine_parts *m, struct snapshot_writer *w)
 {
-    struct snapshot_writer *w = snapshot_create(path, tick, identity, e);
     struct state_part p;
-    if (!w)
-        return false;
     vcpu_settle(m->vcpu);
     vcpu_settle_caches(m->vcpu);
     devthread_settle(m->dev);
@@ -63,7 +62,15 @@ bool state_save(struct machine_parts *m, const char *path, uint64_t tick, const 
             snapshot_part(w, &p);
     for (uint32_t page = 0; page < m->mem->bytes / PAGE_BYTES; page++)
         snapshot_page(w, page, physmem_page(m->mem, page));
+}
+
+bool state_save(struct machine_parts *m, const char *path, uint64_t tick, const char *identity, struct err *e)
+{
+    struct snapshot_writer *w = snapshot_create(path, tick, identity, e);
     struct err why;
+    if (!w)
+        return false;
+    save_parts(m, w);
     if (!drives_save(m->drives, w, &why)) {
         snapshot_abandon(w);
         return err_set(e, "%s: %s", path, why.text);
@@ -103,6 +110,13 @@ static bool load_part(const struct state_part *p, struct snapshot_reader *r, str
     return true;
 }
 
+/* What is there already needs no writing: ROM. */
+static void put_page(struct physmem *mem, uint64_t page, const uint8_t *data)
+{
+    if (memcmp(physmem_page(mem, (uint32_t)page), data, PAGE_BYTES) != 0)
+        physmem_put(mem, (mem_addr_t)(page * PAGE_BYTES), data, PAGE_BYTES);
+}
+
 /* Memory is all zero, but for ROM; behind it come the drives. */
 static bool load_memory(struct machine_parts *m, struct snapshot_reader *r, struct err *e)
 {
@@ -118,7 +132,7 @@ static bool load_memory(struct machine_parts *m, struct snapshot_reader *r, stru
         }
         if (item.kind != SNAPSHOT_PAGE || item.number >= mem->bytes / PAGE_BYTES)
             return err_set(e, "the snapshot is damaged: it goes on where memory should end");
-        physmem_put(mem, (mem_addr_t)(item.number * PAGE_BYTES), item.data, PAGE_BYTES);
+        put_page(mem, item.number, item.data);
     }
     return false;
 }
@@ -141,6 +155,7 @@ bool state_load(struct machine_parts *m, struct snapshot_reader *r, struct err *
     char why[ERR_BYTES - 1];
     uint64_t tick = snapshot_tick(r);
     physmem_clear(m->mem);
+    vcpu_forget(m->vcpu);
     for (unsigned g = 0; g < NGROUPS; g++)
         if (!load_group(m, groups[g], r, e))
             return false;
@@ -151,6 +166,53 @@ bool state_load(struct machine_parts *m, struct snapshot_reader *r, struct err *
     digest_loaded(m->digest);
     const char *field = vcpu_loaded(m->vcpu, tick);
     return !field || err_set(e, "the snapshot is damaged: %s has a value that it cannot have", field);
+}
+
+/* --- load into a machine that has run --- */
+
+/* The state without what was written to drives, to go back to; NULL: e says why. */
+static struct snapshot_reader *keep(struct machine_parts *m, uint64_t tick, struct err *e)
+{
+    struct snapshot_writer *w = snapshot_create_memory(tick, "kept=1", e);
+    char path[32];
+    if (!w)
+        return NULL;
+    save_parts(m, w);
+    const int fd = snapshot_finish_memory(w, e);
+    if (fd < 0)
+        return NULL;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    struct snapshot_reader *r = snapshot_open("memory", path, e);
+    close(fd);
+    return r;
+}
+
+/* The device thread is kept out. */
+static bool replace(struct machine_parts *m, struct snapshot_reader *r, struct snapshot_reader *before,
+                    struct err *e)
+{
+    struct err ignored;
+    if (!drives_set_aside(m->drives, e))
+        return false;
+    if (state_load(m, r, e)) {
+        drives_drop_aside(m->drives);
+        return true;
+    }
+    drives_take_back(m->drives);
+    CHECK(state_load(m, before, &ignored)); /* what this very machine was a moment ago */
+    return false;
+}
+
+bool state_replace(struct machine_parts *m, struct snapshot_reader *r, uint64_t tick, struct err *e)
+{
+    struct snapshot_reader *before = keep(m, tick, e);
+    if (!before)
+        return false;
+    devthread_seize(m->dev);
+    const bool done = replace(m, r, before, e);
+    devthread_release(m->dev);
+    snapshot_close(before);
+    return done;
 }
 
 /* --- identity --- */

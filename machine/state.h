@@ -6,7 +6,7 @@
  *
  * Threads: the vCPU's, while the machine stands (machine.h): the vCPU is between two instructions, events and
  * effects of the tick are done, and no access is on its way (link_settle). Loading: before the device thread
- * starts. */
+ * starts, or while it is kept out. */
 #ifndef TANDEM_MACHINE_STATE_H
 #define TANDEM_MACHINE_STATE_H
 
@@ -35,6 +35,9 @@ bool state_save(struct machine_parts *m, const char *path, uint64_t tick, const 
                 struct err *e);
 /* The whole state becomes the snapshot's, or the machine is good for nothing any more (false). */
 bool state_load(struct machine_parts *m, struct snapshot_reader *r, struct err *e);
+/* The same in a machine that has run, and whose device thread may run, while it stands at `tick`: a snapshot
+ * whose values cannot be leaves it as it was. */
+bool state_replace(struct machine_parts *m, struct snapshot_reader *r, uint64_t tick, struct err *e);
 /* False: no such key, or no number. */
 bool state_identity_value(const char *identity, const char *key, int64_t *value);
 /* The same of a key with any value; false also where text is too short. */

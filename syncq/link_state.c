@@ -6,6 +6,7 @@
  * empty at a settled tick horizon, quantum_end, soft, ahead_of, bound, limit where the vCPU stops although
  * nothing happens there; the quantum starts again baton, parkers, served, handovers, polls, random numbers,
  * statistics the host's */
+#include <sched.h>
 #include <stddef.h>
 
 #include "clockcore/ticks.h"
@@ -165,6 +166,23 @@ static const char *effects_wrong(const struct pending *p, uint64_t tick, unsigne
     return NULL;
 }
 
+/* The device thread holds the baton for no longer than it works. */
+void link_seize(struct link *l)
+{
+    const int me = BATON_VCPU + l->cfg.vcpu;
+    if (l->always_mine)
+        return;
+    while (!baton_try(&l->baton, me))
+        sched_yield();
+    serve_begin(l, me);
+}
+
+void link_release(struct link *l)
+{
+    if (!l->always_mine)
+        baton_drop(&l->baton);
+}
+
 const char *link_loaded(struct link *l, uint64_t tick, unsigned nremaps, unsigned nwindows)
 {
     const char *field = effects_wrong(&l->pending, tick, nremaps, nwindows);
@@ -177,6 +195,7 @@ const char *link_loaded(struct link *l, uint64_t tick, unsigned nremaps, unsigne
     if (l->sched <= tick)
         return "link.sched";
     l->started = true;
+    l->ahead_of = TICK_NEVER;
     link_quantum_restart(l, tick);
     return NULL;
 }

@@ -70,7 +70,7 @@ info() {
     local tick=200000
     timeout 30 "$tandem" $(guest pit) -devthread mode=inline -snapshot-at $tick,file=snapshot -x-ticks $((tick + 1)) 2>/dev/null
     "$build/tandem-digest-diff" snapshot >fields 2>/dev/null
-    talk thread pit "run-to $tick" 'savevm saved' 'savevm /nowhere/f' 'info registers' 'print /x $eax' 'print $cr0' 'print $tick' 'info pit' 'info irq' 'info clock' \
+    talk thread pit "run-to $tick" 'savevm ./saved' 'savevm /nowhere/f' 'info registers' 'print /x $eax' 'print $cr0' 'print $tick' 'info pit' 'info irq' 'info clock' \
         'info status' 'info horizon' 'info devices' 'info mtree' 'info pci' 'info block' 'info chardev' 'info stats' 'info replay' \
         'info version' 'info name' 'info tlb' 'info mem' 'digest' 'help' 'help info' 'help x'
     local eax

@@ -15,6 +15,9 @@ void vcpu_settle(struct vcpu *v);
 void vcpu_settle_caches(struct vcpu *v);
 /* Part after part; false: i is past the last of the group. */
 bool vcpu_part(struct vcpu *v, enum state_group group, unsigned i, struct state_part *out);
+/* Before they are loaded into a vCPU that may have run, and when memory has been cleared: nothing is left of
+ * what it had found out. */
+void vcpu_forget(struct vcpu *v);
 /* All parts and guest memory have been loaded: makes the rest follow from them. Returns the name of a field
  * with a value that no run gives it, or NULL: all is well. */
 const char *vcpu_loaded(struct vcpu *v, uint64_t tick);

@@ -3,6 +3,7 @@
 #include "syncq/link.h"
 #include "vcpu/arch/protect.h"
 #include "vcpu/engine/engine.h"
+#include "vcpu/parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,13 @@ static void forget_everything(struct vcpu *v)
     tbcache_flush(v);
     tlb_flush(v);
     vcpu_update_mode(v);
+}
+
+void vcpu_forget(struct vcpu *v)
+{
+    vcpu_take_changes(v);
+    forget_everything(v);
+    v->progress_next = 0;
 }
 
 static void tell_reset(struct vcpu *v)

@@ -1,0 +1,229 @@
+#!/usr/bin/env bash
+# tests/savevm.sh [BUILD [ROUNDS]] - snapshots in a running process: savevm, loadvm, delvm, info snapshots, -loadvm TAG.
+# Save, run on, load, run on: the digest is that of the run that was never stopped, in every mode, with drives in the middle
+# of their work (IDE, virtio, floppy), cards, a screen and firmware; each round at random ticks, going to and fro between
+# snapshots. What is saved right behind a load is, byte for byte, what was loaded. SEED: of the choice.
+# shellcheck disable=SC2046,SC2207,SC2054 # the options of a guest are words, with commas in them
+set -u
+cd "$(dirname "$(readlink -f "$0")")/.." || exit 2
+. tests/lib.sh
+build=$(readlink -f "${1:-build}") rounds=${2:-1}
+tandem=$build/tandem guests=$build/tests/guests
+dir=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)") || exit 2
+export XDG_CACHE_HOME=$dir/cache TMPDIR=$dir
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 2
+RANDOM=${SEED:-1}
+modes=(inline thread adaptive)
+
+# talk OPTIONS... -- LINES...: a run that begins paused; its answers without prompts in the variable `answers`.
+talk() {
+    local options=()
+    while [ "$1" != -- ]; do options+=("$1") && shift; done
+    shift
+    answers=$(printf '%s\n' "$@" quit | timeout 60 "$tandem" "${options[@]}" -S -monitor stdio 2>stderr | sed 's/(tandem) //g')
+    status=$?
+}
+digests() { sed -n 's/^tick \([0-9]*\) digest /\1 /p' <<<"$answers"; }
+
+random_ticks() { # N BELOW: N random ticks in order, into `ticks`
+    local i
+    ticks=()
+    for ((i = 0; i < $1; i++)); do ticks+=($(((RANDOM << 15 | RANDOM) % $2 + 1))); done
+    readarray -t ticks < <(printf '%s\n' "${ticks[@]}" | sort -nu)
+}
+
+# to_and_fro LABEL TICKS OPTIONS...: an uninterrupted run's digests at some ticks; then the same ticks, saved on the way and
+# reached again from every snapshot.
+to_and_fro() {
+    local label=$1 below=$2 lines=() mode i j ref n
+    shift 2
+    for ((j = 0; j < rounds; j++)); do
+        random_ticks 4 "$below"
+        n=${#ticks[@]} lines=()
+        for i in "${ticks[@]}"; do lines+=("run-to $i" digest); done
+        talk "$@" -devthread mode=inline -snapshots store -- "${lines[@]}"
+        ref=$(digests)
+        expect "$label: the reference run reaches ${ticks[*]}" test "$(wc -l <<<"$ref")" = "$n"
+        mode=${modes[RANDOM % 3]} lines=()
+        rm -rf store
+        for ((i = 0; i < n; i++)); do lines+=("run-to ${ticks[i]}" digest "savevm s$i"); done
+        # Back, forth and back again; behind each load the rest of the way.
+        for i in $((n - 2)) 0 1; do
+            lines+=("loadvm s$i" "savevm again$i" digest)
+            for ((k = i + 1; k < n; k++)); do lines+=("run-to ${ticks[k]}" digest); done
+        done
+        talk "$@" -devthread "mode=$mode" -snapshots store "${extra[@]}" -- "${lines[@]}"
+        expect "$label, mode=$mode, at ${ticks[*]}: no error" bash -c "! grep -q . <<<'$(grep Error <<<"$answers")'"
+        expect "$label, mode=$mode, at ${ticks[*]}: the digests of a run that was never stopped" cmp <(sort -u <<<"$ref") <(digests | sort -u)
+        expect "$label: that many digests" test "$(digests | wc -l)" = $((n + 2 + n + n - 1))
+        for i in 0 1 $((n - 2)); do
+            expect "$label, mode=$mode: saved behind a load at ${ticks[i]}: the same bytes" cmp "store/s$i" "store/again$i"
+        done
+        # The file serves -loadvm, in another process.
+        talk "$@" -devthread "mode=${modes[RANDOM % 3]}" -snapshots store -loadvm s0 -- "run-to ${ticks[n - 1]}" digest
+        expect "$label: -loadvm TAG" test "$(digests)" = "$(tail -n 1 <<<"$ref")"
+    done
+}
+
+common=(-icount shift=3,sleep=off -display none -serial null)
+guest() { echo -kernel "$guests/$1.elf" -m 16; }
+extra=()
+
+plain() {
+    to_and_fro "pit" 400000 $(guest pit) -append shift=3 "${common[@]}"
+    to_and_fro "mix" 400000 $(guest mix) -append shift=3 "${common[@]}"
+    to_and_fro "pae" 200000 $(guest pae) -append shift=3 "${common[@]}"
+    to_and_fro "toypci" 400000 $(guest toypci) -append "rounds=500 moves=100" -x-toypci "${common[@]}"
+}
+
+drives() {
+    head -c $((1011 * 512)) /dev/urandom >disk
+    head -c $((93 * 2048)) /dev/urandom >cdrom
+    python3 -c 'import sys
+for n in range(2880): sys.stdout.buffer.write(n.to_bytes(4, "little") * 128)' >floppy
+    head -c 1048576 /dev/urandom >image
+    cp disk before
+    extra=(-x-host-delay "seed=$((RANDOM + 1))")
+    to_and_fro "ide, snapshot=on" 15000000 $(guest ide) -append rounds=1 -drive file=disk,format=raw,snapshot=on -cdrom cdrom "${common[@]}"
+    to_and_fro "ide, -snapshots" 15000000 $(guest ide) -append rounds=1 -drive file=disk,format=raw -cdrom cdrom "${common[@]}"
+    to_and_fro "virtio, writing" 1200000 $(guest bench_disk) -append "requests=500 bytes=4096 depth=8 random=1 write=1 sectors=2048" \
+        -drive file=image,format=raw,if=virtio,snapshot=on "${common[@]}"
+    to_and_fro "toy disk" 2500000 $(guest disk) -append rounds=12 -x-toypci -drive if=x-toy,file=image,format=raw,snapshot=on "${common[@]}"
+    to_and_fro "floppy" 30000000 $(guest floppy) -drive file=floppy,format=raw,if=floppy,snapshot=on "${common[@]}"
+    extra=()
+    expect "the image is as it was" cmp disk before
+}
+
+firmware() {
+    [ -f /usr/share/seabios/bios-256k.bin ] || { skip "firmware"; return; }
+    to_and_fro "firmware, VGA, cards, drives" 60000000 -m 32 -drive file=disk,format=raw,snapshot=on -drive file=image,format=raw,if=virtio,snapshot=on \
+        -nic user,model=e1000,restrict=on -nic user,model=virtio-net-pci,restrict=on -vga std "${common[@]}"
+}
+
+# --- drives that are written in place; what the images are in the end ---
+in_place() {
+    cp before disk
+    local options=($(guest ide) -append rounds=1 -drive file=disk,format=raw -cdrom cdrom "${common[@]}")
+    talk "${options[@]}" -drive file=floppy,format=raw,if=floppy,snapshot=on -- 'run-to 1000' 'savevm a' 'loadvm ./nosuch' 'digest'
+    expect_text "in place: savevm says what it needs" "$answers" '^Error: .*ide0-hd0 is written in place.*snapshot=on.*-snapshots'
+    expect "in place: nothing is in the store" test ! -e tandem-snapshots/a
+    talk "${options[@]}" -snapshots store2 -- 'run-to 7000000' 'savevm a' 'run-to 8000000' 'loadvm a'
+    expect "-snapshots: no error" test "$(grep -c Error <<<"$answers")" = 0
+    expect "-snapshots: the image is as it was" cmp disk before
+    expect_text "-snapshots: it is said" "$(cat stderr)" 'disk: stays as it is: with -snapshots'
+    talk "${options[@]}" -- 'run-to 1000' "loadvm $dir/store2/a" 'info status'
+    expect_text "in place: loadvm says what it needs" "$answers" '^Error: .*ide0-hd0 is written in place'
+    expect_text "in place: loadvm has done nothing" "$answers" 'paused, tick 1000$'
+    expect "in place: the image is as it was" cmp disk before
+}
+
+# --- the store: names, lists, what is no snapshot ---
+store() {
+    local options=($(guest pit) -append shift=3 "${common[@]}")
+    rm -rf tandem-snapshots
+    talk "${options[@]}" -- 'info snapshots' 'run-to 50000' savevm 'savevm two' 'run-to 60000' 'savevm ./file' 'savevm ../x y' 'savevm ..' 'savevm .dot' \
+        'savevm -x' 'savevm a:b' 'info snapshots' 'delvm two' 'delvm two' 'delvm ../x' "delvm $dir/file" 'loadvm two' 'loadvm tick-50000' digest 'info snapshots'
+    expect_text "an empty store" "$answers" '^there is no snapshot in tandem-snapshots$'
+    expect "savevm ./FILE is a file" test -s file
+    expect "savevm without a name is named by the tick" test -s tandem-snapshots/tick-50000
+    expect "bad names are refused" test "$(grep -c 'a tag of letters' <<<"$answers")" = 4
+    expect "nothing else is there" test "$(ls -A tandem-snapshots)" = tick-50000
+    expect_text "the list" "$answers" "^$(digests | cut -d ' ' -f 2 | cut -c 1-16)  two  *0.0 MiB  [-0-9]* [:0-9]*  *0.000400  *50000$"
+    expect_text "delvm of what is not there" "$answers" '^Error: two: no snapshot of this tag'
+    expect "delvm takes tags alone" test "$(grep -c 'a tag of info snapshots' <<<"$answers")" = 2
+    expect_text "loadvm of what is not there" "$answers" '^Error: loadvm two: No such file'
+    # What is in the store may be anything.
+    local s=tandem-snapshots bytes
+    bytes=$(stat -c %s $s/tick-50000)
+    echo text >$s/text && : >$s/empty && mkdir $s/folder && mkfifo $s/fifo && ln -s nowhere $s/dangling && ln -s /dev/zero $s/zero
+    head -c $((bytes / 2)) $s/tick-50000 >$s/half
+    head -c 30 $s/tick-50000 >$s/head
+    sed 's/ram=16777216/ram=16777217/' $s/tick-50000 >$s/other
+    { printf 'tandem-snapshot 1\n' && head -c 100000 /dev/zero | tr '\0' x; } >$s/endless
+    touch $s/'with space' $s/$'\e[31m'
+    talk "${options[@]}" -- 'run-to 70000' digest 'info snapshots' 'loadvm text' 'loadvm empty' 'loadvm folder' 'loadvm fifo' 'loadvm dangling' 'loadvm zero' \
+        'loadvm half' 'loadvm head' 'loadvm other' 'loadvm endless' 'savevm text' 'savevm folder' 'delvm text' 'delvm folder' 'delvm half' digest 'run-to 90000' digest
+    expect "each is refused" test "$(grep -c '^Error: ' <<<"$answers")" = 14
+    expect "nobody has noticed" test "$(digests | sed -n 1p)" = "$(digests | sed -n 2p)"
+    expect "what is no snapshot stays" test "$(cat $s/text)" = text
+    expect "a damaged one is deleted" test ! -e $s/half
+    talk "${options[@]}" -- 'run-to 90000' digest
+    local last
+    last=$(digests)
+    talk "${options[@]}" -loadvm file -- 'run-to 90000' digest
+    expect "-loadvm FILE in this folder" test "$(digests)" = "$last"
+}
+
+# --- digests, recordings, watchers; a guest that has ended ---
+others() {
+    local options=($(guest pit) -append shift=3 "${common[@]}")
+    rm -rf tandem-snapshots
+    talk "${options[@]}" -digest file=ref,every=10000 -- 'run-to 200000'
+    talk "${options[@]}" -digest file=chain,every=10000 -- 'run-to 45000' 'savevm a' 'run-to 123456' 'loadvm a' 'run-to 200000'
+    expect "the digest file is that of a run that began at the snapshot" cmp <(awk '$1 > 45000 || $1 == "end"' ref) <(grep -v '^#' chain)
+    expect "tandem-digest-diff says so" "$build/tandem-digest-diff" ref chain
+    talk "${options[@]}" -icount shift=3,sleep=off,rr=record,rrfile=log -- 'run-to 45000' 'savevm b' 'loadvm b' 'loadvm a'
+    expect "recording: loadvm is refused" test "$(grep -c '^Error: the run is recorded' <<<"$answers")" = 2
+    talk "${options[@]}" -icount shift=3,sleep=off,rr=replay,rrfile=log -- 'run-to 45000' 'savevm c' 'loadvm b'
+    expect_text "replaying: loadvm is refused" "$answers" '^Error: the run is replayed'
+    expect "saved in a replay as in the recording" cmp tandem-snapshots/b tandem-snapshots/c
+    talk "${options[@]}" -profile file=p,every=1000 -- 'loadvm a'
+    expect_text "not under -profile" "$answers" '^Error: not with -profile'
+    # The guest leaves long before; with -no-shutdown its power-off is no end, and a load brings it back.
+    talk "${options[@]}" -snapshot-at 60000,file=late -- 'run-to 45000' 'savevm d' 'run-to 70000' 'loadvm d' 'run-to 80000' digest
+    expect "-snapshot-at and savevm in one run" test -s late
+}
+
+qmp() {
+    python3 - "$tandem" $(guest pit) -append shift=3 "${common[@]}" <<'PY'
+import json, subprocess, sys, time
+p = subprocess.Popen(["timeout", "60"] + sys.argv[1:] + ["-S", "-snapshots", "qstore", "-qmp", "stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+events = []
+def call(name, **arguments):
+    p.stdin.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+    p.stdin.flush()
+    while True:
+        m = json.loads(p.stdout.readline())
+        if "event" in m: events.append((m["event"], m.get("data", {}).get("status"), m.get("data", {}).get("id")))
+        if "return" in m: return m["return"]
+        if "error" in m: return m["error"]["class"] + ": " + m["error"]["desc"]
+json.loads(p.stdout.readline())
+call("qmp_capabilities")
+run_to = lambda tick: call("human-monitor-command", **{"command-line": "run-to %d" % tick})
+status = lambda: call("human-monitor-command", **{"command-line": "info status"})
+def stands(tick):
+    run_to(tick)
+    for _ in range(200):
+        if "paused, tick %d" % tick in status(): return
+        time.sleep(0.02)
+    raise SystemExit("not at tick %d: %s" % (tick, status()))
+stands(50000)
+assert call("snapshot-save", **{"job-id": "save0", "tag": "t", "vmstate": "disk0", "devices": []}) == {}
+assert call("query-jobs") == [{"current-progress": 1, "status": "concluded", "total-progress": 1, "type": "snapshot-save", "id": "save0"}]
+assert [e[1] for e in events if e[0] == "JOB_STATUS_CHANGE"] == ["created", "running", "waiting", "pending", "concluded"], events
+assert "already in use" in call("snapshot-save", **{"job-id": "save0", "tag": "t", "vmstate": "d", "devices": []})
+assert call("job-dismiss", id="save0") == {}
+assert "DeviceNotActive" in call("job-dismiss", id="save0")
+stands(70000)
+call("snapshot-load", **{"job-id": "load0", "tag": "t", "vmstate": "disk0", "devices": []})
+assert "tick 50000" in status(), status()
+call("snapshot-load", **{"job-id": "load1", "tag": "../t", "vmstate": "disk0", "devices": []})
+assert "error" in [j for j in call("query-jobs") if j["id"] == "load1"][0]
+call("snapshot-delete", **{"job-id": "del0", "tag": "t", "devices": []})
+assert "error" not in [j for j in call("query-jobs") if j["id"] == "del0"][0]
+assert "there is no snapshot" in call("human-monitor-command", **{"command-line": "info snapshots"})
+for i in range(13): call("snapshot-delete", **{"job-id": "x%d" % i, "tag": "t", "devices": []})
+assert "not dismissed" in call("snapshot-delete", **{"job-id": "one more", "tag": "t", "devices": []})
+call("quit")
+PY
+}
+
+plain
+drives
+firmware
+in_place
+store
+others
+expect "QMP" qmp
+summary savevm
