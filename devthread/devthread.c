@@ -480,15 +480,11 @@ void devthread_flush(struct devthread *d)
     bus_flush_output(&d->bus);
 }
 
+/* In the role of a halted vCPU: input and displays that wait for a picture end it, too. */
 void devthread_wait(struct devthread *d, uint64_t tick, uint64_t ns)
 {
-    struct timespec t = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
-
     bus_serve_screen(&d->bus, tick);
-    if (d->cfg.mode == LINK_INLINE)
-        bus_host_io(&d->bus, ns);
-    else
-        nanosleep(&t, NULL); /* the device thread serves host I/O */
+    hostio_wait(d->hostio, HOSTIO_IDLE, ns);
 }
 
 struct screen *devthread_screen(struct devthread *d)

@@ -124,8 +124,9 @@ void devthread_settle_own(struct devthread *d);
 /* Hands what the guest has sent to the host, where it would wait for more. vCPU's thread, after
  * link_settle(). */
 void devthread_flush(struct devthread *d);
-/* Lets at most ns of host time pass while the vCPU stands at `tick`, and host I/O go on. A display that waits
- * for a picture gets it. */
+/* Lets host I/O go on while the vCPU stands at `tick`: until there was some, a display asks for a picture, a
+ * request has come (link_stop), or ns of host time are over. A display that waits for a picture gets it
+ * first. */
 void devthread_wait(struct devthread *d, uint64_t tick, uint64_t ns);
 /* For a display, on its thread, until devthread_stop: screen.h. NULL: nobody said that there is one. */
 struct screen *devthread_screen(struct devthread *d);

@@ -27,7 +27,6 @@
 #include <xxhash.h>
 
 #define RAM_BYTES_DEFAULT (UINT64_C(128) << 20)
-#define WAIT_SLICE_NS     UINT64_C(5000000)   /* a request is seen after this, host time */
 #define LOAD_NS_MAX       (UINT64_C(1) << 62) /* of virtual time, 146 years: sums of ticks do not overflow */
 
 /* MATCH cpu_pins */
@@ -666,10 +665,8 @@ bool machine_screen_take(struct machine *m, struct machine_picture *p)
 enum machine_stop machine_wait(struct machine *m, uint64_t ns)
 {
     const struct link *l = devthread_link(m->dev, 0);
-    for (uint64_t slice; ns > 0 && !link_stopping(l); ns -= slice) {
-        slice = ns < WAIT_SLICE_NS ? ns : WAIT_SLICE_NS;
-        devthread_wait(m->dev, vcpu_tick(m->vcpu), slice);
-    }
+    if (!link_stopping(l))
+        devthread_wait(m->dev, vcpu_tick(m->vcpu), ns);
     return link_stopping(l) ? requested(m) : MACHINE_STOP_TICK;
 }
 

@@ -154,10 +154,10 @@ enum machine_stop machine_run_until(struct machine *m, const struct vcpu_until *
  * handlers. */
 void machine_pause_request(struct machine *m);
 void machine_quit_request(struct machine *m);
-/* Stands for at most `ns` of host time, less after a request, and serves host I/O meanwhile: bytes that come
- * are taken from the host (the guest gets them when it goes on), output leaves. Who lets a machine stand for
- * longer than a moment waits in here: in mode inline there is no other thread to do it.
- * MACHINE_STOP_TICK: the time is over; else which request it was. */
+/* Stands for at most `ns` of host time, less after a request or host I/O, and serves host I/O meanwhile:
+ * bytes that come are taken from the host (the guest gets them when it goes on), output leaves. Who lets a
+ * machine stand for longer than a moment waits in here: in mode inline there is no other thread to do it.
+ * MACHINE_STOP_TICK: no request has come; else which one. */
 enum machine_stop machine_wait(struct machine *m, uint64_t ns);
 /* Ends the run: device thread, output, digest, terminal. False: the host failed in between (e); stats are
  * whole in either case. Nothing but the functions below may be called afterwards. */

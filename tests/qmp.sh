@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tests/qmp.sh BUILD - QMP: answers and errors compared with QEMU's own; events; a session with keys and buttons recorded
-# and replayed in every mode; a client that does not read.
+# and replayed in every mode; a client that does not read; how long answers take.
 # shellcheck disable=SC2046 # the options of a guest are words
 set -u
 cd "$(dirname "$(readlink -f "$0")")/.." || exit 2
@@ -107,8 +107,21 @@ c = Client('g'); a = c.call('query-replay')['icount']; time.sleep(1); b = c.call
     wait $pid
 }
 
+# A request is answered at once: nothing waits for the next look at the clock.
+prompt() {
+    local mode pid
+    for mode in inline thread adaptive; do
+        timeout 60 "$tandem" -kernel "$guests/bench_cpu.elf" -append 'shift=3 passes=1000000' -m 16 -display none -serial null \
+            -qmp "unix:p$mode,server,nowait" -devthread mode=$mode 2>/dev/null &
+        pid=$!
+        expect "2 ms for an answer ($mode)" timeout 50 python3 "$client" p$mode prompt
+        wait $pid
+    done
+}
+
 like_qemu
 hostile
+prompt
 replays
 flooded
 summary qmp
