@@ -140,14 +140,16 @@ static const struct qmp_command *find(const char *name)
     return NULL;
 }
 
+const struct qmp_argument qmp_capabilities_arguments[] = {{"enable", QMP_LIST, true},
+                                                          {NULL, QMP_LIST, false}};
+
 /* Every capability has to be one that the greeting offered, and it offered none. */
 static void negotiate(struct qmp *q, struct qmp_call *call)
 {
-    static const struct qmp_argument list[] = {{"enable", QMP_LIST, true}, {NULL, QMP_LIST, false}};
     json_t *asked = json_object_get(call->arguments, "enable");
     if (q->negotiated)
         qmp_fail(call, "CommandNotFound", "Capabilities negotiation is already complete, command ignored");
-    else if (qmp_check(call, call->arguments, list) && json_array_size(asked) > 0)
+    else if (qmp_check(call, call->arguments, qmp_capabilities_arguments) && json_array_size(asked) > 0)
         qmp_fail(call, "GenericError", "Capability %.100s not available",
                  json_is_string(json_array_get(asked, 0)) ? json_string_value(json_array_get(asked, 0))
                                                           : "of another type than string");

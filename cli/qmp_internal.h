@@ -36,6 +36,7 @@ struct qmp_command {
 
 extern const struct qmp_command qmp_commands[];
 extern const unsigned qmp_ncommands;
+extern const struct qmp_argument qmp_capabilities_arguments[]; /* that one is executed in qmp.c */
 
 /* The call fails, with QEMU's class "GenericError" or another. */
 void qmp_fail(struct qmp_call *call, const char *class, const char *fmt, ...)
@@ -72,6 +73,15 @@ void qmp_snapshot_load(struct qmp_call *call);
 void qmp_snapshot_delete(struct qmp_call *call);
 void qmp_query_jobs(struct qmp_call *call);
 void qmp_job_dismiss(struct qmp_call *call);
+
+/* qmp_machine.c */
+void qmp_query_pci(struct qmp_call *call);
+void qmp_query_vnc(struct qmp_call *call);
+void qmp_query_machines(struct qmp_call *call);
+void qmp_query_current_machine(struct qmp_call *call);
+
+/* qmp_schema.c */
+void qmp_query_schema(struct qmp_call *call);
 
 /* qmp_input.c */
 void qmp_send_key(struct qmp_call *call);

@@ -128,7 +128,7 @@ static void drive_name(const struct machine_drive *d, const char *port, char *na
         kind[1] = 'c';
 }
 
-static json_t *medium(const struct machine_drive *d)
+static json_t *medium(const struct machine_drive *d, uint64_t bytes)
 {
     const char *format = d->format ? d->format : "raw";
     json_t *j =
@@ -138,12 +138,14 @@ static json_t *medium(const struct machine_drive *d)
     static const char *const limits[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
     for (unsigned i = 0; i < sizeof limits / sizeof *limits; i++)
         json_object_set_new(j, limits[i], json_integer(0));
-    json_object_set_new(j, "image", json_pack("{s:s,s:s}", "filename", d->file, "format", format));
+    json_object_set_new(
+        j, "image",
+        json_pack("{s:s,s:s,s:I}", "filename", d->file, "format", format, "virtual-size", (json_int_t)bytes));
     json_object_set_new(j, "cache", json_pack("{s:b,s:b,s:b}", "writeback", 1, "direct", 0, "no-flush", 0));
     return j;
 }
 
-static json_t *drive(const struct machine_drive *d, const char *port)
+static json_t *drive(const struct machine_drive *d, const char *port, uint64_t bytes)
 {
     char name[64];
     drive_name(d, port, name, sizeof name);
@@ -153,7 +155,7 @@ static json_t *drive(const struct machine_drive *d, const char *port)
     if (removable)
         json_object_set_new(j, "tray_open", json_false());
     if (d->file)
-        json_object_set_new(j, "inserted", medium(d));
+        json_object_set_new(j, "inserted", medium(d, bytes));
     return j;
 }
 
@@ -163,5 +165,6 @@ void qmp_query_block(struct qmp_call *call)
     const struct board *b = machine_wiring(call->steer->machine);
     call->answer = json_array();
     for (unsigned i = 0; i < o->ndrives; i++)
-        json_array_append_new(call->answer, drive(&o->drive[i], b->port[o->drive[i].port].name));
+        json_array_append_new(call->answer, drive(&o->drive[i], b->port[o->drive[i].port].name,
+                                                  machine_drive_bytes(call->steer->machine, i)));
 }

@@ -692,6 +692,11 @@ uint32_t machine_exit_value(const struct machine *m)
     return vcpu_exit_value(m->vcpu);
 }
 
+uint64_t machine_drive_bytes(const struct machine *m, unsigned i)
+{
+    return i < m->drives.n ? m->drives.drive[i].config.bytes : 0;
+}
+
 const struct guest_state *machine_guest(const struct machine *m)
 {
     return vcpu_state(m->vcpu);

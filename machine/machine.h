@@ -192,6 +192,8 @@ uint64_t machine_now_ns(const struct machine *m); /* virtual time at this tick *
 uint32_t machine_exit_value(const struct machine *m);
 /* Digest of the state at this tick: a function of what the guest sees alone. */
 void machine_state_hex(struct machine *m, char hex[DIGEST_HEX]);
+/* Of the medium in drive i of the configuration; 0: none. */
+uint64_t machine_drive_bytes(const struct machine *m, unsigned i);
 /* The vCPU's registers: those of x87 and SSE only while it stands; observers too. */
 const struct guest_state *machine_guest(const struct machine *m);
 /* As vcpu_peek. */

@@ -1,7 +1,7 @@
 """qmp_client.py PATH TASK - a QMP client for tests/qmp.sh.
 
-Tasks: buttons (a recorded session with keys and buttons), flood (requests whose answers nobody reads), prompt (how long
-a request takes, while the machine stands and while it runs)."""
+Tasks: buttons (a recorded session with keys and buttons), flood (requests whose answers nobody reads), beside (the guest
+goes on), prompt (how long a request takes, while the machine stands and while it runs)."""
 import json
 import socket
 import sys
@@ -60,6 +60,14 @@ def buttons(c):
     assert all(abs(e["timestamp"]["seconds"] - time.time()) < 3600 for e in c.events)
 
 
+def beside(c):
+    before = c.call("query-replay")["icount"]
+    time.sleep(1)
+    after = c.call("query-replay")["icount"]
+    c.call("quit")
+    assert after > before
+
+
 def flood(c):
     c.s.settimeout(2)
     try:
@@ -92,5 +100,5 @@ def prompt(c):
     sys.exit(running > 2 or standing > 2)
 
 
-c = Client(sys.argv[1])
-{"buttons": buttons, "flood": flood, "prompt": prompt}[sys.argv[2]](c)
+if __name__ == "__main__":
+    {"buttons": buttons, "flood": flood, "beside": beside, "prompt": prompt}[sys.argv[2]](Client(sys.argv[1]))
