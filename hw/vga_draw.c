@@ -18,9 +18,13 @@
 
 #include <string.h>
 
-#define CLOCKS_MAX    257 /* of a line, and one more for panning */
-#define DOTS_MAX      9   /* of a clock */
-#define CURSOR_FRAMES 8   /* half a period of the cursor's blinking; of characters': twice that */
+/* Clocks of a line, and one more for panning. The fuzzer's planted error is another number here
+ * (tests/fuzz/meson.build). */
+#ifndef CLOCKS_MAX
+#define CLOCKS_MAX 257
+#endif
+#define DOTS_MAX      9 /* of a clock */
+#define CURSOR_FRAMES 8 /* half a period of the cursor's blinking; of characters': twice that */
 
 /* What is the same for a whole picture. */
 struct drawing {

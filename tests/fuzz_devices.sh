@@ -17,7 +17,7 @@ build="build-fuzz"
 build_fuzzers() {
     [ -f "$build/build.ninja" ] ||
         meson setup "$build" -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debug -Doptimization=1 -Db_coverage=true || return
-    meson compile -C "$build" fuzz_chips fuzz_chips_planted
+    meson compile -C "$build" fuzz_chips fuzz_chips_planted fuzz_vga fuzz_vga_planted
 }
 
 # "FILE PERCENT" a line, of hw/*.c.
@@ -37,6 +37,7 @@ fi
 find "$build" -name '*.gcda' -delete
 echo "device registers, memory and drives: $seconds s from seed $seed"
 expect "no finding in $seconds s" "$build/tests/fuzz/fuzz_chips" "$seconds" "$seed"
+expect "no finding in $seconds s of a graphics card with its memory" "$build/tests/fuzz/fuzz_vga" "$seconds" "$seed"
 echo "line coverage:"
 coverage | grep -Ev "^($not_chips)\.c " | sort >"$build/coverage"
 expect "every device's file of hw/ has its line" diff <(cd hw && printf '%s\n' *.c | grep -Ev "^($not_chips)\.c$" | sort) <(cut -d ' ' -f 1 "$build/coverage")
@@ -44,10 +45,11 @@ while read -r file percent; do
     printf '    %-16s %5.1f %%\n' "$file" "$percent"
     expect "$file: $least % of its lines or more" awk -v p="$percent" -v l=$least 'BEGIN { exit p < l }'
 done <"$build/coverage"
-planted() {
+planted() { # fuzzer what-it-must-say
     local out
-    out=$("$build/tests/fuzz/fuzz_chips_planted" $planted_seconds "$seed" 2>&1) && return 1
-    grep -q 'virtio_ring.c.*out of bounds' <<<"$out"
+    out=$("$build/tests/fuzz/$1" $planted_seconds "$seed" 2>&1) && return 1
+    grep -Eq "$2" <<<"$out"
 }
-expect "the planted overflow of hw/virtio_ring.c is found" planted
+expect "the planted overflow of hw/virtio_ring.c is found" planted fuzz_chips_planted 'virtio_ring.c.*out of bounds'
+expect "the planted overflow of hw/vga_draw.c is found" planted fuzz_vga_planted 'stack-buffer-overflow|vga_draw.c.*out of bounds'
 summary "fuzz devices"

@@ -74,4 +74,12 @@ text text-plain 0 50 178 292 407
 text text-panned 1 50 178
 # Of frames of eight dots a character and half the clock, 25.37 ms each.
 text text-40 2 88 520
+
+# Code in video memory, which the card changes under it.
+for way in "${ways[@]}"; do
+    set -- $way
+    expect "code in video memory, $way" machine vga_code "" -icount shift=3,sleep=off -devthread "mode=$1" -translator "mode=$2" \
+        -digest "file=$dir/code.$1.$2,every=10000"
+    expect "code in video memory, $way: one digest" cmp "$dir/code.inline.interp" "$dir/code.$1.$2"
+done
 summary vga
