@@ -57,11 +57,12 @@ enum tb_length { TB_PLAIN, TB_PLAIN_FOR_GOOD, TB_LONG };
 /* The block's host code, if it has any; the numbers are offsets in the code cache. Owner: the back end, on
  * the vCPU's thread. */
 struct tb_native {
-    const void *code;       /* entry for indirect jumps; NULL: none */
-    uint32_t chained;       /* from there to where chain exits continue, which never change CS */
-    uint32_t enter;         /* to where the owner enters, who has also looked up the second page */
-    uint32_t offset, bytes; /* of the code, in the cache; bytes 0: none */
-    uintptr_t in;           /* list of chain exits that continue here: struct tb * | number; 0: end */
+    const void *code;         /* entry for indirect jumps; NULL: none */
+    uint32_t chained;         /* from there to where chain exits continue, which never change CS */
+    uint32_t enter;           /* to where the owner enters, who has also looked up the second page */
+    uint32_t offset, bytes;   /* of the code, in the cache; bytes 0: none */
+    uint32_t far, far_offset; /* bytes from `far` on, which are off the main path, are there, by themselves */
+    uintptr_t in;             /* list of chain exits that continue here: struct tb * | number; 0: end */
     uint32_t loop; /* where chain exit 1 continues in this same block, flags in registers; 0: at code */
     uint32_t loop_jump, loop_exit,
         loop_next; /* the same jump at the end of that copy, where it is linked to; 0: a strip */

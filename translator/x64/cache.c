@@ -37,7 +37,7 @@ static bool map_views(struct code_cache *c)
 
 bool code_cache_init(struct code_cache *c, size_t bytes)
 {
-    *c = (struct code_cache){.bytes = bytes};
+    *c = (struct code_cache){.mapped = bytes, .bytes = bytes};
     c->write = c->exec = map_huge(bytes);
     if (c->exec || map_views(c))
         return true;
@@ -48,10 +48,19 @@ bool code_cache_init(struct code_cache *c, size_t bytes)
 void code_cache_free(struct code_cache *c)
 {
     if (c->write)
-        munmap(c->write, c->bytes);
+        munmap(c->write, c->mapped);
     if (c->exec && c->exec != c->write)
-        munmap(c->exec, c->bytes);
+        munmap(c->exec, c->mapped);
     *c = (struct code_cache){0};
+}
+
+void code_cache_split(struct code_cache *c, struct code_cache *behind, size_t at)
+{
+    *behind = *c;
+    behind->mapped = 0;
+    behind->reserved = c->bytes = at;
+    code_cache_clear(c);
+    code_cache_clear(behind);
 }
 
 /* --- the ring --- */

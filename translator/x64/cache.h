@@ -15,10 +15,11 @@
 #include "translator/tb.h"
 
 struct code_cache {
-    uint8_t *write; /* view to emit and patch through */
-    uint8_t *exec;  /* the same bytes, executable */
-    size_t bytes;
-    size_t reserved; /* at the start: stubs, kept for good; a multiple of CODE_ALIGN */
+    uint8_t *write;  /* view to emit and patch through */
+    uint8_t *exec;   /* the same bytes, executable */
+    size_t mapped;   /* bytes of the views; 0: they are another one's */
+    size_t bytes;    /* where the ring ends */
+    size_t reserved; /* where it begins: behind stubs, kept for good; a multiple of CODE_ALIGN */
     size_t head;     /* where the next block goes */
     size_t tail;     /* where the oldest block is */
     size_t
@@ -29,6 +30,9 @@ enum { CODE_ALIGN = 16, CODE_HEADER_BYTES = 16 };
 
 bool code_cache_init(struct code_cache *c, size_t bytes);
 void code_cache_free(struct code_cache *c);
+/* Gives what is behind `at`, a multiple of CODE_ALIGN, to a second ring in the same views, which is freed
+ * with the first. */
+void code_cache_split(struct code_cache *c, struct code_cache *behind, size_t at);
 /* Forgets all blocks. */
 void code_cache_clear(struct code_cache *c);
 /* Could an empty cache hold it? */

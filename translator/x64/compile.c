@@ -42,6 +42,12 @@ struct x64_compiler {
 
 /* --- the code's home --- */
 
+/* Main paths are a third of the code. */
+static size_t main_end(const struct x64 *x, size_t cache_bytes)
+{
+    return x->cache.reserved + ((cache_bytes - x->cache.reserved) / 8 * 3 & ~(size_t)(CODE_ALIGN - 1));
+}
+
 struct x64 *x64_create(const struct x64_env *env, size_t cache_bytes)
 {
     CHECK(env->tlb_entry_bytes == X64_TLB_ENTRY_BYTES);
@@ -55,6 +61,7 @@ struct x64 *x64_create(const struct x64_env *env, size_t cache_bytes)
         return NULL;
     }
     stubs_emit(x);
+    code_cache_split(&x->cache, &x->far_cache, main_end(x, cache_bytes));
     return x;
 }
 
@@ -74,16 +81,19 @@ void x64_count_executions(struct x64 *x)
 void x64_reset(struct x64 *x)
 {
     code_cache_clear(&x->cache);
+    code_cache_clear(&x->far_cache);
 }
 
 bool x64_could_hold(const struct x64 *x, const struct x64_code *code)
 {
-    return code_cache_could_hold(&x->cache, code->nbytes);
+    return code_cache_could_hold(&x->cache, code->far) &&
+           code_cache_could_hold(&x->far_cache, code->nbytes - code->far);
 }
 
 bool x64_has_room(struct x64 *x, const struct x64_code *code)
 {
-    return code_cache_has_room(&x->cache, code->nbytes);
+    return code_cache_has_room(&x->cache, code->far) &&
+           code_cache_has_room(&x->far_cache, code->nbytes - code->far);
 }
 
 struct tb *x64_oldest(const struct x64 *x)
@@ -99,20 +109,63 @@ void x64_evict_oldest(struct x64 *x)
         x->stats.evicted++;
     }
     code_cache_drop_oldest(&x->cache);
+    code_cache_drop_oldest(&x->far_cache);
 }
 
 void x64_drop(struct x64 *x, struct tb *tb)
 {
     x64_unchain(x, tb);
     code_cache_give_up(&x->cache, tb->native.offset);
+    code_cache_give_up(&x->far_cache, tb->native.far_offset);
     tb->native = (struct tb_native){0};
     for (unsigned i = 0; i < tb->nexits; i++)
         tb->exits[i] = (struct tb_exit){.chain = tb->exits[i].chain};
 }
 
-static uint32_t moved(uint32_t offset, uint32_t by)
+/* Where in the cache the code's byte at `offset` is. */
+static uint32_t place_of(const struct tb_native *n, uint32_t offset)
 {
-    return offset ? offset + by : 0;
+    return offset < n->far ? n->offset + offset : n->far_offset + (offset - n->far);
+}
+
+static uint32_t moved(const struct tb_native *n, uint32_t offset)
+{
+    return offset ? place_of(n, offset) : 0;
+}
+
+/* Jumps between the two parts. */
+static void install_inner(struct x64 *x, const struct tb_native *n, const struct x64_code *code)
+{
+    for (unsigned i = 0; i < code->ninner; i++) {
+        const uint32_t at = code->inner[i];
+        int32_t rel;
+        memcpy(&rel, code->bytes + at, sizeof rel);
+        const uint32_t to = at + 4 + (uint32_t)rel;
+        if ((at < n->far) != (to < n->far))
+            x_patch(x->cache.write + place_of(n, at), x->cache.write + place_of(n, to));
+    }
+}
+
+static void install_refs(struct x64 *x, const struct tb_native *n, const struct x64_code *code)
+{
+    for (unsigned i = 0; i < code->nrefs; i++) {
+        uint32_t target;
+        memcpy(&target, code->bytes + code->refs[i], sizeof target);
+        x_patch(x->cache.write + place_of(n, code->refs[i]), x->cache.write + target);
+    }
+}
+
+static void install_exits(struct tb *tb, const struct x64_code *code)
+{
+    struct tb_native *n = &tb->native;
+    for (unsigned chain_exit = 0; chain_exit < tb->nexits; chain_exit++) {
+        tb->exits[chain_exit].jump = moved(n, code->jump[chain_exit]);
+        tb->exits[chain_exit].exit = moved(n, code->exit[chain_exit]);
+    }
+    n->loop = moved(n, code->loop);
+    n->loop_jump = moved(n, code->loop_jump);
+    n->loop_exit = moved(n, code->loop_exit);
+    n->loop_next = moved(n, code->loop_next);
 }
 
 void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code)
@@ -120,22 +173,14 @@ void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code)
     struct tb_native *n = &tb->native;
     CHECK(n->bytes == 0);
     n->bytes = code->nbytes;
-    n->offset = code_cache_take(&x->cache, tb, code->nbytes);
-    uint8_t *at = x->cache.write + n->offset;
-    memcpy(at, code->bytes, code->nbytes);
-    for (unsigned i = 0; i < code->nrefs; i++) {
-        uint32_t target;
-        memcpy(&target, at + code->refs[i], sizeof target);
-        x_patch(at + code->refs[i], x->cache.write + target);
-    }
-    for (unsigned chain_exit = 0; chain_exit < tb->nexits; chain_exit++) {
-        tb->exits[chain_exit].jump = moved(code->jump[chain_exit], n->offset);
-        tb->exits[chain_exit].exit = moved(code->exit[chain_exit], n->offset);
-    }
-    n->loop = moved(code->loop, n->offset);
-    n->loop_jump = moved(code->loop_jump, n->offset);
-    n->loop_exit = moved(code->loop_exit, n->offset);
-    n->loop_next = moved(code->loop_next, n->offset);
+    n->far = code->far;
+    n->offset = code_cache_take(&x->cache, tb, code->far);
+    n->far_offset = code_cache_take(&x->far_cache, tb, code->nbytes - code->far);
+    memcpy(x->cache.write + n->offset, code->bytes, code->far);
+    memcpy(x->cache.write + n->far_offset, code->bytes + code->far, code->nbytes - code->far);
+    install_inner(x, n, code);
+    install_refs(x, n, code);
+    install_exits(tb, code);
     n->code = x->cache.exec + n->offset;
     n->chained = code->chained;
     n->enter = code->enter;
@@ -162,16 +207,18 @@ void x64_compiler_destroy(struct x64_compiler *z)
 
 bool x64_code_keep(struct x64_code *code)
 {
-    size_t refs = code->nrefs * sizeof *code->refs;
-    uint8_t *kept = malloc(refs + code->nbytes);
+    size_t refs = code->nrefs * sizeof *code->refs, inner = code->ninner * sizeof *code->inner;
+    uint8_t *kept = malloc(refs + inner + code->nbytes);
     if (!kept) {
         *code = (struct x64_code){0}; /* the compiler's memory is not the code's to free */
         return false;
     }
     memcpy(kept, code->refs, refs);
-    memcpy(kept + refs, code->bytes, code->nbytes);
+    memcpy(kept + refs, code->inner, inner);
+    memcpy(kept + refs + inner, code->bytes, code->nbytes);
     code->refs = (const uint32_t *)(const void *)kept;
-    code->bytes = kept + refs;
+    code->inner = code->refs + code->nrefs;
+    code->bytes = kept + refs + inner;
     return true;
 }
 
@@ -237,7 +284,7 @@ static void emit_careful_copy(struct compile *c)
 static bool emit_strip(struct compile *c)
 {
     uint8_t *at = c->b.at;
-    uint32_t nrefs = c->b.refs->n;
+    uint32_t nrefs = c->b.refs->n, ninner = c->b.refs->ninner;
     unsigned nfar = c->nfar;
     uint16_t reserved = c->regs.reserved;
     if (!strip_possible(c))
@@ -255,6 +302,7 @@ static bool emit_strip(struct compile *c)
         return true;
     c->b.at = at;
     c->b.refs->n = nrefs;
+    c->b.refs->ninner = ninner;
     c->nfar = nfar;
     return false;
 }
@@ -264,8 +312,8 @@ static const uint8_t *compile(struct x64_compiler *z, const struct tb *tb, struc
                               struct x64_parts *parts)
 {
     struct compile *c = &z->c;
-    *out = (struct x64_code){.bytes = z->code, .refs = z->refs.at};
-    z->refs.n = 0;
+    *out = (struct x64_code){.bytes = z->code, .refs = z->refs.at, .inner = z->refs.inner};
+    z->refs.n = z->refs.ninner = 0;
     c->b = (struct x64_buf){.at = z->code, .start = z->code, .refs = &z->refs, .parts = parts};
     c->tb = tb;
     c->ops = tb->ops;
@@ -293,6 +341,8 @@ static const uint8_t *compile(struct x64_compiler *z, const struct tb *tb, struc
     emit_far(c);
     out->nbytes = (uint32_t)(c->b.at - c->b.start);
     out->nrefs = z->refs.n;
+    out->ninner = z->refs.ninner;
+    out->far = (uint32_t)(far - c->b.start);
     CHECK(out->nbytes <= BLOCK_BYTES_MAX);
     return far;
 }
@@ -331,7 +381,7 @@ struct x64_exit x64_run(struct x64 *x, void *state, const struct tb *tb)
 void x64_get_stats(const struct x64 *x, struct x64_stats *out)
 {
     *out = x->stats;
-    out->used_bytes = x->cache.reserved + x->cache.used;
-    out->cache_bytes = x->cache.bytes;
+    out->used_bytes = x->cache.reserved + x->cache.used + x->far_cache.used;
+    out->cache_bytes = x->cache.mapped;
     out->host_differs = x->host.differs;
 }

@@ -40,7 +40,7 @@ struct x64 {
     struct stubs stubs;
     struct x64_host host;
     /* --- owned by the thread that runs the code --- */
-    struct code_cache cache;
+    struct code_cache cache, far_cache; /* main paths; all else: cold code would fill the host's caches */
     struct x64_stats stats;
 };
 

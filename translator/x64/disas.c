@@ -14,8 +14,9 @@ struct disas {
     const struct x64 *x;
     const struct tb *tb;
     enum x64_disas_style style;
-    uint64_t start, end; /* addresses of the code */
-    uint8_t *labels;     /* by byte: a jump leads here */
+    uint64_t start, far_start; /* addresses of the code's parts */
+    uint32_t far, bytes;       /* offsets where the second begins and ends */
+    uint8_t *labels;           /* by byte: a jump leads here */
 };
 
 enum { NAME_BYTES = 48 };
@@ -67,21 +68,40 @@ static const char *stub_at(const struct x64 *x, uint64_t address)
     return NULL;
 }
 
-static unsigned label_number(const struct disas *d, uint64_t address)
+/* The code lies in two parts; offsets count through both. */
+static uint64_t address_of(const struct disas *d, uint32_t offset)
+{
+    return offset < d->far ? d->start + offset : d->far_start + (offset - d->far);
+}
+
+/* False: the address is not in the code. */
+static bool offset_of(const struct disas *d, uint64_t address, uint32_t *offset)
+{
+    if (address - d->start < d->far)
+        *offset = (uint32_t)(address - d->start);
+    else if (address - d->far_start < d->bytes - d->far)
+        *offset = (uint32_t)(address - d->far_start) + d->far;
+    else
+        return false;
+    return true;
+}
+
+static unsigned label_number(const struct disas *d, uint32_t offset)
 {
     unsigned n = 0;
-    for (uint64_t at = d->start; at < address; at++)
-        n += d->labels[at - d->start];
+    for (uint32_t at = 0; at < offset; at++)
+        n += d->labels[at];
     return n;
 }
 
 static void code_name(const struct disas *d, uint64_t address, char name[NAME_BYTES])
 {
     const char *stub = stub_at(d->x, address);
+    uint32_t offset;
     if (stub)
         snprintf(name, NAME_BYTES, "<stub %s>", stub);
-    else if (address >= d->start && address < d->end && d->style == X64_DISAS_LABELS)
-        snprintf(name, NAME_BYTES, "L%u", label_number(d, address));
+    else if (d->style == X64_DISAS_LABELS && offset_of(d, address, &offset))
+        snprintf(name, NAME_BYTES, "L%u", label_number(d, offset));
     else
         snprintf(name, NAME_BYTES, "0x%llx", (unsigned long long)address);
 }
@@ -270,23 +290,25 @@ struct host_insn {
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 };
 
-static bool decode_at(const struct disas *d, uint64_t at, struct host_insn *h)
+static bool decode_at(const struct disas *d, uint32_t offset, struct host_insn *h)
 {
     ZydisDecoder decoder;
+    const uint32_t end = offset < d->far ? d->far : d->bytes;
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    return ZYAN_SUCCESS(
-        ZydisDecoderDecodeFull(&decoder, (const void *)(uintptr_t)at, d->end - at, &h->insn, h->operands));
+    return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, (const void *)(uintptr_t)address_of(d, offset),
+                                               end - offset, &h->insn, h->operands));
 }
 
 static void find_labels(struct disas *d)
 {
     struct host_insn h;
     ZyanU64 to;
-    for (uint64_t at = d->start; at < d->end && decode_at(d, at, &h); at += h.insn.length)
+    uint32_t label;
+    for (uint32_t at = 0; at < d->bytes && decode_at(d, at, &h); at += h.insn.length)
         if (h.insn.raw.imm[0].is_relative &&
-            ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&h.insn, &h.operands[0], at, &to)) && to >= d->start &&
-            to < d->end)
-            d->labels[to - d->start] = 1;
+            ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&h.insn, &h.operands[0], address_of(d, at), &to)) &&
+            offset_of(d, to, &label))
+            d->labels[label] = 1;
 }
 
 static void each_line(struct disas *d, x64_line_fn *line, void *ctx)
@@ -295,22 +317,24 @@ static void each_line(struct disas *d, x64_line_fn *line, void *ctx)
     struct host_insn h;
     char text[256];
     formatter_init(&formatter);
-    for (uint64_t at = d->start; at < d->end && decode_at(d, at, &h); at += h.insn.length) {
+    for (uint32_t at = 0; at < d->bytes && decode_at(d, at, &h); at += h.insn.length) {
         ZydisFormatterFormatInstruction(&formatter, &h.insn, h.operands, h.insn.operand_count_visible, text,
-                                        sizeof text, at, d);
-        line(ctx, (uint32_t)(at - d->start), h.insn.length, text);
+                                        sizeof text, address_of(d, at), d);
+        line(ctx, at, h.insn.length, text);
     }
 }
 
 static bool disas_begin(struct disas *d, const struct x64 *x, const struct tb *tb, enum x64_disas_style style)
 {
-    const uint64_t start = (uint64_t)(uintptr_t)tb->native.code;
+    const struct tb_native *n = &tb->native;
     *d = (struct disas){.x = x,
                         .tb = tb,
                         .style = style,
-                        .start = start,
-                        .end = start + tb->native.bytes,
-                        .labels = calloc(tb->native.bytes + 1u, 1)};
+                        .start = (uint64_t)(uintptr_t)(x->cache.exec + n->offset),
+                        .far_start = (uint64_t)(uintptr_t)(x->cache.exec + n->far_offset),
+                        .far = n->far,
+                        .bytes = n->bytes,
+                        .labels = calloc(n->bytes + 1u, 1)};
     if (d->labels)
         find_labels(d);
     return d->labels;
@@ -334,12 +358,11 @@ struct printing {
 static void print_line(void *ctx, uint32_t offset, unsigned bytes, const char *text)
 {
     const struct printing *p = ctx;
-    const uint64_t at = p->d->start + offset;
     (void)bytes;
     if (p->d->style == X64_DISAS_ADDRESSES)
-        fprintf(p->out, "0x%llx:  ", (unsigned long long)at);
+        fprintf(p->out, "0x%llx:  ", (unsigned long long)address_of(p->d, offset));
     else if (p->d->labels[offset])
-        fprintf(p->out, "L%u:\n  ", label_number(p->d, at));
+        fprintf(p->out, "L%u:\n  ", label_number(p->d, offset));
     else
         fputs("  ", p->out);
     fprintf(p->out, "%s\n", text);
@@ -358,9 +381,8 @@ void x64_disas(FILE *out, const struct x64 *x, const struct tb *tb, enum x64_dis
 void x64_count_parts(const struct x64_block_parts *p, uint32_t from, uint32_t end,
                      unsigned insns[X64_PART_COUNT])
 {
-    const uint64_t start = (uint64_t)(uintptr_t)p->code;
-    const struct disas d = {.start = start, .end = start + end};
+    const struct disas d = {.start = (uint64_t)(uintptr_t)p->code, .far = end, .bytes = end};
     struct host_insn h;
-    for (uint64_t at = start + from; at < d.end && decode_at(&d, at, &h); at += h.insn.length)
-        insns[p->of[at - start]]++;
+    for (uint32_t at = from; at < end && decode_at(&d, at, &h); at += h.insn.length)
+        insns[p->of[at]]++;
 }

@@ -460,17 +460,28 @@ static uint8_t *put_rel32(struct x64_buf *b)
     return b->at - 4;
 }
 
+/* Of a jump within the code, as long as nobody says otherwise. */
+static uint8_t *put_inner(struct x64_buf *b)
+{
+    struct x64_refs *r = b->refs;
+    if (r) {
+        CHECK(r->ninner < X64_INNER_MAX);
+        r->inner[r->ninner++] = (uint32_t)(b->at - b->start);
+    }
+    return put_rel32(b);
+}
+
 uint8_t *x_jcc(struct x64_buf *b, unsigned cond)
 {
     put8(b, 0x0f);
     put8(b, 0x80 | cond);
-    return put_rel32(b);
+    return put_inner(b);
 }
 
 uint8_t *x_jmp(struct x64_buf *b)
 {
     put8(b, 0xe9);
-    return put_rel32(b);
+    return put_inner(b);
 }
 
 /* Fills a rel32 field with a target that may lie outside the buffer. */
@@ -488,7 +499,10 @@ static void refer(struct x64_buf *b, uint8_t *rel32, const uint8_t *target)
 
 void x_jmp_to(struct x64_buf *b, const uint8_t *target)
 {
+    uint32_t inner = b->refs ? b->refs->ninner : 0, refs = b->refs ? b->refs->n : 0;
     refer(b, x_jmp(b), target);
+    if (b->refs && b->refs->n != refs)
+        b->refs->ninner = inner;
 }
 
 void x_call_to(struct x64_buf *b, const uint8_t *target)

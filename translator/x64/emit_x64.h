@@ -41,11 +41,12 @@ enum { SZ8, SZ16, SZ32, SZ64 };
 
 /* Jumps and calls out of a buffer that is not yet where its code will run: places of their rel32 fields, from
  * the buffer's start. Until x64_install (x64.h) the fields hold the target's distance from `origin`. */
-enum { X64_REFS_MAX = 8192 };
+enum { X64_REFS_MAX = 8192, X64_INNER_MAX = 32768 };
 struct x64_refs {
     const uint8_t *origin;
-    uint32_t n;
+    uint32_t n, ninner;
     uint32_t at[X64_REFS_MAX];
+    uint32_t inner[X64_INNER_MAX]; /* the rel32 fields of all other jumps */
 };
 
 struct x64_parts;

@@ -486,7 +486,7 @@ static void ask_all(struct asker *a)
 void x64_probe(struct x64 *x, uint32_t pretend)
 {
     struct asker a = {.x = x, .b = {.at = x->cache.write + x->cache.reserved}, .has_lahf = lahf_exists()};
-    CHECK(x->cache.reserved + CASES_MAX * CASE_BYTES_MAX <= x->cache.bytes);
+    CHECK(x->cache.reserved + CASES_MAX * CASE_BYTES_MAX <= x->cache.mapped);
     note(&a, PROBE_lahf, a.has_lahf);
     emit_all(&a);
     serialize();

@@ -148,8 +148,10 @@ void x64_compiler_destroy(struct x64_compiler *z);
 /* A block's host code before it is installed. Offsets are from its first byte; 0: there is none. */
 struct x64_code {
     const uint8_t *bytes;
-    const uint32_t *refs; /* rel32 fields that point to stubs */
-    uint32_t nbytes, nrefs;
+    const uint32_t *refs;  /* rel32 fields that point to stubs */
+    const uint32_t *inner; /* rel32 fields of jumps within the code */
+    uint32_t nbytes, nrefs, ninner;
+    uint32_t far; /* what is off the main path begins here; it gets a place of its own */
     uint32_t jump[TB_EXITS], exit[TB_EXITS], chained, enter; /* see struct tb_native */
     uint32_t loop, loop_jump, loop_exit, loop_next;
 };
