@@ -75,6 +75,9 @@ struct vga_text {
 bool vga_text_screen(const struct vga *s, struct vga_text *t);
 /* Number of the cell at a place on the screen. */
 uint32_t vga_text_at(const struct vga_text *t, unsigned row, unsigned column);
+/* Memory as a VGA BIOS leaves it in mode 3: blanks, grey on black, and a font of 256 characters of 16 lines,
+ * a byte each; NULL: none. */
+void vga_text_begin(const struct vga *s, const struct mem_own *m, const uint8_t *font);
 /* The screen shows nothing. */
 bool vga_is_dark(const struct vga *s);
 

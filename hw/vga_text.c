@@ -1,6 +1,13 @@
 /* vga_text.c - a text screen as characters: which cell is where (vga.h), and what it holds (vga_draw.h). */
 #include "hw/vga_draw.h"
 #include "hw/vga_internal.h"
+#include "mem/own.h"
+
+#define TEXT_CELLS      0x4000u /* of B8000-BFFFF */
+#define GREY            0x07
+#define FONT_CHARACTERS 256u
+#define FONT_LINES      16u
+#define FONT_STRIDE     32u /* bytes of plane 2 from one character to the next */
 
 bool vga_is_dark(const struct vga *s)
 {
@@ -41,4 +48,19 @@ void vga_text_cell(const struct vga *s, const uint8_t *memory, uint32_t cell, ui
 {
     c[0] = memory[vga_plane_at(s, 0, cell)];
     c[1] = memory[vga_plane_at(s, 1, cell)];
+}
+
+static void put_byte(const struct vga *s, const struct mem_own *m, unsigned plane, uint32_t at, uint8_t byte)
+{
+    mem_own_put(m, vga_plane_at(s, plane, at), &byte, 1);
+}
+
+void vga_text_begin(const struct vga *s, const struct mem_own *m, const uint8_t *font)
+{
+    for (uint32_t cell = 0; cell < TEXT_CELLS; cell++) {
+        put_byte(s, m, 0, cell, ' ');
+        put_byte(s, m, 1, cell, GREY);
+    }
+    for (uint32_t i = 0; font && i < FONT_CHARACTERS * FONT_LINES; i++)
+        put_byte(s, m, 2, i / FONT_LINES * FONT_STRIDE + i % FONT_LINES, font[i]);
 }

@@ -14,6 +14,8 @@
 #include "machine/pcmem.h"
 #include "machine/snapshot.h"
 #include "machine/state.h"
+#include "machine/vgafont.h"
+#include "mem/own.h"
 #include "mem/remap.h"
 #include "syncq/activity.h"
 #include "syncq/pinning.h"
@@ -37,7 +39,8 @@ _Static_assert((int)BOARD_PIN_NMI == (int)VCPU_PIN_NMI && (int)BOARD_PIN_INIT ==
 struct machine {
     struct machine_config cfg;
     struct boot_source source;
-    struct image rom; /* firmware; empty: none */
+    struct image rom;     /* firmware; empty: none */
+    struct image vgabios; /* for its font, where there is no firmware; empty: none */
     struct firmware_items items;
     struct physmem mem;
     struct pinning pinning;
@@ -361,6 +364,10 @@ static void identify(struct machine *m)
     drives_identity(&m->drives, m->identity + used, sizeof m->identity - used);
     used = strlen(m->identity);
     nics_identity(&m->nics, m->identity + used, sizeof m->identity - used);
+    used = strlen(m->identity);
+    if (m->vgabios.data)
+        snprintf(m->identity + used, sizeof m->identity - used, " vgabios=%016" PRIx64,
+                 image_hash(&m->vgabios));
     for (unsigned i = 0; i < PC_NICS; i++) {
         used = strlen(m->identity);
         if (m->nic_rom[i].data)
@@ -414,6 +421,15 @@ static bool load_snapshot(struct machine *m, struct err *e)
     return true;
 }
 
+/* A screen as a VGA BIOS leaves it. */
+static void begin_text(struct machine *m)
+{
+    const struct mem_area a = physmem_area(&m->mem, MEM_VRAM);
+    const struct mem_own video = {&m->mem, a.first, a.bytes};
+    if (has_vga(m))
+        vga_text_begin(&machine_board(m)->vga, &video, vgafont_find(&m->vgabios));
+}
+
 /* RAM and CPU as the loader leaves them; the vCPU has just been created or reset, which is all that firmware
  * asks for. */
 static bool load_guest(struct machine *m, struct err *e)
@@ -423,6 +439,7 @@ static bool load_guest(struct machine *m, struct err *e)
         return true;
     if (!boot_load(&m->mem, &m->source, &m->boot_acpi, &entry, e))
         return false;
+    begin_text(m);
     vcpu_set_flat32(m->vcpu, entry.eip, BOOT_CS, BOOT_DS);
     struct guest_state *g = vcpu_state(m->vcpu);
     g->slot[IR_EAX] = entry.eax;
@@ -475,6 +492,15 @@ static bool read_firmware(struct machine *m, struct err *e)
            read_nic_roms(m, &dirs, e);
 }
 
+/* Without the file, or a font in it, a kernel has a text screen all the same: only its picture is blank. */
+static void read_font(struct machine *m)
+{
+    const struct firmware_dirs dirs = {m->cfg.firmware_dir, m->cfg.nfirmware_dirs};
+    struct err ignored;
+    if (!m->rom.bytes && has_vga(m) && !firmware_read_vgabios(&m->vgabios, &dirs, &ignored))
+        m->vgabios = (struct image){0};
+}
+
 /* A kernel is started without firmware, unless firmware is named or the kernel needs it. */
 static bool wants_firmware(const struct machine *m)
 {
@@ -484,8 +510,11 @@ static bool wants_firmware(const struct machine *m)
 static bool read_images(struct machine *m, struct err *e)
 {
     const struct machine_config *c = &m->cfg;
-    return boot_source_read(&m->source, c->kernel, c->initrd, c->append, c->ram_bytes, e) &&
-           (!wants_firmware(m) || read_firmware(m, e));
+    bool ok = boot_source_read(&m->source, c->kernel, c->initrd, c->append, c->ram_bytes, e) &&
+              (!wants_firmware(m) || read_firmware(m, e));
+    if (ok)
+        read_font(m);
+    return ok;
 }
 
 static void build_tables(struct machine *m)
@@ -894,6 +923,7 @@ void machine_destroy(struct machine *m)
         physmem_free(&m->mem);
     boot_source_free(&m->source);
     image_free(&m->rom);
+    image_free(&m->vgabios);
     for (unsigned i = 0; i < PC_NICS; i++)
         image_free(&m->nic_rom[i]);
     firmware_items_free(&m->items);

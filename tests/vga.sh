@@ -6,14 +6,16 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 . tests/lib.sh
 build=${1:-build}
+exec </dev/null
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
+serial=stdio
 machine() { # guest arguments option...
     local guest=$1 append=$2
     shift 2
     timeout 100 "$build/tandem" -kernel "$build/tests/guests/$guest.elf" -append "$append" -m 16 -vga std -display none \
-        -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=4 "$@" </dev/null
+        -serial "$serial" -device isa-debug-exit,iobase=0xf4,iosize=4 "$@"
     [ $? -eq 1 ]
 }
 
@@ -81,5 +83,33 @@ for way in "${ways[@]}"; do
     expect "code in video memory, $way" machine vga_code "" -icount shift=3,sleep=off -devthread "mode=$1" -translator "mode=$2" \
         -digest "file=$dir/code.$1.$2,every=10000"
     expect "code in video memory, $way: one digest" cmp "$dir/code.inline.interp" "$dir/code.$1.$2"
+done
+
+# A kernel that is started without firmware finds mode 3 and the font of the VGA BIOS; the same letters as firmware's own.
+found() { # name option...
+    local name=$1
+    shift
+    expect "found screen, $name" machine vga_text "$append" -icount shift=3,sleep=off -screendump-at "end,file=$dir/$name.ppm" \
+        -screendump-at "end,file=$dir/$name.txt" "$@"
+}
+append="scene=3"
+found kernel
+timeout 100 "$build/tandem" -m 16 -display none -serial null -icount shift=3,sleep=off -until tick=60000000 \
+    -screendump-at "end,file=$dir/firmware.ppm" -screendump-at "end,file=$dir/firmware.txt" </dev/null >"$dir/log" 2>&1
+expect_text "the firmware's text" "$(head -n 1 "$dir/firmware.txt")" '^SeaBIOS'
+expect "the kernel's letters are the firmware's" python3 tests/screens/scenes.py firmware-letters "$dir/kernel.ppm" "$dir/firmware.ppm"
+mkdir "$dir/nofont"
+printf 'U\252\1' >"$dir/nofont/vgabios-stdvga.bin"
+found nofont -L "$dir/nofont"
+expect_text "text without a font" "$(head -n 1 "$dir/nofont.txt")" '^SeaBIOS$'
+expect "a picture without a font" bash -c "! cmp -s '$dir/kernel.ppm' '$dir/nofont.ppm'"
+
+# A reset in a graphics mode, by the guest and from outside.
+append="reset=1"
+found guest-reset
+append="reset=2" serial=null
+found monitor-reset -S -monitor stdio < <(printf 'run-to 2000000\nsystem_reset\ncont\n')
+for name in guest-reset monitor-reset; do
+    expect "$name: the picture" cmp "$dir/kernel.ppm" "$dir/$name.ppm"
 done
 summary vga

@@ -91,10 +91,70 @@ static void scene_40_columns(void)
     set(CRTC, 0x0A, 0x20);
 }
 
+/* --- the screen as it is found: mode 3, blanks, and a font of the loader's --- */
+
+static uint8_t get(uint16_t port, uint8_t index)
+{
+    outb(port, index);
+    return inb(port + 1);
+}
+
+static void check_mode_3(void)
+{
+    EXPECT_EQ(get(SEQ, 4), 2);
+    EXPECT_EQ(get(GFX, 6), 0x0E);
+    EXPECT_EQ(get(CRTC, 9) & 0x1F, 15);
+    EXPECT_EQ(inb(0x3CC), 0x67);
+    for (unsigned n = 0; n < CELLS; n++)
+        if (((volatile uint16_t *)colour_text)[n] != 0x0720)
+            EXPECT_EQ(((volatile uint16_t *)colour_text)[n], 0x0720);
+}
+
+static void found_screen(void)
+{
+    static const char text[] = "SeaBIOS";
+
+    check_mode_3();
+    for (unsigned i = 0; text[i]; i++)
+        ((volatile uint16_t *)colour_text)[i] = (uint16_t)(0x0700 | (uint8_t)text[i]);
+}
+
+/* A reset in a graphics mode leads to mode 3 again. CMOS, which is kept, says whether it was; how=1: by the
+ * keyboard controller, 2: from outside. */
+static void reset_in_graphics(unsigned how)
+{
+    outb(0x70, 0x50);
+    bool was_reset = inb(0x71) == 0xA5;
+    if (was_reset) {
+        found_screen();
+        return;
+    }
+    outb(0x71, 0xA5);
+    set_mode(&mode_3);
+    load_fonts(0x4000);
+    set(SEQ, 4, 0x0E); /* chained, and of 256 colours */
+    set(GFX, 5, 0x40);
+    set(GFX, 6, 0x05);
+    set_attr(0x10, 0x41);
+    memset((void *)window, 0x5A, 0x10000);
+    if (how == 1)
+        outb(0x64, 0xFE);
+    for (;;)
+        __asm__ volatile("pause");
+}
+
 int guest_main(void)
 {
-    unsigned scene = option("scene", 0);
+    unsigned scene = option("scene", 0), how = option("reset", 0);
 
+    if (how) {
+        reset_in_graphics(how);
+        return 0;
+    }
+    if (scene == 3) {
+        found_screen();
+        return 0;
+    }
     (scene == 0 ? scene_plain : scene == 1 ? scene_panned : scene_40_columns)();
     put_text();
     for (unsigned i = 0; i < FRAMES; i++)
