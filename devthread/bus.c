@@ -132,6 +132,8 @@ static void emit_requests(struct bus *b, unsigned dev, uint64_t tick)
         emit(b, tick, dev, EFFECT_EXIT, 0, d->exit_value ? d->exit_value(chip_state(b, dev)) : 0);
     if (req & HW_REQUEST_NMI)
         emit(b, tick, dev, EFFECT_NMI, 0, 0);
+    if (req & HW_REQUEST_INIT)
+        emit(b, tick, dev, EFFECT_INIT, 0, 0);
 }
 
 /* --- after every call on a chip --- */

@@ -25,6 +25,8 @@
 #define ISA_CYCLE_NS 720
 #define PCI_CYCLE_NS 120
 
+#define CMOS_SHUTDOWN 0x0F /* what a reset of the CPU is for */
+
 static const uint16_t com_base[PC_SERIAL_MAX] = {PC_COM1_IOBASE, 0x2F8, 0x3E8, 0x2E8};
 static const uint8_t com_line[PC_SERIAL_MAX] = {4, 3, 4, 3};
 
@@ -33,6 +35,36 @@ static const uint8_t com_line[PC_SERIAL_MAX] = {4, 3, 4, 3};
 static uint32_t kbc_take_request(void *s)
 {
     return i8042_take_request(s);
+}
+
+/* The codes of CMOS byte 0Fh with which a BIOS goes on through 40:67 (IBM PC/AT Technical Reference, BIOS,
+ * SHUT_DOWN). */
+bool pc_resumes(const struct pc *pc)
+{
+    const uint8_t code = mc146818_cmos(&pc->rtc, CMOS_SHUTDOWN);
+
+    return (code == 5 || (code >= 9 && code <= 12)) && (i8042_a20(&pc->kbc) || pcmisc_a20(&pc->misc));
+}
+
+/* These pulses reach the CPU alone (82371SB data sheet: INIT). Where the BIOS would then reset the whole
+ * board for want of such a code, that is done at once: its copy in RAM may be gone. */
+static uint32_t reset_line(const struct pc *pc, uint32_t request)
+{
+    if (!(request & HW_REQUEST_RESET) || !pc_resumes(pc))
+        return request;
+    return (request & ~(uint32_t)HW_REQUEST_RESET) | HW_REQUEST_INIT;
+}
+
+static uint32_t kbc_take_request_firmware(void *s)
+{
+    const struct pc *pc = (const struct pc *)((const uint8_t *)s - offsetof(struct pc, kbc));
+    return reset_line(pc, i8042_take_request(s));
+}
+
+static uint32_t misc_take_request_firmware(void *s)
+{
+    const struct pc *pc = (const struct pc *)((const uint8_t *)s - offsetof(struct pc, misc));
+    return reset_line(pc, pcmisc_take_request(s));
 }
 
 /* What sits in the slots stays there, with its ROMs. */
@@ -647,6 +679,8 @@ static void add_firmware(struct board *b, const struct fw_cfg_items *items)
     b->device[PC_DEV_PCI].chip = &i440fx_firmware_class;
     b->device[PC_DEV_PCI].reset = pci_reset_pin_firmware;
     b->device[PC_DEV_MISC].chip = &pcmisc_firmware_class;
+    b->device[PC_DEV_MISC].take_request = misc_take_request_firmware;
+    b->device[PC_DEV_KBC].take_request = kbc_take_request_firmware;
     if (b->boot_flags_once)
         b->device[PC_DEV_RTC].reset = rtc_reset_pin_once;
     b->device[PC_DEV_VGA].chip = &vga_firmware_class;

@@ -151,6 +151,8 @@ struct pc {
 
 /* 256 MiB, APICs, no serial port, no debug console, no marker, no debug exit. */
 void pc_config_init(struct pc_config *cfg);
+/* Would a BIOS go on behind a reset of the CPU alone, rather than start anew? */
+bool pc_resumes(const struct pc *pc);
 /* Fills the tables; the state block is a struct pc. False: the debug exit's size is not 1, 2 or 4, or an I/O
  * port of the debug exit, the debug console or the marker is taken or wraps. */
 bool pc_board(struct board *b, const struct pc_config *cfg);

@@ -10,6 +10,7 @@ enum hw_request {
     HW_REQUEST_POWEROFF = 2,   /* power off */
     HW_REQUEST_DEBUG_EXIT = 4, /* leave the emulator with a status (pcmisc_exit_value) */
     HW_REQUEST_NMI = 8,        /* a pulse at the CPU's NMI pin */
+    HW_REQUEST_INIT = 16,      /* a pulse at the CPU's INIT pin: it alone is reset */
 };
 
 #endif

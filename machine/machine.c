@@ -590,6 +590,15 @@ static bool reset(struct machine *m, struct err *e)
     return load_guest(m, e);
 }
 
+/* A shutdown that the BIOS is to make a program's way to real mode of. */
+static bool is_init(struct machine *m, enum vcpu_exit why)
+{
+    if (why != VCPU_EXIT_TRIPLE_FAULT || !m->rom.bytes)
+        return false;
+    link_settle(devthread_link(m->dev, 0));
+    return pc_resumes(devthread_state(m->dev));
+}
+
 static bool is_reset(const struct machine *m, enum vcpu_exit why)
 {
     return !m->cfg.no_reboot && (why == VCPU_EXIT_RESET || why == VCPU_EXIT_TRIPLE_FAULT);
@@ -627,6 +636,10 @@ enum machine_stop machine_run_until(struct machine *m, const struct vcpu_until *
     enum vcpu_exit why;
     for (;;) {
         why = vcpu_run(m->vcpu);
+        if (is_init(m, why)) {
+            vcpu_init_at_shutdown(m->vcpu);
+            continue;
+        }
         if (why == VCPU_EXIT_TRIPLE_FAULT)
             tell_triple_fault(m);
         if (!is_reset(m, why))

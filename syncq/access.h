@@ -26,6 +26,7 @@ enum effect_kind {
     EFFECT_REMAP,    /* remap number `line` of physical memory (mem/remap.h) gets the value `value` */
     EFFECT_REMAP_IO, /* window `line` of the bus map goes to `value` (busmap_move) */
     EFFECT_NMI,      /* a pulse at the NMI pin */
+    EFFECT_INIT,     /* a pulse at the INIT pin */
     EFFECT_KINDS
 };
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # pc.sh [BUILD] - the PC as its users have it, short: firmware starts loaders and programs from every medium. Each run is without input,
 # chosen by a block of text in a copy of the image, or with keys typed on the serial port, recorded and replayed.
-# TANDEM names another emulator to run instead: QEMU passes all but those checks of the real-mode suite that are about segment limits.
+# TANDEM names another emulator to run instead: QEMU passes all but those checks of the real-mode suite that are about segment limits, and
+# resets the machine in the part "resume".
 set -u
 . "$(dirname "$0")/lib.sh"
 build=$(realpath "${1:-build}")

@@ -169,6 +169,8 @@ struct vcpu *vcpu_create(const struct vcpu_config *cfg);
 void vcpu_destroy(struct vcpu *v);
 /* Power-on state of a P6 (SDM 3A 9.1), flushing TLB and TBs; ticks go on. */
 void vcpu_reset(struct vcpu *v);
+/* INIT, as a board makes of the shutdown behind a triple fault. */
+void vcpu_init_at_shutdown(struct vcpu *v);
 /* Direct-boot state: 32-bit flat protected mode, paging off, interrupts off, CS=0x10 (code) and DS..SS=0x18
  * (data) base 0 limit 4 GiB, eip as given; GPRs zero until set through vcpu_state(). */
 void vcpu_set_flat32(struct vcpu *v, uint32_t eip, uint16_t code_sel, uint16_t data_sel);

@@ -17,10 +17,10 @@ compile() { # file mode-flag
 
 compiler=("$@")
 cd "$here" # names in messages stay short
-for file in main firmware video disk modes v86; do compile "$file.c" -m16; done
+for file in main firmware video disk modes resume v86; do compile "$file.c" -m16; done
 for file in monitor.c entry.S boot.S; do compile "$file" -m32; done
 ld -m elf_i386 -T "$here/realmode.ld" --defsym SUITE_BYTES=$((sectors * 512)) --no-warn-rwx-segments -o "$dir/suite.elf" \
-    "$dir"/{entry,main,firmware,video,disk,modes,v86,monitor}.o
+    "$dir"/{entry,main,firmware,video,disk,modes,resume,v86,monitor}.o
 ld -m elf_i386 -Ttext 0x7c00 -e _boot --oformat binary -o "$dir/boot.bin" "$dir/boot.o"
 objcopy -O binary "$dir/suite.elf" "$dir/suite.bin"
 cat "$dir/boot.bin" "$dir/suite.bin" >"$out.new"

@@ -94,7 +94,7 @@ static const struct {
     {"pci", check_pci},           {"disk", check_disk},
     {"a20", check_a20},           {"exceptions", check_exceptions},
     {"unreal", check_unreal},     {"pm16", check_pm16},
-    {"v86", check_v86},
+    {"v86", check_v86},           {"resume", check_resume},
 };
 
 void suite_main(void)

@@ -78,6 +78,7 @@ void check_exceptions(void);
 void check_unreal(void);
 void check_pm16(void);
 void check_v86(void);
+void check_resume(void);
 
 uint32_t ticks_now(void);                                    /* INT 1Ah: 18.2 a second */
 bool block_move(uint32_t from, uint32_t to, unsigned words); /* INT 15h, 87h: linear addresses */

@@ -143,6 +143,9 @@ static void effect_apply(struct vcpu *v, const struct effect *e)
     case EFFECT_NMI:
         nmi_pulse(v);
         break;
+    case EFFECT_INIT:
+        v->pins |= VCPU_PIN_INIT;
+        break;
     }
 }
 

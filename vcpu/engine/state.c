@@ -110,6 +110,12 @@ void vcpu_init(struct vcpu *v, bool wait)
     tell_reset(v);
 }
 
+void vcpu_init_at_shutdown(struct vcpu *v)
+{
+    vcpu_init(v, false);
+    vcpu_intc_settled(v);
+}
+
 /* SDM 3A 8.4.3: real mode at vector * 1000H. */
 void vcpu_start(struct vcpu *v, uint8_t vector)
 {
