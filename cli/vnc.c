@@ -1,41 +1,40 @@
 /* vnc.c - -display vnc: the screen by RFB (RFC 6143), served by LibVNCServer.
  *
  * One thread does everything: it listens, asks the machine for pictures while a client wants one, draws them,
- * compares them tile by tile with what the clients have, and lets the library send what differs. A picture is
- * asked for at most every PERIOD_MS, and by nobody while no client waits for an update. A client that does
- * not read is sent nothing more once SENT_MAX bytes wait in its socket; in the middle of an update it is
- * waited for CLIENT_WAIT_MS, and is then cut off. The machine never waits.
+ * compares them tile by tile with what the clients have, and lets the library encode what differs. A picture
+ * is asked for at most every PERIOD_MS, and by nobody while no client waits for an update. The thread waits
+ * in one place, wait_for_work: a client that does not read or say the rest of its message holds nobody
+ * (vncclient.h), and neither does it hold the machine.
  *
  * What is sent is the library's view of `frame`; the clipboard and file transfers are not served. */
 #include "cli/display.h"
 
 #include "cli/displaykeys.h"
 #include "cli/tiles.h"
+#include "cli/vncclient.h"
 #include "clockcore/clock.h"
 #include "clockcore/ticks.h"
 #include "hw/vga_draw.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <rfb/rfb.h>
-#include <rfb/rfbregion.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#define FIRST_PORT     5900
-#define PERIOD_MS      16
-#define WAIT_US        8000
-#define CLIENTS_MAX    16
-#define CLIENT_WAIT_MS 5000
-#define SENT_MAX       65536
-#define FIRST_WIDTH    720
-#define FIRST_HEIGHT   400
+#define FIRST_PORT   5900
+#define PERIOD_MS    16
+#define WAIT_MS      8
+#define CLIENTS_MAX  32
+#define FIRST_WIDTH  720
+#define FIRST_HEIGHT 400
 
 struct vnc {
     struct display d;
@@ -44,9 +43,11 @@ struct vnc {
     char *password[2]; /* owned; the library's list */
     rfbScreenInfoPtr rfb;
     struct display_keys keys;
-    rfbClientPtr pointer_client; /* whose places they are; never followed */
-    uint32_t *frame;             /* as clients have it: width * height */
-    uint32_t *band;              /* TILE_ROWS rows, as drawn now */
+    rfbClientPtr key_client, pointer_client; /* whose keys and places they are; never followed */
+    unsigned nclients;
+    struct vnc_client *client[CLIENTS_MAX];
+    uint32_t *frame; /* as clients have it: width * height */
+    uint32_t *band;  /* TILE_ROWS rows, as drawn now */
     unsigned width, height;
     unsigned row; /* of the band that is compared */
     bool asked, drawn;
@@ -63,7 +64,9 @@ static struct vnc *vnc_of(rfbClientPtr c)
 
 static void on_key(rfbBool down, rfbKeySym keysym, rfbClientPtr c)
 {
-    display_key(&vnc_of(c)->keys, keysym, down);
+    struct vnc *v = vnc_of(c);
+    v->key_client = c;
+    display_key(&v->keys, keysym, down);
 }
 
 static void on_pointer(int buttons, int x, int y, rfbClientPtr c)
@@ -79,9 +82,12 @@ static void on_pointer(int buttons, int x, int y, rfbClientPtr c)
 static void on_gone(rfbClientPtr c)
 {
     struct vnc *v = vnc_of(c);
-    display_keys_release(&v->keys);
-    display_pointer_lost(&v->keys);
-    v->pointer_client = NULL;
+    if (v->key_client == c)
+        display_keys_release(&v->keys);
+    if (v->pointer_client == c)
+        display_pointer_lost(&v->keys);
+    if (v->pointer_client == c)
+        v->pointer_client = NULL;
 }
 
 static enum rfbNewClientAction on_client(rfbClientPtr c)
@@ -90,50 +96,46 @@ static enum rfbNewClientAction on_client(rfbClientPtr c)
     return RFB_CLIENT_ACCEPT;
 }
 
-static unsigned count_clients(const struct vnc *v)
-{
-    unsigned n = 0;
-    for (rfbClientPtr c = v->rfb->clientHead; c; c = c->next)
-        n++;
-    return n;
-}
-
 static void accept_client(struct vnc *v)
 {
-    const int fd = accept4(v->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    const int one = 1, fd = accept4(v->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
-    if (count_clients(v) < CLIENTS_MAX)
-        rfbNewClient(v->rfb, fd);
-    else
+    if (v->nclients == CLIENTS_MAX) {
         close(fd);
+        return;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* a socket with a path has none */
+    v->client[v->nclients] = vnc_client_new(fd);
+    v->nclients += v->client[v->nclients] != NULL;
 }
 
-/* Does one wait for an update? Those that do not read wait for none. */
-static bool hold_slow_clients(struct vnc *v)
+static void drop_client(struct vnc *v, unsigned i)
+{
+    vnc_client_free(v->client[i]);
+    v->client[i] = v->client[--v->nclients];
+}
+
+/* Does one wait for an update? */
+static bool serve_clients(struct vnc *v)
 {
     bool wanted = false;
-    for (rfbClientPtr c = v->rfb->clientHead; c; c = c->next) {
-        int unsent = 0;
-        c->onHold = c->sock >= 0 && ioctl(c->sock, SIOCOUTQ, &unsent) == 0 && unsent > SENT_MAX;
-        wanted |= !c->onHold && c->state == RFB_NORMAL && !sraRgnEmpty(c->requestedRegion);
-    }
+    for (unsigned i = v->nclients; i-- > 0;)
+        if (vnc_client_serve(v->client[i], v->rfb))
+            wanted |= vnc_client_wants_update(v->client[i]);
+        else
+            drop_client(v, i);
     return wanted;
 }
 
-/* --- pictures --- */
-
-/* The library makes scaled copies for clients that ask; they do not follow a new size. */
-static void drop_scaled_clients(struct vnc *v)
+static void update_clients(struct vnc *v)
 {
-    for (rfbClientPtr c = v->rfb->clientHead, next; c; c = next) {
-        next = c->next;
-        if (c->scaledScreen == c->screen)
-            continue;
-        rfbCloseClient(c);
-        rfbClientConnectionGone(c);
-    }
+    for (unsigned i = v->nclients; i-- > 0;)
+        if (!vnc_client_update(v->client[i]))
+            drop_client(v, i);
 }
+
+/* --- pictures --- */
 
 static void set_format(rfbScreenInfoPtr rfb)
 {
@@ -157,7 +159,6 @@ static bool resize(struct vnc *v, unsigned width, unsigned height)
     v->width = width;
     v->height = height;
     if (v->rfb) {
-        drop_scaled_clients(v);
         rfbNewFramebuffer(v->rfb, (char *)frame, (int)width, (int)height, 8, 3, 4);
         set_format(v->rfb);
         for (rfbClientPtr c = v->rfb->clientHead; c; c = c->next)
@@ -215,17 +216,29 @@ static void show(struct vnc *v, bool wanted)
         draw(v, &p);
 }
 
+/* For the end, somebody new, something said or read; a picture is due soon while there are clients. False:
+ * the end. */
+static bool wait_for_work(struct vnc *v)
+{
+    struct pollfd p[2 + CLIENTS_MAX] = {{.fd = v->d.stop_fd, .events = POLLIN},
+                                        {.fd = v->listen_fd, .events = POLLIN}};
+    for (unsigned i = 0; i < v->nclients; i++)
+        p[2 + i] =
+            (struct pollfd){.fd = vnc_client_fd(v->client[i]), .events = vnc_client_events(v->client[i])};
+    poll(p, 2 + v->nclients, v->nclients ? WAIT_MS : -1);
+    if (p[1].revents)
+        accept_client(v);
+    return !p[0].revents;
+}
+
 static void vnc_run(struct display *d)
 {
     struct vnc *v = (struct vnc *)d;
-    bool ready;
     v->keys.machine = d->machine;
     v->keys.map = d->map;
-    while (!display_stopping(d, v->listen_fd, v->rfb->clientHead ? 0 : -1, &ready)) {
-        if (ready)
-            accept_client(v);
-        show(v, hold_slow_clients(v));
-        rfbProcessEvents(v->rfb, WAIT_US);
+    while (wait_for_work(v)) {
+        show(v, serve_clients(v));
+        update_clients(v);
     }
 }
 
@@ -234,10 +247,10 @@ static void vnc_run(struct display *d)
 static void vnc_close(struct display *d)
 {
     struct vnc *v = (struct vnc *)d;
-    if (v->rfb) {
-        rfbShutdownServer(v->rfb, TRUE);
+    while (v->nclients)
+        drop_client(v, v->nclients - 1);
+    if (v->rfb)
         rfbScreenCleanup(v->rfb);
-    }
     if (v->listen_fd >= 0)
         close(v->listen_fd);
     if (v->unlink_path)
@@ -344,7 +357,6 @@ static bool start_server(struct vnc *v, struct err *e)
     rfb->alwaysShared = TRUE;
     rfb->permitFileTransfer = FALSE;
     rfb->deferUpdateTime = 0;
-    rfb->maxClientWait = CLIENT_WAIT_MS;
     rfb->kbdAddEvent = on_key;
     rfb->ptrAddEvent = on_pointer;
     rfb->newClientHook = on_client;

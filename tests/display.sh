@@ -87,9 +87,33 @@ refused "no such display" "curses are accepted" -display gtk
 refused "no card" "no graphics card" -vga none -vnc "unix:$socket"
 refused "curses without a terminal" "must be a terminal" -display curses
 
+# --- clients that hold: 24 at once, each stops at another place, beside one that goes on ---
+port=$((5920 + RANDOM % 70))
+for where in "unix:$socket" "127.0.0.1:$((port - 5900))"; do
+    at=$port
+    if [[ $where = unix:* ]]; then
+        at=$socket
+        start -vnc "$where"
+    else
+        launch -vnc "$where"
+        sleep 0.5
+    fi
+    "$build/tests/display/vnc_stalls" "$at" 24 20 2>"$dir/stalls" &
+    stalls=$!
+    sleep 0.5
+    expect "$where: pictures beside clients that hold" vnc "${at/#59/localhost:59}" frames:3000
+    expect "$where: they are still there" kill -0 $stalls
+    before=$(date +%s%N)
+    finish
+    ended_ms=$((($(date +%s%N) - before) / 1000000))
+    expect "$where: the end waits for none of them: $ended_ms ms" test "$ended_ms" -lt 2000
+    kill $stalls
+done
+
 # --- hostile clients ---
 start -vnc "unix:$socket"
-expect "$seconds s of hostile clients" timeout $((seconds + 60)) "$build/tests/display/vnc_hostile" "$socket" "$seconds" "$RANDOM"
+seed=$RANDOM
+expect "$seconds s of hostile clients, seed $seed" timeout $((seconds + 60)) "$build/tests/display/vnc_hostile" "$socket" "$seconds" "$seed"
 expect "an honest client behind them" vnc "$socket" wait:300 "save:$dir/x.ppm"
 finish
 expect_text "it ran on until it was told to end" "$(cat "$dir/err")" 'tandem: ended by a signal'

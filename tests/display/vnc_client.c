@@ -6,7 +6,8 @@
  *   key:HEX         the key of a keysym, down and up; down:HEX and up:HEX: one of the two
  *   pointer:X,Y,B   a place and buttons
  *   save:FILE       the picture as PPM
- *   stall:MS        asks for updates and reads none of them */
+ *   stall:MS        asks for updates and reads none of them
+ *   frames:MS       asks for whole pictures for so long; status 1 if one takes more than a second */
 #include <rfb/rfbclient.h>
 
 #include <stdbool.h>
@@ -17,7 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#define FRAME_MS_MAX 1000
+
 static char *password;
+static unsigned frames;
 
 static char *give_password(rfbClient *c)
 {
@@ -31,9 +35,11 @@ static int64_t now_ms(void)
     return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* WaitForMessage looks at the connection alone: a message that came in one piece with the one before is in
+ * the client's buffer already. */
 static bool serve(rfbClient *c)
 {
-    const int n = WaitForMessage(c, 10000);
+    const int n = c->buffered ? 1 : WaitForMessage(c, 10000);
     return n == 0 || (n > 0 && HandleRFBServerMessage(c));
 }
 
@@ -85,6 +91,40 @@ static bool stall(rfbClient *c, int64_t ms)
     return true;
 }
 
+static void on_frame(rfbClient *c)
+{
+    (void)c;
+    frames++;
+}
+
+/* The time at which the next whole picture is there, or 0. */
+static int64_t next_frame(rfbClient *c, int64_t end)
+{
+    const unsigned before = frames;
+    if (!SendFramebufferUpdateRequest(c, 0, 0, c->width, c->height, FALSE))
+        return 0;
+    while (frames == before && now_ms() < end)
+        if (!serve(c))
+            return 0;
+    return frames == before ? 0 : now_ms();
+}
+
+static bool frames_come(rfbClient *c, int64_t ms)
+{
+    int64_t longest = 0, last = now_ms();
+    const int64_t end = last + ms;
+    const unsigned first = frames;
+    while (last < end) {
+        const int64_t at = next_frame(c, last + 30 * FRAME_MS_MAX);
+        if (!at)
+            return false;
+        longest = at - last > longest ? at - last : longest;
+        last = at;
+    }
+    printf("%u pictures, %lld ms for one at most\n", frames - first, (long long)longest);
+    return longest <= FRAME_MS_MAX;
+}
+
 /* Up to three numbers with any other characters between them; how many. */
 static int numbers(const char *text, int out[3])
 {
@@ -118,6 +158,8 @@ static bool act(rfbClient *c, const char *action)
         return numbers(value, at) == 3 && SendPointerEvent(c, at[0], at[1], at[2]);
     if (strncmp(action, "save", n) == 0)
         return save(c, value);
+    if (strncmp(action, "frames", n) == 0)
+        return frames_come(c, (int)strtol(value, NULL, 10));
     return strncmp(action, "stall", n) == 0 && stall(c, (int)strtol(value, NULL, 10));
 }
 
@@ -128,6 +170,7 @@ static rfbClient *connect_to(char *server, char *program)
     char *args[] = {program, server, NULL};
     c->canHandleNewFBSize = TRUE;
     c->GetPassword = give_password;
+    c->FinishedFrameBufferUpdate = on_frame;
     return rfbInitClient(c, &n, args) ? c : NULL;
 }
 

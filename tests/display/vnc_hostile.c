@@ -108,6 +108,6 @@ int main(int argc, char **argv)
         client(fd);
         close(fd);
     }
-    printf("%u clients\n", clients);
+    printf("%u clients, seed %s\n", clients, argc > 3 ? argv[3] : "1");
     return refused > 50 || argc < 2;
 }
