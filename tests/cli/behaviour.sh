@@ -65,7 +65,7 @@ for mode in inline thread adaptive; do
     expect_text "-screendump-at: text ($mode)" "$(head -n 1 end)" '^Hi╔$'
     expect_text "-screendump-at: size and cursor ($mode)" "$(tail -n 1 end)" '^\[80 columns, 25 rows, cursor at column 1, row 0, tick [0-9]+\]$'
     expect "-screendump-at: a line a row ($mode)" test "$(wc -l <end)" -eq 26
-    expect "-screendump-at: JSON ($mode)" python3 -c 'import json; s = json.load(open("mid.json")); assert s["text"][0] == "Hi╔" and s["attributes"][0].startswith("071f00") and s["tick"] == 5 and s["columns"] == 80, s'
+    expect "-screendump-at: JSON ($mode)" python3 -c 'import json; s = json.load(open("mid.json")); assert s["text"][0] == "Hi╔" and s["attributes"][0].startswith("071f07") and s["tick"] == 5 and s["columns"] == 80, s'
 done
 ends 2 'vga' -kernel screen -vga cirrus
 ends 2 'run ended before' -kernel screen -screendump-at 999999,file=never
