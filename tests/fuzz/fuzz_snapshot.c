@@ -3,8 +3,9 @@
  *
  * The guest is run in a machine of 16 MiB with the toy PCI device, in any device mode and engine, and saved
  * at a random tick now and then. The snapshot is taken apart, fields and pages are damaged, pages dropped,
- * and it is put together again. A machine that loads it says in one line what is wrong, or runs on for a
- * while; either is fine but a crash or a sanitizer's complaint. */
+ * and it is put together again. A machine that loads it, at its start or after it has run, says in one line
+ * what is wrong and is as it was, or runs on for a while; either is fine but a crash or a sanitizer's
+ * complaint. */
 #include "machine/machine.h"
 #include "machine/snapshot.h"
 
@@ -174,6 +175,28 @@ static bool load_and_run(const char *snapshot, const char *kernel)
     return true;
 }
 
+/* The same into a machine that has run: one that refuses is as it was. */
+static bool load_into_running(const char *snapshot, const char *kernel)
+{
+    struct err e = {""};
+    char before[DIGEST_HEX], after[DIGEST_HEX];
+    struct machine *m = create(NULL, kernel, &e);
+    if (!m)
+        return false;
+    run(m, 1 + rng(RUN_TICKS), &e);
+    machine_state_hex(m, before);
+    const uint64_t tick = machine_tick(m);
+    const bool loaded = machine_load(m, snapshot, &e);
+    machine_state_hex(m, after);
+    if (!loaded && (tick != machine_tick(m) || strcmp(before, after) != 0)) {
+        fprintf(stderr, "fuzz_snapshot: refused (%s), and the machine is another one\n", e.text);
+        exit(1);
+    }
+    run(m, RUN_TICKS, &e);
+    machine_destroy(m);
+    return loaded;
+}
+
 int main(int argc, char **argv)
 {
     struct err e = {""};
@@ -190,7 +213,7 @@ int main(int argc, char **argv)
     bool ok = true;
     for (time_t end = time(NULL) + seconds; ok && time(NULL) < end; runs++) {
         ok = (runs % SAVE_EVERY || make_valid(valid, argv[1], &e)) && make_damaged(valid, damaged, &e);
-        loaded += ok && load_and_run(damaged, argv[1]);
+        loaded += ok && (rng(2) ? load_and_run : load_into_running)(damaged, argv[1]);
     }
     unlink(valid);
     unlink(damaged);
