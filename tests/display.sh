@@ -87,8 +87,46 @@ refused "no such display" "curses are accepted" -display gtk
 refused "no card" "no graphics card" -vga none -vnc "unix:$socket"
 refused "curses without a terminal" "must be a terminal" -display curses
 
-# --- clients that hold: 24 at once, each stops at another place, beside one that goes on ---
+# --- a new mode while a viewer watches ---
+seabios=("${menu[@]}")
+menu=(-m 32 -vga std -serial null -kernel "$build/tests/guests/vga_vbe.elf" -append great=1)
+start -S -monitor "unix:$dir/monitor,server=on,wait=off" -vnc "unix:$socket"
+vnc "$socket" until:720x400 until:1280x1024 wait:2000 "save:$dir/great.ppm" &
+watcher=$!
+sleep 0.5
+echo cont | socat -t 1 - "unix:$dir/monitor" >/dev/null
+wait $watcher
+expect "a viewer follows a new mode" test $? = 0
+expect "and sees its picture" python3 tests/screens/scenes.py vbe-great "$dir/great.ppm"
+expect "so does one that comes later" vnc "$socket" until:1280x1024 wait:500 "save:$dir/later.ppm"
+expect "the same picture" cmp "$dir/great.ppm" "$dir/later.ppm"
+finish
+
+# --- the pointer is a PS/2 mouse: motions, a button, the wheel, as bytes that the guest gets ---
+menu=(-m 16 -vga std -serial "file:$dir/serial" -kernel "$build/tests/guests/ps2.elf" -append set=2)
+start -vnc "unix:$socket"
+for _ in {1..200}; do
+    grep -q ready "$dir/serial" && break
+    sleep 0.1
+done
+expect "pointer and Escape" vnc "$socket" pointer:100,100,0 pointer:105,97,0 wait:200 pointer:105,97,1 wait:200 pointer:105,97,0 wait:200 \
+    pointer:105,97,8 wait:200 pointer:105,97,0 wait:200 key:ff1b wait:1000
+finish
+expect_text "the mouse's bytes" "$(cat "$dir/serial")" "^mouse 8 5 3 0 9 0 0 0 8 0 0 0 8 0 0 f"
+menu=("${seabios[@]}")
+
+# --- a viewer that others wrote ---
 port=$((5920 + RANDOM % 70))
+launch -vnc "127.0.0.1:$((port - 5900)),password=$dir/password"
+for _ in {1..50}; do
+    echo secret | timeout 20 vncsnapshot -quality 100 "127.0.0.1:$((port - 5900))" "$dir/snapshot.jpg" >"$dir/snapshot.log" 2>&1 && break
+    sleep 0.2
+done
+expect_text "vncsnapshot, with a password" "$(cat "$dir/snapshot.log")" "720x400 screen"
+expect "the wrong password" bash -c "! echo wrong | timeout 20 vncsnapshot 127.0.0.1:$((port - 5900)) $dir/none.jpg >/dev/null 2>&1"
+finish
+
+# --- clients that hold: 24 at once, each stops at another place, beside one that goes on ---
 for where in "unix:$socket" "127.0.0.1:$((port - 5900))"; do
     at=$port
     if [[ $where = unix:* ]]; then
@@ -146,6 +184,12 @@ expect "curses: keys" seen "Select boot device"
 tm send-keys C-a x
 expect "curses: Ctrl-A x" seen "status=0"
 expect "curses: the terminal is as it was" seen '\(^\| \)icanon'
+menu=(-m 32 -vga std -serial null -kernel "$build/tests/guests/vga_vbe.elf" -append great=1)
+in_tmux
+expect "curses: graphics are told as text" seen "1280 x 1024 graphics"
+tm send-keys C-a x
+expect "curses: and end" seen "status=0"
+menu=("${seabios[@]}")
 for signal in TERM SEGV; do
     in_tmux
     seen "Press ESC" >/dev/null

@@ -7,7 +7,7 @@ packages_build=(gcc libc6-dev meson ninja-build pkg-config liburcu-dev libzydis-
     libxkbcommon-dev xkb-data libnbd-dev libslirp-dev libedit-dev libvncserver-dev libncurses-dev)
 packages_demo=(debian-installer-12-netboot-i386)
 packages_bench=(python3 gnuplot-nox hwloc-nox util-linux)
-packages_check=(qemu-utils nbdkit gcc-multilib clang clang-format clang-tidy libclang-rt-14-dev python3-minimal spin cpio socat tmux shellcheck mandoc bsdutils util-linux xz-utils
+packages_check=(qemu-utils nbdkit gcc-multilib clang clang-format clang-tidy libclang-rt-14-dev python3-minimal spin cpio socat tmux vncsnapshot shellcheck mandoc bsdutils util-linux xz-utils
     seabios ipxe acpica-tools grub-common grub-pc-bin xorriso mtools memtest86+ grub-invaders isolinux syslinux-common e2fsprogs debootstrap
     qemu-system-x86)
 packages_ganeti=(python3-bitarray python3-openssl python3-psutil python3-pycurl python3-pyinotify python3-pyparsing python3-simplejson)

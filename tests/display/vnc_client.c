@@ -170,6 +170,7 @@ static rfbClient *connect_to(char *server, char *program)
     char *args[] = {program, server, NULL};
     c->canHandleNewFBSize = TRUE;
     c->GetPassword = give_password;
+    c->appData.enableJPEG = FALSE; /* pictures are compared */
     c->FinishedFrameBufferUpdate = on_frame;
     return rfbInitClient(c, &n, args) ? c : NULL;
 }
