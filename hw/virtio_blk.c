@@ -166,6 +166,14 @@ static void write_reg(void *state, uint32_t offset, unsigned size, uint32_t valu
     }
 }
 
+static const char *write_error(const void *state, uint32_t offset, unsigned size, uint32_t value)
+{
+    const struct virtio_blk *s = state;
+
+    (void)size;
+    return virtio_pci_write_error(&s->v, &s->q, 1, offset, value);
+}
+
 static uint32_t outputs(const void *state)
 {
     return ((const struct virtio_blk *)state)->v.isr ? 1 : 0;
@@ -512,6 +520,7 @@ const struct chip_class virtio_blk_class = {
     .reset = reset,
     .read = read_reg,
     .write = write_reg,
+    .write_error = write_error,
     .pure_read = pure_read,
     .read_changes = read_changes,
     .outputs = outputs,

@@ -146,6 +146,14 @@ static void write_reg(void *state, uint32_t offset, unsigned size, uint32_t valu
         device_reset(s);
 }
 
+static const char *write_error(const void *state, uint32_t offset, unsigned size, uint32_t value)
+{
+    const struct virtio_net *s = state;
+
+    (void)size;
+    return virtio_pci_write_error(&s->v, s->q, VIRTIO_NET_QUEUES, offset, value);
+}
+
 static uint32_t outputs(const void *state)
 {
     return ((const struct virtio_net *)state)->v.isr ? 1 : 0;
@@ -636,6 +644,7 @@ const struct chip_class virtio_net_class = {
     .reset = reset,
     .read = read_reg,
     .write = write_reg,
+    .write_error = write_error,
     .pure_read = pure_read,
     .read_changes = read_changes,
     .outputs = outputs,

@@ -267,3 +267,105 @@ bool virtio_pci_write(struct virtio_pci *s, struct virtq *queue, unsigned nqueue
         return common_write(s, q, offset - VIRTIO_COMMON_AT, value);
     return false;
 }
+
+/* --- what the specification has against a write --- */
+
+static const char *const read_only = "a register that is read-only";
+static const char *const no_queue = "a register of a queue that is not there";
+
+/* 2.1.1: bits are set one after the other; only a reset takes them back. */
+static const char *status_error(const struct virtio_pci *s, uint32_t value)
+{
+    uint8_t set = s->status & (uint8_t)~VIRTIO_NEEDS_RESET;
+
+    if (value != 0 && set & ~value)
+        return "a bit of the status is taken back without a reset";
+    return value & VIRTIO_FEATURES_OK && s->driver & ~s->offered ? "a feature that was not offered" : NULL;
+}
+
+static const char *legacy_error(const struct virtio_pci *s, const struct virtq *q, uint32_t offset,
+                                uint32_t value)
+{
+    switch (offset) {
+    case LEGACY_DRIVER_FEATURES:
+        return value & ~(uint32_t)s->offered ? "a feature that was not offered" : NULL;
+    case LEGACY_QUEUE_ADDRESS:
+        return q ? NULL : no_queue;
+    case LEGACY_QUEUE_SELECT:
+        return NULL;
+    case LEGACY_STATUS:
+        return status_error(s, value);
+    default:
+        return read_only;
+    }
+}
+
+/* 2.6: how the low half of an area's address is aligned; 0: `offset` is none. */
+static uint32_t queue_align(uint32_t offset)
+{
+    return offset == COMMON_QUEUE_DESC     ? 16
+           : offset == COMMON_QUEUE_DRIVER ? 2
+           : offset == COMMON_QUEUE_DEVICE ? 4
+                                           : 0;
+}
+
+static const char *queue_error(const struct virtq *q, uint32_t offset, uint32_t value)
+{
+    uint32_t align = queue_align(offset);
+
+    if (!q)
+        return no_queue;
+    if (q->enabled)
+        return "a queue is set up that is enabled";
+    if (offset == COMMON_QUEUE_SIZE && (value == 0 || value > VIRTQ_SIZE_MAX || value & (value - 1)))
+        return "a size of a queue that is no power of two up to the device's";
+    if (offset == COMMON_QUEUE_ENABLE && value != 1)
+        return "a queue is enabled with a value that is not 1";
+    return align && value % align ? "an area of a queue that is not aligned" : NULL;
+}
+
+static const char *common_error(const struct virtio_pci *s, const struct virtq *q, uint32_t offset,
+                                uint32_t value)
+{
+    switch (offset) {
+    case COMMON_DEVICE_FEATURE_SELECT:
+    case COMMON_DRIVER_FEATURE_SELECT:
+    case COMMON_MSIX:
+    case COMMON_QUEUE_SELECT:
+        return NULL;
+    case COMMON_DRIVER_FEATURE:
+        return s->status & VIRTIO_FEATURES_OK ? "features after FEATURES_OK" : NULL;
+    case COMMON_STATUS:
+        return status_error(s, value);
+    case COMMON_QUEUE_MSIX:
+        return q ? NULL : no_queue;
+    default:
+        return offset == COMMON_QUEUE_SIZE || offset == COMMON_QUEUE_ENABLE || offset >= COMMON_QUEUE_DESC
+                   ? queue_error(q, offset, value)
+                   : read_only;
+    }
+}
+
+static const char *notify_error(const struct virtio_pci *s, const struct virtq *queue, unsigned nqueues,
+                                uint32_t value)
+{
+    if (value >= nqueues)
+        return "a notification of a queue that is not there";
+    if (!queue[value].enabled)
+        return "a notification of a queue that is not set up";
+    return virtio_pci_runs(s) ? NULL : "a notification before DRIVER_OK, or of a device that needs a reset";
+}
+
+const char *virtio_pci_write_error(const struct virtio_pci *s, const struct virtq *queue, unsigned nqueues,
+                                   uint32_t offset, uint32_t value)
+{
+    const struct virtq *q = s->queue_select < nqueues ? &queue[s->queue_select] : NULL;
+
+    if (virtio_pci_is_notify(offset))
+        return notify_error(s, queue, nqueues, value & 0xFFFF);
+    if (offset < VIRTIO_LEGACY_CONFIG_AT)
+        return legacy_error(s, q, offset, value);
+    if (offset >= VIRTIO_COMMON_AT && offset < VIRTIO_ISR_AT)
+        return common_error(s, q, offset - VIRTIO_COMMON_AT, value);
+    return read_only;
+}

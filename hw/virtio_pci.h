@@ -99,6 +99,10 @@ uint32_t virtio_pci_read(const struct virtio_pci *s, const struct virtq *queue, 
 /* True: the driver has reset the device; the caller resets the rest (virtio_pci_reset). */
 bool virtio_pci_write(struct virtio_pci *s, struct virtq *queue, unsigned nqueues, uint32_t offset,
                       unsigned size, uint32_t value);
+/* What the specification has against a write (chip_class.write_error), of any offset: registers,
+ * configuration and notifications. */
+const char *virtio_pci_write_error(const struct virtio_pci *s, const struct virtq *queue, unsigned nqueues,
+                                   uint32_t offset, uint32_t value);
 /* Is this the register that a read of clears? */
 static inline bool virtio_pci_is_isr(uint32_t offset)
 {

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # floppy.sh [BUILD] - floppies and the text screen. The guest floppy.c drives the controller by DMA and PIO: one digest in all device
-# modes, recorded, saved and loaded under way. SeaBIOS boots from a floppy, and what the screen shows is what it sends to the serial port.
+# modes, recorded, saved and loaded under way; errors of the host are the drive's, recorded and replayed without them. SeaBIOS boots from a floppy, and what the screen shows is what it sends to the serial port.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 . tests/lib.sh
 build=$(realpath "${1:-build}")
 dir=$(mktemp -d)
 export XDG_CACHE_HOME=$dir/cache TMPDIR=$dir
-trap 'rm -rf "$dir"' EXIT
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$dir"' EXIT
 
 # Sectors that begin with their number.
 python3 - "$dir/image" <<'END'
@@ -22,7 +23,7 @@ cp "$dir/image" "$dir/before"
 run() { # digest option...
     local name=$dir/$1
     shift
-    timeout 120 "$build/tandem" -kernel "$build/tests/guests/floppy.elf" -m 16 -display none -fda "$dir/image" \
+    timeout 120 "$build/tandem" -kernel "$build/tests/guests/floppy.elf" -m 16 -display none -drive "if=floppy,${drive:-file=$dir/image,format=raw}" \
         -device isa-debug-exit,iobase=0xf4,iosize=4 -serial "file:$name.out" -digest "file=$name,every=5000000" \
         -icount "shift=3,sleep=off${rr-}" "$@" >/dev/null 2>"$name.err" </dev/null
     [ $? -eq 1 ] || { cat "$name.err" "$name.out"; return 1; }
@@ -64,6 +65,54 @@ for i in 1 2 3 4; do
     expect "loaded at tick ${ticks[i - 1]}" run c -loadvm "$dir/$i.snap" -devthread "mode=${modes[i % 2]}"
     expect "loaded at tick ${ticks[i - 1]}: same digests" cmp <(points "${ticks[i - 1]}" "$dir/ref") <(points "${ticks[i - 1]}" "$dir/c")
 done
+
+# --- errors of the host: a server that fails now and then; a full disk under the overlay ---
+server_start() { # what-fails...
+    local filter=()
+    [ $# -eq 0 ] || filter=(--filter=error)
+    rm -f "$dir/nbd" "$dir/nbd.pid"
+    nbdkit -f -U "$dir/nbd" -P "$dir/nbd.pid" "${filter[@]}" file "$dir/before" "$@" >/dev/null 2>&1 &
+    server=$!
+    for _ in $(seq 100); do [ -s "$dir/nbd.pid" ] && return; sleep 0.05; done
+}
+server_end() {
+    kill "$server"
+    wait "$server" 2>/dev/null
+    server=
+}
+errors_of() { tr -d '\r' <"$dir/b.out" | sed -n "s/^errors: .*$1 \([0-9]*\) .*/\1/p"; }
+replays() { # what
+    mv "$dir/b" "$dir/ref" && mv "$dir/b.out" "$dir/ref.out"
+    local mode
+    for mode in inline thread adaptive; do
+        rr=",rr=replay,rrfile=$dir/log" expect "$1: replayed without them, mode=$mode" run b -append errors=40 -devthread "mode=$mode"
+        expect "$1: replayed without them, mode=$mode: same digests" same b
+    done
+}
+drive=file=nbd:unix:$dir/nbd
+server_start error=EIO error-pread-rate=30% error-file="$dir/faulty"
+rm -f "$dir/faulty" "$dir/b"
+(
+    for _ in $(seq 400); do [ -s "$dir/b" ] && break; sleep 0.01; done
+    touch "$dir/faulty"
+) &
+rr=",rr=record,rrfile=$dir/log" expect "reads fail: recorded" run b -append errors=40 -x-host-delay "seed=${SEED:-1}"
+wait $!
+expect "reads fail: the guest has seen it ($(errors_of read))" test "$(errors_of read)" -gt 0
+expect "reads fail: told once" test "$(grep -c 'reading .* failed: Input/output error; the guest is told' "$dir/b.err")" -eq 1
+server_end
+server_start
+replays "reads fail"
+server_end
+drive=''
+(
+    ulimit -f 200 # KiB
+    rr=",rr=record,rrfile=$dir/log" run b -append errors=40 -translator mode=interp
+) >"$dir/full" 2>&1
+expect "a full disk: recorded" test $? -eq 0
+expect "a full disk: the guest has seen it ($(errors_of write))" test "$(errors_of write)" -gt 0
+replays "a full disk"
+drive="file=$dir/image,format=raw"
 
 # --- SeaBIOS boots from a floppy: the boot sector reads the next one by INT 13h and writes it by INT 10h; then it waits for two
 # timer ticks, since SeaBIOS holds a character back for the serial port ---

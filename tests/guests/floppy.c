@@ -4,7 +4,8 @@
  * what goes wrong: no such sector, a masked channel, a count that does not end. What was read, how often a
  * loop that polls ran, and when interrupts came is mixed into `hash`, which must not depend on how the
  * machine is run. Expected values: 82077AA and 8237A data sheets. The image's bytes are any, but each sector
- * begins with its number, 32 bits. */
+ * begins with its number, 32 bits. errors=N: instead, N sectors are read and N written on a host that fails
+ * now and then: each error is what the data sheet says of a bad sector, and counted. */
 #include "rt.h"
 
 #define DOR    0x3F2
@@ -292,6 +293,43 @@ static void reset_in_between(void)
     sense(0x20, 0);
 }
 
+/* 82077AA, status registers: DE in ST1 and DD in ST2 are a bad data field; EC in ST0 is a fault of the drive.
+ */
+static bool host_failed(bool write, unsigned c, unsigned r)
+{
+    dma(write ? 0x48 : 0x44, BUFFER, SECTOR);
+    command(write ? 0xC5 : 0xE6, c, 0, r, r);
+    wait_irq();
+    results();
+    EXPECT_EQ(nresult, 7);
+    if (!(result[0] & 0xC0)) {
+        if (!write)
+            EXPECT_EQ(number_at(BUFFER), c * 36 + r - 1);
+        return false;
+    }
+    EXPECT_EQ(result[0] & 0xF8, write ? 0x50 : 0x40);
+    EXPECT_EQ(result[1], write ? 0 : 0x20);
+    EXPECT_EQ(result[2], write ? 0 : 0x20);
+    return true;
+}
+
+static int host_errors(unsigned rounds)
+{
+    unsigned count[2] = {0};
+
+    for (unsigned i = 0; i < rounds; i++) {
+        unsigned c = i * 7 % 80, r = 1 + i * 5 % 18;
+        seek(0, c);
+        bool bad = host_failed(false, c, r);
+        count[0] += bad;
+        if (bad)
+            *(volatile uint32_t *)BUFFER = c * 36 + r - 1;
+        count[1] += host_failed(true, c, r);
+    }
+    print("errors: read %u write %u hash %x\n", count[0], count[1], hash);
+    return (int)failures;
+}
+
 int guest_main(void)
 {
     unsigned rounds = option("rounds", 1);
@@ -308,6 +346,8 @@ int guest_main(void)
     put(0);
     wait_irq();
     sense(0x20, 0);
+    if (option("errors", 0))
+        return host_errors(option("errors", 0));
     for (unsigned n = 0; n < rounds; n++) {
         read_cylinder(n);
         write_and_read_back(40 + n);

@@ -505,6 +505,127 @@ static void interrupted(void)
     }
 }
 
+/* --- errors of the host --- */
+
+enum kind { READ_PIO, READ_DMA, WRITE_PIO, WRITE_DMA, VERIFY, CD_PIO, CD_DMA, KINDS };
+#define ERROR_SECTORS    16u
+#define ERROR_CD_SECTORS 4u
+
+/* ATA/ATAPI-6, 8.27 and 8.62: UNC and the bad sector's address; a write that fails is a device fault. */
+static void check_disk_error(uint8_t status, uint32_t lba, bool write)
+{
+    uint32_t bad = inb(DISK + 3) | (uint32_t)inb(DISK + 4) << 8 | (uint32_t)inb(DISK + 5) << 16;
+    EXPECT_EQ(status & 0xA9, write ? 0x21 : 0x01);
+    EXPECT_EQ(inb(DISK + 1), write ? 0x04 : 0x40);
+    EXPECT(bad >= lba && bad < lba + ERROR_SECTORS);
+    mix(bad);
+}
+
+/* The status at the end. */
+static uint8_t by_pio(uint8_t code, uint32_t lba, uint8_t *data)
+{
+    uint8_t status;
+    task_file(DISK, ERROR_SECTORS, lba, 0xE0);
+    command(DISK, code);
+    for (uint32_t n = 0; ((status = poll(DISK)) & DRQ) && n < ERROR_SECTORS; n++, data += SECTOR)
+        if (code == 0x30)
+            outsw(DISK, data, 256);
+        else
+            insw(DISK, data, 256);
+    return status;
+}
+
+static uint8_t by_dma(uint8_t code, uint32_t lba, uint32_t address)
+{
+    unsigned n = irqs[0] + 1;
+    table(address, ERROR_SECTORS * SECTOR);
+    task_file(DISK, ERROR_SECTORS, lba, 0xE0);
+    command(DISK, code);
+    start(0, code == 0xC8);
+    await_halted(0, n);
+    outb(bmdma, 0);
+    return last_status[0];
+}
+
+static bool disk_failed(enum kind kind, uint32_t lba)
+{
+    static const uint8_t codes[] = {0x20, 0xC8, 0x30, 0xCA, 0x40};
+    bool is_dma = kind == READ_DMA || kind == WRITE_DMA, write = kind == WRITE_PIO || kind == WRITE_DMA;
+    if (write)
+        fill(at(PATTERN), ERROR_SECTORS * SECTOR);
+    quiet(!is_dma);
+    uint8_t status = is_dma ? by_dma(codes[kind], lba, write ? PATTERN : BUFFER)
+                            : by_pio(codes[kind], lba, at(write ? PATTERN : BUFFER));
+    if (status & ERR)
+        check_disk_error(status, lba, write);
+    else
+        EXPECT_EQ(status, 0x50);
+    return status & ERR;
+}
+
+/* SFF-8020i, REQUEST SENSE: medium error, unrecovered read error. */
+static void check_sense(void)
+{
+    static const uint8_t sense[12] = {3, 0, 0, 0, 18};
+    uint8_t reply[64];
+    uint32_t n;
+    EXPECT_EQ(packet(sense, 64, reply, &n), 0x40);
+    EXPECT_EQ(reply[2], 3);
+    EXPECT_EQ(reply[12], 0x11);
+}
+
+static uint8_t cd_by_dma(uint32_t lba)
+{
+    uint8_t p[12];
+    unsigned n = irqs[1] + 1;
+    read_10(p, lba, ERROR_CD_SECTORS);
+    table(BUFFER, ERROR_CD_SECTORS * CD_SECTOR);
+    outb(CD + 6, 0xA0);
+    outb(CD + 1, 1);
+    command(CD, 0xA0);
+    while ((inb(CD + CONTROL) & (BSY | DRQ)) != DRQ)
+        ;
+    outsw(CD, p, 6);
+    start(1, true);
+    await_halted(1, n);
+    outb((uint16_t)(bmdma + 8), 0);
+    return last_status[1];
+}
+
+static bool cd_failed(enum kind kind, uint32_t lba)
+{
+    uint8_t p[12], status;
+    uint32_t bytes;
+    quiet(kind == CD_PIO);
+    if (kind == CD_DMA) {
+        status = cd_by_dma(lba);
+    } else {
+        read_10(p, lba, ERROR_CD_SECTORS);
+        status = packet(p, 2048, at(BUFFER), &bytes);
+    }
+    EXPECT_EQ(status & ~1u, 0x40);
+    quiet(true);
+    if (status & ERR)
+        check_sense();
+    return status & ERR;
+}
+
+static int host_errors(unsigned rounds)
+{
+    uint32_t count[KINDS] = {0};
+    for (unsigned i = 0; i < rounds; i++)
+        for (enum kind kind = 0; kind < KINDS; kind++) {
+            uint32_t lba =
+                next_random(kind < CD_PIO ? disk_sectors - ERROR_SECTORS : cd_sectors - ERROR_CD_SECTORS);
+            count[kind] += kind < CD_PIO ? disk_failed(kind, lba) : cd_failed(kind, lba);
+            mix(sum_of(at(BUFFER), ERROR_SECTORS * SECTOR));
+        }
+    cli();
+    print("errors: read %u %u write %u %u verify %u cd %u %u hash %x tsc %X\n", count[0], count[1], count[2],
+          count[3], count[4], count[5], count[6], hash, rdtsc());
+    return (int)failures;
+}
+
 static uint8_t cmos(uint8_t reg)
 {
     outb(0x70, reg);
@@ -545,6 +666,8 @@ int guest_main(void)
     irq_unmask(14);
     irq_unmask(15);
     sti();
+    if (option("errors", 0))
+        return host_errors(option("errors", 0));
     if (cmos(CMOS_ROUND) != 1)
         whole_disk();
     whole_cd();
