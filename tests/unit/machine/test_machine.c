@@ -303,30 +303,42 @@ Test(machine, input_between_pauses_is_replayed)
     "\xb0\x11\xe6\x20\xb0\x20\xe6\x21\xb0\x04\xe6\x21\xb0\x01\xe6\x21\xba\xf9\x03\0\0\xb0\x01\xee"           \
     "\xba\xfc\x03\0\0\xb0\x08\xee\xfb\xf4\xeb\xfc"
 
-static void *quit_soon(void *m)
+static void *pause_soon(void *m)
 {
     usleep(20000);
     machine_pause_request(m);
+    return NULL;
+}
+
+static void *quit_soon(void *m)
+{
     usleep(20000);
     machine_quit_request(m);
     return NULL;
+}
+
+/* Runs it until the other thread's request ends that. */
+static enum machine_stop run_until_asked(struct machine *m, void *(*ask)(void *))
+{
+    pthread_t t;
+    pthread_create(&t, NULL, ask, m);
+    enum machine_stop stop = run(m, TICK_NEVER);
+    pthread_join(t, NULL);
+    return stop;
 }
 
 Test(machine, an_idle_guest_stands_when_asked)
 {
     for (unsigned mode = 0; mode < 3; mode++) {
         struct machine_config c;
-        pthread_t t;
         machine_config_init(&c);
         c.mode = (enum link_mode)mode;
         c.serial[0] = "pty";
         c.sleep = mode != 1;
         struct machine *m = TINY(CODE_IDLE, &c);
-        pthread_create(&t, NULL, quit_soon, m);
-        cr_expect_eq(run(m, TICK_NEVER), MACHINE_STOP_PAUSE);
-        cr_expect_eq(run(m, TICK_NEVER), MACHINE_STOP_QUIT);
+        cr_expect_eq(run_until_asked(m, pause_soon), MACHINE_STOP_PAUSE);
+        cr_expect_eq(run_until_asked(m, quit_soon), MACHINE_STOP_QUIT);
         cr_expect_eq(run(m, TICK_NEVER), MACHINE_STOP_QUIT, "for good");
-        pthread_join(t, NULL);
         machine_destroy(m);
     }
 }
