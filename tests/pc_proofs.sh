@@ -180,13 +180,19 @@ cd /root
 touch numbers
 n=$(wc -l <numbers)
 echo "begin at $n"
-while :; do
+replace() {
+  [ $((n % 5)) -ne 0 ] || { echo $n >new && sync new && mv new last && sync .; }
+}
+# The last number of the run before may be there without its file.
+replace
+# What was not synced is not called safe: the server may be gone already.
+while echo $((n + 1)) >>numbers && sync numbers; do
   n=$((n + 1))
-  echo $n >>numbers
-  sync numbers
-  if [ $((n % 5)) -eq 0 ]; then echo $n >new; sync new; mv new last; sync .; fi
+  replace || break
   echo "safe $n"
-done'
+done
+echo "no more"
+sleep 1000'
 server_start() { # nbdkit options...: in the background, at $dir/nbd
     rm -f "$dir/nbd" "$dir/nbd.pid"
     nbdkit -f -U "$dir/nbd" -P "$dir/nbd.pid" "$@" >/dev/null 2>&1 &
