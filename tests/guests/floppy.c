@@ -293,8 +293,7 @@ static void reset_in_between(void)
     sense(0x20, 0);
 }
 
-/* 82077AA, status registers: DE in ST1 and DD in ST2 are a bad data field; EC in ST0 is a fault of the drive.
- */
+/* 82077AA, status registers: DE in ST1 and DD in ST2 are a bad data field, EC in ST0 a fault of the drive. */
 static bool host_failed(bool write, unsigned c, unsigned r)
 {
     dma(write ? 0x48 : 0x44, BUFFER, SECTOR);
