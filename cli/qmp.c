@@ -246,7 +246,7 @@ static bool outside_string(struct qmp *q, char byte)
     if (byte == '}' || byte == ']')
         return q->depth-- <= 1;
     q->string = byte == '"' && q->depth > 0;
-    q->junk |= q->depth == 0 && !strchr(" \t\r\n", byte);
+    q->junk |= q->depth == 0 && (!byte || !strchr(" \t\r\n", byte));
     return q->junk && byte == '\n';
 }
 

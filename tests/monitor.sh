@@ -98,10 +98,15 @@ info() {
     expect "info tlb and mem without paging" test "$(grep -c '^paging is off$' <<<"$answers")" = 2
     expect "digest is the end's" test "$(sed -n 's/^tick [0-9]* digest //p' <<<"$answers")" = \
         "$(timeout 30 "$tandem" $(guest pit) -x-ticks $tick -stats format=json,file=s.json 2>/dev/null; sed -n 's/.*"state": *"\([0-9a-f]*\)".*/\1/p;s/.*"digest": *"\([0-9a-f]*\)".*/\1/p' s.json | head -n 1)"
-    local name
-    for name in $(sed -n 's/^\(info \)\{0,1\}\([a-z_?-]*\)[| ].*-- .*/\2/p' <<<"$answers"); do
-        expect "the manual page has $name" grep -Eq "^\.It Ic (info )?$name( |$)|Ic $name " "$OLDPWD/docs/tandem.1"
-    done
+}
+
+# The monitor's and QMP's commands and events, and those of the manual page.
+in_the_manual() {
+    talk inline pit help 'help info'
+    echo "$answers" >help
+    printf '{"execute":"qmp_capabilities"}\n{"execute":"query-qmp-schema"}\n{"execute":"quit"}\n' |
+        timeout 20 "$tandem" $(guest pit) -S -qmp stdio >schema 2>/dev/null
+    expect "the manual page has each command, and no other" python3 "$OLDPWD/tests/man_commands.py" "$OLDPWD/docs/tandem.1" help schema
 }
 
 # With page tables: those that the guest writes compared with what is shown of them.
@@ -251,6 +256,7 @@ without_terminal() {
 memory
 errors
 info
+in_the_manual
 paging
 invisible
 input

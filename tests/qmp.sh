@@ -65,6 +65,8 @@ hostile() {
     local answers
     answers=$({ printf '}]\n{"execute":"qmp_capabilities"}\n"a" x\n{"execute":"query-kvm" "x\n\xff\xfe\n{"execute":"query-name","id":"\\u00e4"}\n'
         head -c 3000 /dev/zero | tr '\0' '['; printf '\n{"execute":"quit","id":"end"}\n'; } | timeout 20 "$tandem" $(guest pit) -S -qmp stdio 2>/dev/null)
+    expect "NUL alone on its line is no JSON" test "$(printf '\0\n{"execute":"qmp_capabilities"}{"execute":"quit","id":1}' |
+        timeout 20 "$tandem" $(guest pit) -S -qmp stdio 2>/dev/null | sed -n '2s/.*"error".*/error/p;3s/.*"return".*/return/p' | paste -sd ' ')" = 'error return'
     expect_text "what is no JSON is an error" "$answers" '"GenericError", "desc": "JSON parse error'
     expect_text "names that are no ASCII" "$answers" '"id": "(ä|\\u00e4)"'
     answers=$(printf '{"execute":"qmp_capabilities"}\n{"execute":"quit","id":"end"}\n' |
