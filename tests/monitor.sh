@@ -159,6 +159,28 @@ input() {
     expect "replayed without a monitor" "$build/tandem-digest-diff" d1 d2
 }
 
+# --- the power button: a guest that drives the fixed hardware of ACPI, by both interrupt controllers, live and replayed in every mode ---
+power() {
+    local apic mode options
+    for apic in 0 1; do
+        options=(-kernel "$guests/power.elf" -append "shift=3 apic=$apic" -m 16 -display none -device 'isa-debug-exit,iobase=0xf4,iosize=4')
+        for mode in inline thread adaptive; do
+            printf '%s\n' 'run-to 1000000' system_powerdown 'run-to 2000000' system_powerdown 'run-to 3000000' system_powerdown cont |
+                timeout 30 "$tandem" "${options[@]}" -serial file:out -S -monitor stdio -devthread mode=$mode \
+                    -icount shift=3,sleep=off,rr=record,rrfile=log -digest file=d$mode,every=100000 >answers 2>stderr
+            expect "the power button, apic=$apic ($mode)" test $? -eq 0
+            expect_text "it powers off" "$(cat stderr out)" 'the guest powered off'
+            expect_text "SCI as often as it is to come" "$(cat out)" '^5 scis'
+        done
+        expect "three buttons in the recording" test "$(grep -c ' panel0 ' log)" = 3
+        for mode in inline thread adaptive; do
+            timeout 30 "$tandem" "${options[@]}" -serial null -devthread mode=$mode -icount shift=3,sleep=off,rr=replay,rrfile=log \
+                -digest file=d,every=100000 2>stderr
+            expect "replayed, apic=$apic ($mode)" "$build/tandem-digest-diff" dadaptive d
+        done
+    done
+}
+
 # --- clients on a socket ---
 sockets() {
     timeout 30 "$tandem" $(guest echo) -monitor unix:sock,server,nowait 2>stderr &
@@ -260,6 +282,7 @@ in_the_manual
 paging
 invisible
 input
+power
 sockets
 stands
 terminal

@@ -37,7 +37,7 @@ debian_bootstrap() { # root
     mirror=$(debian_mirror)
     # INITRD=No: the kernels' packages leave the initrd to us, who make it once the modules are chosen.
     INITRD=No DEBIAN_FRONTEND=noninteractive debootstrap --arch=i386 --variant=minbase \
-        --include=systemd-sysv,udev,kmod,initramfs-tools,linux-image-686,linux-image-686-pae,zstd,login \
+        --include=systemd-sysv,udev,dbus,kmod,initramfs-tools,linux-image-686,linux-image-686-pae,zstd,login \
         bookworm "$1" "$mirror"
     rm -rf "$1"/var/cache/* "$1"/var/lib/apt/lists/* "$1"/var/log/* "$1"/usr/share/{doc,man,locale,info,lintian,bug,bash-completion} \
         "$1"/boot/System.map-* "$1"/tmp/* "$1"/etc/resolv.conf "$1"/var/lib/dpkg/*-old "$1"/var/cache/ldconfig/aux-cache
