@@ -10,6 +10,12 @@
         return fn(CC_KIND_##name, 1, __VA_ARGS__);                                                           \
     case CC_OP(CC_KIND_##name, 2):                                                                           \
         return fn(CC_KIND_##name, 2, __VA_ARGS__);
+/* A case whose R is to be computed. */
+#define CC_COMPARE(size) CC_OP(CC_KIND_CMP, size)
+static uint32_t compared(unsigned size, uint32_t a, uint32_t b)
+{
+    return (a - b) & cc_mask(size);
+}
 
 uint32_t cc_flags(uint32_t op, uint32_t a, uint32_t b, uint32_t r)
 {
@@ -17,6 +23,10 @@ uint32_t cc_flags(uint32_t op, uint32_t a, uint32_t b, uint32_t r)
 #define ROW(name) CC_CASES(cc_flags_of, name, a, b, r)
         CC_KINDS(ROW)
 #undef ROW
+    case CC_COMPARE(0):
+    case CC_COMPARE(1):
+    case CC_COMPARE(2):
+        return cc_flags_of(CC_KIND_SUB, op % 3, a, b, compared(op % 3, a, b));
     default:
         return cc_flags_of(CC_KIND_COUNT, 2, a, b, r);
     }
@@ -28,6 +38,10 @@ uint32_t cc_cf(uint32_t op, uint32_t a, uint32_t b, uint32_t r)
 #define ROW(name) CC_CASES(cc_cf_of, name, a, b, r)
         CC_KINDS(ROW)
 #undef ROW
+    case CC_COMPARE(0):
+    case CC_COMPARE(1):
+    case CC_COMPARE(2):
+        return a < b;
     default:
         return cc_cf_of(CC_KIND_COUNT, 2, a, b, r);
     }
@@ -39,6 +53,10 @@ bool cc_cond(uint32_t op, uint32_t a, uint32_t b, uint32_t r, unsigned cond)
 #define ROW(name) CC_CASES(cc_cond_of, name, a, b, r, cond)
         CC_KINDS(ROW)
 #undef ROW
+    case CC_COMPARE(0):
+    case CC_COMPARE(1):
+    case CC_COMPARE(2):
+        return cc_cond_of(CC_KIND_SUB, op % 3, a, b, compared(op % 3, a, b), cond);
     default:
         return cc_cond_of(CC_KIND_COUNT, 2, a, b, r, cond);
     }

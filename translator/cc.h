@@ -2,8 +2,8 @@
  *
  * kind * 3 + size, size 0, 1, 2 for 8, 16, 32 bits; CC_EFLAGS has no size. A and B are the
  * zero-extended operands, R the zero-extended result. PF, ZF, SF always come from R (except
- * CC_EFLAGS). Undefined flags (SDM 1 appendix A) take whatever the formula gives: fixed, the same
- * in both engines. */
+ * CC_EFLAGS; of CMP, R is A - B). Undefined flags (SDM 1 appendix A) take whatever the formula gives: fixed,
+ * the same in both engines. */
 #ifndef TANDEM_TRANSLATOR_CC_H
 #define TANDEM_TRANSLATOR_CC_H
 
@@ -21,6 +21,7 @@ enum cc_kind {
     CC_KIND_SHR,   /* A >> B logical */
     CC_KIND_SAR,   /* A >> B arithmetic (A zero-extended) */
     CC_KIND_MUL,   /* CF = OF = (B != 0): B says the product did not fit; R the low half */
+    CC_KIND_CMP,   /* SUB whose R is in no slot: compiled code's comparisons */
     CC_KIND_COUNT
 };
 enum cc_op { CC_EFLAGS = CC_KIND_COUNT * 3 };

@@ -171,17 +171,25 @@ static void flush_rotate(struct compile *c)
     c->cc = (struct cc_state){.op = CC_EFLAGS, .op_in_slot = true};
 }
 
+/* Its R goes to no slot. */
+static bool is_compare(const struct cc_state *cc)
+{
+    return cc->op >= 0 && kind_of(cc) == CC_KIND_SUB && cc->v[CC_R_VALUE].where == CC_DERIVED;
+}
+
 void flags_flush(struct compile *c)
 {
     enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
-    if (c->cc.v[CC_R_VALUE].where == CC_DERIVED)
+    const bool compares = is_compare(&c->cc);
+    if (c->cc.v[CC_R_VALUE].where == CC_DERIVED && !compares)
         compute_r(c);
     if (c->cc.op >= 0 && kind_of(&c->cc) == CC_KIND_LOGIC)
         c->cc.v[CC_A_VALUE] = c->cc.v[CC_B_VALUE] = cc_in_slot(); /* nobody cares */
-    for (unsigned which = 0; which < 3; which++)
+    for (unsigned which = 0; which < (compares ? CC_R_VALUE : 3u); which++)
         save(c, which);
     if (!c->cc.op_in_slot)
-        x_store_imm(&c->b, SZ32, mem_slot(IR_CC_OP), (uint32_t)c->cc.op);
+        x_store_imm(&c->b, SZ32, mem_slot(IR_CC_OP),
+                    (uint32_t)(compares ? (int)CC_OP(CC_KIND_CMP, size_of(&c->cc)) : c->cc.op));
     c->cc.op_in_slot = true;
     if (is_rotated(&c->cc))
         flush_rotate(c);
@@ -197,7 +205,7 @@ void flags_settle_rotate(struct compile *c)
 bool flags_in_slots(const struct cc_state *cc)
 {
     return !is_rotated(cc) && cc->op_in_slot && cc->v[CC_A_VALUE].where == CC_IN_SLOT &&
-           cc->v[CC_B_VALUE].where == CC_IN_SLOT && cc->v[CC_R_VALUE].where == CC_IN_SLOT;
+           cc->v[CC_B_VALUE].where == CC_IN_SLOT && (cc->v[CC_R_VALUE].where == CC_IN_SLOT || is_compare(cc));
 }
 
 static bool same_value(const struct cc_value *x, const struct cc_value *y)
@@ -333,7 +341,7 @@ static bool pair_is_b(const struct cc_state *cc, unsigned pair)
 
 /* --- flags from before the block --- */
 
-enum { CC_COMPARE = CC_OP(CC_KIND_SUB, SZ32) };
+enum { CC_COMPARE = CC_OP(CC_KIND_CMP, SZ32) };
 
 /* Host flags in which the pair's positive condition holds when SCRATCH1 is 1, not 0. */
 static void host_flags_of(struct compile *c, unsigned pair)
@@ -352,8 +360,25 @@ static void host_flags_of(struct compile *c, unsigned pair)
     }
 }
 
+static void compare_slots(struct compile *c)
+{
+    x_load(&c->b, SZ32, SCRATCH1, mem_cc(CC_A_VALUE));
+    x_alu_load(&c->b, ALU_CMP, SZ32, SCRATCH1, mem_cc(CC_B_VALUE));
+}
+
+static uint8_t *jump_unless_kind(struct compile *c, int op)
+{
+    x_alu_mem_imm(&c->b, ALU_CMP, SZ32, mem_slot(IR_CC_OP), (uint32_t)op);
+    return x_jcc(&c->b, CC_NE);
+}
+
+/* A subtraction is the next guess behind a comparison. */
 static void far_pair(struct compile *c, const struct far_code *f)
 {
+    uint8_t *other = jump_unless_kind(c, CC_OP(CC_KIND_SUB, SZ32));
+    compare_slots(c);
+    x_jmp_to(&c->b, f->back);
+    x_patch_here(&c->b, other);
     x_mov_imm(&c->b, SCRATCH1, f->arg * 2u);
     x_call_to(&c->b, c->x->stubs.cond);
     host_flags_of(c, f->arg);
@@ -363,14 +388,7 @@ static void far_pair(struct compile *c, const struct far_code *f)
 /* Most often the last block ended in a 32-bit comparison. */
 static uint8_t *jump_unless_compare(struct compile *c)
 {
-    x_alu_mem_imm(&c->b, ALU_CMP, SZ32, mem_slot(IR_CC_OP), CC_COMPARE);
-    return x_jcc(&c->b, CC_NE);
-}
-
-static void compare_slots(struct compile *c)
-{
-    x_load(&c->b, SZ32, SCRATCH1, mem_cc(CC_A_VALUE));
-    x_alu_load(&c->b, ALU_CMP, SZ32, SCRATCH1, mem_cc(CC_B_VALUE));
+    return jump_unless_kind(c, CC_COMPARE);
 }
 
 /* Host flags answer the pair, whatever the kind turns out to be. */
@@ -417,7 +435,7 @@ unsigned flags_cond(struct compile *c, unsigned cond)
 /* Stores leave host flags alone; a result that is not computed yet sets those that are wanted. */
 unsigned flags_cond_flush(struct compile *c, unsigned cond)
 {
-    if (c->cc.v[CC_R_VALUE].where == CC_DERIVED)
+    if (c->cc.v[CC_R_VALUE].where == CC_DERIVED && !is_compare(&c->cc))
         flags_flush(c);
     unsigned host = flags_cond(c, cond);
     flags_flush(c);
@@ -459,7 +477,9 @@ void flags_carry(struct compile *c)
 /* Slot B = carry of the comparison, or of TEST and its like: none; as the kind in its slot says. */
 static void far_carry(struct compile *c, const struct far_code *f)
 {
-    uint8_t *other = jump_unless_compare(c);
+    x_alu_mem_imm(&c->b, ALU_CMP, SZ32, mem_slot(IR_CC_OP), CC_OP(CC_KIND_SUB, SZ32));
+    uint8_t *subtracts = x_jcc(&c->b, CC_E), *other = jump_unless_compare(c);
+    x_patch_here(&c->b, subtracts);
     compare_slots(c);
     x_setcc(&c->b, CC_B, SCRATCH1);
     x_movzx(&c->b, SZ8, SCRATCH1, SCRATCH1);

@@ -1,10 +1,10 @@
 /* flags.h - guest flags of a block being compiled.
  *
  * A flag-setting op only notes its kind and where A, B and R (cc.h) are: registers, immediates, or derived:
- *   R of a compare (SUB with A and B, LOGIC as A & B) is not computed until somebody needs it;
- *   A of ADD, SUB, INC, DEC with an immediate is R minus or plus it.
- * A value goes to its CC slot when its register is about to be overwritten (flags_before_write), all of them
- * at flags_flush, and in far code at a fault. Flags that die before that cost nothing. A rotate by a constant
+ *   R of a compare (SUB with A and B, LOGIC as A & B) is not computed until somebody needs it, and of SUB
+ * never: it goes to the slots as CMP; A of ADD, SUB, INC, DEC with an immediate is R minus or plus it. A
+ * value goes to its CC slot when its register is about to be overwritten (flags_before_write), all of them at
+ * flags_flush, and in far code at a fault. Flags that die before that cost nothing. A rotate by a constant
  * changes CF and OF alone: it is remembered beside the flags that it changes, until they are flushed or
  * replaced. c->b.flags_for says which conditions the host's own flags still answer.
  *
