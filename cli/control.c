@@ -1,4 +1,5 @@
-/* control.c - see control.h. One lock covers everything; no class is called with it held, but for `feed`. */
+/* control.c - see control.h. One lock covers everything; no class is called with it held, but for `feed`, and
+ * `event` of what was posted. */
 #include "cli/control.h"
 
 #include "cli/quietthread.h"
@@ -68,6 +69,12 @@ struct control {
     unsigned nclients;
     uint64_t requests;
     bool ending;
+    bool (*waits)(void *ctx); /* NULL: the machine never waits */
+    void *waits_ctx;
+    struct posted {
+        char *name, *json; /* owned; json may be NULL */
+    } posted[CONTROL_POSTED_MAX];
+    unsigned nposted;
 };
 
 static void lock(struct control *c)
@@ -295,6 +302,71 @@ static void accept_client(struct control *c, const struct door *d)
         close(fd);
 }
 
+/* --- events that were posted --- */
+
+void control_waits(struct control *c, bool (*waits)(void *ctx), void *ctx)
+{
+    c->waits = waits;
+    c->waits_ctx = ctx;
+}
+
+void control_post(struct control *c, const char *name, const char *json)
+{
+    lock(c);
+    if (c->nposted < CONTROL_POSTED_MAX)
+        c->posted[c->nposted++] = (struct posted){strdup(name), json ? strdup(json) : NULL};
+    unlock(c);
+    wake(c);
+}
+
+static bool is_executing(const struct control *c)
+{
+    for (const struct control_client *k = c->client; k; k = k->next)
+        if (k->request_state == RUNNING)
+            return true;
+    return false;
+}
+
+static void free_posted(struct control *c)
+{
+    for (unsigned i = 0; i < c->nposted; i++) {
+        free(c->posted[i].name);
+        free(c->posted[i].json);
+    }
+    c->nposted = 0;
+}
+
+/* With the lock, so that no request begins. While one is executed they wait for its end, which wakes us. */
+static void deliver_posted(struct control *c)
+{
+    if (c->nposted == 0 || is_executing(c))
+        return;
+    for (unsigned i = 0; i < c->nposted; i++)
+        for (struct control_client *k = c->client; k; k = k->next)
+            if (k->class->event && !k->gone && c->posted[i].name)
+                k->class->event(k->state, k, c->posted[i].name, c->posted[i].json);
+    free_posted(c);
+}
+
+/* With the lock, which it gives back for a while: requests that can be answered while the machine waits. */
+static void answer_meanwhile(struct control *c)
+{
+    for (struct control_client *k = c->client; k; k = k->next) {
+        if (k->request_state != WAITING || !k->class->meanwhile || !c->waits || !c->waits(c->waits_ctx))
+            continue;
+        k->request_state = RUNNING;
+        unlock(c);
+        const bool done = k->class->meanwhile(k->state, k, k->request, k->request_bytes);
+        lock(c);
+        k->request_state = done ? NO_REQUEST : WAITING;
+        if (done) {
+            free(k->request);
+            k->request = NULL;
+            wake(c);
+        }
+    }
+}
+
 /* --- the thread --- */
 
 struct polls {
@@ -361,6 +433,8 @@ static bool serve(struct control *c, uint64_t *farewell_ns)
     struct polls p;
     lock(c);
     struct control_client *over = sweep(c);
+    deliver_posted(c);
+    answer_meanwhile(c);
     collect_polls(c, &p);
     const bool ending = c->ending, sent = all_is_sent(c);
     unlock(c);
@@ -478,7 +552,11 @@ struct control *control_create(struct err *e)
         free(c);
         return NULL;
     }
-    pthread_mutex_init(&c->lock, NULL);
+    pthread_mutexattr_t recursive; /* deliver_posted: `event` writes */
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&c->lock, &recursive);
+    pthread_mutexattr_destroy(&recursive);
     return c;
 }
 
@@ -581,6 +659,7 @@ void control_destroy(struct control *c)
             unlink(c->door[i].unlink_path);
         free(c->door[i].unlink_path);
     }
+    free_posted(c);
     close(c->wake_fd);
     pthread_mutex_destroy(&c->lock);
     free(c);

@@ -28,7 +28,8 @@
 
 #define CONTROL_DOORS_MAX   8
 #define CONTROL_CLIENTS_MAX 16
-#define CONTROL_REQUEST_MAX 65536      /* bytes; a client with a longer one loses its connection */
+#define CONTROL_REQUEST_MAX 65536 /* bytes; a client with a longer one loses its connection */
+#define CONTROL_POSTED_MAX  64
 #define CONTROL_OUTPUT_MAX  (16 << 20) /* bytes that wait for one client */
 
 struct control;
@@ -45,8 +46,11 @@ struct control_class {
     bool (*feed)(void *state, char byte);
     /* A whole request, `bytes` long and a NUL behind. The run's thread, while the machine stands. */
     void (*execute)(void *state, struct control_client *k, char *request, size_t bytes);
+    /* A request, while the machine waits for its host and does not stand: answers what can be answered then.
+     * False: it waits. Thread of the connections. NULL: nothing can. */
+    bool (*meanwhile)(void *state, struct control_client *k, const char *request, size_t bytes);
     /* Something happened that clients may want to know: name and data as in QMP ("STOP", a JSON object or
-     * NULL). The run's thread. NULL: nobody wants to know. */
+     * NULL). Any thread, never while `execute` runs elsewhere for this client. NULL: nobody wants to know. */
     void (*event)(void *state, struct control_client *k, const char *name, const char *json);
 };
 
@@ -59,6 +63,8 @@ bool control_add(struct control *c, const char *option, const char *spec, const 
 bool control_add_fds(struct control *c, int rd, int wr, const struct control_class *class, void *ctx,
                      struct err *e);
 bool control_start(struct control *c, void (*ask)(void *ctx), void *ctx, struct err *e);
+/* Before control_start: does the machine wait for its host (struct control_class, meanwhile)? */
+void control_waits(struct control *c, bool (*waits)(void *ctx), void *ctx);
 void control_stop(struct control *c);    /* idempotent */
 void control_destroy(struct control *c); /* NULL is fine */
 
@@ -73,6 +79,8 @@ void control_hold(struct control_client *k);
 void control_release(struct control_client *k);
 
 /* --- any thread --- */
+/* An event, as of control_event, of any moment; of more than CONTROL_POSTED_MAX at once the last are lost. */
+void control_post(struct control *c, const char *name, const char *json);
 void control_write(struct control_client *k, const char *bytes, size_t n);
 void control_printf(struct control_client *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -46,6 +46,11 @@ static bool set_file(void *target, const char *value, struct err *e)
 
 #define FORMATS "raw|qcow2|qcow|qed|vdi|vmdk|vhdx|vpc|parallels|bochs|cloop|dmg|luks"
 
+bool drives_format_is_known(const char *format)
+{
+    return value_choice(format, FORMATS) >= 0;
+}
+
 static bool set_format(void *target, const char *value, struct err *e)
 {
     return value_choice(value, FORMATS) >= 0 &&
@@ -83,7 +88,8 @@ static bool set_media(void *target, const char *value, struct err *e)
 
 static bool set_id(void *target, const char *value, struct err *e)
 {
-    return *value && value_string(value, &((struct drive_option *)target)->id, e);
+    return *value && strlen(value) < sizeof((struct machine_drive *)0)->name &&
+           value_string(value, &((struct drive_option *)target)->id, e);
 }
 
 static bool set_serial(void *target, const char *value, struct err *e)
@@ -157,7 +163,7 @@ static const struct list_key drive_keys[] = {
     {"bus", "N", set_bus},
     {"unit", "N", set_unit},
     {"media", "disk|cdrom", set_media},
-    {"id", "NAME", set_id},
+    {"id", "a name of 1 to 31 characters", set_id},
     {"snapshot", "on|off", set_snapshot},
     {"readonly", "on|off", set_readonly},
     {"read-only", "on|off", set_readonly},
@@ -191,8 +197,9 @@ bool drives_add(struct drive_options *o, const char *value, struct err *e)
     struct drive_option *d = new_drive(o, "-drive", value, e);
     if (!d || !list_parse("-drive", value, NULL, drive_keys, COUNT(drive_keys), d, e))
         return false;
-    if (!d->file && !d->cdrom)
-        return err_set(e, "-drive %s: file=FILE is needed (only a CD drive may be empty)", value);
+    if (!d->file && !d->cdrom && d->interface != IF_FLOPPY)
+        return err_set(e, "-drive %s: file=FILE is needed (only a CD drive or a floppy drive may be empty)",
+                       value);
     return true;
 }
 
@@ -423,6 +430,18 @@ static bool place_all(struct drive_options *o, struct err *e)
     return true;
 }
 
+/* QEMU's names: "ide1-cd0", "floppy0", "virtio0". */
+static void drive_name(const struct drive_option *d, char *name, size_t bytes)
+{
+    const unsigned n = d->port - places[d->interface].first_port;
+    if (d->id)
+        snprintf(name, bytes, "%s", d->id);
+    else if (d->interface == IF_IDE)
+        snprintf(name, bytes, "ide%u-%s%u", n / IDE_UNITS, d->cdrom ? "cd" : "hd", n % IDE_UNITS);
+    else
+        snprintf(name, bytes, "%s%u", places[d->interface].name, n);
+}
+
 static void to_machine(const struct drive_options *o, const struct drive_option *d, struct machine_drive *m)
 {
     *m = (struct machine_drive){.port = d->port,
@@ -438,6 +457,7 @@ static void to_machine(const struct drive_options *o, const struct drive_option 
                                 .on_write_error = d->on_write_error,
                                 .bootindex = d->bootindex};
     snprintf(m->serial, sizeof m->serial, "%s", d->serial ? d->serial : "");
+    drive_name(d, m->name, sizeof m->name);
 }
 
 bool drives_place(struct drive_options *o, struct machine_drive *drive, unsigned *n, struct err *e)

@@ -49,5 +49,7 @@ bool drives_add_device(struct drive_options *o, const char *value, struct err *e
 /* Fills drive[] (MACHINE_DRIVES_MAX) and *n; strings stay the options'. */
 bool drives_place(struct drive_options *o, struct machine_drive *drive, unsigned *n, struct err *e);
 void drives_free(struct drive_options *o);
+/* Is it a name that format= takes? */
+bool drives_format_is_known(const char *format);
 
 #endif

@@ -2,6 +2,7 @@
 #include "cli/monitor_internal.h"
 
 #include "cli/keys.h"
+#include "cli/media.h"
 #include "machine/optvalue.h"
 
 #include <ctype.h>
@@ -61,9 +62,10 @@ static void do_quit(struct monitor_call *call)
 static void tell_where(FILE *out, const struct steer *s)
 {
     fprintf(out, "VM status: %s, tick %" PRIu64 "\n",
-            s->shutdown ? "paused (shutdown)"
-            : s->paused ? "paused"
-                        : "running",
+            s->shutdown         ? "paused (shutdown)"
+            : steer_io_waits(s) ? "paused (io-error)"
+            : s->paused         ? "paused"
+                                : "running",
             machine_tick(s->machine));
 }
 
@@ -202,6 +204,10 @@ const struct monitor_command monitor_commands[] = {
     {"loadvm", NULL, "TAG|FILE", "the machine's state becomes the saved one, and the run goes on from there",
      2, 2, monitor_loadvm},
     {"delvm", NULL, "TAG", "deletes a snapshot", 2, 2, monitor_delvm},
+    {"eject", NULL, "[-f] DEVICE", "takes the medium out of a drive; -f: although the guest has locked it", 2,
+     3, monitor_eject},
+    {"change", NULL, "[-f] DEVICE FILE [FORMAT [retain|read-only|read-write]]",
+     "puts the image FILE into a drive, in the place of what is there", 3, 6, monitor_change},
     {"digest", NULL, NULL, "the digest of the guest's state at this tick", 1, 1, monitor_digest},
     {"log", NULL, "ITEM[,ITEM ...]|none", "what is logged from now on: items as of -d", 2, 2, monitor_log},
     {"hostfwd_add", NULL, "[ID] " NETADDR_FORWARD,
@@ -235,7 +241,7 @@ const struct monitor_command monitor_infos[] = {
      info_mem},
     {"mtree", NULL, NULL, "what lies at which physical address and I/O port", 1, 1, info_mtree},
     {"pci", NULL, NULL, "the functions on the PCI bus", 1, 1, info_pci},
-    {"block", NULL, NULL, "the drives and their images", 1, 1, info_block},
+    {"block", NULL, NULL, "the drives and their images", 1, 1, monitor_info_block},
     {"chardev", NULL, NULL, "what is connected to serial ports, debug console and monitors", 1, 1,
      info_chardev},
     {"stats", NULL, NULL, "the figures of -stats up to now", 1, 1, info_stats},
@@ -351,12 +357,38 @@ static void monitor_request(void *state, struct control_client *k, char *request
         end_answer(m);
 }
 
-const struct control_class monitor_class = {
-    .open = open_plain, .close = free, .feed = monitor_feed, .execute = monitor_request};
-const struct control_class monitor_mux_class = {
-    .open = open_mux, .close = free, .feed = monitor_feed, .execute = monitor_request};
-const struct control_class monitor_edit_class = {
-    .open = open_edit, .close = free, .feed = monitor_feed, .execute = monitor_request};
+/* The guest waits for a drive whose host fails: it does not stand, so nothing of it can be looked at. */
+static bool monitor_meanwhile(void *state, struct control_client *k, const char *request, size_t bytes)
+{
+    struct monitor *m = state;
+    struct monitor_call call = {.steer = m->steer};
+    char *text = strdup(request);
+    bool done = text != NULL;
+    if (text)
+        split(&call, text);
+    const char *name = done && call.nwords > 0 ? call.word[0] : "";
+    if (call.nwords == 1 && (strcmp(name, "cont") == 0 || strcmp(name, "c") == 0))
+        media_retry(m->steer);
+    else if (call.nwords == 1 && (strcmp(name, "quit") == 0 || strcmp(name, "q") == 0))
+        machine_quit_request(m->steer->machine);
+    else if (call.nwords == 2 && strcmp(name, "info") == 0 && strcmp(call.word[1], "status") == 0)
+        control_printf(k, "VM status: paused (io-error)\n");
+    else
+        done = false;
+    free(text);
+    if (done)
+        end_answer(m);
+    return done;
+}
+
+#define MONITOR_CLASS(how)                                                                                   \
+    {                                                                                                        \
+        .open = how, .close = free, .feed = monitor_feed, .execute = monitor_request,                        \
+        .meanwhile = monitor_meanwhile                                                                       \
+    }
+const struct control_class monitor_class = MONITOR_CLASS(open_plain);
+const struct control_class monitor_mux_class = MONITOR_CLASS(open_mux);
+const struct control_class monitor_edit_class = MONITOR_CLASS(open_edit);
 
 /* --- completion --- */
 

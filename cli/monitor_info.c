@@ -155,20 +155,6 @@ void info_devices(struct monitor_call *call)
 
 /* --- back ends --- */
 
-void info_block(struct monitor_call *call)
-{
-    const struct options *o = call->steer->o;
-    const struct board *b = machine_wiring(call->steer->machine);
-    for (unsigned i = 0; i < o->ndrives; i++) {
-        const struct machine_drive *d = &o->drive[i];
-        fprintf(call->out, "%s: %s (%s)%s%s%s\n", b->port[d->port].name, d->file ? d->file : "[not inserted]",
-                d->format ? d->format : "format by content", d->cdrom ? ", CD-ROM" : "",
-                d->read_only ? ", read-only" : "", d->private_copy ? ", private copy" : "");
-    }
-    if (o->ndrives == 0)
-        fprintf(call->out, "no drives\n");
-}
-
 void info_chardev(struct monitor_call *call)
 {
     const struct options *o = call->steer->o;

@@ -55,7 +55,6 @@ void info_hot(struct monitor_call *call);
 void info_horizon(struct monitor_call *call);
 void info_devices(struct monitor_call *call);
 void info_irq(struct monitor_call *call);
-void info_block(struct monitor_call *call);
 void info_chardev(struct monitor_call *call);
 void info_stats(struct monitor_call *call);
 void info_replay(struct monitor_call *call);
@@ -74,6 +73,11 @@ void info_mem(struct monitor_call *call);
 void monitor_info_network(struct monitor_call *call);
 void monitor_hostfwd_add(struct monitor_call *call);
 void monitor_hostfwd_remove(struct monitor_call *call);
+
+/* monitor_media.c */
+void monitor_eject(struct monitor_call *call);
+void monitor_change(struct monitor_call *call);
+void monitor_info_block(struct monitor_call *call);
 
 /* Of the commands: what `info` shows. */
 extern const struct monitor_command monitor_commands[], monitor_infos[];

@@ -5,6 +5,8 @@
  * single quotes), this one is not. Out-of-band execution is not offered. */
 #include "cli/qmp_internal.h"
 
+#include "cli/media.h"
+
 #include "clockcore/clock.h"
 
 #include <stdlib.h>
@@ -221,6 +223,28 @@ static void qmp_execute(void *state, struct control_client *k, char *bytes, size
     json_decref(request);
 }
 
+/* The guest waits for a drive whose host fails, and does not stand: what can be answered all the same. */
+static bool qmp_meanwhile(void *state, struct control_client *k, const char *bytes, size_t n)
+{
+    struct qmp *q = state;
+    struct qmp_call call = {.steer = q->steer};
+    json_t *request = json_loadb(bytes, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
+    const char *name = json_string_value(json_object_get(request, "execute"));
+    bool done = q->negotiated && name;
+    if (done && strcmp(name, "cont") == 0)
+        media_retry(q->steer);
+    else if (done && strcmp(name, "quit") == 0)
+        machine_quit_request(q->steer->machine);
+    else if (done && strcmp(name, "query-status") == 0)
+        call.answer = json_pack("{s:s,s:b,s:b}", "status", "io-error", "singlestep", 0, "running", 0);
+    else
+        done = false;
+    if (done)
+        answer(q, &call, json_object_get(request, "id"));
+    json_decref(request);
+    return done;
+}
+
 /* --- bytes --- */
 
 static void begin_request(struct qmp *q)
@@ -293,7 +317,15 @@ static void qmp_event(void *state, struct control_client *k, const char *name, c
     json_decref(j);
 }
 
-const struct control_class qmp_class = {
-    .open = qmp_open, .close = free, .feed = qmp_feed, .execute = qmp_execute, .event = qmp_event};
-const struct control_class qmp_pretty_class = {
-    .open = qmp_open_pretty, .close = free, .feed = qmp_feed, .execute = qmp_execute, .event = qmp_event};
+const struct control_class qmp_class = {.open = qmp_open,
+                                        .close = free,
+                                        .feed = qmp_feed,
+                                        .execute = qmp_execute,
+                                        .meanwhile = qmp_meanwhile,
+                                        .event = qmp_event};
+const struct control_class qmp_pretty_class = {.open = qmp_open_pretty,
+                                               .close = free,
+                                               .feed = qmp_feed,
+                                               .execute = qmp_execute,
+                                               .meanwhile = qmp_meanwhile,
+                                               .event = qmp_event};

@@ -138,7 +138,14 @@ static void do_human(struct qmp_call *call)
 
 /* clang-format off */
 const struct qmp_command qmp_commands[] = {
+    {"blockdev-change-medium", qmp_change_medium,
+     {{"device", QMP_STRING, true}, {"id", QMP_STRING, true}, {"filename", QMP_STRING, false}, {"format", QMP_STRING, true}, {"force", QMP_BOOL, true},
+      {"read-only-mode", QMP_STRING, true}}},
+    {"blockdev-close-tray", qmp_close_tray, {{"device", QMP_STRING, true}, {"id", QMP_STRING, true}}},
+    {"blockdev-open-tray", qmp_open_tray, {{"device", QMP_STRING, true}, {"id", QMP_STRING, true}, {"force", QMP_BOOL, true}}},
+    {"blockdev-remove-medium", qmp_remove_medium, {{"id", QMP_STRING, false}}},
     {"cont", do_cont, {{0}}},
+    {"eject", qmp_eject, {{"device", QMP_STRING, true}, {"id", QMP_STRING, true}, {"force", QMP_BOOL, true}}},
     {"human-monitor-command", do_human, {{"command-line", QMP_STRING, false}, {"cpu-index", QMP_INT, true}}},
     {"inject-nmi", do_inject_nmi, {{0}}},
     {"input-send-event", qmp_input_send_event, {{"device", QMP_STRING, true}, {"head", QMP_INT, true}, {"events", QMP_LIST, false}}},
@@ -147,6 +154,7 @@ const struct qmp_command qmp_commands[] = {
      {{"val", QMP_INT, false}, {"size", QMP_INT, false}, {"filename", QMP_STRING, false}, {"cpu-index", QMP_INT, true}}},
     {"pmemsave", do_pmemsave, {{"val", QMP_INT, false}, {"size", QMP_INT, false}, {"filename", QMP_STRING, false}}},
     {"query-block", qmp_query_block, {{0}}},
+    {"query-blockstats", qmp_query_blockstats, {{"query-nodes", QMP_BOOL, true}}},
     {"query-chardev", qmp_query_chardev, {{0}}},
     {"query-commands", qmp_query_commands, {{0}}},
     {"query-cpus-fast", qmp_query_cpus_fast, {{0}}},

@@ -26,7 +26,7 @@ struct qmp_argument {
     bool optional;
 };
 
-#define QMP_ARGUMENTS_MAX 4
+#define QMP_ARGUMENTS_MAX 8
 
 struct qmp_command {
     const char *name;
@@ -62,7 +62,6 @@ void qmp_query_uuid(struct qmp_call *call);
 void qmp_query_target(struct qmp_call *call);
 void qmp_query_memory(struct qmp_call *call);
 void qmp_query_cpus_fast(struct qmp_call *call);
-void qmp_query_block(struct qmp_call *call);
 void qmp_query_chardev(struct qmp_call *call);
 void qmp_query_mice(struct qmp_call *call);
 void qmp_query_iothreads(struct qmp_call *call);
@@ -82,6 +81,15 @@ void qmp_query_current_machine(struct qmp_call *call);
 
 /* qmp_schema.c */
 void qmp_query_schema(struct qmp_call *call);
+
+/* qmp_media.c */
+void qmp_query_block(struct qmp_call *call);
+void qmp_query_blockstats(struct qmp_call *call);
+void qmp_eject(struct qmp_call *call);
+void qmp_open_tray(struct qmp_call *call);
+void qmp_close_tray(struct qmp_call *call);
+void qmp_remove_medium(struct qmp_call *call);
+void qmp_change_medium(struct qmp_call *call);
 
 /* qmp_input.c */
 void qmp_send_key(struct qmp_call *call);

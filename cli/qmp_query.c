@@ -52,6 +52,8 @@ static const char *run_state(const struct steer *s)
 {
     if (s->shutdown)
         return "shutdown";
+    if (steer_io_waits(s))
+        return "io-error";
     if (!s->paused)
         return "running";
     return s->o->start_paused && machine_tick(s->machine) == 0 ? "prelaunch" : "paused";
@@ -61,7 +63,7 @@ void qmp_query_status(struct qmp_call *call)
 {
     const struct steer *s = call->steer;
     call->answer = json_pack("{s:s,s:b,s:b}", "status", run_state(s), "singlestep", 0, "running",
-                             !s->paused && !s->shutdown);
+                             !s->paused && !s->shutdown && !steer_io_waits(s));
 }
 
 void qmp_query_replay(struct qmp_call *call)
@@ -115,56 +117,4 @@ void qmp_query_chardev(struct qmp_call *call)
         add_chardev(call, "debugcon", 0, o->debugcon);
     for (unsigned i = 0; i < o->ncontrols; i++)
         add_chardev(call, o->control[i].qmp ? "qmp" : "monitor", i, o->control[i].spec);
-}
-
-/* --- drives --- */
-
-/* QEMU calls the same place ide1-hd0 or ide1-cd0, after what is in it. */
-static void drive_name(const struct machine_drive *d, const char *port, char *name, size_t bytes)
-{
-    snprintf(name, bytes, "%s", port);
-    char *kind = strstr(name, "-hd");
-    if (kind && d->cdrom)
-        kind[1] = 'c';
-}
-
-static json_t *medium(const struct machine_drive *d, uint64_t bytes)
-{
-    const char *format = d->format ? d->format : "raw";
-    json_t *j =
-        json_pack("{s:s,s:b,s:s,s:s,s:i,s:b,s:s,s:i}", "file", d->file, "ro", d->read_only || d->cdrom, "drv",
-                  format, "node-name", "#block0", "backing_file_depth", 0, "encrypted", 0, "detect_zeroes",
-                  "off", "write_threshold", 0);
-    static const char *const limits[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
-    for (unsigned i = 0; i < sizeof limits / sizeof *limits; i++)
-        json_object_set_new(j, limits[i], json_integer(0));
-    json_object_set_new(
-        j, "image",
-        json_pack("{s:s,s:s,s:I}", "filename", d->file, "format", format, "virtual-size", (json_int_t)bytes));
-    json_object_set_new(j, "cache", json_pack("{s:b,s:b,s:b}", "writeback", 1, "direct", 0, "no-flush", 0));
-    return j;
-}
-
-static json_t *drive(const struct machine_drive *d, const char *port, uint64_t bytes)
-{
-    char name[64];
-    drive_name(d, port, name, sizeof name);
-    const bool removable = d->cdrom || strncmp(port, "floppy", 6) == 0;
-    json_t *j = json_pack("{s:s,s:b,s:b,s:s,s:s}", "device", name, "locked", 0, "removable", removable,
-                          "type", "unknown", "io-status", "ok");
-    if (removable)
-        json_object_set_new(j, "tray_open", json_false());
-    if (d->file)
-        json_object_set_new(j, "inserted", medium(d, bytes));
-    return j;
-}
-
-void qmp_query_block(struct qmp_call *call)
-{
-    const struct options *o = call->steer->o;
-    const struct board *b = machine_wiring(call->steer->machine);
-    call->answer = json_array();
-    for (unsigned i = 0; i < o->ndrives; i++)
-        json_array_append_new(call->answer, drive(&o->drive[i], b->port[o->drive[i].port].name,
-                                                  machine_drive_bytes(call->steer->machine, i)));
 }

@@ -18,6 +18,14 @@
     "{file:str,node-name?:str,ro:bool,drv:str,backing_file_depth:int,encrypted:bool,detect_zeroes:str,"      \
     "bps:int,bps_rd:int,bps_wr:int,iops:int,iops_rd:int,iops_wr:int,image:" IMAGE                            \
     ",cache:{writeback:bool,direct:bool,no-flush:bool},write_threshold:int}"
+#define STATS                                                                                                \
+    "{rd_bytes:int,wr_bytes:int,unmap_bytes:int,rd_operations:int,wr_operations:int,flush_operations:int,"   \
+    "unmap_operations:int,rd_total_time_ns:int,wr_total_time_ns:int,flush_total_time_ns:int,"                \
+    "unmap_total_time_ns:int,wr_highest_offset:int,rd_merged:int,wr_merged:int,unmap_merged:int,"            \
+    "failed_rd_operations:int,failed_wr_operations:int,failed_flush_operations:int,"                         \
+    "failed_unmap_operations:int,invalid_rd_operations:int,invalid_wr_operations:int,"                       \
+    "invalid_flush_operations:int,invalid_unmap_operations:int,account_invalid:bool,account_failed:bool,"    \
+    "timed_stats:[any]}"
 #define REGION "{bar:int,type:str,address:int,size:int,prefetch?:bool,mem_type_64?:bool}"
 #define PCI_DEVICE                                                                                           \
     "{bus:int,slot:int,function:int,class_info:{desc?:str,class:int},id:{device:int,vendor:int,"             \
@@ -36,6 +44,7 @@ struct noted {
 static const struct noted answers[] = { /* of the other commands: an empty object */
     {"human-monitor-command", "str"},
     {"query-block", "[{device:str,type:str,removable:bool,locked:bool,inserted?:" INSERTED ",tray_open?:bool,io-status?:<ok|failed|nospace>}]"},
+    {"query-blockstats", "[{device?:str,stats:" STATS "}]"},
     {"query-chardev", "[{label:str,filename:str,frontend-open:bool}]"},
     {"query-commands", "[{name:str}]"},
     {"query-cpus-fast", "[{cpu-index:int,qom-path:str,thread-id:int,target:str,props?:{core-id?:int,thread-id?:int,socket-id?:int}}]"},
@@ -67,6 +76,8 @@ static const struct noted arguments[] = {
      "[{type:<key|btn|rel>;key{data:{key:" KEY ",down:bool}};btn{data:{button:str,down:bool}};rel{data:{axis:<x|y>,value:int}}}]"},
 };
 static const struct noted events[] = {
+    {"BLOCK_IO_ERROR", "{device:str,operation:<read|write>,action:<ignore|report|stop>,nospace?:bool,reason:str}"},
+    {"DEVICE_TRAY_MOVED", "{device:str,id:str,tray-open:bool}"},
     {"JOB_STATUS_CHANGE", "{id:str,status:<created|running|pending|concluded|null|waiting|ready|standby|aborting|paused|undefined>}"},
     {"POWERDOWN", "{}"}, {"RESET", REASON}, {"RESUME", "{}"}, {"SHUTDOWN", REASON}, {"STOP", "{}"},
 };

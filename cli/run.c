@@ -8,6 +8,7 @@
 #include "cli/control.h"
 #include "cli/display.h"
 #include "cli/instruments.h"
+#include "cli/media.h"
 #include "cli/monitor.h"
 #include "cli/qmp.h"
 #include "cli/sampler.h"
@@ -69,6 +70,11 @@ static void on_notice(void *ctx, const char *text)
 {
     status_erase(&((struct run *)ctx)->status);
     fprintf(stderr, "tandem: %s\n", text);
+}
+
+static void on_io_error(void *ctx, const struct blocks_error *e)
+{
+    media_tell_error(((struct run *)ctx)->control, e);
 }
 
 static void on_reset(void *ctx)
@@ -154,6 +160,7 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->log_file = r->log_file ? r->log_file : stderr;
     c->notice = on_notice;
     c->was_reset = on_reset;
+    c->io_error = on_io_error;
     c->progress = r->status.on ? on_progress : NULL;
     c->ctx = r;
     c->quantum_ticks = o->quantum_ticks;
@@ -312,6 +319,11 @@ static void close_display(struct run *r)
 static void on_request(void *machine)
 {
     machine_pause_request(machine);
+}
+
+static bool waits_for_host(void *machine)
+{
+    return machine_io_waits(machine);
 }
 
 static bool create(struct run *r, struct err *e)
@@ -589,6 +601,8 @@ static int run_and_report(struct run *r, struct err *e)
     uint64_t start_ns = clock_realtime_ns();
     signals_aim(r->machine);
     steer_init(&r->steer, r->o, r->machine, r->control);
+    if (r->control)
+        control_waits(r->control, waits_for_host, r->machine);
     if (r->control && !control_start(r->control, on_request, r->machine, e))
         return RUN_HOST_ERROR;
     if (r->display && !display_start(r->display, r->machine, r->keymap, e))

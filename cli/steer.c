@@ -1,6 +1,7 @@
 /* steer.c - see steer.h. */
 #include "cli/steer.h"
 
+#include "cli/media.h"
 #include "clockcore/clock.h"
 #include "clockcore/ticks.h"
 
@@ -94,6 +95,8 @@ bool steer_cont(struct steer *s)
 {
     if (s->shutdown)
         return false;
+    if (steer_io_waits(s))
+        machine_io_retry(s->machine);
     if (s->paused) {
         s->paused = false;
         tell(s, "RESUME", NULL);
@@ -129,6 +132,11 @@ void steer_was_loaded(struct steer *s)
     s->shutdown = false;
     s->reset_asked = false;
     end_run_to(s);
+}
+
+bool steer_io_waits(const struct steer *s)
+{
+    return machine_io_waits(s->machine);
 }
 
 void steer_was_reset(struct steer *s)
@@ -167,6 +175,7 @@ enum machine_stop steer_stand(struct steer *s)
 {
     for (;;) {
         do_due(s);
+        media_tell_moved(s);
         if (s->control)
             control_execute(s->control);
         if (s->quit || !s->paused)

@@ -79,6 +79,8 @@ bool steer_button(struct steer *s, enum port_button button);
 /* The machine's state is another one, at another tick: it runs or is paused as before, and what was due at
  * ticks of the state before is not any more. */
 void steer_was_loaded(struct steer *s);
+/* The guest waits for a drive whose host fails (-drive werror=stop); `cont` tries it again. Any thread. */
+bool steer_io_waits(const struct steer *s);
 /* The machine was reset, and why: "RESET" for those who listen. */
 void steer_was_reset(struct steer *s);
 /* The run ends: "SHUTDOWN". */

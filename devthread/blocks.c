@@ -8,6 +8,7 @@
 #include "syncq/pool.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@
 
 #define NAME_BYTES   256
 #define DELAY_NS_MAX 50000000u
-#define NOW_BYTES    262144u /* most bytes of a read that the guest's thread does itself */
+#define SLICE_NS     50000000 /* of a wait */
+#define NOW_BYTES    262144u  /* most bytes of a read that the guest's thread does itself */
 
 enum state {
     STATE_HELD,    /* until those before it that touch its bytes are done */
@@ -42,18 +44,34 @@ _Static_assert(BLOCKS_BYTES_MAX / MEDIUM_SECTOR + 2 == OVERLAY_SLICE_SECTORS, "M
 struct blocks_drive {
     struct blocks *blocks;
     struct medium *medium;
-    struct overlay *overlay;       /* what was written; NULL: that goes to the medium */
-    struct overlay *aside;         /* blocks_set_aside */
+    struct overlay *overlay; /* what was written; NULL: that goes to the medium */
+    bool is_aside;           /* between blocks_set_aside and its end */
+    struct overlay *aside_overlay;
+    struct medium *aside_medium;
     struct request *first, **last; /* on their way, or done and not finished */
     uint32_t pending;              /* of them */
     uint64_t pending_bytes;
     bool told;                             /* an error of the host's */
     uint8_t on_read_error, on_write_error; /* enum backend_error */
     char name[NAME_BYTES];
+    const char *label;
+    struct blocks_drive_stats stats;
+};
+
+struct blocks_medium {
+    struct medium *medium;
+    struct overlay *overlay; /* NULL: none */
+    char name[NAME_BYTES];
 };
 
 struct blocks {
     struct blocks_config cfg;
+    /* --- under `lock`, of any thread --- */
+    pthread_mutex_t lock;
+    pthread_cond_t retry;
+    unsigned waiting; /* requests that failed and are tried again */
+    uint64_t retries; /* how often somebody has asked to try at once */
+    /* --- the holder of the baton's --- */
     struct pool *pool;
     struct blocks_drive *drive[BLOCKS_DRIVES_MAX];
     unsigned ndrives;
@@ -144,15 +162,66 @@ static void tell_waiting(const struct request *q)
         cfg->notice(cfg->notice_ctx, line);
 }
 
-/* Sleeps for a second; false: nobody waits for it any more. */
-static bool wait_a_second(const struct blocks *b)
+/* Any thread. */
+static void report(const struct request *q, bool waits, bool first)
 {
-    for (unsigned i = 0; i < 20; i++) {
-        if (pool_is_ending(b->pool))
-            return false;
-        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    const struct blocks_drive *d = q->drive;
+    const struct blocks_config *cfg = &d->blocks->cfg;
+    const bool read = q->r.op == BLOCKS_READ;
+    const struct blocks_error e = {.drive = d->label ? d->label : "",
+                                   .write = !read,
+                                   .waits = waits,
+                                   .first = first,
+                                   .ignored = (read ? d->on_read_error : d->on_write_error) == BACKEND_IGNORE,
+                                   .no_space = is_full(q->error),
+                                   .reason = error_text(q->error)};
+
+    if (cfg->error)
+        cfg->error(cfg->error_ctx, &e);
+}
+
+/* A second, or until somebody asks to try again. False: nobody waits for it any more. */
+static bool wait_a_second(struct blocks *b, uint64_t *retries)
+{
+    struct timespec until;
+    bool ending = false;
+
+    pthread_mutex_lock(&b->lock);
+    for (unsigned i = 0; i < 20 && *retries == b->retries && !(ending = pool_is_ending(b->pool)); i++) {
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += SLICE_NS;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&b->retry, &b->lock, &until);
     }
-    return true;
+    *retries = b->retries;
+    pthread_mutex_unlock(&b->lock);
+    return !ending && !pool_is_ending(b->pool);
+}
+
+static unsigned change_waiting(struct blocks *b, int by, uint64_t *retries)
+{
+    pthread_mutex_lock(&b->lock);
+    unsigned waiting = b->waiting += (unsigned)by;
+    *retries = b->retries;
+    pthread_mutex_unlock(&b->lock);
+    return waiting;
+}
+
+static void try_again(struct request *q)
+{
+    struct blocks *b = q->drive->blocks;
+    uint64_t retries, before;
+    bool first = change_waiting(b, 1, &retries) == 1;
+
+    tell_waiting(q);
+    report(q, true, first);
+    while (may_try_again(q) && (before = retries, wait_a_second(b, &retries))) {
+        q->error = carry_out(q->drive, q);
+        if (may_try_again(q) && before != retries) /* somebody wants to know */
+            report(q, true, true);
+    }
+    change_waiting(b, -1, &retries);
 }
 
 static void run(void *ctx, unsigned worker, struct pool_job *job)
@@ -165,9 +234,7 @@ static void run(void *ctx, unsigned worker, struct pool_job *job)
         nanosleep(&(struct timespec){.tv_nsec = (long)q->delay_ns}, NULL);
     q->error = carry_out(q->drive, q);
     if (may_try_again(q))
-        tell_waiting(q);
-    while (may_try_again(q) && wait_a_second(q->drive->blocks))
-        q->error = carry_out(q->drive, q);
+        try_again(q);
 }
 
 /* --- which requests go together --- */
@@ -256,7 +323,7 @@ static uint64_t sectors_of(const struct blocks_request *r)
 
 static bool is_on_medium(const struct blocks_drive *d, const struct blocks_request *r)
 {
-    return r->offset <= d->medium->bytes && r->bytes <= d->medium->bytes - r->offset;
+    return d->medium && r->offset <= d->medium->bytes && r->bytes <= d->medium->bytes - r->offset;
 }
 
 /* What the request needs of the overlay's map, and what it changes there. */
@@ -334,6 +401,9 @@ static void tell_error(struct blocks_drive *d, const struct request *q)
     char line[NAME_BYTES + 256];
 
     b->stats.errors++;
+    d->stats.failed_reads += q->r.op == BLOCKS_READ;
+    d->stats.failed_writes += q->r.op == BLOCKS_WRITE;
+    report(q, false, false);
     if (d->told || !b->cfg.notice)
         return;
     d->told = true;
@@ -425,14 +495,26 @@ static bool is_same(const struct blocks_request *a, const struct blocks_request 
     return a->tag == b->tag && a->op == b->op && a->offset == b->offset && a->bytes == b->bytes;
 }
 
-static void count(struct blocks_stats *s, const struct blocks_request *r)
+static void count(struct blocks_drive *d, const struct blocks_request *r)
 {
+    struct blocks_stats *s = &d->blocks->stats;
+    struct blocks_drive_stats *o = &d->stats;
+    const uint64_t read = r->op == BLOCKS_READ ? r->bytes : 0, written = r->op == BLOCKS_WRITE ? r->bytes : 0;
+
     s->reads += r->op == BLOCKS_READ;
     s->writes += r->op == BLOCKS_WRITE;
     s->flushes += r->op == BLOCKS_FLUSH;
     s->discards += r->op == BLOCKS_DISCARD;
-    s->read_bytes += r->op == BLOCKS_READ ? r->bytes : 0;
-    s->written_bytes += r->op == BLOCKS_WRITE ? r->bytes : 0;
+    s->read_bytes += read;
+    s->written_bytes += written;
+    o->reads += r->op == BLOCKS_READ;
+    o->writes += r->op == BLOCKS_WRITE;
+    o->flushes += r->op == BLOCKS_FLUSH;
+    o->discards += r->op == BLOCKS_DISCARD;
+    o->read_bytes += read;
+    o->written_bytes += written;
+    if (written && r->offset + written > o->written_end)
+        o->written_end = r->offset + written;
 }
 
 /* A tag that starts again is a new request: nobody finishes the old one. */
@@ -492,7 +574,7 @@ static void drive_start(void *ctx, const struct blocks_request *r, const uint8_t
     struct blocks_drive *d = ctx;
 
     take_done(d->blocks);
-    count(&d->blocks->stats, r);
+    count(d, r);
     forget_tag(d, r->tag);
     start(d, r, data);
 }
@@ -558,8 +640,16 @@ const struct backend_class blocks_backend = {.blocks_start = drive_start, .block
 
 /* --- a life --- */
 
+static void free_blocks(struct blocks *b)
+{
+    pthread_cond_destroy(&b->retry);
+    pthread_mutex_destroy(&b->lock);
+    free(b);
+}
+
 struct blocks *blocks_create(const struct blocks_config *cfg)
 {
+    pthread_condattr_t monotonic;
     struct blocks *b = calloc(1, sizeof(*b));
     const struct pool_config pool = {.workers = cfg->workers,
                                      .not_on_cpu = PIN_ANY,
@@ -571,10 +661,15 @@ struct blocks *blocks_create(const struct blocks_config *cfg)
         return NULL;
     b->cfg = *cfg;
     b->random = cfg->delay_seed;
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&b->retry, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     b->pool = pool_create(&pool);
     if (b->pool)
         return b;
-    free(b);
+    free_blocks(b);
     return NULL;
 }
 
@@ -607,26 +702,86 @@ void blocks_destroy(struct blocks *b)
         medium_close(b->drive[i]->medium);
         free(b->drive[i]);
     }
-    free(b);
+    free_blocks(b);
 }
 
-struct blocks_drive *blocks_add(struct blocks *b, struct medium *m, const char *name, bool private_copy)
+struct blocks_drive *blocks_add_empty(struct blocks *b, const char *name)
 {
     struct blocks_drive *d = b->ndrives < BLOCKS_DRIVES_MAX ? calloc(1, sizeof(*d)) : NULL;
 
-    if (!d || (private_copy && !(d->overlay = overlay_create(m)))) {
-        int error = errno;
-        free(d);
-        medium_close(m);
-        errno = error;
+    if (!d)
         return NULL;
-    }
     d->blocks = b;
-    d->medium = m;
     d->last = &d->first;
     snprintf(d->name, sizeof(d->name), "%s", name);
     b->drive[b->ndrives++] = d;
     return d;
+}
+
+struct blocks_drive *blocks_add(struct blocks *b, struct medium *m, const char *name, bool private_copy)
+{
+    struct blocks_medium *medium = blocks_medium_create(m, name, private_copy);
+    struct blocks_drive *d = medium ? blocks_add_empty(b, name) : NULL;
+
+    if (d)
+        blocks_change(d, medium);
+    else
+        blocks_medium_destroy(medium);
+    return d;
+}
+
+/* --- media that are changed --- */
+
+struct blocks_medium *blocks_medium_create(struct medium *m, const char *name, bool private_copy)
+{
+    struct blocks_medium *b = calloc(1, sizeof(*b));
+
+    if (!b || (private_copy && !(b->overlay = overlay_create(m)))) {
+        int error = errno;
+        free(b);
+        medium_close(m);
+        errno = error;
+        return NULL;
+    }
+    b->medium = m;
+    snprintf(b->name, sizeof(b->name), "%s", name);
+    return b;
+}
+
+void blocks_medium_destroy(struct blocks_medium *m)
+{
+    if (!m)
+        return;
+    overlay_destroy(m->overlay);
+    medium_close(m->medium);
+    free(m);
+}
+
+/* What is kept aside stays. */
+static void leave_medium(struct blocks_drive *d)
+{
+    overlay_destroy(d->overlay);
+    if (!d->is_aside || d->medium != d->aside_medium)
+        medium_close(d->medium);
+    d->overlay = NULL;
+    d->medium = NULL;
+}
+
+void blocks_change(struct blocks_drive *d, struct blocks_medium *m)
+{
+    settle(d);
+    leave_medium(d);
+    d->overlay = m ? m->overlay : NULL;
+    d->medium = m ? m->medium : NULL;
+    d->told = false;
+    if (m)
+        memcpy(d->name, m->name, sizeof(d->name));
+    free(m);
+}
+
+struct medium *blocks_medium_of(const struct blocks_drive *d)
+{
+    return d->medium;
 }
 
 /* --- what was written --- */
@@ -657,8 +812,9 @@ int blocks_load(struct blocks_drive *d, const struct blocks_run *run, const uint
     const uint64_t first = run->offset / MEDIUM_SECTOR, sectors = run->bytes / MEDIUM_SECTOR;
     const uint64_t slice[OVERLAY_SLICE_WORDS] = {0};
 
-    if (run->offset % MEDIUM_SECTOR || run->bytes % MEDIUM_SECTOR || run->bytes > BLOCKS_RUN_BYTES ||
-        run->offset > d->medium->bytes || run->bytes > d->medium->bytes - run->offset)
+    if (!d->overlay || run->offset % MEDIUM_SECTOR || run->bytes % MEDIUM_SECTOR ||
+        run->bytes > BLOCKS_RUN_BYTES || run->offset > d->medium->bytes ||
+        run->bytes > d->medium->bytes - run->offset)
         return EINVAL;
     overlay_mark(d->overlay, first, sectors);
     overlay_set_bad(d->overlay, first, sectors, run->bad);
@@ -672,7 +828,9 @@ int blocks_set_aside(struct blocks_drive *d)
     settle(d);
     if (d->overlay && !(fresh = overlay_create(d->medium)))
         return errno ? errno : ENOMEM;
-    d->aside = d->overlay;
+    d->is_aside = true;
+    d->aside_overlay = d->overlay;
+    d->aside_medium = d->medium;
     d->overlay = fresh;
     return 0;
 }
@@ -680,15 +838,18 @@ int blocks_set_aside(struct blocks_drive *d)
 void blocks_take_back(struct blocks_drive *d)
 {
     settle(d);
-    overlay_destroy(d->overlay);
-    d->overlay = d->aside;
-    d->aside = NULL;
+    leave_medium(d);
+    d->overlay = d->aside_overlay;
+    d->medium = d->aside_medium;
+    d->is_aside = false;
 }
 
 void blocks_drop_aside(struct blocks_drive *d)
 {
-    overlay_destroy(d->aside);
-    d->aside = NULL;
+    overlay_destroy(d->aside_overlay);
+    if (d->aside_medium != d->medium)
+        medium_close(d->aside_medium);
+    d->is_aside = false;
 }
 
 void blocks_get_stats(const struct blocks *b, struct blocks_stats *out)
@@ -705,4 +866,34 @@ void blocks_on_error(struct blocks_drive *d, enum backend_error read, enum backe
 {
     d->on_read_error = (uint8_t)read;
     d->on_write_error = (uint8_t)write;
+}
+
+void blocks_set_label(struct blocks_drive *d, const char *label)
+{
+    d->label = label;
+}
+
+bool blocks_waits(struct blocks *b)
+{
+    if (!b)
+        return false;
+    pthread_mutex_lock(&b->lock);
+    bool waits = b->waiting > 0;
+    pthread_mutex_unlock(&b->lock);
+    return waits;
+}
+
+void blocks_retry(struct blocks *b)
+{
+    if (!b)
+        return;
+    pthread_mutex_lock(&b->lock);
+    b->retries++;
+    pthread_cond_broadcast(&b->retry);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void blocks_get_drive_stats(const struct blocks_drive *d, struct blocks_drive_stats *out)
+{
+    *out = d->stats;
 }

@@ -12,8 +12,10 @@
  * host.
  *
  * A request that fails and may be tried again (blocks_on_error) is simply late: its thread tries once a
- * second until it succeeds, or until blocks_end_soon: the guest waits for it as for any late host, and sees
- * nothing.
+ * second, and at once when blocks_retry says so, until it succeeds, or until blocks_end_soon: the guest waits
+ * for it as for any late host, and sees nothing.
+ *
+ * A medium can be changed. What was on its way to the old one is done first; nobody will finish it.
  *
  * Threads: blocks_create and _destroy alone, blocks_add before the machine runs; the others and the back end
  * by the holder of the baton. Media are used by the threads that this starts. */
@@ -27,6 +29,17 @@
 #define BLOCKS_PENDING_MAX   256
 #define BLOCKS_PENDING_BYTES (32u << 20)
 
+/* A request that the host could not carry out. */
+struct blocks_error {
+    const char *drive; /* blocks_set_label; "" if it has none */
+    bool write;        /* reads and all others */
+    bool waits;        /* it is tried again, and the guest waits; else the guest is told, or not (enum
+                          backend_error) */
+    bool first;        /* of those that the guest waits for */
+    bool ignored, no_space;
+    const char *reason;
+};
+
 struct blocks_config {
     unsigned workers;      /* 1..POOL_WORKERS_MAX */
     uint32_t spin;         /* before the guest sleeps for a late host (pool.h) */
@@ -34,6 +47,8 @@ struct blocks_config {
     uint64_t delay_one_in; /* of so many requests one does, at random; 0: 2 */
     void (*notice)(void *ctx, const char *line); /* for the user, no newline; NULL: dropped */
     void *notice_ctx;
+    void (*error)(void *ctx, const struct blocks_error *e); /* any thread; NULL: nobody wants to know */
+    void *error_ctx;
 };
 
 struct blocks_stats {
@@ -62,6 +77,35 @@ struct blocks_drive *blocks_add(struct blocks *b, struct medium *m, const char *
 void blocks_on_error(struct blocks_drive *d, enum backend_error read, enum backend_error write);
 /* Its ctx is a struct blocks_drive. */
 extern const struct backend_class blocks_backend;
+
+/* --- media that are changed --- */
+struct blocks_medium;
+
+/* As of blocks_add; for blocks_change. Any thread. */
+struct blocks_medium *blocks_medium_create(struct medium *m, const char *name, bool private_copy);
+void blocks_medium_destroy(struct blocks_medium *m); /* NULL is fine */
+/* A drive without a medium. NULL with errno. */
+struct blocks_drive *blocks_add_empty(struct blocks *b, const char *name);
+/* The drive has this medium from now on, which is its own; NULL: none. By the holder of the baton, between
+ * the calls of the back end. */
+void blocks_change(struct blocks_drive *d, struct blocks_medium *m);
+/* What the drive has; NULL: none. While the machine stands. */
+struct medium *blocks_medium_of(const struct blocks_drive *d);
+
+/* --- errors --- */
+/* Its name in struct blocks_error; borrowed. Before the machine runs. */
+void blocks_set_label(struct blocks_drive *d, const char *label);
+/* Requests that the host failed, and that are tried again? Any thread; NULL: no. */
+bool blocks_waits(struct blocks *b);
+/* They are tried again now. Any thread; NULL is fine. */
+void blocks_retry(struct blocks *b);
+
+struct blocks_drive_stats {
+    uint64_t reads, writes, flushes, discards, read_bytes, written_bytes, failed_reads, failed_writes;
+    uint64_t written_end; /* behind the last byte that was written */
+};
+/* While the machine stands. */
+void blocks_get_drive_stats(const struct blocks_drive *d, struct blocks_drive_stats *out);
 
 /* --- what was written to a private copy; while the machine stands --- */
 #define BLOCKS_RUN_BYTES 65536u

@@ -165,6 +165,8 @@ static void port_output(struct bus *b, unsigned port, const uint8_t *entry, uint
     const struct backend *be = &b->cfg.backend[port];
 
     tell_frame(b, port, false, entry, bytes, tick);
+    if (b->board->port[port].kind == PORT_TRAY && b->cfg.trays && bytes == PORT_TRAY_MOVED_BYTES)
+        b->cfg.trays->moved(b->cfg.trays_ctx, port, entry[0], entry[1]);
     if (be->computed) {
         be->computed->output(be->ctx, entry, bytes, ticks_to_ns(tick, b->cfg.shift));
         computed_schedule(b, port);
@@ -384,6 +386,22 @@ static uint32_t queue_room(const struct bus *b, unsigned port)
     return (uint32_t)min_u64(room, bus_port_is_small(p) ? PORT_SMALL_BYTES : PORT_ENTRY_BYTES);
 }
 
+/* What a back end may give at once: of a tray's entry a part is for the host (bus_trays). */
+static uint32_t intake_room(const struct bus *b, unsigned port)
+{
+    const uint32_t room = queue_room(b, port);
+
+    if (b->board->port[port].kind != PORT_TRAY)
+        return room;
+    return room >= PORT_TRAY_BYTES ? PORT_ENTRY_BYTES : 0;
+}
+
+/* Of an entry that comes from outside, what the machine keeps. */
+static uint32_t kept_bytes(const struct bus *b, unsigned port, uint32_t n)
+{
+    return b->board->port[port].kind == PORT_TRAY ? (uint32_t)min_u64(n, PORT_TRAY_BYTES) : n;
+}
+
 static void ring_put(struct bus_queue *q, uint32_t size, const uint8_t *bytes, uint32_t n)
 {
     uint32_t tail = (q->head + q->count) % size;
@@ -444,10 +462,13 @@ static void input_from_log(struct bus *b, unsigned port, uint64_t tick)
     if (next > tick || inputlog_next_port(b->cfg.replay) != port)
         return;
     const struct inputlog_entry *e = inputlog_take(b->cfg.replay, tick);
-    uint32_t room = queue_room(b, port);
-    b->replay_strayed |= next != tick || e->nbytes > room;
-    if (e->nbytes <= room || is_stream(b, port))
-        queue_push(b, port, e->bytes, (uint32_t)min_u64(e->nbytes, room), tick);
+    uint32_t room = queue_room(b, port), n = kept_bytes(b, port, e->nbytes);
+    b->replay_strayed |= next != tick || n > room;
+    if (n > room && !is_stream(b, port))
+        return;
+    if (b->board->port[port].kind == PORT_TRAY && b->cfg.trays)
+        b->cfg.trays->replayed(b->cfg.trays_ctx, port, e->bytes, e->nbytes);
+    queue_push(b, port, e->bytes, (uint32_t)min_u64(n, room), tick);
 }
 
 /* Nothing at tick 0, which no log can stamp, nor in a second step at one tick (a poke after an event):
@@ -461,7 +482,7 @@ static bool intake_open(const struct bus *b, uint64_t tick)
 static bool input_from_host(struct bus *b, unsigned port, uint64_t tick)
 {
     const struct backend *be = &b->cfg.backend[port];
-    uint32_t room = queue_room(b, port);
+    uint32_t room = intake_room(b, port);
 
     if (!be->class || !be->class->input_take || room == 0)
         return false;
@@ -470,7 +491,7 @@ static bool input_from_host(struct bus *b, unsigned port, uint64_t tick)
         return false;
     if (b->cfg.record)
         inputlog_record(b->cfg.record, tick, port, b->entry, n);
-    queue_push(b, port, b->entry, n, tick);
+    queue_push(b, port, b->entry, kept_bytes(b, port, n), tick);
     return true;
 }
 
@@ -487,6 +508,18 @@ static void input_computed(struct bus *b, unsigned port, uint64_t tick)
     }
 }
 
+/* The medium behind the drive changes when the chip sees it change. */
+static void tray_deliver(struct bus *b, unsigned port, uint32_t n, uint64_t now_ns)
+{
+    const struct board_port *p = &b->board->port[port];
+    const struct port_tray t = port_tray_unpack(b->entry, n);
+    const bool taken = p->in->trays->takes(chip_state(b, p->device), &t);
+
+    p->in->put(chip_state(b, p->device), b->entry, n, now_ns);
+    if (b->cfg.trays)
+        b->cfg.trays->done(b->cfg.trays_ctx, port, &t, taken);
+}
+
 static void input_deliver(struct bus *b, unsigned port, uint64_t tick)
 {
     const struct board_port *p = &b->board->port[port];
@@ -495,7 +528,10 @@ static void input_deliver(struct bus *b, unsigned port, uint64_t tick)
     while (b->st.input_tick[port] <= tick) {
         uint32_t n = queue_pop(b, port);
         tell_frame(b, port, true, b->entry, n, tick);
-        p->in->put(chip_state(b, p->device), b->entry, n, now_ns);
+        if (p->kind == PORT_TRAY)
+            tray_deliver(b, port, n, now_ns);
+        else
+            p->in->put(chip_state(b, p->device), b->entry, n, now_ns);
         chip_settled(b, p->device, tick, tick + 1);
     }
 }
@@ -676,8 +712,8 @@ bool bus_input_waiting(void *bus)
         return false;
     for (unsigned port = 0; port < b->board->nports; port++) {
         const struct backend *be = &b->cfg.backend[port];
-        if (b->queue[port] && be->class && be->class->input_waiting && queue_room(b, port) &&
-            be->class->input_waiting(be->ctx, queue_room(b, port)))
+        if (b->queue[port] && be->class && be->class->input_waiting && intake_room(b, port) &&
+            be->class->input_waiting(be->ctx, intake_room(b, port)))
             return true;
     }
     return false;

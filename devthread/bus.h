@@ -44,7 +44,7 @@
 
 #define BUS_LENGTH_BYTES 4 /* in a queue, before each entry that is not of a stream */
 #define BUS_QUEUE_BYTES  (PORT_ENTRY_BYTES + BUS_LENGTH_BYTES)
-#define BUS_SMALL_BYTES  512     /* of a queue of keys, motions or buttons */
+#define BUS_SMALL_BYTES  512     /* of a queue of small entries */
 #define BUS_FLUSH_NS     4000000 /* output waits at most about this long, host time */
 /* Where the bus map has memory window n, wherever the guest sees it. */
 #define BUS_WINDOW_ADDR(n) ((UINT64_C(1) << 40) + ((uint64_t)(n) << 32))
@@ -79,16 +79,27 @@ struct bus_small_queue {
     uint8_t byte[BUS_SMALL_BYTES];
 };
 
-/* Keys, motions and buttons: their entries have PORT_SMALL_BYTES at most. */
+/* Keys, motions, buttons and trays: their entries have PORT_SMALL_BYTES at most. */
 static inline bool bus_port_is_small(const struct board_port *p)
 {
-    return p->kind == PORT_KEYS || p->kind == PORT_POINTER || p->kind == PORT_PANEL;
+    return p->kind == PORT_KEYS || p->kind == PORT_POINTER || p->kind == PORT_PANEL || p->kind == PORT_TRAY;
 }
 
 static inline uint32_t bus_queue_bytes(const struct board_port *p)
 {
     return bus_port_is_small(p) ? BUS_SMALL_BYTES : BUS_QUEUE_BYTES;
 }
+
+/* Who has the media of removable drives. An entry of a port of kind PORT_TRAY is longer outside of the
+ * machine than within: what lies behind PORT_TRAY_BYTES is in the recording and for the host alone. All by
+ * the holder of the baton. */
+struct bus_trays {
+    /* A replay has taken this entry from its recording. */
+    void (*replayed)(void *ctx, unsigned port, const uint8_t *entry, uint32_t bytes);
+    /* The next entry of those that were taken in reaches the chip, which does it or does not. */
+    void (*done)(void *ctx, unsigned port, const struct port_tray *t, bool taken);
+    void (*moved)(void *ctx, unsigned port, unsigned drive, bool open); /* a tray, whoever moved it */
+};
 
 struct bus_config {
     unsigned shift;
@@ -111,6 +122,8 @@ struct bus_config {
      * baton. NULL: nobody wants to know. */
     void (*frame)(void *ctx, unsigned port, bool to_guest, const uint8_t *bytes, uint32_t n, uint64_t now_ns);
     void *frame_ctx;
+    const struct bus_trays *trays; /* NULL: media stay as they are */
+    void *trays_ctx;
 };
 
 /* A chip with a memory of its own, as the ranges of the bus map know it. */

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <time.h>
 
+#define TRAY_ENTRIES 64 /* that wait to be taken in */
+
 struct devthread {
     struct devthread_config cfg; /* constant after create; its strings belong to the caller by then */
     struct board board;          /* constant after create */
@@ -212,7 +214,10 @@ static bool open_inputs(struct devthread *d, char *err, size_t err_bytes)
         const struct board_port *p = &d->board.port[i];
         if (!p->present || !bus_port_is_small(p) || d->cfg.backend[i].class)
             continue;
-        d->input[i] = inputqueue_create(d->hostio, d->cfg.interactive);
+        const bool tray = p->kind == PORT_TRAY;
+        d->input[i] =
+            inputqueue_create(d->hostio, d->cfg.interactive, tray ? TRAY_ENTRIES : INPUTQUEUE_ENTRIES,
+                              tray ? DEVTHREAD_TRAY_BYTES : PORT_SMALL_BYTES);
         if (!d->input[i]) {
             snprintf(err, err_bytes, "input: %s", strerror(errno));
             return false;
@@ -258,7 +263,9 @@ static bool open_bus(struct devthread *d, char *err, size_t err_bytes)
                            .write_error = d->cfg.write_error,
                            .write_error_ctx = d->cfg.write_error_ctx,
                            .frame = d->cfg.frame,
-                           .frame_ctx = d->cfg.frame_ctx};
+                           .frame_ctx = d->cfg.frame_ctx,
+                           .trays = d->cfg.trays,
+                           .trays_ctx = d->cfg.trays_ctx};
 
     memcpy(c.backend, d->cfg.backend, sizeof(c.backend));
     c.state = d->state = calloc(1, d->board.state_bytes);
@@ -456,6 +463,11 @@ int devthread_apic_remap(const struct devthread *d)
         if (d->board.window[n].local)
             return d->bus.window_remap[n];
     return -1;
+}
+
+uint32_t devthread_queued(const struct devthread *d, unsigned port)
+{
+    return d->bus.queue[port] ? d->bus.queue[port]->count : 0;
 }
 
 void *devthread_state(struct devthread *d)

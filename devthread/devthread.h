@@ -30,11 +30,16 @@
 
 /* Default quantum in virtual ns: bounds how late input is seen. MATCH DEVTHREAD_QUANTUM_NS */
 #define DEVTHREAD_QUANTUM_NS 1000000
+#define DEVTHREAD_TRAY_BYTES                                                                                 \
+    (PORT_TRAY_BYTES + 4352) /* most bytes of an entry of PORT_TRAY as it comes in                           \
+                              */
 
 struct access;
 struct link_figures;
 struct net;
 struct net_config;
+
+struct bus_trays; /* bus.h */
 
 struct devthread_config {
     enum link_mode mode;                  /* -devthread mode= */
@@ -71,6 +76,8 @@ struct devthread_config {
     /* Likewise. */
     void (*frame)(void *ctx, unsigned port, bool to_guest, const uint8_t *bytes, uint32_t n, uint64_t now_ns);
     void *frame_ctx;
+    const struct bus_trays *trays; /* likewise; may be NULL */
+    void *trays_ctx;
 };
 
 /* Reasons of link_stop(). Output that waits for a slow reader waits on in a pause, and no longer at the
@@ -106,6 +113,8 @@ int devthread_apic_remap(const struct devthread *d);
  * machine takes it in at one of its next steps, stamps and records it. False: the port is not there, or it
  * has had too much already. A replay drops it: its input is the log's. */
 bool devthread_input(struct devthread *d, unsigned port, const uint8_t *entry, uint32_t bytes);
+/* Bytes in the port's queue: taken in, and not at the chip yet. While the vCPU stands. */
+uint32_t devthread_queued(const struct devthread *d, unsigned port);
 /* The network of the host's behind typed port `port`; NULL: there is none, as in a replay. */
 struct net *devthread_net(struct devthread *d, unsigned port);
 /* The board's state block, all chips. Its local devices belong to the vCPU's thread. */

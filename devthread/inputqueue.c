@@ -9,43 +9,59 @@
 struct inputqueue {
     struct hostio *hostio;
     bool open;
+    uint32_t entries, entry_bytes; /* at most */
     /* --- under hostio's lock --- */
     uint32_t head, count;
-    struct {
-        uint8_t bytes, byte[PORT_SMALL_BYTES];
-    } entry[INPUTQUEUE_ENTRIES];
+    struct slot {
+        uint32_t bytes;
+        uint8_t byte[];
+    } * slot; /* `entries` of them, slot_bytes() apart */
 };
 
-struct inputqueue *inputqueue_create(struct hostio *hostio, bool open)
+static size_t slot_bytes(const struct inputqueue *q)
+{
+    return sizeof(struct slot) + (q->entry_bytes + 3) / 4 * 4;
+}
+
+static struct slot *slot_at(struct inputqueue *q, uint32_t n)
+{
+    return (struct slot *)((char *)q->slot + n % q->entries * slot_bytes(q));
+}
+
+struct inputqueue *inputqueue_create(struct hostio *hostio, bool open, uint32_t entries, uint32_t bytes)
 {
     struct inputqueue *q = calloc(1, sizeof(*q));
 
-    if (q) {
-        q->hostio = hostio;
-        q->open = open;
-    }
-    return q;
+    if (!q)
+        return NULL;
+    *q = (struct inputqueue){.hostio = hostio, .open = open, .entries = entries, .entry_bytes = bytes};
+    if ((q->slot = calloc(entries, slot_bytes(q))))
+        return q;
+    free(q);
+    return NULL;
 }
 
 void inputqueue_destroy(struct inputqueue *q)
 {
+    if (q)
+        free(q->slot);
     free(q);
 }
 
 static bool put(struct inputqueue *q, const uint8_t *entry, uint32_t bytes)
 {
-    if (q->count == INPUTQUEUE_ENTRIES)
+    if (q->count == q->entries)
         return false;
-    uint32_t at = (q->head + q->count++) % INPUTQUEUE_ENTRIES;
-    q->entry[at].bytes = (uint8_t)bytes;
-    memcpy(q->entry[at].byte, entry, bytes);
+    struct slot *slot = slot_at(q, q->head + q->count++);
+    slot->bytes = bytes;
+    memcpy(slot->byte, entry, bytes);
     hostio_input_arrived(q->hostio);
     return true;
 }
 
 bool inputqueue_put(struct inputqueue *q, const uint8_t *entry, uint32_t bytes)
 {
-    CHECK(bytes > 0 && bytes <= PORT_SMALL_BYTES);
+    CHECK(bytes > 0 && bytes <= q->entry_bytes);
     hostio_lock(q->hostio);
     bool done = put(q, entry, bytes);
     hostio_unlock(q->hostio);
@@ -54,7 +70,7 @@ bool inputqueue_put(struct inputqueue *q, const uint8_t *entry, uint32_t bytes)
 
 static bool waits(struct inputqueue *q, uint32_t room)
 {
-    return q->count > 0 && q->entry[q->head].bytes <= room;
+    return q->count > 0 && slot_at(q, q->head)->bytes <= room;
 }
 
 static bool input_waiting(void *ctx, uint32_t room)
@@ -74,9 +90,10 @@ static uint32_t input_take(void *ctx, uint8_t *entry, uint32_t room)
 
     hostio_lock(q->hostio);
     if (waits(q, room)) {
-        bytes = q->entry[q->head].bytes;
-        memcpy(entry, q->entry[q->head].byte, bytes);
-        q->head = (q->head + 1) % INPUTQUEUE_ENTRIES;
+        const struct slot *slot = slot_at(q, q->head);
+        bytes = slot->bytes;
+        memcpy(entry, slot->byte, bytes);
+        q->head = (q->head + 1) % q->entries;
         q->count--;
     }
     hostio_unlock(q->hostio);

@@ -1,4 +1,5 @@
-/* inputqueue.h - keys, motions and buttons that wait to enter the machine, as a back end (backend.h).
+/* inputqueue.h - keys, motions, buttons and wishes for trays that wait to enter the machine, as a back end
+ * (backend.h).
  *
  * Whoever has a keyboard, a mouse or a monitor in front of it puts entries in; the device side takes them at
  * its steps, one a step, in order, and gives each its stamp there.
@@ -11,15 +12,15 @@
 #include "devthread/hostio.h"
 #include "hw/port.h"
 
-#define INPUTQUEUE_ENTRIES 1024
+#define INPUTQUEUE_ENTRIES 1024 /* of small entries: port.h */
 
 struct inputqueue;
 
-/* NULL: no memory. The hostio outlives it. open: more may come, so that a guest that halts for good is waited
- * for. */
-struct inputqueue *inputqueue_create(struct hostio *hostio, bool open);
+/* Room for `entries` of at most `bytes`. NULL: no memory. The hostio outlives it. open: more may come, so
+ * that a guest that halts for good is waited for. */
+struct inputqueue *inputqueue_create(struct hostio *hostio, bool open, uint32_t entries, uint32_t bytes);
 void inputqueue_destroy(struct inputqueue *q); /* NULL is fine */
-/* An entry of 1 to PORT_SMALL_BYTES. False: there is no room. */
+/* An entry of 1 byte at least. False: there is no room. */
 bool inputqueue_put(struct inputqueue *q, const uint8_t *entry, uint32_t bytes);
 /* Its ctx is a struct inputqueue. */
 extern const struct backend_class inputqueue_backend;

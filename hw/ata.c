@@ -100,7 +100,7 @@ void ata_reset_pin(struct ata *d)
     d->multiple = 0;
     d->mode = 0x22; /* multiword DMA 2: the fastest that every bus master of the time has */
     d->write_cache = d->look_ahead = d->smart = 1;
-    d->ejected = d->event = 0;
+    d->ejected = d->event = d->gone = 0;
     d->sense_key = d->asc = d->ascq = 0;
     if (d->present)
         reset_done(d);
@@ -223,6 +223,7 @@ void ata_command_write(struct ata *d, uint8_t command, uint64_t now_ns)
     if (!takes(d, command))
         return;
     d->command = command;
+    d->gone = 0;
     d->intrq = d->error = d->transfer = 0;
     d->left = d->chunk = d->moved = d->total = 0;
     ata_go_on(d, ATA_EXECUTE, now_ns + ATA_COMMAND_NS);

@@ -9,6 +9,7 @@
 
 #include "hw/blocks.h"
 #include "hw/drive.h"
+#include "hw/port.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -105,7 +106,9 @@ struct ata {
     uint8_t present, cdrom, medium, read_only;
     uint8_t number; /* 0 or 1 on its cable */
     uint8_t smart;  /* SMART is on */
-    uint8_t reserved[4];
+    uint8_t gone;   /* the medium went while a packet command was using it */
+    uint8_t told;   /* `ejected` as the host knows it */
+    uint8_t reserved[2];
     uint16_t byte_limit;                                          /* of a block of a packet command, even */
     uint8_t serial[DRIVE_SERIAL_BYTES], model[DRIVE_MODEL_BYTES]; /* padded with blanks */
     uint8_t buffer[ATA_BUFFER_BYTES];
@@ -143,6 +146,14 @@ uint32_t ata_data_read(struct ata *d, unsigned size, uint64_t now_ns);
 void ata_data_write(struct ata *d, unsigned size, uint32_t value, uint64_t now_ns);
 /* Of the data port: chip_class.run. */
 uint32_t ata_data_run(struct ata *d, unsigned size, uint32_t n, bool write, uint8_t **at);
+
+/* --- a CD-ROM's tray, from outside (port.h) --- */
+/* A request to the medium is under way: whoever wants to move the tray waits for its end. */
+bool ata_tray_busy(const struct ata *d);
+bool ata_tray_takes(const struct ata *d, const struct port_tray *t);
+void ata_tray(struct ata *d, const struct port_tray *t);
+/* True: the tray has moved since the last call. */
+bool ata_tray_moved(struct ata *d);
 
 /* At event_ns or later. */
 void ata_master(struct ata *d, const struct ata_host *h);

@@ -82,5 +82,7 @@ bool ata_set_mode(struct ata *d, uint8_t mode);
 void atapi_packet(struct ata *d, const struct ata_host *h); /* the buffer has it */
 /* A medium request failed. */
 void atapi_medium_error(struct ata *d);
+/* The medium has gone (ata.gone). */
+void atapi_medium_gone(struct ata *d);
 
 #endif

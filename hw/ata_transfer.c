@@ -414,7 +414,9 @@ void ata_transfer(struct ata *d, const struct ata_host *h)
 
 void ata_medium_done(struct ata *d, const struct ata_host *h)
 {
-    if (d->command == ATA_DATA_SET)
+    if (d->gone)
+        atapi_medium_gone(d);
+    else if (d->command == ATA_DATA_SET)
         trim_done(d, h);
     else if ((d->transfer & FLUSH) == FLUSH)
         flush_done(d, h);
@@ -449,7 +451,9 @@ void ata_dma(struct ata *d, const struct ata_host *h)
 {
     bool out = d->transfer & TRANSFER_OUT;
 
-    if (!h->dma_ready(h->dma, !out))
+    if (d->gone)
+        atapi_medium_gone(d);
+    else if (!h->dma_ready(h->dma, !out))
         wait_for_dma(d);
     else if (d->command == ATA_DATA_SET)
         trim_by_dma(d, h);

@@ -4,8 +4,10 @@
  * Model: a data disc of one track in one session, 2048 bytes a sector. A command that is refused leaves sense
  * data: key in the upper half of Error, the rest for REQUEST SENSE. A reset or another medium is told once,
  * by a unit attention. START STOP UNIT moves the tray, as long as the host has not locked it; the medium
- * stays in it. The status of a packet command has no SERV (bit 4), and each end of one says in the interrupt
- * reason that it is an end.
+ * stays in it. Outside somebody opens and closes it, too, and changes the medium while it is open (port.h);
+ * of a tray that is locked the host learns that its button was pressed (GET EVENT STATUS NOTIFICATION). The
+ * status of a packet command has no SERV (bit 4), and each end of one says in the interrupt reason that it is
+ * an end.
  *
  * NOT MODELLED: audio, raw sectors (READ CD gives user data only), several sessions, DVD structures,
  * MODE SELECT, changers. */
@@ -27,7 +29,7 @@ enum {
     ASC_MODE = 0x64,
     ASC_READ = 0x11,
 };
-enum { EVENT_EJECTED = 3, EVENT_NEW_MEDIUM = 2 }; /* MMC-3, 5.6: media class */
+enum { EVENT_EJECT_REQUEST = 1, EVENT_NEW_MEDIUM = 2, EVENT_REMOVED = 3 }; /* MMC-3, 5.6: media class */
 
 #define LEAD_OUT    0xAA
 #define MSF_OFFSET  150u    /* frames before sector 0 */
@@ -83,6 +85,13 @@ static void refuse_field(struct ata *d)
 void atapi_medium_error(struct ata *d)
 {
     refuse(d, KEY_MEDIUM, ASC_READ, 0);
+}
+
+void atapi_medium_gone(struct ata *d)
+{
+    d->gone = 0;
+    d->left = d->chunk = d->moved = 0;
+    refuse(d, KEY_NOT_READY, ASC_NOT_PRESENT, d->ejected ? 2 : 1);
 }
 
 /* What the host has room for. */
@@ -147,13 +156,21 @@ static void inquiry(struct ata *d, const struct ata_host *h, const struct packet
 
 /* --- the tray --- */
 
+/* A command that reads from the medium will not find it any more. */
+static void medium_goes(struct ata *d)
+{
+    d->gone |= d->phase != ATA_IDLE && d->command == ATA_PACKET && (d->left || d->chunk);
+}
+
 static void move_tray(struct ata *d, bool in)
 {
+    if (!in)
+        medium_goes(d);
     if (in && d->ejected && d->medium) {
         d->attention = ASC_MEDIUM_CHANGED;
         d->event = EVENT_NEW_MEDIUM;
     } else if (!in && !d->ejected) {
-        d->event = EVENT_EJECTED;
+        d->event = EVENT_REMOVED;
     }
     d->ejected = !in;
 }
@@ -171,6 +188,50 @@ static void start_stop(struct ata *d, const struct ata_host *h, const struct pac
     if (tray)
         move_tray(d, in);
     ata_done(d);
+}
+
+bool ata_tray_busy(const struct ata *d)
+{
+    return d->cdrom && d->phase == ATA_MEDIUM;
+}
+
+bool ata_tray_takes(const struct ata *d, const struct port_tray *t)
+{
+    switch (d->present && d->cdrom ? t->op : 0) {
+    case PORT_TRAY_OPEN:
+        return !d->locked || t->force || d->ejected;
+    case PORT_TRAY_CLOSE:
+        return true;
+    case PORT_TRAY_REMOVE:
+        return d->ejected && d->medium;
+    case PORT_TRAY_INSERT:
+        return d->ejected && !d->medium;
+    default:
+        return false;
+    }
+}
+
+void ata_tray(struct ata *d, const struct port_tray *t)
+{
+    if (!ata_tray_takes(d, t)) {
+        if (d->cdrom && t->op == PORT_TRAY_OPEN)
+            d->event = EVENT_EJECT_REQUEST;
+        return;
+    }
+    if (t->op == PORT_TRAY_OPEN || t->op == PORT_TRAY_CLOSE) {
+        move_tray(d, t->op == PORT_TRAY_CLOSE);
+        return;
+    }
+    d->medium = t->op == PORT_TRAY_INSERT;
+    d->sectors = d->medium ? t->bytes / DRIVE_CD_SECTOR : 0;
+}
+
+bool ata_tray_moved(struct ata *d)
+{
+    bool moved = d->told != d->ejected;
+
+    d->told = d->ejected;
+    return moved;
 }
 
 static void prevent_allow(struct ata *d, const struct ata_host *h, const struct packet *p)
@@ -590,7 +651,7 @@ void atapi_packet(struct ata *d, const struct ata_host *h)
     memcpy(p.b, d->buffer, sizeof(p.b));
     memset(d->buffer, 0, 512);
     d->transfer &= TRANSFER_DMA;
-    d->left = d->chunk = d->moved = d->total = 0;
+    d->left = d->chunk = d->moved = d->total = d->gone = 0;
     if (p.b[0] != 0x03) /* SPC-2, 7.20: sense data are those of the command before */
         d->sense_key = d->asc = d->ascq = 0;
     for (unsigned i = 0; i < NELEM(packets); i++)

@@ -1121,6 +1121,48 @@ void i82077_fit(struct i82077 *s, unsigned n, const struct drive_config *drive)
                                                         .changed = 1};
 }
 
+/* --- media come and go (port.h) --- */
+
+static uint64_t tray_ready_ns(const void *state)
+{
+    const struct i82077 *s = state;
+
+    return s->step == STEP_READ || s->step == STEP_WRITE || s->step == STEP_WRITE_END ? NS_NEVER : 0;
+}
+
+static bool tray_takes(const void *state, const struct port_tray *t)
+{
+    const struct i82077_drive *d = &((const struct i82077 *)state)->drive[t->drive % I82077_DRIVES];
+
+    if (t->drive >= I82077_DRIVES || !d->present)
+        return false;
+    return t->op == PORT_TRAY_REMOVE ? d->medium : t->op == PORT_TRAY_INSERT && !d->medium;
+}
+
+static void tray_put(void *state, const uint8_t *entry, uint32_t bytes, uint64_t now_ns)
+{
+    const struct port_tray t = port_tray_unpack(entry, bytes);
+
+    (void)now_ns;
+    if (!tray_takes(state, &t))
+        return;
+    struct i82077_drive *d = &((struct i82077 *)state)->drive[t.drive];
+    d->medium = t.op == PORT_TRAY_INSERT;
+    d->bytes = d->medium ? t.bytes : 0;
+    d->read_only = d->medium && t.read_only;
+    d->changed = 1;
+}
+
+static void tray_look(const void *state, unsigned drive, struct port_tray_view *v)
+{
+    const struct i82077_drive *d = &((const struct i82077 *)state)->drive[drive % I82077_DRIVES];
+
+    *v = (struct port_tray_view){.removable = d->present, .medium = d->medium};
+}
+
+static const struct port_trays trays = {.takes = tray_takes, .look = tray_look};
+const struct port_input i82077_tray_in = {.ready_ns = tray_ready_ns, .put = tray_put, .trays = &trays};
+
 static const struct field fields[] = {
     FIELD_COLUMN(struct i82077, drive, bytes),
     FIELD_COLUMN(struct i82077, drive, present),

@@ -7,6 +7,7 @@
 
 #include "hw/chip.h"
 #include "hw/drive.h"
+#include "hw/port.h"
 
 #include <stdbool.h>
 
@@ -69,6 +70,7 @@ struct i82077 {
 };
 
 extern const struct chip_class i82077_class;
+extern const struct port_input i82077_tray_in; /* PORT_TRAY: there is no tray, but media come and go */
 
 /* What is in a position; after a reset nothing is. */
 void i82077_fit(struct i82077 *s, unsigned position, const struct drive_config *drive);

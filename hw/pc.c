@@ -436,6 +436,12 @@ static const struct board_range fdc_io[] = {
         .name = (n), .kind = PORT_BLOCKS, .device = (dev)                                                    \
     }
 
+#define TRAY_PORT(n)                                                                                         \
+    {                                                                                                        \
+        .name = "tray" #n, .kind = PORT_TRAY, .device = PC_DEV_IDE0 + (n), .in = &piix_ide_tray_in,          \
+        .out = &piix_ide_tray_out                                                                            \
+    }
+
 /* Its hooks are the chip's that sits in the slot. */
 #define NIC_PORT(n)                                                                                          \
     {                                                                                                        \
@@ -496,6 +502,9 @@ static const struct board_port ports[PC_PORT_COUNT] = {
     [PC_PORT_NIC0 + 1] = NIC_PORT(1),
     [PC_PORT_NIC0 + 2] = NIC_PORT(2),
     [PC_PORT_NIC0 + 3] = NIC_PORT(3),
+    [PC_PORT_TRAY0] = TRAY_PORT(0),
+    [PC_PORT_TRAY0 + 1] = TRAY_PORT(1),
+    [PC_PORT_TRAY_FLOPPY] = {.name = "tray2", .kind = PORT_TRAY, .device = PC_DEV_FDC, .in = &i82077_tray_in},
     [PC_PORT_VIRTIO0] = DRIVE_PORT("virtio0", PC_DEV_VIRTIO0),
     [PC_PORT_VIRTIO0 + 1] = DRIVE_PORT("virtio1", PC_DEV_VIRTIO0 + 1),
     [PC_PORT_VIRTIO0 + 2] = DRIVE_PORT("virtio2", PC_DEV_VIRTIO0 + 2),
@@ -652,6 +661,7 @@ static void add_floppy(struct board *b, const struct pc_config *cfg)
     for (unsigned n = 0; n < PC_FLOPPY_DRIVES; n++) {
         b->port[PC_PORT_FLOPPY0 + n].present = cfg->floppy[n].present;
         b->port[PC_PORT_FLOPPY0 + n].drive = cfg->floppy[n];
+        b->port[PC_PORT_TRAY_FLOPPY].present |= cfg->floppy[n].present;
         b->device[PC_DEV_FDC].present |= cfg->floppy[n].present || cfg->firmware;
     }
     if (!b->device[PC_DEV_FDC].present)
@@ -713,6 +723,7 @@ static void add_ide(struct board *b, const struct pc_config *cfg)
     for (unsigned n = 0; n < PC_IDE_DRIVES; n++) {
         b->port[PC_PORT_IDE0 + n].present = cfg->ide[n].present;
         b->port[PC_PORT_IDE0 + n].drive = cfg->ide[n];
+        b->port[PC_PORT_TRAY0 + n / PIIX_IDE_DRIVES].present |= cfg->ide[n].present && cfg->ide[n].cdrom;
     }
 }
 

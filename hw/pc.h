@@ -85,7 +85,9 @@ enum pc_port {
     PC_PORT_PANEL,                                      /* buttons of the case */
     PC_PORT_SCREEN,                                     /* of the VGA */
     PC_PORT_NIC0,
-    PC_PORT_COUNT = PC_PORT_NIC0 + PC_NICS,
+    PC_PORT_TRAY0 = PC_PORT_NIC0 + PC_NICS, /* of the CD-ROM drives of each IDE channel */
+    PC_PORT_TRAY_FLOPPY = PC_PORT_TRAY0 + PIIX_IDE_CHANNELS,
+    PC_PORT_COUNT,
 };
 
 /* Remaps of physical memory, by number (board.h: remap_value). */

@@ -270,6 +270,56 @@ static uint32_t outputs(const void *state)
     return ((const struct piix_ide *)state)->line;
 }
 
+/* --- trays (port.h) --- */
+
+static uint64_t tray_ready_ns(const void *state)
+{
+    const struct piix_ide *s = state;
+
+    return ata_tray_busy(&s->drive[0]) || ata_tray_busy(&s->drive[1]) ? NS_NEVER : 0;
+}
+
+static bool tray_takes(const void *state, const struct port_tray *t)
+{
+    return t->drive < PIIX_IDE_DRIVES &&
+           ata_tray_takes(&((const struct piix_ide *)state)->drive[t->drive], t);
+}
+
+static void tray_put(void *state, const uint8_t *entry, uint32_t bytes, uint64_t now_ns)
+{
+    const struct port_tray t = port_tray_unpack(entry, bytes);
+
+    (void)now_ns;
+    if (t.drive < PIIX_IDE_DRIVES)
+        ata_tray(&((struct piix_ide *)state)->drive[t.drive], &t);
+}
+
+static void tray_look(const void *state, unsigned drive, struct port_tray_view *v)
+{
+    const struct ata *d = &((const struct piix_ide *)state)->drive[drive % PIIX_IDE_DRIVES];
+    const bool cd = d->present && d->cdrom;
+
+    *v = (struct port_tray_view){
+        .removable = cd, .tray = cd, .open = d->ejected, .locked = d->locked, .medium = d->medium};
+}
+
+static uint32_t tray_take(void *state, uint8_t *entry, uint32_t max)
+{
+    struct piix_ide *s = state;
+
+    for (unsigned n = 0; n < PIIX_IDE_DRIVES && max >= PORT_TRAY_MOVED_BYTES; n++)
+        if (ata_tray_moved(&s->drive[n])) {
+            entry[0] = (uint8_t)n;
+            entry[1] = s->drive[n].ejected;
+            return PORT_TRAY_MOVED_BYTES;
+        }
+    return 0;
+}
+
+static const struct port_trays trays = {.takes = tray_takes, .look = tray_look};
+const struct port_input piix_ide_tray_in = {.ready_ns = tray_ready_ns, .put = tray_put, .trays = &trays};
+const struct port_output piix_ide_tray_out = {.take = tray_take};
+
 /* --- drives come and go --- */
 
 static void reset(void *state, uint64_t now_ns)
@@ -326,7 +376,8 @@ void piix_ide_reset_pin(struct piix_ide *s)
     FIELD_MAX(struct piix_ide, drive[n].present, 1), FIELD_MAX(struct piix_ide, drive[n].cdrom, 1),          \
     FIELD_MAX(struct piix_ide, drive[n].medium, 1), FIELD_MAX(struct piix_ide, drive[n].read_only, 1),       \
     FIELD_MAX(struct piix_ide, drive[n].number, 1), FIELD_MAX(struct piix_ide, drive[n].smart, 1),           \
-    FIELD_ARRAY(struct piix_ide, drive[n].reserved),         \
+    FIELD_MAX(struct piix_ide, drive[n].gone, 1), FIELD_MAX(struct piix_ide, drive[n].told, 1),              \
+    FIELD_ARRAY(struct piix_ide, drive[n].reserved),                                                         \
     FIELD(struct piix_ide, drive[n].byte_limit), FIELD_ARRAY(struct piix_ide, drive[n].serial),              \
     FIELD_ARRAY(struct piix_ide, drive[n].model), FIELD_ARRAY(struct piix_ide, drive[n].buffer)
 /* clang-format on */

@@ -33,6 +33,8 @@ struct piix_ide {
 
 extern const struct chip_class piix_ide_class;
 extern const struct pci_function piix_ide_function;
+extern const struct port_input piix_ide_tray_in; /* PORT_TRAY */
+extern const struct port_output piix_ide_tray_out;
 
 /* A drive is at position n (0 or 1) of the channel; `number`: of all drives of the machine. */
 void piix_ide_fit(struct piix_ide *s, unsigned n, const struct drive_config *cfg, unsigned number);

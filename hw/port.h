@@ -12,6 +12,7 @@
  *   PORT_BLOCKS   - (a drive's medium: blocks.h)
  *   PORT_PIXELS   - (a picture, made from a chip's state and memory)
  *   PORT_PANEL    one button of the case: a byte, enum port_button
+ *   PORT_TRAY     what is done to a removable medium of one of the device's drives: struct port_tray
  *
  * Input comes from outside at times that nobody can compute, so each entry is stamped, recorded, queued, and
  * reaches the chip when `ready_ns` says so. A drive's medium is part of the machine: the chip computes from a
@@ -22,10 +23,20 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define PORT_ENTRY_BYTES 65536 /* most bytes of one entry */
 
-enum port_kind { PORT_BYTES, PORT_FRAMES, PORT_KEYS, PORT_POINTER, PORT_BLOCKS, PORT_PIXELS, PORT_PANEL };
+enum port_kind {
+    PORT_BYTES,
+    PORT_FRAMES,
+    PORT_KEYS,
+    PORT_POINTER,
+    PORT_BLOCKS,
+    PORT_PIXELS,
+    PORT_PANEL,
+    PORT_TRAY
+};
 
 struct port_input {
     /* When the chip takes the next byte (PORT_BYTES) or entry, absolute virtual ns. NS_NEVER: not until the
@@ -33,6 +44,7 @@ struct port_input {
     uint64_t (*ready_ns)(const void *s);
     /* One byte (PORT_BYTES) or one entry arrives; not before ready_ns. Any content is defined. */
     void (*put)(void *s, const uint8_t *entry, uint32_t bytes, uint64_t now_ns);
+    const struct port_trays *trays; /* PORT_TRAY has them; else NULL */
 };
 
 struct port_output {
@@ -47,6 +59,21 @@ struct port_picture {
     uint64_t address; /* physical, of the first row */
     uint32_t width, height, row_bytes;
     /* a pixel is a byte: what else there is comes with the first screen */
+};
+
+struct port_tray;
+
+/* A drive as its host sees it. */
+struct port_tray_view {
+    bool removable; /* it has a medium that can be changed */
+    bool tray;      /* it has a tray: a floppy drive has none */
+    bool open, locked, medium;
+};
+
+struct port_trays {
+    /* Would the drive, as it stands, do this? `put` does it, or tells the guest that it was asked for. */
+    bool (*takes)(const void *s, const struct port_tray *t);
+    void (*look)(const void *s, unsigned drive, struct port_tray_view *v);
 };
 
 #define PORT_RANGES_MAX 4
@@ -65,9 +92,9 @@ struct port_pixels {
     unsigned (*ranges)(const void *s, struct port_range range[PORT_RANGES_MAX]);
 };
 
-/* --- entries of PORT_KEYS, PORT_POINTER and PORT_PANEL --- */
+/* --- entries of PORT_KEYS, PORT_POINTER, PORT_PANEL and PORT_TRAY --- */
 
-#define PORT_SMALL_BYTES 8 /* most bytes of an entry of these */
+#define PORT_SMALL_BYTES 32 /* most bytes of an entry of these, as the machine has it */
 
 enum port_button { PORT_BUTTON_RESET = 1, PORT_BUTTON_POWER = 2, PORT_BUTTON_NMI = 3 };
 
@@ -121,5 +148,55 @@ static inline struct port_motion port_motion_unpack(const uint8_t *entry, uint32
                                 .dz = (int8_t)entry[5],
                                 .buttons = entry[4]};
 }
+
+#define PORT_TRAY_BYTES 32
+#define PORT_TRAY_HASH  16
+
+enum port_tray_op {
+    PORT_TRAY_OPEN = 1, /* the eject button of a drive with a tray */
+    PORT_TRAY_CLOSE,
+    PORT_TRAY_REMOVE, /* takes the medium out of the open tray, or of a drive without one */
+    PORT_TRAY_INSERT,
+};
+
+struct port_tray {
+    uint8_t op;    /* enum port_tray_op; any other value is none */
+    uint8_t drive; /* of the device: 0 or 1 */
+    bool force;    /* PORT_TRAY_OPEN: although the guest has locked the tray */
+    bool read_only;
+    uint64_t bytes;               /* PORT_TRAY_INSERT: of the medium */
+    uint8_t hash[PORT_TRAY_HASH]; /* likewise, for the host: the drive does not look at it */
+};
+
+static inline void port_tray_pack(const struct port_tray *t, uint8_t entry[PORT_TRAY_BYTES])
+{
+    memset(entry, 0, PORT_TRAY_BYTES);
+    entry[0] = t->op;
+    entry[1] = t->drive;
+    entry[2] = (uint8_t)(t->force | t->read_only << 1);
+    for (unsigned i = 0; i < 8; i++)
+        entry[8 + i] = (uint8_t)(t->bytes >> 8 * i);
+    memcpy(entry + 16, t->hash, PORT_TRAY_HASH);
+}
+
+/* An entry that is too short does nothing. */
+static inline struct port_tray port_tray_unpack(const uint8_t *entry, uint32_t bytes)
+{
+    struct port_tray t = {0};
+
+    if (bytes < PORT_TRAY_BYTES)
+        return t;
+    t.op = entry[0];
+    t.drive = entry[1];
+    t.force = entry[2] & 1;
+    t.read_only = entry[2] >> 1 & 1;
+    for (unsigned i = 0; i < 8; i++)
+        t.bytes |= (uint64_t)entry[8 + i] << 8 * i;
+    memcpy(t.hash, entry + 16, PORT_TRAY_HASH);
+    return t;
+}
+
+/* What a drive's controller tells of it: the tray has moved. */
+#define PORT_TRAY_MOVED_BYTES 2 /* drive, 1: open */
 
 #endif

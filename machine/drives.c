@@ -35,18 +35,18 @@ static bool needs_hashes(const struct machine_config *c)
     return c->digest_file || keeps_images(c);
 }
 
-static bool hash_medium(struct drives_one *one, const struct machine_config *c, const struct machine_drive *m,
-                        struct medium *medium, struct err *e)
+static bool hash_medium(struct drives_medium *out, const struct machine_config *c,
+                        const struct machine_drive *m, struct medium *medium, struct err *e)
 {
     const struct imagehash_config cfg = {
         .option = m->option, .file = m->file, .notice = c->notice, .ctx = c->ctx};
-    return !needs_hashes(c) || imagehash(&cfg, medium, one->hash, e);
+    return imagehash(&cfg, medium, out->hash, e);
 }
 
-static bool open_medium(struct drives *d, const struct machine_config *c, unsigned i, struct err *e)
+bool drives_medium_open(const struct drives *d, const struct machine_drive *m, bool hash,
+                        struct drives_medium *out, struct err *e)
 {
-    const struct machine_drive *m = &c->drive[i];
-    struct drives_one *one = &d->drive[i];
+    const struct machine_config *c = d->cfg;
     char why[ERR_BYTES - 1], name[256];
     const bool read_only = m->read_only || m->cdrom;
     const bool private_copy = !read_only && (m->private_copy || keeps_images(c));
@@ -60,41 +60,70 @@ static bool open_medium(struct drives *d, const struct machine_config *c, unsign
                                       .notice = c->notice,
                                       .notice_ctx = c->ctx};
     struct medium *medium = medium_open(&cfg, why, sizeof why);
+    *out = (struct drives_medium){.config.medium = true};
     if (!medium)
         return err_set(e, "%s", why);
-    if (!hash_medium(one, c, m, medium, e)) {
+    if ((hash || needs_hashes(c)) && !hash_medium(out, c, m, medium, e)) {
         medium_close(medium);
         return false;
     }
-    one->config.medium = true;
-    one->config.bytes = medium->bytes;
-    one->config.read_only = medium->read_only && !private_copy;
-    one->written_in_place = !one->config.read_only && !private_copy;
+    out->config.bytes = medium->bytes;
+    out->config.read_only = medium->read_only && !private_copy;
+    out->written_in_place = !out->config.read_only && !private_copy;
     if (private_copy)
         tell_private(c, m);
     snprintf(name, sizeof name, "%s %s", m->option, m->file);
-    one->blocks = blocks_add(d->blocks, medium, name, private_copy);
-    if (one->blocks)
-        blocks_on_error(one->blocks, (enum backend_error)m->on_read_error,
-                        (enum backend_error)m->on_write_error);
-    return one->blocks || err_set(e, "%s %s: no place for what the guest writes (TMPDIR names one): %s",
+    out->blocks = blocks_medium_create(medium, name, private_copy);
+    return out->blocks || err_set(e, "%s %s: no place for what the guest writes (TMPDIR names one): %s",
                                   m->option, m->file, strerror(errno));
+}
+
+static bool is_removable(const struct machine_drive *m)
+{
+    return m->cdrom || (m->port >= PC_PORT_FLOPPY0 && m->port < PC_PORT_FLOPPY0 + PC_FLOPPY_DRIVES);
+}
+
+static bool add_drive(struct drives *d, const struct machine_drive *m, struct drives_one *one, struct err *e)
+{
+    one->blocks = blocks_add_empty(d->blocks, m->option);
+    if (!one->blocks)
+        return err_set(e, "%s: no host memory for the drive", m->option);
+    blocks_on_error(one->blocks, (enum backend_error)m->on_read_error, (enum backend_error)m->on_write_error);
+    return true;
 }
 
 static bool open_one(struct drives *d, const struct machine_config *c, unsigned i, struct err *e)
 {
     const struct machine_drive *m = &c->drive[i];
-    struct drive_config *config = &d->drive[i].config;
-    config->present = true;
-    config->cdrom = m->cdrom;
-    memcpy(config->serial, m->serial, sizeof config->serial);
-    return !m->file || open_medium(d, c, i, e);
+    struct drives_one *one = &d->drive[i];
+    struct drives_medium medium = {0};
+    one->config.cdrom = m->cdrom;
+    one->config.present = true;
+    memcpy(one->config.serial, m->serial, sizeof one->config.serial);
+    if ((m->file || is_removable(m)) && !add_drive(d, m, one, e))
+        return false;
+    if (!m->file)
+        return true;
+    if (!drives_medium_open(d, m, false, &medium, e))
+        return false;
+    blocks_change(one->blocks, medium.blocks);
+    one->config.medium = true;
+    one->config.bytes = one->image.bytes = medium.config.bytes;
+    one->config.read_only = medium.config.read_only;
+    one->written_in_place = medium.written_in_place;
+    one->image.read_only = medium.config.read_only;
+    memcpy(one->hash, medium.hash, sizeof one->hash);
+    memcpy(one->image.hash, medium.hash, sizeof one->hash);
+    snprintf(one->image.file, sizeof one->image.file, "%s", m->file);
+    snprintf(one->image.format, sizeof one->image.format, "%s", m->format ? m->format : "");
+    return true;
 }
 
+/* Is there one, or may there be one later? */
 static bool any_medium(const struct machine_config *c)
 {
     for (unsigned i = 0; i < c->ndrives; i++)
-        if (c->drive[i].file)
+        if (c->drive[i].file || is_removable(&c->drive[i]))
             return true;
     return false;
 }
@@ -106,8 +135,10 @@ bool drives_open(struct drives *d, const struct machine_config *c, uint32_t spin
                                       .delay_seed = c->host_delay_seed,
                                       .delay_one_in = c->host_delay_one_in,
                                       .notice = c->notice,
-                                      .notice_ctx = c->ctx};
-    *d = (struct drives){.n = c->ndrives};
+                                      .notice_ctx = c->ctx,
+                                      .error = c->io_error,
+                                      .error_ctx = c->ctx};
+    *d = (struct drives){.cfg = c, .n = c->ndrives};
     if (any_medium(c) && !(d->blocks = blocks_create(&cfg)))
         return err_set(e, "-drive: no threads for host I/O: %s", strerror(errno));
     for (unsigned i = 0; i < d->n; i++)
@@ -123,6 +154,7 @@ void drives_end_soon(struct drives *d)
 
 void drives_close(struct drives *d)
 {
+    media_close(d);
     blocks_destroy(d->blocks);
     d->blocks = NULL;
 }
@@ -192,12 +224,15 @@ bool drives_connect(struct drives *d, const struct machine_config *c, struct dev
                            m->file ? m->file : "", dev->board->port[m->port].name);
         d->drive[i].name = dev->board->port[m->port].name;
         if (d->drive[i].blocks)
+            blocks_set_label(d->drive[i].blocks, m->name[0] ? m->name : d->drive[i].name);
+        if (d->drive[i].blocks)
             dev->backend[m->port] =
                 (struct backend){.class = &blocks_backend,
                                  .ctx = d->drive[i].blocks,
                                  .ignore_read_errors = m->on_read_error == BACKEND_IGNORE,
                                  .ignore_write_errors = m->on_write_error == BACKEND_IGNORE};
     }
+    media_configure(d, dev);
     list_images(d);
     dev->images = d->images;
     return true;
@@ -256,22 +291,29 @@ bool drives_can_load(const struct drives *d, struct err *e)
 
 void drives_take_back(struct drives *d)
 {
-    for (unsigned i = 0; i < d->n; i++)
+    media_take_back(d);
+    for (unsigned i = 0; i < d->n; i++) {
         if (d->drive[i].blocks)
             blocks_take_back(d->drive[i].blocks);
+        d->drive[i].image = d->drive[i].aside.image;
+        d->drive[i].changed = d->drive[i].aside.changed;
+    }
 }
 
 void drives_drop_aside(struct drives *d)
 {
+    media_drop_aside(d);
     for (unsigned i = 0; i < d->n; i++)
         if (d->drive[i].blocks)
             blocks_drop_aside(d->drive[i].blocks);
 }
 
-bool drives_set_aside(struct drives *d, struct err *e)
+static bool set_blocks_aside(struct drives *d, struct err *e)
 {
     for (unsigned i = 0; i < d->n; i++) {
-        const int error = d->drive[i].blocks ? blocks_set_aside(d->drive[i].blocks) : 0;
+        struct drives_one *one = &d->drive[i];
+        const int error = one->blocks ? blocks_set_aside(one->blocks) : 0;
+        one->aside = (struct drives_aside){one->image, one->changed};
         if (!error)
             continue;
         while (i-- > 0)
@@ -282,15 +324,28 @@ bool drives_set_aside(struct drives *d, struct err *e)
     return true;
 }
 
+bool drives_set_aside(struct drives *d, struct err *e)
+{
+    if (!set_blocks_aside(d, e))
+        return false;
+    media_set_aside(d);
+    if (media_rewind(d, e))
+        return true;
+    drives_take_back(d);
+    return false;
+}
+
 bool drives_save(struct drives *d, struct snapshot_writer *w, struct err *e)
 {
     for (unsigned i = 0; i < d->n; i++) {
         const struct drives_one *one = &d->drive[i];
         if (one->written_in_place)
             return written_in_place(one, e);
-        if (one->blocks && blocks_is_private(one->blocks) && !save_one(one, w, e))
+        if (!media_save(d, i, w, e) ||
+            (one->blocks && blocks_is_private(one->blocks) && !save_one(one, w, e)))
             return false;
     }
+    media_save_waiting(d, w);
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "hw/pc.h"
 #include "machine/err.h"
 #include "machine/imagehash.h"
+#include "machine/media.h"
 
 /* The last one is the toy's. */
 #define MACHINE_DRIVES_MAX (PC_IDE_DRIVES + PC_FLOPPY_DRIVES + PC_VIRTIO_DRIVES + 1)
@@ -28,24 +29,47 @@ struct machine_drive {
     uint8_t cache;     /* enum medium_cache */
     uint8_t on_read_error, on_write_error; /* enum backend_error */
     int bootindex;                         /* -1: none */
+    char name[32];                         /* id=, or as QEMU names its place; "": none */
     char serial[DRIVE_SERIAL_BYTES + 1];   /* "": the controller's default */
 };
 
+struct machine_config;
+
 struct drives {
-    struct blocks *blocks; /* NULL: no drive has a medium */
+    const struct machine_config *cfg;
+    struct blocks *blocks; /* NULL: no drive has a medium, or can get one */
     struct drives_one {
         struct drive_config config;
-        struct blocks_drive *blocks; /* NULL: no medium */
+        struct blocks_drive *blocks; /* NULL: no medium, and none can be put in */
         const char *name;            /* of its typed port, once it is connected */
         bool written_in_place;       /* what the guest writes goes to the image */
         char hash[IMAGEHASH_HEX];    /* of what was on it at the start; "": no medium, or nobody asks */
+        struct media_image image;    /* what is in it now */
+        bool changed;                /* that is not what was in it at the start */
+        struct drives_aside {
+            struct media_image image;
+            bool changed;
+        } aside; /* drives_set_aside */
     } drive[MACHINE_DRIVES_MAX];
     unsigned n;
     char
         images[INPUTLOG_IMAGES_BYTES]; /* a line for each drive, once they are connected: "ide0-hd0 WHAT\n" */
+    struct media media;
 };
 
-struct machine_config;
+/* An image that was opened for a drive. */
+struct drives_medium {
+    struct drive_config config; /* medium, bytes, read_only */
+    struct blocks_medium *blocks;
+    char hash[IMAGEHASH_HEX];
+    bool written_in_place;
+};
+
+/* Opens the image of `m`, which may be another than the configuration's; hash: although nobody writes it
+ * down.
+ */
+bool drives_medium_open(const struct drives *d, const struct machine_drive *m, bool hash,
+                        struct drives_medium *out, struct err *e);
 
 /* Opens all media of the configuration. spin: blocks_config. False: e says why; drives_close it in either
  * case. */

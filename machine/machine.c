@@ -268,6 +268,7 @@ static bool create_devices(struct machine *m, struct err *e)
     cfg.images = m->drives.images;
     m->dev = devthread_create(&cfg, why, sizeof why);
     nics_connected(&m->nics, m->dev);
+    media_connected(&m->drives, m->dev, &m->board);
     return m->dev ? true : err_set(e, "%s", why);
 }
 
@@ -674,6 +675,21 @@ bool machine_button(struct machine *m, enum port_button button)
     return devthread_input(m->dev, PC_PORT_PANEL, &entry, 1);
 }
 
+struct drives *machine_drives(struct machine *m)
+{
+    return &m->drives;
+}
+
+bool machine_io_waits(struct machine *m)
+{
+    return blocks_waits(m->drives.blocks);
+}
+
+void machine_io_retry(struct machine *m)
+{
+    blocks_retry(m->drives.blocks);
+}
+
 void machine_pause_request(struct machine *m)
 {
     link_stop(devthread_link(m->dev, 0), DEVTHREAD_PAUSE);
@@ -732,11 +748,6 @@ void machine_state_hex(struct machine *m, char hex[DIGEST_HEX])
 uint32_t machine_exit_value(const struct machine *m)
 {
     return vcpu_exit_value(m->vcpu);
-}
-
-uint64_t machine_drive_bytes(const struct machine *m, unsigned i)
-{
-    return i < m->drives.n ? m->drives.drive[i].config.bytes : 0;
 }
 
 const struct guest_state *machine_guest(const struct machine *m)
@@ -913,9 +924,12 @@ bool machine_finish(struct machine *m, struct machine_stats *stats, struct err *
     devthread_destroy(m->dev); /* all output, and the terminal as it was */
     m->dev = NULL;
     nics_connected(&m->nics, NULL);
+    media_connected(&m->drives, NULL, &m->board);
     bool ok = nics_close(&m->nics, e);
     ok = digest_close(m->digest, e) && ok;
     m->digest = NULL;
+    if (ok && m->drives.media.error.text[0]) /* what stopped it comes first */
+        return err_set(e, "%s", m->drives.media.error.text);
     return ok && (!why[0] || err_set(e, "%s", why));
 }
 

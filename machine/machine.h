@@ -96,6 +96,8 @@ struct machine_config {
     FILE *log_file;                /* the caller's */
     /* For the user: a line, or several; no newline at the end. Any thread; may be NULL. */
     void (*notice)(void *ctx, const char *text);
+    /* A drive's request that the host could not carry out. Any thread; may be NULL. */
+    void (*io_error)(void *ctx, const struct blocks_error *e);
     /* Now and then while the guest runs, on its thread; may be NULL. */
     void (*progress)(void *ctx, uint64_t tick, uint64_t icount);
     /* At each reset, on the thread that runs the guest; may be NULL. */
@@ -153,6 +155,12 @@ enum machine_stop machine_run_until(struct machine *m, const struct vcpu_until *
  * by it. A request that comes while the machine stands counts for the next stretch. Any thread, signal
  * handlers. */
 void machine_pause_request(struct machine *m);
+/* Drives and their media (media.h, drives.h), while the machine stands. */
+struct drives *machine_drives(struct machine *m);
+/* The guest waits for a drive whose host fails (-drive werror=stop). Any thread. */
+bool machine_io_waits(struct machine *m);
+/* It is tried again now. Any thread. */
+void machine_io_retry(struct machine *m);
 void machine_quit_request(struct machine *m);
 /* Stands for at most `ns` of host time, less after a request or host I/O, and serves host I/O meanwhile:
  * bytes that come are taken from the host (the guest gets them when it goes on), output leaves. Who lets a
@@ -192,8 +200,6 @@ uint64_t machine_now_ns(const struct machine *m); /* virtual time at this tick *
 uint32_t machine_exit_value(const struct machine *m);
 /* Digest of the state at this tick: a function of what the guest sees alone. */
 void machine_state_hex(struct machine *m, char hex[DIGEST_HEX]);
-/* Of the medium in drive i of the configuration; 0: none. */
-uint64_t machine_drive_bytes(const struct machine *m, unsigned i);
 /* The vCPU's registers: those of x87 and SSE only while it stands; observers too. */
 const struct guest_state *machine_guest(const struct machine *m);
 /* As vcpu_peek. */

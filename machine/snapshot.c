@@ -223,6 +223,16 @@ void snapshot_blocks(struct snapshot_writer *w, const char *drive, uint64_t offs
         put(w, data, bytes);
 }
 
+void snapshot_medium(struct snapshot_writer *w, const char *name, bool waits, const uint8_t *entry,
+                     uint32_t bytes)
+{
+    const uint8_t flag = waits;
+    put_name(w, 'C', name);
+    put(w, &bytes, sizeof bytes);
+    put(w, &flag, sizeof flag);
+    put(w, entry, bytes);
+}
+
 /* A rename is on the disk once its directory is. */
 static void sync_directory(const char *path)
 {
@@ -389,6 +399,16 @@ static bool get_blocks(struct snapshot_reader *r, struct snapshot_item *item)
     return bad || get_data(r, item->count);
 }
 
+static bool get_medium(struct snapshot_reader *r, struct snapshot_item *item)
+{
+    uint8_t waits;
+    if (!get_name(r) || !get(r, &item->count, sizeof item->count) || !get(r, &waits, 1) || waits > 1 ||
+        item->count > SNAPSHOT_BLOCKS_MAX)
+        return false;
+    item->bad = waits;
+    return get_data(r, item->count);
+}
+
 static bool get_item(struct snapshot_reader *r, struct snapshot_item *item)
 {
     uint8_t kind;
@@ -407,6 +427,9 @@ static bool get_item(struct snapshot_reader *r, struct snapshot_item *item)
     case 'D':
         item->kind = SNAPSHOT_BLOCKS;
         return get_blocks(r, item);
+    case 'C':
+        item->kind = SNAPSHOT_MEDIUM;
+        return get_medium(r, item);
     case 'E':
         item->kind = SNAPSHOT_END;
         return !decompress_some(r) && !r->in_frame && r->in.pos == r->in.size;

@@ -7,7 +7,8 @@
  *   "tick=N KEY=VALUE ...\n"   what the state is a function of
  *   a zstd frame of items      'P' name (a part begins), 'F' name elem_bytes count elements,
  *                              'M' page-number 4096 bytes (memory, ascending), 'D' drive offset bytes bad
- * data (what was written to a drive), 'E' (the end) XXH3-64 of all of the above
+ * data (what was written to a drive), 'C' name bytes waits data (another medium is in a drive, or waits to
+ * be: machine/media.h), 'E' (the end) XXH3-64 of all of the above
  *
  * Names are a length byte and text; numbers and elements are little-endian, element sizes one byte, counts
  * four, page numbers eight. Pages of zeroes are left out.
@@ -45,6 +46,9 @@ void snapshot_page(struct snapshot_writer *w, uint64_t number, const uint8_t *pa
 /* `data`: NULL: the run is bad (devthread/blocks.h) and has none. */
 void snapshot_blocks(struct snapshot_writer *w, const char *drive, uint64_t offset, uint32_t bytes,
                      const uint8_t *data);
+/* `entry`: as media.c packs it. waits: the machine's queue has it, the drive has not. */
+void snapshot_medium(struct snapshot_writer *w, const char *name, bool waits, const uint8_t *entry,
+                     uint32_t bytes);
 /* The file is whole, on the disk and under its name; or there is no trace of it (false). Frees w. */
 bool snapshot_finish(struct snapshot_writer *w, struct err *e);
 /* Of snapshot_create_memory: a file descriptor that reads it from the beginning, the caller's; -1: e says
@@ -61,6 +65,7 @@ enum snapshot_kind {
     SNAPSHOT_FIELD,
     SNAPSHOT_PAGE,
     SNAPSHOT_BLOCKS,
+    SNAPSHOT_MEDIUM,
     SNAPSHOT_END
 };
 
@@ -68,9 +73,9 @@ struct snapshot_item {
     enum snapshot_kind kind;
     const char *name;    /* part, field or drive */
     uint32_t elem_bytes; /* field: 1, 2, 4 or 8 */
-    uint32_t count;      /* field: elements; blocks: bytes */
+    uint32_t count;      /* field: elements; blocks, medium: bytes */
     uint64_t number;     /* page; blocks: offset */
-    bool bad;            /* blocks: they could not be written, and have no data */
+    bool bad;            /* blocks: they could not be written, and have no data; medium: it waits */
     const uint8_t *data; /* of field, page, blocks; valid until the next call */
 };
 

@@ -125,8 +125,8 @@ static bool load_memory(struct machine_parts *m, struct snapshot_reader *r, stru
     while (snapshot_next(r, &item, e)) {
         if (item.kind == SNAPSHOT_END)
             return true;
-        if (item.kind == SNAPSHOT_BLOCKS) {
-            if (!drives_load(m->drives, &item, e))
+        if (item.kind == SNAPSHOT_BLOCKS || item.kind == SNAPSHOT_MEDIUM) {
+            if (!(item.kind == SNAPSHOT_MEDIUM ? media_load : drives_load)(m->drives, &item, e))
                 return false;
             continue;
         }

@@ -24,7 +24,7 @@ static struct rig rig_make(bool open)
     struct rig r = {.hostio = hostio_create()};
 
     cr_assert(r.hostio);
-    r.q = inputqueue_create(r.hostio, open);
+    r.q = inputqueue_create(r.hostio, open, INPUTQUEUE_ENTRIES, PORT_SMALL_BYTES);
     cr_assert(r.q);
     return r;
 }

@@ -279,6 +279,151 @@ Test(atapi, tray)
     rig_free(r);
 }
 
+/* --- the tray from outside (port.h) --- */
+
+static bool wish(struct rig *r, uint8_t op, bool force, uint64_t bytes)
+{
+    const struct port_tray t = {.op = op, .force = force, .bytes = bytes};
+    uint8_t entry[PORT_TRAY_BYTES];
+    bool takes = piix_ide_tray_in.trays->takes(&r->ide, &t);
+
+    port_tray_pack(&t, entry);
+    cr_assert_eq(piix_ide_tray_in.ready_ns(&r->ide), 0);
+    piix_ide_tray_in.put(&r->ide, entry, sizeof(entry), r->ns);
+    return takes;
+}
+
+static uint8_t event(struct rig *r)
+{
+    const uint8_t events[12] = {0x4A, 1, 0, 0, 0x10, 0, 0, 0, 8};
+
+    packet(r, events);
+    return reply[4];
+}
+
+Test(atapi, medium_changed_from_outside)
+{
+    struct rig *r = rig_ready_cd();
+    const uint8_t capacity[12] = {0x25};
+    uint8_t told[PORT_TRAY_MOVED_BYTES];
+
+    cr_assert_eq(piix_ide_tray_out.take(&r->ide, told, sizeof(told)), 0);
+    cr_assert(!wish(r, PORT_TRAY_REMOVE, false, 0), "the tray is closed");
+    cr_assert(!wish(r, PORT_TRAY_INSERT, false, 4096));
+    cr_assert(wish(r, PORT_TRAY_OPEN, false, 0));
+    cr_assert_eq(piix_ide_tray_out.take(&r->ide, told, sizeof(told)), PORT_TRAY_MOVED_BYTES);
+    cr_assert_arr_eq(told, "\0\1", 2);
+    cr_assert_eq(piix_ide_tray_out.take(&r->ide, told, sizeof(told)), 0, "told once");
+    cr_assert_eq(event(r), 3, "media removal");
+    cr_assert_eq(simple(r, 0x00), 0x41);
+    cr_assert_eq(sense(r), 0x023A02);
+    cr_assert(!wish(r, PORT_TRAY_INSERT, false, 4096), "one is in it");
+    cr_assert(wish(r, PORT_TRAY_REMOVE, false, 0));
+    cr_assert(!wish(r, PORT_TRAY_REMOVE, false, 0));
+    cr_assert(wish(r, PORT_TRAY_CLOSE, false, 0));
+    cr_assert_eq(simple(r, 0x00), 0x41);
+    cr_assert_eq(sense(r), 0x023A01, "no medium, tray closed");
+    cr_assert(wish(r, PORT_TRAY_OPEN, false, 0));
+    cr_assert(wish(r, PORT_TRAY_INSERT, false, 7 * 2048));
+    cr_assert(wish(r, PORT_TRAY_CLOSE, false, 0));
+    cr_assert_eq(event(r), 2, "new media");
+    cr_assert_eq(packet(r, capacity), 0x41);
+    cr_assert_eq(sense(r), 0x062800);
+    cr_assert_eq(packet(r, capacity), 0x40);
+    cr_assert_eq(be32(reply), 6);
+    rig_free(r);
+}
+
+Test(atapi, locked_tray_asks)
+{
+    struct rig *r = rig_ready_cd();
+
+    lock(r, 1);
+    cr_assert(!wish(r, PORT_TRAY_OPEN, false, 0));
+    cr_assert_eq(event(r), 1, "eject request");
+    cr_assert_eq(event(r), 0);
+    cr_assert_eq(simple(r, 0x00), 0x40, "it is as it was");
+    cr_assert(wish(r, PORT_TRAY_OPEN, true, 0), "by force");
+    cr_assert_eq(event(r), 3);
+    cr_assert_eq(simple(r, 0x00), 0x41);
+    rig_free(r);
+}
+
+/* Every phase in which a command can be found. */
+Test(atapi, medium_goes_during_a_read)
+{
+    const uint8_t read[12] = {0x28, 0, 0, 0, 0, 3, 0, 0, 40};
+    const struct port_tray t = {.op = PORT_TRAY_OPEN};
+    uint8_t entry[PORT_TRAY_BYTES], status = 0;
+
+    port_tray_pack(&t, entry);
+    for (unsigned steps = 0; steps < 30; steps++) {
+        struct rig *r = rig_ready_cd();
+        unsigned done = 0;
+        bool gone = false;
+        out(r, ERROR, 0);
+        out(r, MID, 0);
+        out(r, HIGH, 8);
+        cr_assert_eq(command(r, 0xA0), 0x48);
+        write_block(r, read, 12);
+        for (; done < 200; done++) {
+            if (done >= steps && !gone && piix_ide_tray_in.ready_ns(&r->ide) == 0) {
+                piix_ide_tray_in.put(&r->ide, entry, sizeof(entry), r->ns);
+                gone = true;
+            }
+            settle(r);
+            if (!(in(r, CONTROL) & 0x08))
+                break;
+            read_block(r, reply, in(r, MID) | (uint32_t)in(r, HIGH) << 8);
+        }
+        status = in(r, STATUS);
+        cr_assert(gone);
+        cr_assert_eq(status, 0x41, "at step %u", steps);
+        cr_assert_eq(sense(r), 0x023A02, "at step %u", steps);
+        rig_free(r);
+    }
+}
+
+Test(atapi, tray_waits_for_the_medium)
+{
+    struct rig *r = rig_ready_cd();
+    const uint8_t read[12] = {0x28, 0, 0, 0, 0, 3, 0, 0, 4};
+
+    out(r, ERROR, 0);
+    out(r, MID, 0);
+    out(r, HIGH, 8);
+    command(r, 0xA0);
+    for (unsigned i = 0; i < 12; i += 2)
+        piix_ide_class.write(&r->ide, DATA, 2, read[i] | (uint32_t)read[i + 1] << 8, r->ns);
+    cr_assert(rig_event(r)); /* the packet */
+    cr_assert_eq(piix_ide_tray_in.ready_ns(&r->ide), NS_NEVER);
+    cr_assert(rig_event(r));
+    cr_assert_eq(piix_ide_tray_in.ready_ns(&r->ide), 0);
+    rig_free(r);
+}
+
+/* What no user sends. */
+Test(atapi, tray_entries_of_any_content)
+{
+    struct rig *r = rig_ready_cd();
+    uint8_t entry[PORT_TRAY_BYTES] = {0};
+
+    for (unsigned op = 0; op < 256; op++)
+        for (unsigned drive = 0; drive < 256; drive += 5) {
+            entry[0] = (uint8_t)op;
+            entry[1] = (uint8_t)drive;
+            piix_ide_tray_in.put(&r->ide, entry, op % 2 ? sizeof(entry) : op % 32, r->ns);
+        }
+    fit(r, 1, false, RIG_BYTES);
+    for (unsigned op = 0; op < 6; op++) {
+        entry[0] = (uint8_t)op;
+        entry[1] = 1;
+        const struct port_tray t = port_tray_unpack(entry, sizeof(entry));
+        cr_assert(!piix_ide_tray_in.trays->takes(&r->ide, &t), "a disk is not removable");
+    }
+    rig_free(r);
+}
+
 Test(atapi, modes)
 {
     struct rig *r = rig_ready_cd();

@@ -528,6 +528,38 @@ Test(i82077, disk_change_until_a_step)
     cr_assert_eq(in(I82077_OFF_DIR)&0x80, 0x80);
 }
 
+static bool wish(uint8_t op, uint8_t drive, uint64_t bytes, bool read_only)
+{
+    const struct port_tray t = {.op = op, .drive = drive, .bytes = bytes, .read_only = read_only};
+    uint8_t entry[PORT_TRAY_BYTES];
+    bool takes = i82077_tray_in.trays->takes(&s, &t);
+
+    port_tray_pack(&t, entry);
+    i82077_tray_in.put(&s, entry, sizeof(entry), now);
+    return takes;
+}
+
+Test(i82077, medium_changed_from_outside)
+{
+    seek(1);
+    cr_assert_eq(in(I82077_OFF_DIR)&0x80, 0);
+    cr_assert(!wish(PORT_TRAY_OPEN, 0, 0, false), "it has no tray");
+    cr_assert(!wish(PORT_TRAY_INSERT, 0, FLOPPY, false), "one is in it");
+    cr_assert(!wish(PORT_TRAY_REMOVE, 7, 0, false), "no drive");
+    cr_assert_eq(in(I82077_OFF_DIR)&0x80, 0);
+    cr_assert(wish(PORT_TRAY_REMOVE, 0, 0, false));
+    cr_assert_eq(in(I82077_OFF_DIR)&0x80, 0x80);
+    seek(2);
+    cr_assert_eq(in(I82077_OFF_DIR)&0x80, 0x80, "no medium");
+    cr_assert(wish(PORT_TRAY_INSERT, 0, FLOPPY, true));
+    cr_assert_eq(in(I82077_OFF_DIR)&0x80, 0x80, "until a step");
+    seek(1);
+    cr_assert_eq(in(I82077_OFF_DIR)&0x80, 0);
+    COMMAND(0x04, 0);
+    results();
+    cr_assert_eq(result[0] & 0x40, 0x40, "write-protected");
+}
+
 Test(i82077, implied_seek)
 {
     COMMAND(0x13, 0, 0x57, 0);
