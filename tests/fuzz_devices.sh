@@ -10,7 +10,7 @@ seconds=${1:-60}
 seed=${2:-1}
 least=80               # percent of a chip's lines
 planted_seconds=60     # it is found in one or two
-not_chips='pc|router|leak' # the board's wiring, and a part that only a test has
+not_chips='pc|pcintc|router|leak' # the board's wiring, and a part that only a test has
 export ASAN_OPTIONS=detect_leaks=1:exitcode=66 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 build="build-fuzz"
 
