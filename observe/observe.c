@@ -91,12 +91,21 @@ void observe_destroy(struct observe *o)
     free(o);
 }
 
+static bool samples_in_block(const struct observe *o)
+{
+    for (unsigned i = 0; i < o->count; i++)
+        if (o->watcher[i].sample && !o->watcher[i].sample_in_block)
+            return false;
+    return true;
+}
+
 bool observe_add(struct observe *o, const struct vcpu_observer *watcher)
 {
     if (o->count == OBSERVE_WATCHERS_MAX)
         return false;
     o->sample_next[o->count] = watcher->sample ? watcher->sample_first : TICK_NEVER;
     o->watcher[o->count++] = *watcher;
+    o->self.sample_in_block = samples_in_block(o);
     o->self.sample_first = next_sample(o);
     if (watcher->access) /* a call for each access: only where somebody wants it */
         o->self.access = on_access;

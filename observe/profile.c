@@ -209,8 +209,11 @@ void profiler_until(struct profiler *p, struct vcpu_until *until)
 
 static bool init(struct profiler *p, struct err *e)
 {
-    struct vcpu_observer watcher = {
-        .ctx = p, .sample_first = p->cfg.phase, .sample = on_sample, .event = on_event};
+    struct vcpu_observer watcher = {.ctx = p,
+                                    .sample_first = p->cfg.phase,
+                                    .sample = on_sample,
+                                    .sample_in_block = true,
+                                    .event = on_event};
     if (p->cfg.within) {
         watcher.mark = on_mark;
         watcher.access = on_access;

@@ -55,6 +55,9 @@ struct vcpu_observer {
     /* At this tick, behind its effects and events and before its instruction; idle ticks too. Returns the
      * next tick, which is later, or TICK_NEVER. */
     uint64_t (*sample)(void *ctx, const struct guest_state *g, uint64_t tick);
+    /* `sample` looks at no arithmetic flags and sets no marks: it may be called in the middle of a block,
+     * which is cheaper. */
+    bool sample_in_block;
     void (*event)(void *ctx, const struct guest_state *g, const struct vcpu_event *e);
     /* The guest is about to run the instruction at a marked address (vcpu_set_marks): once for each
      * execution, however often a fault or the run loop restarts it. Needed where there are marks. */

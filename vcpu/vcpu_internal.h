@@ -148,6 +148,10 @@ struct vcpu {
     uint64_t point_tick;       /* of the last digest point or snapshot; TICK_NEVER: none */
     uint64_t digest_next, progress_next; /* ticks of the next digest point and progress call */
     uint64_t sample_next;                /* of the observer; TICK_NEVER: none */
+    struct {
+        struct ir_op *op;    /* of the block that is interpreted: it comes next at sample_next; NULL: none */
+        uint16_t handler;    /* the one that it has apart from this */
+    } inner_sample;          /* interp.c */
     bool at_boundary;        /* an exception or interrupt is being delivered: no instruction runs */
     struct vcpu_until until; /* where this run ends */
     bool moved;              /* something was run or delivered: until.condition may be asked */
@@ -219,6 +223,8 @@ static inline uint64_t vcpu_insn_tick(const struct vcpu *v)
 {
     return v->limit - (uint64_t)v->g.budget - 1;
 }
+/* A sample's tick is reached inside of a block that ends at `end` (run.c). */
+void vcpu_sample_inside(struct vcpu *v, uint64_t end);
 /* Tells the observer. The event's tick is filled in: of the boundary, or behind the running instruction. */
 void vcpu_observe(struct vcpu *v, struct vcpu_event *e);
 static inline bool vcpu_observed(const struct vcpu *v)

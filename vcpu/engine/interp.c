@@ -7,7 +7,13 @@
  * A block reserves its ticks at entry. Blocks of one guest page are chained: within a page the
  * translation cannot change without leaving the engine. Other successors go through the jump cache,
  * which is valid while the fetch TLB still maps the page to where the block was built (tlb.h), and
- * otherwise through tb_find(). */
+ * otherwise through tb_find().
+ *
+ * A sample (observer.h) may lie inside of a block. Then the operation that comes next at its tick is given
+ * the handler `inner_sample` for a while, so that no other block, and no other run of this one, pays for
+ * samples. All slots but those of the flags are exact there (ir.h, contract). Until the sample is taken the
+ * budget is below zero: tick = limit - budget holds, and a way out of the block's middle gives back what
+ * brings it above. */
 #include "translator/ir_handlers.h"
 #include "translator/shift.h"
 #include "vcpu/arch/arch.h"
@@ -228,6 +234,45 @@ void leave_at_limit(struct vcpu *v, struct tb *tb)
     v->tb = tb;
 }
 
+/* --- samples inside of a block --- */
+
+enum { INNER_SAMPLE = IRH_COUNT }; /* a handler that no operation has for good */
+
+/* The block was entered and contains the tick of the next sample. */
+static void inner_sample_arm(struct vcpu *v, struct tb *tb)
+{
+    const uint64_t end = v->limit - (uint64_t)v->g.budget;
+    const unsigned insn = tb->ninsns - (unsigned)(end - v->sample_next);
+    struct ir_op *op = tb->ops;
+    while (op->insn < insn && !ir_ends(op))
+        op++;
+    v->inner_sample.op = op;
+    v->inner_sample.handler = op->handler;
+    op->handler = INNER_SAMPLE;
+}
+
+static void inner_sample_disarm(struct vcpu *v)
+{
+    if (!v->inner_sample.op)
+        return;
+    v->inner_sample.op->handler = v->inner_sample.handler;
+    v->inner_sample.op = NULL;
+}
+
+/* The operation that was armed is reached: at its tick, or in another run of the block. */
+static __attribute__((noinline)) void inner_sample_reached(struct vcpu *v, struct tb *tb)
+{
+    const uint64_t end = v->limit - (uint64_t)v->g.budget;
+    inner_sample_disarm(v);
+    if (end <= v->sample_next || end - v->sample_next > tb->ninsns || v->g.budget >= 0)
+        return;
+    const unsigned insn = tb->ninsns - (unsigned)(end - v->sample_next);
+    v->g.eip = tb_eip(tb) + (uint32_t)tb->insn_offset[insn];
+    vcpu_sample_inside(v, end);
+    if (v->sample_next < end)
+        inner_sample_arm(v, tb);
+}
+
 #define DISPATCH goto *labels[op->handler]
 #define NEXT                                                                                                 \
     do {                                                                                                     \
@@ -253,13 +298,13 @@ void leave_at_limit(struct vcpu *v, struct tb *tb)
 
 THREADED struct tb *interp_run(struct vcpu *v, struct tb *tb)
 {
-    static const void *const labels[IRH_COUNT] = {
+    static const void *const labels[IRH_COUNT + 1] = {
 #define HANDLER(name)          &&L_##name,
 #define IROP(name, shape, ...) FORMS_##shape(name)
 #include "translator/ir_ops.def"
 #undef IROP
 #undef HANDLER
-    };
+        [INNER_SAMPLE] = &&inner_sample};
     uint32_t *const s = v->g.slot;
     const struct tlb_entry *const tlb =
         v->tlb[TLB_DATA + mem_is_user(v)]; /* the privilege changes only outside */
@@ -267,6 +312,10 @@ THREADED struct tb *interp_run(struct vcpu *v, struct tb *tb)
     uint32_t eip;
     unsigned chain_exit;
 
+    if (unlikely(v->inner_sample.op)) {
+        op = tb->ops;
+        DISPATCH;
+    }
     ENTER;
 
 #include "vcpu/engine/interp_ops.inc"
@@ -277,6 +326,10 @@ not_chained:
         return NULL;
     ENTER;
 
+inner_sample:
+    inner_sample_reached(v, tb);
+    DISPATCH;
+
 at_limit:
     leave_at_limit(v, tb);
     return NULL;
@@ -284,4 +337,17 @@ at_limit:
 fault:
     leave_fault(v, tb, op);
     return NULL;
+}
+
+void engine_run_across_sample(struct vcpu *v, struct tb *tb)
+{
+    const uint64_t flushes = v->tb_flushes;
+    v->g.budget -= tb->ninsns;
+    inner_sample_arm(v, tb);
+    struct tb *next = engine_interpret(v, tb);
+    if (v->tb_flushes != flushes)
+        v->inner_sample.op = NULL; /* its memory is another block's */
+    inner_sample_disarm(v);
+    if (next)
+        engine_run(v, next);
 }

@@ -182,6 +182,16 @@ static void sample_point(struct vcpu *v, uint64_t tick)
     CHECK(v->sample_next > tick);
 }
 
+/* The tick is reached in the middle of a block, which goes on until `end`: nothing else is to be done before
+ * that. The budget is what it is in the middle of a block: the block's ticks are taken from it. */
+void vcpu_sample_inside(struct vcpu *v, uint64_t end)
+{
+    sample_point(v, v->sample_next);
+    const uint64_t limit = least(link_limit(v->cfg.link), least(point_next(v), v->local_next));
+    v->limit = least(limit, end + LIMIT_TICKS_MAX);
+    v->g.budget = (int64_t)(v->limit - end);
+}
+
 static void progress_point(struct vcpu *v, uint64_t tick)
 {
     if (!v->cfg.progress || tick < v->progress_next)
@@ -391,18 +401,32 @@ static bool wants_single(const struct vcpu *v)
            v->until.condition || (v->dr_active && has_exec_breakpoints(v));
 }
 
+/* Is a sample all that there is to do before the block's end? */
+static bool only_sampled(const struct vcpu *v, const struct tb *tb)
+{
+    const uint64_t end = vcpu_tick(v) + tb->ninsns;
+    return v->sample_next == v->limit && v->cfg.observer.sample_in_block && end <= v->digest_next &&
+           end <= v->until.tick && end <= v->local_next && end <= link_limit(v->cfg.link);
+}
+
+static void run_block(struct vcpu *v, struct tb *tb)
+{
+    if (tb->ninsns > v->g.budget && only_sampled(v, tb))
+        engine_run_across_sample(v, tb);
+    else if (tb->ninsns <= v->g.budget || (tb = tb_find_short(v, (unsigned)v->g.budget)))
+        engine_run(v, tb);
+}
+
 static void run_blocks(struct vcpu *v)
 {
     struct tb *tb = tb_find(v, false);
     if (!tb)
         return;
-    if (tb->ninsns > v->g.budget && v->g.budget == 1) {
+    if (tb->ninsns > v->g.budget && v->g.budget == 1 && !only_sampled(v, tb)) {
         run_one_checked(v);
         return;
     }
-    if (tb->ninsns > v->g.budget && !(tb = tb_find_short(v, (unsigned)v->g.budget)))
-        return;
-    engine_run(v, tb);
+    run_block(v, tb);
     if (v->redo_single) {
         v->redo_single = false;
         if (v->redo_device)

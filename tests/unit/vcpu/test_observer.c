@@ -124,6 +124,60 @@ Test(observer, is_told_the_same_everywhere)
     }
 }
 
+/* --- samples inside of blocks --- */
+
+enum { LOOKS_MAX = 512 };
+static struct look {
+    uint64_t tick;
+    uint32_t eip, slot[8];
+} looks[2][LOOKS_MAX];
+static unsigned look_count, looks_of, look_every;
+
+static uint64_t take_look(void *ctx, const struct guest_state *g, uint64_t tick)
+{
+    (void)ctx;
+    cr_assert_lt(look_count, LOOKS_MAX);
+    struct look *l = &looks[looks_of][look_count++];
+    *l = (struct look){tick, g->eip, {0}};
+    memcpy(l->slot, g->slot, sizeof l->slot);
+    return tick + look_every;
+}
+
+static unsigned run_looks(unsigned which, unsigned every, struct harness_options o)
+{
+    looks_of = which;
+    look_every = every;
+    look_count = 0;
+    o.timer_ticks = 50;
+    o.observer = (struct vcpu_observer){.sample_first = 1, .sample = take_look, .sample_in_block = true};
+    harness_init(&h, &o);
+    HARNESS_LOAD(&h, events);
+    harness_tables(&h);
+    put_handler(0x40, handler_int, handler_int_end);
+    put_handler(EXC_UD, handler_ud, handler_ud_end);
+    put_handler(0x20, handler_timer, handler_timer_end);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    harness_free(&h);
+    return look_count;
+}
+
+/* However near samples are to one another, each sees what a run one instruction at a time sees. */
+Test(observer, samples_in_blocks_see_each_tick)
+{
+    for (unsigned every = 1; every < 12; every++) {
+        const unsigned n = run_looks(0, every, (struct harness_options){.single_tb = true});
+        for (unsigned eager = 0; eager < 2; eager++) {
+            cr_assert_eq(run_looks(1, every,
+                                   (struct harness_options){.translator = eager ? TRANSLATOR_EAGER
+                                                                                : TRANSLATOR_INTERP}),
+                         n, "every %u", every);
+            for (unsigned i = 0; i < n; i++)
+                cr_assert(memcmp(&looks[0][i], &looks[1][i], sizeof looks[0][i]) == 0,
+                          "every %u, eager %u: sample %u", every, eager, i);
+        }
+    }
+}
+
 Test(observer, looks_through_page_tables_without_a_trace)
 {
     uint32_t value = 0, pte;
