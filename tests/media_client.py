@@ -8,21 +8,10 @@ import socket
 import sys
 import time
 
+import qmp_client
 
-class Client:
-    def __init__(self, path):
-        for _ in range(200):
-            try:
-                self.s = socket.socket(socket.AF_UNIX)
-                self.s.connect(path)
-                break
-            except OSError:
-                time.sleep(0.05)
-        self.f = self.s.makefile("rwb")
-        self.events = []
-        assert "QMP" in json.loads(self.f.readline())
-        self.call("qmp_capabilities")
 
+class Client(qmp_client.Client):
     def ask(self, name, **arguments):
         self.f.write(json.dumps({"execute": name, "arguments": {k.replace("_", "-"): v for k, v in arguments.items()},
                                  "id": name}).encode())

@@ -52,8 +52,6 @@ static inline uint32_t tb_mode_plain(unsigned seg)
 #define TB_SHORT_LOG2_MAX 4
 _Static_assert(2 << TB_SHORT_LOG2_MAX == TB_INSNS_MAX, "a short block has fewer");
 
-enum tb_length { TB_PLAIN, TB_PLAIN_FOR_GOOD, TB_LONG };
-
 /* The block's host code, if it has any; the numbers are offsets in the code cache. Owner: the back end, on
  * the vCPU's thread. */
 struct tb_native {
@@ -96,7 +94,7 @@ struct tb {
     uint8_t fpu_in_c; /* 1: x87 instructions are helper calls in its host code (owner: the engine; not changed
                          while a worker is asked for its code) */
     uint8_t marked;   /* 1: a mark is at its address; each entry goes through tb_find(), which tells of it */
-    uint8_t length;   /* enum tb_length (owner: the engine) */
+    uint8_t is_long;  /* 1: a long block (owner: the engine) */
     uint8_t samples;  /* how often the run stopped before it (owner: the engine) */
     uint16_t
         went[2]; /* how often the interpreter left it by chain exit 0 and 1 of IR_JCC (owner: the engine) */

@@ -2,7 +2,6 @@
  * protocol wants up to some point (RFC 6143, 7.1), then messages with random contents, of known and unknown
  * types, or plain noise, cut at random places. Status 1: the server is gone. */
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -11,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "connect.h"
 
 static uint64_t seed;
 
@@ -21,22 +21,6 @@ static uint32_t draw(uint32_t below)
 {
     seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
     return (uint32_t)(seed >> 33) % below;
-}
-
-static int connect_to(const char *where)
-{
-    struct sockaddr_in in = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)strtol(where, NULL, 10)),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    const bool path = strchr(where, '/') != NULL;
-    const int fd = socket(path ? AF_UNIX : AF_INET, SOCK_STREAM, 0);
-    snprintf(un.sun_path, sizeof un.sun_path, "%s", where);
-    if (connect(fd, path ? (struct sockaddr *)&un : (struct sockaddr *)&in, path ? sizeof un : sizeof in) ==
-        0)
-        return fd;
-    close(fd);
-    return -1;
 }
 
 /* What the server has said, thrown away. */

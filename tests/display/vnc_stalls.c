@@ -2,15 +2,15 @@
  * stops at another place: before and in each step of the greeting, in each message of RFC 6143, 7.5, as TLS
  * or a WebSocket would begin, or asking for pictures without reading them. All are held at once, for so long.
  */
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "connect.h"
 
 #define CLIENTS_MAX 64
 #define GREETED     "RFB 003.008\n\1\1" /* no password, shared */
@@ -48,22 +48,6 @@ static const struct {
     {SAID(GREETED "\xFB\0\1")},
 };
 
-static int connect_to(const char *where)
-{
-    struct sockaddr_in in = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)strtol(where, NULL, 10)),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    const bool path = strchr(where, '/') != NULL;
-    const int fd = socket(path ? AF_UNIX : AF_INET, SOCK_STREAM, 0);
-    snprintf(un.sun_path, sizeof un.sun_path, "%s", where);
-    if (connect(fd, path ? (struct sockaddr *)&un : (struct sockaddr *)&in, path ? sizeof un : sizeof in) ==
-        0)
-        return fd;
-    perror("vnc_stalls");
-    exit(1);
-}
-
 static void ask(int fd)
 {
     (void)!send(fd, REQUEST, sizeof REQUEST - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -78,6 +62,10 @@ int main(int argc, char **argv)
         return 2;
     for (size_t i = 0; i < n; i++) {
         fd[i] = connect_to(argv[1]);
+        if (fd[i] < 0) {
+            perror("vnc_stalls");
+            return 1;
+        }
         (void)!send(fd[i], kinds[i % nkinds].bytes, kinds[i % nkinds].n, MSG_NOSIGNAL);
     }
     for (long ms = 1000 * strtol(argv[3], NULL, 10); ms > 0; ms -= 10) {

@@ -165,8 +165,8 @@ static void compile_later(struct vcpu *v, struct tb *tb)
     struct compiling *z = v->compiling;
     struct compile_job *job = z->free;
     tb->cold = HOT_AGAIN;
-    if (!job || tb->requested || !tb->valid)
-        return;
+    if (!job || tb->requested || !tb->valid || v->inner_sample.op)
+        return; /* no worker reads a block whose handler is changed for a sample (interp.c) */
     z->free = job->next_free;
     job->tb = tb;
     job->done = false;

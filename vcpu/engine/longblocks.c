@@ -34,7 +34,7 @@ static enum translate_follow follow_most(void *ctx, uint32_t eip)
     const struct tb *at = tb_peek(p->v, p->tb, eip + p->tb->cs_base);
     if (!at)
         return FOLLOW_END;
-    const uint16_t *went = at->length == TB_LONG ? at->went_before : at->went;
+    const uint16_t *went = at->is_long ? at->went_before : at->went;
     const unsigned all = (unsigned)went[0] + went[1];
     if (all < WENT_MIN)
         return FOLLOW_END;
@@ -46,11 +46,11 @@ static enum translate_follow follow_most(void *ctx, uint32_t eip)
 void longblocks_sample(struct vcpu *v, struct tb *tb)
 {
     struct path path = {v, tb};
-    const bool may = tb->length == TB_PLAIN && ++tb->samples == SAMPLES_MIN && tb->valid &&
-                     tb->phys_page2 == ~0u && !v->survey.on && v->cfg.long_blocks == LONG_BLOCKS_ON &&
-                     longblocks_may(v, tb->mode, tb->lin_addr, tb->phys_addr);
-    if (may && !tb_lengthen(v, tb, follow_most, &path))
-        tb->length = TB_PLAIN_FOR_GOOD;
+    if (tb->is_long || tb->samples == SAMPLES_MIN || ++tb->samples < SAMPLES_MIN)
+        return;
+    if (tb->valid && tb->phys_page2 == ~0u && !v->survey.on && v->cfg.long_blocks == LONG_BLOCKS_ON &&
+        longblocks_may(v, tb->mode, tb->lin_addr, tb->phys_addr))
+        tb_lengthen(v, tb, follow_most, &path);
 }
 
 /* --- for tests: any way --- */

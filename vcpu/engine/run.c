@@ -401,12 +401,14 @@ static bool wants_single(const struct vcpu *v)
            v->until.condition || (v->dr_active && has_exec_breakpoints(v));
 }
 
-/* Is a sample all that there is to do before the block's end? */
+/* Is a sample all that there is to do before the block's end? Not where a worker reads the block, of which a
+ * handler would change (interp.c). */
 static bool only_sampled(const struct vcpu *v, const struct tb *tb)
 {
     const uint64_t end = vcpu_tick(v) + tb->ninsns;
-    return v->sample_next == v->limit && v->cfg.observer.sample_in_block && end <= v->digest_next &&
-           end <= v->until.tick && end <= v->local_next && end <= link_limit(v->cfg.link);
+    return v->sample_next == v->limit && v->cfg.observer.sample_in_block && !tb->requested &&
+           end <= v->digest_next && end <= v->until.tick && end <= v->local_next &&
+           end <= link_limit(v->cfg.link);
 }
 
 static void run_block(struct vcpu *v, struct tb *tb)

@@ -461,7 +461,7 @@ bool tb_lengthen(struct vcpu *v, struct tb *tb, enum translate_follow (*follow)(
     if (done) {
         tb_drop(v, tb);
         struct tb *longer = tb_store(v, &k, ~0u);
-        longer->length = TB_LONG;
+        longer->is_long = 1;
         longer->cold = 0;
         memcpy(longer->went_before, tb->went, sizeof tb->went);
     }
