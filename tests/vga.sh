@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # vga.sh [BUILD] - demos that program a VGA by themselves (tests/guests/vga_*.c): the picture on the screen is compared, dot by
 # dot, with one that tests/screens/scenes.py computes from what the demo means; each device mode with each engine gives the same
-# picture and one digest.
+# picture and one digest. So does one of real mode that draws by INT 10h (tests/realmode/pictures.c, tests/screens/bios_scenes.py).
 set -u
 cd "$(dirname "$0")/.." || exit 2
 . tests/lib.sh
@@ -16,6 +16,13 @@ machine() { # guest arguments option...
     shift 2
     timeout 100 "$build/tandem" -kernel "$build/tests/guests/$guest.elf" -append "$append" -m 16 -vga std -display none \
         -serial "$serial" -device isa-debug-exit,iobase=0xf4,iosize=4 "$@"
+    [ $? -eq 1 ]
+}
+
+# A disk that firmware boots.
+bios_program() { # option...
+    timeout 100 "$build/tandem" -m 32 -machine pc,graphics=on -display none -no-reboot -device tandem-marker \
+        -device isa-debug-exit,iobase=0xf4,iosize=4 "$@"
     [ $? -eq 1 ]
 }
 
@@ -76,6 +83,26 @@ text text-plain 0 50 178 292 407
 text text-panned 1 50 178
 # Of frames of eight dots a character and half the clock, 25.37 ms each.
 text text-40 2 88 520
+
+# Programs of real mode by INT 10h, through SeaVGABIOS: text, graphics, VBE.
+for way in "inline interp" "thread eager" "adaptive eager"; do
+    set -- $way
+    dumps=()
+    for number in 3 4 6 d e 10 11 12 13 20 21; do
+        dumps+=(-screendump-at "mark=marker:0x$number,file=$dir/bios.$number.$1.ppm")
+    done
+    expect "INT 10h, $way" bios_program -drive "file=$build/tests/realmode/pictures.img,format=raw,snapshot=on" -serial "file:$dir/bios.$1" \
+        -icount shift=3,sleep=off -devthread "mode=$1" -translator "mode=$2" -digest "file=$dir/bios.$1.digest,every=1000000" "${dumps[@]}"
+    expect_text "INT 10h, $way: what the services answer" "$(cat "$dir/bios.$1")" '^OK: [0-9]{3} checks, 0 failed'
+    expect "INT 10h, $way: one digest" cmp "$dir/bios.inline.digest" "$dir/bios.$1.digest"
+    for number in 3 4 6 d e 10 11 12 13 20 21; do
+        if [ "$1" = inline ]; then
+            expect "INT 10h, picture $number" python3 tests/screens/bios_scenes.py $number "$dir/bios.$number.inline.ppm" "$dir/bios.inline"
+        else
+            expect "INT 10h, $way: the same picture $number" cmp "$dir/bios.$number.inline.ppm" "$dir/bios.$number.$1.ppm"
+        fi
+    done
+done
 
 # Code in video memory, which the card changes under it.
 for way in "${ways[@]}"; do

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# build.sh OUT COMPILER...: builds the real-mode suite: an image of 1.44 MB that is a floppy and a hard disk, and whose first
-# 97 sectors are the boot image of a CD without emulation. OUT's folder gets the objects, too.
+# build.sh MAIN OUT COMPILER...: builds the real-mode suite (MAIN is main) or its pictures (pictures): an image of 1.44 MB that is a
+# floppy and a hard disk, and whose first 97 sectors are the boot image of a CD without emulation. OUT's folder gets the objects, too.
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
-out=$(realpath "$1")
-shift
+main=$1
+out=$(realpath "$2")
+shift 2
 sectors=96 # of 512 bytes, behind the boot sector
 dir=$out.parts
 mkdir -p "$dir"
@@ -17,10 +18,10 @@ compile() { # file mode-flag
 
 compiler=("$@")
 cd "$here" # names in messages stay short
-for file in main firmware video disk modes resume v86; do compile "$file.c" -m16; done
+for file in "$main" runtime firmware video disk modes resume v86; do compile "$file.c" -m16; done
 for file in monitor.c entry.S boot.S; do compile "$file" -m32; done
 ld -m elf_i386 -T "$here/realmode.ld" --defsym SUITE_BYTES=$((sectors * 512)) --no-warn-rwx-segments -o "$dir/suite.elf" \
-    "$dir"/{entry,main,firmware,video,disk,modes,resume,v86,monitor}.o
+    "$dir"/{entry,"$main",runtime,firmware,video,disk,modes,resume,v86,monitor}.o
 ld -m elf_i386 -Ttext 0x7c00 -e _boot --oformat binary -o "$dir/boot.bin" "$dir/boot.o"
 objcopy -O binary "$dir/suite.elf" "$dir/suite.bin"
 cat "$dir/boot.bin" "$dir/suite.bin" >"$out.new"

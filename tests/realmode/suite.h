@@ -47,7 +47,7 @@ enum {
     SEL_GATE = 0x40
 };
 
-/* --- main.c --- */
+/* --- runtime.c --- */
 void print(const char *fmt, ...); /* %d %x %s %c */
 void expect_failed(const char *what, const char *file, int line, uint32_t got, uint32_t want);
 extern unsigned checks, failures;

@@ -213,24 +213,29 @@ def firmware_letters(path, other):
     return 0 if same else 1
 
 
-def main(scene, path, *times):
-    if scene == "firmware-letters":
-        return firmware_letters(path, *times)
+def compare(name, path, scene):
+    """Is the picture at `path` what scene() computes? The status."""
     try:
         width, height, data = read_ppm(path)
-        want_width, want_height, want = SCENES[scene](*map(int, times))
+        want_width, want_height, want = scene()
     except (OSError, ValueError, KeyError, TypeError) as error:
-        print(f"scenes.py: {scene}, {path}: {error!r}")
+        print(f"{name}, {path}: {error!r}")
         return 2
     if (width, height) != (want_width, want_height):
-        print(f"{scene}: the picture is {width} x {height}, not {want_width} x {want_height}")
+        print(f"{name}: the picture is {width} x {height}, not {want_width} x {want_height}")
         return 1
     wrong = [i for i in range(width * height) if data[3 * i:3 * i + 3] != want[3 * i:3 * i + 3]] if data != want else []
     if wrong:
         x, y = wrong[0] % width, wrong[0] // width
         at = 3 * wrong[0]
-        print(f"{scene}: {len(wrong)} dots differ, the first at ({x}, {y}): {data[at:at + 3].hex()}, not {want[at:at + 3].hex()}")
+        print(f"{name}: {len(wrong)} dots differ, the first at ({x}, {y}): {data[at:at + 3].hex()}, not {want[at:at + 3].hex()}")
     return 1 if wrong else 0
+
+
+def main(scene, path, *times):
+    if scene == "firmware-letters":
+        return firmware_letters(path, *times)
+    return compare(scene, path, lambda: SCENES[scene](*map(int, times)))
 
 
 if __name__ == "__main__":
