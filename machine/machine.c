@@ -760,6 +760,11 @@ size_t machine_peek(const struct machine *m, uint32_t cr3, uint32_t lin_addr, vo
     return vcpu_peek(m->vcpu, cr3, lin_addr, to, bytes);
 }
 
+const uint8_t *machine_peek_byte(const struct machine *m, uint32_t cr3, uint32_t lin_addr)
+{
+    return vcpu_peek_byte(m->vcpu, cr3, lin_addr);
+}
+
 int machine_irq_line(const struct machine *m, uint8_t vector)
 {
     const struct pc *pc = devthread_state(m->dev);

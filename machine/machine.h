@@ -204,6 +204,8 @@ void machine_state_hex(struct machine *m, char hex[DIGEST_HEX]);
 const struct guest_state *machine_guest(const struct machine *m);
 /* As vcpu_peek. */
 size_t machine_peek(const struct machine *m, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes);
+/* As vcpu_peek_byte. */
+const uint8_t *machine_peek_byte(const struct machine *m, uint32_t cr3, uint32_t lin_addr);
 /* IRQ line whose interrupts have this vector now; -1: none. Observers too. */
 int machine_irq_line(const struct machine *m, uint8_t vector);
 /* As vcpu_set_marks and vcpu_stop_at. */

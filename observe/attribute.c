@@ -1,10 +1,12 @@
 /* attribute.c - see attribute.h.
  *
- * While the guest runs: every address that is sampled goes into a set, once; a page of user code is looked
- * for in the files when a process is first seen there, for later it may be gone. Names are given at the end.
+ * While the guest runs: every address that is sampled goes into a set, on a thread of its own; a page of user
+ * code is looked for in the files when a process is first seen there, for later it may be gone. Names are
+ * given at the end.
  */
 #include "observe/attribute.h"
 
+#include "observe/background.h"
 #include "observe/jsonrows.h"
 #include "observe/kallsyms.h"
 #include "observe/keymap.h"
@@ -30,6 +32,8 @@
 #define LOCATES_MAX 4096u
 #define CR0_PAGING  0x80000000u
 #define SPACE_SHIFT 32
+#define KEYS_BLOCK  8192u /* keys that are handed over at a time */
+#define RECENT      1024u /* a power of two */
 
 enum task_os { OS_LINUX, OS_MINIX };
 
@@ -50,8 +54,14 @@ struct attribute {
     unsigned searches;
     struct task *task; /* task[0] is sample.task == 1 */
     uint32_t tasks, tasks_room;
-    struct keymap task_of;   /* hash of a task: its number */
-    struct keymap addresses; /* space << 32 | address */
+    struct keymap task_of; /* hash of a task: its number */
+    uint32_t last_number;
+    struct linux_task last;        /* whose number it is; last_number 0: none */
+    struct keymap addresses;       /* space << 32 | address: the thread's that `background` has */
+    struct background *background; /* NULL: nothing has been sampled yet, or there is no thread */
+    uint64_t *keys;                /* its block */
+    unsigned nkeys;
+    uint64_t recent[RECENT]; /* keys that have been handed over, among others */
     struct keymap pages;     /* the same of pages: 1 + index in place; 0: code of no file */
     struct place {
         uint32_t file, bias;
@@ -64,8 +74,10 @@ _Static_assert(LINUX_COMM == MINIX_NAME, "struct task holds both");
 struct attribute *attribute_create(void)
 {
     struct attribute *a = calloc(1, sizeof *a);
-    if (a)
-        a->next_search = 1;
+    if (!a)
+        return NULL;
+    a->next_search = 1;
+    memset(a->recent, 0xff, sizeof a->recent); /* no key */
     return a;
 }
 
@@ -73,6 +85,7 @@ void attribute_destroy(struct attribute *a)
 {
     if (!a)
         return;
+    background_destroy(a->background);
     symbolfiles_free(&a->files);
     symtab_free(&a->kallsyms);
     keymap_free(&a->task_of);
@@ -193,11 +206,20 @@ static uint32_t task_number(struct attribute *a, const struct task *t)
     }
 }
 
+static bool same_linux_task(const struct linux_task *a, const struct linux_task *b)
+{
+    return a->pid == b->pid && a->tid == b->tid && memcmp(a->name, b->name, sizeof a->name) == 0;
+}
+
 static uint32_t linux_number(struct attribute *a, const struct linux_task *l)
 {
     struct task t = {.os = OS_LINUX, .pid = l->pid, .tid = l->tid};
+    if (a->last_number && same_linux_task(l, &a->last))
+        return a->last_number;
     strcpy(t.name, l->name);
-    return task_number(a, &t);
+    a->last = *l;
+    a->last_number = task_number(a, &t);
+    return a->last_number;
 }
 
 static uint32_t minix_number(struct attribute *a, const struct minix_task *m)
@@ -253,7 +275,7 @@ static const struct text_piece *find_piece(const struct attribute *a, uint32_t c
 {
     uint8_t page[PAGE];
     uint32_t first = lin_addr & ~(PAGE - 1);
-    if (a->files.index.count == 0 || !view_read(&a->view, cr3, first, page, PAGE))
+    if (!view_read(&a->view, cr3, first, page, PAGE))
         return NULL;
     for (uint32_t i = 0; i < PAGE / TEXT_PIECE; i++) {
         uint32_t at = ((lin_addr & (PAGE - 1)) + i * TEXT_PIECE) % PAGE / TEXT_PIECE * TEXT_PIECE;
@@ -289,13 +311,60 @@ static void see_page(struct attribute *a, uint64_t space, uint32_t cr3, uint32_t
         *place = new_place(a, p->file, (lin_addr & ~(PAGE - 1)) - (p->lin_addr & ~(PAGE - 1)));
 }
 
+static void add_keys(void *ctx, const void *block, size_t used)
+{
+    struct attribute *a = ctx;
+    const uint64_t *key = block;
+    bool is_new;
+    for (size_t i = 0; i < used / sizeof *key; i++)
+        keymap_at(&a->addresses, key[i], ADDRESSES_MAX, &is_new);
+}
+
+/* False: an address is added at once. */
+static bool has_background(struct attribute *a)
+{
+    if (!a->background)
+        a->background = background_create(add_keys, a, KEYS_BLOCK * sizeof *a->keys);
+    if (a->background && !a->keys)
+        a->keys = background_block(a->background);
+    return a->background;
+}
+
+static void add_key(struct attribute *a, uint64_t key)
+{
+    if (!has_background(a)) {
+        add_keys(a, &key, sizeof key);
+        return;
+    }
+    a->keys[a->nkeys++] = key;
+    if (a->nkeys < KEYS_BLOCK)
+        return;
+    background_hand_over(a->background, sizeof *a->keys * a->nkeys);
+    a->keys = background_block(a->background);
+    a->nkeys = 0;
+}
+
+/* All addresses are in the set. */
+static void finish_keys(struct attribute *a)
+{
+    if (!a->background)
+        return;
+    background_wait(a->background);
+    add_keys(a, a->keys, sizeof *a->keys * a->nkeys);
+    a->nkeys = 0;
+}
+
 static void see_address(struct attribute *a, const struct sample *s, unsigned frame)
 {
-    uint64_t space = attribute_space(s, frame);
-    uint32_t lin_addr = attribute_address(s, frame);
-    bool is_new = false;
-    uint32_t *known = keymap_at(&a->addresses, space << SPACE_SHIFT | lin_addr, ADDRESSES_MAX, &is_new);
-    if (known && is_new && space)
+    const uint64_t space = attribute_space(s, frame);
+    const uint32_t lin_addr = attribute_address(s, frame);
+    const uint64_t key = space << SPACE_SHIFT | lin_addr;
+    uint64_t *recent = &a->recent[(lin_addr ^ space) % RECENT];
+    if (*recent == key)
+        return;
+    *recent = key;
+    add_key(a, key);
+    if (space && a->files.index.count)
         see_page(a, space, s->cr3, lin_addr);
 }
 
@@ -436,6 +505,7 @@ static void write_symbols(struct attribute *a, struct profile_writer *w)
 
 void attribute_write(struct attribute *a, struct profile_writer *w)
 {
+    finish_keys(a);
     for (unsigned i = 0; i < a->files.count; i++)
         a->files.kernel_bias[i] = kernel_bias(a, &a->files.file[i]);
     for (uint32_t i = 0; i < a->tasks; i++) {

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TASK_BYTES   8192u       /* members that matter lie within */
-#define KERNEL_FIRST 0x40000000u /* lowest address that a kernel can be at (CONFIG_VMSPLIT_1G) */
-#define PARENTS_MAX  64          /* steps up to the task that is its own parent */
-#define TEXT_MAX     (UINT32_C(64) << 20)
+#define TASK_BYTES   8192u               /* members that matter lie within */
+#define KERNEL_FIRST 0x40000000u         /* lowest address that a kernel can be at (CONFIG_VMSPLIT_1G) */
+#define PARENTS_MAX  64                  /* steps up to the task that is its own parent */
+#define TEXT_MAX     (UINT32_C(2) << 20) /* of the text that is counted: enough to tell what is common in it */
 #define BLOCK        65536u
 #define OVERLAP                                                                                              \
     8u /* bytes of a block that the next one repeats: the longest instruction that is looked for */

@@ -258,8 +258,30 @@ static bool open_log(struct marks *m, struct err *e)
            err_set(e, "-mark-log: file=%s: %s; a file that can be written is needed", path, strerror(errno));
 }
 
+static bool waits_for_text(const struct marks *m)
+{
+    for (unsigned i = 0; i < m->c->nmoments; i++)
+        if (m->c->moment[i].text)
+            return true;
+    return false;
+}
+
+/* Accesses and events are told only where a region counts them or a text is waited for: a mark that is not
+ * hit costs nothing. */
+static struct vcpu_observer watcher_of(struct marks *m)
+{
+    const bool counts = m->c->nregions > 0, text = waits_for_text(m);
+    return (struct vcpu_observer){.ctx = m,
+                                  .sample_first = MARK_LOOK_TICKS,
+                                  .sample = on_look,
+                                  .event = counts || text ? on_event : NULL,
+                                  .mark = on_mark,
+                                  .access = counts || text || m->c->marker ? on_access : NULL};
+}
+
 static bool prepare(struct marks *m, struct observe *o, struct err *e)
 {
+    const struct vcpu_observer watcher = watcher_of(m);
     m->hub = o;
     m->region = calloc(m->c->nregions + 1, sizeof *m->region);
     m->moment = calloc(m->c->nmoments + 1, sizeof *m->moment);
@@ -269,13 +291,7 @@ static bool prepare(struct marks *m, struct observe *o, struct err *e)
     if (!m->region || !m->moment)
         return err_set(e, "-mark: no host memory");
     return prepare_regions(m, e) && prepare_moments(m, e) && open_log(m, e) &&
-           (observe_add(o, &(struct vcpu_observer){.ctx = m,
-                                                   .sample_first = MARK_LOOK_TICKS,
-                                                   .sample = on_look,
-                                                   .event = on_event,
-                                                   .mark = on_mark,
-                                                   .access = on_access}) ||
-            err_set(e, "-mark: too many watchers"));
+           (observe_add(o, &watcher) || err_set(e, "-mark: too many watchers"));
 }
 
 struct marks *marks_create(struct observe *o, const struct marks_config *c, struct err *e)

@@ -7,6 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Pages that one sample has looked at: the guest stands, so a second look finds what the first one did. */
+#define SEEN_PAGES 16u /* a power of two */
+struct seen_page {
+    uint64_t look; /* in which it was found: observe.look */
+    uint32_t cr3, page;
+    const uint8_t *host; /* NULL: there is none */
+};
+
 struct observe {
     struct machine *machine; /* NULL: not begun */
     struct vcpu_observer self;
@@ -15,6 +23,9 @@ struct observe {
     unsigned count;
     struct observe_guest guest;
     struct context context;
+    uint64_t look; /* number of the sample that is being taken; 0: none is */
+    uint64_t looks;
+    struct seen_page *seen; /* SEEN_PAGES of them */
 };
 
 static uint64_t next_sample(const struct observe *o)
@@ -28,9 +39,11 @@ static uint64_t next_sample(const struct observe *o)
 static uint64_t on_sample(void *ctx, const struct guest_state *g, uint64_t tick)
 {
     struct observe *o = ctx;
+    o->look = ++o->looks;
     for (unsigned i = 0; i < o->count; i++)
         if (o->sample_next[i] <= tick)
             o->sample_next[i] = o->watcher[i].sample(o->watcher[i].ctx, g, tick);
+    o->look = 0;
     return next_sample(o);
 }
 
@@ -77,10 +90,15 @@ static int irq_line(void *ctx, uint8_t vector)
 struct observe *observe_create(void)
 {
     struct observe *o = calloc(1, sizeof *o);
-    if (!o)
+    struct seen_page *seen = calloc(SEEN_PAGES, sizeof *seen);
+    if (!o || !seen) {
+        free(o);
+        free(seen);
         return NULL;
-    o->self = (struct vcpu_observer){
-        .ctx = o, .sample_first = TICK_NEVER, .sample = on_sample, .event = on_event, .mark = on_mark};
+    }
+    o->seen = seen;
+    o->self =
+        (struct vcpu_observer){.ctx = o, .sample_first = TICK_NEVER, .sample = on_sample, .mark = on_mark};
     o->context.irq_line = irq_line;
     o->context.ctx = o;
     return o;
@@ -88,6 +106,8 @@ struct observe *observe_create(void)
 
 void observe_destroy(struct observe *o)
 {
+    if (o)
+        free(o->seen);
     free(o);
 }
 
@@ -107,7 +127,10 @@ bool observe_add(struct observe *o, const struct vcpu_observer *watcher)
     o->watcher[o->count++] = *watcher;
     o->self.sample_in_block = samples_in_block(o);
     o->self.sample_first = next_sample(o);
-    if (watcher->access) /* a call for each access: only where somebody wants it */
+    /* A call for each event and access: only where somebody wants it. */
+    if (watcher->event)
+        o->self.event = on_event;
+    if (watcher->access)
         o->self.access = on_access;
     if (watcher->effect)
         o->self.effect = on_effect;
@@ -130,9 +153,30 @@ const struct context *observe_context(const struct observe *o)
     return &o->context;
 }
 
+static const uint8_t *seen_byte(const struct observe *o, uint32_t cr3, uint32_t lin_addr)
+{
+    const uint32_t page = lin_addr >> PAGE_BITS;
+    struct seen_page *s = &o->seen[page % SEEN_PAGES];
+    if (s->look != o->look || s->page != page || s->cr3 != cr3)
+        *s = (struct seen_page){o->look, cr3, page, machine_peek_byte(o->machine, cr3, page << PAGE_BITS)};
+    return s->host ? s->host + (lin_addr & (PAGE_BYTES - 1)) : NULL;
+}
+
 size_t observe_peek(const struct observe *o, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes)
 {
-    return o->machine ? machine_peek(o->machine, cr3, lin_addr, to, bytes) : 0;
+    size_t done = 0;
+    if (!o->look)
+        return o->machine ? machine_peek(o->machine, cr3, lin_addr, to, bytes) : 0;
+    while (done < bytes) {
+        const uint32_t at = lin_addr + (uint32_t)done;
+        const size_t left = bytes - done, room = PAGE_BYTES - (at & (PAGE_BYTES - 1));
+        const uint8_t *from = seen_byte(o, cr3, at);
+        if (!from)
+            break;
+        memcpy((uint8_t *)to + done, from, left < room ? left : room);
+        done += left < room ? left : room;
+    }
+    return done;
 }
 
 void observe_set_guest(struct observe *o, const struct observe_guest *guest)

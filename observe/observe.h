@@ -48,7 +48,8 @@ void observe_set_guest(struct observe *o, const struct observe_guest *guest);
 void observe_begin(struct observe *o, struct machine *m);
 
 /* --- for watchers, in their functions or while the machine stands --- */
-/* Where the kernel was entered; when a watcher is told of an event, the event is in it. */
+/* Where the kernel was entered; when a watcher is told of an event, the event is in it. Followed where a
+ * watcher has `event`. */
 const struct context *observe_context(const struct observe *o);
 /* As vcpu_peek. */
 size_t observe_peek(const struct observe *o, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes);

@@ -2,6 +2,7 @@
 #include "observe/profilefile.h"
 
 #include "machine/optvalue.h"
+#include "observe/background.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -41,15 +42,17 @@ struct profile_writer {
     int failed; /* errno of the first failure; 0: none */
     ZSTD_CStream *zstd;
     uint8_t *out;
-    size_t out_bytes, in_used;
+    size_t out_bytes;
     uint64_t samples;
-    struct sample last; /* only what the next one is told against */
-    uint8_t in[IN_BYTES];
+    struct sample last;            /* only what the next one is told against */
+    struct background *background; /* compresses; the fields from `file` to `out_bytes` are its thread's */
+    uint8_t *in;                   /* its block */
+    size_t in_used;
 };
 
-static void compress_some(struct profile_writer *w, ZSTD_EndDirective end)
+static void compress_some(struct profile_writer *w, const void *data, size_t bytes, ZSTD_EndDirective end)
 {
-    ZSTD_inBuffer in = {w->in, w->in_used, 0};
+    ZSTD_inBuffer in = {data, bytes, 0};
     size_t left;
     do {
         ZSTD_outBuffer out = {w->out, w->out_bytes, 0};
@@ -61,6 +64,17 @@ static void compress_some(struct profile_writer *w, ZSTD_EndDirective end)
         if (!w->failed && fwrite(w->out, 1, out.pos, w->file) != out.pos)
             w->failed = errno ? errno : EIO;
     } while (in.pos < in.size || (end == ZSTD_e_end && left > 0));
+}
+
+static void compress_block(void *ctx, const void *block, size_t used)
+{
+    compress_some(ctx, block, used, ZSTD_e_continue);
+}
+
+static void hand_over(struct profile_writer *w)
+{
+    background_hand_over(w->background, w->in_used);
+    w->in = background_block(w->background);
     w->in_used = 0;
 }
 
@@ -74,7 +88,7 @@ static void put(struct profile_writer *w, const void *bytes, size_t n)
         from += some;
         n -= some;
         if (w->in_used == IN_BYTES)
-            compress_some(w, ZSTD_e_continue);
+            hand_over(w);
     }
 }
 
@@ -97,6 +111,7 @@ static void put_record(struct profile_writer *w, char kind, const void *body, si
 
 static void writer_free(struct profile_writer *w)
 {
+    background_destroy(w->background);
     if (w->file)
         fclose(w->file);
     ZSTD_freeCStream(w->zstd);
@@ -117,6 +132,10 @@ static bool writer_init(struct profile_writer *w, const char *path)
     }
     ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
     ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_checksumFlag, 1);
+    w->background = background_create(compress_block, w, IN_BYTES);
+    if (!w->background)
+        return false;
+    w->in = background_block(w->background);
     w->file = fopen(path, "wbe");
     return w->file != NULL;
 }
@@ -184,7 +203,8 @@ bool profile_finish(struct profile_writer *w, uint64_t end_tick, struct err *e)
     uint8_t body[2 * VARINT_MAX];
     uint8_t *end = add_varint(add_varint(body, end_tick), w->samples);
     put_record(w, KIND_END, body, (size_t)(end - body));
-    compress_some(w, ZSTD_e_end);
+    background_wait(w->background);
+    compress_some(w, w->in, w->in_used, ZSTD_e_end);
     int failed = w->failed;
     if (fclose(w->file) != 0 && !failed)
         failed = errno;

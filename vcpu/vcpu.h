@@ -210,6 +210,8 @@ struct activity *vcpu_worker_activity(const struct vcpu *v, unsigned worker);
  * look at: no A bit, no TLB, no fault, no rights. Returns how many bytes could be read before one that is
  * not mapped or not memory. vCPU's thread, while it stands or in an observer's function. */
 size_t vcpu_peek(const struct vcpu *v, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes);
+/* The byte there, and with it the rest of its page; NULL: none. Valid until the vCPU runs on. */
+const uint8_t *vcpu_peek_byte(const struct vcpu *v, uint32_t cr3, uint32_t lin_addr);
 /* Takes what others have written to memory while it stood (mem/watch.h): drops code there, and translations
  * that page tables there gave. vcpu_run does so by itself. */
 void vcpu_take_changes(struct vcpu *v);

@@ -58,7 +58,7 @@ static const uint8_t *peek_32(const struct vcpu *v, uint32_t cr3, uint32_t lin_a
     return pte & PTE_P ? peek_host(v, (pte & PTE_ADDR) | (lin_addr & (PAGE_BYTES - 1))) : NULL;
 }
 
-static const uint8_t *peek_lin(const struct vcpu *v, uint32_t cr3, uint32_t lin_addr)
+const uint8_t *vcpu_peek_byte(const struct vcpu *v, uint32_t cr3, uint32_t lin_addr)
 {
     if (!(v->g.cr0 & CR0_PG))
         return peek_host(v, lin_addr);
@@ -71,7 +71,7 @@ size_t vcpu_peek(const struct vcpu *v, uint32_t cr3, uint32_t lin_addr, void *to
     while (done < bytes) {
         uint32_t at = lin_addr + (uint32_t)done;
         size_t n = PAGE_BYTES - (at & (PAGE_BYTES - 1));
-        const uint8_t *host = peek_lin(v, cr3, at);
+        const uint8_t *host = vcpu_peek_byte(v, cr3, at);
         if (!host)
             break;
         n = n < bytes - done ? n : bytes - done;

@@ -1,4 +1,5 @@
 /* observe.c: watchers are told the same in every way of running, and the guest never knows. */
+#include "observe/marks.h"
 #include "observe/observe.h"
 
 #include "clockcore/ticks.h"
@@ -134,4 +135,40 @@ Test(observe, watchers_are_bounded)
         cr_assert(observe_add(o, &nothing));
     cr_assert_not(observe_add(o, &nothing));
     observe_destroy(o);
+}
+
+static struct vcpu_observer hooks_of(const struct marks_config *c)
+{
+    struct observe *o = observe_create();
+    struct err e;
+    struct marks *m = marks_create(o, c, &e);
+    cr_assert(m, "%s", e.text);
+    const struct vcpu_observer hooks = *observe_vcpu(o);
+    marks_destroy(m);
+    observe_destroy(o);
+    return hooks;
+}
+
+/* What is not hit is free: the vCPU has nobody to tell of events and accesses, but where they are counted or
+ * a text is waited for. */
+Test(observe, a_mark_that_counts_nothing_has_no_hooks)
+{
+    struct mark_option mark = {.name = "m", .where = "0x1000", .count_max = UINT64_MAX};
+    struct region_option region = {.name = "r", .from = "m", .to = "m"};
+    struct moment_option moment = {.mark = "m", .count = 1};
+    struct marks_config c = {.mark = &mark, .nmarks = 1, .moment = &moment, .nmoments = 1};
+    const struct vcpu_observer plain = hooks_of(&c);
+    cr_assert(plain.mark && !plain.event && !plain.access && !plain.effect);
+    c.marker = true;
+    const struct vcpu_observer marker = hooks_of(&c);
+    cr_assert(marker.access && !marker.event);
+    c.marker = false;
+    c.region = &region;
+    c.nregions = 1;
+    const struct vcpu_observer counting = hooks_of(&c);
+    cr_assert(counting.access && counting.event);
+    c.nregions = 0;
+    moment = (struct moment_option){.text = "login:", .count = 1};
+    const struct vcpu_observer text = hooks_of(&c);
+    cr_assert(text.access && text.event);
 }
