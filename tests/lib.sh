@@ -36,12 +36,15 @@ packages_ensure() {
         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}"
 }
 
-# build_ensure DIR [meson options]: configures once, compiles what changed.
+# build_ensure DIR [meson options]: configures once, compiles what changed. Who else wants the folder meanwhile waits.
 build_ensure() {
-    local dir=$1
+    local dir=$1 lock status
     shift
-    [ -f "$dir/build.ninja" ] || meson setup "$dir" "$@" || return
-    meson compile -C "$dir"
+    exec {lock}>"$dir.lock" && flock "$lock" || return
+    { [ -f "$dir/build.ninja" ] || meson setup "$dir" "$@"; } && meson compile -C "$dir"
+    status=$?
+    exec {lock}>&-
+    return $status
 }
 
 # --- Debian's kernel and initrd ---

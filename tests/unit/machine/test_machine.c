@@ -28,6 +28,9 @@ static const struct way {
 };
 #define WAYS (sizeof ways / sizeof *ways)
 
+/* A guest that waits with sleep=off goes through virtual time as fast as the host does. */
+#define DIGEST_BYTES_MAX (UINT64_C(1) << 30)
+
 static char digest_path[] = "/tmp/tandem-test-XXXXXX", kernel_path[] = "/tmp/tandem-test-XXXXXX";
 
 static void make_files(void)
@@ -112,7 +115,7 @@ static char *finish(struct machine *m)
     struct err e = {""};
     cr_assert(machine_finish(m, &s, &e), "%s", e.text);
     machine_destroy(m);
-    cr_assert(image_read(&text, "digest", digest_path, 1 << 20, &e), "%s", e.text);
+    cr_assert(image_read(&text, "digest", digest_path, DIGEST_BYTES_MAX, &e), "%s", e.text);
     char *copy = strndup((const char *)text.data, text.bytes);
     image_free(&text);
     cr_assert(strstr(copy, "\nend "));
