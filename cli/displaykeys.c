@@ -7,6 +7,8 @@
 #define RIGHT_SHIFT 0x36
 #define ALTGR       (I8042_KEY_E0 | 0x38)
 #define LEFT_ALT    0x38
+#define X_ALT_R     0xFFEA /* keysyms: X11 protocol, appendix A */
+#define X_CAPS_LOCK 0xFFE5
 #define STEP_MAX    255 /* of one motion: PS/2 has 9 bits */
 
 static void send(struct display_keys *k, uint16_t code, bool down)
@@ -37,29 +39,63 @@ static void release_keysym(struct display_keys *k, uint32_t keysym, uint16_t cod
 }
 
 /* What is held down for the symbol, but for what is down already. */
-static struct key_chord missing(const struct display_keys *k, const struct key_press *p)
+static uint8_t missing(const struct display_keys *k, uint8_t with)
 {
-    uint8_t with = p->with;
     if (is_held(k, LEFT_SHIFT) || is_held(k, RIGHT_SHIFT))
         with &= (uint8_t)~KEY_WITH_SHIFT;
     if (is_held(k, ALTGR))
         with &= (uint8_t)~KEY_WITH_ALTGR;
-    return keys_of_press((struct key_press){p->code, with});
+    return with;
+}
+
+/* Does held key `i` make another character of one that wants `with`? The viewer's keyboard may need Shift or
+ * AltGr where the guest's does not. Alt_R is no AltGr: whoever holds that means Alt. */
+static bool is_in_the_way(const struct display_keys *k, unsigned i, uint8_t with)
+{
+    const uint16_t code = k->held[i].code;
+    if (code == LEFT_SHIFT || code == RIGHT_SHIFT)
+        return !(with & KEY_WITH_SHIFT);
+    return code == ALTGR && k->held[i].keysym != X_ALT_R && !(with & KEY_WITH_ALTGR);
+}
+
+/* All that is in the way goes up, or down again; how much that is. */
+static unsigned set_aside(struct display_keys *k, uint8_t with, bool down)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < k->nheld; i++)
+        if (is_in_the_way(k, i, with)) {
+            send(k, k->held[i].code, down);
+            n++;
+        }
+    return n;
+}
+
+/* The key goes down, with what it needs around it. False: it is up again already, since it would repeat
+ * without what it needs. */
+static bool stroke(struct display_keys *k, uint16_t code, uint8_t with, bool is_character)
+{
+    const struct key_chord c = keys_of_press((struct key_press){.code = code, .with = missing(k, with)});
+    const unsigned aside = is_character ? set_aside(k, with, false) : 0;
+    const bool stays = c.n == 1 && aside == 0;
+    for (unsigned i = 0; i < c.n; i++)
+        send(k, c.code[i], true);
+    for (unsigned i = c.n - stays; i-- > 0;)
+        send(k, c.code[i], false);
+    if (aside)
+        set_aside(k, with, true);
+    return stays;
 }
 
 /* Whoever sends 'A' without Shift (programs do) means it all the same. A key that is held goes down once
  * more: it repeats. */
 static void press(struct display_keys *k, uint32_t keysym, const struct key_press *p)
 {
-    const struct key_chord c = missing(k, p);
-    const bool held = is_held(k, p->code);
+    const bool held = is_held(k, p->code), is_character = keysym_is_character(keysym);
     if (k->nheld == DISPLAY_HELD_MAX && !held)
         return;
-    for (unsigned i = 0; i < c.n; i++)
-        send(k, c.code[i], true);
-    for (unsigned i = c.n - 1; i-- > 0;)
-        send(k, c.code[i], false);
-    if (held)
+    if (p->dead && stroke(k, p->dead, p->dead_with, true))
+        send(k, p->dead, false);
+    if (!stroke(k, p->code, p->with, is_character) || held)
         return;
     k->held[k->nheld].keysym = keysym;
     k->held[k->nheld++].code = p->code;
@@ -68,12 +104,20 @@ static void press(struct display_keys *k, uint32_t keysym, const struct key_pres
 void display_key(struct display_keys *k, uint32_t keysym, bool down)
 {
     struct key_press p;
-    if (!keys_from_keysym(k->map, keysym, &p))
+    if (keysym == X_CAPS_LOCK || !keys_from_keysym(k->map, keysym, &p))
         return;
     if (down)
         press(k, keysym, &p);
     else
         release_keysym(k, keysym, p.code);
+}
+
+static void tap(struct display_keys *k, struct key_chord c)
+{
+    for (unsigned i = 0; i < c.n; i++)
+        send(k, c.code[i], true);
+    for (unsigned i = c.n; i-- > 0;)
+        send(k, c.code[i], false);
 }
 
 void display_key_tap(struct display_keys *k, uint32_t keysym, bool ctrl, bool alt)
@@ -82,13 +126,10 @@ void display_key_tap(struct display_keys *k, uint32_t keysym, bool ctrl, bool al
     if (!keys_from_keysym(k->map, keysym, &p))
         return;
     p.with |= ctrl ? KEY_WITH_CTRL : 0;
-    const struct key_chord c = keys_of_press(p);
+    tap(k, keys_of_dead(p));
     if (alt)
         send(k, LEFT_ALT, true);
-    for (unsigned i = 0; i < c.n; i++)
-        send(k, c.code[i], true);
-    for (unsigned i = c.n; i-- > 0;)
-        send(k, c.code[i], false);
+    tap(k, keys_of_press(p));
     if (alt)
         send(k, LEFT_ALT, false);
 }

@@ -27,7 +27,8 @@ struct display_keys {
 
 enum display_button { DISPLAY_WHEEL_UP = 8, DISPLAY_WHEEL_DOWN = 16 };
 
-/* A key goes down or up. What no key of the layout makes is nothing. */
+/* A key goes down or up. What no key of the layout makes is nothing, and so is Caps Lock: the symbols say
+ * already what it does, and a guest that had it on would turn them over once more. */
 void display_key(struct display_keys *k, uint32_t keysym, bool down);
 /* A key with all that it needs, and with Ctrl or Alt, down and up. */
 void display_key_tap(struct display_keys *k, uint32_t keysym, bool ctrl, bool alt);

@@ -1,7 +1,8 @@
 /* keys.c - see keys.h.
  *
  * A keymap is a table of (symbol, key, what is held down), made once by asking libxkbcommon what each key
- * makes alone, with Shift, with AltGr and with both: the first that makes a symbol is the one to press. */
+ * makes alone, with Shift, with AltGr and with both: the first that makes a symbol is the one to press.
+ * Behind these come those that a dead key and another one make together. */
 #include "cli/keys.h"
 
 #include "hw/i8042.h"
@@ -251,6 +252,19 @@ struct key_chord keys_of_press(struct key_press p)
     return c;
 }
 
+struct key_chord keys_of_dead(struct key_press p)
+{
+    return p.dead ? keys_of_press((struct key_press){.code = p.dead, .with = p.dead_with})
+                  : (struct key_chord){.n = 0};
+}
+
+/* X11 protocol, appendix A: Latin 1 is itself, keys and modifiers are FD00h to FFFFh; others are characters.
+ * A blank is one with Shift, too. */
+bool keysym_is_character(uint32_t keysym)
+{
+    return keysym > 0x20 && (keysym < 0xFD00 || keysym > 0xFFFF);
+}
+
 /* --- keymaps --- */
 
 #define SYMBOLS_MAX  1024
@@ -280,25 +294,25 @@ static const struct {
 
 /* Symbols that no level of these keys has under every layout, or that need Num Lock. */
 static const struct symbol fixed[] = {
-    {XKB_KEY_KP_0, {0x52, 0}},
-    {XKB_KEY_KP_1, {0x4F, 0}},
-    {XKB_KEY_KP_2, {0x50, 0}},
-    {XKB_KEY_KP_3, {0x51, 0}},
-    {XKB_KEY_KP_4, {0x4B, 0}},
-    {XKB_KEY_KP_5, {0x4C, 0}},
-    {XKB_KEY_KP_6, {0x4D, 0}},
-    {XKB_KEY_KP_7, {0x47, 0}},
-    {XKB_KEY_KP_8, {0x48, 0}},
-    {XKB_KEY_KP_9, {0x49, 0}},
-    {XKB_KEY_KP_Decimal, {0x53, 0}},
-    {XKB_KEY_KP_Separator, {0x53, 0}},
-    {XKB_KEY_Alt_R, {E0(0x38), 0}},
-    {XKB_KEY_ISO_Level3_Shift, {E0(0x38), 0}},
-    {XKB_KEY_Mode_switch, {E0(0x38), 0}},
-    {XKB_KEY_Meta_L, {0x38, 0}},
-    {XKB_KEY_Meta_R, {E0(0x38), 0}},
-    {XKB_KEY_Sys_Req, {0x54, 0}},
-    {XKB_KEY_Break, {I8042_KEY_PAUSE, KEY_WITH_CTRL}},
+    {XKB_KEY_KP_0, {.code = 0x52}},
+    {XKB_KEY_KP_1, {.code = 0x4F}},
+    {XKB_KEY_KP_2, {.code = 0x50}},
+    {XKB_KEY_KP_3, {.code = 0x51}},
+    {XKB_KEY_KP_4, {.code = 0x4B}},
+    {XKB_KEY_KP_5, {.code = 0x4C}},
+    {XKB_KEY_KP_6, {.code = 0x4D}},
+    {XKB_KEY_KP_7, {.code = 0x47}},
+    {XKB_KEY_KP_8, {.code = 0x48}},
+    {XKB_KEY_KP_9, {.code = 0x49}},
+    {XKB_KEY_KP_Decimal, {.code = 0x53}},
+    {XKB_KEY_KP_Separator, {.code = 0x53}},
+    {XKB_KEY_Alt_R, {.code = E0(0x38)}},
+    {XKB_KEY_ISO_Level3_Shift, {.code = E0(0x38)}},
+    {XKB_KEY_Mode_switch, {.code = E0(0x38)}},
+    {XKB_KEY_Meta_L, {.code = 0x38}},
+    {XKB_KEY_Meta_R, {.code = E0(0x38)}},
+    {XKB_KEY_Sys_Req, {.code = 0x54}},
+    {XKB_KEY_Break, {.code = I8042_KEY_PAUSE, .with = KEY_WITH_CTRL}},
 };
 
 /* QEMU's names of layouts where they are not those of the X keyboard extension. */
@@ -358,6 +372,43 @@ static void add_level(struct keymap *k, struct xkb_keymap *map, struct xkb_state
         add_key(k, state, with, others[i].linux_number, others[i].code);
 }
 
+/* What a dead key makes of the next one: pairs of that and what comes out. Unicode's decompositions of the
+ * Latin letters that keyboards of Europe make so, and the mark itself with a blank. */
+static const struct {
+    uint32_t dead;
+    const wchar_t *pairs;
+} compositions[] = {
+    {XKB_KEY_dead_grave, L"AÀEÈIÌOÒUÙaàeèiìoòuù `"},
+    {XKB_KEY_dead_acute, L"AÁEÉIÍOÓUÚYÝaáeéiíoóuúyýCĆLĹNŃRŔSŚZŹcćlĺnńrŕsśzź ´"},
+    {XKB_KEY_dead_circumflex, L"AÂEÊIÎOÔUÛaâeêiîoôuûCĈGĜHĤJĴSŜWŴYŶcĉgĝhĥjĵsŝwŵyŷ ^"},
+    {XKB_KEY_dead_tilde, L"AÃNÑOÕaãnñoõIĨUŨiĩuũ ~"},
+    {XKB_KEY_dead_diaeresis, L"AÄEËIÏOÖUÜYŸaäeëiïoöuüyÿ ¨"},
+    {XKB_KEY_dead_abovering, L"AÅUŮaåuů"},
+    {XKB_KEY_dead_doubleacute, L"OŐUŰoőuű"},
+    {XKB_KEY_dead_caron, L"CČDĎEĚLĽNŇRŘSŠTŤZŽcčdďeělľnňrřsštťzž"},
+    {XKB_KEY_dead_cedilla, L"CÇSŞTŢcçsştţ ¸"},
+    {XKB_KEY_dead_ogonek, L"AĄEĘIĮUŲaąeęiįuų"},
+    {XKB_KEY_dead_abovedot, L"IİZŻzżEĖeė"},
+};
+
+static void compose(struct keymap *k, const struct symbol *dead, wchar_t base, wchar_t out)
+{
+    const struct symbol *s = find(k, xkb_utf32_to_keysym((uint32_t)base));
+
+    if (s && s->press.dead == 0)
+        add(k, xkb_utf32_to_keysym((uint32_t)out),
+            (struct key_press){s->press.code, s->press.with, dead->press.with, dead->press.code});
+}
+
+static void add_compositions(struct keymap *k)
+{
+    for (size_t i = 0; i < sizeof compositions / sizeof compositions[0]; i++) {
+        const struct symbol *dead = find(k, compositions[i].dead);
+        for (const wchar_t *p = compositions[i].pairs; dead && p[0] && p[1]; p += 2)
+            compose(k, dead, p[0], p[1]);
+    }
+}
+
 static bool fill(struct keymap *k, struct xkb_context *ctx)
 {
     const struct xkb_rule_names rules = {.rules = "evdev", .model = "pc105", .layout = xkb_name(k->layout)};
@@ -369,6 +420,7 @@ static bool fill(struct keymap *k, struct xkb_context *ctx)
             add_level(k, map, state, (uint8_t)with);
         for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
             add(k, fixed[i].keysym, fixed[i].press);
+        add_compositions(k);
     }
     xkb_state_unref(state);
     xkb_keymap_unref(map);

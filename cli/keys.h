@@ -23,10 +23,14 @@ struct key_chord {
 
 enum key_with { KEY_WITH_SHIFT = 1, KEY_WITH_ALTGR = 2, KEY_WITH_CTRL = 4 };
 
-/* A key, and what is held down meanwhile so that it makes the symbol: bits of enum key_with. */
+/* A key, and what is held down meanwhile so that it makes the symbol: bits of enum key_with. For a symbol
+ * that the layout makes of two keys, a dead one is pressed before it (for e with acute on a German keyboard).
+ */
 struct key_press {
     uint16_t code;
     uint8_t with;
+    uint8_t dead_with;
+    uint16_t dead; /* 0: none */
 };
 
 /* "ret", "kp_enter", "shift_r", "0x1e". False: no key is called so. */
@@ -35,8 +39,10 @@ bool keys_from_name(const char *name, uint16_t *code);
 bool keys_from_chord(const char *chord, struct key_chord *c, struct err *e);
 /* The names one by one, for completion; NULL behind the last. */
 const char *keys_name(uint32_t i);
-/* The keys of one press with its modifiers, to go down in this order and up in the other. */
+/* The keys of one press with its modifiers, to go down in this order and up in the other; without the dead
+ * key, which keys_of_dead has. */
 struct key_chord keys_of_press(struct key_press p);
+struct key_chord keys_of_dead(struct key_press p); /* n 0: none */
 
 struct keymap;
 
@@ -45,6 +51,8 @@ struct keymap *keymap_create(const char *layout, struct err *e);
 void keymap_destroy(struct keymap *k); /* NULL is fine */
 /* An X keysym (VNC's, curses' by a table of its own). False: no key of the layout makes it. */
 bool keys_from_keysym(const struct keymap *k, uint32_t keysym, struct key_press *p);
+/* Does the symbol stand for a character, so that it says by itself whether Shift and AltGr are meant? */
+bool keysym_is_character(uint32_t keysym);
 /* The next character of a UTF-8 text, to be typed; *text moves behind it. False at the end (then e->text is
  * empty) and at a character that no key makes, or that is no UTF-8. */
 bool keys_from_text(const struct keymap *k, const char **text, struct key_press *p, struct err *e);

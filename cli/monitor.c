@@ -193,6 +193,8 @@ const struct monitor_command monitor_commands[] = {
      monitor_pmemsave},
     {"sendkey", NULL, "KEY[-KEY ...] [MS]", "holds keys down together for MS of virtual time (default 100)",
      2, 3, monitor_sendkey},
+    {"paste", NULL, "TEXT", "types TEXT by the layout of -k; \\n, \\t and \\\\ are accepted in it", 2,
+     MONITOR_WORDS_MAX, monitor_paste},
     {"screendump", NULL, "FILE", "writes the screen to a file", 2, 2, monitor_screendump},
     {"mouse_move", NULL, "DX DY [DZ]", "moves the mouse, to the right and down; DZ: the wheel", 3, 4,
      monitor_mouse_move},

@@ -32,6 +32,61 @@ void monitor_sendkey(struct monitor_call *call)
         fprintf(call->out, "Error: too many keys wait already\n");
 }
 
+static bool press_all(struct machine *m, const struct key_chord *c)
+{
+    bool ok = true;
+    for (uint32_t i = 0; i < c->n; i++)
+        ok = ok && machine_key(m, (struct port_key){.code = c->code[i], .down = true});
+    for (uint32_t i = c->n; i-- > 0;)
+        ok = machine_key(m, (struct port_key){.code = c->code[i], .down = false}) && ok;
+    return ok;
+}
+
+/* \n, \t and \\ in place; the words of a monitor have no other way to say a line end. */
+static void unescape(char *text)
+{
+    char *to = text;
+    for (; *text; text++) {
+        const bool escaped = text[0] == '\\' && text[1] && strchr("nt\\", text[1]);
+        text += escaped;
+        *to++ = !escaped ? *text : *text == 'n' ? '\n' : *text == 't' ? '\t' : '\\';
+    }
+    *to = '\0';
+}
+
+/* The machine takes the keys as fast as the guest reads them (docs/decisions.md, "Keys in virtual time"). */
+static void type_text(struct monitor_call *call, const struct keymap *map, const char *text)
+{
+    struct machine *m = call->steer->machine;
+    struct key_press p;
+    struct err e;
+    for (const char *at = text; keys_from_text(map, &at, &p, &e); text = at) {
+        const struct key_chord dead = keys_of_dead(p), chord = keys_of_press(p);
+        if (press_all(m, &dead) && press_all(m, &chord))
+            continue;
+        fprintf(call->out, "Error: too many keys wait already; not typed: %s\n", text);
+        return;
+    }
+    if (e.text[0])
+        fprintf(call->out, "Error: %s\n", e.text);
+}
+
+void monitor_paste(struct monitor_call *call)
+{
+    const char *layout = call->steer->o->keyboard_layout;
+    struct err e;
+    struct keymap *map = keymap_create(layout ? layout : "us", &e);
+    char *text = strdup(call->rest);
+    if (map && text) {
+        unescape(text);
+        type_text(call, map, text);
+    } else {
+        fprintf(call->out, "Error: %s\n", map ? "no host memory" : e.text);
+    }
+    free(text);
+    keymap_destroy(map);
+}
+
 static void point(struct monitor_call *call, struct port_motion m)
 {
     m.buttons = call->steer->mouse_buttons;

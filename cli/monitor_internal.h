@@ -36,6 +36,7 @@ void monitor_pmemsave(struct monitor_call *call);
 
 /* monitor_guest.c */
 void monitor_sendkey(struct monitor_call *call);
+void monitor_paste(struct monitor_call *call);
 void monitor_mouse_move(struct monitor_call *call);
 void monitor_mouse_button(struct monitor_call *call);
 void monitor_screendump(struct monitor_call *call);

@@ -11,10 +11,11 @@ socket=$dir/vnc
 trap 'kill $(jobs -p) 2>/dev/null; tm kill-server 2>/dev/null; rm -rf "$dir"' EXIT
 
 menu=(-m 32 -serial null -boot "menu=on,splash-time=30000" -no-reboot)
+limit=100 # seconds that a machine runs at most
 
 launch() { # option...: puts the machine's process number into pid
     rm -f "$socket"
-    timeout 100 "$build/tandem" "${menu[@]}" "$@" </dev/null >"$dir/out" 2>"$dir/err" &
+    timeout "$limit" "$build/tandem" "${menu[@]}" "$@" </dev/null >"$dir/out" 2>"$dir/err" &
     pid=$!
 }
 
@@ -113,6 +114,31 @@ expect "pointer and Escape" vnc "$socket" pointer:100,100,0 pointer:105,97,0 wai
     pointer:105,97,8 wait:200 pointer:105,97,0 wait:200 key:ff1b wait:1000
 finish
 expect_text "the mouse's bytes" "$(cat "$dir/serial")" "^mouse 8 5 3 0 9 0 0 0 8 0 0 0 8 0 0 f"
+
+# --- keys of a German and a French keyboard in front of a guest with the same one, or with another ---
+typed() { # what layout bytes action...: the bytes of set 1 that the guest gets
+    local what=$1 layout=$2 bytes=$3
+    shift 3
+    menu=(-m 16 -vga std -serial "file:$dir/serial" -kernel "$build/tests/guests/ps2.elf" -append set=1 -k "$layout")
+    rm -f "$dir/serial"
+    start -vnc "unix:$socket"
+    for _ in {1..200}; do
+        grep -q ready "$dir/serial" 2>/dev/null && break
+        sleep 0.1
+    done
+    expect "$what" vnc "$socket" "$@" key:ff1b wait:500
+    finish
+    expect_text "$what: the guest's bytes" "$(cat "$dir/serial")" "^keys $bytes 1 81\$"
+}
+typed "German: z y ss umlaut Umlaut" de "15 95 2c ac c 8c 1a 9a 2a 1a 9a aa" key:7a key:79 key:df key:fc key:dc
+typed "German: AltGr" de "e0 38 10 90 e0 b8 e0 38 12 92 e0 b8" down:fe03 key:40 up:fe03 key:20ac
+typed "German: dead keys" de "d 8d 12 92 29 a9 39 b9 2a d 8d aa 1e 9e" key:e9 key:5e key:e0
+typed "French: a 1 e-acute m, e-circumflex" fr "10 90 2a 2 82 aa 3 83 27 a7 1a 9a 12 92" key:61 key:31 key:e9 key:6d key:ea
+typed "Shift that the guest's keyboard does not need" us "2a aa 35 b5 2a aa 2a 8 88 aa" down:ffe1 key:2f up:ffe1 down:ffe1 key:26 up:ffe1
+typed "AltGr that it does not need" us "e0 38 e0 b8 2a 3 83 aa e0 38 e0 b8" down:fe03 key:40 up:fe03
+typed "Alt is meant" us "e0 38 1e 9e e0 b8" down:ffea key:61 up:ffea
+typed "Caps Lock is the viewer's" us "2a 1e 9e aa 1e 9e" key:ffe5 key:41 key:61
+typed "Shift stays with what is no character" us "2a 3b bb aa" down:ffe1 key:ffbe up:ffe1
 menu=("${seabios[@]}")
 
 # --- a viewer that others wrote ---
@@ -149,12 +175,15 @@ for where in "unix:$socket" "127.0.0.1:$((port - 5900))"; do
 done
 
 # --- hostile clients ---
+limit=$((seconds + 200))
+menu=(-m 32 -serial null -boot "menu=on,splash-time=30000") # which resets a machine without disks each minute
 start -vnc "unix:$socket"
 seed=$RANDOM
 expect "$seconds s of hostile clients, seed $seed" timeout $((seconds + 60)) "$build/tests/display/vnc_hostile" "$socket" "$seconds" "$seed"
 expect "an honest client behind them" vnc "$socket" wait:300 "save:$dir/x.ppm"
 finish
 expect_text "it ran on until it was told to end" "$(cat "$dir/err")" 'tandem: ended by a signal'
+menu=("${seabios[@]}")
 
 # --- curses ---
 terminals=0 # a tmux server each: one that ends is not gone at once

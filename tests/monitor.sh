@@ -140,6 +140,16 @@ invisible() {
     done
 }
 
+# --- text that is pasted: by the keys of the layout, dead ones too ---
+paste_text() {
+    printf '%s\n' 'paste zÄ\n' 'paste  a\\' 'paste é' 'paste bЖc' "paste $(printf '%0600d' 0)" 'run-to 500000000' quit |
+        timeout 60 "$tandem" $(guest echo) -k de -S -monitor stdio -icount shift=3,sleep=off,rr=record,rrfile=log >answers 2>stderr
+    expect "pasted text, as keys" test "$(awk '$2 == "keys0" { print $3 }' log | head -n 20 | tr -d '\n')" = \
+1500011500002a00012800012800002a00001c00011c00001e00011e0000b800010c00010c0000b800000d00010d0000120001120000300001300000
+    expect_text "no key makes it" "$(cat answers)" "Error: no key of the layout de makes 'Ж'"
+    expect_text "too much at once" "$(cat answers)" 'Error: too many keys wait already; not typed: 0{80,120}$'
+}
+
 # --- input: what was recorded has the codes and times that were asked for, and replays without the monitor ---
 input() {
     local at=$((1000 * 1000)) ms=$((1000 * 1000 / 8))
@@ -281,6 +291,7 @@ info
 in_the_manual
 paging
 invisible
+paste_text
 input
 power
 sockets

@@ -137,6 +137,49 @@ Test(keys, keysyms_of_other_layouts)
     keymap_destroy(NULL);
 }
 
+static void expect_composed(const struct keymap *k, uint32_t keysym, uint16_t dead, uint8_t dead_with,
+                            uint16_t code, uint8_t with)
+{
+    struct key_press p = {0};
+
+    cr_expect(keys_from_keysym(k, keysym, &p), "%x", keysym);
+    cr_expect(p.dead == dead && p.dead_with == dead_with && p.code == code && p.with == with,
+              "%x: %x+%x, %x+%x", keysym, p.dead, p.dead_with, p.code, p.with);
+    const struct key_chord c = keys_of_dead(p);
+    cr_expect(c.n == 1u + (dead_with != 0) && c.code[c.n - 1] == dead);
+}
+
+Test(keys, dead_keys)
+{
+    struct keymap *k = map_of("de");
+
+    expect_composed(k, 0xE9, 0x0D, 0, 0x12, 0);                           /* e with acute */
+    expect_composed(k, 0xC0, 0x0D, KEY_WITH_SHIFT, 0x1E, KEY_WITH_SHIFT); /* A with grave */
+    expect_composed(k, '^', 0x29, 0, 0x39, 0);
+    keymap_destroy(k);
+    k = map_of("fr");
+    expect_composed(k, 0xEA, 0x1A, 0, 0x12, 0);              /* e with circumflex */
+    expect_composed(k, 0xEF, 0x1A, KEY_WITH_SHIFT, 0x17, 0); /* i with diaeresis */
+    expect_sym(k, 0xE9, 0x03, 0);                            /* it has a key of its own */
+    keymap_destroy(k);
+    k = map_of("de(nodeadkeys)");
+    expect_sym(k, '^', 0x29, 0);
+    struct key_press p = {0};
+    cr_expect(keys_from_keysym(k, 'a', &p) && keys_of_dead(p).n == 0);
+    keymap_destroy(k);
+}
+
+Test(keys, characters_and_other_symbols)
+{
+    static const uint32_t characters[] = {'!', 'a', 0xFF, 0x20AC, 0x1000100},
+                          others[] = {0, ' ', 0xFE03, 0xFE51, 0xFF0D, 0xFFE1, 0xFFFF};
+
+    for (unsigned i = 0; i < sizeof characters / sizeof characters[0]; i++)
+        cr_expect(keysym_is_character(characters[i]), "%x", characters[i]);
+    for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
+        cr_expect_not(keysym_is_character(others[i]), "%x", others[i]);
+}
+
 Test(keys, no_such_layout)
 {
     static const char *const bad[] = {"", "xx-none", "us,de;", "../../etc/passwd", "us ", "de(none)"};
