@@ -17,6 +17,8 @@ void vcpu_deliver_interrupt(struct vcpu *v, unsigned vector);
 void seg_set_hidden(struct segment *s, uint16_t sel, uint32_t lo, uint32_t hi);
 /* Recomputes g->mode from segments, CRs, cpl. Call after changing any of them. */
 void vcpu_update_mode(struct vcpu *v);
+/* The same where only segments, cpl and EFLAGS.VM have changed, and neither CR0, CR4 nor EFLAGS.AC. */
+void vcpu_segments_changed(struct vcpu *v);
 /* Sets cpl (and mode). */
 void vcpu_set_cpl(struct vcpu *v, unsigned cpl);
 /* Linear address of a data access through a segment with checks (helpers that address by segment:offset).

@@ -40,7 +40,9 @@ enum helper_result vcpu_raise_trap(struct vcpu *v, unsigned vector, uint32_t nex
 
 void eflags_write(struct guest_state *g, uint32_t value, uint32_t mask)
 {
-    uint32_t eflags = (guest_eflags(g) & ~mask) | (value & mask);
+    const uint32_t derived = FLAGS_ARITH | FLAG_DF; /* what guest_eflags adds, at some cost */
+    uint32_t old = (mask & derived) == derived ? g->eflags : guest_eflags(g);
+    uint32_t eflags = (old & ~mask) | (value & mask);
     guest_set_arith_flags(g, eflags);
     g->eflags = eflags & FLAGS_SYSTEM;
 }

@@ -151,7 +151,7 @@ bool cs_eip_ok(struct vcpu *v, uint32_t limit, uint32_t eip)
 
 static void cs_set(struct guest_state *g, uint16_t sel, struct desc d, unsigned cpl, uint32_t eip)
 {
-    seg_set_hidden(&g->seg[SEG_CS], (uint16_t)((sel & ~3u) | cpl), d.lo, d.hi);
+    segment_set(&g->seg[SEG_CS], (uint16_t)((sel & ~3u) | cpl), d);
     g->eip = eip;
     g->cpl = (uint8_t)cpl;
 }
@@ -159,7 +159,7 @@ static void cs_set(struct guest_state *g, uint16_t sel, struct desc d, unsigned 
 void cs_commit(struct vcpu *v, uint16_t sel, struct desc d, unsigned cpl, uint32_t eip)
 {
     cs_set(&v->g, sel, d, cpl, eip);
-    vcpu_update_mode(v);
+    vcpu_segments_changed(v);
 }
 
 /* The limit in force is checked: a load in real mode keeps it (seg_load_8086). */
@@ -362,11 +362,31 @@ enum helper_result helper_CALL_FAR(struct vcpu *v, const struct ir_op *op)
 struct return_frame {
     uint32_t eip, eflags, esp;
     uint16_t cs, ss;
+    bool whole; /* SS:ESP were read with the rest */
 };
+
+/* A frame of IRET on a flat stack, in a page at hand: no slot of it faults. Whether it has SS:ESP, of which
+ * nobody asks otherwise, is not known yet. */
+static bool return_read_fast(struct vcpu *v, struct return_frame *r)
+{
+    const struct segment *ss = &v->g.seg[SEG_SS];
+    uint32_t value[5], esp = v->g.slot[IR_ESP];
+    if (!seg_is_plain_data(ss) || !(ss->access & SEG_ACC_DB) || ss->limit != UINT32_MAX ||
+        esp > UINT32_MAX - sizeof value)
+        return false;
+    const uint8_t *host = mem_fast_read_run(v, ss->base + esp, sizeof value);
+    if (!host)
+        return false;
+    memcpy(value, host, sizeof value);
+    *r = (struct return_frame){value[0], value[2], value[3], (uint16_t)value[1], (uint16_t)value[4], true};
+    return true;
+}
 
 static bool return_read(struct vcpu *v, unsigned width, bool iret, struct return_frame *r)
 {
     uint32_t cs;
+    if (iret && width == 4 && return_read_fast(v, r))
+        return true;
     *r = (struct return_frame){.eip = 0};
     if (!stack_peek(v, 0, width, &r->eip) || !stack_peek(v, width, width, &cs))
         return false;
@@ -377,6 +397,8 @@ static bool return_read(struct vcpu *v, unsigned width, bool iret, struct return
 static bool return_read_outer(struct vcpu *v, unsigned width, uint32_t depth, struct return_frame *r)
 {
     uint32_t ss;
+    if (r->whole)
+        return true;
     if (!stack_peek(v, depth, width, &r->esp) || !stack_peek(v, depth + width, width, &ss))
         return false;
     r->ss = (uint16_t)ss;
@@ -437,7 +459,7 @@ static bool return_outer(struct vcpu *v, unsigned width, uint32_t depth, uint32_
     stack_set_esp(g, r->esp + release);
     cs_set(g, r->cs, d, rpl, r->eip);
     seg_drop_inner(g);
-    vcpu_update_mode(v);
+    vcpu_segments_changed(v);
     return true;
 }
 

@@ -9,6 +9,9 @@
 #ifndef TANDEM_VCPU_ARCH_PROTECT_H
 #define TANDEM_VCPU_ARCH_PROTECT_H
 
+#include <stddef.h>
+#include <string.h>
+
 #include "clockcore/check.h"
 #include "translator/cc.h"
 #include "vcpu/arch/arch.h"
@@ -90,6 +93,17 @@ static inline uint32_t desc_limit(struct desc d)
 static inline uint32_t desc_base(struct desc d)
 {
     return (d.hi & 0xff000000) | (d.hi & 0xff) << 16 | d.lo >> 16;
+}
+
+/* What a load of `sel` makes of its descriptor. The parts that are read in one piece when a segment is copied
+ * are stored in one piece: a processor waits for narrower stores to reach the cache. */
+static inline void segment_set(struct segment *s, uint16_t sel, struct desc d)
+{
+    const uint64_t head = sel | (uint64_t)(d.hi >> 8 & 0xf0ff) << 16 | (uint64_t)desc_base(d) << 32;
+    _Static_assert(offsetof(struct segment, access) == 2 && offsetof(struct segment, base) == 4,
+                   "as put together here");
+    memcpy(s, &head, sizeof head);
+    s->limit = desc_limit(d);
 }
 
 static inline uint16_t gate_selector(struct desc d)

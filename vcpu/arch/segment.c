@@ -60,9 +60,7 @@ bool desc_mark_accessed(struct vcpu *v, uint16_t sel, struct desc *d)
 
 void seg_set_hidden(struct segment *s, uint16_t sel, uint32_t lo, uint32_t hi)
 {
-    struct desc d = {lo, hi};
-    *s = (struct segment){
-        .sel = sel, .access = (uint16_t)(hi >> 8 & 0xf0ff), .base = desc_base(d), .limit = desc_limit(d)};
+    segment_set(s, sel, (struct desc){lo, hi});
 }
 
 /* --- mode and privilege --- */
@@ -83,10 +81,18 @@ static bool seg_is_flat_code(const struct segment *s)
     return ((s->access & readable_code) == readable_code && seg_spans_all(s)) || seg_is_flat_data(s);
 }
 
+/* 0: the segment is flat data. Or-ed, three need one branch. */
+static uint32_t seg_flat_data_lacks(const struct segment *s)
+{
+    const uint16_t plain = SEG_ACC_P | SEG_ACC_S | 2; /* MATCH seg_is_plain_data */
+    return ((s->access ^ plain) & (plain | 8 | 4)) | s->base | ~s->limit;
+}
+
 static bool segs_are_flat(const struct guest_state *g)
 {
-    return seg_is_flat_code(&g->seg[SEG_CS]) && seg_is_flat_data(&g->seg[SEG_DS]) &&
-           seg_is_flat_data(&g->seg[SEG_ES]) && seg_is_flat_data(&g->seg[SEG_SS]);
+    const uint32_t lacks = seg_flat_data_lacks(&g->seg[SEG_DS]) | seg_flat_data_lacks(&g->seg[SEG_ES]) |
+                           seg_flat_data_lacks(&g->seg[SEG_SS]);
+    return lacks == 0 && seg_is_flat_code(&g->seg[SEG_CS]);
 }
 
 /* MATCH tb_mode_plain */
@@ -106,10 +112,24 @@ static uint32_t plain_segments(const struct guest_state *g)
     return bits;
 }
 
-void vcpu_update_mode(struct vcpu *v)
+#define MODE_OF_CONTROL (TB_MODE_FPU_NM | TB_MODE_WAIT_NM | TB_MODE_SSE_UD | TB_MODE_MMX_UD | TB_MODE_TS_NM)
+
+/* CR0 and CR4 apart from PE. */
+static uint32_t control_mode(const struct guest_state *g)
+{
+    uint32_t mode = 0;
+    mode |= g->cr0 & (CR0_EM | CR0_TS) ? TB_MODE_FPU_NM : 0;
+    mode |= (g->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS) ? TB_MODE_WAIT_NM : 0;
+    mode |= (g->cr0 & CR0_EM) || !(g->cr4 & CR4_OSFXSR) ? TB_MODE_SSE_UD : 0;
+    mode |= g->cr0 & CR0_EM ? TB_MODE_MMX_UD : 0;
+    mode |= g->cr0 & CR0_TS ? TB_MODE_TS_NM : 0;
+    return mode;
+}
+
+void vcpu_segments_changed(struct vcpu *v)
 {
     struct guest_state *g = &v->g;
-    uint32_t mode = 0;
+    uint32_t mode = g->mode & MODE_OF_CONTROL;
     mode |= g->seg[SEG_CS].access & SEG_ACC_DB ? TB_MODE_CODE32 : 0;
     mode |= g->seg[SEG_SS].access & SEG_ACC_DB ? TB_MODE_STACK32 : 0;
     mode |= segs_are_flat(g) ? TB_MODE_FLAT : plain_segments(g);
@@ -117,13 +137,14 @@ void vcpu_update_mode(struct vcpu *v)
     mode |= g->cpl == 0 ? TB_MODE_CPL0 : 0;
     mode |= in_8086(g) ? 0 : TB_MODE_PE;
     mode |= in_vm86(g) ? TB_MODE_VM86 : 0;
-    mode |= g->cr0 & (CR0_EM | CR0_TS) ? TB_MODE_FPU_NM : 0;
-    mode |= (g->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS) ? TB_MODE_WAIT_NM : 0;
-    mode |= (g->cr0 & CR0_EM) || !(g->cr4 & CR4_OSFXSR) ? TB_MODE_SSE_UD : 0;
-    mode |= g->cr0 & CR0_EM ? TB_MODE_MMX_UD : 0;
-    mode |= g->cr0 & CR0_TS ? TB_MODE_TS_NM : 0;
     g->mode = mode;
     v->jumps.hi = x64_jump_hi(mode, v->fetch_epoch[g->cpl == 3]);
+}
+
+void vcpu_update_mode(struct vcpu *v)
+{
+    v->g.mode = control_mode(&v->g);
+    vcpu_segments_changed(v);
     vcpu_alignment_changed(v);
 }
 
@@ -191,7 +212,7 @@ bool seg_check_stack(struct vcpu *v, uint16_t sel, unsigned cpl, unsigned vector
         return raise_sel(v, EXC_SS, sel);
     if (!desc_mark_accessed(v, sel, &d))
         return false;
-    seg_set_hidden(out, sel, d.lo, d.hi);
+    segment_set(out, sel, d);
     return true;
 }
 
@@ -212,7 +233,7 @@ static bool seg_check_data(struct vcpu *v, uint16_t sel, struct segment *out)
         return raise_sel(v, EXC_NP, sel);
     if (!desc_mark_accessed(v, sel, &d))
         return false;
-    seg_set_hidden(out, sel, d.lo, d.hi);
+    segment_set(out, sel, d);
     return true;
 }
 
@@ -221,8 +242,12 @@ static bool seg_same_hidden(const struct segment *a, const struct segment *b)
     return a->access == b->access && a->base == b->base && a->limit == b->limit;
 }
 
-/* Checks come before the first store into the register, so it needs no copy on the way: that would read in
- * one piece what was just written in four. */
+/* Flat mode says nothing of FS and GS. */
+static bool mode_depends_on(const struct guest_state *g, unsigned seg)
+{
+    return seg < SEG_FS || !(g->mode & TB_MODE_FLAT);
+}
+
 /* MOV Sreg semantics; false: exception recorded. */
 static bool seg_load(struct vcpu *v, unsigned seg, uint16_t sel)
 {
@@ -236,8 +261,8 @@ static bool seg_load(struct vcpu *v, unsigned seg, uint16_t sel)
         ok = seg_check_stack(v, sel, g->cpl, EXC_GP, s);
     else
         ok = seg_check_data(v, sel, s);
-    if (ok && !seg_same_hidden(s, &old))
-        vcpu_update_mode(v);
+    if (ok && mode_depends_on(g, seg) && !seg_same_hidden(s, &old))
+        vcpu_segments_changed(v);
     return ok;
 }
 

@@ -36,7 +36,8 @@ struct string_insn {
     uint32_t mask;         /* of ECX, ESI, EDI: address size */
     int32_t step;          /* +bytes or -bytes */
     unsigned seg;          /* of the source */
-    bool repe, repne;      /* REP is repe */
+    bool repe;             /* REP is repe; else REPNE, or none */
+    unsigned log2;         /* of bytes */
 };
 
 /* One iteration; false: fault or redo, nothing changed. */
@@ -53,7 +54,7 @@ static struct string_insn string_insn(const struct vcpu *v, const struct ir_op *
                                 .step = v->g.df * (int32_t)bytes,
                                 .seg = op->aux >> 4 & 7,
                                 .repe = op->aux & 1,
-                                .repne = op->aux & 2};
+                                .log2 = op->size};
 }
 
 /* --- registers --- */
@@ -213,7 +214,7 @@ static uint32_t elements_within(const struct string_insn *x, uint32_t addr, uint
     uint32_t offset = addr & (span - 1);
     if (offset + x->bytes > span)
         return 0;
-    return x->step > 0 ? (span - offset) / x->bytes : offset / x->bytes + 1;
+    return x->step > 0 ? (span - offset) >> x->log2 : (offset >> x->log2) + 1;
 }
 
 static uint32_t least(uint32_t a, uint32_t b)
@@ -551,7 +552,7 @@ string_run(struct vcpu *v, const struct ir_op *op, const struct string_kind *k)
     struct elements last;
     struct string_insn x = string_insn(v, op);
     x.last = &last;
-    if (x.repe || x.repne)
+    if (op->aux & 3)
         return repeat(v, &x, k);
     if (!k->step(v, &x))
         return HELPER_FAULT;

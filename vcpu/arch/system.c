@@ -350,7 +350,8 @@ static void flat_transfer(struct vcpu *v, uint16_t cs, unsigned cpl, uint32_t ei
     g->seg[SEG_SS] = flat_segment((uint16_t)((cs + 8) | cpl), 3, cpl); /* read, write, accessed */
     g->eip = eip;
     g->slot[IR_ESP] = esp;
-    vcpu_set_cpl(v, cpl);
+    g->cpl = (uint8_t)cpl;
+    vcpu_segments_changed(v);
 }
 
 enum helper_result helper_SYSENTER(struct vcpu *v, const struct ir_op *op)

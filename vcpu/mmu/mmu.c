@@ -462,41 +462,13 @@ static void mmio_write_part(struct vcpu *v, uint64_t at, unsigned bytes, uint64_
     }
 }
 
-#define HOST_LOAD(BITS)                                                                                      \
-    static inline uint64_t host_load##BITS(const uint8_t *p)                                                 \
-    {                                                                                                        \
-        uint##BITS##_t x;                                                                                    \
-        memcpy(&x, p, sizeof x);                                                                             \
-        return x;                                                                                            \
-    }
-HOST_LOAD(16)
-HOST_LOAD(32)
-HOST_LOAD(64)
-
-/* Fixed sizes, words first: a memcpy of any size is a call, a switch a jump that the host must predict, and a
- * narrow value put into a wide variable by memcpy goes through memory, where it stalls. */
-static inline uint64_t host_get(const uint8_t *p, unsigned bytes)
-{
-    uint64_t value = 0;
-    if (bytes == 4)
-        return host_load32(p);
-    if (bytes == 8)
-        return host_load64(p);
-    if (bytes == 1)
-        return *p;
-    if (bytes == 2)
-        return host_load16(p);
-    memcpy(&value, p, bytes);
-    return value;
-}
-
 static uint64_t part_read(struct vcpu *v, const struct part *p)
 {
     if (p->e->tag & TLB_WATCHED)
         watch_hit(v, p->lin_addr, p->bytes, false);
     if (p->e->tag & TLB_MMIO)
         return mmio_read_part(v, part_phys(p), p->bytes) & ~UINT64_C(0) >> (64 - 8 * p->bytes);
-    return host_get(tlb_host(p->e, p->lin_addr), p->bytes);
+    return mem_get(tlb_host(p->e, p->lin_addr), p->bytes);
 }
 
 /* Before the first store to a clean page, so that later ones may be fast. */
@@ -535,13 +507,8 @@ static void part_write(struct vcpu *v, const struct part *p, uint64_t value)
     tlb_retag(v, p->e);
 }
 
-bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value)
+bool mem_read_parts(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value)
 {
-    const struct tlb_entry *e = tlb_slot(v, TLB_DATA + user, lin_addr);
-    if (e->tag_r == PAGE_OF(lin_addr + bytes - 1)) {
-        *value = host_get(tlb_host(e, lin_addr), bytes);
-        return true;
-    }
     struct part part[2];
     if (!is_aligned(v, lin_addr, bytes, user))
         return false;
@@ -554,13 +521,10 @@ bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint
     return true;
 }
 
-bool mem_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t value)
+/* Apart, so that the usual way saves no registers. */
+static __attribute__((noinline)) bool write_parts(struct vcpu *v, uint32_t lin_addr, unsigned bytes,
+                                                  bool user, uint64_t value)
 {
-    const struct tlb_entry *e = tlb_slot(v, TLB_DATA + user, lin_addr);
-    if (e->tag_w == PAGE_OF(lin_addr + bytes - 1)) {
-        host_put(tlb_host(e, lin_addr), bytes, value);
-        return true;
-    }
     struct part part[2];
     if (!is_aligned(v, lin_addr, bytes, user))
         return false;
@@ -570,6 +534,15 @@ bool mem_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uin
     part_write(v, &part[0], value);
     if (n == 2)
         part_write(v, &part[1], value >> (8 * part[0].bytes));
+    return true;
+}
+
+bool mem_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t value)
+{
+    const struct tlb_entry *e = tlb_slot(v, TLB_DATA + user, lin_addr);
+    if (e->tag_w != PAGE_OF(lin_addr + bytes - 1))
+        return write_parts(v, lin_addr, bytes, user, value);
+    host_put(tlb_host(e, lin_addr), bytes, value);
     return true;
 }
 
@@ -651,6 +624,13 @@ uint8_t *mem_fast_write(struct vcpu *v, uint32_t lin_addr)
 {
     const struct tlb_entry *e = tlb_slot(v, TLB_DATA + mem_is_user(v), lin_addr);
     return e->tag_w == PAGE_OF(lin_addr) ? tlb_host(e, lin_addr) : NULL;
+}
+
+uint8_t *mem_fast_read_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes)
+{
+    const struct tlb_entry *e = tlb_slot(v, TLB_DATA + mem_is_user(v), lin_addr);
+    bool fast = e->tag_r == PAGE_OF(lin_addr) && e->tag_r == PAGE_OF(lin_addr + bytes - 1);
+    return fast ? tlb_host(e, lin_addr) : NULL;
 }
 
 uint8_t *mem_fast_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user)

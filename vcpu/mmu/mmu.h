@@ -3,12 +3,14 @@
 #ifndef TANDEM_VCPU_MMU_MMU_H
 #define TANDEM_VCPU_MMU_MMU_H
 
+#include <string.h>
+
 #include "clockcore/fields.h"
 #include "vcpu/vcpu_internal.h"
 
 /* --- guest memory (mmu.c); linear addresses; true: done, false: exception recorded (#PF) or redo_single.
  * Widths 1, 2, 4, 8 bytes; may cross pages. `user`: access rights of CPL 3 or of the supervisor. --- */
-bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value);
+static inline bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value);
 bool mem_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t value);
 /* Could [lin_addr, +bytes) be written? Faults as a write would; changes nothing but A and D bits. */
 bool mem_probe_write(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
@@ -30,6 +32,8 @@ const uint8_t *mem_touch(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool
  * clean or not mapped fast: then use mem_read/mem_write. For bulk string operations. */
 uint8_t *mem_fast_read(struct vcpu *v, uint32_t lin_addr);
 uint8_t *mem_fast_write(struct vcpu *v, uint32_t lin_addr);
+/* The same for a read of `bytes`; NULL also where it crosses pages. */
+uint8_t *mem_fast_read_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes);
 /* The same for a write of `bytes` with these rights; NULL also where it crosses pages. */
 uint8_t *mem_fast_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user);
 /* Instruction fetch: host pointer to the page that holds lin_addr and its page of memory (mem_addr_t;
@@ -85,5 +89,47 @@ void spaces_memory_changed(struct vcpu *v, const struct mem_range *r);
  * MEM_WATCH_CODE. */
 bool tbcache_overlaps(const struct vcpu *v, mem_addr_t at, unsigned bytes);
 void tbcache_invalidate(struct vcpu *v, mem_addr_t at, uint64_t bytes);
+
+/* --- mem_read, whose usual way is inline --- */
+
+#define MEM_LOAD(BITS)                                                                                       \
+    static inline uint64_t mem_load##BITS(const uint8_t *p)                                                  \
+    {                                                                                                        \
+        uint##BITS##_t x;                                                                                    \
+        memcpy(&x, p, sizeof x);                                                                             \
+        return x;                                                                                            \
+    }
+MEM_LOAD(16)
+MEM_LOAD(32)
+MEM_LOAD(64)
+
+/* Fixed sizes, words first: a memcpy of any size is a call, a switch a jump that the host must predict, and a
+ * narrow value put into a wide variable by memcpy goes through memory, where it stalls. */
+static inline uint64_t mem_get(const uint8_t *p, unsigned bytes)
+{
+    uint64_t value = 0;
+    if (bytes == 4)
+        return mem_load32(p);
+    if (bytes == 8)
+        return mem_load64(p);
+    if (bytes == 1)
+        return *p;
+    if (bytes == 2)
+        return mem_load16(p);
+    memcpy(&value, p, bytes);
+    return value;
+}
+
+bool mem_read_parts(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value);
+
+static inline bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value)
+{
+    const uint32_t page_mask = ~(uint32_t)(PAGE_BYTES - 1);
+    const struct tlb_entry *e = &v->tlb[TLB_DATA + user][lin_addr >> PAGE_BITS & (TLB_ENTRIES - 1)];
+    if (e->tag_r != ((lin_addr + bytes - 1) & page_mask))
+        return mem_read_parts(v, lin_addr, bytes, user, value);
+    *value = mem_get((const uint8_t *)(e->addend + lin_addr), bytes);
+    return true;
+}
 
 #endif

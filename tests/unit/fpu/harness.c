@@ -171,6 +171,8 @@ void fake_reset(void)
     fake.tb = &fake_tb;
     fake_fault_from = MEM_BYTES;
     fpu_init(&fake.g.x87);
+    for (unsigned i = 0; i < TLB_ENTRIES; i++) /* no fast way */
+        fake.tlb[TLB_DATA][i].tag_r = fake.tlb[TLB_DATA + 1][i].tag_r = TLB_NONE;
 }
 
 /* No pins here: set_ferr is NULL. */
@@ -191,7 +193,7 @@ static bool page_fault(struct vcpu *v, uint32_t lin_addr)
     return false;
 }
 
-bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value)
+bool mem_read_parts(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value)
 {
     if (lin_addr + bytes > fake_fault_from)
         return page_fault(v, lin_addr);

@@ -14,6 +14,8 @@ struct vcpu *fx_memory_create(void)
     memset(rights, FX_ALL, sizeof rights);
     memset(&the_vcpu, 0, sizeof the_vcpu);
     the_vcpu.g.cr0 = CR0_WP;
+    for (unsigned i = 0; i < TLB_ENTRIES; i++) /* no fast way */
+        the_vcpu.tlb[TLB_DATA][i].tag_r = the_vcpu.tlb[TLB_DATA + 1][i].tag_r = TLB_NONE;
     return &the_vcpu;
 }
 
@@ -57,7 +59,7 @@ static bool range_ok(struct vcpu *v, uint32_t addr, unsigned bytes, bool user, b
     return addr / PAGE_BYTES == last / PAGE_BYTES || page_ok(v, last & ~(PAGE_BYTES - 1), user, write);
 }
 
-bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value)
+bool mem_read_parts(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value)
 {
     if (!range_ok(v, lin_addr, bytes, user, false))
         return false;
@@ -88,8 +90,13 @@ void vcpu_alignment_changed(struct vcpu *v)
 {
 }
 
-/* No TLB: pushes go the general way. */
+/* No TLB: pushes and returns go the general way. */
 uint8_t *mem_fast_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user)
+{
+    return NULL;
+}
+
+uint8_t *mem_fast_read_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes)
 {
     return NULL;
 }

@@ -519,3 +519,40 @@ Test(except, iret_may_not_go_inward)
     put_stack(stack, 3);
     fx_expect_fault(v, iret(2), EXC_GP, FX_KCODE, "RPL < CPL");
 }
+
+/* A frame of `slots` that begins `below` bytes before a page that is not mapped, all of the page before it at
+ * hand or none. Only what the return reads can fault. */
+static void iret_near_page_end(unsigned slots, unsigned below, bool at_hand)
+{
+    const uint32_t page = 0xa000, cs = slots == 3 ? FX_KCODE : FX_UCODE;
+    const uint32_t stack[] = {0x4444, cs, FLAG_1 | FLAG_IF, 0xe000, FX_UDATA};
+    uint64_t value;
+    v = fx_create();
+    v->g.slot[IR_ESP] = page - below;
+    put_stack(stack, slots);
+    fx_protect(v, page, FX_UNMAPPED);
+    if (at_hand)
+        cr_assert(mem_read(v, page - 32, 4, false, &value));
+    fx_mark(v);
+    if (below >= 4 * slots) {
+        cr_assert_eq(iret(2), HELPER_OK, "%u slots, %u bytes", slots, below);
+        cr_assert_eq(v->g.cpl, slots == 3 ? 0 : 3);
+        cr_assert_eq(v->g.slot[IR_ESP], slots == 3 ? page - below + 12 : 0xe000u);
+        cr_assert_eq(guest_eflags(&v->g), stack[2]);
+    } else {
+        fx_expect_fault(v, iret(2), EXC_PF, 0, "a slot is not mapped");
+        cr_assert_eq(v->g.cr2, page);
+    }
+    fx_destroy(v);
+}
+
+Test(except, iret_reads_no_slot_too_many)
+{
+    fx_destroy(v);
+    for (unsigned below = 1; below <= 24; below++)
+        for (unsigned at_hand = 0; at_hand < 2; at_hand++) {
+            iret_near_page_end(3, below, at_hand);
+            iret_near_page_end(5, below, at_hand);
+        }
+    v = fx_create();
+}
