@@ -142,6 +142,15 @@ static void switch_on(void)
         out(0x3C9, 1, (uint16_t)rnd());
 }
 
+/* A picture of the VGA's own, as wide as a line of the CRT controller may be. */
+static void set_width(void)
+{
+    dispi(4, 0);
+    set(0x3D4, 0x11, (uint8_t)(rnd() & 0x7F)); /* bit 7 write-protects registers 0 to 7 */
+    set(0x3D4, 1, (uint8_t)rnd());
+    switch_on();
+}
+
 /* --- memory --- */
 
 /* Where a byte of A0000-BFFFF is in the first card's memory; false: it is not shown as memory. */
@@ -289,18 +298,32 @@ static void check_text(void)
 
 /* --- cases --- */
 
+/* As a machine without firmware begins, with a font or without one. */
+static void begin_text(void)
+{
+    uint8_t font[256 * 16];
+    bool has_font = rnd() % 2;
+
+    for (unsigned i = 0; i < sizeof font; i++)
+        font[i] = (uint8_t)rnd();
+    for (unsigned i = 0; i < 2; i++)
+        vga_text_begin(&cards[i].s, &cards[i].own, has_font ? font : NULL);
+}
+
 static void reset(void)
 {
     for (unsigned i = 0; i < 2; i++) {
         vga_reset_pin(&vga_class, &cards[i].s, 0);
         vga_class.settle_memory(&cards[i].s, &cards[i].own);
     }
+    if (rnd() % 2)
+        begin_text();
 }
 
 static void operate(void)
 {
     static void (*const op[16])(void) = {set_access,   set_access,    set_access,     set_anything,
-                                         set_anything, set_text_mode, switch_on,      use_window,
+                                         set_anything, set_text_mode, switch_on,      set_width,
                                          use_window,   use_window,    use_window,     use_window,
                                          use_frame,    use_frame,     check_pictures, check_text};
 
