@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # pc_boot.sh [BUILD [BOOTS]] - the PC as its users have it, long: every entry of GRUB's menu, the installer's CD, memtest86+, Debian on a disk
 # with every kernel, interrupt controller and disk: boot, work with fsync, power-off, and fsck finds nothing; one digest in BOOTS boots
-# (default 50); MINIX, where MINIX_ISO and MINIX_DISK name its images. ONLY=part runs one part: menu, installer, memtest, debian, floppy, same, minix.
+# (default 50). ONLY=part runs one part: menu, installer, memtest, debian, floppy, same.
 # TANDEM names another emulator to run instead.
 set -u
 . "$(dirname "$0")/lib.sh"
@@ -172,25 +172,7 @@ set timeout=0" || return
     prefix=()
 }
 
-# --- MINIX 3, where the tester has it: "login:" on the serial port, or on the screen within 20 minutes of its time ---
-minix_run() { # variable option...
-    local what=$1 tick dumps=()
-    shift
-    for tick in $(seq 5000000000 5000000000 150000000000); do dumps+=(-screendump-at "$tick,file=$dir/screen.$tick"); done
-    pc_run 1800 -m 256 "$@" -until 'text=login:' -until tick=150000000001 "${dumps[@]}"
-    if grep -aq 'login:' "$dir/out" "$dir"/screen.*; then pass; else fail "$what: no login prompt" "$(tail -n 30 "$dir/out" "$dir"/screen.* | tail -n 30)"; fi
-    rm -f "$dir"/screen.*
-}
-part_minix() {
-    if [ -n "${MINIX_ISO-}" ]; then minix_run MINIX_ISO -cdrom "$MINIX_ISO"; else skip "MINIX_ISO is not set: MINIX's CD is not tried"; fi
-    if [ -n "${MINIX_DISK-}" ]; then
-        minix_run MINIX_DISK -drive "file=$MINIX_DISK,format=raw,if=ide,snapshot=on"
-    else
-        skip "MINIX_DISK is not set: MINIX's disk is not tried"
-    fi
-}
-
-for part in ${ONLY:-menu installer memtest debian floppy same minix}; do
+for part in ${ONLY:-menu installer memtest debian floppy same}; do
     "part_$part"
 done
 summary "pc boot"
