@@ -1,14 +1,16 @@
 /* curses.c - -display curses: text screens on the terminal, by ncurses.
  *
  * A key that is typed goes down and up at once: a terminal does not say more. Esc and a key within ESCAPE_MS
- * are Alt and that key. Ctrl-A is kept: Ctrl-A x ends the run, Ctrl-A a is Ctrl-A. The screen is a window on
- * the guest's, which follows the cursor where the terminal is smaller.
+ * are Alt and that key. Alt-1 is the guest's screen, Alt-2 the monitor (cursesmonitor.h), where there is one;
+ * Ctrl-A c goes to and fro between the two, Ctrl-A x ends the run, Ctrl-A a is Ctrl-A. The screen is a window
+ * on the guest's, which follows the cursor where the terminal is smaller.
  *
  * The terminal is one per process, and so is what a signal's handler needs to restore it: the only global
  * state of this file. */
 #include "cli/display.h"
 
 #include "cli/cp437.h"
+#include "cli/cursesmonitor.h"
 #include "cli/displaykeys.h"
 #include "clockcore/ticks.h"
 #include "hw/vga_draw.h"
@@ -35,6 +37,8 @@ struct curses {
     bool asked, stale;
     uint64_t changes_ns; /* virtual time: it blinks */
     bool bright;         /* the terminal has 16 colours */
+    bool in_monitor;     /* it is the monitor that is seen and typed into */
+    struct curses_monitor monitor;
 };
 
 /* Written before the handlers need it. */
@@ -88,10 +92,28 @@ static void type_character(struct curses *c, wint_t ch, bool alt)
         display_key_tap(&c->keys, ch, false, alt);
 }
 
+/* What is seen is drawn anew. */
+static void choose_view(struct curses *c, bool monitor)
+{
+    c->in_monitor = monitor && c->monitor.window;
+    c->stale = true;
+}
+
+/* Alt-1 and Alt-2, where there is a monitor. */
+static bool is_view_key(struct curses *c, wint_t ch)
+{
+    if ((ch != '1' && ch != '2') || !c->monitor.window)
+        return false;
+    choose_view(c, ch == '2');
+    return true;
+}
+
 static void after_prefix(struct curses *c, wint_t ch)
 {
     if (ch == 'x' || ch == 'X')
         machine_console_request(c->d.machine);
+    else if (ch == 'c')
+        choose_view(c, !c->in_monitor);
     else if (ch == 'a' || ch == CONTROL_KEY('a'))
         type_character(c, CONTROL_KEY('a'), false);
 }
@@ -103,6 +125,8 @@ static void escaped(struct curses *c)
     timeout(ESCAPE_MS);
     const int rc = get_wch(&ch);
     timeout(0);
+    if ((rc == OK && is_view_key(c, ch)) || c->in_monitor)
+        return;
     if (rc == OK)
         type_character(c, ch, true);
     else
@@ -120,6 +144,8 @@ static void typed(struct curses *c, wint_t ch)
         c->prefix = true;
     } else if (ch == ESCAPE) {
         escaped(c);
+    } else if (c->in_monitor) {
+        curses_monitor_type(&c->monitor, ch, false);
     } else {
         type_character(c, ch, false);
     }
@@ -134,6 +160,8 @@ static bool read_key(struct curses *c)
         typed(c, ch);
     else if (rc == KEY_CODE_YES && ch == KEY_RESIZE)
         c->stale = true;
+    else if (rc == KEY_CODE_YES && c->in_monitor)
+        curses_monitor_type(&c->monitor, ch, true);
     else if (rc == KEY_CODE_YES)
         display_key_tap(&c->keys, keysym_of((int)ch), false, false);
     return rc != ERR;
@@ -230,7 +258,16 @@ static void draw(struct curses *c, const struct machine_picture *p)
     } else {
         say("");
     }
+    touchwin(stdscr); /* the monitor's window may have been there */
     refresh();
+}
+
+/* What the guest's screen shows meanwhile is drawn when it is seen again. */
+static void show_monitor(struct curses *c, bool changed)
+{
+    if (changed || c->stale)
+        curses_monitor_show(&c->monitor);
+    c->stale = false;
 }
 
 static void show(struct curses *c)
@@ -263,7 +300,11 @@ static void curses_run(struct display *d)
         }
         while (any && read_key(c))
             ;
-        show(c);
+        const bool said = curses_monitor_serve(&c->monitor);
+        if (c->in_monitor)
+            show_monitor(c, said || any);
+        else
+            show(c);
     }
 }
 
@@ -272,6 +313,7 @@ static void curses_run(struct display *d)
 static void curses_close(struct display *d)
 {
     struct curses *c = (struct curses *)d;
+    curses_monitor_close(&c->monitor);
     endwin();
     on_terminal = false;
     delscreen(c->screen);
@@ -312,7 +354,7 @@ static void choose_locale(void)
         setlocale(LC_CTYPE, "C.UTF-8");
 }
 
-struct display *curses_open(struct err *e)
+struct display *curses_open(int monitor_fd, struct err *e)
 {
     struct curses *c = calloc(1, sizeof *c);
     if (!c || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &terminal) != 0) {
@@ -329,5 +371,6 @@ struct display *curses_open(struct err *e)
     }
     c->d = (struct display){.class = &curses_class, .stop_fd = -1};
     prepare_terminal(c);
+    curses_monitor_open(&c->monitor, monitor_fd);
     return &c->d;
 }

@@ -9,13 +9,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-struct display *display_open(const struct display_option *o, struct err *e)
+struct display *display_open(const struct display_option *o, int monitor_fd, struct err *e)
 {
     struct display *d = NULL;
     if (o->kind == DISPLAY_VNC)
         d = vnc_open(o, e);
     if (o->kind == DISPLAY_CURSES)
-        d = curses_open(e);
+        d = curses_open(monitor_fd, e);
     if (!d)
         return NULL;
     d->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

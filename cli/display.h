@@ -1,7 +1,7 @@
 /* display.h - a display: a thread that shows the machine's screen to people, and what they type to the
  * machine.
  *
- *     d = display_open(&option, &e);      // everything that can fail for the user's sake
+ *     d = display_open(&option, fd, &e);      // everything that can fail for the user's sake
  *     display_start(d, machine, &e);
  *     display_close(d);                   // before machine_finish; the terminal is as it was
  *
@@ -31,8 +31,9 @@ struct display_class {
     void (*close)(struct display *d); /* after the thread; frees it */
 };
 
-/* Not of DISPLAY_NONE. NULL: e says why. */
-struct display *display_open(const struct display_option *o, struct err *e);
+/* Not of DISPLAY_NONE. monitor_fd: leads to a monitor, stays the caller's (-1: none); only curses shows it.
+ * NULL: e says why. */
+struct display *display_open(const struct display_option *o, int monitor_fd, struct err *e);
 /* map: of the keyboard; it outlives the display. */
 bool display_start(struct display *d, struct machine *m, const struct keymap *map, struct err *e);
 void display_close(struct display *d); /* NULL is fine */
@@ -45,7 +46,7 @@ void display_restore_terminal(void);
 bool display_stopping(const struct display *d, int fd, int ms, bool *ready);
 
 struct display *vnc_open(const struct display_option *o, struct err *e);
-struct display *curses_open(struct err *e);
+struct display *curses_open(int monitor_fd, struct err *e);
 void curses_restore_terminal(void);
 
 #endif

@@ -30,6 +30,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 _Static_assert(SERIALS_MAX == MACHINE_SERIALS_MAX, "as many -serial as ports");
@@ -55,6 +56,7 @@ struct run {
     struct steer steer;
     struct terminal *terminal; /* NULL: no line is edited */
     int mux[2];                /* from mon:stdio to the monitor; -1: none */
+    int seat[2];               /* the monitor's and the display's end of curses' monitor; -1: none */
     struct display *display;   /* NULL: none */
     struct keymap *keymap;     /* with a display */
 };
@@ -243,6 +245,19 @@ static bool open_mux(struct run *r, struct err *e)
     return control_add_fds(r->control, r->mux[0], STDOUT_FILENO, &monitor_mux_class, &r->steer, e);
 }
 
+/* -display curses shows a monitor, unless there is another one, or none is wanted. */
+static bool has_seat(const struct options *o)
+{
+    return o->display.kind == DISPLAY_CURSES && !has_monitor(o);
+}
+
+static bool open_seat(struct run *r, struct err *e)
+{
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, r->seat) != 0)
+        return err_set(e, "-display curses: %s", strerror(errno));
+    return control_add_fds(r->control, r->seat[0], r->seat[0], &monitor_class, &r->steer, e);
+}
+
 static const struct control_class *class_of(const struct control_option *o)
 {
     return !o->qmp ? &monitor_class : o->pretty ? &qmp_pretty_class : &qmp_class;
@@ -272,11 +287,11 @@ static bool open_control(struct run *r, const struct control_option *c, struct e
 static bool open_controls(struct run *r, struct err *e)
 {
     const struct options *o = r->o;
-    const bool mux = has_mux(o);
-    r->control = o->ncontrols || mux ? control_create(e) : NULL;
-    if ((o->ncontrols || mux) && !r->control)
+    const bool mux = has_mux(o), seat = has_seat(o);
+    r->control = o->ncontrols || mux || seat ? control_create(e) : NULL;
+    if ((o->ncontrols || mux || seat) && !r->control)
         return false;
-    if (mux && !open_mux(r, e))
+    if ((mux && !open_mux(r, e)) || (seat && !open_seat(r, e)))
         return false;
     for (unsigned i = 0; i < o->ncontrols; i++)
         if (!open_control(r, &o->control[i], e))
@@ -306,7 +321,7 @@ static bool open_display(struct run *r, struct err *e)
     r->keymap = keymap_create(layout ? layout : "us", e);
     if (!r->keymap || !display_fits(r->o, e))
         return false;
-    r->display = display_open(&r->o->display, e);
+    r->display = display_open(&r->o->display, r->seat[1], e);
     return r->display != NULL;
 }
 
@@ -453,6 +468,9 @@ static void destroy(struct run *r)
     for (unsigned i = 0; i < 2; i++)
         if (r->mux[i] >= 0)
             close(r->mux[i]);
+    for (unsigned i = 0; i < 2; i++)
+        if (r->seat[i] >= 0)
+            close(r->seat[i]);
     if (r->stats_file)
         fclose(r->stats_file);
     if (r->log_file)
@@ -629,7 +647,7 @@ static int run_and_report(struct run *r, struct err *e)
 
 int run(const struct options *o, struct err *e)
 {
-    struct run r = {.o = o, .mux = {-1, -1}};
+    struct run r = {.o = o, .mux = {-1, -1}, .seat = {-1, -1}};
     status_init(&r.status, o);
     int status = create(&r, e) ? run_and_report(&r, e) : RUN_HOST_ERROR;
     destroy(&r);

@@ -210,6 +210,22 @@ expect "curses: a small terminal" seen "SeaBIOS"
 tm resize-window -x 90 -y 30
 tm send-keys Escape
 expect "curses: keys" seen "Select boot device"
+tm send-keys M-2
+expect "curses: Alt-2 is the monitor" seen "^(tandem)"
+tm send-keys "print 6*7" Enter
+expect "curses: it answers" seen "^0x2a"
+tm resize-window -x 60 -y 20
+tm send-keys "print 6*70" BSpace BSpace "6" C-u Up BSpace 8 Enter
+expect "curses: a line is edited, in a window of another size" seen "^0x30"
+tm send-keys M-1
+expect "curses: Alt-1 is the screen" seen "Select boot device"
+tm send-keys C-a c
+expect "curses: Ctrl-A c is the monitor, too" seen "^0x30"
+tm resize-window -x 90 -y 30
+tm send-keys "stop" Enter "info status" Enter
+expect "curses: the machine stands" seen "^VM status: paused"
+tm send-keys "cont" Enter C-a c
+expect "curses: and back" seen "Select boot device"
 tm send-keys C-a x
 expect "curses: Ctrl-A x" seen "status=0"
 expect "curses: the terminal is as it was" seen '\(^\| \)icanon'
@@ -218,6 +234,29 @@ in_tmux
 expect "curses: graphics are told as text" seen "1280 x 1024 graphics"
 tm send-keys C-a x
 expect "curses: and end" seen "status=0"
+menu=("${seabios[@]}")
+# Every character of code page 437 against Python's table of it (and IBM's pictures of the control codes).
+menu=(-m 16 -vga std -serial null -kernel "$build/tests/guests/vga_text.elf" -append scene=0 -monitor none)
+in_tmux
+seen "ABCDEFGH" >/dev/null
+screen >"$dir/cp437"
+cp437() {
+    python3 - "$dir/cp437" <<'END'
+import sys
+low = "\u0020\u263a\u263b\u2665\u2666\u2663\u2660\u2022\u25d8\u25cb\u25d9\u2642\u2640\u266a\u266b\u263c\u25ba\u25c4\u2195\u203c\u00b6\u00a7\u25ac\u21a8\u2191\u2193\u2192\u2190\u221f\u2194\u25b2\u25bc"
+page = low + bytes(range(32, 256)).decode("cp437").replace("\x7f", "\u2302").replace("\xa0", " ")
+lines = [line.rstrip("\n") for line in open(sys.argv[1], encoding="utf-8")][:25]
+want = ["".join(page[(80 * y + x) % 256] for x in range(80)).rstrip() for y in range(25)]
+for got, line in zip(lines, want):
+    if got.rstrip() != line:
+        sys.exit("%r\nnot\n%r" % (got, line))
+END
+}
+expect "curses: code page 437" cp437
+tm send-keys M-2
+sleep 0.3
+expect "curses: without a monitor Alt-2 is the guest's" seen "ABCDEFGH"
+tm send-keys C-a x
 menu=("${seabios[@]}")
 for signal in TERM SEGV; do
     in_tmux

@@ -1,0 +1,119 @@
+/* cursesmonitor.c - see cursesmonitor.h. */
+#include "cli/cursesmonitor.h"
+
+#include <curses.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CHUNK       1024
+#define CONTROL_U   0x15
+#define DELETE      0x7F
+#define FIRST_GLYPH 0x20
+
+void curses_monitor_open(struct curses_monitor *m, int fd)
+{
+    m->fd = fd;
+    m->window = fd >= 0 ? newwin(0, 0, 0, 0) : NULL;
+    if (m->window)
+        scrollok(m->window, TRUE);
+}
+
+void curses_monitor_close(struct curses_monitor *m)
+{
+    if (m->window)
+        delwin(m->window);
+    m->window = NULL;
+}
+
+bool curses_monitor_serve(struct curses_monitor *m)
+{
+    char bytes[CHUNK];
+    ssize_t n;
+    bool any = false;
+    while (m->window && (n = recv(m->fd, bytes, sizeof bytes, MSG_DONTWAIT)) > 0) {
+        for (ssize_t i = 0; i < n; i++)
+            if (bytes[i] != '\r')
+                waddnstr(m->window, bytes + i, 1);
+        any = true;
+    }
+    return any;
+}
+
+/* --- the line --- */
+
+static void rub_out(struct curses_monitor *m)
+{
+    WINDOW *w = m->window;
+    const int y = getcury(w), x = getcurx(w);
+    if (m->bytes == 0)
+        return;
+    m->bytes--;
+    if (x > 0)
+        wmove(w, y, x - 1);
+    else if (y > 0)
+        wmove(w, y - 1, getmaxx(w) - 1);
+    wdelch(w);
+}
+
+static void add(struct curses_monitor *m, char c)
+{
+    if (m->bytes + 1 >= sizeof m->line)
+        return;
+    m->line[m->bytes++] = c;
+    waddch(m->window, (chtype)c);
+}
+
+/* The line that was typed `back` lines ago takes the place of this one; 0: an empty one. */
+static void look_back(struct curses_monitor *m, unsigned back)
+{
+    const unsigned kept = m->nhistory < CURSES_MONITOR_HISTORY ? m->nhistory : CURSES_MONITOR_HISTORY;
+    if (back > kept)
+        return;
+    while (m->bytes)
+        rub_out(m);
+    m->looked = back;
+    const char *from = back ? m->history[(m->nhistory - back) % CURSES_MONITOR_HISTORY] : "";
+    for (; *from; from++)
+        add(m, *from);
+}
+
+/* What the socket does not take is lost: it takes more lines than anybody types. */
+static void enter(struct curses_monitor *m)
+{
+    m->line[m->bytes] = '\0';
+    if (m->bytes)
+        memcpy(m->history[m->nhistory++ % CURSES_MONITOR_HISTORY], m->line, m->bytes + 1);
+    m->line[m->bytes++] = '\n';
+    const ssize_t n = send(m->fd, m->line, m->bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)n;
+    waddch(m->window, '\n');
+    m->bytes = 0;
+    m->looked = 0;
+}
+
+void curses_monitor_type(struct curses_monitor *m, wint_t ch, bool is_key)
+{
+    if (is_key && ch == KEY_UP)
+        look_back(m, m->looked + 1);
+    else if (is_key && ch == KEY_DOWN && m->looked > 0)
+        look_back(m, m->looked - 1);
+    else if ((is_key && ch == KEY_BACKSPACE) || (!is_key && (ch == '\b' || ch == DELETE)))
+        rub_out(m);
+    else if ((is_key && ch == KEY_ENTER) || (!is_key && (ch == '\r' || ch == '\n')))
+        enter(m);
+    else if (!is_key && ch == CONTROL_U)
+        look_back(m, 0);
+    else if (!is_key && ch >= FIRST_GLYPH && ch < DELETE)
+        add(m, (char)ch);
+}
+
+void curses_monitor_show(struct curses_monitor *m)
+{
+    WINDOW *w = m->window;
+    if (getmaxy(w) != LINES || getmaxx(w) != COLS)
+        wresize(w, LINES, COLS);
+    curs_set(1);
+    touchwin(w);
+    wrefresh(w);
+}
