@@ -12,6 +12,7 @@
 #include "observe/keymap.h"
 #include "observe/linux.h"
 #include "observe/minix.h"
+#include "observe/modules.h"
 #include "observe/profilefile.h"
 #include "observe/symbolfiles.h"
 #include "translator/guest_state.h"
@@ -50,6 +51,7 @@ struct attribute {
     bool has_kallsyms;
     struct linux_guest lx;
     struct minix_guest mx;
+    struct modules modules;
     uint64_t kernel_looks, next_search, locates;
     unsigned searches;
     struct task *task; /* task[0] is sample.task == 1 */
@@ -88,6 +90,7 @@ void attribute_destroy(struct attribute *a)
     background_destroy(a->background);
     symbolfiles_free(&a->files);
     symtab_free(&a->kallsyms);
+    modules_free(&a->modules);
     keymap_free(&a->task_of);
     keymap_free(&a->addresses);
     keymap_free(&a->pages);
@@ -354,12 +357,23 @@ static void finish_keys(struct attribute *a)
     a->nkeys = 0;
 }
 
+/* Code of the kernel that is not in its own text is a module's, maybe. */
+static void see_kernel(struct attribute *a, const struct sample *s, uint32_t lin_addr)
+{
+    const struct symtab *t = &a->kallsyms;
+    const bool own = t->count && lin_addr >= t->rows[0].first && lin_addr < t->rows[t->count - 1].end;
+    if (t->count && !own && lin_addr >= KERNEL_FIRST)
+        modules_see(&a->modules, &a->view, s->cr3, lin_addr, s->tick);
+}
+
 static void see_address(struct attribute *a, const struct sample *s, unsigned frame)
 {
     const uint64_t space = attribute_space(s, frame);
     const uint32_t lin_addr = attribute_address(s, frame);
     const uint64_t key = space << SPACE_SHIFT | lin_addr;
     uint64_t *recent = &a->recent[(lin_addr ^ space) % RECENT];
+    if (space == 0)
+        see_kernel(a, s, lin_addr);
     if (*recent == key)
         return;
     *recent = key;
@@ -479,6 +493,37 @@ static uint64_t *sorted_addresses(const struct attribute *a)
     return key;
 }
 
+/* Index of the first key that is not below this one. */
+static size_t first_key(const struct attribute *a, const uint64_t *key, uint64_t wanted)
+{
+    size_t low = 0, high = a->addresses.count;
+    while (low < high) {
+        const size_t mid = low + (high - low) / 2;
+        if (key[mid] < wanted)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+static void write_module(const struct attribute *a, const struct module_area *m, const uint64_t *key,
+                         struct profile_writer *w)
+{
+    struct json_rows rows = {.writer = w, .from = m->from, .to = m->to};
+    struct found last = {0};
+    for (size_t i = first_key(a, key, m->first); i < a->addresses.count && key[i] < m->end; i++) {
+        const uint32_t lin_addr = (uint32_t)key[i];
+        struct found f = {lin_addr, lin_addr + 1, "", NULL};
+        in_table(&m->table, lin_addr, 0, &f);
+        if (f.first == last.first && f.end == last.end)
+            continue;
+        jsonrows_add(&rows, 0, f.first, f.end, f.name, m->name);
+        last = f;
+    }
+    jsonrows_end(&rows);
+}
+
 static void write_symbols(struct attribute *a, struct profile_writer *w)
 {
     uint64_t *key = sorted_addresses(a);
@@ -500,6 +545,8 @@ static void write_symbols(struct attribute *a, struct profile_writer *w)
         last = f;
     }
     jsonrows_end(&rows);
+    for (uint32_t i = 0; key && i < a->modules.count; i++)
+        write_module(a, &a->modules.area[i], key, w);
     free(key);
 }
 

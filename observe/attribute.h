@@ -15,7 +15,8 @@
  *
  * "symbols": space, rows of [first, end, name, file] with linear addresses. Space 0 is the kernel, an even
  * number is twice the task, an odd one is CR3 + 1 of user code whose task is not known. The name "" says that
- * only the file is known.
+ * only the file is known. With "from" and maybe "to" the rows are about samples of ticks from there to before
+ * there only: a module of the kernel's.
  *
  * Only what has been sampled is written.
  *

@@ -33,18 +33,29 @@ void jsonrows_end(struct json_rows *r)
     r->used = 0;
 }
 
+static void begin_record(struct json_rows *r, uint64_t space)
+{
+    r->space = space;
+    r->used = (size_t)sprintf(r->text, "{\"type\":\"symbols\",\"space\":%" PRIu64, space);
+    if (r->to)
+        r->used += (size_t)sprintf(r->text + r->used, ",\"from\":%" PRIu64, r->from);
+    if (r->to && r->to <= INT64_MAX)
+        r->used += (size_t)sprintf(r->text + r->used, ",\"to\":%" PRIu64, r->to);
+    r->used += (size_t)sprintf(r->text + r->used, ",\"rows\":[");
+}
+
 void jsonrows_add(struct json_rows *r, uint64_t space, uint32_t first, uint32_t end, const char *name,
                   const char *file)
 {
     char a[2 * TEXT_MAX + 1], b[2 * TEXT_MAX + 1];
     if (r->used && (space != r->space || r->used + ROW_MAX > sizeof r->text))
         jsonrows_end(r);
-    int n = r->used ? sprintf(r->text + r->used, ",")
-                    : sprintf(r->text, "{\"type\":\"symbols\",\"space\":%" PRIu64 ",\"rows\":[", space);
-    r->used += (size_t)n;
-    r->space = space;
-    n = sprintf(r->text + r->used, "[%" PRIu32 ",%" PRIu32 ",\"%s\",\"%s\"]", first, end, escape(a, name),
-                escape(b, file));
+    if (r->used)
+        r->text[r->used++] = ',';
+    else
+        begin_record(r, space);
+    int n = sprintf(r->text + r->used, "[%" PRIu32 ",%" PRIu32 ",\"%s\",\"%s\"]", first, end, escape(a, name),
+                    escape(b, file));
     r->used += (size_t)n;
 }
 

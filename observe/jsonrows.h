@@ -9,9 +9,10 @@
 
 struct profile_writer;
 
-/* Rows of one space are gathered until a record is full; zero but for `writer` at first. */
+/* Rows of one space are gathered until a record is full; zero but for `writer`, `from` and `to` at first. */
 struct json_rows {
     struct profile_writer *writer;
+    uint64_t from, to; /* ticks of samples that all rows are about, without `to`; 0 and 0: all */
     uint64_t space;
     size_t used; /* of text; 0: no record is open */
     char text[JSONROWS_BYTES];

@@ -9,7 +9,7 @@
  * bits a symbol, ascending, then the base that they are relative to; or, without a base
  *                   (CONFIG_KALLSYMS_BASE_RELATIVE off), whole addresses
  *
- * NOT MODELLED: CONFIG_KALLSYMS_ABSOLUTE_PERCPU (64 bits only), symbols of modules. */
+ * NOT MODELLED: CONFIG_KALLSYMS_ABSOLUTE_PERCPU (64 bits only); symbols of modules (modules.h). */
 #include "observe/kallsyms.h"
 
 #include <stdlib.h>

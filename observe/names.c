@@ -20,8 +20,16 @@ struct space {
     struct symtab table;
 };
 
+/* Symbols of samples from one tick to before another. */
+struct period {
+    uint64_t space, from, to;
+    struct symtab table;
+};
+
 struct names {
     struct space *space;
+    struct period *period;
+    uint32_t periods, periods_room;
     struct names_task *task;
     char **text;
     uint32_t spaces, spaces_room, tasks, tasks_room, texts, texts_room;
@@ -91,7 +99,7 @@ static struct space *space_at(struct names *n, uint64_t number)
 }
 
 /* "FILE\1NAME" of a row. */
-static void add_row(struct names *n, struct space *s, json_t *row)
+static void add_row(struct names *n, struct symtab *t, json_t *row)
 {
     char text[SYMBOL_NAME_MAX + 1];
     json_t *first = json_array_get(row, 0), *end = json_array_get(row, 1);
@@ -103,17 +111,42 @@ static void add_row(struct names *n, struct space *s, json_t *row)
     int bytes = snprintf(text, sizeof text, "%.500s\1%s", file, name);
     if (bytes > (int)SYMBOL_NAME_MAX)
         bytes = SYMBOL_NAME_MAX;
-    n->failed = !symtab_add(&s->table, (uint32_t)a, (uint32_t)(b - a), text, (size_t)bytes) || n->failed;
+    n->failed = !symtab_add(t, (uint32_t)a, (uint32_t)(b - a), text, (size_t)bytes) || n->failed;
+}
+
+/* A record goes on with the period of the one before, or begins a new one. NULL: no memory. */
+static struct symtab *table_of_period(struct names *n, uint64_t space, json_t *record)
+{
+    json_t *to = json_object_get(record, "to");
+    const struct period p = {.space = space,
+                             .from = (uint64_t)json_integer_value(json_object_get(record, "from")),
+                             .to = to ? (uint64_t)json_integer_value(to) : UINT64_MAX};
+    struct period *last = n->periods ? &n->period[n->periods - 1] : NULL;
+    if (last && last->space == p.space && last->from == p.from && last->to == p.to)
+        return &last->table;
+    if (n->periods == SPACES_MAX ||
+        !more(n, (void **)&n->period, &n->periods_room, n->periods, sizeof *n->period))
+        return NULL;
+    n->period[n->periods++] = p;
+    return &n->period[n->periods - 1].table;
+}
+
+static struct symtab *table_of(struct names *n, json_t *record)
+{
+    const uint64_t space = (uint64_t)json_integer_value(json_object_get(record, "space"));
+    if (json_object_get(record, "from"))
+        return table_of_period(n, space, record);
+    struct space *s = space_at(n, space);
+    return s ? &s->table : NULL;
 }
 
 static void take_symbols(struct names *n, json_t *record)
 {
     json_t *rows = json_object_get(record, "rows"), *row;
     size_t i;
-    uint64_t number = (uint64_t)json_integer_value(json_object_get(record, "space"));
-    struct space *s = json_is_array(rows) ? space_at(n, number) : NULL;
-    if (s)
-        json_array_foreach(rows, i, row) add_row(n, s, row);
+    struct symtab *t = json_is_array(rows) ? table_of(n, record) : NULL;
+    if (t)
+        json_array_foreach(rows, i, row) add_row(n, t, row);
 }
 
 static void take_task(struct names *n, json_t *record)
@@ -158,6 +191,8 @@ static bool take_records(struct names *n, struct profile_reader *r, struct err *
     }
     for (uint32_t i = 0; i < n->spaces; i++)
         symtab_finish(&n->space[i].table, UINT32_MAX);
+    for (uint32_t i = 0; i < n->periods; i++)
+        symtab_finish(&n->period[i].table, UINT32_MAX);
     return !n->failed || err_set(e, "out of memory");
 }
 
@@ -181,12 +216,15 @@ void names_free(struct names *n)
         return;
     for (uint32_t i = 0; i < n->spaces; i++)
         symtab_free(&n->space[i].table);
+    for (uint32_t i = 0; i < n->periods; i++)
+        symtab_free(&n->period[i].table);
     for (uint32_t i = 0; i < n->texts; i++)
         free(n->text[i]);
     keymap_free(&n->space_of);
     keymap_free(&n->task_of);
     keymap_free(&n->text_of);
     free(n->space);
+    free(n->period);
     free(n->task);
     free(n->text);
     free(n);
@@ -217,15 +255,32 @@ static struct names_function no_symbol(struct names *n, const char *file, uint32
     return f;
 }
 
+/* What holds for all ticks comes first: almost every sample is named by it. */
+static const struct symbol *find_row(const struct names *n, const struct sample *s, uint64_t space,
+                                     uint32_t lin_addr, const struct symtab **table)
+{
+    const uint32_t *index = keymap_get(&n->space_of, space);
+    *table = index && *index ? &n->space[*index - 1].table : NULL;
+    const struct symbol *row = *table ? symtab_row(*table, lin_addr) : NULL;
+    for (uint32_t i = 0; !row && i < n->periods; i++) {
+        const struct period *p = &n->period[i];
+        if (p->space != space || s->tick < p->from || s->tick >= p->to)
+            continue;
+        *table = &p->table;
+        row = symtab_row(*table, lin_addr);
+    }
+    return row;
+}
+
 struct names_function names_function(struct names *n, const struct sample *s, unsigned frame)
 {
-    uint32_t lin_addr = attribute_address(s, frame);
-    const uint32_t *index = keymap_get(&n->space_of, attribute_space(s, frame));
-    const struct symbol *row = index && *index ? symtab_row(&n->space[*index - 1].table, lin_addr) : NULL;
+    const uint32_t lin_addr = attribute_address(s, frame);
+    const struct symtab *table;
+    const struct symbol *row = find_row(n, s, attribute_space(s, frame), lin_addr, &table);
     if (!row)
         return no_symbol(n, "", lin_addr);
     char file[SYMBOL_NAME_MAX + 1];
-    const char *text = symtab_name(&n->space[*index - 1].table, row), *name = strchr(text, 1);
+    const char *text = symtab_name(table, row), *name = strchr(text, 1);
     if (!name)
         return no_symbol(n, "", lin_addr);
     memcpy(file, text, (size_t)(name - text));

@@ -35,6 +35,10 @@ expect "a record for each run" test "$(wc -l <"$dir/one/results.jsonl")" -eq 12
 expect "a row for each record" test "$(wc -l <"$dir/one/results.csv")" -eq 13
 expect "a page that needs nothing else" bash -c '! grep -Eiq "(src|href)=.?(http|//)|<script|@import" "$1"' bash "$dir/one/report.html"
 
+for guest in disk network; do
+    expect "one digest of a guest with a $guest" "${lab[@]}" determinism "${short[@]}" --guest $guest --runs 6 --out "$dir/$guest"
+done
+
 # As if it had been killed in the middle of writing a record.
 cut=$(head -n 5 "$dir/one/results.jsonl" && sed -n 6p "$dir/one/results.jsonl" | head -c 100)
 cp "$dir/one/results.jsonl" "$dir/whole"

@@ -2,6 +2,7 @@
 """symbols.py - names of a profile (as `perf script` text) against other tools.
 
     symbols.py kallsyms PERF OUTPUT      1,000 kernel samples against /proc/kallsyms, which the guest printed in OUTPUT
+    symbols.py modules PERF OUTPUT       samples in the kernel's modules, likewise
     symbols.py elf PERF ELF              1,000 samples of code of an ELF file, where it was linked, against nm
     symbols.py report REPORT             the bars: 95 % of kernel samples named, 90 % of kernel stacks whole
     symbols.py folded FOLDED REPORT      collapsed stacks add up to the report's samples
@@ -16,8 +17,8 @@ import sys
 
 
 def samples_of(path, file):
-    """(address, name, offset) of frames of the named file, one of each."""
-    pattern = re.compile(r"\t +([0-9a-f]+) (\S+)\+0x([0-9a-f]+) \(" + re.escape(file) + r"\)")
+    """(address, name, offset) of frames of the file that the expression names, one of each."""
+    pattern = re.compile(r"\t +([0-9a-f]+) (\S+)\+0x([0-9a-f]+) \(" + file + r"\)")
     found = set()
     with open(path, errors="replace") as f:
         for line in f:
@@ -64,7 +65,24 @@ def check_kallsyms(perf, output):
             m = re.match(r"([0-9a-f]{8}) [tTwWi] (\S+)\s*$", line)
             if m:
                 symbols.append((int(m[1], 16), 0, m[2]))
-    yield from compare(samples_of(perf, "[kernel]"), symbols)
+    yield from compare(samples_of(perf, r"\[kernel\]"), symbols)
+
+
+def check_modules(perf, output):
+    """Only modules that the guest had at its end: /proc/kallsyms names them behind the symbol. It no longer has functions of initialization."""
+    symbols, modules = [], set()
+    with open(output, errors="replace") as f:
+        for line in f:
+            m = re.match(r"([0-9a-f]{8}) [tTwW] (\S+)\s+\[(\S+)\]\s*$", line)
+            if m:
+                symbols.append((int(m[1], 16), 0, m[2]))
+                modules.add(m[3])
+    names = {name for _, _, name in symbols}
+    samples = samples_of(perf, r"\[(?:" + "|".join(map(re.escape, sorted(modules))) + r")\]")
+    gone = {name for _, name, _ in samples if name not in names}
+    if any("init" not in name for name in gone):
+        yield f"not in /proc/kallsyms: {' '.join(sorted(gone))}"
+    yield from compare([s for s in samples if s[1] in names], symbols)
 
 
 def check_elf(perf, elf):
@@ -74,7 +92,7 @@ def check_elf(perf, elf):
         m = re.match(r"([0-9a-f]+) (?:([0-9a-f]+) )?[tTwWi] (\S+)$", line)
         if m:
             symbols.append((int(m[1], 16), int(m[2] or "0", 16), m[3]))
-    yield from compare(samples_of(perf, os.path.basename(elf)), symbols)
+    yield from compare(samples_of(perf, re.escape(os.path.basename(elf))), symbols)
 
 
 def check_report(report):
@@ -100,7 +118,7 @@ def check_folded(folded, report):
         yield f"{have} samples in collapsed stacks, {want} in the report"
 
 
-CHECKS = {"kallsyms": check_kallsyms, "elf": check_elf, "report": check_report, "folded": check_folded}
+CHECKS = {"kallsyms": check_kallsyms, "modules": check_modules, "elf": check_elf, "report": check_report, "folded": check_folded}
 
 if __name__ == "__main__":
     if len(sys.argv) < 3 or sys.argv[1] not in CHECKS:

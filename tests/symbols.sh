@@ -35,7 +35,7 @@ expect_text "multiboot: a name that is none" "$(cat "$dir/err")" '^mark no_such:
 
 # --- Debian ---
 (cd "$dir" && zcat "$debian_dir/initrd.gz" | cpio -i --quiet --no-absolute-filenames -d bin/busybox 'lib/i386-linux-gnu/libc.so.6' 2>/dev/null)
-debian_args "mount -t proc proc /proc; cat /proc/kallsyms; ls -lR / | sha256sum; poweroff -f" loglevel=0
+debian_args "mount -t proc proc /proc; modprobe serpent_generic; rmmod serpent_generic; modprobe blowfish_generic; cat /proc/kallsyms; ls -lR / | sha256sum; poweroff -f" loglevel=0
 boot() { # NAME OPTION...
     local name=$1
     shift
@@ -49,6 +49,7 @@ report report -n 100000 "$dir/inline.profile" >"$dir/report"
 expect "Debian: names and stacks" python3 "$here/symbols.py" report "$dir/report"
 expect "Debian: perf text" report convert format=perf "$dir/inline.profile" "$dir/perf"
 expect "Debian: 1,000 kernel samples named as in /proc/kallsyms" python3 "$here/symbols.py" kallsyms "$dir/perf" "$dir/kallsyms"
+expect "Debian: samples in modules named as in /proc/kallsyms" python3 "$here/symbols.py" modules "$dir/perf" "$dir/kallsyms"
 initcall=$(awk '$3 == "do_one_initcall" { print "0x" $1 }' "$dir/kallsyms")
 expect "Debian: boots with marks" boot marked -devthread mode=adaptive -mark name=do_one_initcall -mark "address=$initcall" \
     -mark cat=ksys_read,process=cat
@@ -59,6 +60,8 @@ text=$(cat "$dir/report")
 expect_text "Debian: process 1" "$text" '  (init|sh|swapper/0|poweroff) \(1\)$'
 expect_text "Debian: kthreadd is process 2" "$text" '  kthreadd \(2\)$'
 expect_text "Debian: a process of the shell's" "$text" '  cat \([0-9]+\)$'
+expect_text "Debian: a function of a module" "$text" ' k blowfish_setkey$'
+expect_text "Debian: one of a module that is gone, where another one is now" "$text" ' k __serpent_encrypt$'
 expect_text "Debian: its code is found" "$text" ' u \[busybox\]$'
 expect_text "Debian: a function of the library" "$text" ' u (memcpy|strlen|__libc_start_main|_IO_.*|[a-z_]+)$'
 expect_text "Debian: system calls" "$text" 'system call 3$'

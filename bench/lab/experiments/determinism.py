@@ -7,6 +7,7 @@ import sys
 
 from lab import design, guests, page, plot, setup
 from lab.experiment import Run, number
+from lab.experiments import firmware
 
 TITLE = "Determinism under stress"
 QUESTION = ("The same guest is run again and again while everything that must not matter is varied: which thread runs the devices, how code is "
@@ -25,8 +26,9 @@ BOOT = "mount -t proc proc /proc; cat /proc/interrupts; sleep 1; poweroff -f"
 QEMU = ["-display", "none", "-net", "none", "-vga", "none", "-monitor", "none"]
 QEMU_FIXED = ["-rtc", "base=2023-06-10T00:00:00,clock=vm", "-seed", "1"]
 PROGRAMS = {"tandem": "Tandem", "qemu": "QEMU -icount", "qemu-fixed": "QEMU -icount, date and seed fixed"}
-GUESTS = ("boot", "mix")
-SAME = {"boot": 5000000, "mix": 50000}  # ticks between digest points
+GUESTS = ("boot", "mix", "disk", "network", "download", "installed")
+SMALL = ("mix", "disk", "network")  # they take less than a second, and leave by isa-debug-exit
+SAME = {"boot": 5000000, "mix": 50000, "disk": 50000, "network": 50000, "download": 5000000, "installed": 10000000}  # ticks between digest points
 PAIRS_KEPT = 3
 SOAK_BLOCK = 100
 # Levels and their weights. Those that make a run several times as long are rare.
@@ -43,7 +45,9 @@ SLOW = {"interp": 4, "64K": 5, "2M": 2.5, "computing": 1.3, "memory": 1.3, "swit
 def add_options(parser):
     parser.add_argument("--runs", type=number(2, 1000000), default=100, metavar="N", help="runs of Tandem (default 100)")
     parser.add_argument("--qemu-runs", type=number(0, 1000000), default=20, metavar="N", help="runs of QEMU -icount (default 20; 0: none)")
-    parser.add_argument("--guest", choices=GUESTS, default="boot", help="boot: Debian's kernel and a shell that works (default); mix: a guest of 50 ms")
+    parser.add_argument("--guest", choices=GUESTS, default="boot", help="boot: Debian's kernel and a shell that works (default); mix: a guest of 50 ms; disk: one that "
+                        "writes at random places; network: one that loads a file by TFTP; download: Debian loads its kernel by TFTP; installed: Debian from "
+                        "firmware and an IDE disk to login and power-off")
     parser.add_argument("--soak", type=number(0.001, 10000, float), metavar="HOURS", help="as many runs as fit into that time, instead of --runs")
     parser.add_argument("--planted", action="store_true", help="with a program into which a leak of host time was planted: it must be found")
     parser.add_argument("--balloon", type=number(32, 1 << 20), default=512, metavar="MIB", help="size of the memory balloon (default 512)")
@@ -55,8 +59,19 @@ def program_path(study):
 
 
 def prepare(study):
-    if study.options.qemu_runs:
+    if qemu_runs(study):
         setup.packages("qemu-system-x86")
+    if study.options.guest == "disk":
+        guests.make_disk_image()
+    if study.options.guest == "network":
+        guests.make_tftp_folder()
+    if study.options.guest == "installed":
+        firmware.prepare(study)
+
+
+def qemu_runs(study):
+    """QEMU has no device for frames as Tandem's own, and the large guests are about Tandem."""
+    return study.options.qemu_runs if study.options.guest in ("boot", "mix") else 0
 
 
 def limit_s(study):
@@ -82,7 +97,7 @@ def plan(study):
     host, factors, seed = host_factors(), all_factors(), study.options.seed
     rows = [row for block, runs in enumerate(blocks(study)) for row in design.draw(factors, runs, seed + block)]
     tandem = [tandem_run(study, number, row) for number, row in enumerate(rows, 1)]
-    qemu = [qemu_run(study, number, row) for number, row in enumerate(design.draw(host, study.options.qemu_runs, seed), 1)]
+    qemu = [qemu_run(study, number, row) for number, row in enumerate(design.draw(host, qemu_runs(study), seed), 1)]
     return qemu + tandem if study.options.soak else tandem + qemu
 
 
@@ -90,11 +105,15 @@ def blocks(study):
     """How many runs each design has: one design, or, for a soak, more of them than can be run."""
     if not study.options.soak:
         return [study.options.runs]
-    return [SOAK_BLOCK] * (1 + int(study.options.soak * 3600 / SOAK_BLOCK / (1 if study.options.guest == "boot" else 0.02)))
+    return [SOAK_BLOCK] * (1 + int(study.options.soak * 3600 / SOAK_BLOCK / (0.02 if study.options.guest in SMALL else 1)))
 
 
 def guest_arguments(study):
-    return guests.debian(BOOT) if study.options.guest == "boot" else guests.elf(study, "mix", "rounds=60")
+    made = {"boot": lambda: guests.debian(BOOT), "mix": lambda: guests.elf(study, "mix", "rounds=60"),
+            "disk": lambda: guests.disk(study, "requests=4000 bytes=4096 depth=8 random=1 write=1"), "network": lambda: guests.frames(study),
+            "download": guests.download,
+            "installed": lambda: ["-m", "256", "-net", "none", "-no-reboot", "-drive", f"file={firmware.image(study)},format=raw,if=ide,snapshot=on"]}
+    return made[study.options.guest]()
 
 
 def tandem_run(study, number, row):
@@ -118,10 +137,10 @@ def host_run(study, key, params, command):
     companions = load(params["load"])
     if params["pressure"] == "balloon":
         companions.append([sys.executable, str(setup.HERE / "bench/lab/balloon.py"), str(study.options.balloon)])
-    weight = {"boot": 4, "mix": 0.2}[study.options.guest] * (1 if params["program"] == "tandem" else 2.5)
+    weight = (0.2 if study.options.guest in SMALL else 10 if study.options.guest == "installed" else 4) * (1 if params["program"] == "tandem" else 2.5)
     for level in params.values():
         weight *= SLOW.get(level, 1)
-    return Run(key, params, command, 0 if study.options.guest == "boot" else guests.EXIT_OK, limit_s=600, weight_s=weight, companions=companions,
+    return Run(key, params, command, guests.EXIT_OK if study.options.guest in SMALL else 0, limit_s=600, weight_s=weight, companions=companions,
                collect=lambda folder: compared(study, key, params["program"], command, companions, folder))
 
 

@@ -1,8 +1,5 @@
 """disk.py - a virtio disk, against QEMU; and what a second core gives to a guest that computes while it reads."""
-import pathlib
 import statistics
-import struct
-import tempfile
 
 from lab import guests, page, plot, setup
 from lab.experiment import Run, number
@@ -26,7 +23,6 @@ OVERLAP = "requests=8192 bytes=131072 depth=4 compute=1"
 OVERLAP_WAYS = {"inline, 1 CPU": ("inline", 1), "adaptive, 1 CPU": ("adaptive", 1), "adaptive, 2 CPUs": ("adaptive", 2), "inline, 2 CPUs": ("inline", 2)}
 GAIN_LEAST = 1.2   # adaptive on two CPUs over the same on one
 LATE_MOST = 0.02   # of the time, with a warm cache
-IMAGE_MIB = 256
 
 
 def add_options(parser):
@@ -34,20 +30,8 @@ def add_options(parser):
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests, one round: does it all work?")
 
 
-def image():
-    return pathlib.Path(tempfile.gettempdir()) / f"tandem-bench-disk-{IMAGE_MIB}.img"
-
-
 def prepare(study):
-    """Each sector begins with its number. Written once; a run that writes uses a private layer over it (snapshot=on)."""
-    if image().exists() and image().stat().st_size == IMAGE_MIB << 20:
-        return
-    sectors = IMAGE_MIB << 11
-    part = image().with_suffix(".part")
-    with open(part, "wb") as out:
-        for first in range(0, sectors, 2048):
-            out.write(b"".join(struct.pack("<I508x", n) for n in range(first, first + 2048)))
-    part.rename(image())
+    guests.make_disk_image()
 
 
 def plan(study):
@@ -59,9 +43,7 @@ def plan(study):
 def arguments(study, append):
     if study.options.quick:
         append = " ".join(f"requests={int(word[9:]) // 10}" if word.startswith("requests=") else word for word in append.split())
-    # Only a side that writes has a private layer: reads go straight to the image in all of them.
-    layer = "on" if "write=1" in append else "off"
-    return [*guests.elf(study, "bench_disk", append), "-drive", f"file={image()},if=virtio,format=raw,snapshot={layer}"]
+    return guests.disk(study, append)
 
 
 def phase_run(study, phase, side, count):

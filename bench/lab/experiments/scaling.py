@@ -34,6 +34,11 @@ def add_options(parser):
     parser.add_argument("--quick", action="store_true", help="small guests, one round, no Linux: does it all work? (20 s)")
 
 
+def prepare(study):
+    guests.make_disk_image()
+    guests.make_tftp_folder()
+
+
 def plan(study):
     boot = None if study.options.quick else guests.debian("poweroff -f", "quiet")
     parts = {"modes": plan_modes, "machines": plan_machines, "workers": plan_workers}
@@ -67,12 +72,17 @@ def loads(quick):
             "port I/O": ("bench_pio", f"n={15000 * scale}"), **ticks}
 
 
+DISK = "bytes=4096 depth=8 random=1 check=1"  # of bench_disk: reads at random places
+
+
 def plan_modes(study, boot):
     runs = []
     for timed in (False, True):
         for number_of_round in rounds(study) if not timed else (0,):
             for place, cpus in places(study.host).items():
                 machines = {name: (guests.elf(study, *load), guests.EXIT_OK) for name, load in loads(study.options.quick).items()}
+                machines["disk"] = (guests.disk(study, f"requests={6000 if study.options.quick else 60000} {DISK}"), guests.EXIT_OK)
+                machines["network"] = (guests.download("quiet"), 0) if boot else (guests.frames(study), guests.EXIT_OK)
                 if boot:
                     machines["Linux boot"] = (boot, 0)
                 runs += [mode_run(study, name, guest, status, place, cpus, mode, number_of_round, timed)
@@ -85,7 +95,7 @@ def mode_run(study, name, guest, status, place, cpus, mode, number_of_round, tim
     command = guests.on_cpus(cpus, guests.tandem(study, guest, devthread=mode, latency=timed, extra=pins))
     params = {"part": "modes", "guest": name, "place": place, "mode": mode, "timed": timed, "round": number_of_round}
     key = "-".join(["modes", name, place, mode, "timed" if timed else str(number_of_round)]).replace(" ", "_").replace(",", "").replace("/", "")
-    return Run(key, params, command, expect=status, weight_s=5 if name == "Linux boot" else 0.2 if study.options.quick else 1)
+    return Run(key, params, command, expect=status, weight_s=5 if name in ("Linux boot", "network") else 0.2 if study.options.quick else 1)
 
 
 # --- several machines side by side ---
@@ -181,7 +191,7 @@ def not_shown(host):
     text += f"One machine's two threads were not seen on: {'; '.join(missing)}. " if missing else "Every way in which two CPUs can share a cache was seen. "
     if host["virtual_machine"]:
         text += "It is a virtual machine: what hwloc says of caches is what its hypervisor says, and other machines on the same processor take time from it. "
-    return text + "Guests that live on the disk or the network are not among the loads: Tandem has neither yet."
+    return text
 
 
 # One machine in each mode.
