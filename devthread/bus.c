@@ -350,7 +350,8 @@ uint32_t bus_access(void *bus, const struct access *a)
     CHECK(a->range > 0 && a->range < b->map.nranges);
     const struct bus_range *r = &b->map.range[a->range];
     uint64_t now_ns = ticks_to_ns(a->tick, b->cfg.shift);
-    uint64_t answer_tick = a->tick + r->latency_ticks;
+    const bool write = a->kind == ACCESS_PIO_WRITE || a->kind == ACCESS_MMIO_WRITE;
+    uint64_t answer_tick = a->tick + busmap_latency(r, write);
     uint32_t value = 0;
 
     if (a->range == b->reset_range) {
@@ -359,7 +360,7 @@ uint32_t bus_access(void *bus, const struct access *a)
     }
     const struct board_device *d = &b->board->device[r->dev];
     advance_before_access(b, r->dev, a->tick, answer_tick);
-    if (a->kind == ACCESS_PIO_WRITE || a->kind == ACCESS_MMIO_WRITE)
+    if (write)
         chip_write(b, d, chip_state(b, r->dev), a, now_ns);
     else
         value = chip_read(d, chip_state(b, r->dev), a, now_ns) & size_mask(a->size);

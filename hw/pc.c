@@ -398,7 +398,7 @@ static const struct board_range io[] = {
     {0xC0, 0xD1, PC_DEV_DMA, I8237_OFF_HIGH, BOARD_SYNC, BOARD_POSTED, 1, 0},
     {0xD2, 0xDF, PC_DEV_DMA, I8237_OFF_HIGH + 18, BOARD_PURE, BOARD_POSTED, 1, 0},
     {0x81, 0x8F, PC_DEV_DMA, I8237_OFF_PAGE + 1, BOARD_PURE, BOARD_POSTED, 1, 0},
-    {0xB2, 0xB3, PC_DEV_PM, PIIX4_PM_OFF_APMC, BOARD_PURE, BOARD_POSTED, 1, 0},
+    {0xB2, 0xB3, PC_DEV_PM, PIIX4_PM_OFF_APMC, BOARD_PURE, BOARD_AT_ONCE, 1, 0},
     {0xCF8, 0xCFF, PC_DEV_PCI, I440FX_OFF_ADDRESS, BOARD_PURE, BOARD_AT_ONCE, 4, 0},
 };
 
@@ -587,7 +587,7 @@ static const struct board_range vga_places[] = {
 };
 
 static const struct board_range pm_range = {0,          PIIX4_PM_BYTES - 1, PC_DEV_PM, PIIX4_PM_OFF_PM1_STS,
-                                            BOARD_PURE, BOARD_POSTED,       4,         WINDOW_PM + 1};
+                                            BOARD_PURE, BOARD_AT_ONCE,      4,         WINDOW_PM + 1};
 
 static const struct board_range apic_ranges[] = {
     {0, 0xFFF, PC_DEV_APIC, 0, BOARD_LOCAL, BOARD_LOCAL, 4, WINDOW_APIC + 1},

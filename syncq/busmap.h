@@ -33,7 +33,7 @@ struct bus_range {
     uint8_t window;         /* number of the window + 1; 0: it never moves */
     uint16_t window_offset; /* of `first` in the window */
     uint16_t window_bytes;  /* how many ports the range has there */
-    uint64_t latency_ticks; /* L(d) >= 1 */
+    uint64_t latency_ticks; /* L(d) >= 1, of posted writes: busmap_latency */
     uint32_t base_offset;   /* chip offset of `first` */
     /* CLASS_PURE (state: the chip) and CLASS_LOCAL (state: anything of the vCPU's side). */
     void *state;
@@ -51,6 +51,12 @@ struct bus_range {
      * reads of CLASS_PURE and writes of CLASS_POSTED. NULL: no such buffer. */
     uint32_t (*run)(void *state, unsigned size, uint32_t n, bool write, uint8_t **at);
 };
+
+/* L of an access: what the CPU waits for has had its effects when the next instruction begins. */
+static inline uint64_t busmap_latency(const struct bus_range *r, bool write)
+{
+    return write && r->write_class == CLASS_POSTED ? r->latency_ticks : 1;
+}
 
 struct busmap {
     struct bus_range range[BUS_RANGES_MAX]; /* [0] is the unclaimed range */

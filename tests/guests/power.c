@@ -38,15 +38,6 @@ static void apic_write(uint32_t at, uint32_t v)
     *(volatile uint32_t *)at = v;
 }
 
-/* The line falls an ISA cycle behind the write: 720 ns, and an instruction has 8. Who ends the interrupt
- * before gets another one. */
-static void clear_status(void)
-{
-    outw(PM1_STS, PWRBTN);
-    for (volatile unsigned i = 0; i < 50; i++) {
-    }
-}
-
 static void sci(struct frame *f)
 {
     (void)f;
@@ -55,7 +46,7 @@ static void sci(struct frame *f)
     if (leave)
         leave--;
     else
-        clear_status();
+        outw(PM1_STS, PWRBTN); /* the line has fallen before the interrupt is ended */
     if (apic)
         apic_write(0xFEE000B0, 0);
     else
