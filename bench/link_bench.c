@@ -48,8 +48,9 @@ static uint64_t bench_next_event(void *ctx)
     return ((struct machine *)ctx)->next;
 }
 
-static uint64_t bench_idle(void *ctx, uint64_t tick, uint64_t max_tick)
+static uint64_t bench_idle(void *ctx, uint64_t tick, uint64_t max_tick, uint64_t stand_tick)
 {
+    (void)ctx, (void)tick, (void)stand_tick;
     return max_tick;
 }
 
@@ -135,7 +136,7 @@ static void loop_timer(struct machine *m, unsigned n)
 static void loop_idle(struct machine *m, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        m->tick = link_idle(m->link, m->tick, TICK_NEVER);
+        m->tick = link_idle(m->link, m->tick, TICK_NEVER, TICK_NEVER);
         arrive(m);
     }
 }

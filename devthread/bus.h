@@ -173,7 +173,7 @@ extern const struct link_ops bus_ops; /* ctx: the struct bus */
 uint32_t bus_access(void *bus, const struct access *a);
 void bus_step(void *bus, uint64_t tick);
 uint64_t bus_next_event(void *bus);
-uint64_t bus_idle(void *bus, uint64_t tick, uint64_t max_tick); /* idle.c */
+uint64_t bus_idle(void *bus, uint64_t tick, uint64_t max_tick, uint64_t stand_tick); /* idle.c */
 void bus_host_io(void *bus, uint64_t timeout_ns);
 void bus_wake(void *bus);
 /* Input waits in a back end, and the port's queue has room for it. */

@@ -63,11 +63,22 @@ static uint64_t wait_until(struct bus *b, uint64_t tick, uint64_t max_tick)
     return stopping(b) ? reached : intake_from(b, reached);
 }
 
-uint64_t bus_idle(void *bus, uint64_t tick, uint64_t max_tick)
+/* A guest that waits for input gets to where it is to stand; one that waits for nothing has ended before. */
+static uint64_t idle_end(struct bus *b, uint64_t max_tick, uint64_t stand_tick)
+{
+    if (max_tick == TICK_NEVER && stand_tick != TICK_NEVER)
+        hostio_wait(b->cfg.hostio, HOSTIO_IDLE, 0); /* the last input's end is seen */
+    if (max_tick == TICK_NEVER && !bus_input_waiting(b) && !input_open(b))
+        return TICK_NEVER;
+    return max_tick < stand_tick ? max_tick : stand_tick;
+}
+
+uint64_t bus_idle(void *bus, uint64_t tick, uint64_t max_tick, uint64_t stand_tick)
 {
     struct bus *b = bus;
 
     hostio_poll(b->cfg.hostio);
+    max_tick = idle_end(b, max_tick, stand_tick);
     if (max_tick != TICK_NEVER && !b->cfg.sleep) {
         bus_flush_if_due(b);
         return max_tick; /* input that waits is taken in there */

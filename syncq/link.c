@@ -568,10 +568,11 @@ static uint64_t idle_here(struct link *l, uint64_t tick, uint64_t most)
     return to;
 }
 
-uint64_t link_idle(struct link *l, uint64_t tick, uint64_t wake_tick)
+uint64_t link_idle(struct link *l, uint64_t tick, uint64_t wake_tick, uint64_t stand_tick)
 {
     settle(l, tick + 1);
-    CHECK(tick < l->limit && tick < wake_tick);
+    CHECK(tick < l->limit && tick < wake_tick && tick < stand_tick);
+    l->stand_tick = stand_tick;
     uint64_t to, most = min_u64(pending_tick(&l->pending), wake_tick);
     if (vcpu_serves(l)) {
         to = idle_here(l, tick, most);

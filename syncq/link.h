@@ -22,7 +22,7 @@
  *             while (link_effect_take(l, tick, &e))
  *                 apply(&e);
  *         } else if (halted and no interrupt is deliverable) {
- *             uint64_t to = link_idle(l, tick, the tick of the next event on the vCPU's side);
+ *             uint64_t to = link_idle(l, tick, the tick of the next event on the vCPU's side, the run's end);
  *             if (to == TICK_NEVER)
  *                 leave: nothing can end this halt;
  *             if (to == tick)
@@ -68,9 +68,10 @@ struct link_ops {
     /* The vCPU is halted at `tick` with nothing to do before `max_tick`, the next event on either side or
      * pending effect (TICK_NEVER: none). Returns the tick <= max_tick to which it may warp, after pacing:
      * at once with sleep=off; with sleep=on after the host time that the warp lasts, earlier when
-     * input arrives. TICK_NEVER: nothing can ever end this halt. Returns `tick` (no progress) only
-     * when input is waiting for the next step() or a stop was requested. May block. */
-    uint64_t (*idle)(void *ctx, uint64_t tick, uint64_t max_tick);
+     * input arrives. The warp may end at stand_tick, where somebody wants the vCPU to stand (TICK_NEVER:
+     * nobody), which ends no halt. TICK_NEVER: nothing can ever end this halt. Returns `tick` (no progress)
+     * only when input is waiting for the next step() or a stop was requested. May block. */
+    uint64_t (*idle)(void *ctx, uint64_t tick, uint64_t max_tick, uint64_t stand_tick);
     /* Host I/O service: waits up to timeout_ns of host time (0: polls; UINT64_MAX: no limit) for host
      * file descriptors or for wake(). Called by the device thread when it has nothing to do, or by
      * the vCPU's in mode inline, at horizons, about every 2 ms. Changes no chip: what comes in waits
@@ -191,8 +192,9 @@ bool link_effect_take(struct link *l, uint64_t tick, struct effect *e);
 /* The vCPU is halted at `tick` < link_limit(), no effect due, and would go on by itself at `wake_tick` > tick
  * (TICK_NEVER: never): returns the tick to which it warps, at most that, the next event or effect (quantum
  * boundaries do not count: the quantum starts again there); `tick` itself after input or a stop (then
- * link_poke); TICK_NEVER: nothing can end the halt. */
-uint64_t link_idle(struct link *l, uint64_t tick, uint64_t wake_tick);
+ * link_poke); TICK_NEVER: nothing can end the halt. The run is to stand at stand_tick > tick (TICK_NEVER:
+ * nowhere): a wait for what may come lasts no longer than until there. */
+uint64_t link_idle(struct link *l, uint64_t tick, uint64_t wake_tick, uint64_t stand_tick);
 
 /* --- holder of the baton, from inside ops --- */
 /* Emits an effect for the link's vCPU, e->vcpu; e->seq is ignored. From access() stamped t: an e->tick before

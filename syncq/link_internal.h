@@ -77,6 +77,7 @@ struct link {
     _Atomic uint32_t stop;                              /* reasons why the vCPU shall stand (link_stop) */
     _Atomic bool ended;                                 /* the device thread shall leave */
     struct msgq msgq;
+    uint64_t stand_tick; /* of link_idle; written before the message, read by whoever serves it */
     struct effect_ring ring;
 
     struct field effect_fields[LINK_EFFECT_FIELDS]; /* link_state.c */

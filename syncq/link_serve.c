@@ -93,7 +93,7 @@ void serve_step(struct link *l, uint64_t tick)
 static uint64_t idle(struct link *l, uint64_t tick, uint64_t max_tick)
 {
     uint8_t before = activity_begin(holder_activity(l), ACTIVITY_WAIT);
-    uint64_t to = l->ops->idle(l->cfg.ctx, tick, max_tick);
+    uint64_t to = l->ops->idle(l->cfg.ctx, tick, max_tick, l->stand_tick);
     activity_begin(holder_activity(l), before);
     return to;
 }

@@ -78,6 +78,8 @@ static const struct field link_rest[] = {
     WHOLE(ended),
     PAD(ended, msgq),
     WHOLE(msgq),
+    WHOLE(stand_tick),
+    PAD(stand_tick, ring),
     WHOLE(ring),
     WHOLE(effect_fields),
     PAD(effect_fields, vcpu_activity),

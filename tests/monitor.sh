@@ -191,6 +191,67 @@ power() {
     done
 }
 
+# --- a guest that sleeps without an end, with nothing planned: every tick that somebody names is arrived at ---
+sleepers=(-kernel "$guests/echo.elf" -append shift=3 -m 16 -display none)
+idle_run() { # name mode sleep option...
+    local name=$1 mode=$2 sleep=$3
+    shift 3
+    timeout 30 "$tandem" "${sleepers[@]}" -devthread "mode=$mode" -digest "file=$name.digest,every=500000" -icount "shift=3,sleep=$sleep$record" "$@" \
+        >"$name.out" 2>"$name.err"
+}
+# run-to is answered at once there; STOP tells that the guest has arrived.
+idle_by_qmp() { # mode sleep
+    local line
+    rm -f qmp.out
+    mkfifo to
+    idle_run qmp "$1" "$2" -serial null -S -qmp stdio <to &
+    exec 5>to
+    printf '%s\n' '{"execute":"qmp_capabilities"}' '{"execute":"human-monitor-command","arguments":{"command-line":"run-to 3000000"}}' >&5
+    for _ in {1..200}; do
+        grep -qs '"STOP"' qmp.out && break
+        sleep 0.05
+    done
+    echo '{"execute":"quit"}' >&5
+    exec 5>&-
+    wait $!
+    rm to
+}
+idle() {
+    local mode sleep record=
+    for mode in inline thread adaptive; do
+        for sleep in off on; do
+            printf '%s\n' 'run-to 2000000' 'info clock' 'sendkey a 8' 'run-to 4000000' 'info clock' quit |
+                idle_run run_to $mode $sleep -serial null -S -monitor stdio
+            expect "run-to arrives ($mode, sleep=$sleep)" test "$(grep -Ec '(^|[^0-9])(2000000|4000000)([^0-9]|$)' run_to.out)" -ge 2
+            expect "and no further" grep -q 'at tick 4000000 ' run_to.err
+            idle_by_qmp $mode $sleep
+            expect "run-to by QMP arrives ($mode, sleep=$sleep)" grep -q 'at tick 3000000 ' qmp.err
+            idle_run until $mode $sleep -serial pty -until tick=5000000 -snapshot-at 3000000,file=snap -vga std -screendump-at 2000000,file=screen.ppm
+            expect "-until tick= arrives ($mode, sleep=$sleep)" grep -q 'the tick of -until was reached at tick 5000000 ' until.err
+            expect "-snapshot-at and -screendump-at, too" test -s snap -a -s screen.ppm
+            expect "and the digest points on the way" grep -q '^4500000 ' until.digest
+            cp until.digest "until.$mode$sleep"
+            rm -f snap screen.ppm
+        done
+    done
+    for mode in inlineon threadoff threadon adaptiveoff adaptiveon; do
+        expect "one digest ($mode)" "$build/tandem-digest-diff" until.inlineoff "until.$mode"
+    done
+    # Recorded: the key goes up where nothing else is planned. Replayed without a monitor.
+    record=,rr=record,rrfile=idle.log
+    printf '%s\n' 'run-to 1000000' 'sendkey a 8' 'run-to 3000000' quit | idle_run recorded adaptive off -serial null -S -monitor stdio
+    expect "a key goes down and up" test "$(grep -c ' keys0 ' idle.log)" = 2
+    for mode in inline thread adaptive; do
+        record=,rr=replay,rrfile=idle.log
+        idle_run replayed $mode off -serial null
+        expect "replayed up to its last input ($mode)" cmp <(grep '^1[0-9]\{6\} ' recorded.digest) <(grep '^1[0-9]\{6\} ' replayed.digest)
+    done
+    record=
+    # Nothing can come: the run ends where the guest halted.
+    idle_run alone adaptive off -serial null -until tick=5000000
+    expect "a guest that waits for nothing ends before" grep -q 'nothing can wake it' alone.err
+}
+
 # --- clients on a socket ---
 sockets() {
     timeout 30 "$tandem" $(guest echo) -monitor unix:sock,server,nowait 2>stderr &
@@ -294,6 +355,7 @@ invisible
 paste_text
 input
 power
+idle
 sockets
 stands
 terminal

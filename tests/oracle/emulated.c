@@ -45,9 +45,9 @@ static uint64_t no_event(void *ctx)
     (void)ctx;
     return UINT64_MAX;
 }
-static uint64_t no_idle(void *ctx, uint64_t tick, uint64_t max_tick)
+static uint64_t no_idle(void *ctx, uint64_t tick, uint64_t max_tick, uint64_t stand_tick)
 {
-    (void)ctx, (void)tick;
+    (void)ctx, (void)tick, (void)stand_tick;
     return max_tick;
 }
 static void no_host_io(void *ctx, uint64_t timeout_ns)

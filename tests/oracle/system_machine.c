@@ -87,9 +87,9 @@ static uint64_t no_event(void *ctx)
     return TICK_NEVER;
 }
 
-static uint64_t idle(void *ctx, uint64_t tick, uint64_t max_tick)
+static uint64_t idle(void *ctx, uint64_t tick, uint64_t max_tick, uint64_t stand_tick)
 {
-    (void)ctx, (void)tick;
+    (void)ctx, (void)tick, (void)stand_tick;
     return max_tick;
 }
 

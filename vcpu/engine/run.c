@@ -282,7 +282,7 @@ static void idle(struct vcpu *v)
         halt_for_good(v, tick);
         return;
     }
-    uint64_t to = v->idle_end > tick ? v->idle_end : link_idle(l, tick, v->local_next);
+    uint64_t to = v->idle_end > tick ? v->idle_end : link_idle(l, tick, v->local_next, v->until.tick);
     if (to == TICK_NEVER) {
         leave(v, VCPU_EXIT_HALTED);
         return;

@@ -67,7 +67,7 @@ Test(idle, without_sleep_warps_at_once, .init = setup, .fini = teardown, .timeou
 {
     uint64_t start_ns = clock_realtime_ns();
 
-    cr_expect_eq(bus_idle(&rig.bus, 10, 10 + 125000000ull * 3600), 10 + 125000000ull * 3600);
+    cr_expect_eq(bus_idle(&rig.bus, 10, 10 + 125000000ull * 3600, TICK_NEVER), 10 + 125000000ull * 3600);
     cr_expect_lt(clock_realtime_ns() - start_ns, NS_PER_SEC);
 }
 
@@ -75,7 +75,7 @@ Test(idle, with_sleep_takes_host_time, .init = setup_sleep, .fini = teardown, .t
 {
     uint64_t start_ns = clock_realtime_ns();
 
-    cr_expect_eq(bus_idle(&rig.bus, 1000, 1000 + 125000 * 20), 1000 + 125000 * 20);
+    cr_expect_eq(bus_idle(&rig.bus, 1000, 1000 + 125000 * 20, TICK_NEVER), 1000 + 125000 * 20);
     cr_expect_geq(clock_realtime_ns() - start_ns, 20000000);
 }
 
@@ -91,7 +91,7 @@ Test(idle, input_ends_a_paced_warp, .init = setup_sleep, .fini = teardown, .time
     pthread_t t;
 
     pthread_create(&t, NULL, type_later, "k");
-    uint64_t to = bus_idle(&rig.bus, 1000, 1000 + 125000000ull * 600);
+    uint64_t to = bus_idle(&rig.bus, 1000, 1000 + 125000000ull * 600, TICK_NEVER);
     cr_expect_gt(to, 1000);
     cr_expect_lt(to, 1000 + 125000000ull * 60);
     cr_expect(bus_input_waiting(&rig.bus));
@@ -103,12 +103,34 @@ Test(idle, nothing_to_come_but_input, .init = setup, .fini = teardown, .timeout 
     pthread_t t;
 
     pthread_create(&t, NULL, type_later, "k");
-    cr_expect_eq(bus_idle(&rig.bus, 1000, TICK_NEVER), 1000, "input waits at this tick");
+    cr_expect_eq(bus_idle(&rig.bus, 1000, TICK_NEVER, TICK_NEVER), 1000, "input waits at this tick");
     pthread_join(t, NULL);
     bus_step(&rig.bus, 1000);
     cr_expect_not(bus_input_waiting(&rig.bus));
     close(to_guest);
-    cr_expect_eq(bus_idle(&rig.bus, 2000, TICK_NEVER), TICK_NEVER, "end of file: nothing can come");
+    cr_expect_eq(bus_idle(&rig.bus, 2000, TICK_NEVER, TICK_NEVER), TICK_NEVER,
+                 "end of file: nothing can come");
+}
+
+Test(idle, whoever_wants_it_to_stand_is_no_reason_to_go_on, .init = setup, .fini = teardown, .timeout = 20)
+{
+    cr_expect_eq(bus_idle(&rig.bus, 1000, TICK_NEVER, 5000), 5000, "input may come: it waits until there");
+    cr_expect_eq(bus_idle(&rig.bus, 1000, 4000, 5000), 4000);
+    cr_expect_eq(bus_idle(&rig.bus, 1000, 6000, 5000), 5000);
+    type("k");
+    cr_expect_eq(bus_idle(&rig.bus, 1000, TICK_NEVER, 5000), 5000, "input that waits is taken in there");
+    bus_step(&rig.bus, 5000);
+    close(to_guest);
+    cr_expect_eq(bus_idle(&rig.bus, 6000, TICK_NEVER, 7000), TICK_NEVER, "nothing can come");
+}
+
+Test(idle, standing_takes_host_time, .init = setup_sleep, .fini = teardown, .timeout = 20)
+{
+    const uint64_t start_ns = clock_realtime_ns();
+    cr_expect_eq(bus_idle(&rig.bus, 1000, TICK_NEVER, 1000 + 125000 * 20), 1000 + 125000 * 20);
+    cr_expect_eq(bus_idle(&rig.bus, 1000, 125000000ull * 3600, 1000 + 125000 * 20), 1000 + 125000 * 20);
+    cr_expect_geq(clock_realtime_ns() - start_ns, 40000000);
+    cr_expect_lt(clock_realtime_ns() - start_ns, 10 * NS_PER_SEC);
 }
 
 static void *stop_later(void *arg)
@@ -124,7 +146,7 @@ Test(idle, a_stop_ends_it, .init = setup, .fini = teardown, .timeout = 20)
     pthread_t t;
 
     pthread_create(&t, NULL, stop_later, NULL);
-    cr_expect_eq(bus_idle(&rig.bus, 1000, TICK_NEVER), 1000);
+    cr_expect_eq(bus_idle(&rig.bus, 1000, TICK_NEVER, TICK_NEVER), 1000);
     pthread_join(t, NULL);
 }
 
@@ -133,7 +155,7 @@ Test(idle, a_wake_is_not_lost_before_the_wait, .init = setup, .fini = teardown, 
     rig.stop = true;
     bus_wake(&rig.bus);
     bus_host_io(&rig.bus, UINT64_MAX);
-    cr_expect_eq(bus_idle(&rig.bus, 5, TICK_NEVER), 5);
+    cr_expect_eq(bus_idle(&rig.bus, 5, TICK_NEVER, TICK_NEVER), 5);
 }
 
 /* --- bytes from outside --- */
@@ -276,7 +298,7 @@ Test(input, a_log_of_another_machine_strays_but_ends, .init = setup, .fini = tea
     rig_run_to(&rig, 100);
     cr_expect(rig.bus.replay_strayed);
     cr_expect_eq(inputlog_next_tick(c.replay), TICK_NEVER);
-    cr_expect_eq(bus_idle(&rig.bus, 100, TICK_NEVER), TICK_NEVER, "a replay takes no live input");
+    cr_expect_eq(bus_idle(&rig.bus, 100, TICK_NEVER, TICK_NEVER), TICK_NEVER, "a replay takes no live input");
     inputlog_close(c.replay);
     unlink(path);
 }

@@ -62,7 +62,7 @@ static inline uint8_t toy_in(struct toyguest *g, uint16_t port)
         link_pure(devthread_link(g->d, 0));
         return (uint8_t)r->pure_read(r->state, offset, 1, g->tick << 3);
     case CLASS_SYNC:
-        return (uint8_t)link_sync(devthread_link(g->d, 0), &a, r->latency_ticks);
+        return (uint8_t)link_sync(devthread_link(g->d, 0), &a, busmap_latency(r, false));
     case CLASS_POSTED:
     case CLASS_NONE:
         break;
@@ -204,7 +204,7 @@ static inline void toy_interrupt(struct toyguest *g)
 
 static inline void toy_idle(struct toyguest *g)
 {
-    uint64_t to = link_idle(devthread_link(g->d, 0), g->tick, TICK_NEVER);
+    uint64_t to = link_idle(devthread_link(g->d, 0), g->tick, TICK_NEVER, TICK_NEVER);
 
     g->done = to == TICK_NEVER;
     if (to == g->tick)

@@ -346,6 +346,43 @@ Test(machine, an_idle_guest_stands_when_asked)
     }
 }
 
+/* cli; hlt: only a reset can end it. */
+#define CODE_HALT "\xfa\xf4"
+
+Test(machine, an_idle_guest_stands_where_it_is_to)
+{
+    for (unsigned mode = 0; mode < 3; mode++)
+        for (unsigned i = 0; i < 4; i++) {
+            const bool sleep = i & 1, for_good = i & 2;
+            struct machine_config c;
+            machine_config_init(&c);
+            c.mode = (enum link_mode)mode;
+            c.serial[0] = for_good ? NULL : "pty";
+            c.interactive = for_good;
+            c.sleep = sleep;
+            c.digest_file = digest_path;
+            c.digest_every = 100000;
+            struct machine *m = for_good ? TINY(CODE_HALT, &c) : TINY(CODE_IDLE, &c);
+            for (uint64_t tick = 1000; tick < 1000000; tick = 3 * tick + 1) {
+                cr_expect_eq(run(m, tick), MACHINE_STOP_TICK, "mode %u, case %u, tick %lu", mode, i, tick);
+                cr_expect_eq(machine_tick(m), tick, "mode %u, case %u, tick %lu", mode, i, tick);
+            }
+            char *digests = finish(m);
+            cr_expect(strstr(digests, "\n700000 "), "mode %u, case %u: %s", mode, i, digests);
+            free(digests);
+        }
+}
+
+Test(machine, a_guest_that_waits_for_nothing_ends_before)
+{
+    struct machine_config c;
+    machine_config_init(&c);
+    struct machine *m = TINY(CODE_IDLE, &c);
+    cr_expect_eq(run(m, 100000), MACHINE_STOP_HALTED);
+    cr_expect_lt(machine_tick(m), 1000);
+    machine_destroy(m);
+}
+
 Test(machine, input_from_any_thread_has_room)
 {
     struct machine_config c;

@@ -119,9 +119,10 @@ static void drain(int fd, uint64_t timeout_ns)
 }
 
 /* Unpaced; now and then it pretends that input came in and reports no progress. */
-static uint64_t toy_idle(void *ctx, uint64_t tick, uint64_t max_tick)
+static uint64_t toy_idle(void *ctx, uint64_t tick, uint64_t max_tick, uint64_t stand_tick)
 {
     struct toy *t = ctx;
+    (void)stand_tick;
     if (max_tick == TICK_NEVER && !link_stopping(t->link))
         return TICK_NEVER;
     return max_tick == TICK_NEVER || (tick * 7 + t->dev_state) % 16 == 0 ? tick : max_tick;
@@ -255,7 +256,7 @@ static void guest_effects(struct toy *t)
 
 static void guest_idle(struct toy *t)
 {
-    uint64_t to = link_idle(t->link, t->tick, TICK_NEVER);
+    uint64_t to = link_idle(t->link, t->tick, TICK_NEVER, TICK_NEVER);
     if (to == TICK_NEVER) {
         t->halted = false; /* a real machine would end; the toy wakes up by itself */
         return;

@@ -85,9 +85,10 @@ static uint64_t device_next_event(void *ctx)
     return logged && h->input_tick < next ? h->input_tick : next;
 }
 
-static uint64_t device_idle(void *ctx, uint64_t tick, uint64_t max_tick)
+static uint64_t device_idle(void *ctx, uint64_t tick, uint64_t max_tick, uint64_t stand_tick)
 {
     const struct harness *h = ctx;
+    (void)stand_tick;
     if (h->input_replayed || !h->input_tick || h->input_taken || h->input_tick >= max_tick)
         return max_tick;
     return h->input_tick > tick ? h->input_tick : tick;
