@@ -173,6 +173,8 @@ struct vcpu {
     struct hotlist *hot;         /* -d hot: the hottest blocks that went; NULL: nobody asks */
     uint32_t fetch_epoch[2];     /* of the fetch TLBs, supervisor's and user's: x64.h */
     bool fetch_left[2];          /* an entry has left that TLB in this epoch */
+    struct x64_load loads[SEG_COUNT];    /* the last of each data segment register (segment.c); not state: it
+                                            tells what a load would do, whatever was done since */
     _Alignas(64) struct x64_jumps jumps; /* of compiled code */
     struct vcpu_stats stats;
     struct survey survey;

@@ -70,6 +70,7 @@ struct compile {
     struct loop_state loop;
     struct careful_copy careful;
     uint8_t *side[TB_EXITS]; /* code of a chain exit of IR_SIDE, all flags in their slots; NULL: not yet */
+    uint8_t *same_segment;   /* jump of the helper before, to behind it (segload.h); NULL: none */
     bool stored;             /* guest registers are in their slots, not in host registers */
     struct ir_op strip_ops[LOOP_OPS_MAX];
     unsigned nfar;

@@ -16,6 +16,7 @@
 #include "translator/x64/fpu.h"
 #include "translator/x64/mem.h"
 #include "translator/x64/ops.h"
+#include "translator/x64/segload.h"
 #include "translator/x64/strip.h"
 
 /* From the block's start; never 0: every block begins with its entry. */
@@ -403,6 +404,7 @@ void emit_HELPER(struct compile *c, const struct ir_op *op)
     fpu_leave(c);
     part_begin(&c->b, X64_PART_CALL);
     reg_spill_temps(c);
+    c->same_segment = emit_same_segment(c, op);
     emit_helper_call(c, op);
     x_test(&c->b, SZ32, RAX, RAX);
     far_add(c, far_helper_fault, x_jcc(&c->b, CC_NE));
@@ -449,6 +451,8 @@ static void unless_mode_changed(struct compile *c, const struct ir_op *op)
     x_alu_mem_imm(&c->b, ALU_CMP, SZ32, mem_state(offsetof(struct guest_state, mode)), c->tb->mode);
     far_add(c, far_mode_changed, x_jcc(&c->b, CC_NE));
     reg_load_guest(&c->b);
+    if (c->same_segment)
+        x_patch_here(&c->b, c->same_segment);
     emit_goto(c, 0, op->imm2);
 }
 

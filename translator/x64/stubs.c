@@ -6,6 +6,7 @@
 #include "translator/x64/compile.h"
 #include "translator/x64/control.h"
 #include "translator/x64/mem.h"
+#include "translator/x64/segload.h"
 
 #include "translator/sse.h"
 
@@ -327,6 +328,10 @@ static void emit_memory_stubs(struct x64_buf *b, struct x64 *x)
         x->stubs.store[size] = emit_store_stub(b, &x->env, size);
     }
     x->stubs.segment = emit_mmu_stub(b, (uintptr_t)x->env.calls.segment);
+    x->stubs.same_segment[SEG_DS] = emit_same_segment_stub(b, &x->env, SEG_DS);
+    x->stubs.same_segment[SEG_ES] = emit_same_segment_stub(b, &x->env, SEG_ES);
+    x->stubs.same_segment[SEG_FS] = emit_same_segment_stub(b, &x->env, SEG_FS);
+    x->stubs.same_segment[SEG_GS] = emit_same_segment_stub(b, &x->env, SEG_GS);
     x->stubs.touch = emit_mmu_stub(b, (uintptr_t)x->env.calls.touch);
     x->stubs.fpu_enter = emit_fpu_enter_stub(b, (uintptr_t)x->env.calls.fpu_enter);
     x->stubs.fpu_refuse = emit_mmu_stub(b, (uintptr_t)x->env.calls.fpu_refuse);

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "translator/guest_state.h"
+
 struct x64;
 
 /* Entry points shared by all blocks (stubs.c), in the writable view. */
@@ -13,6 +15,7 @@ struct stubs {
     uint8_t *touch, *fpu_enter, *fpu_leave, *fpu_refuse; /* fpu_leave: only where the FPU is on the host */
     uint8_t *cond, *carry, *get_flags, *set_cf, *set_cf_of;
     uint8_t *jump_miss[2];
+    uint8_t *same_segment[SEG_COUNT]; /* segload.h; NULL for CS and SS */
 };
 
 void stubs_emit(struct x64 *x);

@@ -75,6 +75,14 @@ static inline bool x64_jump_is_stale(uint64_t key, uint64_t wanted)
     return (key ^ wanted) << X64_EPOCH_BITS == 0;
 }
 
+/* A load of a data segment register at CPL 0 from the GDT: what it made of the register, and the descriptor.
+ * A load of the same from the same is one that changes nothing. */
+struct x64_load {
+    uint64_t head;  /* the first 8 bytes of struct segment */
+    uint64_t bits;  /* the descriptor */
+    uint32_t limit; /* of struct segment */
+};
+
 #define X64_TLB_ENTRY_BYTES 32 /* emitted indexing: page << 5 */
 
 /* Where things are: byte offsets from the start of the state. */
@@ -85,6 +93,7 @@ struct x64_env {
     uint32_t tag_r, tag_w, addend,
         phys_page;       /* inside an entry; tags are 64 bits: the linear page, or bit 63 */
     uint32_t jumps;      /* struct x64_jumps */
+    uint32_t loads;      /* struct x64_load[SEG_COUNT] */
     uint32_t running_tb; /* struct tb *: stored before each helper */
     struct x64_calls calls;
 };

@@ -216,9 +216,22 @@ bool seg_check_stack(struct vcpu *v, uint16_t sel, unsigned cpl, unsigned vector
     return true;
 }
 
-/* DS, ES, FS, GS: SDM 2 MOV, protected-mode exceptions. */
-static bool seg_check_data(struct vcpu *v, uint16_t sel, struct segment *out)
+/* So that compiled code knows such a load again (translator/x64/segload.h). */
+static void remember_load(struct vcpu *v, unsigned seg, struct desc d)
 {
+    const struct segment *s = &v->g.seg[seg];
+    struct x64_load *l = &v->loads[seg];
+    if (v->g.cpl != 0 || (s->sel & SEL_TI))
+        return;
+    memcpy(&l->head, s, sizeof l->head);
+    l->limit = s->limit;
+    l->bits = (uint64_t)d.hi << 32 | d.lo;
+}
+
+/* DS, ES, FS, GS: SDM 2 MOV, protected-mode exceptions. */
+static bool seg_check_data(struct vcpu *v, unsigned seg, uint16_t sel)
+{
+    struct segment *out = &v->g.seg[seg];
     struct desc d;
     if (SEL_IS_NULL(sel)) {
         *out = (struct segment){.sel = sel};
@@ -234,6 +247,7 @@ static bool seg_check_data(struct vcpu *v, uint16_t sel, struct segment *out)
     if (!desc_mark_accessed(v, sel, &d))
         return false;
     segment_set(out, sel, d);
+    remember_load(v, seg, d);
     return true;
 }
 
@@ -260,7 +274,7 @@ static bool seg_load(struct vcpu *v, unsigned seg, uint16_t sel)
     else if (seg == SEG_SS)
         ok = seg_check_stack(v, sel, g->cpl, EXC_GP, s);
     else
-        ok = seg_check_data(v, sel, s);
+        ok = seg_check_data(v, seg, sel);
     if (ok && mode_depends_on(g, seg) && !seg_same_hidden(s, &old))
         vcpu_segments_changed(v);
     return ok;

@@ -561,8 +561,33 @@ string_run(struct vcpu *v, const struct ir_op *op, const struct string_kind *k)
     return HELPER_OK;
 }
 
+/* REP MOVS of a few words between two pages at hand, as kernels copy stack frames: all of it at once. False:
+ * nothing was done, the general way decides. */
+static bool movs_few(struct vcpu *v, const struct ir_op *op)
+{
+    enum { FEW = 64, REP_FROM_DS = 1 | SEG_DS << 4 };
+    uint32_t *s = v->g.slot;
+    const uint32_t count = s[IR_ECX], bytes = count << op->size;
+    if (op->aux != REP_FROM_DS || count - 1 >= FEW || v->g.df < 0 || !(v->g.mode & TB_MODE_FLAT) ||
+        !may_repeat(v) || v->g.budget < (int64_t)count - 1)
+        return false;
+    const uint8_t *src = mem_fast_read_run(v, s[IR_ESI], bytes);
+    uint8_t *dst = mem_fast_run(v, s[IR_EDI], bytes, mem_is_user(v));
+    if (!src || !dst || (uintptr_t)dst - (uintptr_t)src < bytes) /* a copy into what it has still to read */
+        return false;
+    memmove(dst, src, bytes);
+    s[IR_ECX] = 0;
+    s[IR_ESI] += bytes;
+    s[IR_EDI] += bytes;
+    v->g.budget -= count - 1;
+    v->g.eip = op->imm2;
+    return true;
+}
+
 enum helper_result helper_MOVS(struct vcpu *v, const struct ir_op *op)
 {
+    if (movs_few(v, op))
+        return HELPER_OK;
     return string_run(v, op, &(struct string_kind){step_movs, bulk_movs, false});
 }
 

@@ -77,6 +77,7 @@ static const struct x64_env env = {
     .addend = offsetof(struct tlb_entry, addend),
     .phys_page = offsetof(struct tlb_entry, phys_page),
     .jumps = offsetof(struct vcpu, jumps),
+    .loads = offsetof(struct vcpu, loads),
     .running_tb = offsetof(struct vcpu, tb),
     .calls = {call_load, call_store, call_segment, call_touch, call_fpu_enter, call_fpu_leave,
               call_fpu_refuse, call_next, vcpu_helpers},

@@ -120,6 +120,49 @@ GUEST_CODE(double_shift,
            " mov $1, %eax\n shld $31, %ebx, %eax\n setbe %dl\n seta %dh\n shld $1, %ebx, %eax\n adc %ecx, "
            "%edx\n" LEAVE);
 
+/* Data segments loaded again and again, while base, limit, accessed bit or the register itself change in
+ * between: by the descriptor, by a null selector, by real mode. */
+GUEST_CODE(
+    segments,
+    "movl $0x9000ffff, 0x1008\n movl $0xcf9200, 0x100c\n movl $5, 0x9010\n movl $7, 0xa010\n movl $9, 0x90\n"
+    " mov $9, %ecx\n mov $8, %eax\n"
+    " 1: mov %eax, %es\n add %es:0x10, %edx\n push %es\n pop %es\n mov %eax, %fs\n mov %fs:0x10, %ebx\n"
+    " push %ds\n pop %ds\n mov %eax, %es\n mov %ax, %fs\n add %ebx, %edx\n"
+    " cmp $7, %ecx\n jne 2f\n movb $0xa0, 0x100b\n"
+    " 2: cmp $6, %ecx\n jne 2f\n andb $0xfe, 0x100d\n"
+    " 2: cmp $5, %ecx\n jne 2f\n xor %ebx, %ebx\n mov %ebx, %es\n mov %ebx, %fs\n"
+    " 2: cmp $4, %ecx\n jne 2f\n movb $0x4f, 0x100e\n"
+    " 2: cmp $3, %ecx\n jne 2f\n mov %cr0, %ebx\n dec %ebx\n mov %ebx, %cr0\n mov %eax, %es\n"
+    " inc %ebx\n mov %ebx, %cr0\n"
+    " 2: dec %ecx\n jnz 1b\n" LEAVE);
+/* Two selectors of one descriptor, and two descriptors that are alike. */
+GUEST_CODE(
+    segments_alike,
+    "movl $0x0000ffff, 0x1008\n movl $0xcff300, 0x100c\n mov $5, %ecx\n mov $8, %eax\n mov $0x2b, %ebx\n"
+    " mov $0x28, %ebp\n 1: mov %eax, %es\n mov %ebx, %es\n mov %es, %edx\n add %edx, %esi\n"
+    " mov %ebp, %es\n mov %es, %edx\n add %edx, %esi\n test $1, %cl\n jz 2f\n xchg %eax, %ebx\n"
+    " xchg %ebp, %ebx\n 2: mov %es, %edi\n mov %eax, %es\n add %esi, %edi\n dec %ecx\n jnz 1b\n" LEAVE);
+/* One load sees three selectors in turn. */
+GUEST_CODE(
+    segments_in_turn,
+    "movl $0x0000ffff, 0x1008\n movl $0xcff300, 0x100c\n mov $9, %ecx\n mov $8, %eax\n mov $0x2b, %ebx\n"
+    " mov $0x28, %ebp\n 1: mov %eax, %es\n mov %es, %edx\n add %edx, %esi\n xchg %eax, %ebx\n"
+    " xchg %ebp, %ebx\n dec %ecx\n jnz 1b\n" LEAVE);
+/* A load that was as the last one meets a shorter table, and a descriptor that is not present. */
+GUEST_CODE(segments_short, "mov $4, %ecx\n mov $0x18, %eax\n 1: mov %eax, %es\n cmp $2, %ecx\n jne 2f\n"
+                           " pushl $0\n pushl $0x10000017\n lgdt (%esp)\n 2: dec %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(segments_absent, "mov $4, %ecx\n mov $0x18, %eax\n 1: mov %eax, %es\n cmp $2, %ecx\n jne 2f\n"
+                            " movb $0x13, 0x101d\n 2: dec %ecx\n jnz 1b\n" LEAVE);
+/* REP MOVS of a few words: apart, downwards, onto itself in both directions, over a page's end. */
+GUEST_CODE(
+    copies,
+    "mov $0x109fe0, %ebx\n movl $0x11223344, (%ebx)\n movl $0x55667788, 4(%ebx)\n mov $2, %ebp\n"
+    " 1: mov %ebx, %esi\n mov $0x10a100, %edi\n mov $3, %ecx\n rep movsl\n mov %ebx, %esi\n lea 4(%ebx), "
+    "%edi\n"
+    " mov $5, %ecx\n rep movsl\n lea 4(%ebx), %esi\n mov %ebx, %edi\n mov $9, %ecx\n rep movsw\n"
+    " lea 8(%ebx), %edi\n mov %ebx, %esi\n mov $10, %ecx\n rep movsl\n std\n mov $3, %ecx\n rep movsb\n cld\n"
+    " xor %ecx, %ecx\n rep movsl\n inc %ecx\n rep movsb\n dec %ebp\n jnz 1b\n" LEAVE);
+
 /* Pages that follow one another in linear memory do not in physical memory. The last is the code's, too. */
 static void shuffle_pages(struct harness *h)
 {
@@ -240,4 +283,19 @@ Test(compiled, helpers)
     COMPARE(divide);
     COMPARE(divide_rotated);
     COMPARE(double_shift);
+}
+
+Test(compiled, segments)
+{
+    COMPARE(segments);
+    COMPARE(segments_alike);
+    COMPARE(segments_in_turn);
+    COMPARE(segments_short);
+    COMPARE(segments_absent);
+}
+
+Test(compiled, copies)
+{
+    COMPARE(copies);
+    COMPARE_PAGED(copies);
 }
