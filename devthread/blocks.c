@@ -18,6 +18,9 @@
 #define DELAY_NS_MAX 50000000u
 #define SLICE_NS     50000000 /* of a wait */
 #define NOW_BYTES    262144u  /* most bytes of a read that the guest's thread does itself */
+#define AHEAD_ROW    2u /* so many reads have begun where the one before ended: then more is read ahead */
+#define AHEAD_PIECES 3u /* at a time */
+#define AHEAD_BYTES  262144u /* about so long is a piece, in whole requests of the guest's size */
 
 enum state {
     STATE_HELD,    /* until those before it that touch its bytes are done */
@@ -34,6 +37,7 @@ struct request {
     bool stale;     /* a read: a write of its sectors started later */
     bool refused;   /* it does not fit the medium, or reads what is bad there: nothing is done */
     bool forgotten; /* nobody finishes it */
+    bool ahead;     /* a piece that is read before the guest asks for it; never held */
     int error;      /* errno */
     uint64_t delay_ns;
     uint8_t *data; /* of reads and writes; NULL: none, or no longer needed */
@@ -51,6 +55,8 @@ struct blocks_drive {
     struct request *first, **last; /* on their way, or done and not finished */
     uint32_t pending;              /* of them */
     uint64_t pending_bytes;
+    uint64_t read_end;                     /* behind the last read that has started */
+    unsigned in_a_row;                     /* reads that began there */
     bool told;                             /* an error of the host's */
     uint8_t on_read_error, on_write_error; /* enum backend_error */
     char name[NAME_BYTES];
@@ -139,7 +145,8 @@ static bool may_try_again(const struct request *q)
 {
     uint8_t how = q->r.op == BLOCKS_READ ? q->drive->on_read_error : q->drive->on_write_error;
 
-    return q->error && !q->refused && (how == BACKEND_WAIT || (how == BACKEND_NOSPACE && is_full(q->error)));
+    return q->error && !q->refused && !q->ahead &&
+           (how == BACKEND_WAIT || (how == BACKEND_NOSPACE && is_full(q->error)));
 }
 
 static const char *error_text(int error)
@@ -371,18 +378,70 @@ static bool read_now(struct blocks_drive *d, struct request *q)
     return true;
 }
 
-/* Hands it to the pool, unless something before it is in its way. */
-static void submit(struct blocks_drive *d, struct request *q)
+static bool is_piece(const struct request *q)
 {
-    for (const struct request *p = d->first; p != q; p = p->next)
-        if (p->state != STATE_DONE && must_wait(&p->r, &q->r))
-            return;
-    map_request(d, q);
-    if (read_now(d, q))
-        return;
+    return q->ahead && !q->forgotten && !q->stale;
+}
+
+/* The piece that has all bytes of a read, or will have them; NULL: none. */
+static struct request *piece_of(const struct blocks_drive *d, const struct blocks_request *r)
+{
+    for (struct request *a = d->first; a; a = a->next)
+        if (is_piece(a) && r->offset >= a->r.offset && r->bytes <= a->r.bytes &&
+            r->offset - a->r.offset <= a->r.bytes - r->bytes)
+            return a;
+    return NULL;
+}
+
+/* A piece that is one read and no more hands its buffer over. */
+static void take_from_piece(struct request *q, struct request *a)
+{
+    uint8_t *data = q->data;
+
+    if (a->r.bytes == q->r.bytes) {
+        q->data = a->data;
+        a->data = data;
+        a->stale = true; /* it has nothing any more */
+    } else {
+        memcpy(data, a->data + (q->r.offset - a->r.offset), q->r.bytes);
+    }
+    q->state = STATE_DONE;
+}
+
+/* False: no piece has its bytes. Else it is done, or held until the piece is there. */
+static bool read_from_piece(struct blocks_drive *d, struct request *q)
+{
+    struct request *a = q->r.op == BLOCKS_READ && q->data ? piece_of(d, &q->r) : NULL;
+
+    if (a && a->state == STATE_DONE)
+        take_from_piece(q, a);
+    return a != NULL;
+}
+
+static bool is_free(const struct blocks_drive *d, const struct blocks_request *r,
+                    const struct request *before)
+{
+    for (const struct request *p = d->first; p != before; p = p->next)
+        if (p->state != STATE_DONE && must_wait(&p->r, r))
+            return false;
+    return true;
+}
+
+static void to_pool(struct blocks_drive *d, struct request *q)
+{
     q->state = STATE_RUNNING;
     q->delay_ns = random_delay_ns(d->blocks);
     pool_submit(d->blocks->pool, &q->job);
+}
+
+/* Hands it to the pool, unless something before it is in its way. */
+static void submit(struct blocks_drive *d, struct request *q)
+{
+    if (!is_free(d, &q->r, q) || read_from_piece(d, q))
+        return;
+    map_request(d, q);
+    if (!read_now(d, q))
+        to_pool(d, q);
 }
 
 static void submit_held(struct blocks_drive *d)
@@ -430,9 +489,9 @@ static void note_done(struct request *q)
     map_result(d, q);
     if (q->r.op != BLOCKS_READ)
         drop_data(d, q);
-    if (q->error && !(q->forgotten && q->r.op == BLOCKS_READ))
+    if (q->error && !q->ahead && !(q->forgotten && q->r.op == BLOCKS_READ))
         tell_error(d, q);
-    if (q->forgotten)
+    if (q->forgotten || (q->ahead && q->error)) /* a guest that asks for such bytes has them read again */
         destroy(d, q);
     submit_held(d);
 }
@@ -524,7 +583,7 @@ static void forget_tag(struct blocks_drive *d, uint16_t tag)
 
     for (struct request *q = d->first; q; q = next) {
         next = q->next;
-        if (q->r.tag == tag && !q->forgotten)
+        if (q->r.tag == tag && !q->forgotten && !q->ahead)
             forget(d, q);
     }
 }
@@ -569,6 +628,86 @@ static struct request *start(struct blocks_drive *d, const struct blocks_request
     return q;
 }
 
+/* --- reading ahead (docs/decisions.md) --- */
+
+static uint64_t end_of(const struct blocks_request *r)
+{
+    return r->offset + r->bytes;
+}
+
+/* Pieces that the guest has passed, or, where it reads somewhere else, all of them. */
+static void drop_pieces(struct blocks_drive *d, bool all, uint64_t passed)
+{
+    struct request *next;
+
+    for (struct request *q = d->first; q; q = next) {
+        next = q->next;
+        if (q->ahead && !q->forgotten && (all || q->stale || end_of(&q->r) <= passed))
+            forget(d, q);
+    }
+}
+
+/* False: there is no room, or something is in its way. */
+static bool start_piece(struct blocks_drive *d, uint64_t offset, uint32_t bytes)
+{
+    const struct blocks_request r = {.op = BLOCKS_READ, .offset = offset, .bytes = bytes};
+
+    if (!is_on_medium(d, &r) || d->pending >= BLOCKS_PENDING_MAX / 2 ||
+        d->pending_bytes + bytes > BLOCKS_PENDING_BYTES / 2 || !is_free(d, &r, NULL))
+        return false;
+    struct request *q = create(d, &r, NULL);
+    if (!q)
+        return false;
+    q->ahead = true;
+    map_request(d, q);
+    to_pool(d, q);
+    return true;
+}
+
+/* Behind the pieces that there are, each of whole requests like this one. */
+static void start_pieces(struct blocks_drive *d, const struct blocks_request *r)
+{
+    uint64_t most = r->bytes < AHEAD_BYTES ? AHEAD_BYTES / r->bytes * r->bytes : r->bytes;
+    uint64_t at = end_of(r);
+    unsigned n = 0;
+
+    for (const struct request *q = d->first; q; q = q->next)
+        if (is_piece(q)) {
+            n++;
+            at = end_of(&q->r) > at ? end_of(&q->r) : at;
+        }
+    for (uint64_t bytes; n < AHEAD_PIECES && at < d->medium->bytes; n++, at += bytes) {
+        uint64_t left = (d->medium->bytes - at) / r->bytes * r->bytes;
+        bytes = left < most ? left : most;
+        if (bytes == 0 || !start_piece(d, at, (uint32_t)bytes))
+            return;
+    }
+}
+
+/* A guest with several reads on their way asks early enough by itself. */
+static bool is_alone(const struct blocks_drive *d, const struct request *q)
+{
+    for (const struct request *p = d->first; p; p = p->next)
+        if (p != q && p->r.op == BLOCKS_READ && !p->ahead && !p->forgotten)
+            return false;
+    return true;
+}
+
+/* A drive that reads one block behind the other from a block server gets what comes next before its guest
+ * asks, by other threads than the guest's. Of a file, the host's kernel does that. `q` is the read that has
+ * just started; NULL: it could not. */
+static void read_ahead(struct blocks_drive *d, const struct blocks_request *r, const struct request *q)
+{
+    bool goes_on = r->offset == d->read_end;
+
+    d->in_a_row = goes_on ? d->in_a_row + 1 : 0;
+    d->read_end = end_of(r);
+    drop_pieces(d, !goes_on, r->offset);
+    if (q && q->data && d->in_a_row >= AHEAD_ROW && d->medium && !d->medium->class->read_now &&
+        is_alone(d, q))
+        start_pieces(d, r);
+}
+
 static void drive_start(void *ctx, const struct blocks_request *r, const uint8_t *data)
 {
     struct blocks_drive *d = ctx;
@@ -576,13 +715,15 @@ static void drive_start(void *ctx, const struct blocks_request *r, const uint8_t
     take_done(d->blocks);
     count(d, r);
     forget_tag(d, r->tag);
-    start(d, r, data);
+    const struct request *q = start(d, r, data);
+    if (r->op == BLOCKS_READ)
+        read_ahead(d, r, q);
 }
 
 static struct request *find(struct blocks_drive *d, const struct blocks_request *r)
 {
     for (struct request *q = d->first; q; q = q->next)
-        if (!q->forgotten && is_same(&q->r, r))
+        if (!q->forgotten && !q->ahead && is_same(&q->r, r))
             return q;
     return NULL;
 }

@@ -7,6 +7,10 @@
  * in which they started. What a read has found is void when a write of its sectors starts later: it reads
  * again at its finish. A flush begins when the writes before it are done.
  *
+ * Of a block server more is read ahead where a drive reads one block behind the other and has one read on its
+ * way at a time: pieces, which the reads that come then take their bytes from. A write makes a piece void, an
+ * error drops it.
+ *
  * A drive has BLOCKS_PENDING_MAX requests and BLOCKS_PENDING_BYTES of their data at most on their way. Beyond
  * that the oldest read is forgotten (its start is only a hint), and if there is none the guest waits for the
  * host.

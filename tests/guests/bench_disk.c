@@ -3,9 +3,9 @@
  *
  * requests=N of bytes=B (whole sectors, at most 128 KiB), depth=D of them under way (at most 32); random=1:
  * at random places, else one behind the other; write=1: writes; compute=1: the CPU computes while it waits,
- * else it halts; sectors=N: how much of the disk is used. check=1: the first word of each sector read must be
- * the sector's number, as the one who made the image has put it there. One interrupt tells of everything that
- * is done. */
+ * else it halts; work=N: it computes so many sums over each block that has come; sectors=N: how much of the
+ * disk is used. check=1: the first word of each sector read must be the sector's number, as the one who made
+ * the image has put it there. One interrupt tells of everything that is done. */
 #include "rt.h"
 
 #define VENDOR_DEVICE 0x10011AF4u
@@ -42,7 +42,8 @@ struct header {
 
 static uint16_t io, queue_size, used_seen, available;
 static volatile uint32_t done, bad, random_state = 12345;
-static uint32_t issued, requests, bytes, depth, is_random, is_write, check, sectors;
+static uint32_t issued, requests, bytes, depth, is_random, is_write, check, sectors, work;
+static volatile uint32_t worked;
 
 static struct desc *descs(void)
 {
@@ -126,11 +127,20 @@ static void issue(unsigned slot)
     issued++;
 }
 
+static uint32_t sum_of(const uint32_t *words, uint32_t sum)
+{
+    for (uint32_t i = 0; i < bytes / 4; i++)
+        sum = sum * 33 + words[i];
+    return sum;
+}
+
 static void finished(unsigned slot)
 {
     bad += (header(slot)->status & 0xFF) != 0;
     for (uint32_t s = 0; check && !is_write && s < bytes / 512; s++)
         bad += buffer(slot)[128 * s] != header(slot)->sector + s;
+    for (uint32_t n = 0; n < work; n++)
+        worked = sum_of(buffer(slot), worked);
     done++;
 }
 
@@ -197,6 +207,7 @@ int guest_main(void)
     is_random = option("random", 0);
     is_write = option("write", 0);
     check = option("check", 0);
+    work = option("work", 0);
     EXPECT(bytes >= 512 && bytes <= BYTES && bytes % 512 == 0 && depth > 0 && depth <= DEPTH && setup());
     if (failures)
         return (int)failures;

@@ -19,9 +19,10 @@ struct slow {
     struct medium m; /* first */
     uint8_t bytes[BYTES];
     uint64_t delays; /* seed; 0: none */
-    int fail_write, fail_read;
-    _Atomic unsigned flushes; /* several workers flush at a time */
-    unsigned unflushed;       /* writes since the last flush */
+    int fail_write;
+    _Atomic int fail_read;
+    _Atomic unsigned reads, flushes; /* several workers do so at a time */
+    unsigned unflushed;              /* writes since the last flush */
 };
 
 static void be_slow(const struct slow *s, uint64_t offset)
@@ -36,6 +37,7 @@ static int slow_read(struct medium *m, uint64_t offset, uint8_t *to, uint32_t by
     struct slow *s = (struct slow *)m;
     be_slow(s, offset);
     memcpy(to, s->bytes + offset, bytes);
+    s->reads++;
     return s->fail_read;
 }
 
@@ -188,6 +190,83 @@ Test(blocks, reads_find_what_had_started)
 }
 
 /* A chip that starts and never finishes: bounded memory, and every write is done. */
+/* Reads one behind the other, as many on their way as `depth`, with writes between them and breaks of the
+ * row. */
+static void rows_of_reads(uint64_t seed, bool private_copy, unsigned depth)
+{
+    struct blocks *b = start_blocks(3);
+    struct blocks_drive *d = add_drive(b, private_copy);
+    struct blocks_request read[TAGS], write = {0};
+    uint32_t at = 0, bytes = MEDIUM_SECTOR;
+    medium.delays = seed % 3;
+    random_state = seed;
+    for (unsigned step = 0; step < STEPS; step++) {
+        unsigned n = 0;
+        if (next_random(20) == 0) {
+            bytes = (1 + next_random(9)) * MEDIUM_SECTOR;
+            at = next_random((BYTES - bytes) / MEDIUM_SECTOR + 1) * MEDIUM_SECTOR;
+        }
+        for (; n < depth && at + bytes <= BYTES; at += bytes, n++) {
+            read[n] = request((uint16_t)n, BLOCKS_READ, at, bytes);
+            start(d, &read[n], NULL);
+        }
+        if (n == 0)
+            at = 0;
+        if (next_random(3) == 0) {
+            do
+                write = draw(TAGS, true);
+            while (write.op == BLOCKS_READ);
+            start_drawn(d, &write);
+        }
+        while (n > 0)
+            check_finish(d, &read[--n], step);
+        if (write.op && next_random(2)) {
+            check_finish(d, &write, step);
+            write.op = 0;
+        }
+    }
+    blocks_destroy(b);
+}
+
+Test(blocks, rows_of_reads_find_what_had_started)
+{
+    for (uint64_t seed = 1; seed < 7; seed++) {
+        rows_of_reads(seed, false, 1);
+        rows_of_reads(seed, true, 1);
+        rows_of_reads(seed, seed % 2, 1 + (unsigned)seed % 3);
+    }
+}
+
+static void read_row(struct blocks_drive *d, enum blocks_status want)
+{
+    uint8_t data[MEDIUM_SECTOR];
+    for (uint32_t at = 0; at < BYTES; at += sizeof data) {
+        struct blocks_request r = request(1, BLOCKS_READ, at, sizeof data);
+        start(d, &r, NULL);
+        cr_assert_eq(finish(d, &r, data), want, "at %u", at);
+        if (want == BLOCKS_OK)
+            cr_assert_eq(memcmp(data, model + at, sizeof data), 0, "at %u", at);
+    }
+}
+
+/* What is read ahead saves requests to the host; what fails there is nobody's error until the guest asks. */
+Test(blocks, rows_are_read_ahead)
+{
+    struct blocks *b = start_blocks(2);
+    struct blocks_drive *d = add_drive(b, false);
+    struct blocks_stats s;
+    read_row(d, BLOCKS_OK);
+    cr_assert(medium.reads < 10, "%u reads of the host for %u of the guest", medium.reads, SECTORS);
+    medium.fail_read = EIO;
+    read_row(d, BLOCKS_IO_ERROR);
+    blocks_get_stats(b, &s);
+    cr_assert_eq(s.errors, SECTORS);
+    medium.fail_read = 0;
+    read_row(d, BLOCKS_OK);
+    cr_assert_eq(s.reads, 2 * SECTORS);
+    blocks_destroy(b);
+}
+
 Test(blocks, requests_that_nobody_finishes)
 {
     struct blocks *b = start_blocks(2);
