@@ -11,13 +11,14 @@ cd "$(dirname "$0")/.." || exit 2
 build=$(realpath "${1:-build}")
 dir=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$dir"' EXIT
+how=
 boot_seconds=1200 # of the host's time, up to the prompt
 monitor=$dir/monitor
 
-tandem() { # name option...
+tandem() { # name option...; how=exec: in the place of the shell, so that a background job's number is its own
     local name=$1
     shift
-    "$build/tandem" -m 256 -net none -display none -no-reboot -serial "file:$dir/$name.serial" -digest "file=$dir/$name.digest,every=100000000" \
+    $how "$build/tandem" -m 256 -net none -display none -no-reboot -serial "file:$dir/$name.serial" -digest "file=$dir/$name.digest,every=100000000" \
         -screendump-at "end,file=$dir/$name.screen" "${medium[@]}" "$@" </dev/null >/dev/null 2>"$dir/$name.err"
 }
 
@@ -44,28 +45,28 @@ type_line() { # text
     ask "${keys[@]}" 'sendkey ret'
 }
 
-# Up to the power-off. What is missing is in `missing`.
+# Up to the power-off. What is lacking is in `lacking`.
 session() {
-    missing=
-    await 'login: *$' "$boot_seconds" || { missing="no login prompt"; return; }
+    lacking=
+    await 'login: *$' "$boot_seconds" || { lacking="no login prompt"; return; }
     type_line root
-    await '# *$' 60 || { missing="no shell for root"; return; }
+    await '# *$' 300 || { lacking="no shell for root"; return; }
     type_line poweroff
     for _ in {1..1200}; do
         kill -0 "$machine" 2>/dev/null || return
         sleep 0.1
     done
-    missing="no power-off within 120 s"
+    lacking="no power-off within 120 s"
 }
 
 # Records a session with that medium.
 record() { # option...
     local medium=("$@")
     rm -f "$monitor" "$dir/now" "$dir"/record.*
-    tandem record -icount "shift=3,rr=record,rrfile=$dir/log" -monitor "unix:$monitor,server,nowait" &
+    how='exec' tandem record -icount "shift=3,rr=record,rrfile=$dir/log" -monitor "unix:$monitor,server,nowait" &
     machine=$!
     session
-    [ -z "$missing" ] || kill "$machine" 2>/dev/null
+    [ -z "$lacking" ] || kill "$machine" 2>/dev/null
     wait "$machine"
     status=$?
 }
@@ -74,8 +75,8 @@ boots() { # what option...
     local what=$1 mode
     shift
     record "$@"
-    if [ -n "$missing" ]; then
-        fail "$what: $missing" "$(cat "$dir/record.err"; tail -n 30 "$dir/now" "$dir/record.serial")"
+    if [ -n "$lacking" ]; then
+        fail "$what: $lacking" "$(cat "$dir/record.err"; tail -n 30 "$dir/now" "$dir/record.serial")"
         return
     fi
     expect "$what: powered off, status 0 (got $status)" test "$status" -eq 0
@@ -101,7 +102,7 @@ boots "the stand-in as CD" -cdrom "$dir/stand-in"
 boots "the stand-in as disk" -drive "file=$dir/stand-in,format=raw,if=ide,snapshot=on"
 expect "the stand-in without a prompt" stand_in "$dir/mute" mute=1
 boot_seconds=6 record -cdrom "$dir/mute"
-expect "no prompt is told: ${missing:-nothing}" test "$missing" = "no login prompt"
+expect "no prompt is told: ${lacking:-nothing}" test "$lacking" = "no login prompt"
 
 if [ -n "${MINIX_ISO-}" ]; then boots MINIX_ISO -cdrom "$MINIX_ISO"; else skip "MINIX_ISO is not set: MINIX's CD is not tried"; fi
 if [ -n "${MINIX_DISK-}" ]; then
