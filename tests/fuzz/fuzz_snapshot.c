@@ -2,10 +2,11 @@
  * GUEST [SECONDS [SEED]].
  *
  * The guest is run in a machine of 16 MiB with the toy PCI device, in any device mode and engine, and saved
- * at a random tick now and then. The snapshot is taken apart, fields and pages are damaged, pages dropped,
- * and it is put together again. A machine that loads it, at its start or after it has run, says in one line
- * what is wrong and is as it was, or runs on for a while; either is fine but a crash or a sanitizer's
- * complaint. */
+ * at a random tick now and then; the guest disk.elf has a drive, with requests under way and what it has
+ * written. The snapshot is taken apart, fields, pages and contents of drives are damaged, some dropped, media
+ * put in that nobody has, and it is put together again. A machine that loads it, at its start or after it has
+ * run, says in one line what is wrong and is as it was, or runs on for a while; either is fine but a crash or
+ * a sanitizer's complaint. */
 #include "machine/machine.h"
 #include "machine/snapshot.h"
 
@@ -80,6 +81,53 @@ static void put_page_damaged(struct snapshot_writer *w, const struct snapshot_it
         snapshot_page(w, item->number, page);
 }
 
+static uint64_t runs_seen; /* of what was written to a drive */
+
+/* What a drive holds: other bytes, elsewhere, of another drive, bad, or not at all. */
+static void put_blocks_damaged(struct snapshot_writer *w, const struct snapshot_item *item, uint32_t chance)
+{
+    static uint8_t data[SNAPSHOT_BLOCKS_MAX];
+    static const char *const names[] = {"ide0-hd0", "fd0", "", "blocks0"};
+    const char *name = item->name;
+    uint64_t offset = item->number;
+    uint32_t bytes = item->count;
+    bool bad = item->bad;
+    runs_seen++;
+    if (bytes <= sizeof data && !bad)
+        memcpy(data, item->data, bytes);
+    switch (rng(chance) ? 6 : rng(6)) {
+    case 0:
+        offset = odd_value();
+        break;
+    case 1:
+        offset ^= UINT64_C(1) << rng(64);
+        break;
+    case 2:
+        bytes = 1 + rng(SNAPSHOT_BLOCKS_MAX);
+        break;
+    case 3:
+        name = names[rng(4)];
+        break;
+    case 4:
+        bad = !bad;
+        break;
+    case 5:
+        return;
+    default:
+        break;
+    }
+    snapshot_blocks(w, name, offset, bytes, bad ? NULL : data);
+}
+
+static void put_medium(struct snapshot_writer *w)
+{
+    static const char *const names[] = {"ide1-cd0", "fd0", "blocks0", ""};
+    uint8_t entry[200];
+    for (unsigned i = 0; i < sizeof entry; i++)
+        entry[i] = (uint8_t)rng(256);
+    snapshot_medium(w, names[rng(4)], rng(2), entry, rng(sizeof entry));
+}
+
 /* One damaged field in `chance`, on the way from r to w. False: the snapshot itself is bad. */
 static bool copy_damaged(struct snapshot_reader *r, struct snapshot_writer *w, uint32_t chance, struct err *e)
 {
@@ -89,6 +137,12 @@ static bool copy_damaged(struct snapshot_reader *r, struct snapshot_writer *w, u
         struct state_part p = {item.name, &f, 1, NULL};
         if (item.kind == SNAPSHOT_END)
             return true;
+        if (item.kind == SNAPSHOT_BLOCKS)
+            put_blocks_damaged(w, &item, chance);
+        if (item.kind == SNAPSHOT_MEDIUM)
+            snapshot_medium(w, item.name, item.bad, item.data, item.count);
+        if (rng(chance * 50) == 0)
+            put_medium(w);
         if (item.kind == SNAPSHOT_PAGE)
             put_page_damaged(w, &item, chance);
         if (item.kind == SNAPSHOT_PART) {
@@ -119,6 +173,8 @@ static bool make_damaged(const char *from, const char *to, struct err *e)
     return ok;
 }
 
+static char image[64]; /* of the drive; "": none */
+
 /* A machine that begins at `snapshot`; NULL: at the guest's start. */
 static struct machine *create(const char *snapshot, const char *kernel, struct err *e)
 {
@@ -137,6 +193,13 @@ static struct machine *create(const char *snapshot, const char *kernel, struct e
     cfg.toypci = true;
     cfg.mode = rng(4) ? LINK_INLINE : rng(2) ? LINK_THREAD : LINK_ADAPTIVE;
     cfg.translator = engines[rng(3)];
+    if (image[0])
+        cfg.drive[cfg.ndrives++] = (struct machine_drive){.port = PC_PORT_BLOCKS,
+                                                          .option = "-drive",
+                                                          .file = image,
+                                                          .format = "raw",
+                                                          .private_copy = true,
+                                                          .bootindex = -1};
     cfg.loadvm = snapshot;
     cfg.rtc_default = true;
     return machine_create(&cfg, e);
@@ -197,13 +260,24 @@ static bool load_into_running(const char *snapshot, const char *kernel)
     return loaded;
 }
 
+/* The image of the drive, for the guest that has one; what is known of images goes with the folder. */
+static bool make_image(const char *dir, const char *kernel)
+{
+    if (!strstr(kernel, "disk.elf"))
+        return true;
+    setenv("XDG_CACHE_HOME", dir, 1);
+    snprintf(image, sizeof image, "%s/image", dir);
+    FILE *f = fopen(image, "w");
+    return f && ftruncate(fileno(f), 1 << 20) == 0 && fclose(f) == 0;
+}
+
 int main(int argc, char **argv)
 {
     struct err e = {""};
     char dir[32], valid[sizeof dir + 8], damaged[sizeof dir + 8];
     /* Each file is synced: on a disk that takes longer than all the rest. */
     snprintf(dir, sizeof dir, "%s/fuzz_snapshot.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    if (argc < 2 || !mkdtemp(dir))
+    if (argc < 2 || !mkdtemp(dir) || !make_image(dir, argv[1]))
         return 2;
     snprintf(valid, sizeof valid, "%s/valid", dir);
     snprintf(damaged, sizeof damaged, "%s/damaged", dir);
@@ -217,9 +291,13 @@ int main(int argc, char **argv)
     }
     unlink(valid);
     unlink(damaged);
-    rmdir(dir);
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    ok &= system(command) == 0;
     if (!ok)
         fprintf(stderr, "fuzz_snapshot: %s\n", e.text);
-    printf("fuzz_snapshot: %" PRIu64 " snapshots, %" PRIu64 " loaded, the others refused\n", runs, loaded);
-    return ok ? 0 : 1;
+    printf("fuzz_snapshot: %" PRIu64 " snapshots, %" PRIu64 " loaded, the others refused; %" PRIu64
+           " runs of what a drive holds\n",
+           runs, loaded, runs_seen);
+    return ok && (!image[0] || runs_seen) ? 0 : 1;
 }
