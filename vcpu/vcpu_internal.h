@@ -51,9 +51,9 @@ struct fault_chain {
     struct pending_exc exc[FAULT_CHAIN_MAX];
 };
 
-/* Softmmu TLB, direct mapped, one set per privilege (user or supervisor access), for data and for instruction
- * fetch. A fast-path tag is the page's linear address, or TLB_NONE. tag_w is absent for clean pages (dirty
- * tracking), code pages and watched pages. */
+/* Softmmu TLBs, of two ways, one per privilege (user or supervisor access), for data and for instruction
+ * fetch. Fast paths look at the first way alone (mmu/tlb.h). A fast-path tag is the page's linear address, or
+ * TLB_NONE. tag_w is absent for clean pages (dirty tracking), code pages and watched pages. */
 #define TLB_BITS    12
 #define TLB_ENTRIES (1u << TLB_BITS)
 #define TLB_NONE                                                                                             \
@@ -73,12 +73,14 @@ enum {
     TLB_MMIO = 4,
     TLB_WATCHED = 8,
     TLB_GLOBAL = 16,
-    TLB_LISTED = 32 /* the entry's number is in tlb_local: it may have to go at the next CR3 load */,
-    TLB_LISTED_GLOBAL = 64 /* in tlb_global */,
+    TLB_OLDER = 32,  /* of the two in its set it came earlier: it goes when a third page comes */
     TLB_LARGE = 128, /* of a 4 MiB or 2 MiB page */
     TLB_SPLIT = 256, /* data: stores go elsewhere than loads (shadow RAM), or nowhere (ROM) */
 };
 enum { TLB_DATA, TLB_FETCH = 2, TLB_COUNT = 4 }; /* + 1: user */
+enum { TLB_SETS = TLB_COUNT * TLB_ENTRIES, TLB_WAYS = 2 };
+enum { TLB_IN_LOCAL = 1, TLB_IN_GLOBAL = 2 }; /* the lists that a set is in */
+enum { TLB_PAIR = 4 };                        /* its second way may hold something */
 
 /* Where blocks were found last. key 0: empty; single blocks are not here. The hit must still match in cs base
  * and limit, be valid, and its page be mapped where it was. */
@@ -156,12 +158,12 @@ struct vcpu {
     struct vcpu_until until; /* where this run ends */
     bool moved;              /* something was run or delivered: until.condition may be asked */
     uint32_t deliveries;     /* of exceptions and interrupts, modulo 2^32: see delivered() */
-    struct tlb_entry tlb[TLB_COUNT][TLB_ENTRIES];
+    struct tlb_entry tlb[TLB_WAYS][TLB_COUNT][TLB_ENTRIES];
     unsigned tlb_local_count, tlb_global_count;
-    uint16_t
-        tlb_local[TLB_COUNT * TLB_ENTRIES]; /* all entries that are not global, by number, and some others */
-    uint16_t tlb_global[TLB_COUNT * TLB_ENTRIES]; /* all global ones, and some others */
-    uint32_t tlb_large[32]; /* bit n: since the last full flush there was a large page at n << 22 */
+    uint16_t tlb_local[TLB_SETS];  /* all sets with entries that are not global, by number, and some others */
+    uint16_t tlb_global[TLB_SETS]; /* all with global ones, and some others */
+    uint8_t tlb_listed[TLB_SETS];  /* TLB_IN_*, TLB_PAIR */
+    uint32_t tlb_large[32];        /* bit n: since the last full flush there was a large page at n << 22 */
     struct devsites devsites;
     struct spaces *spaces;
     struct mem_watcher watcher;              /* of memory: pages with blocks, and page tables in use */

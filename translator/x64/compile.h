@@ -22,6 +22,7 @@ struct far_code {
     uint8_t *from[4]; /* jumps that lead here (x_patch); NULL: none */
     uint8_t *back;    /* where it goes on */
     uint8_t *hit;     /* a group's check: where it goes on when all is well */
+    uint8_t *lookup;  /* where the TLB is asked: once more, if the page was in the second way */
     const struct ir_op *op;
     bool careful;             /* from the careful copy */
     uint16_t resume;          /* goes on in the careful copy, with this op; 0: at `back` */

@@ -34,6 +34,8 @@ static const struct stub_name {
     STUB(exit, "exit"),
     STUB(exit_stored, "exit_stored"),
     STUB(leave, "leave"),
+    STUB(promote[0], "promote"),
+    STUB(promote[1], "promote_user"),
     STUB(load[0], "load8"),
     STUB(load[1], "load16"),
     STUB(load[2], "load32"),

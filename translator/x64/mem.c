@@ -8,6 +8,9 @@
  * addend, or -1. A fill of the TLB (any slow path) and helpers end it: what a lookup would have found is thus
  * never assumed, only remembered.
  *
+ * Fast paths ask the first way alone. What does not hit asks the second in far code (a stub, which exchanges
+ * the two), and looks the page up again if it was there: a fill that is none, so groups go on.
+ *
  * What fills the TLB, and a check that fails, leads to the careful copy: the block's ops once more, without
  * groups, behind the block, entered at any op with everything in memory. So the accesses of a group but the
  * first need no test. In a block with x87 or SSE operands in memory there is no such copy: there each access
@@ -197,6 +200,13 @@ static unsigned place_addend(struct compile *c, unsigned place)
 
 /* --- slow paths --- */
 
+/* SCRATCH1: the address. */
+static void emit_promote(struct compile *c, const struct far_code *f)
+{
+    x_call_to(&c->b, c->x->stubs.promote[(c->tb->mode & TB_MODE_USER) != 0]);
+    x_patch(x_jcc(&c->b, CC_B), f->lookup);
+}
+
 /* Goes on in the careful copy, with op i. */
 static void emit_to_careful(struct compile *c, const struct far_code *f, unsigned i)
 {
@@ -226,6 +236,7 @@ static void far_load(struct compile *c, const struct far_code *f)
 {
     const struct stubs *s = &c->x->stubs;
     emit_address(c, f->op, f->arg);
+    emit_promote(c, f);
     x_call_to(&c->b, f->op->op == IR_LDRW ? s->load_rw[f->op->size] : s->load[f->op->size]);
     far_finish(c, f, f->reg);
 }
@@ -233,6 +244,7 @@ static void far_load(struct compile *c, const struct far_code *f)
 static void far_store(struct compile *c, const struct far_code *f)
 {
     emit_address(c, f->op, f->arg);
+    emit_promote(c, f);
     if (f->reg == NO_REG)
         x_mov_imm(&c->b, SCRATCH2, op_has_imm(f->op) ? f->op->imm2 : 0);
     else
@@ -436,6 +448,7 @@ static void emit_access(struct compile *c, const struct far_code *f, struct host
 /* An access by itself; what misses goes to a slow path of its own. */
 static void emit_single_access(struct compile *c, struct far_code *f)
 {
+    f->lookup = c->b.at;
     const struct x64_env *env = &c->x->env;
     uint32_t tag = access_writes(f->op) ? env->tag_w : env->tag_r;
     emit_access(c, f, emit_lookup(c, f->op, f->arg, tag, f->from));
@@ -445,6 +458,7 @@ static void emit_single_access(struct compile *c, struct far_code *f)
 static void far_touch(struct compile *c, const struct far_code *f)
 {
     emit_address(c, f->op, f->arg);
+    emit_promote(c, f);
     x_mov_imm(&c->b, SCRATCH2,
               access_bytes(f->op) | (access_writes(f->op) ? X64_TOUCH_WRITE : 0) |
                   (access_is_aligned(f->op) ? X64_TOUCH_ALIGNED : 0));
@@ -484,6 +498,8 @@ static void far_single_access(struct compile *c, const struct far_code *f)
 
 static void far_group_miss(struct compile *c, const struct far_code *f)
 {
+    x_lea(&c->b, SZ64, SCRATCH1, mem_at(f->arg, f->group.low));
+    emit_promote(c, f);
     if (!c->careful.possible)
         forget_addend(c, f->group.place);
     if (f->group.kept)
@@ -499,6 +515,8 @@ static void far_page_miss(struct compile *c, const struct far_code *f)
 {
     const struct page_group *g = &f->group;
     uint8_t *miss[2] = {NULL, NULL};
+    struct far_code missed = *f;
+    missed.lookup = c->b.at;
     emit_group_check(c, g, f->arg, miss);
     x_lea(&c->b, SZ64, SCRATCH1, mem_at(f->arg, g->low));
     x_alu_imm(&c->b, ALU_AND, SZ64, SCRATCH1, ~(uint32_t)(X64_PAGE_BYTES - 1));
@@ -507,7 +525,7 @@ static void far_page_miss(struct compile *c, const struct far_code *f)
     for (unsigned i = 0; i < 2; i++)
         if (miss[i])
             x_patch_here(&c->b, miss[i]);
-    far_group_miss(c, f);
+    far_group_miss(c, &missed);
 }
 
 static struct far_code *far_grouped(struct compile *c,
@@ -545,6 +563,7 @@ static void emit_grouped_access(struct compile *c, const struct far_code *f, con
         addend = place_addend(c, g->place);
     } else {
         far = far_grouped(c, far_group_miss, f, g);
+        far->lookup = c->b.at;
         addend = emit_group_check(c, g, f->arg, far->from);
     }
     emit_access(c, f, mem_indexed(addend, f->arg, 0, (int32_t)access_disp(f->op)));

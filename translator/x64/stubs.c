@@ -149,6 +149,36 @@ static void end_mmu_call(struct x64_buf *b, uintptr_t function)
     end_stub(b);
 }
 
+/* MATCH tlb_promote (vcpu/mmu/tlb.h). Host CF: the page of SCRATCH1, modulo 2^64, was in the second way, and
+ * is in the first now; SCRATCH1 and SCRATCH2 are lost. If not, they are kept. */
+static uint8_t *emit_promote_stub(struct x64_buf *b, const struct x64_env *env, bool user)
+{
+    const uint32_t first = env->tlb[user], second = first + env->tlb_way_bytes;
+    uint8_t *start = b->at;
+    x_push(b, RAX);
+    x_push(b, RDX);
+    emit_tlb_index(b, env, RAX);
+    x_mov(b, SZ64, RDX, SCRATCH1);
+    x_alu_imm(b, ALU_AND, SZ64, RDX, ~X64_PAGE_MASK);
+    x_alu_load(b, ALU_CMP, SZ64, RDX, mem_tlb(second, env->tag_r, RAX));
+    uint8_t *other = x_jcc(b, CC_NE);
+    for (uint32_t at = 0; at < X64_TLB_ENTRY_BYTES; at += 8) {
+        x_load(b, SZ64, SCRATCH1, mem_tlb(first, at, RAX));
+        x_load(b, SZ64, SCRATCH2, mem_tlb(second, at, RAX));
+        x_store(b, SZ64, mem_tlb(first, at, RAX), SCRATCH2);
+        x_store(b, SZ64, mem_tlb(second, at, RAX), SCRATCH1);
+    }
+    x_alu_imm(b, ALU_CMP, SZ64, RSP, UINT32_MAX); /* -1: CF */
+    uint8_t *done = x_jmp(b);
+    x_patch_here(b, other);
+    x_test(b, SZ64, RSP, RSP); /* no CF */
+    x_patch_here(b, done);
+    x_pop(b, RDX);
+    x_pop(b, RAX);
+    x_ret(b);
+    return start;
+}
+
 static uint8_t *emit_load_stub(struct x64_buf *b, const struct x64_env *env, unsigned bytes, bool for_write)
 {
     uint8_t *start = begin_call(b);
@@ -322,6 +352,8 @@ static uint8_t *emit_jump_miss_stub(struct x64_buf *b, const struct x64 *x, bool
 
 static void emit_memory_stubs(struct x64_buf *b, struct x64 *x)
 {
+    for (unsigned user = 0; user < 2; user++)
+        x->stubs.promote[user] = emit_promote_stub(b, &x->env, user);
     for (unsigned size = 0; size < 3; size++) {
         x->stubs.load[size] = emit_load_stub(b, &x->env, 1u << size, false);
         x->stubs.load_rw[size] = emit_load_stub(b, &x->env, 1u << size, true);

@@ -89,6 +89,7 @@ struct x64_load {
 struct x64_env {
     uint32_t tlb[2], itlb[2]; /* data and fetch TLB, supervisor and user */
     uint32_t tlb_bits;        /* log2 of entries */
+    uint32_t tlb_way_bytes;   /* from an entry of the first way to that of the second */
     uint32_t tlb_entry_bytes; /* X64_TLB_ENTRY_BYTES */
     uint32_t tag_r, tag_w, addend,
         phys_page;       /* inside an entry; tags are 64 bits: the linear page, or bit 63 */

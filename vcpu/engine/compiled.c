@@ -68,8 +68,9 @@ static int64_t call_fpu_refuse(void *state)
 }
 
 static const struct x64_env env = {
-    .tlb = {offsetof(struct vcpu, tlb[TLB_DATA]), offsetof(struct vcpu, tlb[TLB_DATA + 1])},
-    .itlb = {offsetof(struct vcpu, tlb[TLB_FETCH]), offsetof(struct vcpu, tlb[TLB_FETCH + 1])},
+    .tlb = {offsetof(struct vcpu, tlb[0][TLB_DATA]), offsetof(struct vcpu, tlb[0][TLB_DATA + 1])},
+    .itlb = {offsetof(struct vcpu, tlb[0][TLB_FETCH]), offsetof(struct vcpu, tlb[0][TLB_FETCH + 1])},
+    .tlb_way_bytes = TLB_SETS * sizeof(struct tlb_entry),
     .tlb_bits = TLB_BITS,
     .tlb_entry_bytes = sizeof(struct tlb_entry),
     .tag_r = offsetof(struct tlb_entry, tag_r),

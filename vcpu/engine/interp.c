@@ -307,7 +307,7 @@ THREADED struct tb *interp_run(struct vcpu *v, struct tb *tb)
         [INNER_SAMPLE] = &&inner_sample};
     uint32_t *const s = v->g.slot;
     const struct tlb_entry *const tlb =
-        v->tlb[TLB_DATA + mem_is_user(v)]; /* the privilege changes only outside */
+        v->tlb[0][TLB_DATA + mem_is_user(v)]; /* the privilege changes only outside */
     const struct ir_op *op;
     uint32_t eip;
     unsigned chain_exit;

@@ -150,7 +150,6 @@ static const struct field cpu_rest[] = {
 #define WHOLE(member)                                                                                        \
     BYTES(struct vcpu, #member, offsetof(struct vcpu, member), FIELD_SIZE(struct vcpu, member))
 #define POINTER(member) BYTES(struct vcpu, #member, offsetof(struct vcpu, member), 8)
-#define TLB_NUMBERS     (TLB_COUNT * TLB_ENTRIES)
 
 static const struct field event_fields[] = {
     VCPU(exc.pending),   FIELD_MAX(struct vcpu, exc.vector, 31),
@@ -164,21 +163,21 @@ static const struct field figure_fields[] = {VCPU(idle_ticks)};
 
 #define TLB_FIELD(member)                                                                                    \
     {                                                                                                        \
-        .name = "entry." #member, .offset = offsetof(struct vcpu, tlb[0][0].member),                         \
-        .elem_bytes = FIELD_SIZE(struct tlb_entry, member), .count = TLB_NUMBERS,                            \
+        .name = "entry." #member, .offset = offsetof(struct vcpu, tlb[0][0][0].member),                      \
+        .elem_bytes = FIELD_SIZE(struct tlb_entry, member), .count = TLB_WAYS * TLB_SETS,                    \
         .stride_bytes = sizeof(struct tlb_entry), .max = UINT64_MAX                                          \
     }
 #define TLB_LIST(member)                                                                                     \
     {                                                                                                        \
-        .name = #member, .offset = offsetof(struct vcpu, member), .elem_bytes = 2, .count = TLB_NUMBERS,     \
-        .stride_bytes = 2, .max = TLB_NUMBERS - 1                                                            \
+        .name = #member, .offset = offsetof(struct vcpu, member), .elem_bytes = 2, .count = TLB_SETS,        \
+        .stride_bytes = 2, .max = TLB_SETS - 1                                                               \
     }
 
 static const struct field tlb_fields[] = {
     TLB_FIELD(tag),
     TLB_FIELD(phys_page),
-    FIELD_MAX(struct vcpu, tlb_local_count, TLB_NUMBERS),
-    FIELD_MAX(struct vcpu, tlb_global_count, TLB_NUMBERS),
+    FIELD_MAX(struct vcpu, tlb_local_count, TLB_SETS),
+    FIELD_MAX(struct vcpu, tlb_global_count, TLB_SETS),
     TLB_LIST(tlb_local),
     TLB_LIST(tlb_global),
     FIELD_ARRAY(struct vcpu, tlb_large),
@@ -221,6 +220,7 @@ static const struct field vcpu_rest[] = {
           offsetof(struct vcpu, deliveries) - offsetof(struct vcpu, moved) - 1),
     BYTES(struct vcpu, "padding", offsetof(struct vcpu, deliveries) + 4,
           offsetof(struct vcpu, tlb) - offsetof(struct vcpu, deliveries) - 4),
+    WHOLE(tlb_listed), /* follows from the lists */
     TLB_FIELD(tag_r),
     TLB_FIELD(tag_w),
     TLB_FIELD(addend),

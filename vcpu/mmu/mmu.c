@@ -64,9 +64,20 @@ static void watch_hit(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool wr
 
 /* --- TLB --- */
 
+/* The set's number. */
+static unsigned tlb_number(const struct vcpu *v, const struct tlb_entry *e)
+{
+    return (unsigned)(((uintptr_t)e - (uintptr_t)v->tlb) / sizeof *e) % TLB_SETS;
+}
+
+static unsigned ways_used(const struct vcpu *v, unsigned number)
+{
+    return v->tlb_listed[number] & TLB_PAIR ? TLB_WAYS : 1;
+}
+
 static bool is_user_data(const struct vcpu *v, const struct tlb_entry *e)
 {
-    return e >= v->tlb[TLB_DATA + 1] && e < v->tlb[TLB_DATA + 1] + TLB_ENTRIES;
+    return tlb_number(v, e) / TLB_ENTRIES == TLB_DATA + 1;
 }
 
 /* The fast-path tags that follow from what the page is now, and from whether each access needs a look. */
@@ -83,22 +94,17 @@ static void tlb_retag(const struct vcpu *v, struct tlb_entry *e)
     e->tag_w = fast_write ? PAGE_OF(e->tag) : TLB_NONE;
 }
 
-static uint16_t tlb_number(const struct vcpu *v, const struct tlb_entry *e)
+/* The set gets a local or a global page. */
+static void tlb_list(struct vcpu *v, unsigned number, bool global)
 {
-    return (uint16_t)(((uintptr_t)e - (uintptr_t)v->tlb) / sizeof *e);
-}
-
-/* What the entry's tag says about the lists that it is in, now that it gets a local or a global page. */
-static uint32_t tlb_list(struct vcpu *v, const struct tlb_entry *e, bool global)
-{
-    uint32_t bit = global ? TLB_LISTED_GLOBAL : TLB_LISTED;
-    if (e->tag & bit)
-        ;
-    else if (global)
-        v->tlb_global[v->tlb_global_count++] = tlb_number(v, e);
+    uint8_t bit = global ? TLB_IN_GLOBAL : TLB_IN_LOCAL;
+    if (v->tlb_listed[number] & bit)
+        return;
+    v->tlb_listed[number] |= bit;
+    if (global)
+        v->tlb_global[v->tlb_global_count++] = (uint16_t)number;
     else
-        v->tlb_local[v->tlb_local_count++] = tlb_number(v, e);
-    return (e->tag & (TLB_LISTED | TLB_LISTED_GLOBAL)) | bit;
+        v->tlb_local[v->tlb_local_count++] = (uint16_t)number;
 }
 
 /* The page of memory that loads through an entry go to. */
@@ -112,8 +118,9 @@ static mem_addr_t load_page(const struct vcpu *v, uint32_t tag, uint32_t phys_pa
 /* The entry is about to be another page's, or none's. */
 static void entry_leaves(struct vcpu *v, const struct tlb_entry *e)
 {
-    if ((e->tag & TLB_VALID) && e >= v->tlb[TLB_FETCH])
-        v->fetch_left[e >= v->tlb[TLB_FETCH + 1]] = true;
+    unsigned which = tlb_number(v, e) / TLB_ENTRIES;
+    if ((e->tag & TLB_VALID) && which >= TLB_FETCH)
+        v->fetch_left[which - TLB_FETCH] = true;
 }
 
 /* Behind all changes of the TLB: what jumps remember of a fetch TLB that lost entries is to be checked. */
@@ -129,6 +136,24 @@ static void fetch_epochs_settle(struct vcpu *v)
         }
     }
     v->jumps.hi = x64_jump_hi(v->g.mode, v->fetch_epoch[mem_is_user(v)]);
+}
+
+/* Where a page that the TLB does not hold is to be put: the first way, which is made empty. */
+static struct tlb_entry *tlb_make_room(struct vcpu *v, unsigned which, uint32_t lin_addr)
+{
+    struct tlb_entry *first = tlb_slot(v, which, lin_addr), *second = first + TLB_SETS;
+    bool moves = (first->tag & TLB_VALID) && !((second->tag & TLB_VALID) && (first->tag & TLB_OLDER));
+    if (moves) {
+        entry_leaves(v, second);
+        *second = *first;
+        v->tlb_listed[tlb_number(v, first)] |= TLB_PAIR;
+    } else {
+        entry_leaves(v, first);
+    }
+    if (second->tag & TLB_VALID)
+        second->tag |= TLB_OLDER;
+    first->tag = 0;
+    return first;
 }
 
 static void tlb_put(struct vcpu *v, struct tlb_entry *e, uint32_t tag, uint32_t phys_page)
@@ -169,40 +194,53 @@ static void tlb_set(struct vcpu *v, struct tlb_entry *e, uint32_t lin_addr, cons
     if (!w->global)
         local_walk(v, w);
     uint32_t tag = PAGE_OF(lin_addr) | TLB_VALID | (w->writable ? TLB_WRITABLE : 0) | where |
-                   (w->global ? TLB_GLOBAL : 0) | (w->large ? TLB_LARGE : 0);
+                   (w->global ? TLB_GLOBAL : 0) | (w->large ? TLB_LARGE : 0) | (e->tag & TLB_OLDER);
     if (w->large)
         v->tlb_large[lin_addr >> 27] |= 1u << (lin_addr >> 22 & 31);
-    tlb_put(v, e, tag | tlb_list(v, e, w->global), page);
+    tlb_list(v, tlb_number(v, e), w->global);
+    tlb_put(v, e, tag, page);
     v->stats.tlb_fills++;
 }
 
 static struct tlb_entry *tlb_get(struct vcpu *v, uint32_t lin_addr, struct access_rights want)
 {
-    struct tlb_entry *e = tlb_slot(v, TLB_DATA + want.user, lin_addr);
-    if (tlb_holds(e, lin_addr) && (!want.write || (e->tag & TLB_WRITABLE)))
+    struct tlb_entry *e = tlb_find(v, TLB_DATA + want.user, lin_addr);
+    if (e && (!want.write || (e->tag & TLB_WRITABLE)))
         return e;
     struct walk w;
     if (!page_walk(v, lin_addr, want, &w))
         return NULL;
+    if (!e)
+        e = tlb_make_room(v, TLB_DATA + want.user, lin_addr);
     tlb_set(v, e, lin_addr, &w, false);
     return e;
 }
 
-/* A listed entry stays listed. */
+/* Its set stays listed. */
 static void tlb_clear(struct vcpu *v, struct tlb_entry *e)
 {
     entry_leaves(v, e);
     e->tag_r = e->tag_w = TLB_NONE;
-    e->tag &= TLB_LISTED | TLB_LISTED_GLOBAL;
+    e->tag = 0;
+}
+
+/* The set leaves one of the lists: its global entries go, or those that are not. */
+static void set_clear(struct vcpu *v, unsigned number, bool global)
+{
+    for (unsigned way = 0; way < ways_used(v, number); way++) {
+        struct tlb_entry *e = tlb_way(v, number, way);
+        if ((e->tag & TLB_VALID) && !!(e->tag & TLB_GLOBAL) == global)
+            tlb_clear(v, e);
+    }
+    v->tlb_listed[number] &= (uint8_t) ~(global ? TLB_IN_GLOBAL : TLB_IN_LOCAL);
+    if (!(v->tlb_listed[number] & (TLB_IN_GLOBAL | TLB_IN_LOCAL)))
+        v->tlb_listed[number] = 0;
 }
 
 static void tlb_flush_global(struct vcpu *v)
 {
-    for (unsigned i = 0; i < v->tlb_global_count; i++) {
-        struct tlb_entry *e = tlb_numbered(v, v->tlb_global[i]);
-        tlb_clear(v, e);
-        e->tag = 0;
-    }
+    for (unsigned i = 0; i < v->tlb_global_count; i++)
+        set_clear(v, v->tlb_global[i], true);
     v->tlb_global_count = 0;
 }
 
@@ -220,12 +258,8 @@ void tlb_flush(struct vcpu *v)
 
 void tlb_flush_local(struct vcpu *v)
 {
-    for (unsigned i = 0; i < v->tlb_local_count; i++) {
-        struct tlb_entry *e = tlb_numbered(v, v->tlb_local[i]);
-        e->tag &= ~(uint32_t)TLB_LISTED;
-        if (!(e->tag & TLB_GLOBAL))
-            tlb_clear(v, e);
-    }
+    for (unsigned i = 0; i < v->tlb_local_count; i++)
+        set_clear(v, v->tlb_local[i], false);
     v->tlb_local_count = 0;
     fetch_epochs_settle(v);
 }
@@ -244,17 +278,22 @@ bool tlb_switch(struct vcpu *v, uint32_t cr3)
 
 void tlb_restore(struct vcpu *v, unsigned number, uint32_t tag, uint32_t phys_page)
 {
-    struct tlb_entry *e = tlb_numbered(v, number);
-    tlb_put(v, e, (tag & ~(uint32_t)TLB_LISTED_GLOBAL) | tlb_list(v, e, false), phys_page);
+    unsigned which = number / TLB_ENTRIES;
+    struct tlb_entry *e = tlb_find(v, which, tag);
+    if (!e)
+        e = tlb_make_room(v, which, tag);
+    tlb_list(v, number, false);
+    tlb_put(v, e, (tag & ~(uint32_t)TLB_OLDER) | (e->tag & TLB_OLDER), phys_page);
 }
 
 static void flush_large(struct vcpu *v, const uint16_t *numbers, unsigned n, uint32_t lin_addr)
 {
-    for (unsigned i = 0; i < n; i++) {
-        struct tlb_entry *e = tlb_numbered(v, numbers[i]);
-        if ((e->tag & TLB_LARGE) && (e->tag ^ lin_addr) >> 22 == 0)
-            tlb_clear(v, e);
-    }
+    for (unsigned i = 0; i < n; i++)
+        for (unsigned way = 0; way < ways_used(v, numbers[i]); way++) {
+            struct tlb_entry *e = tlb_way(v, numbers[i], way);
+            if ((e->tag & TLB_LARGE) && (e->tag ^ lin_addr) >> 22 == 0)
+                tlb_clear(v, e);
+        }
 }
 
 /* SDM 3A 4.10.4.1: all of a 4 MiB page goes; of 2 MiB pages both halves, which is allowed (4.10.4.1). */
@@ -265,8 +304,8 @@ void tlb_flush_page(struct vcpu *v, uint32_t lin_addr)
         flush_large(v, v->tlb_global, v->tlb_global_count, lin_addr);
     }
     for (unsigned which = 0; which < TLB_COUNT; which++) {
-        struct tlb_entry *e = tlb_slot(v, which, lin_addr);
-        if (tlb_holds(e, lin_addr))
+        struct tlb_entry *e = tlb_find(v, which, lin_addr);
+        if (e)
             tlb_clear(v, e);
     }
     v->fetch_tag = TLB_NONE;
@@ -276,11 +315,12 @@ void tlb_flush_page(struct vcpu *v, uint32_t lin_addr)
 #define ANY_PAGE 1u /* no page address */
 static void tlb_retag_where(struct vcpu *v, const uint16_t *numbers, unsigned n, mem_addr_t page)
 {
-    for (unsigned i = 0; i < n; i++) {
-        struct tlb_entry *e = tlb_numbered(v, numbers[i]);
-        if ((e->tag & TLB_VALID) && (page == ANY_PAGE || e->phys_page == page))
-            tlb_retag(v, e);
-    }
+    for (unsigned i = 0; i < n; i++)
+        for (unsigned way = 0; way < ways_used(v, numbers[i]); way++) {
+            struct tlb_entry *e = tlb_way(v, numbers[i], way);
+            if ((e->tag & TLB_VALID) && (page == ANY_PAGE || e->phys_page == page))
+                tlb_retag(v, e);
+        }
 }
 
 void tlb_protect_page(struct vcpu *v, mem_addr_t page)
@@ -340,8 +380,10 @@ bool mmu_init(struct vcpu *v)
                                       .rearmed = on_rearmed,
                                       .remapped = on_remapped};
     v->fetch_epoch[0] = v->fetch_epoch[1] = 1;
-    for (unsigned i = 0; i < TLB_COUNT * TLB_ENTRIES; i++)
-        tlb_clear(v, tlb_numbered(v, i));
+    for (unsigned i = 0; i < TLB_SETS; i++)
+        tlb_clear(v, &v->tlb[0][0][0] + i);
+    for (unsigned which = 0; which < TLB_COUNT; which++)
+        tlb_clear(v, &v->tlb[1][which][0]); /* 0 is the tag of a page of this set alone */
     return physmem_attach(v->cfg.mem, v->cfg.number, &v->watcher) && spaces_init(v);
 }
 
@@ -616,14 +658,14 @@ const uint8_t *mem_touch(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool
 
 uint8_t *mem_fast_read(struct vcpu *v, uint32_t lin_addr)
 {
-    const struct tlb_entry *e = tlb_slot(v, TLB_DATA + mem_is_user(v), lin_addr);
-    return e->tag_r == PAGE_OF(lin_addr) ? tlb_host(e, lin_addr) : NULL;
+    const struct tlb_entry *e = tlb_find(v, TLB_DATA + mem_is_user(v), lin_addr);
+    return e && e->tag_r == PAGE_OF(lin_addr) ? tlb_host(e, lin_addr) : NULL;
 }
 
 uint8_t *mem_fast_write(struct vcpu *v, uint32_t lin_addr)
 {
-    const struct tlb_entry *e = tlb_slot(v, TLB_DATA + mem_is_user(v), lin_addr);
-    return e->tag_w == PAGE_OF(lin_addr) ? tlb_host(e, lin_addr) : NULL;
+    const struct tlb_entry *e = tlb_find(v, TLB_DATA + mem_is_user(v), lin_addr);
+    return e && e->tag_w == PAGE_OF(lin_addr) ? tlb_host(e, lin_addr) : NULL;
 }
 
 uint8_t *mem_fast_read_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes)
@@ -635,8 +677,8 @@ uint8_t *mem_fast_read_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes)
 
 uint8_t *mem_fast_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user)
 {
-    const struct tlb_entry *e = tlb_slot(v, TLB_DATA + user, lin_addr);
-    bool fast = e->tag_w == PAGE_OF(lin_addr) && e->tag_w == PAGE_OF(lin_addr + bytes - 1);
+    const struct tlb_entry *e = tlb_find(v, TLB_DATA + user, lin_addr);
+    bool fast = e && e->tag_w == PAGE_OF(lin_addr) && e->tag_w == PAGE_OF(lin_addr + bytes - 1);
     return fast ? tlb_host(e, lin_addr) : NULL;
 }
 
@@ -645,12 +687,13 @@ uint8_t *mem_fast_run(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool us
 static const struct tlb_entry *itlb_get(struct vcpu *v, uint32_t lin_addr)
 {
     struct access_rights want = {.user = mem_is_user(v), .fetch = true};
-    struct tlb_entry *e = tlb_slot(v, TLB_FETCH + want.user, lin_addr);
-    if (tlb_holds(e, lin_addr))
+    struct tlb_entry *e = tlb_find(v, TLB_FETCH + want.user, lin_addr);
+    if (e)
         return e;
     struct walk w;
     if (!page_walk(v, lin_addr, want, &w))
         return NULL;
+    e = tlb_make_room(v, TLB_FETCH + want.user, lin_addr);
     tlb_set(v, e, lin_addr, &w, true);
     fetch_epochs_settle(v);
     return e;
@@ -675,13 +718,25 @@ bool mem_fetch_page(struct vcpu *v, uint32_t lin_addr, const uint8_t **host_page
 
 /* --- the TLB as state (parts.c) --- */
 
+/* In the first way is who came last, or is alone, whatever ran since. */
+static void set_settle(struct tlb_entry *first)
+{
+    struct tlb_entry *second = first + TLB_SETS, was = *first;
+    if (!(second->tag & TLB_VALID) || ((first->tag & TLB_VALID) && !(first->tag & TLB_OLDER)))
+        return;
+    *first = *second;
+    *second = was;
+}
+
 /* What a cleared entry and the unused end of a list still hold means nothing. */
 void tlb_settle(struct vcpu *v)
 {
-    for (unsigned i = 0; i < TLB_COUNT * TLB_ENTRIES; i++) {
-        struct tlb_entry *e = tlb_numbered(v, i);
+    for (unsigned i = 0; i < TLB_SETS; i++)
+        set_settle(&v->tlb[0][0][0] + i);
+    for (unsigned i = 0; i < TLB_WAYS * TLB_SETS; i++) {
+        struct tlb_entry *e = &v->tlb[0][0][0] + i;
         if (!(e->tag & TLB_VALID))
-            e->phys_page = 0;
+            e->tag = e->phys_page = 0;
     }
     memset(v->tlb_local + v->tlb_local_count, 0,
            sizeof v->tlb_local - v->tlb_local_count * sizeof v->tlb_local[0]);
@@ -689,28 +744,29 @@ void tlb_settle(struct vcpu *v)
            sizeof v->tlb_global - v->tlb_global_count * sizeof v->tlb_global[0]);
 }
 
-/* The lists say which entries are listed; false: one is twice in a list, or an entry in none. */
-static bool lists_loaded(struct vcpu *v, const uint16_t *numbers, unsigned n, uint32_t bit)
+/* The lists say which sets are listed; false: one is twice in a list. */
+static bool lists_loaded(struct vcpu *v, const uint16_t *numbers, unsigned n, uint8_t bit)
 {
     for (unsigned i = 0; i < n; i++) {
-        struct tlb_entry *e = tlb_numbered(v, numbers[i]);
-        if (e->tag & bit)
+        if (v->tlb_listed[numbers[i]] & bit)
             return false;
-        e->tag |= bit;
+        v->tlb_listed[numbers[i]] |= bit;
     }
     return true;
 }
 
-static bool entry_loaded(struct vcpu *v, unsigned number)
+static bool entry_loaded(struct vcpu *v, struct tlb_entry *e)
 {
-    struct tlb_entry *e = tlb_numbered(v, number);
-    uint32_t listed = e->tag & (TLB_LISTED | TLB_LISTED_GLOBAL);
+    unsigned number = tlb_number(v, e);
     if (!(e->tag & TLB_VALID)) {
         tlb_clear(v, e);
         return true;
     }
-    if (!listed || !tlb_backed(v, number, e->tag, e->phys_page))
+    if (!v->tlb_listed[number] || !tlb_backed(v, number, e->tag, e->phys_page))
         return false;
+    if (e >= &v->tlb[1][0][0] && tlb_holds(e - TLB_SETS, e->tag))
+        return false; /* in both ways */
+    v->tlb_listed[number] |= TLB_PAIR;
     tlb_put(v, e, e->tag, e->phys_page);
     return true;
 }
@@ -727,7 +783,7 @@ static bool where_is_right(const struct vcpu *v, bool fetch, uint32_t tag, uint3
     return phys_page < v->cfg.mem->bytes && phys_page == PAGE_OF(phys_page);
 }
 
-/* May entry `number` have this tag, and lead to that page? */
+/* May an entry of set `number` have this tag, and lead to that page? */
 bool tlb_backed(const struct vcpu *v, unsigned number, uint32_t tag, uint32_t phys_page)
 {
     return (tag & TLB_VALID) && tlb_phys(phys_page) >> MEM_PHYS_BITS == 0 &&
@@ -738,13 +794,12 @@ bool tlb_backed(const struct vcpu *v, unsigned number, uint32_t tag, uint32_t ph
 /* A field with a value that no run gives it; NULL: none. */
 const char *tlb_loaded(struct vcpu *v)
 {
-    for (unsigned i = 0; i < TLB_COUNT * TLB_ENTRIES; i++)
-        tlb_numbered(v, i)->tag &= ~(uint32_t)(TLB_LISTED | TLB_LISTED_GLOBAL);
-    if (!lists_loaded(v, v->tlb_local, v->tlb_local_count, TLB_LISTED) ||
-        !lists_loaded(v, v->tlb_global, v->tlb_global_count, TLB_LISTED_GLOBAL))
+    memset(v->tlb_listed, 0, sizeof v->tlb_listed);
+    if (!lists_loaded(v, v->tlb_local, v->tlb_local_count, TLB_IN_LOCAL) ||
+        !lists_loaded(v, v->tlb_global, v->tlb_global_count, TLB_IN_GLOBAL))
         return "tlb.tlb_local or tlb.tlb_global";
-    for (unsigned i = 0; i < TLB_COUNT * TLB_ENTRIES; i++)
-        if (!entry_loaded(v, i))
+    for (unsigned i = 0; i < TLB_WAYS * TLB_SETS; i++)
+        if (!entry_loaded(v, &v->tlb[0][0][0] + i))
             return "tlb.entry.tag or tlb.entry.phys_page";
     v->fetch_tag = TLB_NONE;
     fetch_epochs_settle(v);

@@ -54,7 +54,7 @@ bool pdptrs_load(struct vcpu *v, uint32_t cr3, uint32_t cr0, uint32_t cr4);
 bool pdptrs_wrong(const struct guest_state *g);
 void tlb_flush_page(struct vcpu *v, uint32_t lin_addr);
 void tlb_flush_local(struct vcpu *v); /* all entries but those of global pages */
-/* Entry `number` gets a tag and physical page that it has had before. */
+/* Set `number` gets an entry with a tag and physical page that it has had before. */
 void tlb_restore(struct vcpu *v, unsigned number, uint32_t tag, uint32_t phys_page);
 /* Who watches this page of memory has changed: adjust fast-path tags. */
 void tlb_protect_page(struct vcpu *v, mem_addr_t page);
@@ -63,7 +63,7 @@ void tlb_protect_page(struct vcpu *v, mem_addr_t page);
 void tlb_settle(struct vcpu *v);
 /* tlb_loaded, spaces_loaded: a field with a value that no run gives it; NULL: none. */
 const char *tlb_loaded(struct vcpu *v);
-/* May entry `number` have this tag, and lead to that page? */
+/* May an entry of set `number` have this tag, and lead to that page? */
 bool tlb_backed(const struct vcpu *v, unsigned number, uint32_t tag, uint32_t phys_page);
 void spaces_settle(struct spaces *s);
 bool spaces_part(struct vcpu *v, unsigned i, struct state_part *out);
@@ -125,7 +125,7 @@ bool mem_read_parts(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user
 static inline bool mem_read(struct vcpu *v, uint32_t lin_addr, unsigned bytes, bool user, uint64_t *value)
 {
     const uint32_t page_mask = ~(uint32_t)(PAGE_BYTES - 1);
-    const struct tlb_entry *e = &v->tlb[TLB_DATA + user][lin_addr >> PAGE_BITS & (TLB_ENTRIES - 1)];
+    const struct tlb_entry *e = &v->tlb[0][TLB_DATA + user][lin_addr >> PAGE_BITS & (TLB_ENTRIES - 1)];
     if (e->tag_r != ((lin_addr + bytes - 1) & page_mask))
         return mem_read_parts(v, lin_addr, bytes, user, value);
     *value = mem_get((const uint8_t *)(e->addend + lin_addr), bytes);

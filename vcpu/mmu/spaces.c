@@ -28,7 +28,7 @@ enum { SPACES = 32, SAVED_MAX = 64, WRITES_MAX = 16 };
 
 struct saved {
     uint32_t tag, phys_page;
-    uint32_t number; /* of the TLB entry */
+    uint32_t number; /* of the TLB's set */
 };
 
 struct space {
@@ -127,21 +127,28 @@ void spaces_forget(struct vcpu *v)
 
 /* --- switching --- */
 
-/* The newest, where there are too many. */
+static void entry_save(struct space *sp, const struct tlb_entry *e, unsigned number)
+{
+    if ((e->tag & (TLB_VALID | TLB_GLOBAL)) == TLB_VALID && sp->count < SAVED_MAX)
+        sp->saved[sp->count++] = (struct saved){e->tag & ~(uint32_t)TLB_OLDER, e->phys_page, number};
+}
+
+/* From the newest set to the oldest, as many as there is room for; of a set the newer entry first. */
 static void space_save(struct vcpu *v, struct space *sp)
 {
-    unsigned i = v->tlb_local_count > SAVED_MAX ? v->tlb_local_count - SAVED_MAX : 0;
     sp->count = 0;
-    for (; i < v->tlb_local_count; i++) {
-        const struct tlb_entry *e = tlb_numbered(v, v->tlb_local[i]);
-        if ((e->tag & (TLB_VALID | TLB_GLOBAL)) == TLB_VALID)
-            sp->saved[sp->count++] = (struct saved){e->tag, e->phys_page, v->tlb_local[i]};
+    for (unsigned i = v->tlb_local_count; i-- > 0 && sp->count < SAVED_MAX;) {
+        unsigned number = v->tlb_local[i];
+        unsigned newer = (tlb_way(v, number, 0)->tag & TLB_OLDER) != 0;
+        entry_save(sp, tlb_way(v, number, newer), number);
+        entry_save(sp, tlb_way(v, number, !newer), number);
     }
 }
 
+/* In the order in which they came. */
 static void space_restore(struct vcpu *v, struct space *sp)
 {
-    for (unsigned i = 0; i < sp->count; i++)
+    for (unsigned i = sp->count; i-- > 0;)
         tlb_restore(v, sp->saved[i].number, sp->saved[i].tag, sp->saved[i].phys_page);
     v->stats.tlb_restored += sp->count;
     sp->count = 0;
@@ -268,7 +275,7 @@ static bool space_loaded(const struct vcpu *v, const struct space *sp)
     if (sp->count > SAVED_MAX)
         return false;
     for (unsigned i = 0; i < sp->count; i++)
-        if (sp->saved[i].number >= TLB_COUNT * TLB_ENTRIES || (sp->saved[i].tag & TLB_GLOBAL) ||
+        if (sp->saved[i].number >= TLB_SETS || (sp->saved[i].tag & TLB_GLOBAL) ||
             !tlb_backed(v, sp->saved[i].number, sp->saved[i].tag, sp->saved[i].phys_page))
             return false;
     return true;

@@ -172,7 +172,7 @@ void fake_reset(void)
     fake_fault_from = MEM_BYTES;
     fpu_init(&fake.g.x87);
     for (unsigned i = 0; i < TLB_ENTRIES; i++) /* no fast way */
-        fake.tlb[TLB_DATA][i].tag_r = fake.tlb[TLB_DATA + 1][i].tag_r = TLB_NONE;
+        fake.tlb[0][TLB_DATA][i].tag_r = fake.tlb[0][TLB_DATA + 1][i].tag_r = TLB_NONE;
 }
 
 /* No pins here: set_ferr is NULL. */

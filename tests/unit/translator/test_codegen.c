@@ -20,7 +20,7 @@ struct tlb_line {
 struct owner {
     struct guest_state g;
     uint64_t running_tb;
-    struct tlb_line tlb[2][1024], itlb[2][1024];
+    struct tlb_line tlb[2][1024], itlb[2][1024], second[4][1024];
     struct x64_jumps jumps;
 };
 
@@ -73,6 +73,7 @@ static struct x64 *back_end(void)
         .tlb = {offsetof(struct owner, tlb[0]), offsetof(struct owner, tlb[1])},
         .itlb = {offsetof(struct owner, itlb[0]), offsetof(struct owner, itlb[1])},
         .tlb_bits = 10,
+        .tlb_way_bytes = offsetof(struct owner, second) - offsetof(struct owner, tlb),
         .tlb_entry_bytes = sizeof(struct tlb_line),
         .tag_r = offsetof(struct tlb_line, tag_r),
         .tag_w = offsetof(struct tlb_line, tag_w),

@@ -163,7 +163,33 @@ GUEST_CODE(
     " lea 8(%ebx), %edi\n mov %ebx, %esi\n mov $10, %ecx\n rep movsl\n std\n mov $3, %ecx\n rep movsb\n cld\n"
     " xor %ecx, %ecx\n rep movsl\n inc %ecx\n rep movsb\n dec %ebp\n jnz 1b\n" LEAVE);
 
-/* Pages that follow one another in linear memory do not in physical memory. The last is the code's, too. */
+/* Pages with one set of the TLB in turn and by constant addresses, in groups, loops, and from C. Their common
+ * entry in the page table loses A and D without a flush and is read: it says who needed a walk. */
+#define NEXT_PAGE "add $0x1000000, %ebx\n and $0x3ffffff, %ebx\n"
+#define WALKED    "add 0x81024, %edx\n rol $3, %edx\n andl $~0x60, 0x81024\n"
+GUEST_CODE(ways_single,
+           "mov $9, %ecx\n mov $0x9000, %ebx\n 1: add %ecx, 0x1009000\n" NEXT_PAGE "mov (%ebx), %eax\n" WALKED
+           "mov %al, 0x2009004\n" WALKED "incw 4(%ebx)\n dec %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(ways_group,
+           "mov $9, %ecx\n mov $0x9000, %ebx\n mov $0x1009000, %esi\n 1: mov %ecx, (%ebx)\n"
+           " add 4(%esi), %edx\n add %edx, 8(%ebx)\n mov 8(%esi), %eax\n mov %eax, 4(%ebx)\n" WALKED
+           "xor 4(%esi), %edx\n" NEXT_PAGE "dec %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(ways_crossing, "mov $9, %ecx\n mov $0x9ffe, %ebx\n 1: add %ecx, (%ebx)\n" NEXT_PAGE WALKED
+                          "mov 0x1009ffd, %eax\n" WALKED "dec %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(ways_loop, "mov $0x9000, %esi\n mov $0x1009100, %edi\n mov $0x2009200, %ebx\n mov $7, %ecx\n"
+                      " 1: mov (%esi), %eax\n add %ecx, %eax\n mov %eax, (%edi)\n add %eax, (%ebx)\n"
+                      " add $4, %esi\n add $4, %edi\n add $4, %ebx\n dec %ecx\n jnz 1b\n" WALKED LEAVE);
+GUEST_CODE(ways_sse,
+           SSE_ON "mov $9, %ecx\n mov $0x9000, %ebx\n 1: movd %ecx, %xmm1\n paddd 0x1009010, %xmm1\n"
+                  " movaps %xmm1, (%ebx)\n" WALKED NEXT_PAGE
+                  "movups 4(%ebx), %xmm0\n movups %xmm0, 0x2009014\n" WALKED
+                  "fildl (%ebx)\n fistpl 0x3009020\n dec %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(ways_string,
+           "cld\n mov $5, %ebp\n mov $0x9000, %ebx\n 1: mov %ebx, %edi\n mov $0x1009000, %esi\n"
+           " mov $3, %ecx\n rep movsl\n" WALKED NEXT_PAGE "mov %ebp, (%ebx)\n dec %ebp\n jnz 1b\n" LEAVE);
+
+/* Pages that follow one another in linear memory do not in physical memory. The last is the code's, too. The
+ * first 4 MiB are at 16, 32 and 48 MiB, too. */
 static void shuffle_pages(struct harness *h)
 {
     enum { P = 1, RW = 2 };
@@ -171,6 +197,8 @@ static void shuffle_pages(struct harness *h)
     harness_paging(h, P | RW);
     for (unsigned i = 0; i < sizeof to / sizeof to[0]; i++)
         harness_poke32(h, harness_pte(0x109000 + i * 0x1000), to[i] | P | RW);
+    for (uint32_t i = 1; i <= 3; i++)
+        harness_poke32(h, 0x80000 + 16 * i, harness_peek32(h, 0x80000));
 }
 
 static uint64_t run(const uint8_t *code, const uint8_t *end, bool paged, uint64_t ticks,
@@ -274,6 +302,17 @@ Test(compiled, strips)
     COMPARE_PAGED(strip_misaligned);
     COMPARE_PAGED(strip_at_zero);
     COMPARE_PAGED(strip_into_code);
+}
+
+/* Who goes from a set of the TLB does not depend on how often a page is looked up. */
+Test(compiled, ways)
+{
+    COMPARE_PAGED(ways_single);
+    COMPARE_PAGED(ways_group);
+    COMPARE_PAGED(ways_crossing);
+    COMPARE_PAGED(ways_loop);
+    COMPARE_PAGED(ways_sse);
+    COMPARE_PAGED(ways_string);
 }
 
 Test(compiled, helpers)

@@ -354,6 +354,158 @@ Test(mmu, one_place_for_local_and_global_pages)
     harness_free(&h);
 }
 
+/* --- pages of one set --- */
+
+static uint64_t fills_of_read(uint32_t lin_addr)
+{
+    uint32_t value;
+    uint64_t before = v->stats.tlb_fills;
+    cr_assert(read32(lin_addr, false, &value));
+    return v->stats.tlb_fills - before;
+}
+
+enum { SET_BYTES = TLB_ENTRIES * PAGE_BYTES, SET_PAGES = 4 };
+
+static uint32_t set_page(unsigned i)
+{
+    return 0x6000 + i * SET_BYTES;
+}
+
+/* Pages that have one set of the TLB, at 0x6000 and SET_BYTES apart. */
+static void start_set(void)
+{
+    const uint32_t table = 0xa0000;
+    start(P | RW);
+    harness_poke32(&h, table + 6 * 4, 0x7000 | P | RW);
+    for (unsigned i = 1; i < SET_PAGES; i++)
+        harness_poke32(&h, 0x80000 + (set_page(i) >> 22) * 4, table | P | RW);
+    tlb_flush(v);
+}
+
+Test(ways, two_pages_of_a_set_stay)
+{
+    start_set();
+    cr_assert_eq(fills_of_read(set_page(0)) + fills_of_read(set_page(1)), 2);
+    for (unsigned i = 0; i < 10; i++)
+        cr_assert_eq(fills_of_read(set_page(i % 2)), 0);
+    harness_free(&h);
+}
+
+/* Accesses do not decide who goes: compiled code makes fewer of them. */
+Test(ways, of_three_pages_the_first_goes)
+{
+    for (unsigned last = 0; last < 2; last++) {
+        start_set();
+        fills_of_read(set_page(0));
+        fills_of_read(set_page(1));
+        fills_of_read(set_page(last));
+        cr_assert_eq(fills_of_read(set_page(2)), 1);
+        fills_of_read(set_page(2 - last));
+        cr_assert_eq(fills_of_read(set_page(1)) + fills_of_read(set_page(2)), 0);
+        cr_assert_eq(fills_of_read(set_page(3)), 1);
+        cr_assert_eq(fills_of_read(set_page(2)), 0);
+        cr_assert_eq(fills_of_read(set_page(1)), 1);
+        harness_free(&h);
+    }
+}
+
+/* A page that becomes writable stays as old as it was. */
+Test(ways, a_store_makes_no_page_newer)
+{
+    start_set();
+    fills_of_read(set_page(0));
+    fills_of_read(set_page(1));
+    cr_assert(write32(set_page(0), false, 1));
+    fills_of_read(set_page(2));
+    cr_assert_eq(fills_of_read(set_page(1)), 0);
+    cr_assert_eq(fills_of_read(set_page(0)), 1);
+    harness_free(&h);
+}
+
+Test(ways, each_way_is_flushed)
+{
+    for (unsigned which = 0; which < 4; which++) {
+        start_set();
+        fills_of_read(set_page(0));
+        fills_of_read(set_page(1));
+        fills_of_read(set_page(which / 2));
+        tlb_flush_page(v, set_page(which % 2));
+        cr_assert_eq(fills_of_read(set_page(!(which % 2))), 0);
+        cr_assert_eq(fills_of_read(set_page(which % 2)), 1);
+        cr_assert_eq(fills_of_read(set_page(!(which % 2))), 0);
+        tlb_flush(v);
+        cr_assert_eq(fills_of_read(set_page(0)) + fills_of_read(set_page(1)), 2);
+        harness_free(&h);
+    }
+}
+
+/* Code pages have no write tag, in whichever way they are. */
+Test(ways, each_way_is_protected)
+{
+    for (unsigned which = 0; which < 4; which++) {
+        start_set();
+        cr_assert(write32(set_page(0), false, 1) && write32(set_page(1), false, 1));
+        fills_of_read(set_page(which / 2));
+        mem_addr_t page = which % 2 ? 0x7000 : 0x6000;
+        v->watcher.pages[page >> PAGE_BITS] |= MEM_WATCH_CODE;
+        tlb_protect_page(v, page);
+        cr_assert_null(mem_fast_write(v, set_page(which % 2)));
+        cr_assert_not_null(mem_fast_write(v, set_page(!(which % 2))));
+        harness_free(&h);
+    }
+}
+
+/* Both are put back by a switch of spaces, and the older one is the older one still. */
+Test(ways, a_switch_back_keeps_the_order)
+{
+    for (unsigned last = 0; last < 2; last++) {
+        start_set();
+        for (uint32_t i = 0; i < 4096; i += 4)
+            harness_poke32(&h, 0x90000 + i, harness_peek32(&h, 0x80000 + i));
+        fills_of_read(set_page(0));
+        fills_of_read(set_page(1));
+        fills_of_read(set_page(last));
+        tlb_switch(v, 0x90000);
+        cr_assert_eq(fills_of_read(set_page(3)), 1);
+        tlb_switch(v, 0x80000);
+        cr_assert_eq(fills_of_read(set_page(0)) + fills_of_read(set_page(1)), 0);
+        cr_assert_eq(fills_of_read(set_page(2)), 1);
+        cr_assert_eq(fills_of_read(set_page(1)), 0);
+        cr_assert_eq(fills_of_read(set_page(0)), 1);
+        harness_free(&h);
+    }
+}
+
+/* What a snapshot says of a set does not depend on what was accessed last. */
+Test(ways, a_saved_set_has_one_order)
+{
+    uint32_t tag[2][TLB_WAYS];
+    for (unsigned last = 0; last < 2; last++) {
+        start_set();
+        fills_of_read(set_page(0));
+        fills_of_read(set_page(1));
+        fills_of_read(set_page(last));
+        tlb_settle(v);
+        for (unsigned way = 0; way < TLB_WAYS; way++)
+            tag[last][way] = tlb_way(v, tlb_index(0x6000), way)->tag;
+        cr_assert_eq(fills_of_read(set_page(0)) + fills_of_read(set_page(1)), 0);
+        harness_free(&h);
+    }
+    cr_assert_arr_eq(tag[0], tag[1], sizeof tag[0]);
+}
+
+/* Compiled code would exchange them for ever. */
+Test(ways, a_page_in_both_ways_is_not_loaded)
+{
+    start_set();
+    fills_of_read(set_page(0));
+    fills_of_read(set_page(1));
+    cr_assert_null(tlb_loaded(v));
+    *tlb_way(v, tlb_index(0x6000), 1) = *tlb_way(v, tlb_index(0x6000), 0);
+    cr_assert_not_null(tlb_loaded(v));
+    harness_free(&h);
+}
+
 /* --- what CR3 loads put back (spaces.c) --- */
 
 enum { OTHER_SPACE = 0x90000, TABLE_OF_CODE = 0x81000 };
@@ -370,14 +522,6 @@ static void start_two_spaces(void)
     tlb_flush(v);
     cr_assert(read32(0x5000, false, &value) && read32(0x6000, false, &value));
     tlb_switch(v, OTHER_SPACE);
-}
-
-static uint64_t fills_of_read(uint32_t lin_addr)
-{
-    uint32_t value;
-    uint64_t before = v->stats.tlb_fills;
-    cr_assert(read32(lin_addr, false, &value));
-    return v->stats.tlb_fills - before;
 }
 
 Test(spaces, a_switch_back_needs_no_walks)

@@ -15,7 +15,7 @@ struct vcpu *fx_memory_create(void)
     memset(&the_vcpu, 0, sizeof the_vcpu);
     the_vcpu.g.cr0 = CR0_WP;
     for (unsigned i = 0; i < TLB_ENTRIES; i++) /* no fast way */
-        the_vcpu.tlb[TLB_DATA][i].tag_r = the_vcpu.tlb[TLB_DATA + 1][i].tag_r = TLB_NONE;
+        the_vcpu.tlb[0][TLB_DATA][i].tag_r = the_vcpu.tlb[0][TLB_DATA + 1][i].tag_r = TLB_NONE;
     return &the_vcpu;
 }
 
