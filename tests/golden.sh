@@ -57,7 +57,7 @@ guests() {
         name=$(basename "$file" .elf)
         # Files with symbols, whose names differ from build to build; guests that need a drive, input, a network or a screen
         # (disks.sh, floppy.sh, ide.sh, media.sh, monitor.sh, pc.sh, ps2.sh, net.sh, vga.sh).
-        case $name in mix_symbols | symbols | disk | ide | bench_disk | floppy | media | minix_pc | login | power | ps2 | toynet | vga_*) continue ;; esac
+        case $name in mix_symbols | symbols | disk | ide | bench_disk | floppy | media | minix_pc | login | power | ps2 | toynet | net | vga_*) continue ;; esac
         [ -e "$golden/guests/$name.elf" ] && [ "$file" != "$golden/guests/$name.elf" ] && continue
         echo "$name $file"
     done

@@ -71,6 +71,31 @@ echo other >"$dir/tftp/more"
 run c role=0 "${computed[@]}" "$dump" -loadvm "$dir/snap"
 expect_text "other TFTP files are another machine" "$(grep -c 'the snapshot is another machine.s: it was made with nic0=' "$dir/c.err")" 1
 
+# --- the cards, over their rings: one digest in every way of running, recorded, replayed, saved and loaded under way ---
+guest=$build/tests/guests/net.elf
+head -c 20000 /dev/zero | tr '\0' n >"$dir/tftp/file"
+rm "$dir/tftp/more"
+for card in '0 e1000' '1 virtio-net-pci' '2 virtio-net-pci'; do
+    nic="user,model=${card#* },restrict=on,tftp=$dir/tftp" name="net.c card=${card% *}"
+    expect "$name" ends run ref "card=${card% *}" -m 16 -nic "$nic" -devthread mode=inline
+    for way in "${ways[@]}"; do
+        # shellcheck disable=SC2086
+        expect "$name $way" ends run b "card=${card% *}" -m 16 -nic "$nic" $way
+        expect "the same run" same b
+    done
+    icount="shift=3,sleep=off,rr=record,rrfile=$dir/net.log" expect "$name, recorded" ends run b "card=${card% *}" -m 16 -nic "$nic"
+    icount="shift=3,sleep=off,rr=replay,rrfile=$dir/net.log" expect "$name, replayed" ends run b "card=${card% *}" -m 16 -nic "$nic" -devthread mode=thread
+    expect "the same run" same b
+    last=$(awk '$1 == "end" { print $2 }' "$dir/ref")
+    for part in 1 2 3; do
+        tick=$((last * part / 4 + RANDOM % 1000))
+        expect "$name, saved at $tick" ends run b "card=${card% *}" -m 16 -nic "$nic" -snapshot-at "$tick,file=$dir/snap"
+        expect "$name, loaded at $tick" ends run c "card=${card% *}" -m 16 -nic "$nic" -loadvm "$dir/snap" -devthread mode=adaptive
+        expect_text "the same end" "$(tail -n 1 "$dir/c")" "$(tail -n 1 "$dir/ref")"
+    done
+done
+guest=$build/tests/guests/toynet.elf
+
 # --- two machines over a socket, each recorded ---
 port=$(free_port SOCK_STREAM)
 icount="shift=3,sleep=off,rr=record,rrfile=$dir/echo.log" run echo role=2 -nic "socket,model=x-toy,listen=:$port" &
