@@ -219,7 +219,90 @@ call("quit")
 PY
 }
 
+# --- connections stay through a load: a monitor's, a console's, a viewer's, and into the guest over libslirp ---
+connections() {
+    local port pid i
+    port=$(python3 -c 'import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    timeout 60 "$tandem" -kernel "$guests/toynet.elf" -append 'role=3 frames=100' -m 16 -snapshots held -nic "user,model=x-toy,hostfwd=udp:127.0.0.1:$port-:7" \
+        -vga std -vnc unix:vnc -serial unix:serial,server,nowait -monitor unix:monitor,server,nowait 2>stderr &
+    pid=$!
+    for i in {1..100}; do [ -S monitor ] && [ -S vnc ] && [ -S serial ] && break; sleep 0.1; done
+    expect "connections: all of them are there behind a load" timeout 50 python3 - "$port" <<'PY'
+import socket, struct, sys, time
+
+def unix(path):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(20)
+    s.connect(path)
+    return s
+
+def get(s, n):
+    data = b""
+    while len(data) < n:
+        more = s.recv(n - len(data))
+        assert more, "closed"
+        data += more
+    return data
+
+def monitor(line):
+    mon.sendall(line.encode() + b"\n")
+    text = b""
+    while not text.endswith(b"(tandem) "):
+        text += mon.recv(65536)
+    assert b"Error" not in text, text
+    return text
+
+def echo(word):
+    for _ in range(40):
+        udp.send(word)
+        try:
+            if udp.recv(100) == word:
+                return
+        except TimeoutError:
+            pass
+    sys.exit("no answer to %r" % word)
+
+def look():
+    vnc.sendall(struct.pack(">BBHHHH", 3, 0, 0, 0, *size))
+    assert get(vnc, 4)[0] == 0
+
+mon, vnc, serial = unix("monitor"), unix("vnc"), unix("serial")
+while not mon.recv(65536).endswith(b"(tandem) "):
+    pass
+vnc.sendall(get(vnc, 12))
+assert 1 in get(vnc, get(vnc, 1)[0])
+vnc.sendall(b"\1")
+assert get(vnc, 4) == bytes(4)
+vnc.sendall(b"\1")
+head = get(vnc, 24)
+size = struct.unpack(">HH", head[:4])
+get(vnc, struct.unpack(">I", head[20:])[0])
+look()
+udp = socket.socket(type=socket.SOCK_DGRAM)
+udp.settimeout(0.5)
+udp.connect(("127.0.0.1", int(sys.argv[1])))
+echo(b"one")
+monitor("stop")
+monitor("savevm a")
+monitor("cont")
+echo(b"two")
+for word in (b"three", b"four"):
+    monitor("loadvm a")
+    monitor("cont")
+    echo(word)
+assert b"running" in monitor("info status")
+vnc.sendall(struct.pack(">BBHI", 4, 1, 0, 0x61))
+mon.sendall(b"quit\n")
+serial.settimeout(1)
+while serial.recv(4096):
+    pass
+PY
+    wait $pid
+    expect "connections: quit" test $? -eq 0
+}
+
 plain
+connections
 drives
 firmware
 in_place
