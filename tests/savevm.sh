@@ -219,6 +219,32 @@ call("quit")
 PY
 }
 
+# --- media that were changed between a snapshot and its load ---
+media() {
+    local options=($(guest echo) -append shift=3 -display none -serial null -snapshots media) mode without
+    head -c 65536 /dev/zero | tr '\0' a >a.iso
+    head -c 131072 /dev/zero | tr '\0' b >b.iso
+    for mode in inline thread adaptive; do
+        rm -rf media
+        talk "${options[@]}" -cdrom a.iso -devthread "mode=$mode" -- 'run-to 50000' 'run-to 90000' digest
+        without=$(digests)
+        talk "${options[@]}" -cdrom a.iso -devthread "mode=$mode" -- 'run-to 50000' 'savevm a' 'change ide1-cd0 b.iso' 'run-to 70000' 'info block' 'savevm b' \
+            'run-to 90000' digest 'loadvm a' 'info block' 'run-to 90000' digest 'loadvm b' 'info block' 'run-to 90000' digest 'eject -f ide1-cd0' 'run-to 95000' \
+            'loadvm b' 'info block' 'run-to 90000' digest
+        expect "media, $mode: no error" bash -c "! grep Error <<<'$answers'"
+        expect "media, $mode: the disc of each snapshot" test "$(grep -Eo '[ab]\.iso' <<<"$answers" | uniq | tr -d '\n')" = b.isoa.isob.iso
+        expect "media, $mode: as if no disc had been changed" test "$(digests | sed -n 2p)" = "$without"
+        expect "media, $mode: the other disc's end" test "$(digests | sed -n '1p;3p;4p' | uniq | wc -l)" = 1
+        expect "media, $mode: which is another" test "$(digests | sed -n 1p)" != "$without"
+    done
+    talk "${options[@]}" -cdrom a.iso -- 'run-to 60000' 'change ide1-cd0 a.iso' 'run-to 61000' digest 'loadvm b' digest 'info block' 'loadvm a' 'info block'
+    expect "media, in another process" test "$(grep -Eo '[ab]\.iso' <<<"$answers" | uniq | tr -d '\n')" = b.isoa.iso
+    mv b.iso away
+    talk "${options[@]}" -cdrom a.iso -- 'run-to 60000' digest 'loadvm b' digest 'info block'
+    expect_text "media: a disc that is gone" "$answers" '^Error: .*b\.iso'
+    expect "media: nothing has changed" test "$(digests | uniq | wc -l)" = 1
+}
+
 # --- connections stay through a load: a monitor's, a console's, a viewer's, and into the guest over libslirp ---
 connections() {
     local port pid i
@@ -302,6 +328,7 @@ PY
 }
 
 plain
+media
 connections
 drives
 firmware
