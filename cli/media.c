@@ -101,6 +101,19 @@ bool media_insert(struct steer *s, unsigned n, const char *file, const char *for
     return may_open(s, n, &v, force, e) && media_change(machine_drives(s->machine), n, &image, force, e);
 }
 
+bool media_put(struct steer *s, unsigned n, const struct media_image *image, struct err *e)
+{
+    struct media_view v;
+    media_look(machine_drives(s->machine), n, &v);
+    if (!v.drive.removable)
+        return err_set(e, "Device '%s' is not removable", name_of(s, n));
+    if (v.drive.tray && !v.drive.open)
+        return err_set(e, "Tray of device '%s' is not open", name_of(s, n));
+    if (v.drive.medium)
+        return err_set(e, "There already is a medium in device '%s'", name_of(s, n));
+    return media_insert_image(machine_drives(s->machine), n, image, e);
+}
+
 /* --- what is told --- */
 
 static void tell(struct control *c, bool post, const char *event, json_t *data)

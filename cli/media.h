@@ -24,6 +24,9 @@ bool media_eject(struct steer *s, unsigned n, bool force, struct err *e);
 bool media_insert(struct steer *s, unsigned n, const char *file, const char *format, const char *mode,
                   bool force, struct err *e);
 
+/* Into an empty drive whose tray, if there is one, is open and stays open. */
+bool media_put(struct steer *s, unsigned n, const struct media_image *image, struct err *e);
+
 /* "DEVICE_TRAY_MOVED" for each tray that has moved. */
 void media_tell_moved(struct steer *s);
 /* "BLOCK_IO_ERROR". Any thread; c may be NULL. */

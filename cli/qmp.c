@@ -79,12 +79,12 @@ static const struct {
 } types[] = {
     [QMP_STRING] = {"string", JSON_STRING}, [QMP_INT] = {"integer", JSON_INTEGER},
     [QMP_BOOL] = {"boolean", JSON_TRUE},    [QMP_LIST] = {"array", JSON_ARRAY},
-    [QMP_OBJECT] = {"object", JSON_OBJECT},
+    [QMP_OBJECT] = {"object", JSON_OBJECT}, [QMP_ANY] = {"any", JSON_NULL},
 };
 
 static bool has_type(const json_t *j, enum qmp_type type)
 {
-    return json_typeof(j) == types[type].type || (type == QMP_BOOL && json_is_boolean(j));
+    return type == QMP_ANY || json_typeof(j) == types[type].type || (type == QMP_BOOL && json_is_boolean(j));
 }
 
 static bool is_listed(const struct qmp_argument *list, const char *name)

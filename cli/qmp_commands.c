@@ -138,10 +138,15 @@ static void do_human(struct qmp_call *call)
 
 /* clang-format off */
 const struct qmp_command qmp_commands[] = {
+    {"blockdev-add", qmp_add_node,
+     {{"driver", QMP_STRING, false}, {"node-name", QMP_STRING, true}, {"read-only", QMP_BOOL, true}, {"auto-read-only", QMP_BOOL, true}, {"filename", QMP_STRING, true},
+      {"file", QMP_ANY, true}}},
     {"blockdev-change-medium", qmp_change_medium,
      {{"device", QMP_STRING, true}, {"id", QMP_STRING, true}, {"filename", QMP_STRING, false}, {"format", QMP_STRING, true}, {"force", QMP_BOOL, true},
       {"read-only-mode", QMP_STRING, true}}},
     {"blockdev-close-tray", qmp_close_tray, {{"device", QMP_STRING, true}, {"id", QMP_STRING, true}}},
+    {"blockdev-del", qmp_delete_node, {{"node-name", QMP_STRING, false}}},
+    {"blockdev-insert-medium", qmp_insert_medium, {{"id", QMP_STRING, false}, {"node-name", QMP_STRING, false}}},
     {"blockdev-open-tray", qmp_open_tray, {{"device", QMP_STRING, true}, {"id", QMP_STRING, true}, {"force", QMP_BOOL, true}}},
     {"blockdev-remove-medium", qmp_remove_medium, {{"id", QMP_STRING, false}}},
     {"cont", do_cont, {{0}}},

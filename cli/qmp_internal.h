@@ -18,7 +18,7 @@ struct qmp_call {
     char desc[QMP_DESC_BYTES];
 };
 
-enum qmp_type { QMP_STRING, QMP_INT, QMP_BOOL, QMP_LIST, QMP_OBJECT };
+enum qmp_type { QMP_STRING, QMP_INT, QMP_BOOL, QMP_LIST, QMP_OBJECT, QMP_ANY };
 
 struct qmp_argument {
     const char *name; /* NULL: behind the last */
@@ -65,6 +65,11 @@ void qmp_query_cpus_fast(struct qmp_call *call);
 void qmp_query_chardev(struct qmp_call *call);
 void qmp_query_mice(struct qmp_call *call);
 void qmp_query_iothreads(struct qmp_call *call);
+
+/* qmp_nodes.c */
+void qmp_add_node(struct qmp_call *call);
+void qmp_delete_node(struct qmp_call *call);
+void qmp_insert_medium(struct qmp_call *call);
 
 /* qmp_snapshots.c */
 void qmp_snapshot_save(struct qmp_call *call);

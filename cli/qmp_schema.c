@@ -65,8 +65,10 @@ static const struct noted answers[] = { /* of the other commands: an empty objec
     {"query-version", "{qemu:{major:int,minor:int,micro:int},package:str}"},
     {"query-vnc", "{enabled:bool,host?:str,family?:<ipv4|ipv6|unix|vsock|unknown>,service?:str,auth?:str}"},
 };
-/* Of an argument that is an array or an object: COMMAND.ARGUMENT. */
+/* Of an argument that is an array or an object: COMMAND.ARGUMENT; of a command that has others by the value of one: COMMAND. */
 static const struct noted arguments[] = {
+    {"blockdev-add",
+     "{driver:<file|raw|qcow2>,node-name?:str,read-only?:bool,auto-read-only?:bool;file{filename:str};raw{file:any};qcow2{file:any}}"},
     {"qmp_capabilities.enable", "[str]"},
     {"snapshot-delete.devices", "[str]"},
     {"snapshot-load.devices", "[str]"},
@@ -234,12 +236,11 @@ static const char *whole_type_name(struct schema *s, const char *text)
 /* The arguments of a command in the notation. */
 static void arguments_text(const char *command, const struct qmp_argument *list, char *text, size_t bytes)
 {
-    static const char *const types[] = {[QMP_STRING] = "str",
-                                        [QMP_INT] = "int",
-                                        [QMP_BOOL] = "bool",
-                                        [QMP_LIST] = "[any]",
-                                        [QMP_OBJECT] = "any"};
-    size_t n = (size_t)snprintf(text, bytes, "{");
+    static const char *const types[] = {[QMP_STRING] = "str", [QMP_INT] = "int",    [QMP_BOOL] = "bool",
+                                        [QMP_LIST] = "[any]", [QMP_OBJECT] = "any", [QMP_ANY] = "any"};
+    size_t n = (size_t)snprintf(text, bytes, "%s", type_of(arguments, COUNT(arguments), command, "{"));
+    if (n > 1)
+        return;
     for (const struct qmp_argument *a = list; a->name; a++) {
         char name[128];
         snprintf(name, sizeof name, "%s.%s", command, a->name);

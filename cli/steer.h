@@ -11,9 +11,12 @@
 #include "cli/options.h"
 #include "hw/port.h"
 #include "machine/machine.h"
+#include "machine/media.h"
 
 #define STEER_AGENDA_MAX 256
 #define STEER_JOBS_MAX   16
+#define STEER_NODES_MAX  32
+#define STEER_NODE_BYTES 32 /* of a name, with its NUL, as in QEMU */
 #define STEER_KEYS_MAX   KEYS_CHORD_MAX
 #define STEER_HOLD_MS    100 /* of virtual time: sendkey's default, as QEMU's */
 
@@ -21,6 +24,13 @@
 struct steer_key {
     uint64_t tick;
     struct port_key key;
+};
+
+/* An image that has a name of QMP's (blockdev-add). */
+struct steer_node {
+    char name[STEER_NODE_BYTES];
+    char child[STEER_NODE_BYTES]; /* the node that it stands on; "": none with a name */
+    struct media_image image;
 };
 
 /* A job of QMP's that is done and not dismissed. */
@@ -47,6 +57,8 @@ struct steer {
     unsigned nkeys;
     struct steer_job job[STEER_JOBS_MAX];
     unsigned njobs;
+    struct steer_node node[STEER_NODES_MAX];
+    unsigned nnodes;
 };
 
 /* Before the first stretch. control may be NULL. */

@@ -326,16 +326,33 @@ static bool make_way(struct drives *d, unsigned n, const struct media_view *v, b
            (!v->drive.medium || media_wish(d, n, PORT_TRAY_REMOVE, false, e));
 }
 
+/* The image is opened for drive n, which is *v. */
+static bool prepare(struct drives *d, unsigned n, const struct media_image *image, struct media_wait *w,
+                    struct media_view *v, struct err *e)
+{
+    *w = (struct media_wait){.t = {.op = PORT_TRAY_INSERT}};
+    if (!is_removable(d, n, v, e) || !copy_image(&w->image, image, e) ||
+        !open_image(d, n, "change", false, w, e))
+        return false;
+    w->t.bytes = w->image.bytes;
+    w->t.read_only = w->image.read_only;
+    hash_pack(w->image.hash, w->t.hash);
+    return true;
+}
+
+bool media_insert_image(struct drives *d, unsigned n, const struct media_image *image, struct err *e)
+{
+    struct media_wait w;
+    struct media_view v;
+    return prepare(d, n, image, &w, &v, e) && send(d, n, &w, e);
+}
+
 bool media_change(struct drives *d, unsigned n, const struct media_image *image, bool force, struct err *e)
 {
-    struct media_wait w = {.t = {.op = PORT_TRAY_INSERT}};
+    struct media_wait w;
     struct media_view v;
-    if (!is_removable(d, n, &v, e) || !copy_image(&w.image, image, e) ||
-        !open_image(d, n, "change", false, &w, e))
+    if (!prepare(d, n, image, &w, &v, e))
         return false;
-    w.t.bytes = w.image.bytes;
-    w.t.read_only = w.image.read_only;
-    hash_pack(w.image.hash, w.t.hash);
     if (!make_way(d, n, &v, force, e)) {
         blocks_medium_destroy(w.blocks);
         return false;

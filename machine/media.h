@@ -71,6 +71,8 @@ bool media_wish(struct drives *d, unsigned n, enum port_tray_op op, bool force, 
 /* The image (file, format, read_only) takes the place of what is in drive n: the tray opens if it is closed,
  * and closes behind it. */
 bool media_change(struct drives *d, unsigned n, const struct media_image *image, bool force, struct err *e);
+/* It comes into the drive, which has room; no tray moves. */
+bool media_insert_image(struct drives *d, unsigned n, const struct media_image *image, struct err *e);
 void media_look(const struct drives *d, unsigned n, struct media_view *v);
 /* A tray has moved since it was asked last. False: none. */
 bool media_moved(struct drives *d, unsigned *n, bool *open);

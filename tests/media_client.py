@@ -56,9 +56,7 @@ def media(c, b, a):
     assert moved == {"device": "ide1-cd0", "id": "ide1-cd0", "tray-open": True}, moved
     d = c.drive()
     assert d["tray_open"] and "inserted" in d, d
-    c.call("blockdev-remove-medium", id="ide1-cd0")
-    assert "inserted" not in c.drive()
-    c.call("blockdev-change-medium", device="ide1-cd0", filename=b, format="raw")
+    nodes(c, b, a)
     assert c.event("DEVICE_TRAY_MOVED")["tray-open"] is False
     d = c.drive()
     assert d["inserted"]["file"] == b and d["inserted"]["ro"] and not d["tray_open"], d
@@ -77,6 +75,39 @@ def media(c, b, a):
     assert "inserted" not in c.drive()
     c.call("blockdev-change-medium", id="ide1-cd0", filename=a, read_only_mode="read-only")
     c.event("SHUTDOWN")
+
+
+def nodes(c, b, a):
+    """The tray is open, with a disc; behind it, it is closed with b."""
+    c.fails("No such file", "blockdev-add", driver="file", node_name="n", filename="/nowhere/x")
+    c.fails("node-name", "blockdev-add", driver="file", filename=b)
+    c.fails("does not accept", "blockdev-add", driver="nosuch", node_name="n")
+    c.fails("filename", "blockdev-add", driver="file", node_name="n")
+    c.fails("unexpected", "blockdev-add", driver="file", node_name="n", filename=b, file="x")
+    c.fails("unexpected", "blockdev-add", driver="raw", node_name="n", filename=b)
+    c.fails("nor node-name", "blockdev-add", driver="raw", node_name="n", file="nosuch")
+    c.fails("nor node-name", "blockdev-add", driver="raw", node_name="n")
+    c.fails("driver", "blockdev-add", driver="raw", node_name="n", file={"driver": "raw", "filename": b})
+    c.fails("unexpected", "blockdev-add", driver="raw", node_name="n", file={"driver": "file", "filename": b, "x": 1})
+    c.call("blockdev-add", driver="file", node_name="storage", filename=b, auto_read_only=True)
+    c.fails("Duplicate", "blockdev-add", driver="file", node_name="storage", filename=b)
+    c.call("blockdev-add", driver="raw", node_name="disc", read_only=True, file="storage")
+    c.call("blockdev-add", driver="raw", node_name="other", read_only=True, file={"driver": "file", "filename": a})
+    c.fails("in use", "blockdev-del", node_name="storage")
+    c.fails("Failed to find", "blockdev-del", node_name="nosuch")
+    c.fails("already is a medium", "blockdev-insert-medium", id="ide1-cd0", node_name="disc")
+    c.fails("already in use", "blockdev-insert-medium", id="ide1-cd0", node_name="other")
+    c.fails("not found", "blockdev-insert-medium", id="ide1-cd0", node_name="nosuch")
+    c.fails("Cannot find", "blockdev-insert-medium", id="nosuch", node_name="disc")
+    c.call("blockdev-remove-medium", id="ide1-cd0")
+    assert "inserted" not in c.drive()
+    c.call("blockdev-del", node_name="other")
+    c.call("blockdev-insert-medium", id="ide1-cd0", node_name="disc")
+    d = c.drive()
+    assert d["tray_open"] and d["inserted"]["file"] == b, d
+    c.fails("in use", "blockdev-del", node_name="disc")
+    c.call("blockdev-close-tray", id="ide1-cd0")
+    c.fails("in use", "blockdev-insert-medium", id="ide1-cd0", node_name="disc")
 
 
 def monitor(path, line):

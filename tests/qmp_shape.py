@@ -9,6 +9,13 @@ from qmp_client import Client
 
 # Optional arguments that Tandem does not take, each answered by an error that names it.
 LACKING = {"screendump.device", "screendump.head", "screendump.format"}
+# Of blockdev-add: what tunes a block layer that is not here, and what libvirt's kin may leave out.
+LACKING |= {"blockdev-add." + name for name in ("cache", "detect-zeroes", "discard", "force-share")}
+LACKING |= {"blockdev-add.file." + name for name in ("aio", "aio-max-batch", "drop-cache", "locking", "pr-manager", "x-check-cache-dropped")}
+LACKING |= {"blockdev-add.raw." + name for name in ("offset", "size")}
+LACKING |= {"blockdev-add.qcow2." + name for name in (
+    "backing", "cache-clean-interval", "cache-size", "data-file", "encrypt", "l2-cache-entry-size", "l2-cache-size",
+    "lazy-refcounts", "overlap-check", "pass-discard-other", "pass-discard-request", "pass-discard-snapshot", "refcount-cache-size")}
 problems = []
 
 
