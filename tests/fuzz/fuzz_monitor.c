@@ -6,6 +6,7 @@
  * sanitizer's complaint, or a guest that has changed: the digest of its state is that of a machine which
  * nobody looked at. */
 #include "cli/monitor_internal.h"
+#include "fuzz_steered.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,20 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STRETCH_TICKS 1000
-#define LINES         20 /* between two stretches */
-#define ROUNDS        50 /* stretches of one machine */
-#define LINE_MAX_     200
-
-static uint64_t rng_state;
-
-static uint32_t rng(uint32_t below)
-{
-    rng_state ^= rng_state << 13;
-    rng_state ^= rng_state >> 7;
-    rng_state ^= rng_state << 17;
-    return (uint32_t)((rng_state >> 16) % below);
-}
+#define LINES     20 /* between two stretches */
+#define ROUNDS    50 /* stretches of one machine */
+#define LINE_MAX_ 200
 
 static const char *word(void)
 {
@@ -139,45 +129,6 @@ struct rig {
     int fd;
 };
 
-static void die(const struct err *e)
-{
-    fprintf(stderr, "fuzz_monitor: %s\n", e->text);
-    exit(2);
-}
-
-static struct machine *machine_of(const char *guest, FILE *log)
-{
-    struct machine_config cfg;
-    struct err e;
-    machine_config_init(&cfg);
-    cfg.ram_bytes = UINT64_C(16) << 20;
-    cfg.kernel = guest;
-    cfg.append = "shift=3";
-    cfg.mode = (enum link_mode)rng(3);
-    cfg.interactive = true;
-    cfg.log_file = log;
-    struct machine *m = machine_create(&cfg, &e);
-    if (!m)
-        die(&e);
-    return m;
-}
-
-static void stretch(struct machine *m)
-{
-    struct err e;
-    const struct vcpu_until until = {.tick = machine_tick(m) + STRETCH_TICKS};
-    enum machine_stop stop;
-    while ((stop = machine_run_until(m, &until, &e)) == MACHINE_STOP_PAUSE) {
-    }
-    if (stop == MACHINE_STOP_ERROR)
-        die(&e);
-}
-
-static void ask(void *machine)
-{
-    machine_pause_request(machine);
-}
-
 static void open_rig(struct rig *r, const struct options *o, struct machine *m)
 {
     struct err e;
@@ -186,7 +137,7 @@ static void open_rig(struct rig *r, const struct options *o, struct machine *m)
     if (!r->control || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) != 0 ||
         !control_add_fds(r->control, pair[1], pair[1], &monitor_class, &r->steer, &e) ||
         !control_start(r->control, ask, m, &e))
-        die(&e);
+        die(e.text);
     r->fd = pair[0];
     steer_init(&r->steer, o, m, r->control);
 }
@@ -213,19 +164,10 @@ static void say(struct rig *r)
     control_execute(r->control);
 }
 
-static void end_machine(struct machine *m)
-{
-    struct machine_stats s;
-    struct err e;
-    machine_finish(m, &s, &e);
-    machine_destroy(m);
-}
-
 static void one_machine(const char *guest, FILE *log)
 {
     static struct options o;
     struct rig r;
-    char looked_at[DIGEST_HEX], alone[DIGEST_HEX];
     o.shift = ICOUNT_SHIFT_DEFAULT;
     struct machine *m = machine_of(guest, log), *other = machine_of(guest, log);
     open_rig(&r, &o, m);
@@ -235,12 +177,7 @@ static void one_machine(const char *guest, FILE *log)
         stretch(m);
         stretch(other);
     }
-    machine_state_hex(m, looked_at);
-    machine_state_hex(other, alone);
-    if (strcmp(looked_at, alone) != 0) {
-        fprintf(stderr, "fuzz_monitor: the guest has noticed\n");
-        abort();
-    }
+    compare_states(m, other);
     control_destroy(r.control);
     close(r.fd);
     end_machine(m);

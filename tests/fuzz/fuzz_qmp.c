@@ -8,6 +8,7 @@
  * where requests only look, the guest's state is that of a machine which nobody looked at. */
 #include "cli/monitor_internal.h"
 #include "cli/qmp_internal.h"
+#include "fuzz_steered.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,22 +20,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STRETCH_TICKS 1000
-#define CLIENTS       4 /* the last never reads */
-#define ROUNDS        60
-#define TEXT_MAX      (CONTROL_REQUEST_MAX + 4096)
-#define LINES_MAX     (1 << 20)
-#define ANSWER_S      20 /* of host time without a byte, under sanitizers and on a busy host */
-
-static uint64_t rng_state;
-
-static uint32_t rng(uint32_t below)
-{
-    rng_state ^= rng_state << 13;
-    rng_state ^= rng_state >> 7;
-    rng_state ^= rng_state << 17;
-    return (uint32_t)((rng_state >> 16) % below);
-}
+#define CLIENTS   4 /* the last never reads */
+#define ROUNDS    60
+#define TEXT_MAX  (CONTROL_REQUEST_MAX + 4096)
+#define LINES_MAX (1 << 20)
+#define ANSWER_S  20 /* of host time without a byte, under sanitizers and on a busy host */
 
 /* --- requests --- */
 
@@ -296,12 +286,6 @@ struct rig {
     uint64_t requests;
 };
 
-static void die(const char *text)
-{
-    fprintf(stderr, "fuzz_qmp: %s\n", text);
-    exit(2);
-}
-
 static void fail(const char *what, const char *bytes, size_t n)
 {
     fprintf(stderr, "fuzz_qmp: %s: %.*s\n", what, (int)(n < 2000 ? n : 2000), bytes);
@@ -420,38 +404,6 @@ static void must_answer(struct rig *r, struct client *k)
 
 /* --- machines --- */
 
-static struct machine *machine_of(const char *guest)
-{
-    struct machine_config cfg;
-    struct err e;
-    machine_config_init(&cfg);
-    cfg.ram_bytes = UINT64_C(16) << 20;
-    cfg.kernel = guest;
-    cfg.append = "shift=3";
-    cfg.mode = (enum link_mode)rng(3);
-    cfg.interactive = true;
-    struct machine *m = machine_create(&cfg, &e);
-    if (!m)
-        die(e.text);
-    return m;
-}
-
-static void stretch(struct machine *m)
-{
-    struct err e;
-    const struct vcpu_until until = {.tick = machine_tick(m) + STRETCH_TICKS};
-    enum machine_stop stop;
-    while ((stop = machine_run_until(m, &until, &e)) == MACHINE_STOP_PAUSE) {
-    }
-    if (stop == MACHINE_STOP_ERROR)
-        die(e.text);
-}
-
-static void ask(void *machine)
-{
-    machine_pause_request(machine);
-}
-
 static void open_rig(struct rig *r, const struct options *o, struct machine *m)
 {
     struct err e;
@@ -473,29 +425,12 @@ static void close_rig(struct rig *r)
         hang_up(&r->client[i]);
 }
 
-static void end_machine(struct machine *m)
-{
-    struct machine_stats s;
-    struct err e;
-    machine_finish(m, &s, &e);
-    machine_destroy(m);
-}
-
-static void compare_states(struct machine *m, struct machine *other)
-{
-    char looked_at[DIGEST_HEX], alone[DIGEST_HEX];
-    machine_state_hex(m, looked_at);
-    machine_state_hex(other, alone);
-    if (strcmp(looked_at, alone) != 0)
-        fail("the guest has noticed", looked_at, DIGEST_HEX - 1);
-}
-
 static void one_machine(struct rig *r, const char *guest)
 {
     static struct options o;
     const bool looks = rng(2);
     o.shift = ICOUNT_SHIFT_DEFAULT;
-    struct machine *m = machine_of(guest), *other = machine_of(guest);
+    struct machine *m = machine_of(guest, NULL), *other = machine_of(guest, NULL);
     open_rig(r, &o, m);
     for (unsigned i = 0; i < ROUNDS; i++) {
         for (unsigned n = 0; n < 8 * CLIENTS; n++) {

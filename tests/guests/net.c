@@ -73,7 +73,7 @@ static void run_out_of_buffers(void)
     for (unsigned i = 0; i < 300; i++) {
         memset(out + 34, 0, 64);
         out[34] = 8;
-        put16(out + 36, checksum(out + 34, 64));
+        to_be16(out + 36, checksum(out + 34, 64));
         send_ip(host_mac, my_ip, host_ip, 1, 64);
         wait(50);
         kept += net_receive(in) > 0;

@@ -3,6 +3,7 @@
 #ifndef TANDEM_TESTS_GUESTS_NETSTACK_H
 #define TANDEM_TESTS_GUESTS_NETSTACK_H
 
+#include "../netbytes.h"
 #include "rt.h"
 
 #define FRAME_MAX 1514
@@ -17,45 +18,16 @@ static uint32_t my_ip, host_ip;
 static uint8_t in[FRAME_MAX], out[FRAME_MAX];
 static const uint8_t broadcast_mac[6] = {255, 255, 255, 255, 255, 255};
 
-static uint32_t get16(const uint8_t *p)
-{
-    return (uint32_t)(p[0] << 8 | p[1]);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-    return get16(p) << 16 | get16(p + 2);
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-    put16(p, v >> 16);
-    put16(p + 2, v);
-}
-
 static uint32_t checksum(const uint8_t *p, unsigned bytes)
 {
-    uint32_t sum = 0;
-    for (unsigned i = 0; i + 1 < bytes; i += 2)
-        sum += get16(p + i);
-    if (bytes & 1)
-        sum += (uint32_t)p[bytes - 1] << 8;
-    while (sum >> 16)
-        sum = (sum & 0xFFFF) + (sum >> 16);
-    return ~sum & 0xFFFF;
+    return ~sum_be16(p, bytes, 0) & 0xFFFF;
 }
 
 static void put_ether(const uint8_t *to, unsigned type)
 {
     memcpy(out, to, 6);
     memcpy(out + 6, my_mac, 6);
-    put16(out + 12, type);
+    to_be16(out + 12, type);
 }
 
 /* `bytes` are at out + 34 already. */
@@ -64,34 +36,34 @@ static void send_ip(const uint8_t *mac, uint32_t from, uint32_t to, unsigned pro
     put_ether(mac, 0x0800);
     memset(out + 14, 0, 20);
     out[14] = 0x45;
-    put16(out + 16, 20 + bytes);
+    to_be16(out + 16, 20 + bytes);
     out[22] = 64;
     out[23] = (uint8_t)protocol;
-    put32(out + 26, from);
-    put32(out + 30, to);
-    put16(out + 24, checksum(out + 14, 20));
+    to_be32(out + 26, from);
+    to_be32(out + 30, to);
+    to_be16(out + 24, checksum(out + 14, 20));
     net_send(out, 34 + bytes);
 }
 
 /* `bytes` are at out + 42 already. */
 static void send_udp(const uint8_t *mac, uint32_t to, unsigned from_port, unsigned to_port, unsigned bytes)
 {
-    put16(out + 34, from_port);
-    put16(out + 36, to_port);
-    put16(out + 38, 8 + bytes);
-    put16(out + 40, 0);
+    to_be16(out + 34, from_port);
+    to_be16(out + 36, to_port);
+    to_be16(out + 38, 8 + bytes);
+    to_be16(out + 40, 0);
     send_ip(mac, my_ip, to, 17, 8 + bytes);
 }
 
 static void answer_arp(void)
 {
-    if (get32(in + 38) != my_ip || get16(in + 20) != 1)
+    if (be32(in + 38) != my_ip || be16(in + 20) != 1)
         return;
     put_ether(in + 6, 0x0806);
     memcpy(out + 14, in + 14, 6);
-    put16(out + 20, 2);
+    to_be16(out + 20, 2);
     memcpy(out + 22, my_mac, 6);
-    put32(out + 28, my_ip);
+    to_be32(out + 28, my_ip);
     memcpy(out + 32, in + 22, 10);
     net_send(out, 42);
 }
@@ -102,7 +74,7 @@ static unsigned receive(unsigned ms)
     const uint64_t end = rdtsc() + (uint64_t)ms * 125000; /* shift=3 */
     while (rdtsc() < end) {
         const unsigned n = net_receive(in);
-        if (n >= 42 && get16(in + 12) == 0x0806 && get16(in + 20) == 1)
+        if (n >= 42 && be16(in + 12) == 0x0806 && be16(in + 20) == 1)
             answer_arp();
         else if (n)
             return n;
@@ -114,8 +86,8 @@ static unsigned receive(unsigned ms)
 static unsigned receive_udp(unsigned port, unsigned ms)
 {
     for (unsigned n; (n = receive(ms));)
-        if (n >= 42 && get16(in + 12) == 0x0800 && in[23] == 17 && get16(in + 36) == port)
-            return get16(in + 38) - 8;
+        if (n >= 42 && be16(in + 12) == 0x0800 && in[23] == 17 && be16(in + 36) == port)
+            return be16(in + 38) - 8;
     return 0;
 }
 
@@ -124,12 +96,12 @@ static bool resolve(uint32_t ip)
     put_ether(broadcast_mac, 0x0806);
     memcpy(out + 14, "\0\1\x08\0\6\4\0\1", 8);
     memcpy(out + 22, my_mac, 6);
-    put32(out + 28, my_ip);
+    to_be32(out + 28, my_ip);
     memset(out + 32, 0, 6);
-    put32(out + 38, ip);
+    to_be32(out + 38, ip);
     net_send(out, 42);
     for (unsigned n; (n = receive(1000));)
-        if (n >= 42 && get16(in + 12) == 0x0806 && get16(in + 20) == 2 && get32(in + 28) == ip) {
+        if (n >= 42 && be16(in + 12) == 0x0806 && be16(in + 20) == 2 && be32(in + 28) == ip) {
             memcpy(host_mac, in + 22, 6);
             return true;
         }
@@ -145,9 +117,9 @@ static void dhcp_send(unsigned type, uint32_t wanted)
     m[0] = 1;
     m[1] = 1;
     m[2] = 6;
-    put32(m + 4, 0x12345678);
+    to_be32(m + 4, 0x12345678);
     memcpy(m + 28, my_mac, 6);
-    put32(m + 236, 0x63825363);
+    to_be32(m + 236, 0x63825363);
     m[240] = 53;
     m[241] = 1;
     m[242] = (uint8_t)type;
@@ -155,7 +127,7 @@ static void dhcp_send(unsigned type, uint32_t wanted)
     if (wanted) {
         m[243] = 50;
         m[244] = 4;
-        put32(m + 245, wanted);
+        to_be32(m + 245, wanted);
         m[249] = 255;
     }
     send_udp(broadcast_mac, 0xFFFFFFFFu, 68, 67, 300);
@@ -167,8 +139,8 @@ static unsigned dhcp_answer(uint32_t *yours)
     const unsigned n = receive_udp(68, 1000);
     if (n < 243 || in[42 + 240] != 53)
         return 0;
-    *yours = get32(in + 42 + 16);
-    host_ip = get32(in + 42 + 20);
+    *yours = be32(in + 42 + 16);
+    host_ip = be32(in + 42 + 20);
     return in[42 + 242];
 }
 
@@ -190,13 +162,13 @@ static bool ping(uint32_t ip, unsigned number, unsigned bytes)
 {
     memset(out + 34, 0, 8);
     out[34] = 8;
-    put16(out + 40, number);
+    to_be16(out + 40, number);
     for (unsigned i = 8; i < bytes; i++)
         out[34 + i] = (uint8_t)(i * number);
-    put16(out + 36, checksum(out + 34, bytes));
+    to_be16(out + 36, checksum(out + 34, bytes));
     send_ip(host_mac, my_ip, ip, 1, bytes);
     const unsigned n = receive(1000);
-    return n >= 34 + bytes && in[23] == 1 && in[34] == 0 && get16(in + 40) == number &&
+    return n >= 34 + bytes && in[23] == 1 && in[34] == 0 && be16(in + 40) == number &&
            checksum(in + 34, bytes) == 0;
 }
 
@@ -206,20 +178,20 @@ static bool ping(uint32_t ip, unsigned number, unsigned bytes)
 static int tftp(const char *name, uint32_t *sum)
 {
     unsigned n = 2, total = 0;
-    put16(out + 42, 1);
+    to_be16(out + 42, 1);
     while (*name)
         out[42 + n++] = (uint8_t)*name++;
     memcpy(out + 42 + n, "\0octet", 7);
     send_udp(host_mac, host_ip, 2000, 69, n + 7);
     for (unsigned block = 1;; block++) {
         n = receive_udp(2000, 1000);
-        if (n < 4 || get16(in + 42) != 3 || get16(in + 44) != (block & 0xFFFF))
+        if (n < 4 || be16(in + 42) != 3 || be16(in + 44) != (block & 0xFFFF))
             return -1;
         for (unsigned i = 4; i < n; i++)
             *sum = (*sum << 1 | *sum >> 31) + in[42 + i];
         total += n - 4;
-        put16(out + 42, 4);
-        put16(out + 44, block);
+        to_be16(out + 42, 4);
+        to_be16(out + 44, block);
         send_udp(host_mac, host_ip, 2000, 69, 4);
         if (n < 516)
             return (int)total;

@@ -66,22 +66,22 @@ static void connection_refused(void)
 {
     uint8_t *tcp = out + 34;
     memset(tcp, 0, 20);
-    put16(tcp, 3000);
-    put16(tcp + 2, 80);
-    put32(tcp + 4, 1000);
+    to_be16(tcp, 3000);
+    to_be16(tcp + 2, 80);
+    to_be32(tcp + 4, 1000);
     tcp[12] = 0x50;
     tcp[13] = 2; /* SYN */
     uint8_t pseudo[32];
-    put32(pseudo, my_ip);
-    put32(pseudo + 4, host_ip);
-    put32(pseudo + 8, 6u << 16 | 20);
+    to_be32(pseudo, my_ip);
+    to_be32(pseudo + 4, host_ip);
+    to_be32(pseudo + 8, 6u << 16 | 20);
     memcpy(pseudo + 12, tcp, 20);
-    put16(tcp + 16, checksum(pseudo, 32));
+    to_be16(tcp + 16, checksum(pseudo, 32));
     send_ip(host_mac, my_ip, host_ip, 6, 20);
     EXPECT(receive(1000) >= 54);
     EXPECT_EQ(in[23], 6);
     EXPECT_EQ(in[47], 0x14); /* RST, ACK */
-    EXPECT_EQ(get32(in + 42), 1001);
+    EXPECT_EQ(be32(in + 42), 1001);
 }
 
 static void services(void)
@@ -104,7 +104,7 @@ static void services(void)
 static bool link_answer(uint32_t number)
 {
     while (receive(200))
-        if (get16(in + 12) == 0x88B5 && get32(in + 14) == number)
+        if (be16(in + 12) == 0x88B5 && be32(in + 14) == number)
             return true;
     return false;
 }
@@ -115,7 +115,7 @@ static void link_send(unsigned frames)
     my_mac[5] = 1;
     for (unsigned i = 1, tries = 0; i <= frames && tries < 1000; tries++) {
         put_ether(broadcast_mac, 0x88B5); /* for experiments (IEEE 802) */
-        put32(out + 14, i);
+        to_be32(out + 14, i);
         for (unsigned k = 18; k < 60 + i % 900; k++)
             out[k] = (uint8_t)(k * i);
         net_send(out, 60 + i % 900);
@@ -132,7 +132,7 @@ static void link_echo(void)
 {
     unsigned n;
     my_mac[5] = 2;
-    while ((n = receive(60000)) && get16(in + 12) != 0x88B6) {
+    while ((n = receive(60000)) && be16(in + 12) != 0x88B6) {
         memcpy(out, in, n);
         memcpy(out + 6, my_mac, 6);
         net_send(out, n);
@@ -149,7 +149,7 @@ static void udp_echo(unsigned frames)
         const unsigned n = receive_udp(7, 600000);
         EXPECT(n > 0);
         memcpy(out + 42, in + 42, n);
-        send_udp(in + 6, get32(in + 26), 7, get16(in + 34), n);
+        send_udp(in + 6, be32(in + 26), 7, be16(in + 34), n);
     }
 }
 

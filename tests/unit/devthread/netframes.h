@@ -2,6 +2,8 @@
 #ifndef TANDEM_TESTS_DEVTHREAD_NETFRAMES_H
 #define TANDEM_TESTS_DEVTHREAD_NETFRAMES_H
 
+#include "tests/netbytes.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -10,38 +12,6 @@
 #define DNS_IP   0x0A000203u
 
 static const uint8_t guest_mac[6] = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
-
-static inline uint32_t be16(const uint8_t *p)
-{
-    return (uint32_t)(p[0] << 8 | p[1]);
-}
-
-static inline uint32_t be32(const uint8_t *p)
-{
-    return be16(p) << 16 | be16(p + 2);
-}
-
-static inline void to_be16(uint8_t *p, uint32_t v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
-
-static inline void to_be32(uint8_t *p, uint32_t v)
-{
-    to_be16(p, v >> 16);
-    to_be16(p + 2, v);
-}
-
-/* RFC 1071, with what has been summed up before. */
-static inline uint32_t sum_be16(const uint8_t *p, uint32_t bytes, uint32_t sum)
-{
-    for (uint32_t i = 0; i < bytes; i++)
-        sum += i % 2 ? p[i] : (uint32_t)p[i] << 8;
-    while (sum >> 16)
-        sum = (sum & 0xFFFF) + (sum >> 16);
-    return sum;
-}
 
 static inline void frame_ether(uint8_t *f, unsigned type)
 {
