@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # pc_boot.sh [BUILD [BOOTS]] - the PC as its users have it, long: every entry of GRUB's menu, the installer's CD, memtest86+, Debian on a disk
 # with every kernel, interrupt controller and disk: boot, work with fsync, power-off, and fsck finds nothing; one digest in BOOTS boots
-# (default 50). ONLY=part runs one part: menu, installer, memtest, debian, floppy, same.
+# (default 50). ONLY=part runs one part: menu, installer, memtest, debian, button, floppy, same.
 # TANDEM names another emulator to run instead.
 set -u
 . "$(dirname "$0")/lib.sh"
@@ -117,6 +117,31 @@ part_debian() {
     debian_run 686 'nolapic noapic' virtio
 }
 
+# --- the power button, pressed from outside once somebody is logged in: systemd-logind hears of it by SCI, ACPI and its input device ---
+press_power() {
+    local i
+    for i in $(seq 12000); do
+        grep -aq 'automatic login' "$dir/out" 2>/dev/null && break
+        sleep 0.1
+    done
+    sleep 3
+    printf '{"execute":"qmp_capabilities"}{"execute":"system_powerdown"}' | socat -t5 - "UNIX:$dir/qmp"
+}
+part_button() {
+    local what='Debian, power button'
+    image_get debian-disk "$build" || return
+    image_copy "$dir/image" choice "set default=kernel-686
+set timeout=0
+set options=''" || { fail "$what: image"; return; }
+    press_power >"$dir/answers" &
+    pc_run 1300 -m 256 -drive "file=$dir/image,format=raw,if=ide" -qmp "unix:$dir/qmp,server,nowait"
+    wait $!
+    expect_end "$what: power-off" 0
+    expect_output "$what: the guest's own doing" 'the guest powered off'
+    expect "$what: told" grep -q POWERDOWN "$dir/answers"
+    expect "$what: fsck finds nothing" e2fsck -fn "$dir/image?offset=1048576"
+}
+
 # --- Linux's floppy driver: what a floppy has, and what is written to it ---
 floppy_work='modprobe floppy
 sleep 2
@@ -172,7 +197,7 @@ set timeout=0" || return
     prefix=()
 }
 
-for part in ${ONLY:-menu installer memtest debian floppy same}; do
+for part in ${ONLY:-menu installer memtest debian button floppy same}; do
     "part_$part"
 done
 summary "pc boot"
