@@ -78,7 +78,10 @@ uint64_t bus_idle(void *bus, uint64_t tick, uint64_t max_tick, uint64_t stand_ti
     struct bus *b = bus;
 
     hostio_poll(b->cfg.hostio);
+    const bool planned = max_tick != TICK_NEVER;
     max_tick = idle_end(b, max_tick, stand_tick);
+    if (!planned && max_tick != TICK_NEVER && bus_input_waiting(b))
+        return intake_from(b, tick); /* input does not wait until somebody wants the guest to stand */
     if (max_tick != TICK_NEVER && !b->cfg.sleep) {
         bus_flush_if_due(b);
         return max_tick; /* input that waits is taken in there */
