@@ -479,7 +479,8 @@ static const struct option_def option_defs[] = {
      "where device models run (default adaptive) and on which host CPUs; never changes what the guest sees",
      KEYS(devthread_keys, "mode")},
     {"translator",
-     "mode=interp|eager|background[,hot=COUNT][,threads=N][,cache=SIZE][,chain=on|off][,long=on|off|any]",
+     "mode=interp|eager|background[,hot=COUNT][,threads=N][,cache=SIZE][,chain=on|off][,long=on|off|any]"
+     "[,moved=on|off|checked]",
      parse_list,
      "how guest code is run: compiled by N worker threads once entered COUNT times (background, the default; "
      "threads=0: by "

@@ -102,7 +102,8 @@ struct options {
     int translator_threads;    /* -1: as many as there are spare CPUs */
     uint64_t code_cache_bytes; /* 0: the default */
     bool chain;
-    unsigned long_blocks; /* enum long_blocks */
+    unsigned long_blocks;  /* enum long_blocks */
+    unsigned moved_blocks; /* enum moved_blocks */
 
     char *digest_file;                              /* NULL: none */
     uint64_t digest_every;                          /* ticks */

@@ -13,7 +13,7 @@ extern const struct list_key icount_keys[5];
 extern const struct list_key rtc_keys[2];
 extern const struct list_key memory_keys[1];
 extern const struct list_key devthread_keys[3];
-extern const struct list_key translator_keys[6];
+extern const struct list_key translator_keys[7];
 extern const struct list_key machine_keys[7];
 extern const struct list_key accel_keys[1];
 extern const struct list_key smp_keys[5];

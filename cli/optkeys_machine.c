@@ -176,6 +176,13 @@ static bool set_long_blocks(void *target, const char *value, struct err *e)
     return i >= 0;
 }
 
+static bool set_moved_blocks(void *target, const char *value, struct err *e)
+{
+    int i = value_choice(value, "on|off|checked"); /* MATCH enum moved_blocks */
+    ((struct options *)target)->moved_blocks = (unsigned)i;
+    return i >= 0;
+}
+
 const struct list_key translator_keys[] = {
     {"mode", "interp|eager|background", set_translator_mode},
     {"hot", "COUNT (1..1000000)", set_translator_hot},
@@ -183,6 +190,7 @@ const struct list_key translator_keys[] = {
     {"cache", "SIZE (64K..1G)", set_code_cache},
     {"chain", "on|off", set_chain},
     {"long", "on|off|any", set_long_blocks},
+    {"moved", "on|off|checked", set_moved_blocks},
 };
 
 /* Settings that have one honest value, which is given: nothing is stored. */

@@ -153,6 +153,7 @@ static void machine_of_options(struct run *r, struct machine_config *c)
     c->code_cache_bytes = o->code_cache_bytes;
     c->chain = o->chain;
     c->long_blocks = (enum long_blocks)o->long_blocks;
+    c->moved_blocks = (enum moved_blocks)o->moved_blocks;
     c->digest_file = o->digest_file;
     c->digest_every = o->digest_every;
     c->survey = o->stats;

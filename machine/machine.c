@@ -312,6 +312,7 @@ static bool create_vcpu(struct machine *m, struct err *e)
         .hot = c->hot,
         .code_cache_bytes = c->code_cache_bytes,
         .long_blocks = c->long_blocks,
+        .moved_blocks = c->moved_blocks,
         .long_blocks_seed = (uint32_t)c->jitter_seed,
         .no_chain = !c->chain,
         .translator_threads =

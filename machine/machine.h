@@ -77,10 +77,11 @@ struct machine_config {
     enum link_mode mode;
     int vcpu_cpu, device_cpu; /* host CPUs; PIN_ANY: any */
     enum translator_mode translator;
-    unsigned hot;                 /* see vcpu_config */
-    int translator_threads;       /* -1: as many as there are spare CPUs */
-    uint64_t code_cache_bytes;    /* 0: the default */
-    enum long_blocks long_blocks; /* see vcpu_config; the seed is jitter_seed */
+    unsigned hot;                   /* see vcpu_config */
+    int translator_threads;         /* -1: as many as there are spare CPUs */
+    uint64_t code_cache_bytes;      /* 0: the default */
+    enum moved_blocks moved_blocks; /* see vcpu_config */
+    enum long_blocks long_blocks;   /* see vcpu_config; the seed is jitter_seed */
     bool chain;
 
     /* --- what is written about it --- */

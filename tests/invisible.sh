@@ -51,6 +51,19 @@ for ((i = 0; i < probes; i++)); do
     probe_ways+=("probe $i failed: PB host_differs>0 -translator mode=eager -x-probe differs=$((1 << i))")
 done
 
+# A program at ever new linear addresses.
+moved_ways=(
+    "moved blocks off:                PB tb_moved=0         -translator mode=background,hot=1,threads=0,moved=off"
+    "moved blocks, checked:           PB tb_placed>100      -translator mode=background,hot=1,threads=0,moved=checked"
+    "moved blocks, eager, checked:    PB native_copied>100  -translator mode=eager,moved=checked"
+    "moved blocks, interp, checked:   PB tb_placed>100      -translator mode=interp,moved=checked"
+    "moved blocks, any long ones:     PB tb_placed>100      -translator mode=eager,moved=checked,long=any"
+    "moved blocks, tiny cache:        PB native_evicted>EV  -translator mode=eager,moved=checked,cache=64K"
+    "moved blocks, worker delays:     PB tb_moved>50        -translator mode=background,hot=1,threads=2 -x-jitter seed=$seed"
+    "moved blocks, chaining off:      PB native_copied>100  -translator mode=eager,moved=checked,chain=off"
+    "moved blocks, shuffled registers: SB tb_placed>100     -translator mode=eager"
+)
+
 # figure NAME: its number in the last run's statistics
 figure() {
     awk -F '[:,]' -v name="\"$1\"" '$1 ~ name { print $2 + 0; exit }' "$dir/stats.json"
@@ -132,10 +145,18 @@ float_guest() { # name every
     for way in "${probe_ways[@]}"; do one "$way" inline; done
 }
 
+moved_guest() {
+    local way mode
+    small_guest_is moved 20000 shift=3
+    for way in "${moved_ways[@]}"; do
+        for mode in inline adaptive; do one "$way" "$mode"; done
+    done
+}
+
 # What is in the list above, in nine boots beside the reference. How much delayed workers compile depends on the host.
 boot_ways=(
     "eager:                           PB native_links>0    -translator mode=eager"
-    "background:                      PB native_blocks>0"
+    "background:                      PB tb_placed>0       -translator moved=checked"
     "background, threads=1, delays:   PB native_blocks>0   -translator mode=background,threads=1,hot=1 -x-jitter seed=$seed"
     "background, threads=4:           PB native_blocks>0   -translator mode=background,threads=4"
     "chaining off, threads=2:         PB native_links=0    -translator mode=background,threads=2,chain=off"
@@ -165,6 +186,7 @@ else
     small_guest smc 1000 '' adaptive
     small_guest except 1000 '' adaptive
     small_guest writes 1777 '' adaptive
+    moved_guest
     float_guest fpu 100000
     float_guest sse 1000
     float_guest bench_x87 1000000

@@ -130,8 +130,9 @@ void emit_store(struct builder *b, unsigned size, struct addr at, struct value s
     o->a = at.base;
     o->imm = at.disp;
     if (src.is_imm) {
-        o->flags = IRF_IMM;
+        o->flags = src.is_eip ? IRF_IMM | IRF_EIP : IRF_IMM;
         o->imm2 = src.imm & size_mask(size);
+        b->out->fixed |= src.is_eip && size < 2;
     } else {
         o->b = src.slot;
     }
@@ -172,6 +173,14 @@ struct ir_op *emit_helper(struct builder *b, enum ir_helper helper)
     struct ir_op *o = emit_raw(b, IR_HELPER);
     o->imm = helper;
     b->cc = ir_cc_after(b->cc, o);
+    return o;
+}
+
+struct ir_op *emit_helper_next(struct builder *b, enum ir_helper helper)
+{
+    struct ir_op *o = emit_helper(b, helper);
+    o->flags = IRF_EIP;
+    o->imm2 = b->next_eip;
     return o;
 }
 
@@ -285,6 +294,7 @@ void emit_leave_if_mode_changed(struct builder *b)
 {
     struct ir_op *o = emit_raw(b, IR_LEAVE_TB);
     o->aux = 1;
+    o->flags = IRF_EIP;
     o->imm2 = b->next_eip;
     b->ended = true;
 }

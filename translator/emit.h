@@ -33,14 +33,19 @@ struct value {
     bool is_imm;
     uint8_t slot;
     uint32_t imm;
+    bool is_eip; /* imm is an eip of the block's code */
 };
 static inline struct value value_slot(unsigned slot)
 {
-    return (struct value){false, (uint8_t)slot, 0};
+    return (struct value){.slot = (uint8_t)slot};
 }
 static inline struct value value_imm(uint32_t imm)
 {
-    return (struct value){true, IR_ZERO, imm};
+    return (struct value){.is_imm = true, .slot = IR_ZERO, .imm = imm};
+}
+static inline struct value value_eip(uint32_t eip)
+{
+    return (struct value){.is_imm = true, .slot = IR_ZERO, .imm = eip, .is_eip = true};
 }
 
 /* A linear address: slot + disp. */
@@ -88,6 +93,8 @@ void emit_segaddr(struct builder *b, unsigned size, unsigned flags, unsigned dst
 void emit_cond(struct builder *b, enum ir_opcode op, unsigned cond, unsigned dst, unsigned src);
 /* A helper with all operands absent; the caller fills what its row names. */
 struct ir_op *emit_helper(struct builder *b, enum ir_helper helper);
+/* The same, with the next instruction's eip in imm2. */
+struct ir_op *emit_helper_next(struct builder *b, enum ir_helper helper);
 
 /* Ends of the block. */
 void emit_raise(struct builder *b, unsigned vector);

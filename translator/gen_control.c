@@ -13,8 +13,9 @@ static uint32_t mask_ip(const struct insn *in, uint32_t eip)
 }
 
 /* Target of a relative jump. */
-static uint32_t target_eip(const struct builder *b, const struct insn *in)
+static uint32_t target_eip(struct builder *b, const struct insn *in)
 {
+    b->out->fixed |= in->opsize < 2;
     return mask_ip(in, b->next_eip + in->imm);
 }
 
@@ -158,7 +159,7 @@ void gen_CALL(struct builder *b, const struct insn *in)
 {
     const uint32_t target = target_eip(b, in);
     check_static_ip(b, target);
-    builder_push(b, in->opsize, value_imm(b->next_eip));
+    builder_push(b, in->opsize, value_eip(b->next_eip));
     emit_goto(b, target);
 }
 
@@ -170,7 +171,7 @@ void gen_CALL_IND(struct builder *b, const struct insn *in)
         emit_mov(b, to, value_slot(IR_ESP));
     }
     check_indirect_ip(b, in, to);
-    builder_push(b, in->opsize, value_imm(b->next_eip));
+    builder_push(b, in->opsize, value_eip(b->next_eip));
     emit_jmpind(b, to);
 }
 
@@ -204,11 +205,10 @@ static struct far_pointer load_far_pointer(struct builder *b, const struct insn 
 static void gen_far(struct builder *b, const struct insn *in, enum ir_helper helper)
 {
     const struct far_pointer p = load_far_pointer(b, in);
-    struct ir_op *o = emit_helper(b, helper);
+    struct ir_op *o = emit_helper_next(b, helper);
     o->a = (uint8_t)p.selector;
     o->b = (uint8_t)p.offset;
     o->size = in->opsize;
-    o->imm2 = b->next_eip;
     emit_leave(b);
 }
 
@@ -231,9 +231,7 @@ void gen_RET_FAR(struct builder *b, const struct insn *in)
 
 void gen_IRET(struct builder *b, const struct insn *in)
 {
-    struct ir_op *o = emit_helper(b, HELPER_IRET);
-    o->size = in->opsize;
-    o->imm2 = b->next_eip;
+    emit_helper_next(b, HELPER_IRET)->size = in->opsize;
     emit_leave(b);
 }
 
@@ -241,10 +239,9 @@ void gen_IRET(struct builder *b, const struct insn *in)
 
 static void gen_interrupt(struct builder *b, enum ir_helper helper, unsigned vector, unsigned kind)
 {
-    struct ir_op *o = emit_helper(b, helper);
+    struct ir_op *o = emit_helper_next(b, helper);
     o->aux = (uint8_t)vector;
     o->size = (uint8_t)kind;
-    o->imm2 = b->next_eip;
     emit_leave(b);
 }
 

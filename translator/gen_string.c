@@ -38,10 +38,9 @@ static unsigned string_size(const struct insn *in)
 
 static void gen_helper(struct builder *b, const struct insn *in, enum ir_helper helper)
 {
-    struct ir_op *o = emit_helper(b, helper);
+    struct ir_op *o = emit_helper_next(b, helper);
     o->size = (uint8_t)string_size(in);
     o->aux = (uint8_t)string_aux(in);
-    o->imm2 = b->next_eip;
     emit_leave(b);
 }
 

@@ -3,17 +3,9 @@
 #include "translator/gen.h"
 #include "translator/operand.h"
 
-/* Helper with the next eip, then out of the block. Fill it before calling finish. */
-static struct ir_op *leaving_helper(struct builder *b, enum ir_helper helper)
-{
-    struct ir_op *o = emit_helper(b, helper);
-    o->imm2 = b->next_eip;
-    return o;
-}
-
 static void gen_leaving(struct builder *b, enum ir_helper helper)
 {
-    leaving_helper(b, helper);
+    emit_helper_next(b, helper);
     emit_leave(b);
 }
 
@@ -21,7 +13,7 @@ static void gen_leaving(struct builder *b, enum ir_helper helper)
 
 void gen_POPF(struct builder *b, const struct insn *in)
 {
-    leaving_helper(b, HELPER_POPF)->size = in->opsize;
+    emit_helper_next(b, HELPER_POPF)->size = in->opsize;
     emit_leave(b);
 }
 
@@ -115,7 +107,7 @@ static void gen_port(struct builder *b, const struct insn *in, enum ir_helper he
                      unsigned data)
 {
     const unsigned slot = in->row->opnd[port] == OP_DX ? (unsigned)IR_EDX : opnd_slot(b, in, port);
-    struct ir_op *o = leaving_helper(b, helper);
+    struct ir_op *o = emit_helper_next(b, helper);
     o->a = (uint8_t)slot;
     o->size = (uint8_t)opnd_size(in, data);
     emit_leave(b);
@@ -178,7 +170,7 @@ static void gen_load_8086(struct builder *b, unsigned seg, unsigned selector)
 /* Only SS holds off interrupts and traps. */
 static void gen_load_seg(struct builder *b, unsigned seg, unsigned selector, unsigned new_esp)
 {
-    struct ir_op *o = leaving_helper(b, HELPER_LOAD_SEG);
+    struct ir_op *o = emit_helper_next(b, HELPER_LOAD_SEG);
     o->aux = (uint8_t)seg;
     o->a = (uint8_t)selector;
     o->b = (uint8_t)new_esp;
@@ -220,7 +212,7 @@ static void gen_load_far(struct builder *b, const struct insn *in, unsigned seg)
         reg_store(b, in->reg, in->opsize, value_slot(offset));
         return;
     }
-    struct ir_op *o = leaving_helper(b, HELPER_LOAD_FAR);
+    struct ir_op *o = emit_helper_next(b, HELPER_LOAD_FAR);
     o->aux = (uint8_t)seg;
     o->a = (uint8_t)selector;
     o->b = (uint8_t)offset;
@@ -278,7 +270,7 @@ void gen_SMSW(struct builder *b, const struct insn *in)
 static void gen_leaving_from(struct builder *b, const struct insn *in, enum ir_helper helper)
 {
     const unsigned src = opnd_slot(b, in, 0);
-    leaving_helper(b, helper)->a = (uint8_t)src;
+    emit_helper_next(b, helper)->a = (uint8_t)src;
     emit_leave(b);
 }
 
@@ -372,7 +364,7 @@ static unsigned table_operand(struct builder *b, const struct insn *in, bool wri
 static void gen_load_table(struct builder *b, const struct insn *in, enum ir_helper helper)
 {
     const unsigned at = table_operand(b, in, false);
-    struct ir_op *o = leaving_helper(b, helper);
+    struct ir_op *o = emit_helper_next(b, helper);
     o->a = (uint8_t)at;
     o->size = in->opsize;
     emit_leave(b);
@@ -407,7 +399,7 @@ void gen_SIDT(struct builder *b, const struct insn *in)
 void gen_INVLPG(struct builder *b, const struct insn *in)
 {
     const unsigned offset = mem_offset(b, in, 0);
-    struct ir_op *o = leaving_helper(b, HELPER_INVLPG);
+    struct ir_op *o = emit_helper_next(b, HELPER_INVLPG);
     o->a = (uint8_t)offset;
     o->aux = in->seg;
     emit_leave(b);
@@ -417,7 +409,7 @@ void gen_INVLPG(struct builder *b, const struct insn *in)
 
 static void gen_from_reg(struct builder *b, const struct insn *in, enum ir_helper helper)
 {
-    struct ir_op *o = leaving_helper(b, helper);
+    struct ir_op *o = emit_helper_next(b, helper);
     o->aux = in->reg;
     o->dst = in->rm;
     emit_leave(b);
@@ -425,7 +417,7 @@ static void gen_from_reg(struct builder *b, const struct insn *in, enum ir_helpe
 
 static void gen_to_reg(struct builder *b, const struct insn *in, enum ir_helper helper)
 {
-    struct ir_op *o = leaving_helper(b, helper);
+    struct ir_op *o = emit_helper_next(b, helper);
     o->aux = in->reg;
     o->a = in->rm;
     emit_leave(b);

@@ -137,6 +137,18 @@ bool ir_observes_cc(const struct ir_op *op, bool faults)
     return ir_reads_cc(op) || may_fault || ir_ends(op);
 }
 
+/* --- blocks at another eip --- */
+
+void ir_move(struct ir_op *ops, unsigned nops, uint32_t by)
+{
+    for (struct ir_op *op = ops; op < ops + nops; op++) {
+        if (op->op == IR_JMP || op->op == IR_JCC || op->op == IR_JNZ || op->op == IR_SIDE)
+            op->imm += by;
+        if (op->op == IR_JCC || op->op == IR_JNZ || (op->flags & IRF_EIP))
+            op->imm2 += by;
+    }
+}
+
 /* --- printer --- */
 
 static const char *const slot_name[IR_NSLOTS] = {

@@ -31,6 +31,7 @@ enum {
     IRF_WRITE = 1 << 2, /* SEGADDR: for writing */
     IRF_PLAIN =
         1 << 4, /* SEGADDR: the block's mode says that the segment is plain, and a + imm is below 10000h */
+    IRF_EIP = 1 << 5,      /* imm2 is an eip of the block's code: it moves with the block (ir_move) */
     IRF_CC_KNOWN = 1 << 3, /* SETCC, CMOV, SIDE, JCC: `size` holds the enum cc_op that IR_CC_OP has here */
 };
 
@@ -110,6 +111,10 @@ bool ir_observes_cc(const struct ir_op *op, bool faults);
 
 /* Fills op->handler of every op; the last step of translate_block. The numbering is ir_handlers.h's. */
 void ir_finalize(struct ir_op *ops, unsigned nops);
+
+/* Makes the ops of a block those of the same bytes at an eip that is `by` higher; `by` is a multiple of the
+ * page size. Not for blocks that are fixed (translate.h). */
+void ir_move(struct ir_op *ops, unsigned nops, uint32_t by);
 
 /* As ir_print names it. */
 const char *ir_slot_name(unsigned slot);

@@ -59,6 +59,7 @@ struct tb_native {
     uint32_t chained;         /* from there to where chain exits continue, which never change CS */
     uint32_t enter;           /* to where the owner enters, who has also looked up the second page */
     uint32_t offset, bytes;   /* of the code, in the cache; bytes 0: none */
+    uint32_t lists;           /* in the cache: for copies of the code (x64/copy.c); 0: none can be made */
     uint32_t far, far_offset; /* bytes from `far` on, which are off the main path, are there, by themselves */
     uintptr_t in;             /* list of chain exits that continue here: struct tb * | number; 0: end */
     uint32_t loop; /* where chain exit 1 continues in this same block, flags in registers; 0: at code */
@@ -94,6 +95,7 @@ struct tb {
     uint8_t fpu_in_c; /* 1: x87 instructions are helper calls in its host code (owner: the engine; not changed
                          while a worker is asked for its code) */
     uint8_t marked;   /* 1: a mark is at its address; each entry goes through tb_find(), which tells of it */
+    uint8_t movable;  /* 1: it may be made into a block at another linear address (tb_move) */
     uint8_t is_long;  /* 1: a long block (owner: the engine) */
     uint8_t samples;  /* how often the run stopped before it (owner: the engine) */
     uint16_t

@@ -176,7 +176,8 @@ static bool add_device_insn(struct builder *b, int *offset)
         return false;
     }
     b->insn = 0;
-    emit_helper(b, HELPER_DEVICE_END)->imm2 = b->req->eip + (uint32_t)*offset;
+    b->next_eip = b->req->eip + (uint32_t)*offset;
+    emit_helper_next(b, HELPER_DEVICE_END);
     emit_leave(b);
     return true;
 }
@@ -201,6 +202,7 @@ enum translate_result translate_block(const struct translate_request *req, struc
     enum step step = STEP_NEXT;
     out->nops = out->ninsns = out->bytes = 0;
     out->low = 0;
+    out->fixed = false;
     if (req->device && add_device_insn(&b, &offset)) {
         finish(&b, offset);
         return TRANSLATE_OK;

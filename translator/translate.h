@@ -33,7 +33,8 @@ enum translate_result {
 
 struct translate_out {
     unsigned nops, ninsns, bytes, nexits;
-    int low; /* as in struct tb */
+    int low;    /* as in struct tb */
+    bool fixed; /* its ops hold for this eip alone (ir_move): an eip in them is cut to 16 bits */
     struct ir_op ops[TB_OPS_MAX];
     int16_t insn_offset[TB_LONG_INSNS_MAX + 1];
 };

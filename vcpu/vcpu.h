@@ -61,6 +61,10 @@ enum {
 /* Blocks that go on behind conditional jumps (translator/tb.h). ANY: a test's, whichever way. */
 enum long_blocks { LONG_BLOCKS_ON, LONG_BLOCKS_OFF, LONG_BLOCKS_ANY };
 
+/* Blocks that are made from one for the same bytes at another linear address (translator/tb.h). CHECKED: a
+ * test's, what comes of it is compared with what would be built anew. */
+enum moved_blocks { MOVED_BLOCKS_ON, MOVED_BLOCKS_OFF, MOVED_BLOCKS_CHECKED };
+
 enum translator_mode {
     TRANSLATOR_INTERP,     /* interpreted */
     TRANSLATOR_EAGER,      /* compiled before their first run */
@@ -103,10 +107,11 @@ struct vcpu_config {
     uint64_t translator_jitter; /* test: seed of random delays of workers; 0: none */
     enum long_blocks long_blocks;
     uint32_t long_blocks_seed; /* of LONG_BLOCKS_ANY */
-    bool no_chain;             /* test: blocks are never linked to one another */
-    uint32_t pretend_differs;  /* test: probes of the host that count as failed (translator/x64/probe.h) */
-    bool host_unasked;         /* test: no probes */
-    uint64_t digest_every;     /* ticks between digest points; 0: none */
+    enum moved_blocks moved_blocks;
+    bool no_chain;            /* test: blocks are never linked to one another */
+    uint32_t pretend_differs; /* test: probes of the host that count as failed (translator/x64/probe.h) */
+    bool host_unasked;        /* test: no probes */
+    uint64_t digest_every;    /* ticks between digest points; 0: none */
     /* Called at every multiple of digest_every, after all effects at that tick; vCPU's thread. */
     void (*digest)(void *ctx, uint64_t tick);
     void *digest_ctx;
@@ -143,6 +148,8 @@ struct vcpu_until {
 struct vcpu_stats {
     uint64_t icount, idle_ticks;
     uint64_t tb_built, tb_bytes, tb_ops, tb_lookups, tb_invalidated;
+    uint64_t tb_placed;               /* times a block went to another linear address */
+    uint64_t tb_moved, native_copied; /* made from a block at another linear address; with its host code */
     uint64_t tlb_fills, tlb_flushes, tlb_restored;
     uint64_t exceptions, interrupts;
     uint64_t native_exits;     /* returns from compiled code to the run loop */

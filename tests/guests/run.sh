@@ -23,7 +23,7 @@ run_guest() { # name shift mode extra-options...
 }
 
 for mode in inline thread adaptive; do
-    for name in boundary smc except sse fpu writes remap pae; do
+    for name in boundary smc moved except sse fpu writes remap pae; do
         run_guest "$name" 3 "$mode"
     done
     for s in 0 1 3 7 10; do
@@ -51,7 +51,7 @@ trap 'rm -rf "$modules"' EXIT
 printf 'first module' >"$modules/a"
 printf 'second' >"$modules/b"
 run_guest multiboot 3 adaptive -initrd "$modules/a arg one,$modules/b"
-for name in boundary smc except sse rep pit apic fpu writes remap pae bench_cr3; do
+for name in boundary smc moved except sse rep pit apic fpu writes remap pae bench_cr3; do
     run_guest "$name" 3 inline -x-single-tb
     for engine in interp eager background,hot=1 background,threads=0; do
         run_guest "$name" 3 inline -translator "mode=$engine"

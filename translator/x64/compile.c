@@ -8,6 +8,7 @@
 #include "clockcore/check.h"
 #include "translator/x64/compile.h"
 #include "translator/x64/control.h"
+#include "translator/x64/copy.h"
 #include "translator/x64/flags.h"
 #include "translator/x64/mem.h"
 #include "translator/x64/ops.h"
@@ -21,8 +22,6 @@ static emit_fn *const emitters[IR_OPCODE_COUNT] = {
 #undef IROP
 };
 
-enum { OP_BYTES_MAX = 512, BLOCK_BYTES_MAX = OP_BYTES_MAX * (TB_OPS_MAX + 2) };
-
 _Static_assert(offsetof(struct guest_state, slot) == 0, "mem_slot");
 _Static_assert(sizeof(((struct guest_state *)0)->slot) == X64_STATE_BIAS, "slots below the bias");
 _Static_assert(sizeof(((struct guest_state *)0)->budget) == 8, "budget is subtracted as 64 bits");
@@ -30,15 +29,6 @@ _Static_assert(sizeof(((struct guest_state *)0)->cpl) == 1 && sizeof(((struct se
                "SEGADDR");
 _Static_assert((int)X64_EXIT_OTHER <= (int)X64_KIND_MASK, "exit word");
 _Static_assert(X64_EXIT_CHAIN1 == X64_EXIT_CHAIN0 + 1, "chain exits are numbered");
-
-/* What one thread needs to compile. */
-struct x64_compiler {
-    struct compile c;
-    struct x64_refs refs;
-    uint8_t code[BLOCK_BYTES_MAX];
-    struct x64_parts parts;
-    uint8_t part_of[BLOCK_BYTES_MAX]; /* touched only where somebody asks for parts */
-};
 
 /* --- the code's home --- */
 
@@ -84,16 +74,20 @@ void x64_reset(struct x64 *x)
     code_cache_clear(&x->far_cache);
 }
 
+static size_t far_bytes(const struct x64_code *code)
+{
+    return code->nbytes - code->far + copy_lists_bytes(code);
+}
+
 bool x64_could_hold(const struct x64 *x, const struct x64_code *code)
 {
     return code_cache_could_hold(&x->cache, code->far) &&
-           code_cache_could_hold(&x->far_cache, code->nbytes - code->far);
+           code_cache_could_hold(&x->far_cache, far_bytes(code));
 }
 
 bool x64_has_room(struct x64 *x, const struct x64_code *code)
 {
-    return code_cache_has_room(&x->cache, code->far) &&
-           code_cache_has_room(&x->far_cache, code->nbytes - code->far);
+    return code_cache_has_room(&x->cache, code->far) && code_cache_has_room(&x->far_cache, far_bytes(code));
 }
 
 struct tb *x64_oldest(const struct x64 *x)
@@ -122,15 +116,9 @@ void x64_drop(struct x64 *x, struct tb *tb)
         tb->exits[i] = (struct tb_exit){.chain = tb->exits[i].chain};
 }
 
-/* Where in the cache the code's byte at `offset` is. */
-static uint32_t place_of(const struct tb_native *n, uint32_t offset)
-{
-    return offset < n->far ? n->offset + offset : n->far_offset + (offset - n->far);
-}
-
 static uint32_t moved(const struct tb_native *n, uint32_t offset)
 {
-    return offset ? place_of(n, offset) : 0;
+    return offset ? copy_place_of(n, offset) : 0;
 }
 
 /* Jumps between the two parts. */
@@ -138,11 +126,10 @@ static void install_inner(struct x64 *x, const struct tb_native *n, const struct
 {
     for (unsigned i = 0; i < code->ninner; i++) {
         const uint32_t at = code->inner[i];
-        int32_t rel;
+        uint32_t rel;
         memcpy(&rel, code->bytes + at, sizeof rel);
-        const uint32_t to = at + 4 + (uint32_t)rel;
-        if ((at < n->far) != (to < n->far))
-            x_patch(x->cache.write + place_of(n, at), x->cache.write + place_of(n, to));
+        if (copy_crosses(code, at))
+            x_patch(x->cache.write + copy_place_of(n, at), x->cache.write + copy_place_of(n, at + 4 + rel));
     }
 }
 
@@ -151,7 +138,7 @@ static void install_refs(struct x64 *x, const struct tb_native *n, const struct 
     for (unsigned i = 0; i < code->nrefs; i++) {
         uint32_t target;
         memcpy(&target, code->bytes + code->refs[i], sizeof target);
-        x_patch(x->cache.write + place_of(n, code->refs[i]), x->cache.write + target);
+        x_patch(x->cache.write + copy_place_of(n, code->refs[i]), x->cache.write + target);
     }
 }
 
@@ -175,12 +162,13 @@ void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code)
     n->bytes = code->nbytes;
     n->far = code->far;
     n->offset = code_cache_take(&x->cache, tb, code->far);
-    n->far_offset = code_cache_take(&x->far_cache, tb, code->nbytes - code->far);
+    n->far_offset = code_cache_take(&x->far_cache, tb, far_bytes(code));
     memcpy(x->cache.write + n->offset, code->bytes, code->far);
     memcpy(x->cache.write + n->far_offset, code->bytes + code->far, code->nbytes - code->far);
     install_inner(x, n, code);
     install_refs(x, n, code);
     install_exits(tb, code);
+    copy_keep_lists(x, n, code);
     n->code = x->cache.exec + n->offset;
     n->chained = code->chained;
     n->enter = code->enter;
@@ -207,18 +195,21 @@ void x64_compiler_destroy(struct x64_compiler *z)
 
 bool x64_code_keep(struct x64_code *code)
 {
-    size_t refs = code->nrefs * sizeof *code->refs, inner = code->ninner * sizeof *code->inner;
-    uint8_t *kept = malloc(refs + inner + code->nbytes);
+    const size_t refs = code->nrefs * sizeof *code->refs, inner = code->ninner * sizeof *code->inner;
+    const size_t moves = code->nmoves * sizeof *code->moves, lists = refs + inner + moves;
+    uint8_t *kept = malloc(lists + code->nbytes);
     if (!kept) {
         *code = (struct x64_code){0}; /* the compiler's memory is not the code's to free */
         return false;
     }
     memcpy(kept, code->refs, refs);
     memcpy(kept + refs, code->inner, inner);
-    memcpy(kept + refs + inner, code->bytes, code->nbytes);
+    memcpy(kept + refs + inner, code->moves, moves);
+    memcpy(kept + lists, code->bytes, code->nbytes);
     code->refs = (const uint32_t *)(const void *)kept;
     code->inner = code->refs + code->nrefs;
-    code->bytes = kept + refs + inner;
+    code->moves = code->inner + code->ninner;
+    code->bytes = kept + lists;
     return true;
 }
 
@@ -284,7 +275,7 @@ static void emit_careful_copy(struct compile *c)
 static bool emit_strip(struct compile *c)
 {
     uint8_t *at = c->b.at;
-    uint32_t nrefs = c->b.refs->n, ninner = c->b.refs->ninner;
+    uint32_t nrefs = c->b.refs->n, ninner = c->b.refs->ninner, nmoves = c->b.refs->nmoves;
     unsigned nfar = c->nfar;
     uint16_t reserved = c->regs.reserved;
     if (!strip_possible(c))
@@ -303,6 +294,7 @@ static bool emit_strip(struct compile *c)
     c->b.at = at;
     c->b.refs->n = nrefs;
     c->b.refs->ninner = ninner;
+    c->b.refs->nmoves = nmoves;
     c->nfar = nfar;
     return false;
 }
@@ -312,8 +304,9 @@ static const uint8_t *compile(struct x64_compiler *z, const struct tb *tb, struc
                               struct x64_parts *parts)
 {
     struct compile *c = &z->c;
-    *out = (struct x64_code){.bytes = z->code, .refs = z->refs.at, .inner = z->refs.inner};
-    z->refs.n = z->refs.ninner = 0;
+    *out = (struct x64_code){
+        .bytes = z->code, .refs = z->refs.at, .inner = z->refs.inner, .moves = z->refs.moves};
+    z->refs.n = z->refs.ninner = z->refs.nmoves = 0;
     c->b = (struct x64_buf){.at = z->code, .start = z->code, .refs = &z->refs, .parts = parts};
     c->tb = tb;
     c->ops = tb->ops;
@@ -342,7 +335,9 @@ static const uint8_t *compile(struct x64_compiler *z, const struct tb *tb, struc
     out->nbytes = (uint32_t)(c->b.at - c->b.start);
     out->nrefs = z->refs.n;
     out->ninner = z->refs.ninner;
+    out->nmoves = z->refs.nmoves;
     out->far = (uint32_t)(far - c->b.start);
+    out->movable = tb->movable;
     CHECK(out->nbytes <= BLOCK_BYTES_MAX);
     return far;
 }

@@ -78,6 +78,16 @@ struct compile {
     struct far_code far[FAR_MAX];
 };
 
+enum { OP_BYTES_MAX = 512, BLOCK_BYTES_MAX = OP_BYTES_MAX * (TB_OPS_MAX + 2) };
+/* What one thread needs to compile. */
+struct x64_compiler {
+    struct compile c;
+    struct x64_refs refs;
+    uint8_t code[BLOCK_BYTES_MAX];
+    struct x64_parts parts;
+    uint8_t part_of[BLOCK_BYTES_MAX]; /* touched only where somebody asks for parts */
+};
+
 struct far_code *far_add(struct compile *c, void (*emit)(struct compile *c, const struct far_code *f),
                          uint8_t *from);
 

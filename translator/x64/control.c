@@ -87,7 +87,7 @@ void emit_counter(struct compile *c)
     if (!c->x->counts)
         return;
     enum x64_part before = part_begin(&c->b, X64_PART_COUNTER);
-    x_mov_imm64(&c->b, SCRATCH1, (uint64_t)(uintptr_t)counter);
+    emit_tb_pointer(c, SCRATCH1, (uintptr_t)counter);
     x_alu_mem_imm(&c->b, ALU_ADD, SZ64, mem_at(SCRATCH1, 0), 1);
     part_end(&c->b, before);
 }
@@ -126,18 +126,24 @@ static void far_jump_miss(struct compile *c, const struct far_code *f)
 {
     if (f->reg != SCRATCH1)
         x_mov(&c->b, SZ32, SCRATCH1, f->reg);
-    x_mov_imm64(&c->b, HOST_PAGE, (uint64_t)(uintptr_t)c->tb | X64_EXIT_JUMP);
+    emit_tb_pointer(c, HOST_PAGE, (uintptr_t)c->tb | X64_EXIT_JUMP);
     x_jmp_to(&c->b, c->x->stubs.jump_miss[is_user(c)]);
 }
 
-/* Through the place (x64.h) of the linear address in `lin`. */
-static void emit_jump_through(struct compile *c, unsigned lin, struct host_mem key, struct host_mem code)
+/* Through the place (x64.h) of the linear address in `lin`. known: it is the block's own, and moves with it.
+ */
+static void emit_jump_through(struct compile *c, unsigned lin, bool known, struct host_mem key,
+                              struct host_mem code)
 {
     x_load(&c->b, SZ64, SCRATCH2, mem_jumps(&c->x->env, offsetof(struct x64_jumps, hi)));
     x_alu(&c->b, ALU_OR, SZ64, SCRATCH2, lin);
     x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH2, key);
+    if (known)
+        x_note_move(&c->b, X64_MOVE_PLACE);
     far_add(c, far_jump_miss, x_jcc(&c->b, CC_NE))->reg = (uint8_t)lin;
     x_jmp_mem(&c->b, code);
+    if (known)
+        x_note_move(&c->b, X64_MOVE_PLACE);
 }
 
 static void emit_jump_to_page(struct compile *c, uint32_t lin_addr)
@@ -145,7 +151,8 @@ static void emit_jump_to_page(struct compile *c, uint32_t lin_addr)
     const struct x64_env *env = &c->x->env;
     unsigned place = x64_jump_place(lin_addr);
     x_mov_imm(&c->b, SCRATCH1, lin_addr);
-    emit_jump_through(c, SCRATCH1, mem_jumps(env, offsetof(struct x64_jumps, key) + place * 8),
+    x_note_move(&c->b, X64_MOVE_LIN);
+    emit_jump_through(c, SCRATCH1, true, mem_jumps(env, offsetof(struct x64_jumps, key) + place * 8),
                       mem_jumps(env, offsetof(struct x64_jumps, code) + place * 8));
 }
 
@@ -328,7 +335,7 @@ static void emit_jump_to(struct compile *c, unsigned lin)
 {
     const struct x64_env *env = &c->x->env;
     x_movzx(&c->b, SZ16, HOST_PAGE, lin);
-    emit_jump_through(c, lin, mem_jump_place(env, offsetof(struct x64_jumps, key), HOST_PAGE),
+    emit_jump_through(c, lin, false, mem_jump_place(env, offsetof(struct x64_jumps, key), HOST_PAGE),
                       mem_jump_place(env, offsetof(struct x64_jumps, code), HOST_PAGE));
 }
 _Static_assert(X64_JUMP_BITS == 16, "the place is a zero-extended word");
@@ -357,14 +364,14 @@ static void far_helper_fault(struct compile *c, const struct far_code *f)
 
 static void set_running(struct compile *c)
 {
-    x_mov_imm64(&c->b, SCRATCH1, (uint64_t)(uintptr_t)c->tb);
+    emit_tb_pointer(c, SCRATCH1, (uintptr_t)c->tb);
     x_store(&c->b, SZ64, mem_state(c->x->env.running_tb), SCRATCH1);
 }
 
 static void emit_call_c(struct compile *c, const struct ir_op *op, uintptr_t function)
 {
     x_lea(&c->b, SZ64, RDI, mem_state(0));
-    x_mov_imm64(&c->b, RSI, (uint64_t)(uintptr_t)op);
+    emit_tb_pointer(c, RSI, (uintptr_t)op);
     x_mov_imm64(&c->b, RAX, function);
     x_call_reg(&c->b, RAX);
 }
@@ -436,7 +443,7 @@ void emit_RAISE(struct compile *c, const struct ir_op *op)
 
 static void leave_by_stub(struct compile *c)
 {
-    x_mov_imm64(&c->b, RBX, (uint64_t)(uintptr_t)c->tb | X64_EXIT_LEAVE);
+    emit_tb_pointer(c, RBX, (uintptr_t)c->tb | X64_EXIT_LEAVE);
     x_jmp_to(&c->b, c->x->stubs.leave);
 }
 

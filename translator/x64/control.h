@@ -33,7 +33,6 @@ void emit_entry(struct compile *c);
 /* Counts an execution of the copy that is being made, where that is asked for. SCRATCH1. */
 void emit_counter(struct compile *c);
 /* chain.c: nothing continues in tb any more, and it continues nowhere. */
-void x64_unchain(struct x64 *x, struct tb *tb);
 /* account_once.c or account_twice.c, as Meson chose; _in: ticks that are in a register. */
 void emit_account_again(struct compile *c);
 void emit_account_again_in(struct compile *c, unsigned reg);

@@ -137,6 +137,16 @@ static unsigned sized(unsigned opcode, unsigned size)
     return size == SZ8 ? opcode & ~1u : opcode | 1;
 }
 
+void x_note_move(struct x64_buf *b, enum x64_move kind)
+{
+    struct x64_refs *r = b->refs;
+    const unsigned bytes = kind == X64_MOVE_TB ? 8 : 4;
+    if (!r)
+        return;
+    CHECK(r->nmoves < X64_MOVES_MAX);
+    r->moves[r->nmoves++] = (uint32_t)(b->at - b->start - bytes) << X64_MOVE_SHIFT | kind;
+}
+
 /* --- moves --- */
 
 void x_mov(struct x64_buf *b, unsigned size, unsigned dst, unsigned src)

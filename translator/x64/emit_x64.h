@@ -41,12 +41,20 @@ enum { SZ8, SZ16, SZ32, SZ64 };
 
 /* Jumps and calls out of a buffer that is not yet where its code will run: places of their rel32 fields, from
  * the buffer's start. Until x64_install (x64.h) the fields hold the target's distance from `origin`. */
-enum { X64_REFS_MAX = 8192, X64_INNER_MAX = 32768 };
+enum { X64_REFS_MAX = 8192, X64_INNER_MAX = 32768, X64_MOVES_MAX = 16384 };
+/* Fields that depend on which block the code is of, and at which linear address (copy.c). */
+enum x64_move {
+    X64_MOVE_TB,    /* 64 bits: a pointer into the block */
+    X64_MOVE_LIN,   /* 32 bits: a linear address, or an eip, on the block's page or relative to it */
+    X64_MOVE_PLACE, /* 32 bits: displacement of the x64_jump_place() of the X64_MOVE_LIN before it */
+};
+enum { X64_MOVE_SHIFT = 2, X64_MOVE_MASK = 3 };
 struct x64_refs {
     const uint8_t *origin;
-    uint32_t n, ninner;
+    uint32_t n, ninner, nmoves;
     uint32_t at[X64_REFS_MAX];
     uint32_t inner[X64_INNER_MAX]; /* the rel32 fields of all other jumps */
+    uint32_t moves[X64_MOVES_MAX]; /* offset << X64_MOVE_SHIFT | enum x64_move */
 };
 
 struct x64_parts;
@@ -71,6 +79,9 @@ static inline struct host_mem mem_indexed(unsigned base, unsigned index, unsigne
 {
     return (struct host_mem){(uint8_t)base, (uint8_t)index, (uint8_t)scale, disp};
 }
+
+/* The last bytes emitted are such a field. */
+void x_note_move(struct x64_buf *b, enum x64_move kind);
 
 /* --- moves --- */
 void x_mov(struct x64_buf *b, unsigned size, unsigned dst,

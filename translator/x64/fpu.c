@@ -124,6 +124,7 @@ void fpu_flush_pending(struct compile *c, const struct fpu_pending *p)
     uint32_t fop = p->last->imm2 & 0x7ff,
              fip = tb->lin_addr - tb->cs_base + (uint32_t)tb->insn_offset[p->last->insn];
     x_store_imm(&c->b, SZ32, mem_fpu(offsetof(struct fpu_host, fip)), fip);
+    x_note_move(&c->b, X64_MOVE_LIN);
     if (p->last_mem) {
         uint32_t all = fop | 1u << 16 | (uint32_t)p->last_mem->aux << 24;
         x_store_imm(&c->b, SZ32, mem_fpu(offsetof(struct fpu_host, fop)), all);

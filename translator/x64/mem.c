@@ -35,15 +35,21 @@ _Static_assert(1 << ENTRY_SHIFT == X64_TLB_ENTRY_BYTES, "emit_tlb_index");
 
 /* --- leaving --- */
 
+void emit_tb_pointer(struct compile *c, unsigned reg, uintptr_t into)
+{
+    x_mov_imm64(&c->b, reg, (uint64_t)into);
+    x_note_move(&c->b, X64_MOVE_TB);
+}
+
 void emit_exit(struct compile *c, enum x64_exit_kind kind, bool stored)
 {
-    x_mov_imm64(&c->b, SCRATCH1, (uint64_t)(uintptr_t)c->tb | kind);
+    emit_tb_pointer(c, SCRATCH1, (uintptr_t)c->tb | kind);
     x_jmp_to(&c->b, stored ? c->x->stubs.exit_stored : c->x->stubs.exit);
 }
 
 void emit_exit_op(struct compile *c, enum x64_exit_kind kind, const struct ir_op *op, bool stored)
 {
-    x_mov_imm64(&c->b, SCRATCH2, (uint64_t)(uintptr_t)op);
+    emit_tb_pointer(c, SCRATCH2, (uintptr_t)op);
     emit_exit(c, kind, stored);
 }
 
@@ -241,12 +247,20 @@ static void far_load(struct compile *c, const struct far_code *f)
     far_finish(c, f, f->reg);
 }
 
+/* SCRATCH2 = what the ST stores, an immediate. */
+static void store_value(struct compile *c, const struct ir_op *op)
+{
+    x_mov_imm(&c->b, SCRATCH2, op_has_imm(op) ? op->imm2 : 0);
+    if (op->flags & IRF_EIP)
+        x_note_move(&c->b, X64_MOVE_LIN);
+}
+
 static void far_store(struct compile *c, const struct far_code *f)
 {
     emit_address(c, f->op, f->arg);
     emit_promote(c, f);
     if (f->reg == NO_REG)
-        x_mov_imm(&c->b, SCRATCH2, op_has_imm(f->op) ? f->op->imm2 : 0);
+        store_value(c, f->op);
     else
         x_mov(&c->b, SZ32, SCRATCH2, f->reg);
     x_call_to(&c->b, c->x->stubs.store[f->op->size]);
@@ -430,6 +444,13 @@ static uint8_t *emit_group_test(struct compile *c, unsigned addend)
 
 /* --- operations --- */
 
+static void emit_store_imm(struct compile *c, const struct ir_op *op, struct host_mem at)
+{
+    x_store_imm(&c->b, op->size, at, op_has_imm(op) ? op->imm2 : 0);
+    if (op->size == SZ32 && (op->flags & IRF_EIP))
+        x_note_move(&c->b, X64_MOVE_LIN);
+}
+
 static void emit_access(struct compile *c, const struct far_code *f, struct host_mem at)
 {
     const struct ir_op *op = f->op;
@@ -439,7 +460,7 @@ static void emit_access(struct compile *c, const struct far_code *f, struct host
     else if (op->op != IR_ST)
         x_load(&c->b, op->size, f->reg, at);
     else if (f->reg == NO_REG)
-        x_store_imm(&c->b, op->size, at, op_has_imm(op) ? op->imm2 : 0);
+        emit_store_imm(c, op, at);
     else
         x_store(&c->b, op->size, at, f->reg);
     part_end(&c->b, before);

@@ -10,6 +10,7 @@ struct far_code;
 struct page_group;
 
 /* Leaves compiled code with SCRATCH2 as the argument. */
+void emit_tb_pointer(struct compile *c, unsigned reg, uintptr_t into);
 void emit_exit(struct compile *c, enum x64_exit_kind kind, bool stored);
 /* Leaves with the op as the argument. */
 void emit_exit_op(struct compile *c, enum x64_exit_kind kind, const struct ir_op *op, bool stored);

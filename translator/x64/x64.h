@@ -53,6 +53,7 @@ struct x64_calls {
  * with an older epoch is checked once (stubs.c), and gets the present one. Arrays of their own: their
  * elements need no multiplication. */
 enum { X64_JUMP_BITS = 16, X64_JUMP_PLACES = 1 << X64_JUMP_BITS, X64_EPOCH_BITS = 10 };
+#define X64_JUMP_BYTES  8 /* of an element of `key` and of `code` */
 #define X64_EPOCH_SHIFT (64 - X64_EPOCH_BITS)
 struct x64_jumps {
     uint64_t hi;                   /* of the keys of the present mode and epoch; the owner keeps it right */
@@ -160,7 +161,9 @@ struct x64_code {
     const uint8_t *bytes;
     const uint32_t *refs;  /* rel32 fields that point to stubs */
     const uint32_t *inner; /* rel32 fields of jumps within the code */
-    uint32_t nbytes, nrefs, ninner;
+    const uint32_t *moves; /* fields that change with the block (enum x64_move) */
+    uint32_t nbytes, nrefs, ninner, nmoves;
+    bool movable; /* the block is */
     uint32_t far; /* what is off the main path begins here; it gets a place of its own */
     uint32_t jump[TB_EXITS], exit[TB_EXITS], chained, enter; /* see struct tb_native */
     uint32_t loop, loop_jump, loop_exit, loop_next;
@@ -170,6 +173,15 @@ struct x64_code {
 void x64_compile(struct x64_compiler *z, const struct tb *tb, struct x64_code *out);
 /* Once more, with what each byte is for. The result lies in the compiler's memory until the next call. */
 void x64_compile_parts(struct x64_compiler *z, const struct tb *tb, struct x64_block_parts *out);
+/* The code of `to`, made from that of `from`, which has the same guest code at another linear address (tb.h,
+ * movable). The result lies in the compiler's memory until the next call; the compiler's thread runs the
+ * code. False: `from` has no code that can be copied. */
+bool x64_copy(struct x64_compiler *z, const struct tb *from, const struct tb *to, struct x64_code *out);
+/* The installed code of `tb` becomes that of the same guest code at a linear address that is `by` higher. Its
+ * links to other blocks stay as they are. Only for code that can be copied. */
+void x64_move(struct x64 *x, const struct tb *tb, uint32_t by);
+/* For tests: are they the same, to the byte? */
+bool x64_code_equals(const struct x64_code *a, const struct x64_code *b);
 /* Moves the result to memory of its own; false: there is none, and the code is empty. */
 bool x64_code_keep(struct x64_code *code);
 void x64_code_free(struct x64_code *code);
@@ -188,6 +200,8 @@ struct x64_exit x64_run(struct x64 *x, void *state, const struct tb *tb);
 
 /* Makes that chain exit of `from` continue in `to` directly; both compiled, and on one page. */
 void x64_chain(struct x64 *x, struct tb *from, unsigned chain_exit, struct tb *to);
+/* Nothing continues in the block, nor does it in others. */
+void x64_unchain(struct x64 *x, struct tb *tb);
 /* The block has no host code any more, and nothing continues in it: it was invalidated, or is to be compiled
  * anew. The code that may still be running keeps its place until its turn comes to be evicted. */
 void x64_drop(struct x64 *x, struct tb *tb);

@@ -144,6 +144,12 @@ void compiled_block_forget_jump(struct vcpu *v, const struct tb *tb)
             v->jumps.key[place ^ way] = 0;
 }
 
+void compiled_block_moves(struct vcpu *v, const struct tb *tb, uint32_t by)
+{
+    compiled_block_forget_jump(v, tb);
+    x64_move(v->native, tb, by);
+}
+
 void compiled_block_dropped(struct vcpu *v, struct tb *tb)
 {
     if (!tb->native.code)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clockcore/check.h"
 #include "syncq/activity.h"
 #include "syncq/pinning.h"
 #include "syncq/pool.h"
@@ -32,7 +33,8 @@ struct compile_job {
 
 struct compiling {
     struct x64_compiler *own;
-    struct pool *pool; /* NULL: the vCPU's thread compiles */
+    struct x64_compiler *check; /* NULL: copies are not checked */
+    struct pool *pool;          /* NULL: the vCPU's thread compiles */
     struct x64_compiler *worker[POOL_WORKERS_MAX];
     struct compile_job *free;
     struct compile_job jobs[JOBS_MAX];
@@ -74,6 +76,8 @@ bool compiling_init(struct vcpu *v)
     v->compiling = z;
     if (!z || !(z->own = x64_compiler_create(v->native)))
         return false;
+    if (v->cfg.moved_blocks == MOVED_BLOCKS_CHECKED && !(z->check = x64_compiler_create(v->native)))
+        return false;
     return v->cfg.translator != TRANSLATOR_BACKGROUND || v->cfg.translator_threads == 0 || workers_init(v, z);
 }
 
@@ -87,6 +91,7 @@ void compiling_free(struct vcpu *v)
     for (unsigned i = 0; i < POOL_WORKERS_MAX; i++)
         x64_compiler_destroy(z->worker[i]);
     x64_compiler_destroy(z->own);
+    x64_compiler_destroy(z->check);
     free(z);
     v->compiling = NULL;
 }
@@ -153,6 +158,34 @@ void compiling_now(struct vcpu *v, struct tb *tb)
     x64_compile(v->compiling->own, tb, &code);
     activity_begin(v->activity, before);
     install(v, tb, &code);
+}
+
+/* What is copied must be what would be compiled. */
+static void check_copy(struct compiling *z, const struct tb *tb, const struct x64_code *copy)
+{
+    struct x64_code compiled;
+    x64_compile(z->check, tb, &compiled);
+    CHECK(x64_code_equals(copy, &compiled));
+}
+
+void compiling_check(struct vcpu *v, const struct tb *tb)
+{
+    struct x64_code code;
+    if (v->compiling && v->compiling->check && x64_copy(v->compiling->own, tb, tb, &code))
+        check_copy(v->compiling, tb, &code);
+}
+
+void compiling_copy(struct vcpu *v, const struct tb *from, struct tb *to)
+{
+    struct compiling *z = v->compiling;
+    struct x64_code code;
+    to->cold = from->cold;
+    if (!v->native || !from->native.code || !x64_copy(z->own, from, to, &code))
+        return;
+    if (z->check)
+        check_copy(z, to, &code);
+    install(v, to, &code);
+    v->stats.native_copied++;
 }
 
 void compiling_parts(struct vcpu *v, const struct tb *tb, struct x64_block_parts *out)

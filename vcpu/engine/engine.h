@@ -116,6 +116,8 @@ bool compiled_block_hot(struct vcpu *v, struct tb *tb);
 /* The block was invalidated; all blocks are about to go. */
 void compiled_block_dropped(struct vcpu *v, struct tb *tb);
 void compiled_flush(struct vcpu *v);
+/* The block, which has host code, is about to become that of a linear address `by` higher. */
+void compiled_block_moves(struct vcpu *v, const struct tb *tb, uint32_t by);
 /* The block's code is about to go: no indirect jump finds it any more. */
 void compiled_block_forget_jump(struct vcpu *v, const struct tb *tb);
 
@@ -124,6 +126,11 @@ bool compiling_init(struct vcpu *v); /* false: no memory, no threads; compiling_
 void compiling_free(struct vcpu *v);
 /* Gives the block host code, unless it is invalid or cannot have any. May evict other blocks' code. */
 void compiling_now(struct vcpu *v, struct tb *tb);
+/* `to` was made from `from` (tb_move): it is as hot, and gets a copy of its host code, where there is any.
+ * May evict other blocks' code. */
+void compiling_copy(struct vcpu *v, const struct tb *from, struct tb *to);
+/* With MOVED_BLOCKS_CHECKED: the block's host code is what would be compiled. */
+void compiling_check(struct vcpu *v, const struct tb *tb);
 /* Calls in all jobs and drops their results, before blocks' memory is reused. */
 void compiling_recall(struct vcpu *v);
 

@@ -26,6 +26,10 @@ struct code_page {
     uint64_t chunks;
     uint16_t gap_first, gap_end; /* no code in [gap_first, gap_end) of the page, where writes went lately */
     bool stale;                  /* chunks has bits of blocks that went */
+    /* Linear pages at which blocks for it lie (tbcache_place); 0: none. */
+    uint32_t now;  /* where all went last */
+    uint32_t was;  /* and where they came from */
+    uint32_t kept; /* where another set of blocks stays */
 };
 
 struct tbcache {
@@ -34,6 +38,7 @@ struct tbcache {
     struct code_page *pages; /* per page of memory */
     uint32_t npages;
     struct tb *hash[1u << TB_HASH_BITS];
+    struct tb *movable[1u << TB_HASH_BITS]; /* the last one built, by movable_hash_of(); it may be invalid */
     struct translate_out out;
 };
 
@@ -190,17 +195,35 @@ static unsigned hash_of(uint32_t phys_addr, uint32_t lin_addr, uint32_t mode)
     return h >> (32 - TB_HASH_BITS);
 }
 
+static unsigned movable_hash_of(uint32_t phys_addr, uint32_t mode)
+{
+    return hash_of(phys_addr, 0, mode);
+}
+
 static bool key_matches(const struct tb *tb, const struct tb_key *k)
 {
     return tb->phys_addr == k->phys_addr && tb->lin_addr == k->lin_addr && tb->mode == k->mode &&
            tb->cs_base == k->cs_base && tb->cs_limit == k->cs_limit;
 }
 
-static void tb_insert(struct vcpu *v, struct tb *tb)
+static void hash_remove(struct vcpu *v, struct tb *tb)
+{
+    struct tb **link = &v->tbs->hash[hash_of(tb->phys_addr, tb->lin_addr, tb->mode)];
+    while (*link != tb)
+        link = &(*link)->hash_next;
+    *link = tb->hash_next;
+}
+
+static void hash_add(struct vcpu *v, struct tb *tb)
 {
     struct tb **head = &v->tbs->hash[hash_of(tb->phys_addr, tb->lin_addr, tb->mode)];
     tb->hash_next = *head;
     *head = tb;
+}
+
+static void tb_insert(struct vcpu *v, struct tb *tb)
+{
+    hash_add(v, tb);
     page_add(v, tb, PAGE_OF(tb->phys_addr));
     if (has_second_page(tb))
         page_add(v, tb, tb->phys_page2);
@@ -208,10 +231,7 @@ static void tb_insert(struct vcpu *v, struct tb *tb)
 
 static void tb_drop(struct vcpu *v, struct tb *tb)
 {
-    struct tb **link = &v->tbs->hash[hash_of(tb->phys_addr, tb->lin_addr, tb->mode)];
-    while (*link != tb)
-        link = &(*link)->hash_next;
-    *link = tb->hash_next;
+    hash_remove(v, tb);
     page_remove(v, tb, PAGE_OF(tb->phys_addr));
     if (has_second_page(tb))
         page_remove(v, tb, tb->phys_page2);
@@ -252,6 +272,7 @@ void tbcache_flush(struct vcpu *v)
     compiled_flush(v);
     c->arena_used = 0;
     memset(c->hash, 0, sizeof c->hash);
+    memset(c->movable, 0, sizeof c->movable);
     memset(v->jump, 0, sizeof v->jump);
     v->tb_flushes++;
 }
@@ -334,51 +355,87 @@ static size_t tb_bytes(const struct translate_out *out)
     return (bytes + 63) & ~(size_t)63;
 }
 
-static struct tb *tb_alloc(struct vcpu *v, const struct translate_out *out)
+static struct tb *tb_alloc(struct vcpu *v, size_t bytes)
 {
     struct tbcache *c = v->tbs;
-    size_t bytes = tb_bytes(out);
     if (c->arena_used + bytes > TB_ARENA_BYTES)
         tbcache_flush(v);
     struct tb *tb = (struct tb *)(c->arena + c->arena_used);
     c->arena_used += bytes;
+    return tb;
+}
+
+/* Where the parts of a block lie behind it. */
+static void tb_lay_out(struct tb *tb)
+{
+    tb->exits = (struct tb_exit *)(tb->ops + tb->nops);
+    tb->insn_offset = (const int16_t *)(tb->exits + tb->nexits);
+}
+
+static struct tb *tb_fill(struct vcpu *v, const struct translate_out *out)
+{
+    const size_t bytes = tb_bytes(out);
+    struct tb *tb = tb_alloc(v, bytes);
     memset(tb, 0, sizeof *tb);
     tb->arena_bytes = (uint32_t)bytes;
     tb->nops = (uint16_t)out->nops;
     tb->ninsns = (uint8_t)out->ninsns;
     tb->nexits = (uint8_t)out->nexits;
+    tb->low = (int16_t)out->low;
+    tb->bytes = (uint16_t)out->bytes;
+    tb_lay_out(tb);
     memcpy(tb->ops, out->ops, out->nops * sizeof out->ops[0]);
-    tb->exits = (struct tb_exit *)(tb->ops + out->nops);
     memset(tb->exits, 0, out->nexits * sizeof *tb->exits);
-    int16_t *offsets = (int16_t *)(tb->exits + out->nexits);
-    memcpy(offsets, out->insn_offset, (out->ninsns + 1) * sizeof *offsets);
-    tb->insn_offset = offsets;
+    memcpy(tb->exits + out->nexits, out->insn_offset, (out->ninsns + 1) * sizeof out->insn_offset[0]);
     return tb;
+}
+
+/* Programs and libraries lie at other linear addresses in each process; kernels do not move. No mark is at an
+ * instruction of such a block, which begins a block of its own, and none accesses a device. */
+static bool may_move(const struct vcpu *v, const struct tb_key *k)
+{
+    const uint32_t wanted = TB_MODE_FLAT | TB_MODE_CODE32 | TB_MODE_USER;
+    return v->cfg.moved_blocks != MOVED_BLOCKS_OFF && (k->mode & wanted) == wanted && !k->cs_base &&
+           !(k->mode & (TB_MODE_SINGLE | TB_MODE_SHORT)) && !marks_has(v, PAGE_OF(k->lin_addr)) &&
+           !marks_next(v, PAGE_OF(k->lin_addr)) && !devsites_has(v, k->phys_addr) &&
+           !devsites_next(v, PAGE_OF(k->phys_addr));
+}
+
+/* Takes a block in whose key and contents are complete. */
+static struct tb *tb_take_in(struct vcpu *v, struct tb *tb)
+{
+    tb->valid = 1;
+    tb->marked = marks_has(v, tb->lin_addr);
+    compiled_block_built(v, tb);
+    tb_insert(v, tb);
+    if (tb->movable)
+        v->tbs->movable[movable_hash_of(tb->phys_addr, tb->mode)] = tb;
+    v->stats.tb_built++;
+    v->stats.tb_bytes += tb->bytes;
+    v->stats.tb_ops += tb->nops;
+    if (v->cfg.log_items)
+        blocklog_built(v, tb);
+    return tb;
+}
+
+static void tb_set_key(struct tb *tb, const struct tb_key *k)
+{
+    tb->phys_addr = k->phys_addr;
+    tb->lin_addr = k->lin_addr;
+    tb->cs_base = k->cs_base;
+    tb->cs_limit = k->cs_limit;
+    tb->mode = k->mode;
 }
 
 static struct tb *tb_store(struct vcpu *v, const struct tb_key *k, uint32_t phys_page2)
 {
     const struct translate_out *out = &v->tbs->out;
-    struct tb *tb = tb_alloc(v, out);
-    tb->phys_addr = k->phys_addr;
-    tb->low = (int16_t)out->low;
-    tb->lin_addr = k->lin_addr;
-    tb->cs_base = k->cs_base;
-    tb->cs_limit = k->cs_limit;
-    tb->mode = k->mode;
-    tb->bytes = (uint16_t)out->bytes;
-    tb->valid = 1;
-    tb->marked = marks_has(v, k->lin_addr);
-    bool crosses = (k->phys_addr & PAGE_OFFSET_MASK) + (uint32_t)out->low + out->bytes > PAGE_BYTES;
+    struct tb *tb = tb_fill(v, out);
+    const bool crosses = (k->phys_addr & PAGE_OFFSET_MASK) + (uint32_t)out->low + out->bytes > PAGE_BYTES;
+    tb_set_key(tb, k);
     tb->phys_page2 = crosses ? phys_page2 : ~0u;
-    compiled_block_built(v, tb);
-    tb_insert(v, tb);
-    v->stats.tb_built++;
-    v->stats.tb_bytes += out->bytes;
-    v->stats.tb_ops += out->nops;
-    if (v->cfg.log_items)
-        blocklog_built(v, tb);
-    return tb;
+    tb->movable = !crosses && !out->fixed && may_move(v, k);
+    return tb_take_in(v, tb);
 }
 
 static unsigned insns_max(uint32_t mode)
@@ -410,9 +467,151 @@ static struct translate_request request(const struct vcpu *v, const struct tb_ke
                                       .mark_offset = next_boundary(v, k)};
 }
 
+static struct tb_key key_of(const struct tb *tb)
+{
+    return (struct tb_key){tb->phys_addr, tb->lin_addr, tb->cs_base, tb->cs_limit, tb->mode};
+}
+
+/* --- blocks at another linear address --- */
+
+/* A block that is there for the same bytes at another linear address, or NULL. */
+static struct tb *find_movable(const struct vcpu *v, const struct tb_key *k)
+{
+    struct tb *tb = v->tbs->movable[movable_hash_of(k->phys_addr, k->mode)];
+    const bool fits = tb && tb->valid && tb->phys_addr == k->phys_addr && tb->mode == k->mode &&
+                      v->tbs->arena_used + tb->arena_bytes <= TB_ARENA_BYTES;
+    return fits && may_move(v, k) ? tb : NULL;
+}
+
+/* The ops are those that translating would give. A long block's need not be: it went the way that counts of
+ * then showed. */
+static void check_moved(struct vcpu *v, const struct tb *tb)
+{
+    const struct tb_key k = key_of(tb);
+    struct translate_out *out = &v->tbs->out;
+    const struct translate_request req = request(v, &k, v->fetch_host);
+    if (tb->is_long || v->cfg.long_blocks == LONG_BLOCKS_ANY)
+        return;
+    CHECK(translate_block(&req, out) == TRANSLATE_OK && out->nops == tb->nops && out->ninsns == tb->ninsns &&
+          memcmp(out->ops, tb->ops, tb->nops * sizeof tb->ops[0]) == 0);
+}
+
+/* The block for the key, made from one for the same bytes: its ops hold but for eips, and it is as hot. */
+static struct tb *tb_move(struct vcpu *v, const struct tb_key *k, const struct tb *from)
+{
+    struct tb *tb = tb_alloc(v, from->arena_bytes);
+    memcpy(tb, from, from->arena_bytes);
+    tb_set_key(tb, k);
+    tb_lay_out(tb);
+    tb->requested = 0;
+    tb->native = (struct tb_native){0};
+    tb->executions[0] = tb->executions[1] = 0;
+    memset(tb->exits, 0, tb->nexits * sizeof *tb->exits);
+    ir_move(tb->ops, tb->nops, k->lin_addr - from->lin_addr);
+    tb_take_in(v, tb);
+    v->stats.tb_moved++;
+    if (v->cfg.moved_blocks == MOVED_BLOCKS_CHECKED)
+        check_moved(v, tb);
+    compiling_copy(v, from, tb);
+    return tb;
+}
+
+/* --- all blocks of a page at once --- */
+
+/* A worker that compiles a block reads it; code without lists cannot be moved. */
+static bool may_place(const struct tb *tb)
+{
+    return tb->movable && !tb->requested && !tb->marked && (!tb->native.code || tb->native.lists);
+}
+
+static void forget_links(struct tb *tb)
+{
+    for (unsigned i = 0; i < tb->nexits; i++)
+        tb->exits[i].chain = NULL;
+}
+
+static void jump_forget(struct vcpu *v, const struct tb *tb)
+{
+    const unsigned index = jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr));
+    for (unsigned way = 0; way < 2; way++)
+        if (v->jump[index ^ way].tb == tb)
+            v->jump[index ^ way] = (struct jump_entry){0};
+}
+
+static void place(struct vcpu *v, struct tb *tb, uint32_t by)
+{
+    hash_remove(v, tb);
+    jump_forget(v, tb);
+    if (tb->native.code)
+        compiled_block_moves(v, tb, by);
+    ir_move(tb->ops, tb->nops, by);
+    forget_links(tb);
+    tb->lin_addr += by;
+    hash_add(v, tb);
+    v->stats.tb_placed++;
+    if (v->cfg.moved_blocks == MOVED_BLOCKS_CHECKED) {
+        check_moved(v, tb);
+        compiling_check(v, tb);
+    }
+}
+
+/* Those that stay behind are linked to none of those that go. */
+static void page_place(struct vcpu *v, struct code_page *p, uint32_t phys_page, uint32_t from, uint32_t to)
+{
+    struct tb *tb;
+    for (tb = p->list; tb; tb = *page_link(tb, phys_page))
+        if (PAGE_OF(tb->lin_addr) == from && !may_place(tb)) {
+            forget_links(tb);
+            if (tb->native.code)
+                x64_unchain(v->native, tb);
+        }
+    for (tb = p->list; tb; tb = *page_link(tb, phys_page))
+        if (PAGE_OF(tb->lin_addr) == from && may_place(tb))
+            place(v, tb, to - from);
+}
+
+/* Where the newest blocks are that may go; 0: there are none. */
+static uint32_t page_source(struct code_page *p, uint32_t phys_page)
+{
+    struct tb *tb = p->list;
+    while (tb && (PAGE_OF(tb->lin_addr) == p->kept || !may_place(tb)))
+        tb = *page_link(tb, phys_page);
+    return tb ? PAGE_OF(tb->lin_addr) : 0;
+}
+
+/* No block is there for the key. Programs end, and what runs next has its code elsewhere: then all blocks of
+ * the page go there, instead of each being made anew. If code comes back to where it was, two programs use it
+ * in turn, and this address keeps its blocks from now on. The block on whose behalf we are here must not
+ * change. */
+static void tbcache_place(struct vcpu *v, const struct tb_key *k)
+{
+    const uint32_t phys_page = PAGE_OF(k->phys_addr), to = PAGE_OF(k->lin_addr);
+    struct code_page *p = code_page_at(v, phys_page);
+    if (!p || !may_move(v, k) || (v->tb && PAGE_OF(v->tb->phys_addr) == phys_page) || p->now == to ||
+        p->kept == to)
+        return;
+    if (p->was == to) {
+        p->kept = to;
+        return;
+    }
+    const uint32_t from = page_source(p, phys_page);
+    if (!from || from == to)
+        return;
+    page_place(v, p, phys_page, from, to);
+    p->was = from;
+    p->now = to;
+}
+
 static struct tb *translate(struct vcpu *v, const struct tb_key *k)
 {
     uint32_t phys_page2 = ~0u;
+    struct tb *like = find_movable(v, k);
+    if (like)
+        tbcache_place(v, k);
+    if (like && like->lin_addr == k->lin_addr)
+        return like;
+    if (like)
+        return tb_move(v, k, like);
     struct translate_request req = request(v, k, v->fetch_host);
     req.device = !(k->mode & TB_MODE_SINGLE) && devsites_has(v, k->phys_addr);
     if (v->cfg.long_blocks == LONG_BLOCKS_ANY && longblocks_may(v, k->mode, k->lin_addr, k->phys_addr)) {
@@ -426,11 +625,6 @@ static struct tb *translate(struct vcpu *v, const struct tb_key *k)
         CHECK(translate_block(&req, &v->tbs->out) == TRANSLATE_OK);
     }
     return tb_store(v, k, phys_page2);
-}
-
-static struct tb_key key_of(const struct tb *tb)
-{
-    return (struct tb_key){tb->phys_addr, tb->lin_addr, tb->cs_base, tb->cs_limit, tb->mode};
 }
 
 const struct tb *tb_peek(const struct vcpu *v, const struct tb *like, uint32_t lin_addr)

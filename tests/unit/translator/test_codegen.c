@@ -116,6 +116,7 @@ static struct tb *make_block(const struct translate_out *t, uint32_t mode)
     tb->nops = (uint16_t)t->nops;
     tb->ninsns = (uint8_t)t->ninsns;
     tb->valid = 1;
+    tb->movable = !t->fixed && mode & TB_MODE_FLAT && !(mode & TB_MODE_SINGLE);
     tb->nexits = (uint8_t)t->nexits;
     tb->exits = (struct tb_exit *)((char *)tb + exits);
     tb->insn_offset = memcpy((char *)tb + offsets, t->insn_offset, sizeof t->insn_offset);
@@ -155,21 +156,25 @@ static enum translate_follow follow_any(void *state, uint32_t eip)
     return way == 0 ? FOLLOW_END : way < 4 ? FOLLOW_ELSE : FOLLOW_TAKEN;
 }
 
+static struct translate_request random_request(const uint8_t *bytes, unsigned count, uint32_t mode)
+{
+    return (struct translate_request){.eip = GOLDEN_EIP,
+                                      .cs_limit = mode & TB_MODE_CODE32 ? 0xffffffff : 0xffff,
+                                      .mode = mode,
+                                      .code = bytes,
+                                      .code_bytes = count,
+                                      .insns_max = mode & TB_MODE_FLAT ? TB_LONG_INSNS_MAX : TB_INSNS_MAX};
+}
+
 static void compile_random(uint64_t *state, uint32_t mode)
 {
     static struct translate_out t;
     uint8_t bytes[256];
     struct x64_code code;
     random_code(state, bytes, sizeof bytes);
-    const bool code32 = mode & TB_MODE_CODE32;
-    const struct translate_request req = {.eip = GOLDEN_EIP,
-                                          .cs_limit = code32 ? 0xffffffff : 0xffff,
-                                          .mode = mode,
-                                          .code = bytes,
-                                          .code_bytes = sizeof bytes,
-                                          .insns_max = mode & TB_MODE_FLAT ? TB_LONG_INSNS_MAX : TB_INSNS_MAX,
-                                          .follow = mode & TB_MODE_FLAT ? follow_any : NULL,
-                                          .follow_ctx = state};
+    struct translate_request req = random_request(bytes, sizeof bytes, mode);
+    req.follow = mode & TB_MODE_FLAT ? follow_any : NULL;
+    req.follow_ctx = state;
     cr_assert_eq(translate_block(&req, &t), TRANSLATE_OK);
     struct tb *tb = make_block(&t, mode);
     for (unsigned in_c = 0; in_c < 2; in_c++) {
@@ -195,4 +200,107 @@ Test(codegen, any_bytes_compile, .timeout = 120)
     const uint64_t n = test_scale(60000);
     for (uint64_t i = 0; i < n; i++)
         compile_random(&state, modes[i % (sizeof modes / sizeof modes[0])]);
+}
+
+/* --- blocks at another linear address --- */
+
+static struct x64_compiler *second_compiler(void)
+{
+    static struct x64_compiler *z;
+    if (!z)
+        z = x64_compiler_create(back_end());
+    cr_assert_not_null(z);
+    return z;
+}
+
+static void install(struct tb *tb)
+{
+    struct x64_code code;
+    x64_compile(compiler(), tb, &code);
+    while (!x64_has_room(back_end(), &code))
+        x64_evict_oldest(back_end());
+    x64_install(back_end(), tb, &code);
+}
+
+/* The same way each time, at whichever address the block lies. */
+static enum translate_follow follow_by_offset(void *ctx, uint32_t eip)
+{
+    const uint32_t seed = *(const uint32_t *)ctx, way = ((eip & 0xfff) * 2654435761u ^ seed) >> 29;
+    return way == 0 ? FOLLOW_END : way < 4 ? FOLLOW_ELSE : FOLLOW_TAKEN;
+}
+
+/* A block of random bytes at GOLDEN_EIP + by. */
+static struct tb *block_at(const uint8_t *bytes, unsigned count, uint32_t mode, uint32_t seed, uint32_t by)
+{
+    static struct translate_out t;
+    struct translate_request req = random_request(bytes, count, mode);
+    req.eip += by;
+    req.follow = follow_by_offset;
+    req.follow_ctx = &seed;
+    cr_assert_eq(translate_block(&req, &t), TRANSLATE_OK);
+    struct tb *tb = make_block(&t, mode);
+    tb->lin_addr += by;
+    return tb;
+}
+
+/* Returns whether there was something to compare. Links of the first block must not be copied. */
+static bool move_random(uint64_t *state, uint32_t mode)
+{
+    uint8_t bytes[256];
+    struct x64_code copied, compiled;
+    random_code(state, bytes, sizeof bytes);
+    const uint32_t seed = (uint32_t)random_below(state, UINT32_MAX);
+    const uint32_t by = (uint32_t)random_below(state, 1u << 20) << 12;
+    struct tb *from = block_at(bytes, sizeof bytes, mode, seed, 0);
+    struct tb *to = block_at(bytes, sizeof bytes, mode, seed, by);
+    const bool movable = from->movable;
+    if (movable) {
+        install(from);
+        for (unsigned i = 0; i < from->nexits; i++)
+            x64_chain(back_end(), from, i, from);
+        cr_assert(x64_copy(compiler(), from, to, &copied));
+        x64_compile(second_compiler(), to, &compiled);
+        cr_assert(x64_code_equals(&copied, &compiled));
+        ir_move(from->ops, from->nops, by);
+        cr_assert_eq(from->nops, to->nops);
+        cr_assert_arr_eq(from->ops, to->ops, from->nops * sizeof from->ops[0]);
+        x64_move(back_end(), from, by);
+        from->lin_addr += by;
+        cr_assert(x64_copy(compiler(), from, from, &copied));
+        x64_compile(second_compiler(), from, &compiled);
+        cr_assert(x64_code_equals(&copied, &compiled));
+        x64_drop(back_end(), from);
+    }
+    free(from);
+    free(to);
+    return movable;
+}
+
+Test(codegen, moved_blocks_are_what_would_be_compiled, .timeout = 120)
+{
+    const uint32_t mode = TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_PE | TB_MODE_USER;
+    uint64_t state = 21;
+    const uint64_t n = test_scale(30000);
+    uint64_t moved = 0;
+    x64_reset(back_end());
+    for (uint64_t i = 0; i < n; i++)
+        moved += move_random(&state, mode);
+    cr_assert_gt(moved, n / 2);
+}
+
+/* A target that is cut to 16 bits does not move with the code. */
+Test(codegen, blocks_with_16_bit_targets_are_fixed)
+{
+    static const uint8_t jump[] = {0x66, 0xeb, 0x10}, call[] = {0x66, 0xe8, 0x10, 0x00},
+                         indirect[] = {0x66, 0xff, 0xd0}, near[] = {0xe8, 0x10, 0, 0, 0};
+    const uint32_t mode = TB_MODE_CODE32 | TB_MODE_STACK32 | TB_MODE_FLAT | TB_MODE_PE | TB_MODE_USER;
+    static struct translate_out t;
+    golden_translate(&t, mode, jump, sizeof jump);
+    cr_assert(t.fixed);
+    golden_translate(&t, mode, call, sizeof call);
+    cr_assert(t.fixed);
+    golden_translate(&t, mode, indirect, sizeof indirect);
+    cr_assert(t.fixed);
+    golden_translate(&t, mode, near, sizeof near);
+    cr_assert_not(t.fixed);
 }

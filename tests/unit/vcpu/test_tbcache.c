@@ -122,6 +122,76 @@ Test(tbcache, second_page_may_move)
     harness_free(&h);
 }
 
+/* --- blocks for the same bytes at other linear addresses --- */
+
+enum { HERE = 0x11000, THERE = 0x12000, ELSEWHERE = 0x13000, PAGE_IN_MEMORY = 0x14000 };
+
+/* One page of memory at three addresses, for programs. */
+static void start_moving(void)
+{
+    START(plain);
+    harness_paging(&h, 7);
+    for (uint32_t at = HERE; at <= ELSEWHERE; at += PAGE_BYTES)
+        harness_poke32(&h, harness_pte(at), PAGE_IN_MEMORY | 7);
+    harness_put(&h, PAGE_IN_MEMORY, "\xe8\x02\0\0\0\x90\x90\xeb\xfe", 9); /* call 1f; nop; nop; 1: jmp 1b */
+    tlb_flush(h.cpu);
+    h.cpu->g.mode |= TB_MODE_USER;
+}
+
+static uint64_t placed(void)
+{
+    struct vcpu_stats st;
+    vcpu_get_stats(h.cpu, &st);
+    return st.tb_placed;
+}
+
+Test(tbcache, blocks_go_where_their_page_is_seen)
+{
+    start_moving();
+    struct tb *tb = find_at(HERE), *target = find_at(HERE + 7);
+    cr_assert_eq(find_at(THERE), tb);
+    cr_assert_eq(tb->lin_addr, THERE);
+    cr_assert_eq(tb->ops[0].imm2, THERE + 5, "what CALL pushes");
+    cr_assert_eq(tb->ops[tb->nops - 1].imm, THERE + 7, "and where it goes");
+    cr_assert_eq(find_at(THERE + 7), target, "all blocks of the page went");
+    cr_assert_eq(placed(), 2);
+    tbcache_invalidate(h.cpu, PAGE_IN_MEMORY + 1, 1);
+    cr_assert_not(tb->valid);
+    cr_assert_neq(find_at(THERE), tb);
+    harness_free(&h);
+}
+
+/* Two programs in turn: each has blocks of its own in the end, and nothing goes to and fro. */
+Test(tbcache, blocks_of_an_address_that_comes_back_stay)
+{
+    start_moving();
+    struct tb *tb = find_at(HERE);
+    cr_assert_eq(find_at(THERE), tb);
+    struct tb *other = find_at(HERE);
+    cr_assert_neq(other, tb);
+    cr_assert_eq(other->ops[0].imm2, HERE + 5);
+    for (unsigned i = 0; i < 10; i++) {
+        cr_assert_eq(find_at(THERE), tb);
+        cr_assert_eq(find_at(HERE), other);
+    }
+    cr_assert_eq(placed(), 1);
+    cr_assert_eq(find_at(ELSEWHERE), tb, "a third one takes those that are not kept");
+    cr_assert_eq(find_at(HERE), other);
+    harness_free(&h);
+}
+
+/* The block that runs keeps its address, also where its page is at two addresses of one program. */
+Test(tbcache, the_running_block_stays_where_it_is)
+{
+    start_moving();
+    struct tb *tb = find_at(HERE);
+    h.cpu->tb = tb;
+    cr_assert_neq(find_at(THERE), tb);
+    cr_assert_eq(tb->lin_addr, HERE);
+    cr_assert_eq(placed(), 0);
+    harness_free(&h);
+}
+
 Test(tbcache, flush_forgets_all)
 {
     START(plain);
