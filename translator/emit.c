@@ -208,22 +208,47 @@ void emit_jmp(struct builder *b, uint32_t eip)
 
 /* --- long blocks --- */
 
-enum { PAGE_MASK = 0xfff };
+enum { PAGE_MASK = CODE_PAGE_BYTES - 1 };
 
-/* May the block go on with the instruction at eip? On its page, and no instruction of it yet. */
-static bool may_follow(const struct builder *b, uint32_t eip)
+/* The number of the page of eip among the block's; one more than there are, if the block may go on there; -1:
+ * it may not. */
+static int page_of(struct builder *b, uint32_t eip)
+{
+    const struct translate_request *req = b->req;
+    struct followed_page *next = &b->pages[b->npages + 1];
+    if ((eip ^ req->eip) <= PAGE_MASK)
+        return 0;
+    for (int i = 1; i <= b->npages; i++)
+        if (eip - b->pages[i].eip <= PAGE_MASK)
+            return i;
+    if (!req->page || b->npages == TB_PAGES - 1 || !req->page(req->follow_ctx, eip, &next->is))
+        return -1;
+    next->eip = eip & ~(uint32_t)PAGE_MASK;
+    return b->npages + 1;
+}
+
+/* May the block go on with the instruction at eip, to which it has not come yet? */
+static bool may_follow(struct builder *b, uint32_t eip)
 {
     const struct translate_out *out = b->out;
-    if (!b->req->follow || b->req->code2 || (eip ^ b->req->eip) > PAGE_MASK || eip == b->eip)
+    if (!b->req->follow || b->req->code2 || eip == b->eip || out->ninsns + 1 >= TB_LONG_INSNS_MAX)
         return false;
     for (unsigned i = 0; i < out->ninsns; i++)
         if (b->req->eip + (uint32_t)out->insn_offset[i] == eip)
             return false;
-    return out->ninsns + 1 < TB_LONG_INSNS_MAX;
+    const int page = page_of(b, eip);
+    b->next_page = (uint8_t)page;
+    return page >= 0;
 }
 
+/* Behind may_follow. */
 static void follow(struct builder *b, uint32_t eip)
 {
+    if (b->next_page > b->npages) {
+        struct ir_op *o = emit_raw(b, IR_CROSS);
+        o->imm = eip;
+        o->imm2 = b->pages[++b->npages].is.phys_page;
+    }
     b->jumped = eip != b->next_eip;
     b->next_eip = b->segment = eip;
 }
@@ -234,6 +259,29 @@ void emit_goto(struct builder *b, uint32_t eip)
         follow(b, eip);
     else
         emit_jmp(b, eip);
+}
+
+/* A call of the next instruction is how code learns where it is: nobody returns from it. */
+void emit_call(struct builder *b, uint32_t eip)
+{
+    const uint32_t back = b->next_eip;
+    if (eip != back) {
+        b->ncalls = b->ncalls == CALLS_MAX ? 0 : b->ncalls;
+        b->calls[b->ncalls++] = back;
+    }
+    emit_goto(b, eip);
+}
+
+void emit_return(struct builder *b, unsigned slot)
+{
+    if (b->ncalls == 0 || !may_follow(b, b->calls[b->ncalls - 1])) {
+        emit_jmpind(b, slot);
+        return;
+    }
+    struct ir_op *o = emit_raw(b, IR_EXPECT);
+    o->a = (uint8_t)slot;
+    o->imm = b->calls[--b->ncalls];
+    follow(b, o->imm);
 }
 
 static void emit_side(struct builder *b, unsigned cond, uint32_t eip)

@@ -7,6 +7,14 @@
 #include "translator/decode.h"
 #include "translator/translate.h"
 
+enum { CODE_PAGE_BYTES = 4096, CALLS_MAX = 8 };
+
+/* A page behind the first that a long block has come to. */
+struct followed_page {
+    uint32_t eip; /* of its first byte */
+    struct translate_page is;
+};
+
 struct builder {
     const struct translate_request *req;
     struct translate_out *out;
@@ -14,12 +22,16 @@ struct builder {
     uint8_t insn;           /* its index in the block */
     uint8_t temps;          /* temporaries that it has taken */
     bool ended;             /* an E op was emitted */
-    bool jumped;      /* a long block: the next instruction is the one at next_eip, not the one behind */
-    uint8_t sides;    /* IR_SIDE ops so far */
-    uint32_t segment; /* a long block: eip of the plain block that it is going through */
-    int cc;           /* enum cc_op that IR_CC_OP holds here, -1: unknown (ir_cc_after) */
-    int narrow_key;   /* register part that narrow_temp holds, -1: none (operand.c) */
+    bool jumped;   /* a long block: the next instruction is the one at next_eip, not the one behind */
+    uint8_t sides; /* IR_SIDE ops so far */
+    uint8_t page, next_page, npages; /* a long block: of `pages`, where it is, where it jumped to, the last */
+    uint8_t ncalls;                  /* a long block: calls that it followed and has not returned from */
+    uint32_t segment;                /* a long block: eip of the plain block that it is going through */
+    int cc;                          /* enum cc_op that IR_CC_OP holds here, -1: unknown (ir_cc_after) */
+    int narrow_key;                  /* register part that narrow_temp holds, -1: none (operand.c) */
     uint8_t narrow_temp;
+    struct followed_page pages[TB_PAGES]; /* [0]: not used, it is the request's */
+    uint32_t calls[CALLS_MAX];            /* eip that each returns to */
 };
 
 /* Is the CPU one without it? */
@@ -102,6 +114,9 @@ void emit_raise_gp0(struct builder *b);
 void emit_jmp(struct builder *b, uint32_t eip);
 /* A jump of the guest: a long block may go on at its target. */
 void emit_goto(struct builder *b, uint32_t eip);
+/* A call of the guest that pushed next_eip, and a return to what is in the slot. */
+void emit_call(struct builder *b, uint32_t eip);
+void emit_return(struct builder *b, unsigned slot);
 void emit_jcc(struct builder *b, unsigned cond, uint32_t taken_eip, uint32_t else_eip);
 void emit_jnz(struct builder *b, unsigned slot, uint32_t taken_eip, uint32_t else_eip);
 void emit_jmpind(struct builder *b, unsigned slot);

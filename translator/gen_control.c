@@ -160,7 +160,7 @@ void gen_CALL(struct builder *b, const struct insn *in)
     const uint32_t target = target_eip(b, in);
     check_static_ip(b, target);
     builder_push(b, in->opsize, value_eip(b->next_eip));
-    emit_goto(b, target);
+    emit_call(b, target);
 }
 
 void gen_CALL_IND(struct builder *b, const struct insn *in)
@@ -180,7 +180,7 @@ void gen_RET(struct builder *b, const struct insn *in)
     const unsigned to = stack_load(b, in->opsize, IR_NONE);
     check_indirect_ip(b, in, to);
     stack_release(b, (1u << in->opsize) + in->imm);
-    emit_jmpind(b, to);
+    emit_return(b, to);
 }
 
 /* --- far transfers --- */

@@ -142,7 +142,8 @@ bool ir_observes_cc(const struct ir_op *op, bool faults)
 void ir_move(struct ir_op *ops, unsigned nops, uint32_t by)
 {
     for (struct ir_op *op = ops; op < ops + nops; op++) {
-        if (op->op == IR_JMP || op->op == IR_JCC || op->op == IR_JNZ || op->op == IR_SIDE)
+        if (op->op == IR_JMP || op->op == IR_JCC || op->op == IR_JNZ || op->op == IR_SIDE ||
+            op->op == IR_EXPECT)
             op->imm += by;
         if (op->op == IR_JCC || op->op == IR_JNZ || (op->flags & IRF_EIP))
             op->imm2 += by;
@@ -275,6 +276,16 @@ static void print_side(FILE *out, const struct ir_op *op)
     fprintf(out, " 0x%x chain=%u", op->imm, op->imm2);
 }
 
+static void print_expect(FILE *out, const struct ir_op *op)
+{
+    fprintf(out, " %s, 0x%x", slot(op->a), op->imm);
+}
+
+static void print_cross(FILE *out, const struct ir_op *op)
+{
+    fprintf(out, " 0x%x memory=0x%x", op->imm, op->imm2);
+}
+
 static void print_leave(FILE *out, const struct ir_op *op)
 {
     if (op->aux)
@@ -312,10 +323,11 @@ static void print_plain(FILE *out, const struct ir_op *op)
 
 typedef void print_fn(FILE *out, const struct ir_op *op);
 static print_fn *const printer[IR_OPCODE_COUNT] = {
-    [IR_LEA] = print_lea,     [IR_LD] = print_load,         [IR_LDRW] = print_load,
-    [IR_ST] = print_store,    [IR_SEGADDR] = print_segaddr, [IR_HELPER] = print_helper,
-    [IR_RAISE] = print_raise, [IR_JMP] = print_jmp,         [IR_JCC] = print_branch,
-    [IR_JNZ] = print_branch,  [IR_LEAVE_TB] = print_leave,  [IR_SIDE] = print_side,
+    [IR_LEA] = print_lea,       [IR_LD] = print_load,         [IR_LDRW] = print_load,
+    [IR_ST] = print_store,      [IR_SEGADDR] = print_segaddr, [IR_HELPER] = print_helper,
+    [IR_RAISE] = print_raise,   [IR_JMP] = print_jmp,         [IR_JCC] = print_branch,
+    [IR_JNZ] = print_branch,    [IR_LEAVE_TB] = print_leave,  [IR_SIDE] = print_side,
+    [IR_EXPECT] = print_expect, [IR_CROSS] = print_cross,
 };
 
 void ir_print(FILE *out, const struct ir_op *op)

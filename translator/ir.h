@@ -7,8 +7,9 @@
  *     (Exception: a helper may do its own ordering inside.)
  *  2. op.insn is the index of the guest instruction in the block; eip and tick of a fault derive
  *     from it. Indices never decrease.
- *  3. Flags are live at every op that may fault, at every helper, at SIDE and at the block's end; elsewhere
- * an F op whose CC result is overwritten before a read may lose IRF_FLAGS (opt_flags.c).
+ *  3. Flags are live at every op that may fault, at every helper, at SIDE, EXPECT and CROSS and at the
+ * block's end; elsewhere an F op whose CC result is overwritten before a read may lose IRF_FLAGS
+ * (opt_flags.c).
  *  4. The last op is an E op. Both engines run exactly this array. */
 #ifndef TANDEM_TRANSLATOR_IR_H
 #define TANDEM_TRANSLATOR_IR_H

@@ -1,15 +1,15 @@
 /* tb.h - translation blocks: what a block is keyed by, what it holds.
  *
  * A TB is a straight run of guest instructions from one entry, within one page (only its first
- * instruction may cross into the next); a long one also goes on behind jumps, calls and conditional jumps to
- * where the guest mostly goes on, still on its page, with IR_SIDE where it may go elsewhere. It ends at a
- * control transfer, before an instruction that would cross the page or one that is marked, after TB_INSNS_MAX
- * instructions, and after every helper whose column `ends` (helpers.def) says so: its effect is not confined
- * to slots and memory and may matter to the next instruction, or it needs the tick. REP string instructions
- * also start a TB of their own: their tick count is dynamic. A plain instruction that was seen to access a
- * device is a block of its own, a device block: the run loop looks at what came of the access before the next
- * instruction. So a helper that needs the tick is always in the TB's last instruction: tick of that
- * instruction = limit - budget - 1. */
+ * instruction may cross into the next); a long one also goes on behind jumps, calls, the returns from these
+ * calls and conditional jumps to where the guest mostly goes on, with IR_SIDE, IR_EXPECT and IR_CROSS where
+ * it may go elsewhere, on TB_PAGES pages at most. It ends at a control transfer, before an instruction that
+ * would cross the page or one that is marked, after TB_INSNS_MAX instructions, and after every helper whose
+ * column `ends` (helpers.def) says so: its effect is not confined to slots and memory and may matter to the
+ * next instruction, or it needs the tick. REP string instructions also start a TB of their own: their tick
+ * count is dynamic. A plain instruction that was seen to access a device is a block of its own, a device
+ * block: the run loop looks at what came of the access before the next instruction. So a helper that needs
+ * the tick is always in the TB's last instruction: tick of that instruction = limit - budget - 1. */
 #ifndef TANDEM_TRANSLATOR_TB_H
 #define TANDEM_TRANSLATOR_TB_H
 
@@ -18,6 +18,7 @@
 #define TB_INSNS_MAX      32
 #define TB_LONG_INSNS_MAX 64 /* of a long block */
 enum {
+    TB_PAGES = 4, /* that a block may lie on */
     TB_SIDES_MAX = 6,
     TB_EXITS = 2 + TB_SIDES_MAX
 }; /* chain exits: 0 and 1 at the end, then those of IR_SIDE */
@@ -76,6 +77,11 @@ struct tb_exit {
     uint32_t jump, exit; /* its jump and its way out; 0: it cannot be linked */
 };
 
+/* What a block covers of a page behind its first; bytes 0: none. */
+struct tb_part {
+    uint32_t phys_addr, bytes, lin_page;
+};
+
 /* A translation worker may read a block while the vCPU runs it: what is set when a block is built never
  * changes, but for the fields that name an owner, `valid` and `requested`; those are the vCPU's thread's. */
 struct tb {
@@ -103,15 +109,25 @@ struct tb {
     uint16_t went_before[2]; /* a long block: those of the plain one that it began as */
     uint8_t nexits;
     struct tb_exit *exits; /* behind the ops */
-    const int16_t
+    const int32_t
         *insn_offset; /* of each instruction, from the first; [ninsns]: behind the last; behind the exits */
-    struct tb *hash_next;    /* owner: the TB table */
-    struct tb *page_next[2]; /* list of the blocks on a physical page (first page, second page) */
-    uint32_t arena_bytes;    /* owner: the TB table */
-    uint64_t executions[2];  /* of the first and the second copy of its host code, where that counts */
-    int32_t cold;            /* entries left in the interpreter until the block counts as hot */
+    struct tb_part more[TB_PAGES - 1]; /* in the order in which it comes to these pages */
+    struct tb *hash_next;              /* owner: the TB table */
+    struct tb *page_next[TB_PAGES];    /* list of the blocks on a physical page (first page, further ones) */
+    uint32_t arena_bytes;              /* owner: the TB table */
+    uint64_t executions[2]; /* of the first and the second copy of its host code, where that counts */
+    int32_t cold;           /* entries left in the interpreter until the block counts as hot */
     struct tb_native native;
     struct ir_op ops[]; /* nops of them */
 };
+
+/* Does it lie on more than one page? */
+static inline bool tb_spans(const struct tb *tb)
+{
+    unsigned bytes = 0;
+    for (unsigned i = 0; i < TB_PAGES - 1; i++)
+        bytes |= tb->more[i].bytes;
+    return bytes != 0;
+}
 
 #endif

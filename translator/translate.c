@@ -26,12 +26,27 @@ static unsigned bytes_below_limit(const struct translate_request *req, uint32_t 
     return last < INSN_BYTES_MAX ? last + 1 : INSN_BYTES_MAX;
 }
 
-/* Only the first instruction may continue on the next page. */
-static void window_open(struct window *w, const struct translate_request *req, int offset)
+/* Bytes from `offset` to the end of the page that the block has come to; 0 or less: none. */
+static int bytes_in_page(const struct builder *b, int offset)
 {
-    const unsigned in_page = (unsigned)((int)req->code_bytes - offset);
+    if (b->page == 0)
+        return (int)b->req->code_bytes - offset;
+    return CODE_PAGE_BYTES - (int)(b->req->eip + (uint32_t)offset - b->pages[b->page].eip);
+}
+
+static const uint8_t *code_at(const struct builder *b, int offset)
+{
+    const struct followed_page *p = &b->pages[b->page];
+    return b->page == 0 ? b->req->code + offset : p->is.host + (b->req->eip + (uint32_t)offset - p->eip);
+}
+
+/* Only the first instruction may continue on the next page. */
+static void window_open(struct window *w, const struct builder *b, int offset)
+{
+    const struct translate_request *req = b->req;
+    const unsigned in_page = (unsigned)bytes_in_page(b, offset);
     const unsigned allowed = bytes_below_limit(req, req->eip + (uint32_t)offset);
-    w->bytes = req->code + offset;
+    w->bytes = code_at(b, offset);
     w->count = in_page < INSN_BYTES_MAX ? in_page : INSN_BYTES_MAX;
     if (in_page < INSN_BYTES_MAX && offset == 0 && req->code2) {
         memcpy(w->copy, w->bytes, in_page);
@@ -52,17 +67,40 @@ static void begin_insn(struct builder *b, int offset)
     b->narrow_key = -1;
 }
 
+/* Counts the bytes [offset, end) to those of a further page that the block covers. */
+static void cover_part(const struct builder *b, struct tb_part *part, int offset, int end)
+{
+    const struct followed_page *p = &b->pages[b->page];
+    const uint32_t first = b->req->eip + (uint32_t)offset - p->eip + p->is.phys_page,
+                   behind = first + (uint32_t)(end - offset), high = part->phys_addr + part->bytes;
+    part->lin_page = p->eip; /* in flat mode */
+    if (part->bytes == 0 || first < part->phys_addr)
+        part->phys_addr = first;
+    part->bytes = (behind > high ? behind : high) - part->phys_addr;
+}
+
+static void cover(struct builder *b, int offset, int end)
+{
+    struct translate_out *out = b->out;
+    const int high = out->low + (int)out->bytes;
+    if (b->page != 0) {
+        cover_part(b, &out->more[b->page - 1], offset, end);
+        return;
+    }
+    out->low = offset < out->low ? offset : out->low;
+    out->bytes = (unsigned)((end > high ? end : high) - out->low);
+}
+
 /* Counts an instruction of `length` bytes in; the offset of the next. */
 static int end_insn(struct builder *b, int offset, unsigned length)
 {
-    struct translate_out *out = b->out;
-    const int end = offset + (length != 0 ? (int)length : 1), high = out->low + (int)out->bytes;
-    out->insn_offset[out->ninsns++] = (int16_t)offset;
-    out->low = offset < out->low ? offset : out->low;
-    out->bytes = (unsigned)((end > high ? end : high) - out->low);
+    const int end = offset + (length != 0 ? (int)length : 1);
+    b->out->insn_offset[b->out->ninsns++] = offset;
+    cover(b, offset, end);
     if (!b->jumped)
         return end;
     b->jumped = false;
+    b->page = b->next_page;
     return (int)(b->next_eip - b->req->eip);
 }
 
@@ -115,7 +153,7 @@ static enum step add_insn(struct builder *b, int *offset)
     struct window w;
     struct insn in;
     begin_insn(b, *offset);
-    window_open(&w, b->req, *offset);
+    window_open(&w, b, *offset);
     switch (decode_insn(w.bytes, w.count, mode_has(b, TB_MODE_CODE32), &in)) {
     case DECODE_MORE:
         return add_truncated(b, offset, &w, &in);
@@ -137,7 +175,7 @@ static bool has_room(const struct builder *b, int offset, unsigned insns_max)
 {
     const struct translate_request *req = b->req;
     return b->out->ninsns < insns_max && b->out->nops + OPS_PER_INSN_MAX < TB_OPS_MAX &&
-           offset < (int)req->code_bytes && (req->mark_offset == 0 || offset < (int)req->mark_offset);
+           bytes_in_page(b, offset) > 0 && (req->mark_offset == 0 || offset < (int)req->mark_offset);
 }
 
 static unsigned insn_limit(const struct translate_request *req)
@@ -188,7 +226,7 @@ static void finish(struct builder *b, int offset)
     b->insn = (uint8_t)(out->ninsns - 1);
     if (!b->ended)
         emit_jmp(b, b->req->eip + (uint32_t)offset);
-    out->insn_offset[out->ninsns] = (int16_t)offset;
+    out->insn_offset[out->ninsns] = offset;
     out->nexits = 2u + b->sides;
     out->nops = opt_flags(out->ops, out->nops, true);
     ir_finalize(out->ops, out->nops);
@@ -203,6 +241,7 @@ enum translate_result translate_block(const struct translate_request *req, struc
     out->nops = out->ninsns = out->bytes = 0;
     out->low = 0;
     out->fixed = false;
+    memset(out->more, 0, sizeof out->more);
     if (req->device && add_device_insn(&b, &offset)) {
         finish(&b, offset);
         return TRANSLATE_OK;

@@ -6,6 +6,11 @@
 #include "translator/cpu_features.h"
 #include "translator/tb.h"
 
+/* A page that a long block may go on on. */
+struct translate_page {
+    const uint8_t *host;
+    uint32_t phys_page;
+};
 enum translate_follow { FOLLOW_END, FOLLOW_ELSE, FOLLOW_TAKEN }; /* here it ends; not taken; taken */
 
 struct translate_request {
@@ -23,6 +28,8 @@ struct translate_request {
     /* NULL: no long block. Else which way one goes on behind the conditional jump that ends the plain block
      * at `eip`. Flat 32-bit mode only, and no mark or device on the page. */
     enum translate_follow (*follow)(void *ctx, uint32_t eip);
+    /* The page of `eip`, to go on there; false: the block ends. NULL: it stays on its page. */
+    bool (*page)(void *ctx, uint32_t eip, struct translate_page *out);
     void *follow_ctx;
 };
 
@@ -35,8 +42,9 @@ struct translate_out {
     unsigned nops, ninsns, bytes, nexits;
     int low;    /* as in struct tb */
     bool fixed; /* its ops hold for this eip alone (ir_move): an eip in them is cut to 16 bits */
+    struct tb_part more[TB_PAGES - 1];
     struct ir_op ops[TB_OPS_MAX];
-    int16_t insn_offset[TB_LONG_INSNS_MAX + 1];
+    int32_t insn_offset[TB_LONG_INSNS_MAX + 1];
 };
 
 /* Decodes and builds one block: never fails otherwise. Bytes that are no instruction become RAISE #UD,

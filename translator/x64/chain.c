@@ -76,3 +76,15 @@ void x64_unchain(struct x64 *x, struct tb *tb)
             exit_unchain(x, tb, chain_exit);
         }
 }
+
+void x64_unchain_spanning(struct x64 *x, struct tb *tb)
+{
+    for (uintptr_t in = tb->native.in; in;) {
+        const uintptr_t which = in;
+        in = exit_of(in)->in_next;
+        if (!tb_spans(chained_from(which)))
+            continue;
+        remove_in(tb, which);
+        exit_unchain(x, chained_from(which), which & X64_KIND_MASK);
+    }
+}

@@ -156,17 +156,23 @@ static void emit_jump_to_page(struct compile *c, uint32_t lin_addr)
                       mem_jumps(env, offsetof(struct x64_jumps, code) + place * 8));
 }
 
-static bool stays_on_page(const struct compile *c, uint32_t eip)
+/* Is eip on a page that the block has come to by its instruction `insn`? The fetch TLB has it then. */
+static bool stays_on_pages(const struct compile *c, unsigned insn, uint32_t eip)
 {
-    return ((c->tb->cs_base + eip) ^ c->tb->lin_addr) <= X64_PAGE_MASK;
+    const struct tb *tb = c->tb;
+    for (unsigned i = 0; i <= insn; i++)
+        if (((tb->cs_base + eip) ^ (tb->lin_addr + (uint32_t)tb->insn_offset[i])) <= X64_PAGE_MASK)
+            return true;
+    return false;
 }
 
-static void emit_goto(struct compile *c, unsigned chain_exit, uint32_t eip)
+/* At the end of instruction `insn`. */
+static void emit_goto(struct compile *c, unsigned insn, unsigned chain_exit, uint32_t eip)
 {
     part_begin(&c->b, X64_PART_JUMP);
     if (c->tb->mode & TB_MODE_SINGLE)
         emit_exit(c, X64_EXIT_CHAIN0 + chain_exit, false);
-    else if (stays_on_page(c, eip) && !c->careful.emitting)
+    else if (stays_on_pages(c, insn, eip) && !c->careful.emitting)
         chain_jump(c, chain_exit, x_jmp(&c->b));
     else
         emit_jump_to_page(c, c->tb->cs_base + eip);
@@ -182,26 +188,32 @@ static void flush_all(struct compile *c)
 void emit_JMP(struct compile *c, const struct ir_op *op)
 {
     flush_all(c);
-    emit_goto(c, op->aux, op->imm);
+    emit_goto(c, op->insn, op->aux, op->imm);
 }
 
 static void far_taken(struct compile *c, const struct far_code *f)
 {
-    emit_goto(c, 1, f->op->imm);
+    emit_goto(c, f->op->insn, 1, f->op->imm);
 }
 
 static void emit_branch(struct compile *c, const struct ir_op *op, unsigned cond)
 {
     part_begin(&c->b, X64_PART_JUMP);
     uint8_t *taken = x_jcc(&c->b, cond);
-    if (!(c->tb->mode & TB_MODE_SINGLE) && stays_on_page(c, op->imm) && !c->careful.emitting)
+    if (!(c->tb->mode & TB_MODE_SINGLE) && stays_on_pages(c, op->insn, op->imm) && !c->careful.emitting)
         chain_jump(c, 1, taken);
     else
         far_add(c, far_taken, taken);
-    emit_goto(c, 0, op->imm2);
+    emit_goto(c, op->insn, 0, op->imm2);
 }
 
 /* --- ways out of the middle --- */
+
+/* The ticks of the instructions behind the op's. */
+static void give_back(struct compile *c, const struct ir_op *op)
+{
+    x_alu_mem_imm(&c->b, ALU_ADD, SZ64, mem_budget(), (uint32_t)(c->tb->ninsns - 1 - op->insn));
+}
 
 /* A loop's second copy leaves by the code of the first. */
 static void far_side(struct compile *c, const struct far_code *f)
@@ -214,8 +226,8 @@ static void far_side(struct compile *c, const struct far_code *f)
         return;
     }
     c->side[op->imm2] = c->b.at;
-    x_alu_mem_imm(&c->b, ALU_ADD, SZ64, mem_budget(), (uint32_t)(c->tb->ninsns - 1 - op->insn));
-    emit_goto(c, op->imm2, op->imm);
+    give_back(c, op);
+    emit_goto(c, op->insn, op->imm2, op->imm);
 }
 
 void emit_SIDE(struct compile *c, const struct ir_op *op)
@@ -260,7 +272,7 @@ static void emit_loop_first(struct compile *c, const struct ir_op *op, unsigned 
     c->loop.cc = c->cc;
     flags_flush(c);
     c->loop.other = c->b.at;
-    emit_goto(c, 0, op->imm2);
+    emit_goto(c, op->insn, 0, op->imm2);
 }
 
 static void emit_loop_copy(struct compile *c, unsigned cond)
@@ -353,6 +365,51 @@ void emit_JMPIND(struct compile *c, const struct ir_op *op)
     }
     x_mov(&c->b, SZ32, SCRATCH2, c->tb->cs_base ? (unsigned)SCRATCH1 : a);
     emit_exit(c, X64_EXIT_JUMP, false);
+}
+
+/* --- calls, returns and other pages inside a long block --- */
+
+static void far_leave_begin(struct compile *c, const struct far_code *f)
+{
+    flags_flush_far(c, &f->cc);
+    fpu_flush_pending(c, &f->fpu);
+    part_begin(&c->b, X64_PART_JUMP);
+    give_back(c, f->op);
+}
+
+static void far_expect(struct compile *c, const struct far_code *f)
+{
+    far_leave_begin(c, f);
+    emit_jump_to(c, f->reg);
+}
+
+void emit_EXPECT(struct compile *c, const struct ir_op *op)
+{
+    unsigned a = reg_src(c, op->a);
+    enum x64_part before = part_begin(&c->b, X64_PART_JUMP);
+    x_cmp_imm32(&c->b, a, op->imm);
+    x_note_move(&c->b, X64_MOVE_LIN);
+    far_add(c, far_expect, x_jcc(&c->b, CC_NE))->reg = (uint8_t)a;
+    part_end(&c->b, before);
+}
+
+static void far_cross(struct compile *c, const struct far_code *f)
+{
+    far_leave_begin(c, f);
+    emit_jump_to_page(c, f->op->imm);
+}
+
+/* Does the fetch TLB have the page where the block was built with it? Then to fetch there changes nothing. */
+void emit_CROSS(struct compile *c, const struct ir_op *op)
+{
+    const struct x64_env *env = &c->x->env;
+    enum x64_part before = part_begin(&c->b, X64_PART_JUMP);
+    x_mov_imm(&c->b, SCRATCH1, op->imm & ~X64_PAGE_MASK);
+    x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_itlb(c, op->imm, env->tag_r));
+    struct far_code *f = far_add(c, far_cross, x_jcc(&c->b, CC_NE));
+    x_alu_mem_imm(&c->b, ALU_CMP, SZ32, mem_itlb(c, op->imm, env->phys_page), op->imm2);
+    f->from[1] = x_jcc(&c->b, CC_NE);
+    part_end(&c->b, before);
 }
 
 /* --- helpers and exits --- */
@@ -460,7 +517,7 @@ static void unless_mode_changed(struct compile *c, const struct ir_op *op)
     reg_load_guest(&c->b);
     if (c->same_segment)
         x_patch_here(&c->b, c->same_segment);
-    emit_goto(c, 0, op->imm2);
+    emit_goto(c, op->insn, 0, op->imm2);
 }
 
 void emit_LEAVE_TB(struct compile *c, const struct ir_op *op)

@@ -268,6 +268,13 @@ void x_alu_imm(struct x64_buf *b, enum host_alu op, unsigned size, unsigned dst,
     put_imm(b, brief ? SZ8 : size, imm);
 }
 
+void x_cmp_imm32(struct x64_buf *b, unsigned dst, uint32_t imm)
+{
+    writes_flags(b);
+    form_r(b, SZ32, 0x81, ALU_CMP, dst);
+    put_imm(b, SZ32, imm);
+}
+
 void x_alu_load(struct x64_buf *b, enum host_alu op, unsigned size, unsigned dst, struct host_mem m)
 {
     writes_flags(b);

@@ -106,6 +106,7 @@ void x_pop(struct x64_buf *b, unsigned reg);
 /* --- arithmetic; all write host flags but NOT --- */
 void x_alu(struct x64_buf *b, enum host_alu op, unsigned size, unsigned dst, unsigned src);
 void x_alu_imm(struct x64_buf *b, enum host_alu op, unsigned size, unsigned dst, uint32_t imm);
+void x_cmp_imm32(struct x64_buf *b, unsigned dst, uint32_t imm); /* always with 4 bytes of immediate */
 void x_alu_load(struct x64_buf *b, enum host_alu op, unsigned size, unsigned dst, struct host_mem m);
 void x_alu_mem_imm(struct x64_buf *b, enum host_alu op, unsigned size, struct host_mem m, uint32_t imm);
 void x_test(struct x64_buf *b, unsigned size, unsigned a, unsigned c);

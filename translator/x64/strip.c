@@ -116,7 +116,8 @@ static bool op_stays(const struct compile *c, const struct ir_op *op)
 {
     if (op->op == IR_HELPER)
         return ir_is_sse(op) && fpu_is_inline(c, op) && sse_is_never_refused(op);
-    return op->op != IR_SEGADDR && op->op != IR_RAISE && op->op != IR_SIDE;
+    return op->op != IR_SEGADDR && op->op != IR_RAISE && op->op != IR_SIDE && op->op != IR_EXPECT &&
+           op->op != IR_CROSS;
 }
 
 static bool is_covered(const struct strip *s, const struct ir_op *op, unsigned i)

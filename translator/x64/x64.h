@@ -202,6 +202,8 @@ struct x64_exit x64_run(struct x64 *x, void *state, const struct tb *tb);
 void x64_chain(struct x64 *x, struct tb *from, unsigned chain_exit, struct tb *to);
 /* Nothing continues in the block, nor does it in others. */
 void x64_unchain(struct x64 *x, struct tb *tb);
+/* No block that lies on several pages continues in it. */
+void x64_unchain_spanning(struct x64 *x, struct tb *tb);
 /* The block has no host code any more, and nothing continues in it: it was invalidated, or is to be compiled
  * anew. The code that may still be running keeps its place until its turn comes to be evicted. */
 void x64_drop(struct x64 *x, struct tb *tb);

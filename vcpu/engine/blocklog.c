@@ -5,18 +5,28 @@
 #include "translator/disas.h"
 #include "translator/x64/disas.h"
 
+/* Where in memory the block has its byte at `offset`; MEM_NOWHERE: it has none there. */
+static uint32_t place_of(const struct tb *tb, int offset)
+{
+    const uint32_t lin_addr = tb->lin_addr + (uint32_t)offset;
+    if (PAGE_OF(lin_addr ^ tb->lin_addr) == 0)
+        return offset < tb->low + tb->bytes ? tb->phys_addr + (uint32_t)offset : MEM_NOWHERE;
+    for (unsigned i = 0; i < TB_PAGES - 1; i++) {
+        const struct tb_part *part = &tb->more[i];
+        const uint32_t at = (part->phys_addr & ~PAGE_OFFSET_MASK) + (lin_addr & PAGE_OFFSET_MASK);
+        if (part->lin_page == PAGE_OF(lin_addr) && at - part->phys_addr < part->bytes)
+            return at;
+    }
+    return MEM_NOWHERE;
+}
+
 /* Guest bytes of the block from `offset` on, at most one instruction's; 0: in no memory. */
 static unsigned guest_bytes(const struct vcpu *v, const struct tb *tb, int offset, uint8_t bytes[15])
 {
     const struct physmem *mem = v->cfg.mem;
     unsigned n = 0;
-    for (; n < 15 && offset + (int)n < tb->low + tb->bytes; n++) {
-        const unsigned in_page = (tb->phys_addr & PAGE_OFFSET_MASK) + (unsigned)offset + n;
-        const uint32_t page = in_page < PAGE_BYTES ? PAGE_OF(tb->phys_addr) : tb->phys_page2;
-        if (page >= mem->bytes)
-            break;
-        bytes[n] = mem->host[page + (in_page & PAGE_OFFSET_MASK)];
-    }
+    for (uint32_t at; n < 15 && (at = place_of(tb, offset + (int)n)) < mem->bytes; n++)
+        bytes[n] = mem->host[at];
     return n;
 }
 

@@ -48,18 +48,20 @@ static inline struct tb *jump_get(const struct vcpu *v, unsigned index, uint64_t
     return NULL;
 }
 
-/* The block at lin_addr, on the page and in the mode of `like`; NULL: there is none. Changes nothing. */
-const struct tb *tb_peek(const struct vcpu *v, const struct tb *like, uint32_t lin_addr);
+/* The block at lin_addr, on that page of memory and in the mode of `like`; NULL: there is none. Changes
+ * nothing. */
+const struct tb *tb_peek(const struct vcpu *v, const struct tb *like, uint32_t lin_addr, uint32_t phys_page);
 /* Puts a long block in the place of tb, which is left invalid; false: it would be no longer, or there is no
- * room. */
-bool tb_lengthen(struct vcpu *v, struct tb *tb, enum translate_follow (*follow)(void *ctx, uint32_t eip),
-                 void *ctx);
+ * room. The vCPU is about to enter tb, and is what `follow` is called with. */
+bool tb_lengthen(struct vcpu *v, struct tb *tb, enum translate_follow (*follow)(void *ctx, uint32_t eip));
 
 /* --- long blocks (longblocks.c) --- */
 /* May blocks of that page and mode be long? */
 bool longblocks_may(const struct vcpu *v, uint32_t mode, uint32_t lin_addr, mem_addr_t at);
 /* The run was stopped before a block with host code, so it is probably a hot one. */
 void longblocks_sample(struct vcpu *v, struct tb *tb);
+/* For translate_request.page: the pages that the fetch TLB of the vCPU has, if blocks there may be long. */
+bool longblocks_page(void *ctx, uint32_t eip, struct translate_page *out);
 /* For translate_request.follow, of the vCPU: as cfg.long_blocks_seed says. */
 enum translate_follow longblocks_follow_any(void *ctx, uint32_t eip);
 

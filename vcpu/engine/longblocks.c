@@ -2,9 +2,11 @@
  *
  * Compiled code counts nothing. But a run stops at the horizon thousands of times a second, and the block
  * that it stops before is most likely a hot one. That block is translated once more, as a long one, which
- * takes its place. Where a plain block ends with a conditional jump, the long one goes the way that the
- * interpreter went most of the time, before that block was compiled; where it went both ways, the long block
- * ends. How blocks are cut cannot be seen by the guest, so the choice need not be the same in each run.
+ * takes its place. It goes through jumps, calls and the returns from these, to other pages, too, if the fetch
+ * TLB has them now; whether it still has them is asked each time (IR_CROSS). Where a plain block ends with a
+ * conditional jump, the long one goes the way that the interpreter went most of the time, before that block
+ * was compiled; where it went both ways, the long block ends. How blocks are cut cannot be seen by the guest,
+ * so the choice need not be the same in each run.
  *
  * Only in flat 32-bit mode, and on pages without marks and instructions that access devices: such an
  * instruction begins a block of its own. */
@@ -21,17 +23,23 @@ bool longblocks_may(const struct vcpu *v, uint32_t mode, uint32_t lin_addr, mem_
            !devsites_next(v, memory_page);
 }
 
-/* --- by what the interpreter did --- */
+/* In flat mode eip is linear. A look at the fetch TLB changes nothing. */
+bool longblocks_page(void *ctx, uint32_t eip, struct translate_page *out)
+{
+    struct vcpu *v = ctx;
+    const uint32_t phys_page = tlb_fetch_page(v, eip);
+    if (phys_page >= v->cfg.mem->bytes || !longblocks_may(v, v->g.mode, PAGE_OF(eip), phys_page))
+        return false;
+    *out = (struct translate_page){v->cfg.mem->host + phys_page, phys_page};
+    return true;
+}
 
-struct path {
-    const struct vcpu *v;
-    const struct tb *tb;
-};
+/* --- by what the interpreter did --- */
 
 static enum translate_follow follow_most(void *ctx, uint32_t eip)
 {
-    const struct path *p = ctx;
-    const struct tb *at = tb_peek(p->v, p->tb, eip + p->tb->cs_base);
+    struct vcpu *v = ctx;
+    const struct tb *at = tb_peek(v, v->tb, eip, tlb_fetch_page(v, eip));
     if (!at)
         return FOLLOW_END;
     const uint16_t *went = at->is_long ? at->went_before : at->went;
@@ -45,12 +53,11 @@ static enum translate_follow follow_most(void *ctx, uint32_t eip)
 
 void longblocks_sample(struct vcpu *v, struct tb *tb)
 {
-    struct path path = {v, tb};
     if (tb->is_long || tb->samples == SAMPLES_MIN || ++tb->samples < SAMPLES_MIN)
         return;
     if (tb->valid && tb->phys_page2 == ~0u && !v->survey.on && v->cfg.long_blocks == LONG_BLOCKS_ON &&
         longblocks_may(v, tb->mode, tb->lin_addr, tb->phys_addr))
-        tb_lengthen(v, tb, follow_most, &path);
+        tb_lengthen(v, tb, follow_most);
 }
 
 /* --- for tests: any way --- */

@@ -93,15 +93,14 @@ struct code_range {
 static struct code_range tb_range(const struct tb *tb, unsigned which)
 {
     uint32_t first = tb->phys_addr + (uint32_t)tb->low, room = PAGE_BYTES - (first & PAGE_OFFSET_MASK);
-    uint32_t in_first = tb->bytes < room ? tb->bytes : room;
     if (which == 0)
-        return (struct code_range){first, in_first};
-    return (struct code_range){tb->phys_page2, tb->phys_page2 == ~0u ? 0 : tb->bytes - in_first};
+        return (struct code_range){first, tb->bytes < room ? tb->bytes : room};
+    return (struct code_range){tb->more[which - 1].phys_addr, tb->more[which - 1].bytes};
 }
 
 static bool tb_covers(const struct tb *tb, uint64_t phys_addr, uint64_t bytes)
 {
-    for (unsigned which = 0; which < 2; which++) {
+    for (unsigned which = 0; which < TB_PAGES; which++) {
         struct code_range r = tb_range(tb, which);
         if (r.bytes && phys_addr < (uint64_t)r.first + r.bytes && r.first < phys_addr + bytes)
             return true;
@@ -119,7 +118,7 @@ static uint64_t chunk_bits(uint32_t offset, uint32_t bytes)
 static uint64_t tb_chunks_in(const struct tb *tb, uint32_t phys_page)
 {
     uint64_t bits = 0;
-    for (unsigned which = 0; which < 2; which++) {
+    for (unsigned which = 0; which < TB_PAGES; which++) {
         struct code_range r = tb_range(tb, which);
         if (r.bytes && PAGE_OF(r.first) == phys_page)
             bits |= chunk_bits(r.first & PAGE_OFFSET_MASK, r.bytes);
@@ -135,10 +134,13 @@ static struct code_page *code_page_at(const struct vcpu *v, uint32_t phys_addr)
     return page < v->tbs->npages ? &v->tbs->pages[page] : NULL;
 }
 
-/* The link of a block's list on phys_page. */
+/* The link of a block's list on phys_page, where it lies. */
 static struct tb **page_link(struct tb *tb, uint32_t phys_page)
 {
-    return &tb->page_next[PAGE_OF(tb->phys_addr) == phys_page ? 0 : 1];
+    unsigned which = 0;
+    while (PAGE_OF(tb_range(tb, which).first) != phys_page)
+        which++;
+    return &tb->page_next[which];
 }
 
 static void page_add(struct vcpu *v, struct tb *tb, uint32_t phys_page)
@@ -181,9 +183,15 @@ static void page_recount(struct code_page *p, uint32_t phys_page)
         p->chunks |= tb_chunks_in(t, phys_page);
 }
 
-static bool has_second_page(const struct tb *tb)
+/* Calls `f` for each page of memory that the block lies on. */
+static void each_page(struct vcpu *v, struct tb *tb,
+                      void (*f)(struct vcpu *v, struct tb *tb, uint32_t phys_page))
 {
-    return tb->phys_page2 != ~0u && tb->phys_page2 != PAGE_OF(tb->phys_addr);
+    for (unsigned which = 0; which < TB_PAGES; which++) {
+        struct code_range r = tb_range(tb, which);
+        if (r.bytes && page_link(tb, PAGE_OF(r.first)) == &tb->page_next[which])
+            f(v, tb, PAGE_OF(r.first));
+    }
 }
 
 /* --- hash table --- */
@@ -221,20 +229,24 @@ static void hash_add(struct vcpu *v, struct tb *tb)
     *head = tb;
 }
 
+static struct tb *hash_find(const struct vcpu *v, const struct tb_key *k)
+{
+    struct tb *tb = v->tbs->hash[hash_of(k->phys_addr, k->lin_addr, k->mode)];
+    while (tb && !(tb->valid && key_matches(tb, k)))
+        tb = tb->hash_next;
+    return tb;
+}
+
 static void tb_insert(struct vcpu *v, struct tb *tb)
 {
     hash_add(v, tb);
-    page_add(v, tb, PAGE_OF(tb->phys_addr));
-    if (has_second_page(tb))
-        page_add(v, tb, tb->phys_page2);
+    each_page(v, tb, page_add);
 }
 
 static void tb_drop(struct vcpu *v, struct tb *tb)
 {
     hash_remove(v, tb);
-    page_remove(v, tb, PAGE_OF(tb->phys_addr));
-    if (has_second_page(tb))
-        page_remove(v, tb, tb->phys_page2);
+    each_page(v, tb, page_remove);
     tb->valid = 0;
     compiled_block_dropped(v, tb);
     v->stats.tb_invalidated++;
@@ -259,10 +271,10 @@ void tbcache_flush(struct vcpu *v)
         hotlist_keep(v);
     for (size_t at = 0; at < c->arena_used;) {
         struct tb *tb = (struct tb *)(c->arena + at);
-        for (unsigned which = 0; which < 2; which++) {
+        for (unsigned which = 0; which < TB_PAGES; which++) {
             uint32_t first = tb_range(tb, which).first;
             struct code_page *p = code_page_at(v, first);
-            if (!p)
+            if (!p || !tb_range(tb, which).bytes)
                 continue;
             *p = (struct code_page){0};
             v->watcher.pages[first >> PAGE_BITS] &= (uint8_t)~MEM_WATCH_CODE;
@@ -282,7 +294,7 @@ void tbcache_flush(struct vcpu *v)
 /* Narrows the gap to what lies before or behind a block that does not cover `at`. */
 static void gap_narrow(struct code_page *p, const struct tb *tb, uint32_t phys_page, uint32_t at)
 {
-    for (unsigned which = 0; which < 2; which++) {
+    for (unsigned which = 0; which < TB_PAGES; which++) {
         struct code_range r = tb_range(tb, which);
         uint32_t first = r.first & PAGE_OFFSET_MASK;
         if (!r.bytes || PAGE_OF(r.first) != phys_page)
@@ -369,7 +381,7 @@ static struct tb *tb_alloc(struct vcpu *v, size_t bytes)
 static void tb_lay_out(struct tb *tb)
 {
     tb->exits = (struct tb_exit *)(tb->ops + tb->nops);
-    tb->insn_offset = (const int16_t *)(tb->exits + tb->nexits);
+    tb->insn_offset = (const int32_t *)(tb->exits + tb->nexits);
 }
 
 static struct tb *tb_fill(struct vcpu *v, const struct translate_out *out)
@@ -431,10 +443,13 @@ static struct tb *tb_store(struct vcpu *v, const struct tb_key *k, uint32_t phys
 {
     const struct translate_out *out = &v->tbs->out;
     struct tb *tb = tb_fill(v, out);
-    const bool crosses = (k->phys_addr & PAGE_OFFSET_MASK) + (uint32_t)out->low + out->bytes > PAGE_BYTES;
+    const uint32_t end = (k->phys_addr & PAGE_OFFSET_MASK) + (uint32_t)out->low + out->bytes;
     tb_set_key(tb, k);
-    tb->phys_page2 = crosses ? phys_page2 : ~0u;
-    tb->movable = !crosses && !out->fixed && may_move(v, k);
+    memcpy(tb->more, out->more, sizeof tb->more);
+    tb->phys_page2 = end > PAGE_BYTES ? phys_page2 : ~0u;
+    if (tb->phys_page2 != ~0u)
+        tb->more[0] = (struct tb_part){phys_page2, end - PAGE_BYTES, PAGE_OF(k->lin_addr) + PAGE_BYTES};
+    tb->movable = !tb_spans(tb) && !out->fixed && may_move(v, k);
     return tb_take_in(v, tb);
 }
 
@@ -542,8 +557,10 @@ static void place(struct vcpu *v, struct tb *tb, uint32_t by)
 {
     hash_remove(v, tb);
     jump_forget(v, tb);
-    if (tb->native.code)
+    if (tb->native.code) {
+        x64_unchain_spanning(v->native, tb);
         compiled_block_moves(v, tb, by);
+    }
     ir_move(tb->ops, tb->nops, by);
     forget_links(tb);
     tb->lin_addr += by;
@@ -605,18 +622,18 @@ static void tbcache_place(struct vcpu *v, const struct tb_key *k)
 static struct tb *translate(struct vcpu *v, const struct tb_key *k)
 {
     uint32_t phys_page2 = ~0u;
-    struct tb *like = find_movable(v, k);
-    if (like)
+    const struct tb *like = find_movable(v, k);
+    if (like) {
         tbcache_place(v, k);
-    if (like && like->lin_addr == k->lin_addr)
-        return like;
-    if (like)
-        return tb_move(v, k, like);
+        struct tb *tb = hash_find(v, k);
+        return tb ? tb : tb_move(v, k, like);
+    }
     struct translate_request req = request(v, k, v->fetch_host);
     req.device = !(k->mode & TB_MODE_SINGLE) && devsites_has(v, k->phys_addr);
     if (v->cfg.long_blocks == LONG_BLOCKS_ANY && longblocks_may(v, k->mode, k->lin_addr, k->phys_addr)) {
         req.insns_max = TB_LONG_INSNS_MAX;
         req.follow = longblocks_follow_any;
+        req.page = longblocks_page;
         req.follow_ctx = v;
     }
     if (translate_block(&req, &v->tbs->out) == TRANSLATE_NEED_PAGE2) {
@@ -627,19 +644,15 @@ static struct tb *translate(struct vcpu *v, const struct tb_key *k)
     return tb_store(v, k, phys_page2);
 }
 
-const struct tb *tb_peek(const struct vcpu *v, const struct tb *like, uint32_t lin_addr)
+const struct tb *tb_peek(const struct vcpu *v, const struct tb *like, uint32_t lin_addr, uint32_t phys_page)
 {
     struct tb_key k = key_of(like);
     k.lin_addr = lin_addr;
-    k.phys_addr = PAGE_OF(like->phys_addr) | (lin_addr & PAGE_OFFSET_MASK);
-    const struct tb *tb = v->tbs->hash[hash_of(k.phys_addr, k.lin_addr, k.mode)];
-    while (tb && !(tb->valid && key_matches(tb, &k)))
-        tb = tb->hash_next;
-    return tb;
+    k.phys_addr = phys_page | (lin_addr & PAGE_OFFSET_MASK);
+    return hash_find(v, &k);
 }
 
-bool tb_lengthen(struct vcpu *v, struct tb *tb, enum translate_follow (*follow)(void *ctx, uint32_t eip),
-                 void *ctx)
+bool tb_lengthen(struct vcpu *v, struct tb *tb, enum translate_follow (*follow)(void *ctx, uint32_t eip))
 {
     const struct tb_key k = key_of(tb);
     const struct translate_out *out = &v->tbs->out;
@@ -648,7 +661,8 @@ bool tb_lengthen(struct vcpu *v, struct tb *tb, enum translate_follow (*follow)(
     struct translate_request req = request(v, &k, v->cfg.mem->host + PAGE_OF(tb->phys_addr));
     req.insns_max = TB_LONG_INSNS_MAX;
     req.follow = follow;
-    req.follow_ctx = ctx;
+    req.page = longblocks_page;
+    req.follow_ctx = v;
     uint8_t before = activity_begin(v->activity, ACTIVITY_TRANSLATE);
     bool done = translate_block(&req, &v->tbs->out) == TRANSLATE_OK && out->ninsns > tb->ninsns &&
                 v->tbs->arena_used + tb_bytes(out) <= TB_ARENA_BYTES;

@@ -81,6 +81,13 @@ static inline uint8_t *tlb_host(const struct tlb_entry *e, uint32_t lin_addr)
     return (uint8_t *)(e->addend + lin_addr);
 }
 
+/* Where in memory the fetch TLB has the page of lin_addr, or MEM_NOWHERE. Changes nothing. */
+static inline uint32_t tlb_fetch_page(struct vcpu *v, uint32_t lin_addr)
+{
+    const struct tlb_entry *e = tlb_slot(v, TLB_FETCH + mem_is_user(v), lin_addr);
+    return e->tag_r == PAGE_OF(lin_addr) ? e->phys_page : MEM_NOWHERE;
+}
+
 /* Makes another page the current fetch page if the fetch TLB has it, without a fill. */
 static inline bool fetch_page_hits(struct vcpu *v, uint32_t lin_addr)
 {

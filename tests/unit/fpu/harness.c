@@ -166,7 +166,7 @@ void fake_reset(void)
     fake.g.seg[SEG_CS].sel = 0x23;
     fake.g.seg[SEG_DS].sel = 0x2b;
     /* MATCH fake_tb */
-    static const int16_t offsets[] = {0, 7};
+    static const int32_t offsets[] = {0, 7};
     fake_tb = (struct tb){.lin_addr = 0x4000, .cs_base = 0x1000, .insn_offset = offsets};
     fake.tb = &fake_tb;
     fake_fault_from = MEM_BYTES;

@@ -256,6 +256,8 @@ static struct vcpu_config vcpu_config(struct harness *h, const struct harness_op
                                 .translator = o->translator,
                                 .hot = o->hot,
                                 .translator_threads = o->translator_threads,
+                                .long_blocks = o->long_blocks,
+                                .long_blocks_seed = o->long_blocks_seed,
                                 .digest_every = o->digest_every,
                                 .digest = digest,
                                 .digest_ctx = h,

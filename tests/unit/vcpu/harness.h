@@ -86,6 +86,8 @@ struct harness_options {
     struct vcpu_observer observer;
     enum translator_mode translator; /* default: interpreted */
     unsigned hot, translator_threads;
+    enum long_blocks long_blocks;
+    uint32_t long_blocks_seed;
     uint64_t ram_bytes;       /* 0: HARNESS_RAM_BYTES */
     unsigned stop_at_host_io; /* number of the call of host_io() that asks the vCPU to stand; 0: none */
 };

@@ -280,7 +280,7 @@ static void run(struct outcome *o, const struct ir_op *op, const struct guest_st
     *tb =
         (struct tb){.lin_addr = CODE, .bytes = 2, .nops = 1, .ninsns = 1, .valid = 1, .cs_limit = UINT32_MAX};
     tb->mode = v->g.mode;
-    static const int16_t offsets[] = {0, 2};
+    static const int32_t offsets[] = {0, 2};
     tb->insn_offset = offsets;
     tb->ops[0] = *op;
     v->tb = tb;
