@@ -38,6 +38,8 @@ struct timeline {
     struct guest_record *guest, last[TRACKS];
     uint64_t guest_count;
     const char *comma;
+    size_t used;
+    char text[65536]; /* on its way to the file */
 };
 
 /* --- what happens --- */
@@ -107,40 +109,85 @@ static void on_effect(void *ctx, const struct effect *e)
 
 /* --- writing --- */
 
+static void flush(struct timeline *t)
+{
+    fwrite(t->text, 1, t->used, t->file); /* what fails is seen at the end */
+    t->used = 0;
+}
+
+/* Not by printf: a trace has some hundred thousand events, and printing took longer than noting them. */
+static void put_text(struct timeline *t, const char *text)
+{
+    for (size_t n = strlen(text); n > 0;) {
+        const size_t room = sizeof t->text - t->used, some = n < room ? n : room;
+        memcpy(t->text + t->used, text, some);
+        t->used += some;
+        text += some;
+        n -= some;
+        if (n > 0)
+            flush(t);
+    }
+}
+
+/* At least so many digits. */
+static void put_number(struct timeline *t, uint64_t v, unsigned base, unsigned digits)
+{
+    char text[24], *first = text + sizeof text - 1;
+    *first = 0;
+    for (unsigned n = 0; v || n < digits; n++, v /= base)
+        *--first = "0123456789abcdef"[v % base];
+    put_text(t, first);
+}
+
 static void event_begin(struct timeline *t, const char *phase, unsigned pid, unsigned tid, const char *name)
 {
-    fprintf(t->file, "%s\n{\"ph\":\"%s\",\"pid\":%u,\"tid\":%u,\"name\":\"%s\"", t->comma, phase, pid, tid,
-            name);
+    put_text(t, t->comma);
+    put_text(t, "\n{\"ph\":\"");
+    put_text(t, phase);
+    put_text(t, "\",\"pid\":");
+    put_number(t, pid, 10, 1);
+    put_text(t, ",\"tid\":");
+    put_number(t, tid, 10, 1);
+    put_text(t, ",\"name\":\"");
+    put_text(t, name);
+    put_text(t, "\"");
     t->comma = ",";
 }
 
 /* Microseconds, as the format wants them. */
 static void put_time(struct timeline *t, const char *key, uint64_t ns)
 {
-    fprintf(t->file, ",\"%s\":%" PRIu64 ".%03u", key, ns / 1000, (unsigned)(ns % 1000));
+    put_text(t, key);
+    put_number(t, ns / 1000, 10, 1);
+    put_text(t, ".");
+    put_number(t, ns % 1000, 10, 3);
 }
 
 static void put_slice(struct timeline *t, unsigned pid, unsigned tid, const char *name, uint64_t from_ns,
                       uint64_t to_ns)
 {
     event_begin(t, "X", pid, tid, name);
-    put_time(t, "ts", from_ns);
-    put_time(t, "dur", to_ns - from_ns);
-    fputs("}", t->file);
+    put_time(t, ",\"ts\":", from_ns);
+    put_time(t, ",\"dur\":", to_ns - from_ns);
+    put_text(t, "}");
 }
 
 static void put_instant(struct timeline *t, unsigned pid, unsigned tid, const char *name, uint64_t ns,
                         uint32_t value)
 {
     event_begin(t, "i", pid, tid, name);
-    put_time(t, "ts", ns);
-    fprintf(t->file, ",\"s\":\"t\",\"args\":{\"value\":\"%#" PRIx32 "\"}}", value);
+    put_time(t, ",\"ts\":", ns);
+    put_text(t, value ? ",\"s\":\"t\",\"args\":{\"value\":\"0x" : ",\"s\":\"t\",\"args\":{\"value\":\"");
+    put_number(t, value, 16, 1);
+    put_text(t, "\"}}");
 }
 
 static void put_name(struct timeline *t, const char *what, unsigned pid, unsigned tid, const char *name)
 {
     event_begin(t, "M", pid, tid, what);
-    fprintf(t->file, ",\"args\":{\"name\":\"%s\"}}", name);
+    put_text(t, ",\"args\":{\"name\":\"");
+    put_text(t, name);
+    put_text(t, "\"}}");
 }
 
 static const char *const state_names[TRACE_KINDS] = {
@@ -241,13 +288,16 @@ bool timeline_end(struct timeline *t, uint64_t *lost, struct err *e)
     t->end_ns = clock_realtime_ns();
     t->end_tick = machine_tick(t->machine);
     t->comma = "";
-    fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[", f);
+    put_text(t, "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[");
     put_name(t, "process_name", PID_HOST, 0, "host");
     put_name(t, "process_name", PID_GUEST, 0, "guest, virtual time");
     *lost = put_guest(t);
     for (unsigned i = 0; i < t->nthreads; i++)
         *lost += put_thread(t, i);
-    fprintf(f, "\n],\"otherData\":{\"lost\":\"%" PRIu64 "\"}}\n", *lost);
+    put_text(t, "\n],\"otherData\":{\"lost\":\"");
+    put_number(t, *lost, 10, 1);
+    put_text(t, "\"}}\n");
+    flush(t);
     t->file = NULL;
     const bool bad = ferror(f);
     return (fclose(f) == 0 && !bad) ||
