@@ -59,7 +59,7 @@ static bool wants_names(const struct options *o)
     for (unsigned n = 0; n < o->marks.nmarks; n++)
         if (mark_wants_names(&o->marks.mark[n]))
             return true;
-    return o->account_file || o->profile_file || o->nsymbols;
+    return o->account_file || o->profile_file || o->nsymbols || (o->trace_file && o->trace_names);
 }
 
 static bool wanted(const struct options *o)
@@ -245,7 +245,12 @@ static bool create_timeline(struct instruments *i, struct err *e)
     const struct options *o = i->o;
     if (!o->trace_file)
         return true;
-    i->timeline = timeline_create(i->hub, o->trace_file, o->trace_log2, o->shift, i->marks, e);
+    const struct timeline_config c = {.file = o->trace_file,
+                                      .log2_records = o->trace_log2,
+                                      .shift = o->shift,
+                                      .names = o->trace_names,
+                                      .marks = i->marks};
+    i->timeline = timeline_create(i->hub, &c, e);
     return i->timeline != NULL;
 }
 

@@ -541,7 +541,7 @@ static const struct option_def option_defs[] = {
      "end the run at tick N, at the Nth hit of a mark, or right behind the write that completes TEXT on a "
      "serial port or the debug console; whichever comes first",
      0, NULL, NULL, 0},
-    {"trace", "file=FILE[,buffer=N]", parse_list,
+    {"trace", "file=FILE[,buffer=N][,names=on|off]", parse_list,
      "a timeline for ui.perfetto.dev or chrome://tracing (JSON): each thread in host time; the guest's "
      "kernel "
      "entries, processes and marks in virtual time; the last N records of each (default 262144)",

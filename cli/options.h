@@ -126,6 +126,7 @@ struct options {
     bool account_json;
     char *trace_file;    /* -trace; NULL: none */
     unsigned trace_log2; /* records of a ring */
+    bool trace_names;    /* processes by name */
     bool stats, stats_json, stats_no_latency;
     char *stats_file; /* NULL: stderr */
 

@@ -32,7 +32,7 @@ extern const struct list_key screendump_keys[5];
 extern const struct list_key digest_keys[2];
 extern const struct list_key profile_keys[6];
 extern const struct list_key account_keys[2];
-extern const struct list_key trace_keys[2];
+extern const struct list_key trace_keys[3];
 extern const struct list_key stats_keys[3];
 
 /* optkeys_tests.c: hidden options, for tests */

@@ -161,9 +161,15 @@ static bool set_trace_buffer(void *target, const char *value, struct err *e)
     return true;
 }
 
+static bool set_trace_names(void *target, const char *value, struct err *e)
+{
+    return value_switch(value, &((struct options *)target)->trace_names);
+}
+
 const struct list_key trace_keys[] = {
     {"file", "FILE", set_trace_file},
     {"buffer", "N (records of each thread, 1024..16777216)", set_trace_buffer},
+    {"names", "on|off", set_trace_names},
 };
 
 static bool set_stats_file(void *target, const char *value, struct err *e)

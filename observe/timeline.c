@@ -15,21 +15,20 @@
 
 enum track { TRACK_CODE, TRACK_PROCESS, TRACK_MARKS, TRACKS };
 enum { KIND_USER = ENTRY_KINDS, KIND_KERNEL, KIND_IDLE }; /* of TRACK_CODE, beside enum entry_kind */
+enum { KIND_CR3, KIND_TASK };                             /* of TRACK_PROCESS */
 enum { PID_HOST = 1, PID_GUEST = 2 };
 
 /* A state that begins at a tick, up to the next one of its track; or a mark. */
 struct guest_record {
     uint64_t tick;
-    uint32_t value; /* the entry's number, CR3, or the mark's value */
+    uint32_t value; /* the entry's number, CR3, the task's number, or the mark's value */
     uint8_t track, kind, vector;
 };
 
 struct timeline {
     FILE *file;
-    const char *path;
-    unsigned log2_records, shift;
+    struct timeline_config cfg;
     struct observe *hub;
-    const struct marks *marks; /* NULL: none */
     struct machine *machine;
     uint64_t begin_ns, end_ns, end_tick;
     unsigned nthreads;
@@ -54,7 +53,7 @@ static void guest_add(struct timeline *t, struct guest_record r)
     if (r.track != TRACK_MARKS && t->last[r.track].track == r.track && same_state(&t->last[r.track], &r))
         return;
     t->last[r.track] = r;
-    t->guest[t->guest_count++ & ((UINT64_C(1) << t->log2_records) - 1)] = r;
+    t->guest[t->guest_count++ & ((UINT64_C(1) << t->cfg.log2_records) - 1)] = r;
 }
 
 static void code_state(struct timeline *t, const struct guest_state *g, uint64_t tick)
@@ -70,6 +69,16 @@ static void code_state(struct timeline *t, const struct guest_state *g, uint64_t
     guest_add(t, r);
 }
 
+/* A process is known by its name, where that is looked for, as soon as the guest's kernel says who runs. */
+static bool task_state(struct timeline *t, const struct guest_state *g, uint64_t tick)
+{
+    const uint32_t task = t->cfg.names ? observe_task(t->hub, g) : 0;
+    if (task)
+        guest_add(
+            t, (struct guest_record){.tick = tick, .track = TRACK_PROCESS, .kind = KIND_TASK, .value = task});
+    return task;
+}
+
 static void process_state(struct timeline *t, const struct guest_state *g, uint64_t tick)
 {
     guest_add(t, (struct guest_record){.tick = tick, .track = TRACK_PROCESS, .value = g->cr3});
@@ -82,7 +91,7 @@ static void on_event(void *ctx, const struct guest_state *g, const struct vcpu_e
         guest_add(t, (struct guest_record){.tick = e->tick, .track = TRACK_CODE, .kind = KIND_IDLE});
     else
         code_state(t, g, e->tick);
-    if (e->kind == VCPU_EVENT_CR3 || e->kind == VCPU_EVENT_RESET)
+    if (!task_state(t, g, e->tick) && (e->kind == VCPU_EVENT_CR3 || e->kind == VCPU_EVENT_RESET))
         process_state(t, g, e->tick);
 }
 
@@ -224,12 +233,24 @@ static uint64_t put_thread(struct timeline *t, unsigned i)
     return first;
 }
 
-static void guest_name(const struct guest_record *r, char *name, size_t bytes)
+/* The guest gives its processes names. */
+static void task_name(const struct timeline *t, uint32_t task, char *name, size_t bytes)
+{
+    if (!observe_task_text(t->hub, task, name, bytes))
+        snprintf(name, bytes, "?");
+    for (; *name; name++)
+        if (*name == '"' || *name == '\\')
+            *name = '?';
+}
+
+static void guest_name(const struct timeline *t, const struct guest_record *r, char *name, size_t bytes)
 {
     static const char *const plain[] = {
         [ENTRY_GATE] = "gate", [KIND_USER] = "user", [KIND_KERNEL] = "kernel", [KIND_IDLE] = "idle"};
     const bool number = r->value != ENTRY_NO_NUMBER;
-    if (r->track == TRACK_PROCESS)
+    if (r->track == TRACK_PROCESS && r->kind == KIND_TASK)
+        task_name(t, r->value, name, bytes);
+    else if (r->track == TRACK_PROCESS)
         snprintf(name, bytes, "CR3 %#" PRIx32, r->value);
     else if (r->track == TRACK_MARKS)
         snprintf(name, bytes, r->kind ? "marker %" PRIu32 : "mark %#" PRIx32, r->value);
@@ -251,21 +272,21 @@ static void guest_name(const struct guest_record *r, char *name, size_t bytes)
 
 static void put_guest_record(struct timeline *t, const struct guest_record *r, uint64_t to_tick)
 {
-    char name[40];
+    char name[OBSERVE_TASK_BYTES];
     const char *mark =
-        r->track == TRACK_MARKS && !r->kind && t->marks ? marks_name(t->marks, r->value) : NULL;
-    guest_name(r, name, sizeof name);
-    const uint64_t from = ticks_to_ns(r->tick, t->shift);
+        r->track == TRACK_MARKS && !r->kind && t->cfg.marks ? marks_name(t->cfg.marks, r->value) : NULL;
+    guest_name(t, r, name, sizeof name);
+    const uint64_t from = ticks_to_ns(r->tick, t->cfg.shift);
     if (r->track == TRACK_MARKS)
         put_instant(t, PID_GUEST, TRACK_MARKS + 1, mark ? mark : name, from, r->value);
     else if (to_tick > r->tick)
-        put_slice(t, PID_GUEST, r->track + 1u, name, from, ticks_to_ns(to_tick, t->shift));
+        put_slice(t, PID_GUEST, r->track + 1u, name, from, ticks_to_ns(to_tick, t->cfg.shift));
 }
 
 static uint64_t put_guest(struct timeline *t)
 {
     static const char *const names[TRACKS] = {"code", "process", "marks"};
-    const uint64_t room = UINT64_C(1) << t->log2_records;
+    const uint64_t room = UINT64_C(1) << t->cfg.log2_records;
     const uint64_t first = t->guest_count > room ? t->guest_count - room : 0;
     const struct guest_record *open[TRACKS] = {NULL};
     for (unsigned i = 0; i < TRACKS; i++)
@@ -301,7 +322,7 @@ bool timeline_end(struct timeline *t, uint64_t *lost, struct err *e)
     t->file = NULL;
     const bool bad = ferror(f);
     return (fclose(f) == 0 && !bad) ||
-           err_set(e, "-trace: file=%s: could not be written: %s", t->path, strerror(errno));
+           err_set(e, "-trace: file=%s: could not be written: %s", t->cfg.file, strerror(errno));
 }
 
 /* --- life --- */
@@ -310,20 +331,19 @@ static bool prepare(struct timeline *t, struct err *e)
 {
     const struct vcpu_observer watcher = {
         .ctx = t, .event = on_event, .mark = on_mark, .access = on_access, .effect = on_effect};
-    t->guest = calloc(UINT64_C(1) << t->log2_records, sizeof *t->guest);
+    t->guest = calloc(UINT64_C(1) << t->cfg.log2_records, sizeof *t->guest);
     if (!t->guest)
         return err_set(e, "-trace: no host memory; buffer=N makes it smaller");
     for (unsigned i = 0; i < TRACKS; i++)
         t->last[i].track = TRACKS;
-    t->file = fopen(t->path, "we");
+    t->file = fopen(t->cfg.file, "we");
     if (!t->file)
-        return err_set(e, "-trace: file=%s: %s; a file that can be written is needed", t->path,
+        return err_set(e, "-trace: file=%s: %s; a file that can be written is needed", t->cfg.file,
                        strerror(errno));
     return observe_add(t->hub, &watcher) || err_set(e, "-trace: too many observers");
 }
 
-struct timeline *timeline_create(struct observe *o, const char *file, unsigned log2_records, unsigned shift,
-                                 const struct marks *marks, struct err *e)
+struct timeline *timeline_create(struct observe *o, const struct timeline_config *c, struct err *e)
 {
     struct timeline *t = calloc(1, sizeof *t);
     if (!t) {
@@ -331,10 +351,7 @@ struct timeline *timeline_create(struct observe *o, const char *file, unsigned l
         return NULL;
     }
     t->hub = o;
-    t->path = file;
-    t->log2_records = log2_records;
-    t->shift = shift;
-    t->marks = marks;
+    t->cfg = *c;
     if (prepare(t, e))
         return t;
     timeline_destroy(t);
@@ -346,7 +363,7 @@ bool timeline_begin(struct timeline *t, struct machine *m, struct err *e)
     t->machine = m;
     t->begin_ns = clock_realtime_ns();
     for (unsigned i = 0; i < TIMELINE_THREADS_MAX && machine_activity(m, i, t->name[i]); i++) {
-        t->thread[i] = activity_trace_create(t->log2_records);
+        t->thread[i] = activity_trace_create(t->cfg.log2_records);
         if (!t->thread[i])
             return err_set(e, "-trace: no host memory; buffer=N makes it smaller");
         machine_trace(m, i, t->thread[i]);

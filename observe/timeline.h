@@ -2,8 +2,9 @@
  *
  * Two processes of a trace: the host's threads (running, at the horizon, translating, devices, waiting;
  * accesses and effects as instants on the vCPU's), and the guest (what runs: user code, a kernel entry, idle;
- * the process by CR3; hits of marks). The first depends on the host, the second does not. Each thread has a
- * ring; where it is full its oldest records go, and how many is told: the end of a run is what one looks at.
+ * the process by CR3 or by name; hits of marks). The first depends on the host, the second does not. Each
+ * thread has a ring; where it is full its oldest records go, and how many is told: the end of a run is what
+ * one looks at.
  *
  * The format: "Trace Event Format" of the Chromium project, JSON Object Format, events of phases X, i and M.
  * Nothing here is seen by the guest. Threads: the vCPU's; the rings of the others are theirs
@@ -23,10 +24,15 @@
 struct timeline;
 struct marks;
 
-/* Opens the file and adds itself to the hub; rings of 2^log2_records records; the marks' names, or NULL.
- * NULL: e says why. */
-struct timeline *timeline_create(struct observe *o, const char *file, unsigned log2_records, unsigned shift,
-                                 const struct marks *marks, struct err *e);
+struct timeline_config {
+    const char *file;
+    unsigned log2_records, shift; /* rings of 2^log2_records records; ticks to ns */
+    bool names;                   /* processes by name, as far as the hub knows them */
+    const struct marks *marks;    /* for their names; NULL: none */
+};
+
+/* Opens the file and adds itself to the hub. NULL: e says why. */
+struct timeline *timeline_create(struct observe *o, const struct timeline_config *c, struct err *e);
 /* The machine stands at its first tick. */
 bool timeline_begin(struct timeline *t, struct machine *m, struct err *e);
 /* The machine stands at its last one; writes the file. *lost: records that others have pushed out. */

@@ -51,10 +51,12 @@ expect "Debian: perf text" report convert format=perf "$dir/inline.profile" "$di
 expect "Debian: 1,000 kernel samples named as in /proc/kallsyms" python3 "$here/symbols.py" kallsyms "$dir/perf" "$dir/kallsyms"
 expect "Debian: samples in modules named as in /proc/kallsyms" python3 "$here/symbols.py" modules "$dir/perf" "$dir/kallsyms"
 initcall=$(awk '$3 == "do_one_initcall" { print "0x" $1 }' "$dir/kallsyms")
-expect "Debian: boots with marks" boot marked -devthread mode=adaptive -mark name=do_one_initcall -mark "address=$initcall" \
+expect "Debian: boots with marks" boot marked -devthread mode=adaptive -trace "file=$dir/trace,names=on" -mark name=do_one_initcall -mark "address=$initcall" \
     -mark cat=ksys_read,process=cat
 expect "Debian: a mark by kallsyms has the hits of its address" test "$(sed -nE 's/^mark (name|address): ([0-9]{3}.*)/\2/p' \
     "$dir/marked.err" | uniq -c | awk '{ print $1 }')" = 2
+expect "Debian: processes have their names in a timeline" python3 "$here/check_trace.py" "$dir/trace" \
+    "any(n.startswith('sha256sum (') for _, _, n in of[2, 2])"
 expect_text "Debian: a mark in one process" "$(cat "$dir/marked.err")" '^mark cat: [1-9]'
 text=$(cat "$dir/report")
 expect_text "Debian: process 1" "$text" '  (init|sh|swapper/0|poweroff) \(1\)$'
