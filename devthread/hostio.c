@@ -167,6 +167,11 @@ void hostio_input_arrived(struct hostio *h)
     event_signal(h->set[HOSTIO_IDLE].event_fd);
 }
 
+void hostio_poll_soon(struct hostio *h)
+{
+    h->last_poll_ns = 0;
+}
+
 void hostio_wake(struct hostio *h)
 {
     for (unsigned r = 0; r < HOSTIO_ROLES; r++)

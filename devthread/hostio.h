@@ -47,6 +47,8 @@ void hostio_set_events(struct hostio *h, struct hostio_source *s, uint32_t event
 void hostio_remove(struct hostio *h, struct hostio_source *s);
 /* Something for the device side has come in: ends the idle wait. */
 void hostio_input_arrived(struct hostio *h);
+/* A back end has more to read than it took, or room again: the next hostio_poll looks at once. */
+void hostio_poll_soon(struct hostio *h);
 
 /* --- without it --- */
 /* Runs the handlers of ready sources; waits up to timeout_ns of host time for one, or for a wake-up.

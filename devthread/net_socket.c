@@ -19,7 +19,8 @@
 
 #define LENGTH_BYTES 4
 #define IN_BYTES     (LENGTH_BYTES + NET_FRAME_BYTES)
-#define READS_MAX    64 /* of one look at the host */
+#define READS_MAX    64 /* of one look at the host: datagrams */
+#define STREAM_READS 8  /* the same: of a stream, each of up to IN_BYTES */
 
 struct net_peer {
     struct net *net;
@@ -27,7 +28,7 @@ struct net_peer {
     char option[200];
     struct hostio_source peer, listener; /* fd -1: none */
     int group_fd;                        /* that a group's frames are sent from; -1: none */
-    uint32_t in_bytes;                   /* of a stream: a frame that is not whole yet, with its length */
+    uint32_t in_bytes;                   /* of a stream: frames with their lengths, the last one in part */
     uint32_t out_head, out_bytes;        /* of a stream: what the peer has not taken yet, a ring */
     uint8_t in[IN_BYTES], out[NET_OUT_BYTES];
 };
@@ -121,22 +122,39 @@ static bool send_frame(void *ctx, const uint8_t *frame, uint32_t bytes)
 
 /* --- from the peer --- */
 
-static uint32_t in_length(const struct net_peer *p)
+static uint32_t in_length(const struct net_peer *p, uint32_t at)
 {
-    return (uint32_t)p->in[0] << 24 | (uint32_t)p->in[1] << 16 | (uint32_t)p->in[2] << 8 | p->in[3];
+    const uint8_t *b = p->in + at;
+
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 }
 
-/* How many bytes the stream's current piece still lacks: of the length, then of the frame. */
-static uint32_t in_missing(const struct net_peer *p)
+/* Whole frames go to the guest, as many as there is room for; the rest moves to the buffer's start. */
+static void deliver_frames(struct net_peer *p)
 {
-    return p->in_bytes < LENGTH_BYTES ? LENGTH_BYTES - p->in_bytes
-                                      : LENGTH_BYTES + in_length(p) - p->in_bytes;
+    uint32_t at = 0;
+
+    while (p->in_bytes - at >= LENGTH_BYTES && net_has_room(p->net)) {
+        const uint32_t bytes = in_length(p, at);
+        if (bytes == 0 || bytes > NET_FRAME_BYTES) {
+            leave(p, "sent a length that no frame has");
+            return;
+        }
+        if (p->in_bytes - at < LENGTH_BYTES + bytes)
+            break;
+        net_deliver(p->net, p->in + at + LENGTH_BYTES, bytes);
+        at += LENGTH_BYTES + bytes;
+    }
+    p->in_bytes -= at;
+    memmove(p->in, p->in + at, p->in_bytes);
 }
 
-/* False: nothing more now. */
+/* Many frames at once. False: nothing more now. */
 static bool read_stream(struct net_peer *p)
 {
-    const ssize_t n = recv(p->peer.fd, p->in + p->in_bytes, in_missing(p), MSG_DONTWAIT);
+    if (p->in_bytes == IN_BYTES) /* it holds one frame at least, and there is room */
+        deliver_frames(p);
+    const ssize_t n = recv(p->peer.fd, p->in + p->in_bytes, IN_BYTES - p->in_bytes, MSG_DONTWAIT);
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return false;
@@ -145,14 +163,7 @@ static bool read_stream(struct net_peer *p)
         return false;
     }
     p->in_bytes += (uint32_t)n;
-    if (p->in_bytes >= LENGTH_BYTES && (in_length(p) == 0 || in_length(p) > NET_FRAME_BYTES)) {
-        leave(p, "sent a length that no frame has");
-        return false;
-    }
-    if (p->in_bytes >= LENGTH_BYTES && in_missing(p) == 0) {
-        net_deliver(p->net, p->in + LENGTH_BYTES, in_length(p));
-        p->in_bytes = 0;
-    }
+    deliver_frames(p);
     return true;
 }
 
@@ -184,11 +195,15 @@ static void peer_ready(void *ctx, uint32_t events)
 {
     struct net_peer *p = ctx;
 
-    for (unsigned i = 0; i < READS_MAX && p->peer.fd >= 0 && net_has_room(p->net); i++)
-        if (!(is_stream(p) ? read_stream(p) : read_datagram(p)))
-            break;
+    const unsigned reads = is_stream(p) ? STREAM_READS : READS_MAX;
+    bool more = true;
+
+    for (unsigned i = 0; i < reads && more && p->peer.fd >= 0 && net_has_room(p->net); i++)
+        more = is_stream(p) ? read_stream(p) : read_datagram(p);
     if (p->peer.fd < 0)
         return;
+    if (more && net_has_room(p->net))
+        hostio_poll_soon(p->net->env.hostio);
     if (is_stream(p))
         out_drain(p);
     else
@@ -199,8 +214,12 @@ static void room(void *ctx)
 {
     struct net_peer *p = ctx;
 
-    if (p->peer.fd >= 0)
-        hostio_set_events(p->net->env.hostio, &p->peer, EPOLLIN | (p->out_bytes ? EPOLLOUT : 0u));
+    if (p->peer.fd >= 0 && is_stream(p))
+        deliver_frames(p);
+    if (p->peer.fd < 0 || !net_has_room(p->net))
+        return;
+    hostio_set_events(p->net->env.hostio, &p->peer, EPOLLIN | (p->out_bytes ? EPOLLOUT : 0u));
+    hostio_poll_soon(p->net->env.hostio);
 }
 
 /* --- open --- */

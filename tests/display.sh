@@ -223,7 +223,7 @@ tm send-keys C-a c
 expect "curses: Ctrl-A c is the monitor, too" seen "^0x30"
 tm resize-window -x 90 -y 30
 tm send-keys "stop" Enter "info status" Enter
-expect "curses: the machine stands" seen "^VM status: paused"
+expect "curses: the machine stands" seen "VM status: paused"
 tm send-keys "cont" Enter C-a c
 expect "curses: and back" seen "Select boot device"
 tm send-keys C-a x

@@ -64,7 +64,7 @@ repeat=$(find "$dir/leak/pairs" -name repeat.sh | head -n 1)
 expect_text "the kept pair differs when it is repeated" "$(bash "$repeat" 2>&1)" "first difference"
 # What the quick forms measure means nothing; but each has a record for every run and draws all its pictures.
 pictures() { find "$1/plots" -name '*.svg' -size +2k | wc -l; }
-for name in scaling:5 breakdown:1; do
+for name in scaling:5 breakdown:1 screen:2; do
     expect "${name%:*} --quick" "${lab[@]}" "${name%:*}" --quick --quiet --build "$build" --out "$dir/${name%:*}"
     expect "${name%:*} has its pictures" test "$(pictures "$dir/${name%:*}")" -eq "${name#*:}"
 done

@@ -193,6 +193,7 @@ int main(int argc, char **argv)
             fprintf(stderr, "vnc_client: %s failed\n", argv[i]);
             return 1;
         }
+    free(c->frameBuffer); /* which the library leaves to its callers */
     rfbClientCleanup(c);
     return 0;
 }
