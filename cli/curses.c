@@ -320,7 +320,7 @@ static void curses_close(struct display *d)
     free(c);
 }
 
-static const struct display_class curses_class = {curses_run, curses_close};
+static const struct display_class curses_class = {curses_run, curses_close, NULL};
 
 static void add_leave(const char *capability)
 {

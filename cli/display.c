@@ -58,6 +58,11 @@ void display_close(struct display *d)
     d->class->close(d);
 }
 
+unsigned display_viewers(struct display *d, struct display_viewer to[DISPLAY_VIEWERS_MAX])
+{
+    return d && d->class->viewers ? d->class->viewers(d, to) : 0;
+}
+
 bool display_stopping(const struct display *d, int fd, int ms, bool *ready)
 {
     struct pollfd p[2] = {{.fd = d->stop_fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};

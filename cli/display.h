@@ -5,8 +5,9 @@
  *     display_start(d, machine, &e);
  *     display_close(d);                   // before machine_finish; the terminal is as it was
  *
- * Threads: these functions on the run's thread; a display draws, encodes and talks to its clients on a thread
- * of its own, which meets the machine in machine_screen_*, machine_key and machine_pointer alone. */
+ * Threads: these functions, but where they say otherwise, on the run's thread; a display draws, encodes and
+ * talks to its clients on a thread of its own, which meets the machine in machine_screen_*, machine_key and
+ * machine_pointer alone. */
 #ifndef TANDEM_CLI_DISPLAY_H
 #define TANDEM_CLI_DISPLAY_H
 
@@ -26,9 +27,19 @@ struct display {
     int stop_fd; /* readable: the thread is to end */
 };
 
+/* Somebody who watches from elsewhere. */
+struct display_viewer {
+    char host[64], service[16]; /* numeric; of a socket with a path both are empty */
+    const char *family;         /* QMP's: "ipv4", "ipv6", "unix" */
+};
+
+#define DISPLAY_VIEWERS_MAX 32
+
 struct display_class {
     void (*run)(struct display *d);   /* the thread */
     void (*close)(struct display *d); /* after the thread; frees it */
+    /* Any thread. NULL: nobody ever does. */
+    unsigned (*viewers)(struct display *d, struct display_viewer to[DISPLAY_VIEWERS_MAX]);
 };
 
 /* Not of DISPLAY_NONE. monitor_fd: leads to a monitor, stays the caller's (-1: none); only curses shows it.
@@ -37,6 +48,8 @@ struct display *display_open(const struct display_option *o, int monitor_fd, str
 /* map: of the keyboard; it outlives the display. */
 bool display_start(struct display *d, struct machine *m, const struct keymap *map, struct err *e);
 void display_close(struct display *d); /* NULL is fine */
+/* Who watches at this moment; how many. Any thread; d may be NULL. */
+unsigned display_viewers(struct display *d, struct display_viewer to[DISPLAY_VIEWERS_MAX]);
 /* A signal ends the process: the terminal as it was. Async-signal-safe. */
 void display_restore_terminal(void);
 

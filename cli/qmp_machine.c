@@ -1,4 +1,5 @@
 /* qmp_machine.c - QMP commands about parts of the machine: PCI functions, VNC, which machine it is. */
+#include "cli/display.h"
 #include "cli/qmp_internal.h"
 
 #include <inttypes.h>
@@ -100,10 +101,22 @@ static json_t *vnc_server(const struct display_option *o)
                      o->password_file ? "vnc" : "none");
 }
 
+static json_t *vnc_clients(struct display *d)
+{
+    struct display_viewer v[DISPLAY_VIEWERS_MAX];
+    json_t *list = json_array();
+    for (unsigned n = display_viewers(d, v), i = 0; i < n; i++)
+        json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:b}", "host", v[i].host, "service", v[i].service,
+                                              "family", v[i].family, "websocket", 0));
+    return list;
+}
+
 void qmp_query_vnc(struct qmp_call *call)
 {
     const struct display_option *o = &call->steer->o->display;
     call->answer = o->kind == DISPLAY_VNC ? vnc_server(o) : json_pack("{s:b}", "enabled", 0);
+    if (o->kind == DISPLAY_VNC)
+        json_object_set_new(call->answer, "clients", vnc_clients(call->steer->display));
 }
 
 void qmp_query_machines(struct qmp_call *call)

@@ -63,7 +63,7 @@ static const struct noted answers[] = { /* of the other commands: an empty objec
     {"query-target", "{arch:str}"},
     {"query-uuid", "{UUID:str}"},
     {"query-version", "{qemu:{major:int,minor:int,micro:int},package:str}"},
-    {"query-vnc", "{enabled:bool,host?:str,family?:<ipv4|ipv6|unix|vsock|unknown>,service?:str,auth?:str}"},
+    {"query-vnc", "{enabled:bool,host?:str,family?:<ipv4|ipv6|unix|vsock|unknown>,service?:str,auth?:str,clients?:[{host:str,service:str,family:<ipv4|ipv6|unix|vsock|unknown>,websocket:bool}]}"},
 };
 /* Of an argument that is an array or an object: COMMAND.ARGUMENT; of a command that has others by the value of one: COMMAND. */
 static const struct noted arguments[] = {

@@ -328,6 +328,7 @@ static bool open_display(struct run *r, struct err *e)
 
 static void close_display(struct run *r)
 {
+    r->steer.display = NULL;
     display_close(r->display);
     r->display = NULL;
 }
@@ -626,6 +627,7 @@ static int run_and_report(struct run *r, struct err *e)
         return RUN_HOST_ERROR;
     if (r->display && !display_start(r->display, r->machine, r->keymap, e))
         return RUN_HOST_ERROR;
+    r->steer.display = r->display;
     enum machine_stop why = run_guest(r, e);
     signals_aim(NULL);
     close_display(r);

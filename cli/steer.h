@@ -44,6 +44,7 @@ struct steer {
     const struct options *o;
     struct machine *machine;
     struct control *control; /* NULL: nobody steers */
+    struct display *display; /* NULL: none, or the run is over */
     uint64_t begin_ns;       /* host time at the start */
     bool paused;             /* the machine stands until `cont` */
     bool shutdown;          /* the guest has powered off (-no-shutdown): it stands until a reset or the end */

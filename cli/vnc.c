@@ -21,6 +21,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <rfb/rfb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,7 @@
 #define FIRST_PORT   5900
 #define PERIOD_MS    16
 #define WAIT_MS      8
-#define CLIENTS_MAX  32
+#define CLIENTS_MAX  DISPLAY_VIEWERS_MAX
 #define FIRST_WIDTH  720
 #define FIRST_HEIGHT 400
 
@@ -51,8 +52,11 @@ struct vnc {
     unsigned width, height;
     unsigned row; /* of the band that is compared */
     bool asked, drawn;
-    uint64_t asked_ns;   /* host time */
-    uint64_t changes_ns; /* virtual time: it blinks */
+    pthread_mutex_t lock;                      /* of viewer: others ask, too */
+    unsigned nviewers;                         /* as nclients */
+    struct display_viewer viewer[CLIENTS_MAX]; /* as client */
+    uint64_t asked_ns;                         /* host time */
+    uint64_t changes_ns;                       /* virtual time: it blinks */
 };
 
 static struct vnc *vnc_of(rfbClientPtr c)
@@ -96,9 +100,42 @@ static enum rfbNewClientAction on_client(rfbClientPtr c)
     return RFB_CLIENT_ACCEPT;
 }
 
+static struct display_viewer viewer_of(const struct sockaddr_storage *a, socklen_t bytes)
+{
+    struct display_viewer w = {.family = a->ss_family == AF_INET    ? "ipv4"
+                                         : a->ss_family == AF_INET6 ? "ipv6"
+                                                                    : "unix"};
+    if (a->ss_family != AF_UNIX)
+        getnameinfo((const struct sockaddr *)a, bytes, w.host, sizeof w.host, w.service, sizeof w.service,
+                    NI_NUMERICHOST | NI_NUMERICSERV);
+    return w;
+}
+
+/* Client number `i`, which is the last one or takes the place of the one that has gone. */
+static void note_viewers(struct vnc *v, unsigned i, const struct display_viewer *w)
+{
+    pthread_mutex_lock(&v->lock);
+    v->viewer[i] = *w;
+    v->nviewers = v->nclients;
+    pthread_mutex_unlock(&v->lock);
+}
+
+static unsigned vnc_viewers(struct display *d, struct display_viewer to[DISPLAY_VIEWERS_MAX])
+{
+    struct vnc *v = (struct vnc *)d;
+    pthread_mutex_lock(&v->lock);
+    const unsigned n = v->nviewers;
+    memcpy(to, v->viewer, n * sizeof *to);
+    pthread_mutex_unlock(&v->lock);
+    return n;
+}
+
 static void accept_client(struct vnc *v)
 {
-    const int one = 1, fd = accept4(v->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct sockaddr_storage from = {.ss_family = AF_UNIX};
+    socklen_t bytes = sizeof from;
+    const int one = 1,
+              fd = accept4(v->listen_fd, (struct sockaddr *)&from, &bytes, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
     if (v->nclients == CLIENTS_MAX) {
@@ -107,13 +144,19 @@ static void accept_client(struct vnc *v)
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* a socket with a path has none */
     v->client[v->nclients] = vnc_client_new(fd);
-    v->nclients += v->client[v->nclients] != NULL;
+    if (!v->client[v->nclients])
+        return;
+    const struct display_viewer w = viewer_of(&from, bytes);
+    v->nclients++;
+    note_viewers(v, v->nclients - 1, &w);
 }
 
 static void drop_client(struct vnc *v, unsigned i)
 {
     vnc_client_free(v->client[i]);
     v->client[i] = v->client[--v->nclients];
+    const struct display_viewer last = v->viewer[v->nclients];
+    note_viewers(v, i, &last);
 }
 
 /* Does one wait for an update? */
@@ -259,10 +302,11 @@ static void vnc_close(struct display *d)
     free(v->password[0]);
     free(v->frame);
     free(v->band);
+    pthread_mutex_destroy(&v->lock);
     free(v);
 }
 
-static const struct display_class vnc_class = {vnc_run, vnc_close};
+static const struct display_class vnc_class = {vnc_run, vnc_close, vnc_viewers};
 
 static int listen_at(const struct addrinfo *a)
 {
@@ -376,6 +420,7 @@ struct display *vnc_open(const struct display_option *o, struct err *e)
         return NULL;
     }
     *v = (struct vnc){.d = {.class = &vnc_class, .stop_fd = -1}, .listen_fd = -1};
+    pthread_mutex_init(&v->lock, NULL);
     if ((!o->password_file || read_password(v, o->password_file, e)) &&
         (o->path ? listen_unix(v, o->path, e) : listen_tcp(v, o, e)) && start_server(v, e))
         return &v->d;

@@ -66,6 +66,34 @@ for mode in inline thread adaptive; do
     kill $watcher
 done
 
+# --- several at once; QMP tells who watches ---
+port=$((5920 + RANDOM % 70))
+launch -vnc "127.0.0.1:$((port - 5900))" -qmp "unix:$dir/qmp,server=on,wait=off"
+sleep 0.5
+watched() { # how many, at most 5 s later
+    local clients
+    for _ in {1..25}; do
+        clients=$(printf '{"execute":"qmp_capabilities"}\n{"execute":"query-vnc"}\n' | socat -t 0.2 - "unix:$dir/qmp" |
+            grep -o '"clients".*' | grep -o '"host": "127.0.0.1"[^}]*"family": "ipv4"\|"clients"' | sort -u | wc -l)
+        [ "$clients" -eq $(($1 + 1)) ] && return # and the list itself
+    done
+    echo "$((clients - 1)) watch"
+    return 1
+}
+expect "nobody watches" watched 0
+"$client" "localhost:$port" wait:6000 &
+one=$!
+"$client" "localhost:$port" wait:30000 &
+two=$!
+expect "two watch" watched 2
+expect "a third one has its pictures" vnc "localhost:$port" frames:500
+wait $one
+expect "the first one leaves content" test $? = 0
+expect "and one is left" watched 1
+kill $two
+expect "and none" watched 0
+finish
+
 # --- a machine that stands is seen ---
 start -S -monitor "unix:$dir/monitor,server=on,wait=off" -vnc "unix:$socket"
 expect "a picture under -S" vnc "$socket" wait:500 "save:$dir/still.ppm"
