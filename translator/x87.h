@@ -32,7 +32,8 @@ enum x87_inline {
     X87_INLINE_FLDCW,
     X87_INLINE_FNSTSW,
     X87_INLINE_EFLAGS,
-    X87_INLINE_FCMOV
+    X87_INLINE_FCMOV,
+    X87_INLINE_REM
 };
 /* Bytes of a memory operand; of images with 32-bit operand size. */
 enum x87_bytes {

@@ -1,6 +1,6 @@
 /* fpu.c - see fpu.h.
  *
- * Inline: what IEEE 754 and the SDM fix. In C: transcendental instructions, FPREM, FXTRACT, decimal forms
+ * Inline: what IEEE 754 and the SDM fix. In C: transcendental instructions, FXTRACT, decimal forms
  * (computed in integers there), undocumented aliases, and what moves or resets the whole state. */
 #include "translator/x64/fpu.h"
 

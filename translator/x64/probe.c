@@ -164,7 +164,7 @@ static bool is_run(const struct form *f)
 /* Status bits that stay as they were; C1 is 0 where it is not among them. */
 static uint16_t kept_by(const struct form *f)
 {
-    const uint16_t codes = f->class & X87_SETS_CODES ? 0 : CODES;
+    const uint16_t codes = f->class & X87_SETS_CODES || f->how == X87_INLINE_REM ? 0 : CODES;
     return codes | (f->class & X87_NO_POINTERS || f->how == X87_INLINE_FCMOV ? C1 : 0);
 }
 
@@ -412,9 +412,106 @@ static unsigned ask_mmx(struct asker *a, unsigned at)
     return at + 3;
 }
 
+/* --- FPREM and FPREM1 --- */
+
+struct remainder_case {
+    struct value a, b;
+    uint16_t cw;
+    uint8_t valid;
+    struct value result[2]; /* of FPREM, of FPREM1 */
+    uint16_t sw[2];
+};
+/* clang-format off */
+#define BOTH(...) {__VA_ARGS__, __VA_ARGS__}
+#define INFINITE  {UINT64_C(1) << 63, 0x7fff}
+#define DENORMAL  {0x1234, 0x8000}
+#define TWO       {UINT64_C(1) << 63, 0x4000}
+#define THREE     {UINT64_C(3) << 62, 0x4000}
+static const struct remainder_case remainder_cases[] = {
+    /* 5 by 3: 1 and 2 are left, 2 and -1. 7 by 2: 3 and 1, 4 (even) and -1. -4 by 1: a zero keeps its sign. */
+    {{UINT64_C(5) << 61, 0x4001}, THREE, CW, ALL_VALID, {TWO, MINUS_ONE}, {C1, C3}},
+    {{UINT64_C(7) << 61, 0x4001}, TWO, CW, ALL_VALID, {ONE, MINUS_ONE}, {C3 | C1, C0}},
+    {{UINT64_C(1) << 63, 0xc001}, ONE, CW, ALL_VALID, BOTH({0, 0x8000}), {C0, C0}},
+    /* A quotient of 0; all 64 bits of the remainder in single precision */
+    {ONE, {UINT64_C(1) << 63, 0x4009}, CW, ALL_VALID, BOTH(ONE), {0, 0}},
+    {{UINT64_MAX, 0x4000}, {UINT64_C(1) << 63, 0x4001}, CW & ~0x300, ALL_VALID,
+     {{UINT64_MAX, 0x4000}, {UINT64_C(1) << 63, 0xbfc1}}, {0, C1}},
+    /* Exponents 63 apart: 2 (2^63 + 1) is 3 times ...110b */
+    {{UINT64_C(0x8000000000000001), 0x403f}, THREE, CW, ALL_VALID, BOTH({0, 0}), {C3 | C0, C3 | C0}},
+    /* The remainder is the smallest denormal: exact, so no underflow */
+    {{UINT64_C(0x8000000000000001), 1}, {UINT64_C(1) << 63, 1}, CW, ALL_VALID, BOTH({1, 0}), {C1, C1}},
+    /* Zero by a number, a number by infinity, denormals */
+    {{0, 0x8000}, THREE, CW, ALL_VALID, BOTH({0, 0x8000}), {0, 0}},
+    {ONE, INFINITE, CW, ALL_VALID, BOTH(ONE), {0, 0}},
+    {DENORMAL, ONE, CW, ALL_VALID, BOTH(DENORMAL), {DE, DE}},
+    {DENORMAL, INFINITE, CW, ALL_VALID, BOTH(DENORMAL), {DE, DE}},
+    {PSEUDO_DENORMAL, ONE, CW, ALL_VALID, BOTH({UINT64_C(0x8000000000000001), 1}), {DE, DE}},
+    /* Invalid: infinity by a number, a number by zero, an SNaN, an unnormal, empty registers */
+    {INFINITE, ONE, CW, ALL_VALID, BOTH(INDEFINITE), BOTH(IE | C3 | C0)},
+    {ONE, {0, 0}, CW, ALL_VALID, BOTH(INDEFINITE), BOTH(IE | C3 | C0)},
+    {SNAN, ONE, CW, ALL_VALID, BOTH({UINT64_C(0xc000000000000001), 0x7fff}), BOTH(IE | C3 | C0)},
+    {ONE, UNNORMAL, CW, ALL_VALID, BOTH(INDEFINITE), BOTH(IE | C3 | C0)},
+    {ONE, ONE, CW, NONE_VALID, BOTH(INDEFINITE), BOTH(IE | SF | C3 | C0)},
+    {ONE, ONE, CW, (uint8_t)~(1 << (START_TOP + 1)), BOTH(INDEFINITE), BOTH(IE | SF | C3 | C0)},
+};
+/* clang-format on */
+enum { REMAINDER_CASES = sizeof remainder_cases / sizeof *remainder_cases, REMAINDERS = 2 };
+
+static void emit_remainders(struct asker *a)
+{
+    emit_x87(a, 0xd9, 0xf8, false);
+    emit_x87(a, 0xd9, 0xf5, false);
+}
+
+static void ask_remainder(struct asker *a, unsigned fn, const struct remainder_case *k, unsigned nearest)
+{
+    static const uint64_t none[2];
+    fill(a, CODES | C1, k->valid);
+    put16(a->in, IMG_CW, k->cw);
+    put_st(a->in, 0, k->a);
+    put_st(a->in, 1, k->b);
+    run(a, fn, none);
+    note(a, PROBE_remainders,
+         (get16(a->out, IMG_SW) & ~TOP) == k->sw[nearest] && is_value(a->out + IMG_ST, k->result[nearest]));
+}
+
+/* 2^63 + 3 by 3, times powers of 2 so that the exponents are that far apart: the reduction stops before its
+ * end. */
+static struct remainder_case unfinished(unsigned apart)
+{
+    const unsigned bits = 32 | (apart & 31);
+    const struct remainder_case k = {
+        .a = {UINT64_C(0x8000000000000003), (uint16_t)(1 + apart)},
+        .b = {UINT64_C(3) << 62, 1},
+        .cw = CW,
+        .valid = ALL_VALID,
+        .sw = BOTH(C2),
+    };
+    const uint64_t left = (uint64_t)(((unsigned __int128)k.a.sig << bits) % k.b.sig);
+    const unsigned shift = (unsigned)__builtin_clzll(left);
+    const struct value r = {left << shift, (uint16_t)(k.a.se - bits - shift)};
+    struct remainder_case done = k;
+    done.result[0] = done.result[1] = r;
+    return done;
+}
+
+static unsigned ask_remainders(struct asker *a, unsigned at)
+{
+    enum { EACH_UNTIL = 96, STEP = 1021, APART_MAX = 0x7ffd };
+    for (unsigned nearest = 0; nearest < REMAINDERS; nearest++) {
+        for (unsigned i = 0; i < REMAINDER_CASES; i++)
+            ask_remainder(a, at + nearest, &remainder_cases[i], nearest);
+        for (unsigned apart = 64; apart < APART_MAX; apart += apart < EACH_UNTIL ? 1 : STEP) {
+            const struct remainder_case k = unfinished(apart);
+            ask_remainder(a, at + nearest, &k, nearest);
+        }
+    }
+    return at + REMAINDERS;
+}
+
 /* --- all --- */
 
-enum x87_guard { GUARD_NONE, GUARD_EACH, GUARD_ALL, GUARD_EFLAGS, GUARD_FXAM, GUARD_CONSTANTS };
+enum x87_guard { GUARD_NONE, GUARD_EACH, GUARD_ALL, GUARD_EFLAGS, GUARD_FXAM, GUARD_CONSTANTS, GUARD_REM };
 static const struct {
     uint8_t x87, sse;
 } guards[X64_PROBES] = {
@@ -433,6 +530,8 @@ static bool is_guarded(enum x87_guard guard, const struct form *f)
         return f->how == X87_INLINE_EFLAGS;
     case GUARD_FXAM:
         return d9 && f->modrm == 0xe5;
+    case GUARD_REM:
+        return f->how == X87_INLINE_REM;
     case GUARD_CONSTANTS:
         return d9 && f->modrm >= 0xe8 && f->modrm <= 0xee;
     default:
@@ -471,6 +570,7 @@ static void emit_all(struct asker *a)
     emit_forms(a);
     emit_mmx(a);
     emit_comiss(a);
+    emit_remainders(a);
 }
 
 static void ask_all(struct asker *a)
@@ -480,6 +580,7 @@ static void ask_all(struct asker *a)
     at = ask_forms(a, at);
     at = ask_mmx(a, at);
     at = ask_comiss(a, at);
+    at = ask_remainders(a, at);
     CHECK(at == a->n);
 }
 

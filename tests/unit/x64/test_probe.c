@@ -7,7 +7,7 @@
 #include "translator/x64/compile.h"
 #include "translator/x87.h"
 
-enum { X87_ALL = 1 << 0, X87_EFLAGS = 1 << 1, X87_FXAM = 1 << 2, X87_CONSTANTS = 1 << 3 };
+enum { X87_ALL = 1 << 0, X87_EFLAGS = 1 << 1, X87_FXAM = 1 << 2, X87_CONSTANTS = 1 << 3, X87_REM = 1 << 4 };
 
 /* What is guarded, said once more and in another way than in probe.c. */
 static const struct {
@@ -23,6 +23,7 @@ static const struct {
     {PROBE_stack, X87_ALL, 0},
     {PROBE_moves, X87_ALL, 0},
     {PROBE_mmx, 0, SSE_IS_MMX},
+    {PROBE_remainders, X87_REM, 0},
 };
 _Static_assert(sizeof expected / sizeof *expected == X64_PROBES, "a row each");
 
@@ -63,7 +64,8 @@ static bool is_one_of(unsigned group, uint8_t opcode, uint8_t modrm, const struc
     const bool eflags = f->how == X87_INLINE_EFLAGS && group & X87_EFLAGS;
     const bool fxam = opcode == 0xd9 && modrm == 0xe5 && group & X87_FXAM;
     const bool constant = opcode == 0xd9 && modrm >= 0xe8 && modrm <= 0xee && group & X87_CONSTANTS;
-    return (group & X87_ALL) || eflags || fxam || constant;
+    const bool remainder = opcode == 0xd9 && (modrm == 0xf5 || modrm == 0xf8) && group & X87_REM;
+    return (group & X87_ALL) || eflags || fxam || constant || remainder;
 }
 
 static void check_x87(unsigned group, uint8_t opcode, uint8_t modrm, const struct x87_form *f)
