@@ -2,7 +2,8 @@
 #include "translator/cc_inline.h"
 
 #define CC_KINDS(ROW)                                                                                        \
-    ROW(ADD) ROW(ADC) ROW(SUB) ROW(SBB) ROW(LOGIC) ROW(INC) ROW(DEC) ROW(SHL) ROW(SHR) ROW(SAR) ROW(MUL)
+    ROW(ADD)                                                                                                 \
+    ROW(ADC) ROW(SUB) ROW(SBB) ROW(LOGIC) ROW(INC) ROW(DEC) ROW(SHL) ROW(SHR) ROW(SAR) ROW(MUL) ROW(SHRD)
 #define CC_CASES(fn, name, ...)                                                                              \
     case CC_OP(CC_KIND_##name, 0):                                                                           \
         return fn(CC_KIND_##name, 0, __VA_ARGS__);                                                           \
@@ -17,6 +18,16 @@ static uint32_t compared(unsigned size, uint32_t a, uint32_t b)
     return (a - b) & cc_mask(size);
 }
 
+static uint32_t carry_given(uint32_t op)
+{
+    return op >> CC_CARRY_SHIFT & 1;
+}
+
+static uint32_t flags_with_carry(uint32_t op, uint32_t a, uint32_t b, uint32_t r)
+{
+    return (cc_flags(op & CC_OP_MASK, a, b, r) & ~(uint32_t)FLAG_CF) | carry_given(op);
+}
+
 uint32_t cc_flags(uint32_t op, uint32_t a, uint32_t b, uint32_t r)
 {
     switch (op) {
@@ -28,7 +39,7 @@ uint32_t cc_flags(uint32_t op, uint32_t a, uint32_t b, uint32_t r)
     case CC_COMPARE(2):
         return cc_flags_of(CC_KIND_SUB, op % 3, a, b, compared(op % 3, a, b));
     default:
-        return cc_flags_of(CC_KIND_COUNT, 2, a, b, r);
+        return op & CC_CARRY_GIVEN ? flags_with_carry(op, a, b, r) : cc_flags_of(CC_KIND_COUNT, 2, a, b, r);
     }
 }
 
@@ -43,7 +54,7 @@ uint32_t cc_cf(uint32_t op, uint32_t a, uint32_t b, uint32_t r)
     case CC_COMPARE(2):
         return a < b;
     default:
-        return cc_cf_of(CC_KIND_COUNT, 2, a, b, r);
+        return op & CC_CARRY_GIVEN ? carry_given(op) : cc_cf_of(CC_KIND_COUNT, 2, a, b, r);
     }
 }
 
@@ -58,6 +69,7 @@ bool cc_cond(uint32_t op, uint32_t a, uint32_t b, uint32_t r, unsigned cond)
     case CC_COMPARE(2):
         return cc_cond_of(CC_KIND_SUB, op % 3, a, b, compared(op % 3, a, b), cond);
     default:
+        r = op & CC_CARRY_GIVEN ? flags_with_carry(op, a, b, r) : r;
         return cc_cond_of(CC_KIND_COUNT, 2, a, b, r, cond);
     }
 }

@@ -22,10 +22,15 @@ enum cc_kind {
     CC_KIND_SAR,   /* A >> B arithmetic (A zero-extended) */
     CC_KIND_MUL,   /* CF = OF = (B != 0): B says the product did not fit; R the low half */
     CC_KIND_CMP,   /* SUB whose R is in no slot: compiled code's comparisons */
+    CC_KIND_SHRD,  /* SHR, but OF is a change of sign; as SHLD is SHL */
     CC_KIND_COUNT
 };
 enum cc_op { CC_EFLAGS = CC_KIND_COUNT * 3 };
 #define CC_OP(kind, size) ((kind)*3 + (size))
+/* In IR_CC_OP over an enum cc_op, as compiled code leaves it behind BT and its like: CF is bit
+ * CC_CARRY_SHIFT, all else is that op's. The bit has a byte to itself, for SETcc. */
+enum { CC_CARRY_GIVEN = 1 << 6, CC_CARRY_SHIFT = 8, CC_OP_MASK = CC_CARRY_GIVEN - 1 };
+_Static_assert((int)CC_EFLAGS <= (int)CC_OP_MASK, "CC_CARRY_GIVEN");
 
 uint32_t cc_flags(uint32_t op, uint32_t a, uint32_t b, uint32_t r);           /* FLAGS_ARITH bits */
 bool cc_cond(uint32_t op, uint32_t a, uint32_t b, uint32_t r, unsigned cond); /* SDM tttn code 0..15 */

@@ -41,6 +41,7 @@ static inline uint32_t cc_cf_of(unsigned kind, unsigned size, uint32_t a, uint32
     case CC_KIND_SHL:
         return (uint32_t)((uint64_t)a << (b & 31) >> bits) & 1;
     case CC_KIND_SHR:
+    case CC_KIND_SHRD:
         return a >> ((b - 1) & 31) & 1;
     case CC_KIND_SAR:
         return (uint32_t)((int32_t)(a << (32 - bits)) >> (32 - bits) >> ((b - 1) & 31)) & 1;
@@ -71,6 +72,8 @@ static inline bool cc_of_of(unsigned kind, unsigned size, uint32_t a, uint32_t b
         return ((r & sign) != 0) != (cc_cf_of(kind, size, a, b, r) != 0);
     case CC_KIND_SHR:
         return (a & sign) != 0;
+    case CC_KIND_SHRD:
+        return ((a ^ r) & sign) != 0;
     case CC_KIND_MUL:
         return b != 0;
     case CC_KIND_COUNT:

@@ -377,11 +377,23 @@ void x_bit(struct x64_buf *b, enum host_bit op, unsigned dst, unsigned src)
     form_rr(b, SZ32, TWO_BYTE | op, src, dst);
 }
 
+void x_bit_imm(struct x64_buf *b, enum host_bit op, unsigned dst, unsigned n)
+{
+    writes_flags(b);
+    form_r(b, SZ32, TWO_BYTE | 0xba, op >> 3 & 7, dst);
+    put8(b, n);
+}
+
 /* --- conditions --- */
 
 void x_setcc(struct x64_buf *b, unsigned cond, unsigned dst)
 {
     form_r(b, SZ8, TWO_BYTE | 0x90 | cond, 0, dst);
+}
+
+void x_setcc_mem(struct x64_buf *b, unsigned cond, struct host_mem m)
+{
+    form_m(b, SZ8, TWO_BYTE | 0x90 | cond, 0, m);
 }
 
 void x_cmov(struct x64_buf *b, unsigned cond, unsigned dst, unsigned src)

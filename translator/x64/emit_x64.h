@@ -125,9 +125,11 @@ void x_bsr(struct x64_buf *b, unsigned dst, unsigned src);
 /* CF = bit src of dst (32 bits); then the bit is kept, set, cleared or inverted. */
 enum host_bit { BIT_TEST = 0xa3, BIT_SET = 0xab, BIT_RESET = 0xb3, BIT_COMPLEMENT = 0xbb };
 void x_bit(struct x64_buf *b, enum host_bit op, unsigned dst, unsigned src);
+void x_bit_imm(struct x64_buf *b, enum host_bit op, unsigned dst, unsigned n);
 
 /* --- conditions --- */
 void x_setcc(struct x64_buf *b, unsigned cond, unsigned dst); /* low byte only */
+void x_setcc_mem(struct x64_buf *b, unsigned cond, struct host_mem m);
 void x_cmov(struct x64_buf *b, unsigned cond, unsigned dst, unsigned src);
 
 /* --- x87, MMX, SSE --- */

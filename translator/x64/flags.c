@@ -534,3 +534,31 @@ struct cc_value flags_carry_value(struct compile *c)
     part_end(&c->b, before);
     return value;
 }
+
+/* --- bit tests --- */
+
+/* The kind in its slot, which is stored once: with the carry over it. */
+void flags_before_bit(struct compile *c)
+{
+    enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
+    flags_settle_rotate(c);
+    const int op = is_compare(&c->cc) ? (int)CC_OP(CC_KIND_CMP, size_of(&c->cc)) : c->cc.op;
+    c->cc.op_in_slot = true;
+    flags_flush(c);
+    if (op < 0)
+        x_alu_mem_imm(&c->b, ALU_OR, SZ8, mem_slot(IR_CC_OP), CC_CARRY_GIVEN);
+    else
+        x_store_imm(&c->b, SZ32, mem_slot(IR_CC_OP), (uint32_t)op | CC_CARRY_GIVEN);
+    flags_unknown(c);
+    part_end(&c->b, before);
+}
+
+void flags_after_bit(struct compile *c)
+{
+    enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
+    struct host_mem carry = mem_slot(IR_CC_OP);
+    carry.disp += CC_CARRY_SHIFT / 8;
+    x_setcc_mem(&c->b, CC_B, carry);
+    c->b.flags_for = 1 << PAIR_B;
+    part_end(&c->b, before);
+}

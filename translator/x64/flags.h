@@ -97,6 +97,10 @@ unsigned flags_cond(struct compile *c, unsigned cond);
 unsigned flags_cond_flush(struct compile *c, unsigned cond);
 /* Host CF = guest CF. Uses SCRATCH1, SCRATCH2. */
 void flags_carry(struct compile *c);
+/* CF = the bit that the host's BT puts into its CF, all else stays: `before` in front of that BT and of what
+ * makes its operands, `after` right behind it. SCRATCH1, SCRATCH2; `after` uses neither. */
+void flags_before_bit(struct compile *c);
+void flags_after_bit(struct compile *c);
 /* CF as 0 or 1, to be the B of INC and DEC. */
 struct cc_value flags_carry_value(struct compile *c);
 

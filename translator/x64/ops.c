@@ -563,11 +563,24 @@ void emit_RCR(struct compile *c, const struct ir_op *op)
 
 /* --- double shifts --- */
 
+/* Without flags. */
+static void emit_double_shift_cl(struct compile *c, const struct ir_op *op, bool right)
+{
+    unsigned a = reg_src(c, op->a), b = reg_src(c, op->b), dst = reg_dst(c, op->dst);
+    x_mov(&c->b, SZ32, SCRATCH1, a);
+    x_shift_double(&c->b, right, SCRATCH1, b, -1);
+    move(c, dst, SCRATCH1);
+}
+
 static void emit_double_shift(struct compile *c, const struct ir_op *op, bool right)
 {
     unsigned n = op->imm & 31;
-    bool simple = op->size == SZ32 && op_has_imm(op) && n && !(right && op_wants_flags(op));
+    bool simple = op->size == SZ32 && op_has_imm(op) && n;
     struct cc_value old = cc_in_slot();
+    if (op->size == SZ32 && !op_has_imm(op) && op->aux == IR_ECX && !op_wants_flags(op)) {
+        emit_double_shift_cl(c, op, right);
+        return;
+    }
     if (!simple) {
         emit_in_c(c, op);
         return;
@@ -584,8 +597,9 @@ static void emit_double_shift(struct compile *c, const struct ir_op *op, bool ri
                     n); /* not an immediate: a SHL done again would not have this result */
     }
     move(c, dst, SCRATCH1);
-    if (op_wants_flags(op)) /* SHLD's flags are SHL's */
-        flags_set(c, CC_OP(CC_KIND_SHL, SZ32), old, cc_in_slot(), result_value(c, dst));
+    if (op_wants_flags(op))
+        flags_set(c, CC_OP(right ? CC_KIND_SHRD : CC_KIND_SHL, SZ32), old, cc_in_slot(),
+                  result_value(c, dst));
 }
 
 void emit_SHLD(struct compile *c, const struct ir_op *op)
@@ -710,31 +724,34 @@ void emit_IMUL2(struct compile *c, const struct ir_op *op)
 
 /* --- bits --- */
 
-/* SCRATCH2 = a after the host's bit operation; SCRATCH1 = the bit before. */
-static void emit_bit(struct compile *c, const struct ir_op *op, enum host_bit host)
+/* reg = reg after the host's bit operation; CF = the bit before. A register counts modulo 32. */
+static void host_bit(struct compile *c, const struct ir_op *op, enum host_bit how, unsigned reg,
+                     struct operands o)
 {
-    struct operands o = take_operands(c, op);
-    unsigned mask = bits_of(op->size) - 1;
-    if (op_wants_flags(op))
-        flags_flush(c);
-    unsigned dst = reg_dst(c, op->dst);
     if (o.b == NO_REG) {
-        x_mov_imm(&c->b, SCRATCH1, o.imm & mask);
+        x_bit_imm(&c->b, how, reg, o.imm & (bits_of(op->size) - 1));
+    } else if (op->size == SZ32) {
+        x_bit(&c->b, how, reg, o.b);
     } else {
         x_mov(&c->b, SZ32, SCRATCH1, o.b);
-        x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH1, mask);
+        x_alu_imm(&c->b, ALU_AND, SZ32, SCRATCH1, bits_of(op->size) - 1);
+        x_bit(&c->b, how, reg, SCRATCH1);
     }
-    x_mov(&c->b, SZ32, SCRATCH2, o.a);
-    x_bit(&c->b, host, SCRATCH2, SCRATCH1);
-    if (op_wants_flags(op)) {
-        enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
-        x_setcc(&c->b, CC_B, SCRATCH1);
-        x_movzx(&c->b, SZ8, SCRATCH1, SCRATCH1);
-        x_call_to(&c->b, c->x->stubs.set_cf);
-        flags_are_eflags(c);
-        part_end(&c->b, before);
-    }
-    if (dst != SCRATCH1)
+}
+
+static void emit_bit(struct compile *c, const struct ir_op *op, enum host_bit how)
+{
+    struct operands o = take_operands(c, op);
+    if (op_wants_flags(op))
+        flags_before_bit(c);
+    const unsigned dst = reg_dst(c, op->dst);
+    const bool in_place = how == BIT_TEST || dst == o.a;
+    if (!in_place)
+        x_mov(&c->b, SZ32, SCRATCH2, o.a);
+    host_bit(c, op, how, in_place ? o.a : SCRATCH2, o);
+    if (op_wants_flags(op))
+        flags_after_bit(c);
+    if (!in_place)
         x_mov(&c->b, SZ32, dst, SCRATCH2);
 }
 

@@ -56,7 +56,9 @@ static struct ref ref_shift(enum cc_kind kind, uint32_t a, unsigned count, unsig
         if (bits < 32)
             r &= (1u << bits) - 1;
     }
-    const bool of = kind == CC_KIND_SHL ? bit(r, bits - 1) != cf : kind == CC_KIND_SHR && bit(a, bits - 1);
+    bool of = kind == CC_KIND_SHR && bit(a, bits - 1);
+    if (kind == CC_KIND_SHL)
+        of = bit(r, bits - 1) != cf;
     return (struct ref){r, result_flags(r, bits) | (cf ? FLAG_CF : 0) | (of ? FLAG_OF : 0)};
 }
 
@@ -83,6 +85,10 @@ static struct ref reference(enum cc_kind kind, uint32_t a, uint32_t b, bool carr
     case CC_KIND_SHR:
     case CC_KIND_SAR:
         return ref_shift(kind, a, b, bits);
+    case CC_KIND_SHRD: /* with zeroes from above, as SHR; by 1, where OF is defined, and otherwise */
+        out = ref_shift(kind, a, b, bits);
+        out.flags |= bit(a, bits - 1) != bit(out.r, bits - 1) ? FLAG_OF : 0;
+        return out;
     case CC_KIND_MUL:
         return (struct ref){a, result_flags(a, bits) | (b ? FLAG_CF | FLAG_OF : 0)};
     default:
@@ -116,9 +122,20 @@ static void check(enum cc_kind kind, unsigned size, uint32_t a, uint32_t b, bool
             cr_assert_fail("cond %u of kind %d size %u a %x b %x", cond, kind, size, a, b);
 }
 
+/* Any kind with a carry over it. */
+static void check_given(enum cc_kind kind, unsigned size, uint32_t a, uint32_t b, uint32_t r, uint32_t carry)
+{
+    const uint32_t op = CC_OP(kind, size), given = op | CC_CARRY_GIVEN | carry << CC_CARRY_SHIFT;
+    const uint32_t flags = (cc_flags(op, a, b, r) & ~(uint32_t)FLAG_CF) | carry;
+    cr_assert_eq(cc_flags(given, a, b, r), flags);
+    cr_assert_eq(cc_cf(given, a, b, r), carry);
+    for (unsigned cond = 0; cond < 16; cond++)
+        cr_assert_eq(cc_cond(given, a, b, r, cond), ref_cond(flags, cond));
+}
+
 static bool is_shift(enum cc_kind kind)
 {
-    return kind == CC_KIND_SHL || kind == CC_KIND_SHR || kind == CC_KIND_SAR;
+    return kind == CC_KIND_SHL || kind == CC_KIND_SHR || kind == CC_KIND_SAR || kind == CC_KIND_SHRD;
 }
 
 Test(cc, every_byte)
@@ -151,6 +168,17 @@ Test(cc, words_and_doublewords)
         const uint32_t b = is_shift(kind) ? 1 + random_below(&seed, 31) : interesting(&seed, size);
         check(kind, size, a, b, random_below(&seed, 2));
     }
+}
+
+Test(cc, a_carry_over_any_kind)
+{
+    uint64_t seed = 7;
+    for (unsigned kind = 0; kind <= CC_KIND_COUNT; kind++)
+        for (unsigned i = 0; i < 600; i++) {
+            const uint32_t a = interesting(&seed, 2), b = is_shift(kind) ? 1 + i % 31 : interesting(&seed, 2);
+            const uint32_t r = interesting(&seed, 2);
+            check_given(kind, kind == CC_KIND_COUNT ? 0 : i % 3, a, b, r, i / 3 % 2);
+        }
 }
 
 Test(cc, eflags_pass_through)
