@@ -11,11 +11,21 @@
         return fn(CC_KIND_##name, 1, __VA_ARGS__);                                                           \
     case CC_OP(CC_KIND_##name, 2):                                                                           \
         return fn(CC_KIND_##name, 2, __VA_ARGS__);
-/* A case whose R is to be computed. */
+/* Kinds of which one value is to be computed. */
 #define CC_COMPARE(size) CC_OP(CC_KIND_CMP, size)
+#define CC_SUM(size)     CC_OP(CC_KIND_SUM, size)
+#define CC_DIFF(size)    CC_OP(CC_KIND_DIFF, size)
 static uint32_t compared(unsigned size, uint32_t a, uint32_t b)
 {
     return (a - b) & cc_mask(size);
+}
+static uint32_t added_to(unsigned size, uint32_t b, uint32_t r)
+{
+    return (r - b) & cc_mask(size);
+}
+static uint32_t subtracted_from(unsigned size, uint32_t b, uint32_t r)
+{
+    return (r + b) & cc_mask(size);
 }
 
 static uint32_t carry_given(uint32_t op)
@@ -38,6 +48,14 @@ uint32_t cc_flags(uint32_t op, uint32_t a, uint32_t b, uint32_t r)
     case CC_COMPARE(1):
     case CC_COMPARE(2):
         return cc_flags_of(CC_KIND_SUB, op % 3, a, b, compared(op % 3, a, b));
+    case CC_SUM(0):
+    case CC_SUM(1):
+    case CC_SUM(2):
+        return cc_flags_of(CC_KIND_ADD, op % 3, added_to(op % 3, b, r), b, r);
+    case CC_DIFF(0):
+    case CC_DIFF(1):
+    case CC_DIFF(2):
+        return cc_flags_of(CC_KIND_SUB, op % 3, subtracted_from(op % 3, b, r), b, r);
     default:
         return op & CC_CARRY_GIVEN ? flags_with_carry(op, a, b, r) : cc_flags_of(CC_KIND_COUNT, 2, a, b, r);
     }
@@ -53,6 +71,14 @@ uint32_t cc_cf(uint32_t op, uint32_t a, uint32_t b, uint32_t r)
     case CC_COMPARE(1):
     case CC_COMPARE(2):
         return a < b;
+    case CC_SUM(0):
+    case CC_SUM(1):
+    case CC_SUM(2):
+        return r < b;
+    case CC_DIFF(0):
+    case CC_DIFF(1):
+    case CC_DIFF(2):
+        return subtracted_from(op % 3, b, r) < b;
     default:
         return op & CC_CARRY_GIVEN ? carry_given(op) : cc_cf_of(CC_KIND_COUNT, 2, a, b, r);
     }
@@ -68,6 +94,14 @@ bool cc_cond(uint32_t op, uint32_t a, uint32_t b, uint32_t r, unsigned cond)
     case CC_COMPARE(1):
     case CC_COMPARE(2):
         return cc_cond_of(CC_KIND_SUB, op % 3, a, b, compared(op % 3, a, b), cond);
+    case CC_SUM(0):
+    case CC_SUM(1):
+    case CC_SUM(2):
+        return cc_cond_of(CC_KIND_ADD, op % 3, added_to(op % 3, b, r), b, r, cond);
+    case CC_DIFF(0):
+    case CC_DIFF(1):
+    case CC_DIFF(2):
+        return cc_cond_of(CC_KIND_SUB, op % 3, subtracted_from(op % 3, b, r), b, r, cond);
     default:
         r = op & CC_CARRY_GIVEN ? flags_with_carry(op, a, b, r) : r;
         return cc_cond_of(CC_KIND_COUNT, 2, a, b, r, cond);

@@ -15,14 +15,16 @@ enum cc_kind {
     CC_KIND_SUB,   /* A - B; CMP, NEG with A = 0 */
     CC_KIND_SBB,   /* A - B - borrow */
     CC_KIND_LOGIC, /* CF = OF = AF = 0 */
-    CC_KIND_INC,   /* R = A + 1; CF is B */
-    CC_KIND_DEC,   /* R = A - 1; CF is B */
+    CC_KIND_INC,   /* A + 1; CF is bit 0 of B; A is looked at by nobody */
+    CC_KIND_DEC,   /* A - 1; likewise */
     CC_KIND_SHL,   /* A << B, 1 <= B <= 31 */
     CC_KIND_SHR,   /* A >> B logical */
     CC_KIND_SAR,   /* A >> B arithmetic (A zero-extended) */
     CC_KIND_MUL,   /* CF = OF = (B != 0): B says the product did not fit; R the low half */
     CC_KIND_CMP,   /* SUB whose R is in no slot: compiled code's comparisons */
     CC_KIND_SHRD,  /* SHR, but OF is a change of sign; as SHLD is SHL */
+    CC_KIND_SUM,   /* ADD whose A is in no slot: R - B */
+    CC_KIND_DIFF,  /* SUB whose A is in no slot: R + B */
     CC_KIND_COUNT
 };
 enum cc_op { CC_EFLAGS = CC_KIND_COUNT * 3 };

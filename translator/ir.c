@@ -160,8 +160,8 @@ static const char *const slot_name[IR_NSLOTS] = {
 static const char *const cond_name[16] = {"o", "no", "b", "ae", "e", "ne", "be", "a",
                                           "s", "ns", "p", "np", "l", "ge", "le", "g"};
 static const char *const seg_name[8] = {"es", "cs", "ss", "ds", "fs", "gs", "?6", "?7"};
-static const char *const cc_kind_name[] = {"add", "adc", "sub", "sbb", "logic", "inc",  "dec",
-                                           "shl", "shr", "sar", "mul", "cmp",   "shrd", "eflags"};
+static const char *const cc_kind_name[] = {"add", "adc", "sub", "sbb", "logic", "inc", "dec",  "shl",
+                                           "shr", "sar", "mul", "cmp", "shrd",  "sum", "diff", "eflags"};
 static const char *slot(unsigned s)
 {
     return s < IR_NSLOTS ? slot_name[s] : "?";

@@ -46,7 +46,37 @@ void flags_set(struct compile *c, int op, struct cc_value a, struct cc_value b, 
 
 /* --- into the slots --- */
 
-/* Host register = the value; no host flags written. A derived R is not for this. */
+/* reg op= B of the flags' operation; host flags become the guest's. */
+static void alu_with_b(struct compile *c, enum host_alu alu, unsigned reg)
+{
+    const struct cc_value *b = &c->cc.v[CC_B_VALUE];
+    unsigned size = size_of(&c->cc);
+    switch (b->where) {
+    case CC_IN_REG:
+        x_alu(&c->b, alu, size, reg, b->reg);
+        break;
+    case CC_IS_IMM:
+        x_alu_imm(&c->b, alu, size, reg, b->imm);
+        break;
+    default:
+        x_alu_load(&c->b, alu, size, reg, mem_cc(CC_B_VALUE));
+    }
+}
+
+static void load_value(struct compile *c, unsigned reg, unsigned which);
+
+/* reg = A of ADD, SUB, INC, DEC, out of R and B. Writes host flags. */
+static void derive_a(struct compile *c, unsigned reg)
+{
+    const unsigned kind = kind_of(&c->cc);
+    load_value(c, reg, CC_R_VALUE);
+    if (kind == CC_KIND_INC || kind == CC_KIND_DEC)
+        x_alu_imm(&c->b, kind == CC_KIND_INC ? ALU_SUB : ALU_ADD, SZ32, reg, 1);
+    else
+        alu_with_b(c, kind == CC_KIND_ADD ? ALU_SUB : ALU_ADD, reg);
+}
+
+/* Host register = the value; no host flags written but for a derived A. A derived R is not for this. */
 static void load_value(struct compile *c, unsigned reg, unsigned which)
 {
     const struct cc_value *v = &c->cc.v[which];
@@ -60,14 +90,13 @@ static void load_value(struct compile *c, unsigned reg, unsigned which)
     case CC_IS_IMM:
         x_mov_imm(&c->b, reg, v->imm);
         break;
-    default: {
-        const struct cc_value *r = &c->cc.v[CC_R_VALUE];
-        CHECK(which == CC_A_VALUE && r->where == CC_IN_REG);
-        x_lea(&c->b, SZ32, reg, mem_at(r->reg, (int32_t)v->imm));
-    }
+    default:
+        CHECK(which == CC_A_VALUE);
+        derive_a(c, reg);
     }
 }
 
+/* What is derived is in no slot (kind_in_slot). */
 static void save(struct compile *c, unsigned which)
 {
     struct cc_value *v = &c->cc.v[which];
@@ -81,8 +110,7 @@ static void save(struct compile *c, unsigned which)
         x_store_imm(&c->b, SZ32, mem_cc(which), v->imm);
         break;
     default:
-        load_value(c, SCRATCH1, which);
-        x_store(&c->b, SZ32, mem_cc(which), SCRATCH1);
+        return;
     }
     *v = cc_in_slot();
 }
@@ -109,30 +137,10 @@ void flags_before_write(struct compile *c, unsigned reg)
     enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
     if (is_rotated(&c->cc) && c->cc.rotate.reg == reg)
         save_rotated(c);
-    bool holds_r = v[CC_R_VALUE].where == CC_IN_REG && v[CC_R_VALUE].reg == reg;
-    if (holds_r && v[CC_A_VALUE].where == CC_DERIVED)
-        save(c, CC_A_VALUE);
     for (unsigned which = 0; which < 3; which++)
         if (v[which].where == CC_IN_REG && v[which].reg == reg)
             save(c, which);
     part_end(&c->b, before);
-}
-
-/* reg op= B of the flags' operation; host flags become the guest's. */
-static void alu_with_b(struct compile *c, enum host_alu alu, unsigned reg)
-{
-    const struct cc_value *b = &c->cc.v[CC_B_VALUE];
-    unsigned size = size_of(&c->cc);
-    switch (b->where) {
-    case CC_IN_REG:
-        x_alu(&c->b, alu, size, reg, b->reg);
-        break;
-    case CC_IS_IMM:
-        x_alu_imm(&c->b, alu, size, reg, b->imm);
-        break;
-    default:
-        x_alu_load(&c->b, alu, size, reg, mem_cc(CC_B_VALUE));
-    }
 }
 
 static void compute_r(struct compile *c)
@@ -177,6 +185,18 @@ static bool is_compare(const struct cc_state *cc)
     return cc->op >= 0 && kind_of(cc) == CC_KIND_SUB && cc->v[CC_R_VALUE].where == CC_DERIVED;
 }
 
+/* What IR_CC_OP says once the values are saved. */
+static uint32_t kind_in_slot(const struct cc_state *cc)
+{
+    if (is_compare(cc))
+        return CC_OP(CC_KIND_CMP, size_of(cc));
+    if (cc->v[CC_A_VALUE].where == CC_DERIVED && kind_of(cc) == CC_KIND_ADD)
+        return CC_OP(CC_KIND_SUM, size_of(cc));
+    if (cc->v[CC_A_VALUE].where == CC_DERIVED && kind_of(cc) == CC_KIND_SUB)
+        return CC_OP(CC_KIND_DIFF, size_of(cc));
+    return (uint32_t)cc->op;
+}
+
 void flags_flush(struct compile *c)
 {
     enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
@@ -185,11 +205,10 @@ void flags_flush(struct compile *c)
         compute_r(c);
     if (c->cc.op >= 0 && kind_of(&c->cc) == CC_KIND_LOGIC)
         c->cc.v[CC_A_VALUE] = c->cc.v[CC_B_VALUE] = cc_in_slot(); /* nobody cares */
-    for (unsigned which = 0; which < (compares ? CC_R_VALUE : 3u); which++)
+    for (unsigned which = 0; which < 3; which++)
         save(c, which);
     if (!c->cc.op_in_slot)
-        x_store_imm(&c->b, SZ32, mem_slot(IR_CC_OP),
-                    (uint32_t)(compares ? (int)CC_OP(CC_KIND_CMP, size_of(&c->cc)) : c->cc.op));
+        x_store_imm(&c->b, SZ32, mem_slot(IR_CC_OP), kind_in_slot(&c->cc));
     c->cc.op_in_slot = true;
     if (is_rotated(&c->cc))
         flush_rotate(c);
@@ -204,8 +223,12 @@ void flags_settle_rotate(struct compile *c)
 
 bool flags_in_slots(const struct cc_state *cc)
 {
-    return !is_rotated(cc) && cc->op_in_slot && cc->v[CC_A_VALUE].where == CC_IN_SLOT &&
-           cc->v[CC_B_VALUE].where == CC_IN_SLOT && (cc->v[CC_R_VALUE].where == CC_IN_SLOT || is_compare(cc));
+    bool in = !is_rotated(cc) && cc->op_in_slot;
+    for (unsigned which = 0; which < 3; which++) {
+        const bool derived = cc->v[which].where == CC_DERIVED && (which == CC_A_VALUE || is_compare(cc));
+        in = in && (derived || cc->v[which].where == CC_IN_SLOT);
+    }
+    return in;
 }
 
 static bool same_value(const struct cc_value *x, const struct cc_value *y)
@@ -334,6 +357,12 @@ static bool carry_is_b(const struct cc_state *cc)
            (kind_of(cc) == CC_KIND_INC || kind_of(cc) == CC_KIND_DEC || kind_of(cc) == CC_KIND_MUL);
 }
 
+/* INC's and DEC's B in its slot is a byte. MATCH carry_value */
+static unsigned b_size(const struct cc_state *cc)
+{
+    return kind_of(cc) == CC_KIND_MUL ? SZ32 : SZ8;
+}
+
 static bool pair_is_b(const struct cc_state *cc, unsigned pair)
 {
     return carry_is_b(cc) && (pair == PAIR_B || (pair == PAIR_O && kind_of(cc) == CC_KIND_MUL));
@@ -372,11 +401,19 @@ static uint8_t *jump_unless_kind(struct compile *c, int op)
     return x_jcc(&c->b, CC_NE);
 }
 
+/* Of a subtraction whose A is R + B. */
+static void compare_difference(struct compile *c)
+{
+    x_load(&c->b, SZ32, SCRATCH1, mem_cc(CC_R_VALUE));
+    x_alu_load(&c->b, ALU_ADD, SZ32, SCRATCH1, mem_cc(CC_B_VALUE));
+    x_alu_load(&c->b, ALU_CMP, SZ32, SCRATCH1, mem_cc(CC_B_VALUE));
+}
+
 /* A subtraction is the next guess behind a comparison. */
 static void far_pair(struct compile *c, const struct far_code *f)
 {
-    uint8_t *other = jump_unless_kind(c, CC_OP(CC_KIND_SUB, SZ32));
-    compare_slots(c);
+    uint8_t *other = jump_unless_kind(c, CC_OP(CC_KIND_DIFF, SZ32));
+    compare_difference(c);
     x_jmp_to(&c->b, f->back);
     x_patch_here(&c->b, other);
     x_mov_imm(&c->b, SCRATCH1, f->arg * 2u);
@@ -400,6 +437,16 @@ static void pair_unknown(struct compile *c, unsigned pair)
     f->back = c->b.at;
 }
 
+static void test_b(struct compile *c)
+{
+    if (c->cc.v[CC_B_VALUE].where == CC_IN_SLOT) {
+        x_alu_mem_imm(&c->b, ALU_CMP, b_size(&c->cc), mem_cc(CC_B_VALUE), 0);
+        return;
+    }
+    unsigned b = value_reg(c, CC_B_VALUE, SCRATCH1);
+    x_test(&c->b, SZ32, b, b);
+}
+
 static unsigned cond_of(struct compile *c, unsigned cond)
 {
     unsigned pair = cond >> 1;
@@ -411,8 +458,7 @@ static unsigned cond_of(struct compile *c, unsigned cond)
         return cond;
     }
     if (pair_is_b(&c->cc, pair)) {
-        unsigned b = value_reg(c, CC_B_VALUE, SCRATCH1);
-        x_test(&c->b, SZ32, b, b);
+        test_b(c);
         return CC_NE ^ (cond & 1);
     }
     if (replay(c, pair))
@@ -449,6 +495,14 @@ static void call_carry(struct compile *c)
     x_call_to(&c->b, c->x->stubs.carry);
 }
 
+static void load_b(struct compile *c)
+{
+    if (c->cc.v[CC_B_VALUE].where == CC_IN_SLOT)
+        x_load(&c->b, b_size(&c->cc), SCRATCH1, mem_cc(CC_B_VALUE));
+    else
+        load_value(c, SCRATCH1, CC_B_VALUE);
+}
+
 static void emit_carry(struct compile *c)
 {
     flags_settle_rotate(c);
@@ -459,7 +513,7 @@ static void emit_carry(struct compile *c)
         return;
     }
     if (carry_is_b(&c->cc))
-        load_value(c, SCRATCH1, CC_B_VALUE);
+        load_b(c);
     else if (replay(c, PAIR_B))
         return;
     else
@@ -477,13 +531,14 @@ void flags_carry(struct compile *c)
 /* Slot B = carry of the comparison, or of TEST and its like: none; as the kind in its slot says. */
 static void far_carry(struct compile *c, const struct far_code *f)
 {
-    x_alu_mem_imm(&c->b, ALU_CMP, SZ32, mem_slot(IR_CC_OP), CC_OP(CC_KIND_SUB, SZ32));
-    uint8_t *subtracts = x_jcc(&c->b, CC_E), *other = jump_unless_compare(c);
-    x_patch_here(&c->b, subtracts);
+    uint8_t *other = jump_unless_compare(c);
     compare_slots(c);
-    x_setcc(&c->b, CC_B, SCRATCH1);
-    x_movzx(&c->b, SZ8, SCRATCH1, SCRATCH1);
-    x_store(&c->b, SZ32, mem_cc(CC_B_VALUE), SCRATCH1);
+    x_setcc_mem(&c->b, CC_B, mem_cc(CC_B_VALUE));
+    x_jmp_to(&c->b, f->back);
+    x_patch_here(&c->b, other);
+    other = jump_unless_kind(c, CC_OP(CC_KIND_DIFF, SZ32));
+    compare_difference(c);
+    x_setcc_mem(&c->b, CC_B, mem_cc(CC_B_VALUE));
     x_jmp_to(&c->b, f->back);
     x_patch_here(&c->b, other);
     x_alu_mem_imm(&c->b, ALU_CMP, SZ32, mem_slot(IR_CC_OP), CC_OP(CC_KIND_LOGIC, SZ32));
@@ -508,6 +563,7 @@ static void carry_unknown(struct compile *c)
 }
 _Static_assert(CC_KIND_DEC == CC_KIND_INC + 1, "carry_unknown tests for both kinds at once");
 
+/* A byte; MATCH b_size */
 static struct cc_value carry_value(struct compile *c)
 {
     const struct cc_state *cc = &c->cc;
@@ -521,9 +577,7 @@ static struct cc_value carry_value(struct compile *c)
         return cc_in_slot();
     }
     flags_carry(c);
-    x_setcc(&c->b, CC_B, SCRATCH1);
-    x_movzx(&c->b, SZ8, SCRATCH1, SCRATCH1);
-    x_store(&c->b, SZ32, mem_cc(CC_B_VALUE), SCRATCH1);
+    x_setcc_mem(&c->b, CC_B, mem_cc(CC_B_VALUE));
     return cc_in_slot();
 }
 
@@ -542,13 +596,14 @@ void flags_before_bit(struct compile *c)
 {
     enum x64_part before = part_begin(&c->b, X64_PART_FLAGS);
     flags_settle_rotate(c);
-    const int op = is_compare(&c->cc) ? (int)CC_OP(CC_KIND_CMP, size_of(&c->cc)) : c->cc.op;
+    const bool known = c->cc.op >= 0;
+    const uint32_t op = known ? kind_in_slot(&c->cc) : 0;
     c->cc.op_in_slot = true;
     flags_flush(c);
-    if (op < 0)
+    if (!known)
         x_alu_mem_imm(&c->b, ALU_OR, SZ8, mem_slot(IR_CC_OP), CC_CARRY_GIVEN);
     else
-        x_store_imm(&c->b, SZ32, mem_slot(IR_CC_OP), (uint32_t)op | CC_CARRY_GIVEN);
+        x_store_imm(&c->b, SZ32, mem_slot(IR_CC_OP), op | CC_CARRY_GIVEN);
     flags_unknown(c);
     part_end(&c->b, before);
 }

@@ -2,9 +2,9 @@
  *
  * A flag-setting op only notes its kind and where A, B and R (cc.h) are: registers, immediates, or derived:
  *   R of a compare (SUB with A and B, LOGIC as A & B) is not computed until somebody needs it, and of SUB
- * never: it goes to the slots as CMP; A of ADD, SUB, INC, DEC with an immediate is R minus or plus it. A
- * value goes to its CC slot when its register is about to be overwritten (flags_before_write), all of them at
- * flags_flush, and in far code at a fault. Flags that die before that cost nothing. A rotate by a constant
+ * never: it goes to the slots as CMP; A of ADD, SUB, INC, DEC is R minus or plus B or 1, and goes to no slot.
+ * A value goes to its CC slot when its register is about to be overwritten (flags_before_write), all of them
+ * at flags_flush, and in far code at a fault. Flags that die before that cost nothing. A rotate by a constant
  * changes CF and OF alone: it is remembered beside the flags that it changes, until they are flushed or
  * replaced. c->b.flags_for says which conditions the host's own flags still answer.
  *
@@ -68,9 +68,9 @@ static inline struct cc_value cc_is_imm(uint32_t imm)
 {
     return (struct cc_value){CC_IS_IMM, NO_REG, imm};
 }
-static inline struct cc_value cc_derived(uint32_t imm)
+static inline struct cc_value cc_derived(void)
 {
-    return (struct cc_value){CC_DERIVED, NO_REG, imm};
+    return (struct cc_value){CC_DERIVED, NO_REG, 0};
 }
 
 void flags_begin(struct compile *c);

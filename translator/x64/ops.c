@@ -233,14 +233,13 @@ static struct cc_value b_value(struct compile *c, struct operands o, unsigned ds
     return o.b == NO_REG ? cc_is_imm(o.imm) : operand_value(c, CC_B_VALUE, o.b, dst);
 }
 
-/* A of ADD and SUB by an immediate is derived from the result. */
-static struct cc_value a_value(struct compile *c, const struct binary *k, unsigned size, struct operands o,
-                               unsigned dst)
+/* Of a sum, B is the operand that is not overwritten. */
+static void order_operands(struct operands *o, unsigned dst)
 {
-    bool undoes = k->kind == CC_KIND_ADD || k->kind == CC_KIND_SUB;
-    if (undoes && o.a == dst && o.b == NO_REG && size == SZ32 && dst != SCRATCH1)
-        return cc_derived(k->kind == CC_KIND_ADD ? 0u - o.imm : o.imm);
-    return operand_value(c, CC_A_VALUE, o.a, dst);
+    if (o->b == dst) {
+        o->b = o->a;
+        o->a = dst;
+    }
 }
 
 static void emit_binary_flags(struct compile *c, const struct ir_op *op, const struct binary *k,
@@ -249,9 +248,11 @@ static void emit_binary_flags(struct compile *c, const struct ir_op *op, const s
     struct cc_value a = cc_in_slot(), b = cc_in_slot();
     flags_kill(c);
     unsigned dst = reg_dst(c, op->dst);
+    if (k->kind == CC_KIND_ADD)
+        order_operands(&o, dst);
     if (k->kind != CC_KIND_LOGIC) {
         b = b_value(c, o, dst);
-        a = a_value(c, k, op->size, o, dst);
+        a = cc_derived();
     }
     compute_binary(c, k, op->size, dst, o);
     c->b.flags_for = FLAGS_ALL;
@@ -268,7 +269,7 @@ static void emit_compare(struct compile *c, const struct ir_op *op, unsigned kin
     if (kind == CC_KIND_LOGIC && o.a == o.b)
         flags_set(c, CC_OP((int)kind, op->size), cc_in_slot(), cc_in_slot(), cc_in_reg(o.a));
     else
-        flags_set(c, CC_OP((int)kind, op->size), cc_in_reg(o.a), b, cc_derived(0));
+        flags_set(c, CC_OP((int)kind, op->size), cc_in_reg(o.a), b, cc_derived());
 }
 
 /* 32-bit sums without flags: one LEA, which spares the host's. */
@@ -363,18 +364,14 @@ static void emit_step(struct compile *c, const struct ir_op *op, unsigned kind)
         step(c, op, dst, up);
         return;
     }
-    struct cc_value cf = flags_carry_value(c), old;
+    struct cc_value cf = flags_carry_value(c);
     flags_kill(c);
     dst = reg_dst(c, op->dst);
-    if (a == dst && op->size == SZ32 && dst != SCRATCH1)
-        old = cc_derived(up ? 0u - 1 : 1);
-    else
-        old = operand_value(c, CC_A_VALUE, a, dst);
     move(c, dst, a);
     step(c, op, dst, up);
     c->b.flags_for = FLAGS_NO_CARRY;
     struct cc_value r = result_value(c, dst);
-    flags_set(c, CC_OP((int)kind, op->size), old, cf, r);
+    flags_set(c, CC_OP((int)kind, op->size), cc_derived(), cf, r);
 }
 
 void emit_INC(struct compile *c, const struct ir_op *op)
@@ -401,7 +398,7 @@ void emit_NEG(struct compile *c, const struct ir_op *op)
         return;
     c->b.flags_for = FLAGS_ALL;
     struct cc_value r = result_value(c, dst);
-    flags_set(c, CC_OP(CC_KIND_SUB, op->size), cc_is_imm(0), b, r);
+    flags_set(c, CC_OP(CC_KIND_SUB, op->size), cc_derived(), b, r);
 }
 
 void emit_NOT(struct compile *c, const struct ir_op *op)
