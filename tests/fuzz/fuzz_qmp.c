@@ -6,6 +6,7 @@
  * others break off. What must hold: no crash and no complaint of a sanitizer; each line that comes back is
  * one JSON object of the protocol; a client that ends its line is answered, whatever it has sent before; and
  * where requests only look, the guest's state is that of a machine which nobody looked at. */
+#include "cli/display.h"
 #include "cli/monitor_internal.h"
 #include "cli/qmp_internal.h"
 #include "fuzz_steered.h"
@@ -25,6 +26,12 @@
 #define TEXT_MAX  (CONTROL_REQUEST_MAX + 4096)
 #define LINES_MAX (1 << 20)
 #define ANSWER_S  20 /* of host time without a byte, under sanitizers and on a busy host */
+
+/* No display is linked here: nobody watches. */
+unsigned display_viewers(struct display *d, struct display_viewer to[DISPLAY_VIEWERS_MAX])
+{
+    return 0;
+}
 
 /* --- requests --- */
 
