@@ -163,7 +163,7 @@ boot_ways=(
     "tiny cache, delays:              PB native_evicted>9999 -translator mode=background,hot=1,threads=2,cache=256K -x-jitter seed=$seed"
     "tiny cache, eager:               PB native_evicted>EV -translator mode=eager,cache=256K"
     "shuffled registers:              SB native_blocks>0   -translator mode=background,hot=1,threads=2"
-    "hot=1, threads=0:                PB native_blocks>0   -translator mode=background,hot=1,threads=0"
+    "hot=1, long blocks of any shape: PB tb_placed>0       -translator mode=background,hot=1,threads=0,long=any,moved=checked"
 )
 boot_in_part="TB length 1:                  PB native_blocks>0   -translator mode=eager -x-single-tb -x-ticks 1000000000"
 

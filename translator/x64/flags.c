@@ -357,7 +357,7 @@ static bool carry_is_b(const struct cc_state *cc)
            (kind_of(cc) == CC_KIND_INC || kind_of(cc) == CC_KIND_DEC || kind_of(cc) == CC_KIND_MUL);
 }
 
-/* INC's and DEC's B in its slot is a byte. MATCH carry_value */
+/* INC's and DEC's B in its slot is a byte. MATCH carry_byte */
 static unsigned b_size(const struct cc_state *cc)
 {
     return kind_of(cc) == CC_KIND_MUL ? SZ32 : SZ8;
@@ -563,7 +563,7 @@ static void carry_unknown(struct compile *c)
 }
 _Static_assert(CC_KIND_DEC == CC_KIND_INC + 1, "carry_unknown tests for both kinds at once");
 
-/* A byte; MATCH b_size */
+/* A byte; MATCH carry_byte */
 static struct cc_value carry_value(struct compile *c)
 {
     const struct cc_state *cc = &c->cc;
