@@ -57,7 +57,7 @@ moved_ways=(
     "moved blocks, checked:           PB tb_placed>100      -translator mode=background,hot=1,threads=0,moved=checked"
     "moved blocks, eager, checked:    PB native_copied>100  -translator mode=eager,moved=checked"
     "moved blocks, interp, checked:   PB tb_placed>100      -translator mode=interp,moved=checked"
-    "moved blocks, any long ones:     PB tb_placed>100      -translator mode=eager,moved=checked,long=any"
+    "moved blocks, any long ones:     PB tb_placed>50       -translator mode=eager,moved=checked,long=any"
     "moved blocks, tiny cache:        PB native_evicted>EV  -translator mode=eager,moved=checked,cache=64K"
     "moved blocks, worker delays:     PB tb_moved>50        -translator mode=background,hot=1,threads=2 -x-jitter seed=$seed"
     "moved blocks, chaining off:      PB native_copied>100  -translator mode=eager,moved=checked,chain=off"

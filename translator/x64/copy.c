@@ -23,7 +23,7 @@ static bool is_kept(const struct x64_code *code)
 size_t copy_lists_bytes(const struct x64_code *code)
 {
     const size_t entries = code->nrefs + code->ninner + code->nmoves;
-    return is_kept(code) ? (LISTS + entries) * sizeof(uint16_t) + 1 : 0; /* and one to align them */
+    return is_kept(code) ? (LISTS + entries) * sizeof(uint16_t) + 1 : 0; /* a byte to align them */
 }
 
 uint32_t copy_place_of(const struct tb_native *n, uint32_t offset)

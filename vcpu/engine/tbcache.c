@@ -28,7 +28,7 @@ struct code_page {
     bool stale;                  /* chunks has bits of blocks that went */
     /* Linear pages at which blocks for it lie (tbcache_place); 0: none. */
     uint32_t now;  /* where all went last */
-    uint32_t was;  /* and where they came from */
+    uint32_t was;  /* where they came from */
     uint32_t kept; /* where another set of blocks stays */
 };
 
