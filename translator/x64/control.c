@@ -130,8 +130,7 @@ static void far_jump_miss(struct compile *c, const struct far_code *f)
     x_jmp_to(&c->b, c->x->stubs.jump_miss[is_user(c)]);
 }
 
-/* Through the place (x64.h) of the linear address in `lin`. known: it is the block's own and moves with it.
- */
+/* Through the place (x64.h) of the linear address in `lin`. known: that of the block, with which it moves. */
 static void emit_jump_through(struct compile *c, unsigned lin, bool known, struct host_mem key,
                               struct host_mem code)
 {
