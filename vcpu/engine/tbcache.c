@@ -3,6 +3,7 @@
  * Blocks live in one arena and are found by address in memory (mem_addr_t), linear address, code segment base
  * and limit, and mode. A full arena is emptied as a whole; nothing is freed one by one, so a block that has
  * been invalidated (valid = 0) may still be running, and pointers to it stay readable until the next flush.
+ * Blocks of programs may go to another linear address, where the bytes that they were made of are seen.
  *
  * Invariants: every valid block is in the hash table and in the list of each page that it covers;
  * a page's chunk bitmap has a bit for every 64 bytes that a valid block covers, and may have more; pages with
@@ -489,12 +490,13 @@ static struct tb_key key_of(const struct tb *tb)
 
 /* --- blocks at another linear address --- */
 
-/* A block that is there for the same bytes at another linear address, or NULL. */
+/* A block that is there for the same bytes at another linear address, or NULL. Not while a handler of some
+ * block is changed for a sample (interp.c). */
 static struct tb *find_movable(const struct vcpu *v, const struct tb_key *k)
 {
     struct tb *tb = v->tbs->movable[movable_hash_of(k->phys_addr, k->mode)];
-    const bool fits = tb && tb->valid && tb->phys_addr == k->phys_addr && tb->mode == k->mode &&
-                      v->tbs->arena_used + tb->arena_bytes <= TB_ARENA_BYTES;
+    const bool fits = tb && tb->valid && !v->inner_sample.op && tb->phys_addr == k->phys_addr &&
+                      tb->mode == k->mode && v->tbs->arena_used + tb->arena_bytes <= TB_ARENA_BYTES;
     return fits && may_move(v, k) ? tb : NULL;
 }
 
