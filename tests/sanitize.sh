@@ -60,6 +60,7 @@ run_build() { # build sanitizers
         expect "$2: guest mix, mode $mode, standing now and then" guest "$1" "$mode" mix -x-pause every=20000
     done
     expect "$2: guest smc, compiled" guest "$1" inline smc -translator mode=background,hot=1,threads=2
+    expect "$2: guest moved, compiled" guest "$1" inline moved -translator mode=background,hot=1,threads=2,moved=checked
 }
 
 image=$(mktemp)
