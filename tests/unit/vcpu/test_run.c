@@ -840,7 +840,10 @@ enum { FAULTS, INTERRUPTS, FAILING_INTERRUPTS, WAYS };
  * fault in its delivery, leaves IF set. */
 static void deliver_for_ever(unsigned way)
 {
-    vcpu_state(h.cpu)->slot[IR_ESP] = 16 << 20;
+    struct segment *ss = &vcpu_state(h.cpu)->seg[SEG_SS];
+    ss->base = 1 << 20;
+    ss->access &= (uint16_t)~SEG_ACC_DB; /* 16 bits: SP goes round, however many frames are pushed */
+    vcpu_update_mode(h.cpu);
     harness_gate(&h, EXC_UD, HARNESS_CODE + 2, 0);
     if (way == FAULTS)
         return;
