@@ -3,6 +3,7 @@
  * Every outcome is fine but a crash, a sanitizer's complaint, a multi-line message, or a success that leaves
  * the entry point or the boot data outside of RAM. Meant for the address/undefined-sanitizer build. */
 #include "../unit/machine/images.h"
+#include "fuzz_random.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,16 +12,6 @@
 #include <time.h>
 
 #define RAM_BYTES (8u << 20)
-
-static uint64_t rng_state;
-
-static uint32_t rng(uint32_t below)
-{
-    rng_state ^= rng_state << 13;
-    rng_state ^= rng_state >> 7;
-    rng_state ^= rng_state << 17;
-    return (uint32_t)((rng_state >> 16) % below);
-}
 
 /* Values at which bounds checks break. */
 static uint32_t odd_value(void)

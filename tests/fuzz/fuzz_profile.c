@@ -5,6 +5,7 @@
  * crash, a sanitizer's complaint, a search without an end, or a message that is not one line. Meant for the
  * sanitizer build. */
 #include "../unit/observe/kernels.h"
+#include "fuzz_random.h"
 #include "observe/attribute.h"
 #include "observe/formats.h"
 #include "observe/functions.h"
@@ -20,16 +21,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-static uint64_t rng_state;
-
-static uint32_t rng(uint32_t below)
-{
-    rng_state ^= rng_state << 13;
-    rng_state ^= rng_state >> 7;
-    rng_state ^= rng_state << 17;
-    return (uint32_t)((rng_state >> 16) % below);
-}
 
 static void damage(uint8_t *data, size_t bytes, uint32_t times)
 {

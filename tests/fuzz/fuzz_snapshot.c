@@ -7,6 +7,7 @@
  * put in that nobody has, and it is put together again. A machine that loads it, at its start or after it has
  * run, says in one line what is wrong and is as it was, or runs on for a while; either is fine but a crash or
  * a sanitizer's complaint. */
+#include "fuzz_random.h"
 #include "machine/machine.h"
 #include "machine/snapshot.h"
 
@@ -20,16 +21,6 @@
 #define RUN_TICKS      20000
 #define SAVE_TICKS_MAX 300000
 #define SAVE_EVERY     100 /* damaged ones of one valid snapshot */
-
-static uint64_t rng_state;
-
-static uint32_t rng(uint32_t below)
-{
-    rng_state ^= rng_state << 13;
-    rng_state ^= rng_state >> 7;
-    rng_state ^= rng_state << 17;
-    return (uint32_t)((rng_state >> 16) % below);
-}
 
 static uint64_t odd_value(void)
 {

@@ -3,6 +3,7 @@
 #ifndef TANDEM_TESTS_FUZZ_STEERED_H
 #define TANDEM_TESTS_FUZZ_STEERED_H
 
+#include "fuzz_random.h"
 #include "machine/machine.h"
 
 #include <stdio.h>
@@ -10,16 +11,6 @@
 #include <string.h>
 
 #define STRETCH_TICKS 1000
-
-static uint64_t rng_state;
-
-static uint32_t rng(uint32_t below)
-{
-    rng_state ^= rng_state << 13;
-    rng_state ^= rng_state >> 7;
-    rng_state ^= rng_state << 17;
-    return (uint32_t)((rng_state >> 16) % below);
-}
 
 /* The host's fault, not the program's under test. */
 static void die(const char *text)
