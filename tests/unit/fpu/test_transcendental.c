@@ -40,6 +40,15 @@ static bool is_exact(const struct form *f, struct f80 a)
     return power && ((!strcmp(f->name, "F2XM1") && f80_exp(&a) == F80_BIAS) || !strcmp(f->name, "FYL2X"));
 }
 
+/* The sine of a tiny number lies just below it, the tangent just above. A unit that errs by one place returns
+ * the argument itself, which keeps within the SDM's accuracy (volume 1, 8.3.10). At the ends of the denormal
+ * numbers it then reports no underflow, or a number instead of zero, so that flags and tags differ, too. */
+static bool is_underflow_edge(const struct form *f, struct f80 a)
+{
+    bool edge = a.sig == 1 || a.sig == F80_INTEGER - 1 || a.sig == F80_INTEGER;
+    return edge && f80_exp(&a) <= 1 && (!strncmp(f->name, "FSIN", 4) || !strcmp(f->name, "FPTAN"));
+}
+
 #define PE_BITS (FSW_PE | FSW_UE | FSW_ES | FSW_B | FSW_C1)
 
 static uint64_t max_ulps;
@@ -95,7 +104,7 @@ static bool one_case(const struct form *f, unsigned *shown)
     rnd_machine(&before, no_memory, false);
     image_set_reg(&before.image, 0, argument());
     image_set_reg(&before.image, 1, argument());
-    if (!is_defined(f, image_reg(&before.image, 0)))
+    if (!is_defined(f, image_reg(&before.image, 0)) || is_underflow_edge(f, image_reg(&before.image, 0)))
         return true;
     native = emulated = before;
     run_native(&native, f->opcode, f->modrm, false);
