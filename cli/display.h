@@ -17,6 +17,18 @@
 
 #include <pthread.h>
 
+/* Somebody who watches from elsewhere, or where the display serves them. */
+struct display_viewer {
+    char host[64], service[16]; /* numeric; of a socket with a path both are empty */
+    const char *family;         /* QMP's: "ipv4", "ipv6", "unix" */
+};
+
+enum display_moment {
+    VIEWER_CONNECTED,
+    VIEWER_INITIALIZED, /* it has said its name and password, and sees the screen */
+    VIEWER_DISCONNECTED,
+};
+
 /* The head of each display's own struct. */
 struct display {
     const struct display_class *class;
@@ -25,12 +37,10 @@ struct display {
     pthread_t thread;
     bool started;
     int stop_fd; /* readable: the thread is to end */
-};
-
-/* Somebody who watches from elsewhere. */
-struct display_viewer {
-    char host[64], service[16]; /* numeric; of a socket with a path both are empty */
-    const char *family;         /* QMP's: "ipv4", "ipv6", "unix" */
+    /* Viewers come and go; the display's thread, or display_close's. NULL: nobody wants to know. */
+    void (*tell)(void *ctx, enum display_moment moment, const struct display_viewer *server,
+                 const struct display_viewer *viewer);
+    void *tell_ctx;
 };
 
 #define DISPLAY_VIEWERS_MAX 32

@@ -6,8 +6,13 @@
 #define TANDEM_CLI_QMP_H
 
 #include "cli/control.h"
+#include "cli/display.h"
 
 /* ctx: the struct steer. The second one writes its answers over several lines. */
 extern const struct control_class qmp_class, qmp_pretty_class;
+
+/* "VNC_CONNECTED" and its kin (display.h, tell). Any thread. */
+void qmp_tell_viewer(struct control *c, const struct display_option *o, enum display_moment moment,
+                     const struct display_viewer *server, const struct display_viewer *viewer);
 
 #endif

@@ -171,6 +171,7 @@ const struct qmp_command qmp_commands[] = {
     {"query-memory-size-summary", qmp_query_memory, {{0}}},
     {"query-mice", qmp_query_mice, {{0}}},
     {"query-name", qmp_query_name, {{0}}},
+    {"query-named-block-nodes", qmp_query_nodes, {{"flat", QMP_BOOL, true}}},
     {"query-pci", qmp_query_pci, {{0}}},
     {"query-qmp-schema", qmp_query_schema, {{0}}},
     {"query-replay", qmp_query_replay, {{0}}},

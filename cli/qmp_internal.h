@@ -70,6 +70,9 @@ void qmp_query_iothreads(struct qmp_call *call);
 void qmp_add_node(struct qmp_call *call);
 void qmp_delete_node(struct qmp_call *call);
 void qmp_insert_medium(struct qmp_call *call);
+void qmp_query_nodes(struct qmp_call *call);
+/* Of the image in drive n: blockdev-add's, or one of QEMU's kind for a node that nobody has named. */
+const char *qmp_node_name(const struct steer *s, unsigned n, char name[STEER_NODE_BYTES]);
 
 /* qmp_snapshots.c */
 void qmp_snapshot_save(struct qmp_call *call);
@@ -88,6 +91,8 @@ void qmp_query_current_machine(struct qmp_call *call);
 void qmp_query_schema(struct qmp_call *call);
 
 /* qmp_media.c */
+/* QEMU's BlockDeviceInfo. driver NULL: the image's format. */
+json_t *qmp_medium(const struct media_image *image, const char *node, const char *driver);
 void qmp_query_block(struct qmp_call *call);
 void qmp_query_blockstats(struct qmp_call *call);
 void qmp_eject(struct qmp_call *call);

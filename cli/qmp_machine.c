@@ -3,6 +3,7 @@
 #include "cli/qmp_internal.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define VNC_PORT         5900 /* of display 0 */
@@ -89,6 +90,11 @@ void qmp_query_pci(struct qmp_call *call)
 
 /* --- the rest --- */
 
+static const char *vnc_auth(const struct display_option *o)
+{
+    return o->password_file ? "vnc" : "none";
+}
+
 /* The port is told where it was not left to the host. */
 static json_t *vnc_server(const struct display_option *o)
 {
@@ -97,8 +103,13 @@ static json_t *vnc_server(const struct display_option *o)
     snprintf(port, sizeof port, "%u", VNC_PORT + o->first);
     const char *family = local ? "unix" : o->host && strchr(o->host, ':') ? "ipv6" : "ipv4";
     return json_pack("{s:b,s:s*,s:s,s:s*,s:s}", "enabled", 1, "host", local ? o->path : o->host, "family",
-                     family, "service", local || o->first != o->to ? NULL : port, "auth",
-                     o->password_file ? "vnc" : "none");
+                     family, "service", local || o->first != o->to ? NULL : port, "auth", vnc_auth(o));
+}
+
+static json_t *vnc_viewer(const struct display_viewer *v)
+{
+    return json_pack("{s:s,s:s,s:s,s:b}", "host", v->host, "service", v->service, "family", v->family,
+                     "websocket", 0);
 }
 
 static json_t *vnc_clients(struct display *d)
@@ -106,8 +117,7 @@ static json_t *vnc_clients(struct display *d)
     struct display_viewer v[DISPLAY_VIEWERS_MAX];
     json_t *list = json_array();
     for (unsigned n = display_viewers(d, v), i = 0; i < n; i++)
-        json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:b}", "host", v[i].host, "service", v[i].service,
-                                              "family", v[i].family, "websocket", 0));
+        json_array_append_new(list, vnc_viewer(&v[i]));
     return list;
 }
 
@@ -117,6 +127,21 @@ void qmp_query_vnc(struct qmp_call *call)
     call->answer = o->kind == DISPLAY_VNC ? vnc_server(o) : json_pack("{s:b}", "enabled", 0);
     if (o->kind == DISPLAY_VNC)
         json_object_set_new(call->answer, "clients", vnc_clients(call->steer->display));
+}
+
+void qmp_tell_viewer(struct control *c, const struct display_option *o, enum display_moment moment,
+                     const struct display_viewer *server, const struct display_viewer *viewer)
+{
+    static const char *const names[] = {[VIEWER_CONNECTED] = "VNC_CONNECTED",
+                                        [VIEWER_INITIALIZED] = "VNC_INITIALIZED",
+                                        [VIEWER_DISCONNECTED] = "VNC_DISCONNECTED"};
+    json_t *data = json_pack("{s:o,s:o}", "server", vnc_viewer(server), "client", vnc_viewer(viewer));
+    json_object_set_new(json_object_get(data, "server"), "auth", json_string(vnc_auth(o)));
+    char *text = json_dumps(data, 0);
+    if (text)
+        control_post(c, names[moment], text);
+    free(text);
+    json_decref(data);
 }
 
 void qmp_query_machines(struct qmp_call *call)

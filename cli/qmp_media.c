@@ -80,42 +80,42 @@ void qmp_change_medium(struct qmp_call *call)
 
 /* --- queries --- */
 
-static json_t *medium(const struct media_view *v)
+json_t *qmp_medium(const struct media_image *image, const char *node, const char *driver)
 {
-    const char *file = v->image.file, *format = v->image.format[0] ? v->image.format : "raw";
-    json_t *j = json_pack("{s:s,s:b,s:s,s:s,s:i,s:b,s:s,s:i}", "file", file, "ro", v->image.read_only, "drv",
-                          format, "node-name", "#block0", "backing_file_depth", 0, "encrypted", 0,
-                          "detect_zeroes", "off", "write_threshold", 0);
+    const char *file = image->file, *format = image->format[0] ? image->format : "raw";
+    json_t *j = json_pack("{s:s,s:b,s:s,s:s,s:i,s:b,s:s,s:i}", "file", file, "ro", image->read_only, "drv",
+                          driver ? driver : format, "node-name", node, "backing_file_depth", 0, "encrypted",
+                          0, "detect_zeroes", "off", "write_threshold", 0);
     static const char *const limits[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
     for (unsigned i = 0; i < sizeof limits / sizeof *limits; i++)
         json_object_set_new(j, limits[i], json_integer(0));
     json_object_set_new(j, "image",
-                        json_pack("{s:s,s:s,s:I}", "filename", file, "format", format, "virtual-size",
-                                  (json_int_t)v->image.bytes));
+                        json_pack("{s:s,s:s,s:I}", "filename", file, "format", driver ? driver : format,
+                                  "virtual-size", (json_int_t)image->bytes));
     json_object_set_new(j, "cache", json_pack("{s:b,s:b,s:b}", "writeback", 1, "direct", 0, "no-flush", 0));
     return j;
 }
 
-static json_t *drive(const struct machine_drive *d, const struct media_view *v)
+static json_t *drive(const struct steer *s, unsigned n)
 {
+    const struct machine_drive *d = &s->o->drive[n];
+    struct media_view view, *v = &view;
+    char node[STEER_NODE_BYTES];
+    media_look(machine_drives(s->machine), n, v);
     json_t *j = json_pack("{s:s,s:b,s:b,s:s,s:s}", "device", d->name, "locked", v->drive.locked, "removable",
                           v->drive.removable, "type", "unknown", "io-status", "ok");
     if (v->drive.tray)
         json_object_set_new(j, "tray_open", json_boolean(v->drive.open));
     if (v->drive.medium)
-        json_object_set_new(j, "inserted", medium(v));
+        json_object_set_new(j, "inserted", qmp_medium(&v->image, qmp_node_name(s, n, node), NULL));
     return j;
 }
 
 void qmp_query_block(struct qmp_call *call)
 {
-    const struct options *o = call->steer->o;
-    struct media_view v;
     call->answer = json_array();
-    for (unsigned n = 0; n < o->ndrives; n++) {
-        media_look(machine_drives(call->steer->machine), n, &v);
-        json_array_append_new(call->answer, drive(&o->drive[n], &v));
-    }
+    for (unsigned n = 0; n < call->steer->o->ndrives; n++)
+        json_array_append_new(call->answer, drive(call->steer, n));
 }
 
 /* What nothing here counts is 0: times, which are the host's, and requests that were merged. */

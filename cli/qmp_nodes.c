@@ -1,17 +1,23 @@
 /* qmp_nodes.c - QMP's block nodes: images that have a name before they are in a drive, as QEMU's schema
  * (block-core.json) has them: blockdev-add, blockdev-del, blockdev-insert-medium.
  *
- * A node here is what is said of an image, not the open image: the drive opens it when it is inserted
- * (cli/media.h). A node of a format stands on one of driver file, which is named or described in place. */
+ * query-named-block-nodes lists these and the drives' images. A node here is what is said of an image, not
+ * the open image: the drive opens it when it is inserted (cli/media.h). A node of a format stands on one of
+ * driver file, which is named or described in place. */
 #include "cli/media.h"
 #include "cli/qmp_internal.h"
+#include "devthread/medium.h"
 #include "machine/optvalue.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define QCOW2_HEAD 32
+#define QCOW2_SIZE 24
 
 static struct steer_node *find(struct steer *s, const char *name)
 {
@@ -49,6 +55,33 @@ static bool is_stood_on(const struct steer *s, const struct steer_node *node)
 
 /* --- blockdev-add --- */
 
+/* 0: it cannot be told. */
+static uint64_t file_bytes(const char *file)
+{
+    const int fd = open(file, O_RDONLY | O_CLOEXEC);
+    const off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    if (fd >= 0)
+        close(fd);
+    return end > 0 ? (uint64_t)end : 0;
+}
+
+/* QEMU's docs/interop/qcow2.txt: "QFI\xfb", the version, and at byte 24 the size as guests see it;
+ * big-endian. False: that is no such file. */
+static bool qcow2_bytes(const char *file, uint64_t *bytes)
+{
+    uint8_t head[QCOW2_HEAD];
+    const int fd = open(file, O_RDONLY | O_CLOEXEC);
+    const bool whole = fd >= 0 && pread(fd, head, sizeof head, 0) == (ssize_t)sizeof head;
+    if (fd >= 0)
+        close(fd);
+    if (!whole || strcmp(medium_probe(head, sizeof head), "qcow2") != 0)
+        return false;
+    *bytes = 0;
+    for (unsigned i = 0; i < 8; i++)
+        *bytes = *bytes << 8 | head[QCOW2_SIZE + i];
+    return true;
+}
+
 /* What driver=file has: the file, which has to be there. */
 static bool take_file(struct qmp_call *call, json_t *options, struct steer_node *node)
 {
@@ -66,6 +99,7 @@ static bool take_file(struct qmp_call *call, json_t *options, struct steer_node 
     }
     snprintf(node->image.file, sizeof node->image.file, "%s", file);
     snprintf(node->image.format, sizeof node->image.format, "raw");
+    node->image.bytes = file_bytes(file);
     node->image.read_only =
         json_is_true(json_object_get(options, "read-only")) || (automatic && access(file, W_OK) != 0);
     return true;
@@ -108,6 +142,10 @@ static bool take_format(struct qmp_call *call, const char *driver, struct steer_
         return false;
     snprintf(node->image.format, sizeof node->image.format, "%s", driver);
     node->image.read_only |= json_is_true(json_object_get(call->arguments, "read-only"));
+    if (strcmp(driver, "qcow2") == 0 && !qcow2_bytes(node->image.file, &node->image.bytes)) {
+        qmp_fail(call, "GenericError", "Image is not in qcow2 format");
+        return false;
+    }
     return true;
 }
 
@@ -129,10 +167,12 @@ static bool take_name(struct qmp_call *call, struct steer_node *node)
 
 void qmp_add_node(struct qmp_call *call)
 {
+    static const char *const drivers[] = {"file", "raw", "qcow2"};
     const char *driver = qmp_string(call, "driver");
-    struct steer_node node = {.name = ""};
+    const int choice = value_choice(driver, "file|raw|qcow2");
+    struct steer_node node = {.driver = choice < 0 ? NULL : drivers[choice]};
     bool done = false;
-    if (value_choice(driver, "file|raw|qcow2") < 0)
+    if (choice < 0)
         qmp_fail(call, "GenericError", "Parameter 'driver' does not accept value '%.100s'", driver);
     else if (!take_name(call, &node))
         return;
@@ -175,4 +215,41 @@ void qmp_insert_medium(struct qmp_call *call)
         qmp_fail(call, "GenericError", "Node '%s' is already in use", name);
     else if (!media_put(call->steer, n, &node->image, &e))
         qmp_fail(call, "GenericError", "%s", e.text);
+}
+
+/* --- query-named-block-nodes --- */
+
+/* The node that was put into a drive with this image; NULL: the drive's own. */
+static const struct steer_node *node_of_image(const struct steer *s, const struct media_image *image)
+{
+    for (unsigned i = 0; i < s->nnodes; i++)
+        if (strcmp(s->node[i].driver, "file") != 0 && is_same_file(s->node[i].image.file, image->file))
+            return &s->node[i];
+    return NULL;
+}
+
+const char *qmp_node_name(const struct steer *s, unsigned n, char name[STEER_NODE_BYTES])
+{
+    struct media_view v;
+    media_look(machine_drives(s->machine), n, &v);
+    const struct steer_node *node = node_of_image(s, &v.image);
+    snprintf(name, STEER_NODE_BYTES, "#block%u", n);
+    return node ? node->name : name;
+}
+
+/* `flat` changes nothing: no node tells of what it stands on. */
+void qmp_query_nodes(struct qmp_call *call)
+{
+    struct steer *s = call->steer;
+    call->answer = json_array();
+    for (unsigned i = 0; i < s->nnodes; i++)
+        json_array_append_new(call->answer,
+                              qmp_medium(&s->node[i].image, s->node[i].name, s->node[i].driver));
+    for (unsigned n = 0; n < s->o->ndrives; n++) {
+        struct media_view v;
+        char name[STEER_NODE_BYTES];
+        media_look(machine_drives(s->machine), n, &v);
+        if (v.drive.medium && !node_of_image(s, &v.image))
+            json_array_append_new(call->answer, qmp_medium(&v.image, qmp_node_name(s, n, name), NULL));
+    }
 }

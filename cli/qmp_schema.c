@@ -30,6 +30,9 @@
 #define PCI_DEVICE                                                                                           \
     "{bus:int,slot:int,function:int,class_info:{desc?:str,class:int},id:{device:int,vendor:int,"             \
     "subsystem?:int,subsystem-vendor?:int},irq?:int,irq_pin:int,qdev_id:str,regions:[" REGION "]}"
+#define FAMILY "<ipv4|ipv6|unix|vsock|unknown>"
+#define VIEWER "{host:str,service:str,family:" FAMILY ",websocket:bool}"
+#define SERVER "{host:str,service:str,family:" FAMILY ",websocket:bool,auth?:str}"
 #define SCHEMA                                                                                               \
     "{meta-type:<builtin|enum|array|object|command|event>,name:str;builtin{json-type:str};"                  \
     "enum{members:[{name:str}],values:[str]};array{element-type:str};"                                       \
@@ -56,6 +59,7 @@ static const struct noted answers[] = { /* of the other commands: an empty objec
     {"query-memory-size-summary", "{base-memory:int,plugged-memory?:int}"},
     {"query-mice", "[{name:str,index:int,current:bool,absolute:bool}]"},
     {"query-name", "{name?:str}"},
+    {"query-named-block-nodes", "[" INSERTED "]"},
     {"query-pci", "[{bus:int,devices:[" PCI_DEVICE "]}]"},
     {"query-qmp-schema", "[" SCHEMA "]"},
     {"query-replay", "{mode:<none|record|play>,filename?:str,icount:int}"},
@@ -63,7 +67,7 @@ static const struct noted answers[] = { /* of the other commands: an empty objec
     {"query-target", "{arch:str}"},
     {"query-uuid", "{UUID:str}"},
     {"query-version", "{qemu:{major:int,minor:int,micro:int},package:str}"},
-    {"query-vnc", "{enabled:bool,host?:str,family?:<ipv4|ipv6|unix|vsock|unknown>,service?:str,auth?:str,clients?:[{host:str,service:str,family:<ipv4|ipv6|unix|vsock|unknown>,websocket:bool}]}"},
+    {"query-vnc", "{enabled:bool,host?:str,family?:" FAMILY ",service?:str,auth?:str,clients?:[" VIEWER "]}"},
 };
 /* Of an argument that is an array or an object: COMMAND.ARGUMENT; of a command that has others by the value of one: COMMAND. */
 static const struct noted arguments[] = {
@@ -81,6 +85,9 @@ static const struct noted events[] = {
     {"BLOCK_IO_ERROR", "{device:str,operation:<read|write>,action:<ignore|report|stop>,nospace?:bool,reason:str}"},
     {"DEVICE_TRAY_MOVED", "{device:str,id:str,tray-open:bool}"},
     {"JOB_STATUS_CHANGE", "{id:str,status:<created|running|pending|concluded|null|waiting|ready|standby|aborting|paused|undefined>}"},
+    {"VNC_CONNECTED", "{server:" SERVER ",client:" VIEWER "}"},
+    {"VNC_INITIALIZED", "{server:" SERVER ",client:" VIEWER "}"},
+    {"VNC_DISCONNECTED", "{server:" SERVER ",client:" VIEWER "}"},
     {"POWERDOWN", "{}"}, {"RESET", REASON}, {"RESUME", "{}"}, {"SHUTDOWN", REASON}, {"STOP", "{}"},
 };
 /* clang-format on */

@@ -79,6 +79,14 @@ static void on_io_error(void *ctx, const struct blocks_error *e)
     media_tell_error(((struct run *)ctx)->control, e);
 }
 
+static void on_viewer(void *ctx, enum display_moment moment, const struct display_viewer *server,
+                      const struct display_viewer *viewer)
+{
+    struct run *r = ctx;
+    if (r->control)
+        qmp_tell_viewer(r->control, &r->o->display, moment, server, viewer);
+}
+
 static void on_reset(void *ctx)
 {
     steer_was_reset(&((struct run *)ctx)->steer);
@@ -323,7 +331,11 @@ static bool open_display(struct run *r, struct err *e)
     if (!r->keymap || !display_fits(r->o, e))
         return false;
     r->display = display_open(&r->o->display, r->seat[1], e);
-    return r->display != NULL;
+    if (!r->display)
+        return false;
+    r->display->tell = on_viewer;
+    r->display->tell_ctx = r;
+    return true;
 }
 
 static void close_display(struct run *r)

@@ -29,6 +29,7 @@ struct steer_key {
 /* An image that has a name of QMP's (blockdev-add). */
 struct steer_node {
     char name[STEER_NODE_BYTES];
+    const char *driver;           /* a constant: "file", "raw", "qcow2" */
     char child[STEER_NODE_BYTES]; /* the node that it stands on; "": none with a name */
     struct media_image image;
 };

@@ -47,8 +47,9 @@ struct vnc {
     rfbClientPtr key_client, pointer_client; /* whose keys and places they are; never followed */
     unsigned nclients;
     struct vnc_client *client[CLIENTS_MAX];
-    uint32_t *frame; /* as clients have it: width * height */
-    uint32_t *band;  /* TILE_ROWS rows, as drawn now */
+    bool told[CLIENTS_MAX]; /* as client: it has been told that this one is initialized */
+    uint32_t *frame;        /* as clients have it: width * height */
+    uint32_t *band;         /* TILE_ROWS rows, as drawn now */
     unsigned width, height;
     unsigned row; /* of the band that is compared */
     bool asked, drawn;
@@ -130,6 +131,18 @@ static unsigned vnc_viewers(struct display *d, struct display_viewer to[DISPLAY_
     return n;
 }
 
+/* Of client number `i`. */
+static void tell(const struct vnc *v, enum display_moment moment, unsigned i)
+{
+    struct sockaddr_storage own = {.ss_family = AF_UNIX};
+    socklen_t bytes = sizeof own;
+    if (!v->d.tell)
+        return;
+    getsockname(vnc_client_fd(v->client[i]), (struct sockaddr *)&own, &bytes);
+    const struct display_viewer server = viewer_of(&own, bytes);
+    v->d.tell(v->d.tell_ctx, moment, &server, &v->viewer[i]);
+}
+
 static void accept_client(struct vnc *v)
 {
     struct sockaddr_storage from = {.ss_family = AF_UNIX};
@@ -147,27 +160,41 @@ static void accept_client(struct vnc *v)
     if (!v->client[v->nclients])
         return;
     const struct display_viewer w = viewer_of(&from, bytes);
-    v->nclients++;
+    v->told[v->nclients++] = false;
     note_viewers(v, v->nclients - 1, &w);
+    tell(v, VIEWER_CONNECTED, v->nclients - 1);
 }
 
 static void drop_client(struct vnc *v, unsigned i)
 {
+    tell(v, VIEWER_DISCONNECTED, i);
     vnc_client_free(v->client[i]);
     v->client[i] = v->client[--v->nclients];
+    v->told[i] = v->told[v->nclients];
     const struct display_viewer last = v->viewer[v->nclients];
     note_viewers(v, i, &last);
+}
+
+static void look_at_greeting(struct vnc *v, unsigned i)
+{
+    if (v->told[i] || !vnc_client_is_greeted(v->client[i]))
+        return;
+    v->told[i] = true;
+    tell(v, VIEWER_INITIALIZED, i);
 }
 
 /* Does one wait for an update? */
 static bool serve_clients(struct vnc *v)
 {
     bool wanted = false;
-    for (unsigned i = v->nclients; i-- > 0;)
-        if (vnc_client_serve(v->client[i], v->rfb))
+    for (unsigned i = v->nclients; i-- > 0;) {
+        const bool stays = vnc_client_serve(v->client[i], v->rfb);
+        look_at_greeting(v, i);
+        if (stays)
             wanted |= vnc_client_wants_update(v->client[i]);
         else
             drop_client(v, i);
+    }
     return wanted;
 }
 

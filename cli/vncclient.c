@@ -271,8 +271,7 @@ static bool receive(struct vnc_client *c)
 static bool is_late(const struct vnc_client *c)
 {
     const uint64_t waited_ns = clock_realtime_ns() - c->moved_ns;
-    const bool greeted = c->rfb && c->rfb->state == RFB_NORMAL;
-    return greeted ? c->sent < c->queued && waited_ns > STALLED_NS : waited_ns > GREETING_NS;
+    return vnc_client_is_greeted(c) ? c->sent < c->queued && waited_ns > STALLED_NS : waited_ns > GREETING_NS;
 }
 
 bool vnc_client_serve(struct vnc_client *c, rfbScreenInfoPtr screen)
@@ -281,17 +280,21 @@ bool vnc_client_serve(struct vnc_client *c, rfbScreenInfoPtr screen)
     return flush(c) && served && !is_late(c);
 }
 
+bool vnc_client_is_greeted(const struct vnc_client *c)
+{
+    return c->rfb && c->rfb->state == RFB_NORMAL;
+}
+
 bool vnc_client_wants_update(const struct vnc_client *c)
 {
-    return c->rfb && c->rfb->state == RFB_NORMAL && c->sent == c->queued &&
-           !sraRgnEmpty(c->rfb->requestedRegion);
+    return vnc_client_is_greeted(c) && c->sent == c->queued && !sraRgnEmpty(c->rfb->requestedRegion);
 }
 
 /* The library writes at the file's own place, and closes what it cannot write to. It is called where no
  * update can be made, too, for the places of the pointer that it keeps back. */
 bool vnc_client_update(struct vnc_client *c)
 {
-    if (!c->rfb || c->rfb->state != RFB_NORMAL)
+    if (!vnc_client_is_greeted(c))
         return true;
     const int own = c->rfb->sock;
     if (c->sent == c->queued)

@@ -22,6 +22,8 @@ void vnc_client_free(struct vnc_client *c);
 
 /* Takes what has come, sends what waits. False: this client is to be freed. */
 bool vnc_client_serve(struct vnc_client *c, rfbScreenInfoPtr screen);
+/* It has said its version, its password and what it wants: it sees the screen. */
+bool vnc_client_is_greeted(const struct vnc_client *c);
 /* Does it wait for an update, and could one be made? */
 bool vnc_client_wants_update(const struct vnc_client *c);
 /* Makes the update that is due, and sends what the connection takes. False: as above. */

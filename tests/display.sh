@@ -94,13 +94,17 @@ kill $two
 expect "and none" watched 0
 finish
 
+echo secret >"$dir/password"
+launch -vnc "127.0.0.1:$((port - 5900)),password=$dir/password" -qmp "unix:$dir/qmp,server=on,wait=off"
+expect "QMP's events of viewers" timeout 60 python3 tests/qmp_client.py "$dir/qmp" viewers "$client" "$port" secret
+wait "$pid"
+
 # --- a machine that stands is seen ---
 start -S -monitor "unix:$dir/monitor,server=on,wait=off" -vnc "unix:$socket"
 expect "a picture under -S" vnc "$socket" wait:500 "save:$dir/still.ppm"
 finish
 
 # --- passwords, addresses ---
-echo secret >"$dir/password"
 start -vnc "unix:$socket,password=$dir/password"
 expect "the right password" vnc "$socket" -p secret wait:100
 expect "the wrong password" bash -c "! '$client' '$socket' -p wrong wait:100 2>/dev/null"

@@ -177,6 +177,24 @@ qmp() {
     wait $pid
     expect "its guest ended well" test $? -eq 1
     append='discs=2'
+    qcow2
+}
+
+# shellcheck disable=SC2046
+qcow2() {
+    command -v qemu-img >/dev/null && command -v qemu-nbd >/dev/null || { skip "qemu-img or qemu-nbd is not here"; return; }
+    qemu-img convert -f raw -O qcow2 a.iso a.qcow2
+    timeout 60 "$tandem" -kernel "$guests/media.elf" -m 16 -display none -serial file:w.out -append discs=1 -S $(recording w) 2>w.err \
+        -device isa-debug-exit,iobase=0xf4,iosize=4 -drive if=ide,index=2,media=cdrom,id=disc0 -qmp unix:w,server,nowait &
+    local pid=$!
+    expect "a qcow2 node in an empty drive" timeout 60 python3 "$client" w qcow2 "$dir/a.qcow2" "$dir/a.iso"
+    wait $pid
+    expect "its guest ended well" test $? -eq 1
+    expect_text "the guest reads what is in it" "$(cat w.out)" "^disc 1 sum $(sum a.iso)\$"
+    timeout 60 "$tandem" -kernel "$guests/media.elf" -m 16 -display none -serial file:r.out -append discs=1 2>r.err </dev/null \
+        -device isa-debug-exit,iobase=0xf4,iosize=4 -drive if=ide,index=2,media=cdrom,id=disc0 \
+        -icount shift=3,sleep=off,rr=replay,rrfile=w.log -digest file=r.digest,every=1000000 -devthread mode=thread
+    expect "a qcow2 node replayed" "$build/tandem-digest-diff" w.digest r.digest
 }
 
 # A host that fails: the guest waits, monitors are answered, cont tries again at once.

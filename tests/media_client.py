@@ -1,6 +1,7 @@
 """media_client.py PATH TASK ... - a QMP client for tests/media.sh.
 
-Tasks: media FILE FILE (trays and discs of a guest that opens the tray behind its first disc), errors FAULT MONITOR (the
+Tasks: media FILE FILE (trays and discs of a guest that opens the tray behind its first disc), qcow2 FILE FILE (a node with a
+format into an empty drive; the second file is no such image), errors FAULT MONITOR (the
 file that makes the block server fail, the monitor's socket)."""
 import json
 import os
@@ -104,10 +105,33 @@ def nodes(c, b, a):
     c.call("blockdev-del", node_name="other")
     c.call("blockdev-insert-medium", id="ide1-cd0", node_name="disc")
     d = c.drive()
-    assert d["tray_open"] and d["inserted"]["file"] == b, d
+    assert d["tray_open"] and d["inserted"]["file"] == b and d["inserted"]["node-name"] == "disc", d
+    named = {n["node-name"]: (n["drv"], n["file"], n["image"]["virtual-size"]) for n in c.call("query-named-block-nodes")}
+    size = os.path.getsize(b)
+    assert named == {"storage": ("file", b, size), "disc": ("raw", b, size)}, named
     c.fails("in use", "blockdev-del", node_name="disc")
     c.call("blockdev-close-tray", id="ide1-cd0")
     c.fails("in use", "blockdev-insert-medium", id="ide1-cd0", node_name="disc")
+
+
+def qcow2(c, image, other):
+    """A drive that is empty gets an image that has a format, then another one in its place, and then none."""
+    c.fails("not in qcow2", "blockdev-add", driver="qcow2", node_name="n", file={"driver": "file", "filename": other})
+    c.call("blockdev-add", driver="file", node_name="storage", filename=image, read_only=True)
+    c.call("blockdev-add", driver="qcow2", node_name="disc", read_only=True, file="storage")
+    c.call("cont")
+    c.call("blockdev-open-tray", id="disc0")
+    c.event("DEVICE_TRAY_MOVED")
+    c.call("blockdev-insert-medium", id="disc0", node_name="disc")
+    named = {n["node-name"]: n for n in c.call("query-named-block-nodes", flat=True)}
+    assert named.keys() == {"storage", "disc"}, named.keys()
+    assert named["disc"]["drv"] == "qcow2" and named["disc"]["image"]["virtual-size"] == 20 * 2048, named
+    assert named["storage"]["image"]["virtual-size"] == os.path.getsize(image), named
+    c.call("blockdev-close-tray", id="disc0")
+    inserted = next(d for d in c.call("query-block") if d["device"] == "disc0")["inserted"]
+    assert inserted["node-name"] == "disc" and inserted["drv"] == "qcow2" and inserted["ro"], inserted
+    c.fails("in use", "blockdev-del", node_name="disc")
+    c.event("SHUTDOWN")
 
 
 def monitor(path, line):
@@ -145,4 +169,4 @@ def errors(c, fault, path):
     c.event("SHUTDOWN")
 
 
-{"media": media, "errors": errors}[sys.argv[2]](Client(sys.argv[1]), *sys.argv[3:])
+{"media": media, "errors": errors, "qcow2": qcow2}[sys.argv[2]](Client(sys.argv[1]), *sys.argv[3:])

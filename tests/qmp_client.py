@@ -1,9 +1,10 @@
 """qmp_client.py PATH TASK - a QMP client for tests/qmp.sh.
 
-Tasks: buttons (a recorded session with keys and buttons), flood (requests whose answers nobody reads), beside (the guest
+Tasks: viewers VNC-CLIENT PORT (who watches by VNC is told as events), buttons (a recorded session with keys and buttons), flood (requests whose answers nobody reads), beside (the guest
 goes on), prompt (how long a request takes, while the machine stands and while it runs)."""
 import json
 import socket
+import subprocess
 import sys
 import time
 
@@ -92,6 +93,27 @@ def round_trip_ms(c):
     return min(medians)
 
 
+def run_viewer(c, *command):
+    """The events of a viewer that comes and goes."""
+    p = subprocess.run(command, capture_output=True)
+    events = []
+    while "VNC_DISCONNECTED" not in [e["event"] for e in events]:
+        events.append(json.loads(c.f.readline()))
+    return p.returncode, events
+
+
+def viewers(c, client, port, password):
+    status, events = run_viewer(c, client, "localhost:" + port, "-p", password, "wait:100")
+    assert status == 0 and [e["event"] for e in events] == ["VNC_CONNECTED", "VNC_INITIALIZED", "VNC_DISCONNECTED"], events
+    server, viewer = events[0]["data"]["server"], events[0]["data"]["client"]
+    assert server == {"host": "127.0.0.1", "service": port, "family": "ipv4", "websocket": False, "auth": "vnc"}, server
+    assert viewer["host"] == "127.0.0.1" and viewer["family"] == "ipv4" and int(viewer["service"]) > 1023, viewer
+    assert all(e["data"] == events[0]["data"] for e in events)
+    status, events = run_viewer(c, client, "localhost:" + port, "-p", "wrong", "wait:100")
+    assert status != 0 and [e["event"] for e in events] == ["VNC_CONNECTED", "VNC_DISCONNECTED"], events
+    c.call("quit")
+
+
 def prompt(c):
     running = round_trip_ms(c)
     c.call("stop")
@@ -101,4 +123,4 @@ def prompt(c):
 
 
 if __name__ == "__main__":
-    {"buttons": buttons, "flood": flood, "beside": beside, "prompt": prompt}[sys.argv[2]](Client(sys.argv[1]))
+    {"buttons": buttons, "flood": flood, "beside": beside, "prompt": prompt, "viewers": viewers}[sys.argv[2]](Client(sys.argv[1]), *sys.argv[3:])
