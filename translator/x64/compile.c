@@ -313,6 +313,7 @@ static const uint8_t *compile(struct x64_compiler *z, const struct tb *tb, struc
     c->nops = tb->nops;
     c->out = out;
     c->nfar = 0;
+    c->nfault_tails = 0;
     c->stored = false;
     memset(c->side, 0, sizeof c->side);
     mem_begin_block(c);

@@ -53,6 +53,14 @@ struct careful_copy {
     uint8_t *at[TB_OPS_MAX];
 };
 
+/* A way out of the block that faults share: those that find the same flags and x87 pointers. */
+struct fault_tail {
+    const uint8_t *at;
+    struct cc_state cc;
+    struct fpu_pending fpu;
+};
+enum { FAULT_TAILS_MAX = 8 };
+
 /* One block being compiled. */
 struct compile {
     struct x64_buf b;
@@ -74,6 +82,8 @@ struct compile {
     uint8_t *same_segment;   /* jump of the helper before, to behind it (segload.h); NULL: none */
     bool stored;             /* guest registers are in their slots, not in host registers */
     struct ir_op strip_ops[LOOP_OPS_MAX];
+    unsigned nfault_tails;
+    struct fault_tail fault_tail[FAULT_TAILS_MAX];
     unsigned nfar;
     struct far_code far[FAR_MAX];
 };

@@ -461,6 +461,11 @@ void x_emms(struct x64_buf *b)
 
 void x_push_imm(struct x64_buf *b, uint32_t imm)
 {
+    if (imm <= INT8_MAX) {
+        put8(b, 0x6a);
+        put8(b, (uint8_t)imm);
+        return;
+    }
     put8(b, 0x68);
     put32(b, imm);
 }

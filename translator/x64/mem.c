@@ -47,17 +47,56 @@ void emit_exit(struct compile *c, enum x64_exit_kind kind, bool stored)
     x_jmp_to(&c->b, stored ? c->x->stubs.exit_stored : c->x->stubs.exit);
 }
 
+static unsigned op_number(const struct compile *c, const struct ir_op *op)
+{
+    const ptrdiff_t number = op - c->tb->ops;
+    CHECK(number >= 0 && number < c->tb->nops); /* no op of a strip */
+    return (unsigned)number;
+}
+
 void emit_exit_op(struct compile *c, enum x64_exit_kind kind, const struct ir_op *op, bool stored)
 {
-    emit_tb_pointer(c, SCRATCH2, (uintptr_t)op);
+    x_mov_imm(&c->b, SCRATCH2, op_number(c, op));
     emit_exit(c, kind, stored);
+}
+
+/* Where a fault goes on that finds flags and x87 pointers as this one does; NULL: there is none. */
+static const uint8_t *fault_tail(const struct compile *c, const struct far_code *f)
+{
+    for (unsigned i = 0; i < c->nfault_tails; i++) {
+        const struct fault_tail *t = &c->fault_tail[i];
+        if (flags_same(&t->cc, &f->cc) && t->fpu.last == f->fpu.last && t->fpu.last_mem == f->fpu.last_mem)
+            return t->at;
+    }
+    return NULL;
+}
+
+/* The op's number is on the stack meanwhile, as scratch registers are not free. */
+static void emit_fault_tail(struct compile *c, const struct far_code *f)
+{
+    if (c->nfault_tails < FAULT_TAILS_MAX)
+        c->fault_tail[c->nfault_tails++] = (struct fault_tail){c->b.at, f->cc, f->fpu};
+    c->b.flags_for = 0;
+    flags_flush_far(c, &f->cc);
+    fpu_flush_pending(c, &f->fpu);
+    x_pop(&c->b, SCRATCH2);
+    emit_exit(c, X64_EXIT_FAULT, false);
 }
 
 void emit_fault_far(struct compile *c, const struct far_code *f)
 {
-    flags_flush_far(c, &f->cc);
-    fpu_flush_pending(c, &f->fpu);
-    emit_exit_op(c, X64_EXIT_FAULT, f->op, false);
+    if (f->cc.rotate.kind != CC_ROTATE_NONE) { /* its flush calls C, which wants the stack as it is */
+        flags_flush_far(c, &f->cc);
+        fpu_flush_pending(c, &f->fpu);
+        emit_exit_op(c, X64_EXIT_FAULT, f->op, false);
+        return;
+    }
+    const uint8_t *tail = fault_tail(c, f);
+    x_push_imm(&c->b, op_number(c, f->op));
+    if (tail)
+        x_jmp_to(&c->b, tail);
+    else
+        emit_fault_tail(c, f);
 }
 
 /* --- lookup --- */
@@ -222,29 +261,25 @@ static void emit_to_careful(struct compile *c, const struct far_code *f, unsigne
     x_jmp_to(&c->b, c->careful.at[i]);
 }
 
-/* Behind a stub's call: host SF says that it faulted. */
-static void far_finish(struct compile *c, const struct far_code *f, unsigned dst)
+/* Behind a stub's call: host SF says that it faulted; CF, if the stub can say so, that no page was filled,
+ * and groups go on. */
+static void far_finish(struct compile *c, const struct far_code *f, unsigned dst, bool tells)
 {
+    const bool matters = f->resume || !c->careful.possible;
     uint8_t *fault = x_jcc(&c->b, CC_S);
     if (dst != NO_REG)
         x_mov(&c->b, SZ32, dst, SCRATCH1);
+    if (tells && matters)
+        x_patch(x_jcc(&c->b, CC_B), f->back);
     if (f->resume) {
         emit_to_careful(c, f, f->resume);
     } else {
-        forget_addends(c);
+        if (!c->careful.possible)
+            forget_addends(c);
         x_jmp_to(&c->b, f->back);
     }
     x_patch_here(&c->b, fault);
     emit_fault_far(c, f);
-}
-
-static void far_load(struct compile *c, const struct far_code *f)
-{
-    const struct stubs *s = &c->x->stubs;
-    emit_address(c, f->op, f->arg);
-    emit_promote(c, f);
-    x_call_to(&c->b, f->op->op == IR_LDRW ? s->load_rw[f->op->size] : s->load[f->op->size]);
-    far_finish(c, f, f->reg);
 }
 
 /* SCRATCH2 = what the ST stores, an immediate. */
@@ -255,16 +290,33 @@ static void store_value(struct compile *c, const struct ir_op *op)
         x_note_move(&c->b, X64_MOVE_LIN);
 }
 
-static void far_store(struct compile *c, const struct far_code *f)
+/* The access by a stub: SCRATCH1 is what it loads. */
+static void call_access(struct compile *c, const struct far_code *f)
 {
-    emit_address(c, f->op, f->arg);
-    emit_promote(c, f);
+    const struct stubs *s = &c->x->stubs;
+    const struct ir_op *op = f->op;
+    const bool user = c->tb->mode & TB_MODE_USER;
+    emit_address(c, op, f->arg);
+    if (op->op != IR_ST) {
+        x_call_to(&c->b, op->op == IR_LDRW ? s->load_rw[user][op->size] : s->load[user][op->size]);
+        return;
+    }
     if (f->reg == NO_REG)
-        store_value(c, f->op);
+        store_value(c, op);
     else
         x_mov(&c->b, SZ32, SCRATCH2, f->reg);
-    x_call_to(&c->b, c->x->stubs.store[f->op->size]);
-    far_finish(c, f, NO_REG);
+    x_call_to(&c->b, s->store[user][op->size]);
+}
+
+static unsigned access_dst(const struct far_code *f)
+{
+    return f->op->op == IR_ST ? NO_REG : f->reg;
+}
+
+static void far_access(struct compile *c, const struct far_code *f)
+{
+    call_access(c, f);
+    far_finish(c, f, access_dst(f), true);
 }
 
 static void far_segment(struct compile *c, const struct far_code *f)
@@ -273,7 +325,7 @@ static void far_segment(struct compile *c, const struct far_code *f)
     emit_address(c, op, f->arg);
     x_mov_imm(&c->b, SCRATCH2, op->aux | 1u << op->size << 8 | (op->flags & IRF_WRITE ? 1u << 16 : 0));
     x_call_to(&c->b, c->x->stubs.segment);
-    far_finish(c, f, f->reg);
+    far_finish(c, f, f->reg, false);
 }
 
 /* --- groups --- */
@@ -494,12 +546,7 @@ static void far_touch(struct compile *c, const struct far_code *f)
 
 static struct far_code *slow_path(struct compile *c, const struct far_code *like)
 {
-    bool is_fpu = like->op->op == IR_HELPER;
-    struct far_code *slow = far_add(c,
-                                    is_fpu                  ? far_touch
-                                    : like->op->op == IR_ST ? far_store
-                                                            : far_load,
-                                    NULL);
+    struct far_code *slow = far_add(c, like->op->op == IR_HELPER ? far_touch : far_access, NULL);
     slow->op = like->op;
     slow->cc = like->cc;
     slow->fpu = like->fpu;
@@ -508,9 +555,25 @@ static struct far_code *slow_path(struct compile *c, const struct far_code *like
     return slow;
 }
 
+/* In the careful copy, which should be small rather than fast: by a stub alone. */
+static void emit_careful_access(struct compile *c, const struct far_code *f)
+{
+    call_access(c, f);
+    struct far_code *fault = far_add(c, emit_fault_far, x_jcc(&c->b, CC_S));
+    fault->op = f->op;
+    fault->cc = f->cc;
+    fault->fpu = f->fpu;
+    if (access_dst(f) != NO_REG)
+        x_mov(&c->b, SZ32, f->reg, SCRATCH1);
+}
+
 /* A grouped access that the group's check does not vouch for. */
 static void far_single_access(struct compile *c, const struct far_code *f)
 {
+    if (f->op->op != IR_HELPER) {
+        far_access(c, f);
+        return;
+    }
     struct far_code *slow = slow_path(c, f);
     slow->back = f->back;
     emit_single_access(c, slow);
@@ -599,6 +662,8 @@ static void emit_access_op(struct compile *c, const struct ir_op *op, unsigned a
     enum x64_part before = part_begin(&c->b, X64_PART_GUARD);
     if (g) {
         emit_grouped_access(c, &f, g);
+    } else if (c->careful.emitting) {
+        emit_careful_access(c, &f);
     } else {
         struct far_code *slow = slow_path(c, &f);
         resume_carefully(c, slow);

@@ -179,7 +179,7 @@ static uint8_t *emit_promote_stub(struct x64_buf *b, const struct x64_env *env, 
     return start;
 }
 
-static uint8_t *emit_load_stub(struct x64_buf *b, const struct x64_env *env, unsigned bytes, bool for_write)
+static uint8_t *emit_load_call(struct x64_buf *b, const struct x64_env *env, unsigned bytes, bool for_write)
 {
     uint8_t *start = begin_call(b);
     x_mov(b, SZ32, RSI, SCRATCH1);
@@ -189,7 +189,7 @@ static uint8_t *emit_load_stub(struct x64_buf *b, const struct x64_env *env, uns
     return start;
 }
 
-static uint8_t *emit_store_stub(struct x64_buf *b, const struct x64_env *env, unsigned size)
+static uint8_t *emit_store_call(struct x64_buf *b, const struct x64_env *env, unsigned size)
 {
     uint8_t *start = begin_call(b);
     x_mov(b, SZ32, RSI, SCRATCH1);
@@ -200,6 +200,61 @@ static uint8_t *emit_store_stub(struct x64_buf *b, const struct x64_env *env, un
         x_movzx(b, size, RCX, SCRATCH2);
     end_mmu_call(b, (uintptr_t)env->calls.store);
     return start;
+}
+
+/* What an access stub does where the first way has the page: RAX is the index, SCRATCH1 the address. */
+static void emit_stub_access(struct x64_buf *b, const struct x64_env *env, bool user, unsigned size,
+                             bool is_store)
+{
+    x_load(b, SZ64, RAX, mem_tlb(env->tlb[user], env->addend, RAX));
+    if (is_store)
+        x_store(b, size, mem_indexed(RAX, SCRATCH1, 0, 0), SCRATCH2);
+    else
+        x_load(b, size, SCRATCH1, mem_indexed(RAX, SCRATCH1, 0, 0));
+    x_alu_imm(b, ALU_CMP, SZ64, RSP, UINT32_MAX); /* -1: CF, no SF */
+    x_pop(b, RDX);
+    x_pop(b, RAX);
+    x_ret(b);
+}
+
+/* `in_c`: goes on there where neither way has what the access needs. */
+static uint8_t *emit_access_stub(struct x64_buf *b, const struct x64 *x, bool user, unsigned size,
+                                 bool is_store, bool for_write, const uint8_t *in_c)
+{
+    const struct x64_env *env = &x->env;
+    uint8_t *start = b->at;
+    x_push(b, RAX);
+    x_push(b, RDX);
+    emit_tlb_index(b, env, RAX);
+    uint8_t *again = b->at;
+    x_mov(b, SZ64, RDX, SCRATCH1);
+    x_alu_load(b, ALU_XOR, SZ64, RDX, mem_tlb(env->tlb[user], for_write ? env->tag_w : env->tag_r, RAX));
+    x_alu_imm(b, ALU_CMP, SZ64, RDX, X64_PAGE_BYTES - (1u << size));
+    uint8_t *miss = x_jcc(b, CC_A);
+    emit_stub_access(b, env, user, size, is_store);
+    x_patch_here(b, miss);
+    x_push(b, SCRATCH1);
+    x_push(b, SCRATCH2);
+    x_call_to(b, x->stubs.promote[user]);
+    x_pop(b, SCRATCH2);
+    x_pop(b, SCRATCH1);
+    x_patch(x_jcc(b, CC_B), again);
+    x_pop(b, RDX);
+    x_pop(b, RAX);
+    x_jmp_to(b, in_c);
+    return start;
+}
+
+static void emit_access_stubs(struct x64_buf *b, struct x64 *x, unsigned size)
+{
+    const uint8_t *load = emit_load_call(b, &x->env, 1u << size, false);
+    const uint8_t *load_rw = emit_load_call(b, &x->env, 1u << size, true);
+    const uint8_t *store = emit_store_call(b, &x->env, size);
+    for (unsigned user = 0; user < 2; user++) {
+        x->stubs.load[user][size] = emit_access_stub(b, x, user, size, false, false, load);
+        x->stubs.load_rw[user][size] = emit_access_stub(b, x, user, size, false, true, load_rw);
+        x->stubs.store[user][size] = emit_access_stub(b, x, user, size, true, true, store);
+    }
 }
 
 /* function(state, SCRATCH1, SCRATCH2), ended by end_call or end_mmu_call. */
@@ -354,11 +409,8 @@ static void emit_memory_stubs(struct x64_buf *b, struct x64 *x)
 {
     for (unsigned user = 0; user < 2; user++)
         x->stubs.promote[user] = emit_promote_stub(b, &x->env, user);
-    for (unsigned size = 0; size < 3; size++) {
-        x->stubs.load[size] = emit_load_stub(b, &x->env, 1u << size, false);
-        x->stubs.load_rw[size] = emit_load_stub(b, &x->env, 1u << size, true);
-        x->stubs.store[size] = emit_store_stub(b, &x->env, size);
-    }
+    for (unsigned size = 0; size < 3; size++)
+        emit_access_stubs(b, x, size);
     x->stubs.segment = emit_mmu_stub(b, (uintptr_t)x->env.calls.segment);
     x->stubs.same_segment[SEG_DS] = emit_same_segment_stub(b, &x->env, SEG_DS);
     x->stubs.same_segment[SEG_ES] = emit_same_segment_stub(b, &x->env, SEG_ES);

@@ -13,7 +13,9 @@ struct stubs {
     uint8_t *enter, *exit, *exit_stored, *leave;
     uint8_t
         *promote[2]; /* user: the page of SCRATCH1 from the TLB's second way to the first; host CF: done */
-    uint8_t *load[3], *load_rw[3], *store[3], *segment;
+    /* By user and size: an access of its own, looked up in both ways, then in C. Host CF: the TLBs hold what
+     * they held before; SF: it faulted. */
+    uint8_t *load[2][3], *load_rw[2][3], *store[2][3], *segment;
     uint8_t *touch, *fpu_enter, *fpu_leave, *fpu_refuse; /* fpu_leave: only where the FPU is on the host */
     uint8_t *cond, *carry, *get_flags, *set_cf, *set_cf_of;
     uint8_t *jump_miss[2];

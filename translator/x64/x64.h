@@ -108,8 +108,8 @@ enum x64_exit_kind {
     X64_EXIT_JUMP,  /* wants the block at linear address `arg` */
     X64_EXIT_LIMIT, /* not entered: the budget is below zero by its ticks */
     X64_EXIT_LEAVE, /* IR_LEAVE_TB */
-    X64_EXIT_FAULT, /* `arg` is the op: exception recorded, or single-instruction block wanted */
-    X64_EXIT_RAISE, /* `arg` is an IR_RAISE op */
+    X64_EXIT_FAULT, /* `arg` is the op's number: exception recorded, or single-instruction block wanted */
+    X64_EXIT_RAISE, /* `arg` is the number of an IR_RAISE op */
     X64_EXIT_OTHER, /* jumped to and not entered: CS is not the block's, or the fetch TLB does not have its
                        second  page where the block expects it */
 };

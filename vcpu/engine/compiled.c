@@ -322,11 +322,11 @@ static struct tb *native_leave(struct vcpu *v, struct x64_exit e)
         longblocks_sample(v, tb);
         return NULL;
     case X64_EXIT_RAISE:
-        raise_op(v, (const struct ir_op *)(uintptr_t)e.arg);
-        leave_fault(v, tb, (const struct ir_op *)(uintptr_t)e.arg);
+        raise_op(v, &tb->ops[e.arg]);
+        leave_fault(v, tb, &tb->ops[e.arg]);
         return NULL;
     case X64_EXIT_FAULT:
-        leave_fault(v, tb, (const struct ir_op *)(uintptr_t)e.arg);
+        leave_fault(v, tb, &tb->ops[e.arg]);
         if (v->fpu_refused)
             fpu_to_c(v, tb);
         return NULL;
