@@ -575,6 +575,13 @@ bool devthread_loaded(struct devthread *d, uint64_t tick, char *err, size_t err_
     return !field;
 }
 
+void devthread_end_connections(struct devthread *d)
+{
+    for (unsigned i = 0; i < BOARD_PORTS_MAX; i++)
+        if (d->net[i])
+            net_loaded(d->net[i]);
+}
+
 /* The vCPU left its loop at `tick`, perhaps with effects due there: lines are set, the rest is moot. */
 static void take_effects(struct devthread *d, uint64_t tick)
 {

@@ -158,5 +158,8 @@ void devthread_release(struct devthread *d);
  * `tick`. A replay goes on behind what the recording had then; a recording begins here. False: err says why.
  */
 bool devthread_loaded(struct devthread *d, uint64_t tick, char *err, size_t err_bytes);
+/* Behind a load into a machine that has run, before devthread_release: what networks of the host's keep of
+ * the machine before ends (net_loaded). */
+void devthread_end_connections(struct devthread *d);
 
 #endif

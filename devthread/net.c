@@ -206,6 +206,18 @@ void net_get_stats(struct net *n, struct net_stats *s)
     hostio_unlock(n->env.hostio);
 }
 
+void net_loaded(struct net *n)
+{
+    hostio_lock(n->env.hostio);
+    n->stats.dropped_to_guest += n->frames;
+    n->head = n->bytes = n->frames = 0;
+    if (n->ops->loaded)
+        n->ops->loaded(n->ctx);
+    if (n->ops->room)
+        n->ops->room(n->ctx);
+    hostio_unlock(n->env.hostio);
+}
+
 void net_describe(struct net *n, char *text, size_t bytes)
 {
     hostio_lock(n->env.hostio);

@@ -93,6 +93,9 @@ extern const struct backend_class net_backend;
 void net_get_stats(struct net *n, struct net_stats *s);
 /* One line on its state, or several; no newline at the end. */
 void net_describe(struct net *n, char *text, size_t bytes);
+/* The guest is another one from now on, at another virtual time: frames on their way to it are dropped, and
+ * connections that this network made for it end. Forwards stay. */
+void net_loaded(struct net *n);
 /* While it is open. False: it is no user network, the host refuses (errno), or there is none to remove. */
 bool net_forward_add(struct net *n, const struct net_forward *f);
 bool net_forward_remove(struct net *n, const struct net_forward *f);

@@ -13,6 +13,7 @@ struct net_ops {
     bool (*send)(void *ctx, const uint8_t *frame, uint32_t bytes);
     void (*room)(void *ctx);                  /* frames that waited have been taken; NULL: nothing to do */
     void (*step)(void *ctx, uint64_t now_ns); /* NULL: time is nothing to it */
+    void (*loaded)(void *ctx);                /* net_loaded; NULL: it is the same to whoever is there */
     void (*describe)(void *ctx, char *text, size_t bytes);
 };
 

@@ -278,9 +278,6 @@ static void describe(void *ctx, char *text, size_t bytes)
     free(connections); /* glib's, which is malloc's */
 }
 
-const struct net_ops net_user_ops = {
-    .close = close_slirp, .send = send_frame, .room = room, .step = step, .describe = describe};
-
 /* --- forwards --- */
 
 static struct in_addr to_in(uint32_t address)
@@ -288,7 +285,7 @@ static struct in_addr to_in(uint32_t address)
     return (struct in_addr){htonl(address)};
 }
 
-static bool forward(struct net_slirp *s, const struct net_forward *f, bool add)
+static bool apply_forward(struct net_slirp *s, const struct net_forward *f, bool add)
 {
     const struct in_addr host = to_in(f->host.address);
 
@@ -297,10 +294,29 @@ static bool forward(struct net_slirp *s, const struct net_forward *f, bool add)
                 : slirp_remove_hostfwd(s->slirp, f->udp, host, f->host.port)) == 0;
 }
 
+/* What is there now is also what is there again behind a load. */
+static void note_forward(struct net_user *u, const struct net_forward *f, bool add)
+{
+    unsigned i = 0;
+
+    while (!add && i < u->nforwards &&
+           (u->forward[i].udp != f->udp || u->forward[i].host.address != f->host.address ||
+            u->forward[i].host.port != f->host.port))
+        i++;
+    if (add)
+        u->forward[u->nforwards++] = *f;
+    else if (i < u->nforwards)
+        u->forward[i] = u->forward[--u->nforwards];
+}
+
 bool net_user_forward(void *ctx, const struct net_forward *f, bool add)
 {
     struct net_slirp *s = ctx;
-    const bool ok = forward(s, f, add);
+
+    errno = ENOSPC;
+    const bool ok = (!add || s->cfg.nforwards < NET_FORWARDS_MAX) && apply_forward(s, f, add);
+    if (ok)
+        note_forward(&s->cfg, f, add);
     const int saved = errno;
 
     rewatch(s);
@@ -321,7 +337,7 @@ static bool add_forwards(struct net_slirp *s, const struct net_config *cfg, char
 
     for (unsigned i = 0; i < s->cfg.nforwards; i++) {
         netaddr_endpoint_text(&s->cfg.forward[i].host, at);
-        if (!forward(s, &s->cfg.forward[i], true))
+        if (!apply_forward(s, &s->cfg.forward[i], true))
             return net_fail(cfg, err, err_bytes, "hostfwd: the host does not give %s: %s", at,
                             strerror(errno));
     }
@@ -383,6 +399,29 @@ static bool start(struct net_slirp *s, const struct net_config *cfg, char *err, 
     look(s);
     return true;
 }
+
+/* libslirp knows no end of its connections but its own: a new one takes its place. To a segment of a
+ * connection that it does not know it answers with a reset. */
+static void loaded(void *ctx)
+{
+    struct net_slirp *s = ctx;
+    const struct net_config cfg = {.option = "loadvm: -netdev user"};
+    char err[NET_ERR_BYTES];
+
+    slirp_cleanup(s->slirp);
+    s->now_ns = 0;
+    s->slirp = open_slirp(s);
+    if (!add_forwards(s, &cfg, err, sizeof err))
+        net_notice(s->net, "%s", err);
+    rewatch(s);
+}
+
+const struct net_ops net_user_ops = {.close = close_slirp,
+                                     .send = send_frame,
+                                     .room = room,
+                                     .step = step,
+                                     .loaded = loaded,
+                                     .describe = describe};
 
 bool net_open_user(struct net *n, const struct net_config *cfg, char *err, size_t err_bytes)
 {

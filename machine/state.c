@@ -210,6 +210,8 @@ bool state_replace(struct machine_parts *m, struct snapshot_reader *r, uint64_t 
         return false;
     devthread_seize(m->dev);
     const bool done = replace(m, r, before, e);
+    if (done)
+        devthread_end_connections(m->dev);
     devthread_release(m->dev);
     snapshot_close(before);
     return done;

@@ -8,7 +8,7 @@ set -u
 cd "$(dirname "$(readlink -f "$0")")/.." || exit 2
 . tests/lib.sh
 build=$(readlink -f "${1:-build}") rounds=${2:-1}
-tandem=$build/tandem guests=$build/tests/guests
+tandem=$build/tandem guests=$build/tests/guests tests=$PWD/tests
 dir=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)") || exit 2
 export XDG_CACHE_HOME=$dir/cache TMPDIR=$dir
 trap 'rm -rf "$dir"' EXIT
@@ -327,9 +327,54 @@ PY
     expect "connections: quit" test $? -eq 0
 }
 
+# --- TCP connections of the guest's through a load: each is reset and made anew, and the host sees its end closed ---
+streams() {
+    local port pid i mode
+    for mode in inline thread adaptive; do
+        port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+        rm -rf held monitor serial.out
+        timeout 100 "$tandem" -kernel "$guests/toynet.elf" -append "role=4 frames=100000000 port=$port" -m 16 -S -snapshots held -nic user,model=x-toy -devthread mode=$mode \
+            -serial file:serial.out -monitor unix:monitor,server,nowait 2>stderr &
+        pid=$!
+        expect "streams: a connection ends with its machine ($mode)" timeout 90 python3 "$tests/savevm_streams.py" "$port" monitor serial.out
+        wait $pid
+        expect "streams: quit ($mode)" test $? -eq 0
+    done
+    # A snapshot with a connection in it, loaded elsewhere and recorded: the replay needs no network.
+    python3 "$tests/savevm_streams.py" "$port" &
+    pid=$!
+    timeout 60 "$tandem" -kernel "$guests/toynet.elf" -append "role=4 frames=100000000 port=$port" -m 16 -nic user,model=x-toy -serial file:l.out -loadvm held/a \
+        -icount shift=3,rr=record,rrfile=l.log -digest file=l.digest,every=1000000 -until text=reset 2>stderr
+    expect "streams: loaded by another process, it is reset" test $? -eq 0
+    kill $pid
+    for mode in inline thread; do
+        timeout 60 "$tandem" -kernel "$guests/toynet.elf" -append "role=4 frames=100000000 port=$port" -m 16 -nic user,model=x-toy -serial file:r.out -loadvm held/a \
+            -icount shift=3,sleep=off,rr=replay,rrfile=l.log -digest file=r.digest,every=1000000 -until text=reset -devthread mode=$mode 2>stderr
+        expect "streams: and replayed (mode $mode)" cmp l.digest r.digest
+    done
+}
+
+# --- the machine at the other end of a socket does not notice; frames that were under way are lost ---
+sockets() {
+    local port pid
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    rm -rf held monitor
+    timeout 100 "$tandem" -kernel "$guests/toynet.elf" -append role=2 -m 16 -device isa-debug-exit,iobase=0xf4,iosize=4 -nic "socket,model=x-toy,listen=:$port" 2>/dev/null </dev/null &
+    pid=$!
+    sleep 0.5
+    talk -S -kernel "$guests/toynet.elf" -append 'role=1 frames=300' -m 16 -device isa-debug-exit,iobase=0xf4,iosize=4 -snapshots held -nic "socket,model=x-toy,connect=127.0.0.1:$port" -serial file:serial.out \
+        -- 'run-to 3000000' 'savevm a' 'run-to 6000000' 'loadvm a' 'run-to 6000000' 'info network' 'loadvm a' 'run-to 9000000000'
+    expect_text "sockets: still connected behind a load" "$answers" 'socket: connect=.*, connected'
+    expect_text "sockets: all frames came back" "$(cat serial.out)" '^hash '
+    wait $pid
+    expect "sockets: the other machine's guest ends well" test $? -eq 1
+}
+
 plain
 media
 connections
+streams
+sockets
 drives
 firmware
 in_place

@@ -4,7 +4,9 @@
  * role=0: what the network of restrict=on answers: DHCP, ARP, ping, TFTP of "file", a refused connection.
  * role=1 sends `frames` frames to the machine at the other end of a socket, role=2 sends them back.
  * role=3: gets an address, prints "ready" and sends `frames` datagrams to UDP port 7 back.
- * Arrival times go into `hash`, which digests compare too. */
+ * role=4: keeps a TCP connection to `port` of the host that answers DHCP, on which it says "N\n" and waits
+ * for the same back, `frames` times; a connection that is reset is made anew, and "reset" printed. Arrival
+ * times go into `hash`, which digests compare too. */
 #include "netstack.h"
 
 #define REG_STATUS 0x04
@@ -62,22 +64,32 @@ static void config(uint32_t at, uint32_t v)
     outl(0xCFC, v);
 }
 
-static void connection_refused(void)
+#define TCP_PORT 3000
+enum { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
+
+/* `bytes` are at out + 54 already. */
+static void send_tcp(unsigned port, uint32_t seq, uint32_t ack, unsigned flags, unsigned bytes)
 {
     uint8_t *tcp = out + 34;
+    uint8_t pseudo[12];
     memset(tcp, 0, 20);
-    to_be16(tcp, 3000);
-    to_be16(tcp + 2, 80);
-    to_be32(tcp + 4, 1000);
+    to_be16(tcp, TCP_PORT);
+    to_be16(tcp + 2, port);
+    to_be32(tcp + 4, seq);
+    to_be32(tcp + 8, ack);
     tcp[12] = 0x50;
-    tcp[13] = 2; /* SYN */
-    uint8_t pseudo[32];
+    tcp[13] = (uint8_t)flags;
+    to_be16(tcp + 14, 1000);
     to_be32(pseudo, my_ip);
     to_be32(pseudo + 4, host_ip);
-    to_be32(pseudo + 8, 6u << 16 | 20);
-    memcpy(pseudo + 12, tcp, 20);
-    to_be16(tcp + 16, checksum(pseudo, 32));
-    send_ip(host_mac, my_ip, host_ip, 6, 20);
+    to_be32(pseudo + 8, 6u << 16 | (20 + bytes));
+    to_be16(tcp + 16, ~sum_be16(tcp, 20 + bytes, sum_be16(pseudo, 12, 0)) & 0xFFFF);
+    send_ip(host_mac, my_ip, host_ip, 6, 20 + bytes);
+}
+
+static void connection_refused(void)
+{
+    send_tcp(80, 1000, 0, SYN, 0);
     EXPECT(receive(1000) >= 54);
     EXPECT_EQ(in[23], 6);
     EXPECT_EQ(in[47], 0x14); /* RST, ACK */
@@ -153,6 +165,81 @@ static void udp_echo(unsigned frames)
     }
 }
 
+/* A segment for us: its flags, its data's bytes, at in + 54; 0: none comes. */
+static unsigned receive_tcp(unsigned ms, unsigned *bytes)
+{
+    for (unsigned n; (n = receive(ms));)
+        if (n >= 54 && be16(in + 12) == 0x0800 && in[23] == 6 && be16(in + 36) == TCP_PORT) {
+            *bytes = be16(in + 16) - 20 - (in[46] >> 4) * 4;
+            for (unsigned i = 0, from = 34 + (in[46] >> 4) * 4; i < *bytes; i++)
+                in[54 + i] = in[from + i];
+            return in[47];
+        }
+    return 0;
+}
+
+static uint32_t tcp_seq, tcp_ack;
+
+static void connect(unsigned port)
+{
+    unsigned bytes, flags = RST;
+    for (unsigned tries = 0; flags != (SYN | ACK) && tries < 1000; tries++) {
+        if (flags & RST) /* nobody is there yet */
+            tcp_seq = (uint32_t)rdtsc();
+        send_tcp(port, tcp_seq, 0, SYN, 0);
+        flags = receive_tcp(1000, &bytes);
+        if (flags && be32(in + 42) != tcp_seq + 1)
+            flags = 0; /* of the connection before */
+    }
+    EXPECT_EQ(flags, SYN | ACK);
+    tcp_ack = be32(in + 38) + 1;
+    send_tcp(port, ++tcp_seq, tcp_ack, ACK, 0);
+}
+
+/* What has been said comes back, in pieces or whole. False: the connection is gone. */
+static bool echoed(unsigned port, const char *line, unsigned length)
+{
+    unsigned bytes, got = 0;
+    for (unsigned tries = 0; got < length && tries < 600;) {
+        if (got == 0 && tries % 10 == 0) {
+            memcpy(out + 54, line, length);
+            send_tcp(port, tcp_seq, tcp_ack, PSH | ACK, length);
+        }
+        const unsigned flags = receive_tcp(100, &bytes);
+        if (flags & RST)
+            return false;
+        tries += !flags;
+        if (!flags || be32(in + 38) != tcp_ack || bytes > length - got)
+            continue;
+        EXPECT_EQ(memcmp(in + 54, line + got, bytes), 0);
+        got += bytes;
+        tcp_ack += bytes + !!(flags & FIN);
+        if (bytes)
+            send_tcp(port, tcp_seq + length, tcp_ack, ACK, 0);
+    }
+    EXPECT_EQ(got, length);
+    tcp_seq += length;
+    return true;
+}
+
+static void stream(unsigned port, unsigned lines)
+{
+    EXPECT(dhcp());
+    EXPECT(resolve(host_ip));
+    connect(port);
+    for (unsigned i = 0; i < lines && !failures;) {
+        char line[8] = "000000\n";
+        for (unsigned k = 5, v = i; v; v /= 10)
+            line[k--] = (char)('0' + v % 10);
+        if (echoed(port, line, 7)) {
+            i++;
+            continue;
+        }
+        print("reset\n");
+        connect(port);
+    }
+}
+
 int guest_main(void)
 {
     config(0x10, MEM_AT);
@@ -165,6 +252,8 @@ int guest_main(void)
         link_send(frames);
     else if (role == 2)
         link_echo();
+    else if (role == 4)
+        stream(option("port", 7), frames);
     else
         udp_echo(frames);
     print("hash %x tsc %X\n", hash, rdtsc());
