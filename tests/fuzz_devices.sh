@@ -20,15 +20,6 @@ build_fuzzers() {
     meson compile -C "$build" fuzz_chips fuzz_chips_planted fuzz_vga fuzz_vga_planted
 }
 
-# "FILE PERCENT" a line, of hw/*.c.
-coverage() {
-    local gcda
-    for gcda in "$build"/hw/libhw.a.p/*.gcda; do
-        gcov --no-output --object-directory "$(dirname "$gcda")" "$gcda" 2>/dev/null
-    done | awk -F"[':%]" '/^File .*hw\/[a-z0-9_]+\.c/ { file = $2; sub(/.*hw\//, "", file) }
-        /^Lines executed/ && file { print file, $2; file = "" }'
-}
-
 if ! build_fuzzers >"$build.log" 2>&1; then
     fail "build of the fuzzers" "$(tail -n 20 "$build.log")"
     summary "fuzz devices"
@@ -39,7 +30,7 @@ echo "device registers, memory and drives: $seconds s from seed $seed"
 expect "no finding in $seconds s" "$build/tests/fuzz/fuzz_chips" "$seconds" "$seed"
 expect "no finding in $seconds s of a graphics card with its memory" "$build/tests/fuzz/fuzz_vga" "$seconds" "$seed"
 echo "line coverage:"
-coverage | grep -Ev "^($not_chips)\.c " | sort >"$build/coverage"
+line_coverage "$build/hw" 'hw/[a-z0-9_]+[.]c$' | grep -Ev "^($not_chips)\.c " | sort >"$build/coverage"
 expect "every device's file of hw/ has its line" diff <(cd hw && printf '%s\n' *.c | grep -Ev "^($not_chips)\.c$" | sort) <(cut -d ' ' -f 1 "$build/coverage")
 while read -r file percent; do
     printf '    %-16s %5.1f %%\n' "$file" "$percent"

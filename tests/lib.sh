@@ -199,3 +199,15 @@ tiny_guest() {
     code_idle='\xb0\x11\xe6\x20\xb0\x20\xe6\x21\xb0\x04\xe6\x21\xb0\x01\xe6\x21'
     code_idle+='\xba\xf9\x03\x00\x00\xb0\x01\xee\xba\xfc\x03\x00\x00\xb0\x08\xee\xfb\xf4\xeb\xfc'
 }
+
+# --- coverage ---
+
+# line_coverage OBJECTS PATTERN: "FILE PERCENT" for each source file below a folder of objects that were built with -Db_coverage
+# and have run, whose path matches the pattern of awk.
+line_coverage() {
+    local gcda
+    find "$1" -name '*.gcda' | while read -r gcda; do
+        gcov --no-output --object-directory "$(dirname "$gcda")" "$gcda" 2>/dev/null
+    done | awk -F"[':%]" -v want="$2" '/^File / { file = $2 ~ want ? $2 : ""; sub(/.*\//, "", file) }
+        /^Lines executed/ && file { print file, $2; file = "" }'
+}
