@@ -15,7 +15,7 @@ void vcpu_start(struct vcpu *v, uint8_t vector);
 bool tbcache_init(struct vcpu *v);
 void tbcache_free(struct vcpu *v);
 void tbcache_flush(struct vcpu *v);
-/* Calls `f` for each block since the last flush, also those that are not valid any more. */
+/* Calls `f` for each block that has its memory, also those that are not valid any more. */
 void tbcache_each(struct vcpu *v, void (*f)(struct vcpu *v, struct tb *tb, void *ctx), void *ctx);
 /* Block for the current eip and mode; single: of one instruction. NULL: exception recorded (fetch fault). */
 struct tb *tb_find(struct vcpu *v, bool single);

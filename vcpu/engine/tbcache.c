@@ -1,8 +1,9 @@
 /* tbcache.c - the table of translation blocks and what happens when guest code changes.
  *
  * Blocks live in one arena and are found by address in memory (mem_addr_t), linear address, code segment base
- * and limit, and mode. A full arena is emptied as a whole; nothing is freed one by one, so a block that has
- * been invalidated (valid = 0) may still be running, and pointers to it stay readable until the next flush.
+ * and limit, and mode. When the arena is full, its oldest generation goes as a whole; nothing is freed one by
+ * one, so a block that has been invalidated (valid = 0) may still be running, and pointers to it stay
+ * readable until tb_flushes says that memory of blocks is reused.
  * Blocks of programs may go to another linear address, where the bytes that they were made of are seen.
  *
  * Invariants: every valid block is in the hash table and in the list of each page that it covers;
@@ -18,7 +19,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define TB_ARENA_BYTES (UINT64_C(128) << 20)
+#define TB_ARENA_BYTES (UINT64_C(128) << 20) /* at most, and so many times the code cache */
+#define TB_ARENA_TIMES 16
+#define TB_GENERATIONS 4
 #define TB_HASH_BITS   18
 #define CHUNK_BITS     6 /* 64 chunks of 64 bytes in a page: one word of bits */
 
@@ -35,8 +38,10 @@ struct code_page {
 
 struct tbcache {
     uint8_t *arena;
-    size_t arena_used;
-    struct code_page *pages; /* per page of memory */
+    size_t generation_bytes;
+    size_t used[TB_GENERATIONS]; /* bytes of each */
+    unsigned now;                /* the generation that grows; the one behind it is the oldest */
+    struct code_page *pages;     /* per page of memory */
     uint32_t npages;
     struct tb *hash[1u << TB_HASH_BITS];
     struct tb *movable[1u << TB_HASH_BITS]; /* the last one built, by movable_hash_of(); it may be invalid */
@@ -57,6 +62,12 @@ static void *map_zero(size_t bytes)
     return p;
 }
 
+static size_t arena_bytes(size_t code_cache_bytes)
+{
+    const size_t bytes = code_cache_bytes * TB_ARENA_TIMES;
+    return bytes && bytes < TB_ARENA_BYTES ? bytes : TB_ARENA_BYTES;
+}
+
 bool tbcache_init(struct vcpu *v)
 {
     struct tbcache *c = map_zero(sizeof *c);
@@ -64,7 +75,8 @@ bool tbcache_init(struct vcpu *v)
         return false;
     v->tbs = c;
     c->npages = (uint32_t)(v->cfg.mem->bytes / PAGE_BYTES);
-    c->arena = map_zero(TB_ARENA_BYTES);
+    c->generation_bytes = arena_bytes(v->cfg.code_cache_bytes) / TB_GENERATIONS;
+    c->arena = map_zero(c->generation_bytes * TB_GENERATIONS);
     c->pages = map_zero(c->npages * sizeof *c->pages);
     if (c->arena && c->pages)
         return true;
@@ -78,7 +90,7 @@ void tbcache_free(struct vcpu *v)
     if (!c)
         return;
     if (c->arena)
-        munmap(c->arena, TB_ARENA_BYTES);
+        munmap(c->arena, c->generation_bytes * TB_GENERATIONS);
     if (c->pages)
         munmap(c->pages, c->npages * sizeof *c->pages);
     munmap(c, sizeof *c);
@@ -253,41 +265,148 @@ static void tb_drop(struct vcpu *v, struct tb *tb)
     v->stats.tb_invalidated++;
 }
 
-void tbcache_each(struct vcpu *v, void (*f)(struct vcpu *v, struct tb *tb, void *ctx), void *ctx)
+/* --- blocks go --- */
+
+static uint8_t *generation_at(const struct tbcache *c, unsigned which)
 {
-    struct tbcache *c = v->tbs;
-    for (size_t at = 0; at < c->arena_used;) {
-        struct tb *tb = (struct tb *)(c->arena + at);
+    return c->arena + which * c->generation_bytes;
+}
+
+static void each_in_generation(struct vcpu *v, unsigned which,
+                               void (*f)(struct vcpu *v, struct tb *tb, void *ctx), void *ctx)
+{
+    const struct tbcache *c = v->tbs;
+    for (size_t at = 0; at < c->used[which];) {
+        struct tb *tb = (struct tb *)(generation_at(c, which) + at);
         f(v, tb, ctx);
         at += tb->arena_bytes;
+    }
+}
+
+void tbcache_each(struct vcpu *v, void (*f)(struct vcpu *v, struct tb *tb, void *ctx), void *ctx)
+{
+    for (unsigned which = 0; which < TB_GENERATIONS; which++)
+        each_in_generation(v, which, f, ctx);
+}
+
+static void forget_pages(struct vcpu *v, struct tb *tb, void *ctx)
+{
+    (void)ctx;
+    for (unsigned which = 0; which < TB_PAGES; which++) {
+        const struct code_range r = tb_range(tb, which);
+        struct code_page *p = code_page_at(v, r.first);
+        if (!p || !r.bytes)
+            continue;
+        *p = (struct code_page){0};
+        v->watcher.pages[r.first >> PAGE_BITS] &= (uint8_t)~MEM_WATCH_CODE;
     }
 }
 
 void tbcache_flush(struct vcpu *v)
 {
     struct tbcache *c = v->tbs;
-    if (c->arena_used == 0)
+    if (c->now == 0 && c->used[0] == 0)
         return; /* no block was made since the last flush */
     if (v->hot)
         hotlist_keep(v);
-    for (size_t at = 0; at < c->arena_used;) {
-        struct tb *tb = (struct tb *)(c->arena + at);
-        for (unsigned which = 0; which < TB_PAGES; which++) {
-            uint32_t first = tb_range(tb, which).first;
-            struct code_page *p = code_page_at(v, first);
-            if (!p || !tb_range(tb, which).bytes)
-                continue;
-            *p = (struct code_page){0};
-            v->watcher.pages[first >> PAGE_BITS] &= (uint8_t)~MEM_WATCH_CODE;
-        }
-        at += tb->arena_bytes;
-    }
+    tbcache_each(v, forget_pages, NULL);
     compiled_flush(v);
-    c->arena_used = 0;
+    memset(c->used, 0, sizeof c->used);
+    c->now = 0;
     memset(c->hash, 0, sizeof c->hash);
     memset(c->movable, 0, sizeof c->movable);
     memset(v->jump, 0, sizeof v->jump);
     v->tb_flushes++;
+}
+
+/* The memory of a generation. */
+struct range {
+    const uint8_t *from;
+    size_t bytes;
+};
+
+/* NULL is in none. */
+static bool is_in(const struct range *r, const struct tb *tb)
+{
+    return (size_t)((const uint8_t *)tb - r->from) < r->bytes;
+}
+
+static void block_goes(struct vcpu *v, struct tb *tb, void *ctx)
+{
+    (void)ctx;
+    if (!tb->valid)
+        return;
+    hash_remove(v, tb);
+    tb->valid = 0;
+    compiled_block_dropped(v, tb);
+}
+
+static void forget_chains(struct vcpu *v, struct tb *tb, void *ctx)
+{
+    (void)v;
+    for (unsigned i = 0; i < tb->nexits; i++)
+        if (is_in(ctx, tb->exits[i].chain))
+            tb->exits[i].chain = NULL;
+}
+
+/* Takes what goes off the page's list. */
+static void page_forget(struct vcpu *v, uint32_t phys_page, const struct range *goes)
+{
+    struct code_page *p = code_page_at(v, phys_page);
+    for (struct tb **link = &p->list; *link;)
+        if (is_in(goes, *link))
+            *link = *page_link(*link, phys_page);
+        else
+            link = page_link(*link, phys_page);
+    p->stale = true;
+    if (p->list)
+        return;
+    *p = (struct code_page){0};
+    v->watcher.pages[phys_page >> PAGE_BITS] &= (uint8_t)~MEM_WATCH_CODE;
+}
+
+static void generation_drop(struct vcpu *v, unsigned which)
+{
+    struct tbcache *c = v->tbs;
+    struct range goes = {generation_at(c, which), c->generation_bytes};
+    if (v->native)
+        compiling_recall(v);
+    each_in_generation(v, which, block_goes, NULL);
+    for (uint32_t page = 0; page < c->npages; page++)
+        if (c->pages[page].list)
+            page_forget(v, page << PAGE_BITS, &goes);
+    c->used[which] = 0;
+    tbcache_each(v, forget_chains, &goes);
+    for (unsigned i = 0; i < sizeof c->movable / sizeof c->movable[0]; i++)
+        if (is_in(&goes, c->movable[i]))
+            c->movable[i] = NULL;
+    memset(v->jump, 0, sizeof v->jump);
+    v->tb_flushes++;
+}
+
+static unsigned generation_behind(const struct tbcache *c)
+{
+    return (c->now + 1) % TB_GENERATIONS;
+}
+
+/* Executions are counted, and an armed operation is forgotten (interp.c), for all blocks at once. */
+static void generation_begin(struct vcpu *v)
+{
+    struct tbcache *c = v->tbs;
+    const unsigned next = generation_behind(c);
+    if (c->used[next] && (v->hot || v->inner_sample.op)) {
+        tbcache_flush(v);
+        return;
+    }
+    if (c->used[next])
+        generation_drop(v, next);
+    c->now = next;
+}
+
+/* Is there room without any block going? */
+static bool arena_has_room(const struct tbcache *c, size_t bytes)
+{
+    return c->used[c->now] + bytes <= c->generation_bytes || !c->used[generation_behind(c)];
 }
 
 /* --- changes of guest code --- */
@@ -371,10 +490,10 @@ static size_t tb_bytes(const struct translate_out *out)
 static struct tb *tb_alloc(struct vcpu *v, size_t bytes)
 {
     struct tbcache *c = v->tbs;
-    if (c->arena_used + bytes > TB_ARENA_BYTES)
-        tbcache_flush(v);
-    struct tb *tb = (struct tb *)(c->arena + c->arena_used);
-    c->arena_used += bytes;
+    if (c->used[c->now] + bytes > c->generation_bytes)
+        generation_begin(v);
+    struct tb *tb = (struct tb *)(generation_at(c, c->now) + c->used[c->now]);
+    c->used[c->now] += bytes;
     return tb;
 }
 
@@ -496,7 +615,7 @@ static struct tb *find_movable(const struct vcpu *v, const struct tb_key *k)
 {
     struct tb *tb = v->tbs->movable[movable_hash_of(k->phys_addr, k->mode)];
     const bool fits = tb && tb->valid && !v->inner_sample.op && tb->phys_addr == k->phys_addr &&
-                      tb->mode == k->mode && v->tbs->arena_used + tb->arena_bytes <= TB_ARENA_BYTES;
+                      tb->mode == k->mode && arena_has_room(v->tbs, tb->arena_bytes);
     return fits && may_move(v, k) ? tb : NULL;
 }
 
@@ -667,7 +786,7 @@ bool tb_lengthen(struct vcpu *v, struct tb *tb, enum translate_follow (*follow)(
     req.follow_ctx = v;
     uint8_t before = activity_begin(v->activity, ACTIVITY_TRANSLATE);
     bool done = translate_block(&req, &v->tbs->out) == TRANSLATE_OK && out->ninsns > tb->ninsns &&
-                v->tbs->arena_used + tb_bytes(out) <= TB_ARENA_BYTES;
+                arena_has_room(v->tbs, tb_bytes(out));
     if (done) {
         tb_drop(v, tb);
         struct tb *longer = tb_store(v, &k, ~0u);

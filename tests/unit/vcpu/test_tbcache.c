@@ -218,6 +218,41 @@ Test(tbcache, full_arena_is_emptied_and_the_run_goes_on)
     harness_free(&h);
 }
 
+static void build_until(uint32_t *at, uint64_t flushes)
+{
+    for (; h.cpu->tb_flushes < flushes; *at += 2) {
+        h.cpu->g.eip = *at; /* add [eax], al: all zero bytes */
+        cr_assert_not_null(tb_find(h.cpu, true));
+    }
+}
+
+/* The oldest blocks go, and with them every way to them; the others stay. */
+Test(tbcache, full_arena_loses_its_oldest_generation)
+{
+    START(plain);
+    uint32_t at = 0x100000;
+    const uint64_t flushes = h.cpu->tb_flushes;
+    struct tb *oldest = find_at(HARNESS_CODE);
+    build_until(&at, flushes + 1);
+    struct tb *next_oldest = find_at(HARNESS_CODE), *young = find_at(HARNESS_CODE + 1);
+    cr_assert_neq(next_oldest, oldest, "its memory is another block's");
+    build_until(&at, flushes + 4);
+    cr_assert_eq(find_at(HARNESS_CODE), next_oldest, "in the oldest generation, but there");
+    struct tb *newest = find_at(HARNESS_CODE + 2);
+    newest->exits[0].chain = next_oldest;
+    build_until(&at, flushes + 5);
+    cr_assert_null(newest->exits[0].chain);
+    find_at(at);
+    find_at(at + 2);
+    cr_assert_neq(young->lin_addr, HARNESS_CODE + 1, "its memory is another block's");
+    cr_assert_eq(find_at(HARNESS_CODE + 2), newest);
+    cr_assert(page_has_code(HARNESS_CODE));
+    cr_assert(!page_has_code(0x100000), "nothing that is left was made there");
+    h.cpu->g.eip = HARNESS_CODE;
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TICK_LIMIT);
+    harness_free(&h);
+}
+
 /* A store into the very block that runs, just ahead of itself. */
 GUEST_CODE(ahead, "call 1f\n 1: pop %edx\n movb $7, (2f - 1b + 1)(%edx)\n 2: mov $1, %eax\n" LEAVE);
 
