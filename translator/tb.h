@@ -57,8 +57,8 @@ _Static_assert(2 << TB_SHORT_LOG2_MAX == TB_INSNS_MAX, "a short block has fewer"
  * the vCPU's thread. */
 struct tb_native {
     const void *code;         /* entry for indirect jumps; NULL: none */
-    uint32_t chained;         /* from there to where chain exits continue, which never change CS */
-    uint32_t enter;           /* to where the owner enters, who has also looked up the second page */
+    uint16_t chained;         /* from there to where chain exits continue, which never change CS */
+    uint16_t enter;           /* to where the owner enters, who has also looked up the second page */
     uint32_t offset, bytes;   /* of the code, in the cache; bytes 0: none */
     uint32_t lists;           /* in the cache: for copies of the code (x64/copy.c); 0: none can be made */
     uint32_t far, far_offset; /* bytes from `far` on, which are off the main path, are there, by themselves */
@@ -82,18 +82,24 @@ struct tb_part {
     uint32_t phys_addr, bytes, lin_page;
 };
 
+/* What only a block has that lies on more than one page. */
+struct tb_span {
+    struct tb_part more[TB_PAGES - 1]; /* in the order in which it comes to these pages */
+    struct tb *page_next[TB_PAGES - 1];
+};
+
 /* A translation worker may read a block while the vCPU runs it: what is set when a block is built never
- * changes, but for the fields that name an owner, `valid` and `requested`; those are the vCPU's thread's. */
+ * changes, but for the fields that name an owner, `valid` and `requested`; those are the vCPU's thread's.
+ * Most blocks run a few times: what finding and entering them asks comes first, in one line of the host's
+ * cache. */
 struct tb {
     uint32_t
         phys_addr; /* of the first byte: its mem_addr_t (mem/physmem.h), as of all physical addresses here */
     uint32_t lin_addr; /* cs base + eip at entry */
     uint32_t cs_base;
-    uint32_t cs_limit;   /* that fetches were checked against (TB_MODE_FLAT: 0xffffffff) */
-    uint32_t mode;       /* TB_MODE_* */
-    uint32_t phys_page2; /* physical page of the bytes past the page end; ~0u: none */
-    int16_t low;         /* where the bytes begin that it covers: 0, or less in a long block */
-    uint16_t bytes; /* guest bytes covered from there; a long block covers what lies between its parts, too */
+    uint32_t cs_limit; /* that fetches were checked against (TB_MODE_FLAT: 0xffffffff) */
+    uint32_t mode;     /* TB_MODE_* */
+    int32_t cold;      /* entries left in the interpreter until the block counts as hot */
     uint16_t nops;
     uint8_t ninsns;    /* ticks that the block takes when it runs to its end (REP: per iteration) */
     uint8_t valid;     /* 0: invalidated, never entered again */
@@ -104,30 +110,34 @@ struct tb {
     uint8_t movable;  /* 1: it may be made into a block at another linear address (tb_move) */
     uint8_t is_long;  /* 1: a long block (owner: the engine) */
     uint8_t samples;  /* how often the run stopped before it (owner: the engine) */
+    uint8_t nexits;
+    int16_t low;    /* where the bytes begin that it covers: 0, or less in a long block */
+    uint16_t bytes; /* guest bytes covered from there on; a long block's: with what lies between its parts */
+    struct tb *hash_next; /* owner: the TB table */
+    struct tb_native native;
+    uint32_t phys_page2; /* physical page of the bytes past the page end; ~0u: none */
     uint16_t
         went[2]; /* how often the interpreter left it by chain exit 0 and 1 of IR_JCC (owner: the engine) */
     uint16_t went_before[2]; /* a long block: those of the plain one that it began as */
-    uint8_t nexits;
-    struct tb_exit *exits; /* behind the ops */
+    uint32_t arena_bytes;    /* owner: the TB table */
+    struct tb_exit *exits;   /* behind the ops */
     const int32_t
         *insn_offset; /* of each instruction, from the first; [ninsns]: behind the last; behind the exits */
-    struct tb_part more[TB_PAGES - 1]; /* in the order in which it comes to these pages */
-    struct tb *hash_next;              /* owner: the TB table */
-    struct tb *page_next[TB_PAGES];    /* list of the blocks on a physical page (first page, further ones) */
-    uint32_t arena_bytes;              /* owner: the TB table */
-    uint64_t executions[2]; /* of the first and the second copy of its host code, where that counts */
-    int32_t cold;           /* entries left in the interpreter until the block counts as hot */
-    struct tb_native native;
-    struct ir_op ops[]; /* nops of them */
+    struct tb *page_next; /* list of the blocks on its first page */
+    struct tb_span *span; /* behind the offsets; NULL: it lies on one page */
+    struct ir_op ops[];   /* nops of them */
 };
 
-/* Does it lie on more than one page? */
 static inline bool tb_spans(const struct tb *tb)
 {
-    unsigned bytes = 0;
-    for (unsigned i = 0; i < TB_PAGES - 1; i++)
-        bytes |= tb->more[i].bytes;
-    return bytes != 0;
+    return tb->span != NULL;
+}
+
+/* How often the first and the second copy of its host code were executed: at the end of its memory, in blocks
+ * that are made to be counted. */
+static inline uint64_t *tb_executions(const struct tb *tb)
+{
+    return (uint64_t *)((uintptr_t)tb + tb->arena_bytes) - 2;
 }
 
 #endif

@@ -170,8 +170,8 @@ void x64_install(struct x64 *x, struct tb *tb, const struct x64_code *code)
     install_exits(tb, code);
     copy_keep_lists(x, n, code);
     n->code = x->cache.exec + n->offset;
-    n->chained = code->chained;
-    n->enter = code->enter;
+    n->chained = (uint16_t)code->chained;
+    n->enter = (uint16_t)code->enter;
     x->stats.blocks++;
     x->stats.host_bytes += code->nbytes;
 }

@@ -83,9 +83,9 @@ static void emit_page2_check(struct compile *c)
 
 void emit_counter(struct compile *c)
 {
-    const uint64_t *counter = &c->tb->executions[c->loop.copying || c->loop.strip];
     if (!c->x->counts)
         return;
+    const uint64_t *counter = &tb_executions(c->tb)[c->loop.copying || c->loop.strip];
     enum x64_part before = part_begin(&c->b, X64_PART_COUNTER);
     emit_tb_pointer(c, SCRATCH1, (uintptr_t)counter);
     x_alu_mem_imm(&c->b, ALU_ADD, SZ64, mem_at(SCRATCH1, 0), 1);

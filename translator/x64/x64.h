@@ -147,7 +147,7 @@ struct x64;
 #define X64_CACHE_BYTES_MAX ((size_t)1 << 30)
 /* NULL: no memory, or the host forbids executable mappings. */
 struct x64 *x64_create(const struct x64_env *env, size_t cache_bytes);
-/* From now on code counts tb->executions. Before anything is compiled. */
+/* From now on code counts tb_executions. Before anything is compiled. */
 void x64_count_executions(struct x64 *x);
 void x64_destroy(struct x64 *x);
 

@@ -11,8 +11,8 @@ static uint32_t place_of(const struct tb *tb, int offset)
     const uint32_t lin_addr = tb->lin_addr + (uint32_t)offset;
     if (PAGE_OF(lin_addr ^ tb->lin_addr) == 0)
         return offset < tb->low + tb->bytes ? tb->phys_addr + (uint32_t)offset : MEM_NOWHERE;
-    for (unsigned i = 0; i < TB_PAGES - 1; i++) {
-        const struct tb_part *part = &tb->more[i];
+    for (unsigned i = 0; tb->span && i < TB_PAGES - 1; i++) {
+        const struct tb_part *part = &tb->span->more[i];
         const uint32_t at = (part->phys_addr & ~PAGE_OFFSET_MASK) + (lin_addr & PAGE_OFFSET_MASK);
         if (part->lin_page == PAGE_OF(lin_addr) && at - part->phys_addr < part->bytes)
             return at;

@@ -227,7 +227,7 @@ static void count_host(struct hot_block *b, const struct tb *tb, const struct x6
         x64_count_parts(p, p->copy_head, p->far, insns[1]);
     for (unsigned copy = 0; copy < 2; copy++)
         for (unsigned part = 0; part < X64_PART_COUNTER; part++)
-            b->host[part] += tb->executions[copy] * insns[copy][part];
+            b->host[part] += tb_executions(tb)[copy] * insns[copy][part];
 }
 
 static void take_block(struct vcpu *v, struct tb *tb, void *ctx)
@@ -235,7 +235,7 @@ static void take_block(struct vcpu *v, struct tb *tb, void *ctx)
     struct hotlist *l = ctx;
     struct x64_block_parts parts;
     struct hot_block b = {
-        tb->lin_addr, tb->phys_addr, tb->mode, tb->ninsns, tb->executions[0] + tb->executions[1],
+        tb->lin_addr, tb->phys_addr, tb->mode, tb->ninsns, tb_executions(tb)[0] + tb_executions(tb)[1],
         .text = NULL};
     b.insns = b.executions * b.ninsns;
     if (!list_wants(l, b.insns))

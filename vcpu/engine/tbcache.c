@@ -108,7 +108,9 @@ static struct code_range tb_range(const struct tb *tb, unsigned which)
     uint32_t first = tb->phys_addr + (uint32_t)tb->low, room = PAGE_BYTES - (first & PAGE_OFFSET_MASK);
     if (which == 0)
         return (struct code_range){first, tb->bytes < room ? tb->bytes : room};
-    return (struct code_range){tb->more[which - 1].phys_addr, tb->more[which - 1].bytes};
+    if (!tb->span)
+        return (struct code_range){0};
+    return (struct code_range){tb->span->more[which - 1].phys_addr, tb->span->more[which - 1].bytes};
 }
 
 static bool tb_covers(const struct tb *tb, uint64_t phys_addr, uint64_t bytes)
@@ -153,7 +155,7 @@ static struct tb **page_link(struct tb *tb, uint32_t phys_page)
     unsigned which = 0;
     while (PAGE_OF(tb_range(tb, which).first) != phys_page)
         which++;
-    return &tb->page_next[which];
+    return which == 0 ? &tb->page_next : &tb->span->page_next[which - 1];
 }
 
 static void page_add(struct vcpu *v, struct tb *tb, uint32_t phys_page)
@@ -200,9 +202,10 @@ static void page_recount(struct code_page *p, uint32_t phys_page)
 static void each_page(struct vcpu *v, struct tb *tb,
                       void (*f)(struct vcpu *v, struct tb *tb, uint32_t phys_page))
 {
-    for (unsigned which = 0; which < TB_PAGES; which++) {
+    f(v, tb, PAGE_OF(tb_range(tb, 0).first));
+    for (unsigned which = 1; tb->span && which < TB_PAGES; which++) {
         struct code_range r = tb_range(tb, which);
-        if (r.bytes && page_link(tb, PAGE_OF(r.first)) == &tb->page_next[which])
+        if (r.bytes && page_link(tb, PAGE_OF(r.first)) == &tb->span->page_next[which - 1])
             f(v, tb, PAGE_OF(r.first));
     }
 }
@@ -479,12 +482,24 @@ void tbcache_invalidate(struct vcpu *v, mem_addr_t first, uint64_t bytes)
 
 /* --- finding and building blocks --- */
 
+static size_t align_up(size_t bytes, size_t to)
+{
+    return (bytes + to - 1) & ~(to - 1);
+}
+
 /* The block, its ops, exits and offsets. */
-static size_t tb_bytes(const struct translate_out *out)
+static size_t tb_plain_bytes(const struct translate_out *out)
 {
     size_t bytes = sizeof(struct tb) + out->nops * sizeof(struct ir_op) +
                    out->nexits * sizeof(struct tb_exit) + (out->ninsns + 1) * sizeof out->insn_offset[0];
-    return (bytes + 63) & ~(size_t)63;
+    return align_up(bytes, _Alignof(struct tb_span));
+}
+
+/* Those, what a block on several pages has, and counters. */
+static size_t tb_bytes(const struct vcpu *v, const struct translate_out *out, bool spans)
+{
+    return align_up(
+        tb_plain_bytes(out) + (spans ? sizeof(struct tb_span) : 0) + (v->hot ? 2 * sizeof(uint64_t) : 0), 64);
 }
 
 static struct tb *tb_alloc(struct vcpu *v, size_t bytes)
@@ -504,9 +519,9 @@ static void tb_lay_out(struct tb *tb)
     tb->insn_offset = (const int32_t *)(tb->exits + tb->nexits);
 }
 
-static struct tb *tb_fill(struct vcpu *v, const struct translate_out *out)
+static struct tb *tb_fill(struct vcpu *v, const struct translate_out *out, bool spans)
 {
-    const size_t bytes = tb_bytes(out);
+    const size_t bytes = tb_bytes(v, out, spans);
     struct tb *tb = tb_alloc(v, bytes);
     memset(tb, 0, sizeof *tb);
     tb->arena_bytes = (uint32_t)bytes;
@@ -517,7 +532,9 @@ static struct tb *tb_fill(struct vcpu *v, const struct translate_out *out)
     tb->bytes = (uint16_t)out->bytes;
     tb_lay_out(tb);
     memcpy(tb->ops, out->ops, out->nops * sizeof out->ops[0]);
-    memset(tb->exits, 0, out->nexits * sizeof *tb->exits);
+    memset(tb->exits, 0, bytes - (size_t)((uint8_t *)tb->exits - (uint8_t *)tb));
+    if (spans)
+        tb->span = (struct tb_span *)((uint8_t *)tb + tb_plain_bytes(out));
     memcpy(tb->exits + out->nexits, out->insn_offset, (out->ninsns + 1) * sizeof out->insn_offset[0]);
     return tb;
 }
@@ -559,16 +576,26 @@ static void tb_set_key(struct tb *tb, const struct tb_key *k)
     tb->mode = k->mode;
 }
 
+static bool goes_on_elsewhere(const struct translate_out *out)
+{
+    unsigned bytes = 0;
+    for (unsigned i = 0; i < TB_PAGES - 1; i++)
+        bytes |= out->more[i].bytes;
+    return bytes != 0;
+}
+
 static struct tb *tb_store(struct vcpu *v, const struct tb_key *k, uint32_t phys_page2)
 {
     const struct translate_out *out = &v->tbs->out;
-    struct tb *tb = tb_fill(v, out);
     const uint32_t end = (k->phys_addr & PAGE_OFFSET_MASK) + (uint32_t)out->low + out->bytes;
+    const bool crosses = end > PAGE_BYTES && phys_page2 != ~0u;
+    struct tb *tb = tb_fill(v, out, crosses || goes_on_elsewhere(out));
     tb_set_key(tb, k);
-    memcpy(tb->more, out->more, sizeof tb->more);
-    tb->phys_page2 = end > PAGE_BYTES ? phys_page2 : ~0u;
-    if (tb->phys_page2 != ~0u)
-        tb->more[0] = (struct tb_part){phys_page2, end - PAGE_BYTES, PAGE_OF(k->lin_addr) + PAGE_BYTES};
+    if (tb->span)
+        memcpy(tb->span->more, out->more, sizeof out->more);
+    tb->phys_page2 = crosses ? phys_page2 : ~0u;
+    if (crosses)
+        tb->span->more[0] = (struct tb_part){phys_page2, end - PAGE_BYTES, PAGE_OF(k->lin_addr) + PAGE_BYTES};
     tb->movable = !tb_spans(tb) && !out->fixed && may_move(v, k);
     return tb_take_in(v, tb);
 }
@@ -641,7 +668,8 @@ static struct tb *tb_move(struct vcpu *v, const struct tb_key *k, const struct t
     tb_lay_out(tb);
     tb->requested = 0;
     tb->native = (struct tb_native){0};
-    tb->executions[0] = tb->executions[1] = 0;
+    if (v->hot)
+        memset(tb_executions(tb), 0, 2 * sizeof(uint64_t));
     memset(tb->exits, 0, tb->nexits * sizeof *tb->exits);
     ir_move(tb->ops, tb->nops, k->lin_addr - from->lin_addr);
     tb_take_in(v, tb);
@@ -786,7 +814,7 @@ bool tb_lengthen(struct vcpu *v, struct tb *tb, enum translate_follow (*follow)(
     req.follow_ctx = v;
     uint8_t before = activity_begin(v->activity, ACTIVITY_TRANSLATE);
     bool done = translate_block(&req, &v->tbs->out) == TRANSLATE_OK && out->ninsns > tb->ninsns &&
-                arena_has_room(v->tbs, tb_bytes(out));
+                arena_has_room(v->tbs, tb_bytes(v, out, true));
     if (done) {
         tb_drop(v, tb);
         struct tb *longer = tb_store(v, &k, ~0u);
