@@ -97,8 +97,9 @@ static uint64_t device_idle(void *ctx, uint64_t tick, uint64_t max_tick, uint64_
 static void device_host_io(void *ctx, uint64_t timeout_ns)
 {
     struct harness *h = ctx;
-    /* Relaxed: a count; one thread calls. */
-    if (atomic_fetch_add_explicit(&h->host_io_calls, 1, memory_order_relaxed) + 1 == h->stop_at_host_io)
+    /* Relaxed: a count that publishes nothing; only the one thread that calls takes from it. */
+    if (atomic_load_explicit(&h->stop_in, memory_order_relaxed) &&
+        atomic_fetch_sub_explicit(&h->stop_in, 1, memory_order_relaxed) == 1)
         link_stop(h->link, 1);
     sched_yield();
 }
@@ -284,7 +285,6 @@ void harness_init(struct harness *h, const struct harness_options *o)
 {
     memset(h, 0, sizeof *h);
     h->timer_ticks = o->timer_ticks;
-    h->stop_at_host_io = o->stop_at_host_io;
     h->local_ns = NS_NEVER;
     h->timer_next = o->timer_ticks ? o->timer_ticks : TICK_NEVER;
     board_wire(h);
@@ -320,6 +320,11 @@ void harness_free(struct harness *h)
     vcpu_destroy(h->cpu);
     link_destroy(h->link);
     physmem_free(&h->mem);
+}
+
+void harness_stop_in(struct harness *h, unsigned calls)
+{
+    atomic_store_explicit(&h->stop_in, calls, memory_order_relaxed); /* a count: see device_host_io() */
 }
 
 void harness_put(struct harness *h, uint32_t phys_addr, const void *bytes, size_t n)

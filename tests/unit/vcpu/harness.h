@@ -61,8 +61,7 @@ struct harness {
     uint32_t pins, local_pins; /* VCPU_PIN_*: on their way to the CPU; those that the local timer raises */
     uint32_t pins_may_come;    /* those that a halt waits for */
     bool stuck;                /* the INTR pin stays high, whatever is acknowledged: vector 0x20 */
-    _Atomic unsigned host_io_calls;
-    unsigned stop_at_host_io; /* of the options */
+    _Atomic unsigned stop_in;  /* harness_stop_in(): calls of host_io() left; 0: none asked for */
     uint32_t sync_reads;
     uint32_t mmio[1024];
     char text[256]; /* bytes written to port 0xe9 */
@@ -88,12 +87,13 @@ struct harness_options {
     unsigned hot, translator_threads;
     enum long_blocks long_blocks;
     uint32_t long_blocks_seed;
-    uint64_t ram_bytes;       /* 0: HARNESS_RAM_BYTES */
-    unsigned stop_at_host_io; /* number of the call of host_io() that asks the vCPU to stand; 0: none */
+    uint64_t ram_bytes; /* 0: HARNESS_RAM_BYTES */
 };
 
 void harness_init(struct harness *h, const struct harness_options *o);
 void harness_free(struct harness *h);
+/* The vCPU is asked to stand in that many calls of host_io(), 1 or more: link_stop() with reason 1. */
+void harness_stop_in(struct harness *h, unsigned calls);
 /* Copies code to phys_addr. */
 void harness_put(struct harness *h, uint32_t phys_addr, const void *bytes, size_t n);
 /* Flat 32-bit protected mode, esp = 0x8000, at HARNESS_CODE. */
