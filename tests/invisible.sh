@@ -2,7 +2,7 @@
 # invisible.sh [BUILD [BOOTS]] - the translator cannot be seen by the guest: one digest file for every way to run its code.
 # Small guests in every way and device mode; with BOOTS (at most 10) that many full boots of Debian's kernel instead, each
 # in another way, and the first part of one with TB length 1 (every instruction leaves the compiled code).
-# SEED: of the build with shuffled registers (default 7) and of the delays.
+# SEED: of the build with shuffled registers (default 7) and of the delays; it is printed. ONLY=TEXT: of the boots, those whose way is named so.
 # Each way must also have done what it is there for (figures in -stats), so that no comparison is empty.
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.." || exit 2
 build=${1:-build}
 boots=${2:-0}
 seed=${SEED:-7}
+only=${ONLY-}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
@@ -173,11 +174,12 @@ boot_guest() {
     label=Debian every=5000000 success=0 evicted_min=100000 guest=("${boot_args[@]}")
     reference
     for ((i = 0; i < boots - 1 && i < ${#boot_ways[@]}; i++)); do
-        one "${boot_ways[i]}" "${modes[i % 3]}"
+        if [[ ${boot_ways[i]%%:*} == *"$only"* ]]; then one "${boot_ways[i]}" "${modes[i % 3]}"; fi
     done
-    one "$boot_in_part" adaptive
+    if [[ ${boot_in_part%%:*} == *"$only"* ]]; then one "$boot_in_part" adaptive; fi
 }
 
+echo "seed $seed"
 expect "build with shuffled registers" shuffled_ensure
 if [ "$boots" -gt 0 ]; then
     boot_guest
