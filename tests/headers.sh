@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# headers.sh TOP CC - every header includes what it needs, and all of them can be included together: no name has
+# headers.sh - every header includes what it needs, and all of them can be included together: no name has
 # two meanings. Lists that are included for their rows alone (*_rows.h) are left out.
 set -u
-cd "$1" || exit 2
-cc=$2
+cd "$(dirname "$0")/.." || exit 2
+cc=${CC:-cc}
 dir=$(mktemp -d) || exit 2
 trap 'rm -rf "$dir"' EXIT
 compiles() { "$cc" -std=gnu17 -D_GNU_SOURCE -I. -Wall -Wextra -Werror -Wno-unused -fsyntax-only -x c "$1"; }

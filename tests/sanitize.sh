@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # sanitize.sh - unit tests and a small guest in every mode under the thread sanitizer and under the address and
-# undefined-behaviour sanitizers. Builds into build-tsan and build-asan.
+# undefined-behaviour sanitizers. Builds what they need into build-tsan and build-asan.
+#     tests/sanitize.sh [BUILD [EVERY]]   Long loops of unit tests take one of EVERY cases (7, which divides no length of a row of cases).
 set -u
 cd "$(dirname "$0")/.." || exit 2
 . tests/lib.sh
@@ -8,19 +9,24 @@ cd "$(dirname "$0")/.." || exit 2
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=66 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS="halt_on_error=1 exitcode=66"
 [ -f tests/tsan.supp ] && TSAN_OPTIONS+=" suppressions=$PWD/tests/tsan.supp"
+plain=${1:-build}
+export TANDEM_TEST_EVERY=${2:-7}
+guests=''
+for g in mix pit toypci disk smc moved; do guests+=" tests/guests/$g.elf"; done
 
-# Names of the unit tests whose program can make a thread: where there is one thread, there is no race to be found.
+# Names of the unit tests whose program can make a thread: where there is one thread, there is no race to be found. Any build can tell, so that
+# the others need not be built for the thread sanitizer.
 tests_with_threads() { # build
     meson introspect --tests "$1" | python3 -c 'import json, subprocess, sys
 for t in json.load(sys.stdin):
-    symbols = "tandem:unit" in t["suite"] and subprocess.run(["nm", "-D", t["cmd"][0]], capture_output=True, text=True).stdout
+    symbols = {"tandem:unit", "tandem:fuzz"} & set(t["suite"]) and subprocess.run(["nm", "-D", t["cmd"][0]], capture_output=True, text=True).stdout
     if symbols and "pthread_create" in symbols:
         print(t["name"])'
 }
 
 unit_tests() { # build [test...]
     local out
-    out=$(meson test -C "$1" --suite unit --timeout-multiplier 10 --print-errorlogs "${@:2}" 2>&1)
+    out=$(meson test -C "$1" --suite unit --suite fuzz --timeout-multiplier 10 --print-errorlogs "${@:2}" 2>&1)
     passed=$((passed + $(sed -n 's/^Ok: *//p' <<<"$out")))
     local bad
     bad=$(awk '/^(Fail|Timeout|Unexpected Pass):/ { n += $NF } END { print n + 0 }' <<<"$out")
@@ -38,12 +44,12 @@ guest() { # build mode guest [option...]
 
 run_build() { # build sanitizers
     local chosen=()
-    if ! build_ensure "$1" -Db_sanitize="$2" -Db_lundef=false -Dbuildtype=debugoptimized >"$1.log" 2>&1; then
+    if ! sanitized_ensure "$1" "$2" "tandem$guests" >"$1.log" 2>&1; then
         fail "build with $2" "$(tail -n 30 "$1.log")"
         return
     fi
     if [ "$2" = thread ]; then
-        mapfile -t chosen < <(tests_with_threads "$1")
+        mapfile -t chosen < <(tests_with_threads "$plain")
         expect "thread: tests with threads are found" test ${#chosen[@]} -ge 20
     fi
     unit_tests "$1" "${chosen[@]}"

@@ -22,13 +22,9 @@
 #include "vcpu/arch/arch.h"
 #include "vcpu/engine/engine.h"
 
-/* Where one thread runs, the thread sanitizer has nothing to find and takes ten times as long: there, long
- * loops take every so many of their cases. All other builds take each. */
-#ifdef __SANITIZE_THREAD__
-#define HARNESS_EVERY 8
-#else
-#define HARNESS_EVERY 1
-#endif
+/* Long loops take every so many of their cases: of the environment's TANDEM_TEST_EVERY, default 1. Sanitizers
+ * make them slow, and find in a few what they find in all. */
+unsigned harness_every(void);
 
 #define HARNESS_RAM_BYTES (UINT64_C(16) << 20)
 #define HARNESS_MMIO      0xf0000000u
