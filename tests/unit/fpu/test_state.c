@@ -2,6 +2,7 @@
  * every layout, results that need no hardware to know. */
 #include <criterion/criterion.h>
 
+#include "tests/unit/every.h"
 #include "tests/unit/fpu/harness.h"
 
 #define ADDR OPERAND_ADDR
@@ -68,7 +69,7 @@ Test(fpu_state, memory_faults_change_nothing)
         const struct form *f = &forms[i];
         if (f->operand == no_memory)
             continue;
-        for (unsigned n = 0; n < 400; n++) {
+        for (unsigned n = 0; n < 400 / test_every(); n++) {
             struct machine m;
             bool narrow = n & 1;
             unsigned bytes = operand_bytes(f->operand, narrow);
@@ -258,7 +259,7 @@ Test(fpu_state, host_unit_is_left_clean)
     struct machine m;
     rnd_seed(5);
     fake_reset();
-    for (unsigned n = 0; n < 20000; n++) {
+    for (unsigned n = 0; n < 20000 / test_every(); n++) {
         const struct form *f = &forms[rnd() % form_count];
         uint16_t cw, sw;
         rnd_machine(&m, f->operand, false);
@@ -276,7 +277,7 @@ Test(fpu_state, same_state_same_result)
     struct machine a, b, noise;
     rnd_seed(6);
     fake_reset();
-    for (unsigned n = 0; n < 100000; n++) {
+    for (unsigned n = 0; n < 100000 / test_every(); n++) {
         const struct form *f = &forms[rnd() % form_count], *g = &forms[rnd() % form_count];
         fake_reset();
         rnd_machine(&a, f->operand, f->class == NOWAIT);

@@ -4,9 +4,10 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "tests/unit/every.h"
 #include "tests/unit/fpu/harness.h"
 
-#define CASES_PER_FORM 30000
+#define CASES_PER_FORM (30000 / test_every())
 #define ULPS_MAX       2
 #define SHOWN_MAX      8
 

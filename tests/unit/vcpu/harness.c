@@ -4,7 +4,6 @@
 #include "syncq/mode.h"
 
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "vcpu/parts.h"
@@ -274,13 +273,6 @@ static struct vcpu_config vcpu_config(struct harness *h, const struct harness_op
                                          .advance = local_advance,
                                          .settle = intc_settle,
                                          .pins = intc_pins}};
-}
-
-unsigned harness_every(void)
-{
-    const char *every = getenv("TANDEM_TEST_EVERY");
-    int n = every ? atoi(every) : 1;
-    return n > 0 ? (unsigned)n : 1;
 }
 
 static void *device_thread(void *link)

@@ -19,12 +19,9 @@
 #include "clockcore/ticks.h"
 #include "mem/master.h"
 #include "syncq/busmap.h"
+#include "tests/unit/every.h"
 #include "vcpu/arch/arch.h"
 #include "vcpu/engine/engine.h"
-
-/* Long loops take every so many of their cases: of the environment's TANDEM_TEST_EVERY, default 1. Sanitizers
- * make them slow, and find in a few what they find in all. */
-unsigned harness_every(void);
 
 #define HARNESS_RAM_BYTES (UINT64_C(16) << 20)
 #define HARNESS_MMIO      0xf0000000u

@@ -219,7 +219,7 @@ static uint64_t run(const uint8_t *code, const uint8_t *end, bool paged, uint64_
 
 static void compare(const char *name, const uint8_t *code, const uint8_t *end, bool paged)
 {
-    for (unsigned i = 90; i >= 1 && i <= 90; i -= harness_every()) {
+    for (unsigned i = 90; i >= 1 && i <= 90; i -= test_every()) {
         uint64_t ticks = i < 90 ? i : 30000; /* the first: to the guest's end */
         cr_assert_eq(run(code, end, paged, ticks, TRANSLATOR_EAGER),
                      run(code, end, paged, ticks, TRANSLATOR_INTERP), "%s, tick %u", name, (unsigned)ticks);

@@ -460,7 +460,7 @@ Test(run, input_belongs_before_the_digest_of_its_tick)
     static const uint64_t every[] = {0, 1, 2, 7, 20, 100};
 
     for (unsigned i = 0; i < sizeof every / sizeof every[0]; i++)
-        for (uint64_t tick = 1; tick < 450; tick += harness_every()) {
+        for (uint64_t tick = 1; tick < 450; tick += test_every()) {
             struct input_result r = run_input(tick, false, every[i]),
                                 again = run_input(r.taken, true, every[i]);
             cr_assert(r.taken >= tick, "input at %u was taken at %u", (unsigned)tick, (unsigned)r.taken);

@@ -329,7 +329,7 @@ typedef void check_fn(const struct path *p, const char *what);
 static void each_way(check_fn *check)
 {
     char what[80];
-    for (unsigned i = 0; i < PATH_COUNT; i += harness_every())
+    for (unsigned i = 0; i < PATH_COUNT; i += test_every())
         for (unsigned w = 0; w < WAY_COUNT; w++) {
             snprintf(what, sizeof what, "%s, %s", paths[i].name, ways[w].name);
             prepare(&paths[i], &ways[w], quanta[0]);
@@ -355,7 +355,7 @@ Test(writes, into_a_clean_page)
 
 Test(writes, into_the_running_block)
 {
-    for (unsigned i = 0; i < PATH_COUNT; i += harness_every())
+    for (unsigned i = 0; i < PATH_COUNT; i += test_every())
         for (unsigned w = 0; w < WAY_COUNT; w++)
             for (unsigned q = 0; q < QUANTUM_COUNT; q++) {
                 prepare(&paths[i], &ways[w], quanta[q]);
@@ -415,7 +415,7 @@ static uint64_t run_walk(const uint8_t *code, const struct way *w, uint64_t quan
 
 Test(writes, accessed_and_dirty_bits_into_the_running_block)
 {
-    for (unsigned i = 0; i < sizeof walks / sizeof walks[0]; i += harness_every()) {
+    for (unsigned i = 0; i < sizeof walks / sizeof walks[0]; i += test_every()) {
         uint64_t want = run_walk(walks[i], &ways[0], quanta[0]);
         for (unsigned w = 0; w < WAY_COUNT; w++)
             for (unsigned q = 0; q < QUANTUM_COUNT; q++)
