@@ -30,7 +30,7 @@ struct steer_key {
 struct steer_node {
     char name[STEER_NODE_BYTES];
     const char *driver;           /* a constant: "file", "raw", "qcow2" */
-    char child[STEER_NODE_BYTES]; /* the node that it stands on; "": none with a name */
+    char child[STEER_NODE_BYTES]; /* name of the node that it reads from; "": that has no name */
     struct media_image image;
 };
 
@@ -38,7 +38,7 @@ struct steer_node {
 struct steer_job {
     char id[64];
     const char *type;
-    char error[ERR_BYTES]; /* "": it went well */
+    char error[ERR_BYTES]; /* why it failed; "": it succeeded */
 };
 
 struct steer {
@@ -51,9 +51,9 @@ struct steer {
     bool shutdown;          /* the guest has powered off (-no-shutdown): it stands until a reset or the end */
     const char *quit;       /* why the run is to end; NULL: it is not */
     uint64_t run_to;        /* pause at this tick; TICK_NEVER: at none */
-    void (*ran)(void *ctx); /* once, when it stands there, or somewhere before; NULL: nobody waits */
+    void (*ran)(void *ctx); /* called once, when it stands at run_to or earlier; NULL: nobody waits */
     void *ran_ctx;
-    bool reset_asked;                       /* the next reset is ours, not the guest's */
+    bool reset_asked;                       /* the next reset comes from a command, not from the guest */
     uint8_t mouse_buttons;                  /* that mouse_button holds down: port_motion.buttons */
     struct steer_key key[STEER_AGENDA_MAX]; /* by tick */
     unsigned nkeys;
@@ -63,25 +63,25 @@ struct steer {
     unsigned nnodes;
 };
 
-/* Before the first stretch. control may be NULL. */
+/* Called before the machine runs for the first time. control may be NULL. */
 void steer_init(struct steer *s, const struct options *o, struct machine *m, struct control *control);
 /* Does what is due at this tick, executes what waits, and stands as long as it should. MACHINE_STOP_TICK: the
  * run goes on, unless `quit` is set. MACHINE_STOP_QUIT or _CONSOLE: its end was asked for. */
 enum machine_stop steer_stand(struct steer *s);
-/* The run is over: executes what was sent before, for a second at most. */
+/* Called when the run is over: executes commands that were sent before, for a second at most. */
 void steer_end(struct steer *s);
-/* The machine has to stand there at the latest. */
+/* The tick at which something is due, so that the machine has to stand: the earliest. */
 uint64_t steer_next_tick(const struct steer *s);
 
 /* --- commands --- */
 void steer_stop(struct steer *s);
-/* False: there is nothing to go on with (shutdown). */
+/* False: the guest has powered off, so that nothing can go on (shutdown). */
 bool steer_cont(struct steer *s);
 /* The guest has powered off, and stands. */
 void steer_shutdown(struct steer *s);
 void steer_quit(struct steer *s, const char *reason);
-/* Goes on up to `tick`, and pauses there. False: it is past, or there is nothing to go on with. `ran` may be
- * NULL. */
+/* Goes on up to `tick`, and pauses there. False: that tick has gone by, or the guest has powered off. `ran`
+ * may be NULL. */
 bool steer_run_to(struct steer *s, uint64_t tick, void (*ran)(void *ctx), void *ctx);
 /* `n` keys (port_key.code) go down together and up again after hold_ms of virtual time, behind those of
  * earlier calls. False: too many wait already. */
@@ -95,9 +95,9 @@ bool steer_button(struct steer *s, enum port_button button);
 void steer_was_loaded(struct steer *s);
 /* The guest waits for a drive whose host fails (-drive werror=stop); `cont` tries it again. Any thread. */
 bool steer_io_waits(const struct steer *s);
-/* The machine was reset, and why: "RESET" for those who listen. */
+/* Called when the machine was reset: QMP's clients get the event RESET. */
 void steer_was_reset(struct steer *s);
-/* The run ends: "SHUTDOWN". */
+/* Called when the run ends: QMP's clients get the event SHUTDOWN. */
 void steer_ends(struct steer *s, enum machine_stop why);
 
 #endif

@@ -16,31 +16,31 @@
 
 #define NAME_BYTES   256
 #define DELAY_NS_MAX 50000000u
-#define SLICE_NS     50000000 /* of a wait */
+#define SLICE_NS     50000000 /* a thread that waits looks so often whether it should end */
 #define NOW_BYTES    262144u  /* most bytes of a read that the guest's thread does itself */
-#define AHEAD_ROW    2u /* so many reads have begun where the one before ended: then more is read ahead */
-#define AHEAD_PIECES 3u /* at a time */
-#define AHEAD_BYTES  262144u /* about so long is a piece, in whole requests of the guest's size */
+#define AHEAD_ROW    2u /* reading ahead begins when so many reads in a row began where the one before ended */
+#define AHEAD_PIECES 3u      /* most pieces read ahead of a guest at a time */
+#define AHEAD_BYTES  262144u /* about the length of a piece, which is a multiple of the guest's request */
 
 enum state {
-    STATE_HELD,    /* until those before it that touch its bytes are done */
-    STATE_RUNNING, /* the pool's */
+    STATE_HELD,    /* waits until earlier requests for the same bytes are done */
+    STATE_RUNNING, /* a thread of the pool works on it */
     STATE_DONE,
 };
 
 struct request {
-    struct pool_job job; /* first */
+    struct pool_job job; /* the first field: the pool hands this pointer back */
     struct blocks_drive *drive;
-    struct request *next; /* in the order in which they started */
+    struct request *next; /* the list is in the order in which requests started */
     struct blocks_request r;
     enum state state;
     bool stale;     /* a read: a write of its sectors started later */
     bool refused;   /* it does not fit the medium, or reads what is bad there: nothing is done */
-    bool forgotten; /* nobody finishes it */
+    bool forgotten; /* the guest's chip will not ask for its result */
     bool ahead;     /* a piece that is read before the guest asks for it; never held */
     int error;      /* errno */
     uint64_t delay_ns;
-    uint8_t *data; /* of reads and writes; NULL: none, or no longer needed */
+    uint8_t *data; /* what a read or a write transfers; NULL: nothing, or no longer needed */
     uint64_t slice[OVERLAY_SLICE_WORDS];
 };
 _Static_assert(BLOCKS_BYTES_MAX / MEDIUM_SECTOR + 2 == OVERLAY_SLICE_SECTORS, "MATCH BLOCKS_BYTES_MAX");
@@ -48,16 +48,16 @@ _Static_assert(BLOCKS_BYTES_MAX / MEDIUM_SECTOR + 2 == OVERLAY_SLICE_SECTORS, "M
 struct blocks_drive {
     struct blocks *blocks;
     struct medium *medium;
-    struct overlay *overlay; /* what was written; NULL: that goes to the medium */
-    bool is_aside;           /* between blocks_set_aside and its end */
+    struct overlay *overlay; /* holds what the guest wrote; NULL: writes go to the medium */
+    bool is_aside;           /* between blocks_set_aside and blocks_take_back or blocks_drop_aside */
     struct overlay *aside_overlay;
     struct medium *aside_medium;
-    struct request *first, **last; /* on their way, or done and not finished */
-    uint32_t pending;              /* of them */
+    struct request *first, **last; /* requests that the chip has started and not finished */
+    uint32_t pending;              /* length of that list */
     uint64_t pending_bytes;
-    uint64_t read_end;                     /* behind the last read that has started */
-    unsigned in_a_row;                     /* reads that began there */
-    bool told;                             /* an error of the host's */
+    uint64_t read_end;                     /* where the read that started last ends */
+    unsigned in_a_row;                     /* reads, the last ones, that began where another ended */
+    bool told;                             /* an error of the host was reported on stderr */
     uint8_t on_read_error, on_write_error; /* enum backend_error */
     char name[NAME_BYTES];
     const char *label;
@@ -72,12 +72,12 @@ struct blocks_medium {
 
 struct blocks {
     struct blocks_config cfg;
-    /* --- under `lock`, of any thread --- */
+    /* --- used by any thread that holds `lock` --- */
     pthread_mutex_t lock;
     pthread_cond_t retry;
     unsigned waiting; /* requests that failed and are tried again */
-    uint64_t retries; /* how often somebody has asked to try at once */
-    /* --- the holder of the baton's --- */
+    uint64_t retries; /* how often a user has asked to try them at once */
+    /* --- used by the thread that has the baton --- */
     struct pool *pool;
     struct blocks_drive *drive[BLOCKS_DRIVES_MAX];
     unsigned ndrives;
@@ -187,7 +187,7 @@ static void report(const struct request *q, bool waits, bool first)
         cfg->error(cfg->error_ctx, &e);
 }
 
-/* A second, or until somebody asks to try again. False: nobody waits for it any more. */
+/* Waits for a second, or until a user asks to try again. False: the run ends. */
 static bool wait_a_second(struct blocks *b, uint64_t *retries)
 {
     struct timespec until;
@@ -225,7 +225,7 @@ static void try_again(struct request *q)
     report(q, true, first);
     while (may_try_again(q) && (before = retries, wait_a_second(b, &retries))) {
         q->error = carry_out(q->drive, q);
-        if (may_try_again(q) && before != retries) /* somebody wants to know */
+        if (may_try_again(q) && before != retries) /* a user who asked wants the answer */
             report(q, true, true);
     }
     change_waiting(b, -1, &retries);
@@ -256,7 +256,8 @@ static uint64_t first_sector(const struct blocks_request *r)
     return r->offset / MEDIUM_SECTOR;
 }
 
-/* Behind its last one. No overflow: offset + bytes may, which reaches beyond every medium. */
+/* The sector behind the request's last one. offset + bytes may overflow: such a request ends beyond every
+ * medium. */
 static uint64_t end_sector(const struct blocks_request *r)
 {
     return r->offset > UINT64_MAX / 2 ? UINT64_MAX
@@ -312,7 +313,7 @@ static void destroy(struct blocks_drive *d, struct request *q)
     free(q);
 }
 
-/* Up to 50 ms, for some requests. */
+/* What -x-host-delay adds to the time of a request: for some up to 50 ms, for others nothing. */
 static uint64_t random_delay_ns(struct blocks *b)
 {
     if (!b->cfg.delay_seed)
@@ -333,7 +334,7 @@ static bool is_on_medium(const struct blocks_drive *d, const struct blocks_reque
     return d->medium && r->offset <= d->medium->bytes && r->bytes <= d->medium->bytes - r->offset;
 }
 
-/* What the request needs of the overlay's map, and what it changes there. */
+/* Copies what the request needs of the overlay's map, and enters there what it will write. */
 static void map_request(struct blocks_drive *d, struct request *q)
 {
     const struct blocks_request *r = &q->r;
@@ -350,7 +351,7 @@ static void map_request(struct blocks_drive *d, struct request *q)
         overlay_mark(d->overlay, first, sectors);
 }
 
-/* What could not be written is bad until it is written again. */
+/* Enters sectors that the host failed to write as bad: reads of them fail until a write of them succeeds. */
 static void map_result(struct blocks_drive *d, const struct request *q)
 {
     uint64_t first = first_sector(&q->r), sectors = sectors_of(&q->r);
@@ -362,7 +363,7 @@ static void map_result(struct blocks_drive *d, const struct request *q)
     overlay_set_bad(d->overlay, first, sectors, q->error != 0);
 }
 
-/* A short read of what the host has in memory needs no thread. False: it was none. */
+/* Does a short read at once if the host has its bytes in memory: that needs no thread. False: not done. */
 static bool read_now(struct blocks_drive *d, struct request *q)
 {
     const struct blocks_request *r = &q->r;
@@ -383,7 +384,7 @@ static bool is_piece(const struct request *q)
     return q->ahead && !q->forgotten && !q->stale;
 }
 
-/* The piece that has all bytes of a read, or will have them; NULL: none. */
+/* The piece, read or being read ahead, that covers all bytes of a read; NULL: none. */
 static struct request *piece_of(const struct blocks_drive *d, const struct blocks_request *r)
 {
     for (struct request *a = d->first; a; a = a->next)
@@ -393,7 +394,8 @@ static struct request *piece_of(const struct blocks_drive *d, const struct block
     return NULL;
 }
 
-/* A piece that is one read and no more hands its buffer over. */
+/* Gives a read its bytes from a piece. A piece of the same length hands its buffer over, which saves the
+ * copy. */
 static void take_from_piece(struct request *q, struct request *a)
 {
     uint8_t *data = q->data;
@@ -401,14 +403,14 @@ static void take_from_piece(struct request *q, struct request *a)
     if (a->r.bytes == q->r.bytes) {
         q->data = a->data;
         a->data = data;
-        a->stale = true; /* it has nothing any more */
+        a->stale = true; /* the piece has no bytes any more */
     } else {
         memcpy(data, a->data + (q->r.offset - a->r.offset), q->r.bytes);
     }
     q->state = STATE_DONE;
 }
 
-/* False: no piece has its bytes. Else it is done, or held until the piece is there. */
+/* False: no piece covers the read. True: the read is done, or is held until the piece is read. */
 static bool read_from_piece(struct blocks_drive *d, struct request *q)
 {
     struct request *a = q->r.op == BLOCKS_READ && q->data ? piece_of(d, &q->r) : NULL;
@@ -434,7 +436,7 @@ static void to_pool(struct blocks_drive *d, struct request *q)
     pool_submit(d->blocks->pool, &q->job);
 }
 
-/* Hands it to the pool, unless something before it is in its way. */
+/* Hands the request to the pool, unless it has to wait for an earlier request. */
 static void submit(struct blocks_drive *d, struct request *q)
 {
     if (!is_free(d, &q->r, q) || read_from_piece(d, q))
@@ -453,7 +455,7 @@ static void submit_held(struct blocks_drive *d)
 
 /* --- errors --- */
 
-/* Once a drive: a guest may try for ever. */
+/* Reports a drive's first error only: a guest may try again for ever. */
 static void tell_error(struct blocks_drive *d, const struct request *q)
 {
     struct blocks *b = d->blocks;
@@ -491,7 +493,8 @@ static void note_done(struct request *q)
         drop_data(d, q);
     if (q->error && !q->ahead && !(q->forgotten && q->r.op == BLOCKS_READ))
         tell_error(d, q);
-    if (q->forgotten || (q->ahead && q->error)) /* a guest that asks for such bytes has them read again */
+    /* A piece that failed goes: the guest's own read of its bytes will tell. */
+    if (q->forgotten || (q->ahead && q->error))
         destroy(d, q);
     submit_held(d);
 }
@@ -519,8 +522,8 @@ static void forget(struct blocks_drive *d, struct request *q)
         destroy(d, q);
 }
 
-/* Which request is least missed: a read, else one that has gone well, else the oldest that is done. NULL: all
- * are on their way. */
+/* The request to forget when there are too many: a read, since it can be done again; else one that succeeded;
+ * else the oldest that failed. NULL: the pool still works on all of them. */
 static struct request *least_missed(const struct blocks_drive *d)
 {
     struct request *done = NULL, *failed = NULL;
@@ -576,7 +579,7 @@ static void count(struct blocks_drive *d, const struct blocks_request *r)
         o->written_end = r->offset + written;
 }
 
-/* A tag that starts again is a new request: nobody finishes the old one. */
+/* A chip that starts a request with a tag in use has given up the old request: it will not finish that. */
 static void forget_tag(struct blocks_drive *d, uint16_t tag)
 {
     struct request *next;
@@ -595,7 +598,7 @@ static void void_reads(struct blocks_drive *d, const struct blocks_request *writ
             q->stale = true;
 }
 
-/* NULL: no host memory. */
+/* NULL: the host has no memory left. */
 static struct request *create(struct blocks_drive *d, const struct blocks_request *r, const uint8_t *data)
 {
     bool has_data = (r->op == BLOCKS_READ || r->op == BLOCKS_WRITE) && r->bytes > 0;
@@ -635,7 +638,8 @@ static uint64_t end_of(const struct blocks_request *r)
     return r->offset + r->bytes;
 }
 
-/* Pieces that the guest has passed, or, where it reads somewhere else, all of them. */
+/* Drops the pieces that end before `passed`, where the guest is by now; all of them if it reads somewhere
+ * else. */
 static void drop_pieces(struct blocks_drive *d, bool all, uint64_t passed)
 {
     struct request *next;
@@ -647,7 +651,7 @@ static void drop_pieces(struct blocks_drive *d, bool all, uint64_t passed)
     }
 }
 
-/* False: there is no room, or something is in its way. */
+/* False: there are many requests already, or an earlier one touches the same bytes. */
 static bool start_piece(struct blocks_drive *d, uint64_t offset, uint32_t bytes)
 {
     const struct blocks_request r = {.op = BLOCKS_READ, .offset = offset, .bytes = bytes};
@@ -664,7 +668,7 @@ static bool start_piece(struct blocks_drive *d, uint64_t offset, uint32_t bytes)
     return true;
 }
 
-/* Behind the pieces that there are, each of whole requests like this one. */
+/* Starts pieces behind those that there are. The length of each is a multiple of this request's. */
 static void start_pieces(struct blocks_drive *d, const struct blocks_request *r)
 {
     uint64_t most = r->bytes < AHEAD_BYTES ? AHEAD_BYTES / r->bytes * r->bytes : r->bytes;
@@ -741,7 +745,7 @@ static void wait_for(struct blocks_drive *d, struct request *q)
     b->stats.late_ns += clock_realtime_ns() - begin_ns;
 }
 
-/* It is the last one now: it sees all that has started. */
+/* Does a read again as the last of all requests, so that it sees what earlier ones wrote. */
 static void read_again(struct blocks_drive *d, struct request *q)
 {
     d->blocks->stats.again++;
@@ -753,7 +757,8 @@ static void read_again(struct blocks_drive *d, struct request *q)
     wait_for(d, q);
 }
 
-/* One that this process never started: a write and a discard of a loaded machine have happened already. */
+/* Starts a request that a loaded snapshot has under way. Its writes and discards were done before it was
+ * saved. */
 static struct request *start_late(struct blocks_drive *d, const struct blocks_request *r)
 {
     return changes(r) ? NULL : start(d, r, NULL);
@@ -814,7 +819,7 @@ struct blocks *blocks_create(const struct blocks_config *cfg)
     return NULL;
 }
 
-/* Nothing is on its way any more; reads that are held are not missed. */
+/* Waits until all requests are done, and destroys them. Reads that are held need not be done. */
 static void settle(struct blocks_drive *d)
 {
     for (struct request *q = d->first; q; q = d->first)
@@ -898,7 +903,7 @@ void blocks_medium_destroy(struct blocks_medium *m)
     free(m);
 }
 
-/* What is kept aside stays. */
+/* Closes what the drive has now, but not the medium that is kept aside. */
 static void leave_medium(struct blocks_drive *d)
 {
     overlay_destroy(d->overlay);

@@ -10,11 +10,11 @@
 struct screen {
     /* --- constant --- */
     const struct port_pixels *pixels;
-    uint32_t state_offset; /* of the chip, in the board's state */
+    uint32_t state_offset; /* where the chip's state is in the board's */
     struct physmem *pm;
     struct mem_area video;
     struct hostio *hostio;
-    /* --- whose the hand-over says --- */
+    /* --- used by the thread that the hand-over (syncq/handover.h) names --- */
     struct handover handover;
     void *state;     /* pixels->state_bytes */
     uint8_t *memory; /* video.bytes */
@@ -61,7 +61,7 @@ void screen_ask(struct screen *s)
 {
     handover_ask(&s->handover);
     hostio_lock(s->hostio);
-    hostio_input_arrived(s->hostio); /* a halted vCPU gives it, too */
+    hostio_input_arrived(s->hostio); /* wakes a halted vCPU, so that it hands the picture over, too */
     hostio_unlock(s->hostio);
 }
 
@@ -100,7 +100,10 @@ static bool any_dirty(const struct screen *s, uint32_t first, uint32_t pages)
 static void copy_range(struct screen *s, const struct port_range *r)
 {
     const uint32_t room = r->first < s->video.bytes ? s->video.bytes - r->first : 0;
-    const uint32_t bytes = r->bytes < room ? r->bytes : room; /* it is computed from what the guest wrote */
+    const uint32_t bytes =
+        r->bytes < room
+            ? r->bytes
+            : room; /* r->bytes is computed from registers that the guest wrote: not to be trusted */
     if (bytes == 0)
         return;
     const uint32_t first = (s->video.first + r->first) / PAGE_BYTES;

@@ -78,7 +78,7 @@ static uint32_t entry_pack(const struct port_tray *t, const struct media_image *
     return (uint32_t)(PORT_TRAY_BYTES + format + 1 + file);
 }
 
-/* False: it is none that entry_pack makes. */
+/* False: entry_pack makes no such entry. */
 static bool entry_unpack(const uint8_t *entry, uint32_t bytes, struct port_tray *t, struct media_image *image)
 {
     *t = port_tray_unpack(entry, bytes);
@@ -119,7 +119,7 @@ static struct media_wait *queue_at(const struct media_queue *q, unsigned i)
     return &q->wait[(q->head + i) % MEDIA_WISHES_MAX];
 }
 
-/* Behind those that were inserted before, in front of all others. */
+/* Puts a wish behind the `loaded` first ones of the queue, in front of all others. */
 static bool queue_insert(struct media_queue *q, const struct media_wait *w)
 {
     if (!queue_push(q, w))
@@ -138,7 +138,7 @@ static void queue_clear(struct media_queue *q)
 
 /* --- images --- */
 
-/* Opens the image of `w`, for drive n; `option` heads messages. hash: it is needed. */
+/* Opens the image of `w` for drive n. `option` begins messages; `hash`: the hash is needed. */
 static bool open_image(const struct drives *d, unsigned n, const char *option, bool hash,
                        struct media_wait *w, struct err *e)
 {
@@ -158,7 +158,7 @@ static bool open_image(const struct drives *d, unsigned n, const char *option, b
     return true;
 }
 
-/* The image of a recording or a snapshot: the same as then. */
+/* Opens an image that a recording or a snapshot names; an error if it has changed since. */
 static bool open_same_image(const struct drives *d, unsigned n, const char *option, struct media_wait *w,
                             struct err *e)
 {
@@ -275,7 +275,7 @@ void media_close(struct drives *d)
 
 /* --- wishes --- */
 
-/* False: its medium cannot be changed. */
+/* False, with the reason in *e: the medium of drive n cannot be changed. */
 static bool is_removable(const struct drives *d, unsigned n, struct media_view *v, struct err *e)
 {
     if (d->cfg->replay_file)
@@ -297,7 +297,7 @@ static bool copy_image(struct media_image *to, const struct media_image *image, 
     return true;
 }
 
-/* The machine gets it; or it is refused, and its image closed. */
+/* Sends a wish to the machine. False: there were too many before it; its image is closed then. */
 static bool send(struct drives *d, unsigned n, struct media_wait *w, struct err *e)
 {
     uint8_t entry[ENTRY_BYTES];
@@ -326,7 +326,7 @@ static bool make_way(struct drives *d, unsigned n, const struct media_view *v, b
            (!v->drive.medium || media_wish(d, n, PORT_TRAY_REMOVE, false, e));
 }
 
-/* The image is opened for drive n, which is *v. */
+/* Opens the image for drive n. *v becomes what the drive is now, *w the wish to insert the image. */
 static bool prepare(struct drives *d, unsigned n, const struct media_image *image, struct media_wait *w,
                     struct media_view *v, struct err *e)
 {
@@ -360,7 +360,7 @@ bool media_change(struct drives *d, unsigned n, const struct media_image *image,
     return send(d, n, &w, e) && (!v.drive.tray || media_wish(d, n, PORT_TRAY_CLOSE, false, e));
 }
 
-/* As the chip will be, when it has had all that waits. */
+/* What drive n of the chip will be when the chip has taken in all wishes that wait. */
 static void look_ahead(const struct drives *d, unsigned n, unsigned tray, unsigned drive, void *chip,
                        struct media_view *v)
 {
@@ -437,7 +437,7 @@ bool media_save(struct drives *d, unsigned n, struct snapshot_writer *w, struct 
     return true;
 }
 
-/* Those of the machine's queue; others, which it has not taken in, are no part of its state. */
+/* How many wishes are in the machine's own queue. Later ones, not taken in yet, are no part of its state. */
 static unsigned in_machine(const struct drives *d, unsigned tray)
 {
     return devthread_queued(d->media.dev, tray) / (PORT_TRAY_BYTES + BUS_LENGTH_BYTES);
@@ -505,7 +505,8 @@ void media_set_aside(struct drives *d)
     }
 }
 
-/* The first `n` of a queue, whose others are another one's now, and the queue itself. */
+/* Closes the images of a queue's first `n` wishes and frees the queue. The other wishes belong to another
+ * queue now. */
 static void queue_drop(struct media_queue *q, unsigned n)
 {
     for (unsigned i = 0; i < n && i < q->count; i++)

@@ -12,7 +12,7 @@
  * instruction begins a block of its own. */
 #include "vcpu/engine/engine.h"
 
-enum { WENT_MIN = 8, SAMPLES_MIN = 4 }; /* fewer counts say nothing */
+enum { WENT_MIN = 8, SAMPLES_MIN = 4 }; /* fewer jumps counted, or stops before a block, say nothing */
 
 bool longblocks_may(const struct vcpu *v, uint32_t mode, uint32_t lin_addr, mem_addr_t at)
 {
@@ -23,7 +23,7 @@ bool longblocks_may(const struct vcpu *v, uint32_t mode, uint32_t lin_addr, mem_
            !devsites_next(v, memory_page);
 }
 
-/* In flat mode eip is linear. A look at the fetch TLB changes nothing. */
+/* In flat mode eip is a linear address. Reading the fetch TLB here changes nothing that the guest can see. */
 bool longblocks_page(void *ctx, uint32_t eip, struct translate_page *out)
 {
     struct vcpu *v = ctx;
@@ -34,7 +34,7 @@ bool longblocks_page(void *ctx, uint32_t eip, struct translate_page *out)
     return true;
 }
 
-/* --- by what the interpreter did --- */
+/* --- which way the interpreter went most of the time --- */
 
 static enum translate_follow follow_most(void *ctx, uint32_t eip)
 {
@@ -60,7 +60,7 @@ void longblocks_sample(struct vcpu *v, struct tb *tb)
         tb_lengthen(v, tb, follow_most);
 }
 
-/* --- for tests: any way --- */
+/* --- for tests: any way, by a hash of address and seed --- */
 
 enum translate_follow longblocks_follow_any(void *ctx, uint32_t eip)
 {
