@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # sanitize.sh - unit tests and a small guest in every mode under the thread sanitizer and under the address and
 # undefined-behaviour sanitizers. Builds what they need into build-tsan and build-asan.
-#     tests/sanitize.sh [BUILD [EVERY]]   Long loops of unit tests take one of EVERY cases (7, which divides no length of a row of cases).
+#     tests/sanitize.sh [BUILD [EVERY]]   Long loops of unit tests take one of EVERY cases (7).
 set -u
 cd "$(dirname "$0")/.." || exit 2
 . tests/lib.sh
