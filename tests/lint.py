@@ -103,7 +103,7 @@ def symbols(build):
     defined, used = {}, collections.defaultdict(set)
     for line in out.split("\n"):
         m = re.match(r"(\S+\.o):\s*[0-9a-f]*\s+([A-Za-z]) (\S+)$", line)
-        if m and m.group(2) == "T" and ".a.p/" in m.group(1):
+        if m and m.group(2) == "T" and ".a.p/" in m.group(1) and "/tests/" not in m.group(1):  # a test's caller is Criterion
             defined[m.group(3)] = m.group(1)
         elif m and m.group(2) == "U":
             used[m.group(3)].add(m.group(1))
