@@ -251,26 +251,35 @@ static bool find_in(const uint8_t *image, size_t bytes, uint32_t near, struct sy
     return false;
 }
 
-/* The part of near - KALLSYMS_WINDOW .. near + KALLSYMS_WINDOW around near that is mapped. */
-static void window(const struct guest_view *g, uint32_t cr3, uint32_t near, uint32_t *first, uint32_t *end)
+/* The part of near - reach .. near + reach around near that is mapped. */
+static void window(const struct guest_view *g, uint32_t cr3, uint32_t near, uint32_t reach, uint32_t *first,
+                   uint32_t *end)
 {
     uint8_t byte;
     *first = *end = near & ~(PAGE - 1);
-    while (*first >= PAGE && near - *first < KALLSYMS_WINDOW && view_read(g, cr3, *first - PAGE, &byte, 1))
+    while (*first >= PAGE && near - *first < reach && view_read(g, cr3, *first - PAGE, &byte, 1))
         *first -= PAGE;
-    while (*end <= UINT32_MAX - 2 * PAGE && *end - (near & ~(PAGE - 1)) < KALLSYMS_WINDOW &&
+    while (*end <= UINT32_MAX - 2 * PAGE && *end - (near & ~(PAGE - 1)) < reach &&
            view_read(g, cr3, *end, &byte, 1))
         *end += PAGE;
 }
 
-bool kallsyms_find(const struct guest_view *g, uint32_t cr3, uint32_t near, struct symtab *out)
+static bool find_within(const struct guest_view *g, uint32_t cr3, uint32_t near, uint32_t reach,
+                        struct symtab *out)
 {
     uint32_t first, end;
-    window(g, cr3, near, &first, &end);
+    window(g, cr3, near, reach, &first, &end);
     uint8_t *image = end > first ? malloc(end - first) : NULL;
     if (!image)
         return false;
     bool found = view_read(g, cr3, first, image, end - first) && find_in(image, end - first, near, out);
     free(image);
     return found;
+}
+
+/* Most kernels have all of it in half of the window, and most of what is below them is other memory. */
+bool kallsyms_find(const struct guest_view *g, uint32_t cr3, uint32_t near, struct symtab *out)
+{
+    return find_within(g, cr3, near, KALLSYMS_WINDOW / 2, out) ||
+           find_within(g, cr3, near, KALLSYMS_WINDOW, out);
 }

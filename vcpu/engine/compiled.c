@@ -306,6 +306,16 @@ static void fpu_to_c(struct vcpu *v, struct tb *tb)
     tb->fpu_in_c = true;
 }
 
+/* The budget does not last for the block: for a sample, as a rule, which needs no look at the world. */
+static struct tb *before_limit(struct vcpu *v, struct tb *tb)
+{
+    leave_at_limit(v, tb);
+    longblocks_sample(v, tb);
+    if (!tb->valid || !run_loop_is_passed(v) || !is_only_sampled(v, tb))
+        return NULL;
+    return engine_across_sample(v, tb);
+}
+
 static struct tb *native_leave(struct vcpu *v, struct x64_exit e)
 {
     struct tb *tb = (struct tb *)(uintptr_t)(e.tb_kind & ~(uint64_t)X64_KIND_MASK);
@@ -318,9 +328,7 @@ static struct tb *native_leave(struct vcpu *v, struct x64_exit e)
     case X64_EXIT_OTHER:
         return after_other(v, tb);
     case X64_EXIT_LIMIT:
-        leave_at_limit(v, tb);
-        longblocks_sample(v, tb);
-        return NULL;
+        return before_limit(v, tb);
     case X64_EXIT_RAISE:
         raise_op(v, &tb->ops[e.arg]);
         leave_fault(v, tb, &tb->ops[e.arg]);

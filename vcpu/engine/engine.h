@@ -92,9 +92,10 @@ struct tb *engine_interpret(struct vcpu *v, struct tb *tb);
 /* The interpreter's part of it: until then (NULL), or until a block that has host code (returned, not
  * entered). */
 struct tb *interp_run(struct vcpu *v, struct tb *tb);
-/* Runs a block that goes on behind a sample, up to its end or another limit, which it does not reach, and
- * what comes then. */
-void engine_run_across_sample(struct vcpu *v, struct tb *tb);
+/* A sample's tick lies in the block, which the budget does not last for: is it all that there is to do before
+ * the block's end (run.c)? Then this interprets the block, and what comes then as engine_interpret does. */
+bool is_only_sampled(const struct vcpu *v, const struct tb *tb);
+struct tb *engine_across_sample(struct vcpu *v, struct tb *tb);
 /* What both engines do at a fault and at the end of a block without a link to its successor (interp.c). */
 enum { NO_CHAIN_EXIT = TB_EXITS };
 struct tb *find_successor(struct vcpu *v, struct tb *tb, uint32_t eip, unsigned chain_exit);

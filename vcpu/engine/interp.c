@@ -339,7 +339,7 @@ fault:
     return NULL;
 }
 
-void engine_run_across_sample(struct vcpu *v, struct tb *tb)
+struct tb *engine_across_sample(struct vcpu *v, struct tb *tb)
 {
     const uint64_t flushes = v->tb_flushes;
     v->g.budget -= tb->ninsns;
@@ -348,6 +348,5 @@ void engine_run_across_sample(struct vcpu *v, struct tb *tb)
     if (v->tb_flushes != flushes)
         v->inner_sample.op = NULL; /* its memory is another block's */
     inner_sample_disarm(v);
-    if (next)
-        engine_run(v, next);
+    return next;
 }

@@ -403,7 +403,7 @@ static bool wants_single(const struct vcpu *v)
 
 /* Is a sample all that there is to do before the block's end? Not where a worker reads the block, of which a
  * handler would change (interp.c). */
-static bool only_sampled(const struct vcpu *v, const struct tb *tb)
+bool is_only_sampled(const struct vcpu *v, const struct tb *tb)
 {
     const uint64_t end = vcpu_tick(v) + tb->ninsns;
     return v->sample_next == v->limit && v->cfg.observer.sample_in_block && !tb->requested &&
@@ -413,9 +413,9 @@ static bool only_sampled(const struct vcpu *v, const struct tb *tb)
 
 static void run_block(struct vcpu *v, struct tb *tb)
 {
-    if (tb->ninsns > v->g.budget && only_sampled(v, tb))
-        engine_run_across_sample(v, tb);
-    else if (tb->ninsns <= v->g.budget || (tb = tb_find_short(v, (unsigned)v->g.budget)))
+    if (tb->ninsns > v->g.budget)
+        tb = is_only_sampled(v, tb) ? engine_across_sample(v, tb) : tb_find_short(v, (unsigned)v->g.budget);
+    if (tb)
         engine_run(v, tb);
 }
 
@@ -424,7 +424,7 @@ static void run_blocks(struct vcpu *v)
     struct tb *tb = tb_find(v, false);
     if (!tb)
         return;
-    if (tb->ninsns > v->g.budget && v->g.budget == 1 && !only_sampled(v, tb)) {
+    if (tb->ninsns > v->g.budget && v->g.budget == 1 && !is_only_sampled(v, tb)) {
         run_one_checked(v);
         return;
     }
