@@ -219,6 +219,12 @@ static enum mark_lookup find_symbol(void *ctx, const struct guest_state *g, cons
     return attribute_kernel_known(i->attribute) ? MARK_NEVER : MARK_NOT_YET;
 }
 
+static void module_loaded(void *ctx, const struct guest_state *g, uint64_t tick)
+{
+    const struct instruments *i = ctx;
+    attribute_loaded(i->attribute, g, tick);
+}
+
 static bool create_marks(struct instruments *i, struct err *e)
 {
     const struct mark_options *o = &i->o->marks;
@@ -232,6 +238,8 @@ static bool create_marks(struct instruments *i, struct err *e)
                                             .moment = i->moment,
                                             .nmoments = i->nmoments,
                                             .find = find_symbol,
+                                            .loader = ATTRIBUTE_LOADER,
+                                            .loaded = module_loaded,
                                             .find_ctx = i,
                                             .marker = i->o->marker,
                                             .log_file = o->log_file,

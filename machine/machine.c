@@ -782,6 +782,11 @@ void machine_stop_at(struct machine *m, uint64_t tick)
     vcpu_stop_at(m->vcpu, tick);
 }
 
+void machine_sample_at(struct machine *m, uint64_t tick)
+{
+    vcpu_sample_at(m->vcpu, tick);
+}
+
 int machine_access_device(const struct machine *m, const struct access *a)
 {
     return a->range ? devthread_busmap(m->dev)->range[a->range].dev : -1;

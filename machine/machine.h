@@ -209,9 +209,10 @@ size_t machine_peek(const struct machine *m, uint32_t cr3, uint32_t lin_addr, vo
 const uint8_t *machine_peek_byte(const struct machine *m, uint32_t cr3, uint32_t lin_addr);
 /* IRQ line whose interrupts have this vector now; -1: none. Observers too. */
 int machine_irq_line(const struct machine *m, uint8_t vector);
-/* As vcpu_set_marks and vcpu_stop_at. */
+/* As vcpu_set_marks, vcpu_stop_at and vcpu_sample_at. */
 bool machine_set_marks(struct machine *m, const uint32_t *lin_addr, unsigned count);
 void machine_stop_at(struct machine *m, uint64_t tick);
+void machine_sample_at(struct machine *m, uint64_t tick);
 /* Device (enum pc_device) of an access that an observer is told of; -1: none answers it. */
 int machine_access_device(const struct machine *m, const struct access *a);
 /* The chips' state, but for what a device thread may be doing to it: while it stands. */

@@ -422,8 +422,29 @@ static bool names_kernel(const struct symbol_file *f)
     return !f->process && (f->facts.fixed || f->based || !f->elf);
 }
 
+/* static int do_init_module(struct module *mod), in kernel/module of Linux; -mregparm=3: it is in EAX. */
+void attribute_loaded(struct attribute *a, const struct guest_state *g, uint64_t tick)
+{
+    if (g->slot[IR_EAX] >= KERNEL_FIRST)
+        modules_loaded(&a->modules, &a->view, g->cr3, g->slot[IR_EAX], tick);
+}
+
+static bool find_in_module(const struct attribute *a, const char *name, size_t module_bytes,
+                           uint32_t *lin_addr)
+{
+    char module[MODULES_NAME];
+    if (module_bytes >= sizeof module)
+        return false;
+    memcpy(module, name, module_bytes);
+    module[module_bytes] = 0;
+    return modules_find(&a->modules, module, name + module_bytes + 1, lin_addr);
+}
+
 bool attribute_find(const struct attribute *a, const char *name, uint32_t *lin_addr)
 {
+    const char *colon = strchr(name, ':');
+    if (colon)
+        return find_in_module(a, name, (size_t)(colon - name), lin_addr);
     for (unsigned i = 0; i < a->files.count; i++) {
         const struct symbol_file *f = &a->files.file[i];
         if (names_kernel(f) && symtab_find(&f->table, name, lin_addr)) {

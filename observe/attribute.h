@@ -48,8 +48,12 @@ void attribute_look(struct attribute *a, const struct guest_state *g);
 uint32_t attribute_task(struct attribute *a, const struct guest_state *g);
 /* A task for people: name and number. False: there is none. */
 bool attribute_task_text(const struct attribute *a, uint32_t task, char *text, size_t bytes);
-/* Address of a symbol of the guest's kernel, by what is known now: files first, then kallsyms. False: there
- * is none, or not yet. */
+/* A module of the guest's kernel was loaded: it is at the first instruction of ATTRIBUTE_LOADER, a function
+ * of the kernel. */
+#define ATTRIBUTE_LOADER "do_init_module"
+void attribute_loaded(struct attribute *a, const struct guest_state *g, uint64_t tick);
+/* Address of a symbol of the guest's kernel, by what is known now: files first, then kallsyms; MODULE:SYMBOL
+ * is one of a module. False: there is none, or not yet. */
 bool attribute_find(const struct attribute *a, const char *name, uint32_t *lin_addr);
 /* Nothing more will be known: a name that is not found by now is none. */
 bool attribute_kernel_known(const struct attribute *a);

@@ -105,9 +105,19 @@ static bool is_wanted(const struct marks *m, const struct mark *k, const struct 
            (!o->process || observe_process_is(m->hub, g, o->process));
 }
 
+/* Marks cannot be set here, but at a sample, which comes before this instruction, too. */
+static void module_comes(struct marks *m, const struct guest_state *g, uint64_t tick)
+{
+    m->c->loaded(m->c->find_ctx, g, tick);
+    m->loading = true;
+    observe_sample_now(m->hub, m, tick);
+}
+
 static void on_mark(void *ctx, const struct guest_state *g, uint64_t tick, uint32_t lin_addr)
 {
     struct marks *m = ctx;
+    if (m->loader.resolved && m->loader.lin_addr == lin_addr)
+        module_comes(m, g, tick);
     for (unsigned i = 0; i < m->c->nmarks; i++) {
         struct mark *k = &m->mark[i];
         if (!k->resolved || k->lin_addr != lin_addr || !is_wanted(m, k, g))
@@ -146,7 +156,7 @@ static void on_event(void *ctx, const struct guest_state *g, const struct vcpu_e
 
 /* --- addresses --- */
 
-/* SYMBOL or SYMBOL+OFFSET. */
+/* SYMBOL, MODULE:SYMBOL, maybe with +OFFSET. */
 static enum mark_lookup find_symbol(const struct marks *m, const struct guest_state *g, const char *where,
                                     uint32_t *lin_addr)
 {
@@ -162,36 +172,46 @@ static enum mark_lookup find_symbol(const struct marks *m, const struct guest_st
     return found;
 }
 
-/* Returns whether it is not known yet. */
-static bool resolve(const struct marks *m, const struct guest_state *g, struct mark *k)
+static void look_for(const struct marks *m, const struct guest_state *g, struct mark *k)
 {
     uint64_t addr;
     enum mark_lookup found = MARK_FOUND;
-    if (k->resolved || k->nowhere)
-        return false;
     if (value_number(k->o->where, 0, UINT32_MAX, &addr))
         k->lin_addr = (uint32_t)addr;
     else
         found = find_symbol(m, g, k->o->where, &k->lin_addr);
     k->resolved = found == MARK_FOUND;
     k->nowhere = found == MARK_NEVER;
-    return found == MARK_NOT_YET;
+}
+
+/* Returns whether it is to be looked for again. A module's may go, or come back elsewhere, whenever one is
+ * loaded, and at no other time. */
+static bool resolve(const struct marks *m, const struct guest_state *g, struct mark *k)
+{
+    if (k->module ? m->loading : !k->resolved && !k->nowhere)
+        look_for(m, g, k);
+    return !k->module && !k->resolved && !k->nowhere;
 }
 
 /* Tells the vCPU of all addresses that are known. Returns whether some are not yet. */
 static bool resolve_all(struct marks *m, const struct guest_state *g)
 {
-    uint32_t at[MARKS_MAX];
+    uint32_t at[MARKS_MAX + 1];
     unsigned known = 0;
-    bool missing = false;
+    bool missing = m->loader.o && resolve(m, g, &m->loader);
+    if (m->loader.resolved)
+        at[known++] = m->loader.lin_addr;
     for (unsigned i = 0; i < m->c->nmarks; i++) {
         missing = resolve(m, g, &m->mark[i]) || missing;
         if (m->mark[i].resolved)
             at[known++] = m->mark[i].lin_addr;
     }
-    if (known != m->known)
+    m->loading = false;
+    if (known != m->known || memcmp(at, m->at, known * sizeof *at) != 0) {
         CHECK(machine_set_marks(m->machine, at, known));
-    m->known = known;
+        memcpy(m->at, at, known * sizeof *at);
+        m->known = known;
+    }
     return missing;
 }
 
@@ -279,15 +299,30 @@ static struct vcpu_observer watcher_of(struct marks *m)
                                   .access = counts || text || m->c->marker ? on_access : NULL};
 }
 
+static const struct mark_option *loader_option(struct marks *m)
+{
+    m->loader_option = (struct mark_option){.where = (char *)m->c->loader};
+    return &m->loader_option;
+}
+
+static void prepare_marks(struct marks *m)
+{
+    m->mark[MARKS_MAX].resolved = true;
+    for (unsigned i = 0; i < m->c->nmarks; i++) {
+        m->mark[i].o = &m->c->mark[i];
+        m->mark[i].module = strchr(m->c->mark[i].where, ':');
+        if (m->mark[i].module && m->c->loader)
+            m->loader.o = loader_option(m);
+    }
+}
+
 static bool prepare(struct marks *m, struct observe *o, struct err *e)
 {
     const struct vcpu_observer watcher = watcher_of(m);
     m->hub = o;
     m->region = calloc(m->c->nregions + 1, sizeof *m->region);
     m->moment = calloc(m->c->nmoments + 1, sizeof *m->moment);
-    m->mark[MARKS_MAX].resolved = true;
-    for (unsigned i = 0; i < m->c->nmarks; i++)
-        m->mark[i].o = &m->c->mark[i];
+    prepare_marks(m);
     if (!m->region || !m->moment)
         return err_set(e, "-mark: no host memory");
     return prepare_regions(m, e) && prepare_moments(m, e) && open_log(m, e) &&

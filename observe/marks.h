@@ -9,6 +9,9 @@
  * A symbol is marked from the moment at which its address is known: with the first instruction where a file
  * says it, for Linux's own names within MARK_LOOK_TICKS of the moment at which the kernel turns paging on.
  *
+ * A symbol of a loadable module is marked when the module is loaded, before its first instruction: at a hit
+ * of `loader`, of which people are told nothing.
+ *
  * What is told of each hit goes to a log, text or JSON lines. Bounds: the numbers below; hits beyond
  * MARK_LOG_MAX are counted, and no longer written.
  * Threads: the vCPU's in a watcher's functions; everything else while the machine stands. */
@@ -33,7 +36,7 @@ enum mark_lookup { MARK_NOT_YET, MARK_FOUND, MARK_NEVER };
 
 struct mark_option {
     char *name;
-    char *where; /* a linear address (a number), or SYMBOL or SYMBOL+OFFSET */
+    char *where; /* a linear address (a number), SYMBOL, SYMBOL+OFFSET, MODULE:SYMBOL, ... */
     bool has_cr3;
     uint32_t cr3;       /* only hits under this CR3 count */
     char *process;      /* only hits in processes of this name count; NULL: any */
@@ -63,7 +66,11 @@ struct marks_config {
     /* Address of a symbol in the guest, which runs at `g`. Asked now and then until it is MARK_FOUND or
      * MARK_NEVER. */
     enum mark_lookup (*find)(void *ctx, const struct guest_state *g, const char *symbol, uint32_t *lin_addr);
-    void *find_ctx;
+    /* For MODULE:SYMBOL: the symbol at whose hit a module was loaded; told at each hit, before `find` is
+     * asked for such symbols. */
+    const char *loader;
+    void (*loaded)(void *ctx, const struct guest_state *g, uint64_t tick);
+    void *find_ctx;       /* of both */
     bool marker;          /* the device is fitted */
     const char *log_file; /* NULL: none */
     bool log_json;

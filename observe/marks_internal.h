@@ -18,6 +18,7 @@ struct mark {
     uint64_t hits, first_tick, last_tick;
     bool resolved; /* lin_addr is known */
     bool nowhere;  /* lin_addr will never be known */
+    bool module;   /* lin_addr is looked for when a module is loaded */
 };
 
 /* Which hits are meant. */
@@ -58,8 +59,12 @@ struct marks {
     const struct marks_config *c;
     struct observe *hub;
     struct machine *machine;
-    unsigned known;                  /* marks that the vCPU has been told of */
+    uint32_t at[MARKS_MAX + 1];      /* what the vCPU has been told of, */
+    unsigned known;                  /* and how many */
     struct mark mark[MARKS_MAX + 1]; /* the last one is the device's */
+    struct mark_option loader_option;
+    struct mark loader; /* without hits; o NULL: no mark needs it */
+    bool loading;       /* a module was loaded at this tick */
     struct region *region;
     struct moment *moment;
     uint64_t count[MEASURES]; /* MEASURE_TICKS: unused; MEASURE_INSNS: idle ticks, which are subtracted */

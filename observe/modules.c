@@ -2,7 +2,8 @@
  *
  * Facts (include/linux/module.h, kernel/module/ of Linux): struct mod_kallsyms is { symtab, num_symtab,
  * strtab, ... }; symtab has Elf32_Sym (System V ABI, 4-18) whose first one is all zero and whose values are
- * addresses; struct module begins with its state (0 to 3), its place in the list of modules and its name. */
+ * addresses; struct module begins with its state (0 to 3), its place in the list of modules and its name, and
+ * has the address of the mod_kallsyms in use right before its own one. */
 #include "observe/modules.h"
 
 #include <stdlib.h>
@@ -289,6 +290,43 @@ void modules_see(struct modules *m, const struct guest_view *g, uint32_t cr3, ui
     }
     symtab_free(&a.table);
     ++*tries_of(m, lin_addr);
+}
+
+static const struct module_area *area_at(const struct modules *m, uint32_t lin_addr)
+{
+    for (uint32_t i = m->count; i-- > 0;)
+        if (m->area[i].to == UINT64_MAX && lin_addr >= m->area[i].first && lin_addr < m->area[i].end)
+            return &m->area[i];
+    return NULL;
+}
+
+/* Until it has run, the table in use is the one of its initialization, in an area of its own; struct module
+ * has the address of it before the table that stays. */
+void modules_loaded(struct modules *m, const struct guest_view *g, uint32_t cr3, uint32_t module,
+                    uint64_t tick)
+{
+    uint32_t table;
+    modules_see(m, g, cr3, module, tick);
+    const struct module_area *a = area_at(m, module);
+    if (a && view_read32(g, cr3, a->at - 4, &table) && (table < a->first || table >= a->end))
+        modules_see(m, g, cr3, table, tick);
+}
+
+static bool is_named(const struct module_area *a, const char *module)
+{
+    const size_t n = strlen(module);
+    return strncmp(a->name + 1, module, n) == 0 && strcmp(a->name + 1 + n, "]") == 0;
+}
+
+bool modules_find(const struct modules *m, const char *module, const char *symbol, uint32_t *lin_addr)
+{
+    for (uint32_t i = m->count; i-- > 0;) {
+        const struct module_area *a = &m->area[i];
+        if (a->to == UINT64_MAX && strlen(module) < MODULES_NAME - 2 && is_named(a, module) &&
+            symtab_find(&a->table, symbol, lin_addr))
+            return true;
+    }
+    return false;
 }
 
 void modules_free(struct modules *m)

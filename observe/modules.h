@@ -40,6 +40,12 @@ struct modules {
 /* Code of the kernel is sampled at lin_addr, which is not in the kernel itself. Ticks never go back. */
 void modules_see(struct modules *m, const struct guest_view *g, uint32_t cr3, uint32_t lin_addr,
                  uint64_t tick);
+/* A module is about to run for the first time; its struct module is at that address. */
+void modules_loaded(struct modules *m, const struct guest_view *g, uint32_t cr3, uint32_t module,
+                    uint64_t tick);
+/* Address of a symbol in a module of that name (as /proc/modules has it): in the one that was seen last and
+ * that no other one has replaced. False: there is none. */
+bool modules_find(const struct modules *m, const char *module, const char *symbol, uint32_t *lin_addr);
 void modules_free(struct modules *m);
 
 #endif

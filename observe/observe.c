@@ -148,6 +148,14 @@ void observe_begin(struct observe *o, struct machine *m)
     context_begin(&o->context, machine_guest(m));
 }
 
+void observe_sample_now(struct observe *o, const void *watcher, uint64_t tick)
+{
+    for (unsigned i = 0; i < o->count; i++)
+        if (o->watcher[i].ctx == watcher)
+            o->sample_next[i] = tick;
+    machine_sample_at(o->machine, tick);
+}
+
 const struct context *observe_context(const struct observe *o)
 {
     return &o->context;

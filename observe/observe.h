@@ -51,6 +51,8 @@ void observe_begin(struct observe *o, struct machine *m);
 /* Where the kernel was entered; when a watcher is told of an event, the event is in it. Followed where a
  * watcher has `event`. */
 const struct context *observe_context(const struct observe *o);
+/* In `mark`: the watcher with this ctx is called for a sample at the mark's tick, before the instruction. */
+void observe_sample_now(struct observe *o, const void *watcher, uint64_t tick);
 /* As vcpu_peek. */
 size_t observe_peek(const struct observe *o, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes);
 /* Tells the guest's side of a sample. */

@@ -50,11 +50,17 @@ expect "Debian: names and stacks" python3 "$here/symbols.py" report "$dir/report
 expect "Debian: perf text" report convert format=perf "$dir/inline.profile" "$dir/perf"
 expect "Debian: 1,000 kernel samples named as in /proc/kallsyms" python3 "$here/symbols.py" kallsyms "$dir/perf" "$dir/kallsyms"
 expect "Debian: samples in modules named as in /proc/kallsyms" python3 "$here/symbols.py" modules "$dir/perf" "$dir/kallsyms"
+setkey=$(awk '$3 == "blowfish_setkey" { print "0x" $1 }' "$dir/kallsyms")
 initcall=$(awk '$3 == "do_one_initcall" { print "0x" $1 }' "$dir/kallsyms")
 expect "Debian: boots with marks" boot marked -devthread mode=adaptive -trace "file=$dir/trace,names=on" -mark name=do_one_initcall -mark "address=$initcall" \
-    -mark cat=ksys_read,process=cat
+    -mark cat=ksys_read,process=cat -mark module=blowfish_common:blowfish_setkey -mark "module_address=$setkey" \
+    -mark module_init=blowfish_generic:blowfish_mod_init -mark no_module=blowfish_generic:no_such
 expect "Debian: a mark by kallsyms has the hits of its address" test "$(sed -nE 's/^mark (name|address): ([0-9]{3}.*)/\2/p' \
     "$dir/marked.err" | uniq -c | awk '{ print $1 }')" = 2
+expect "Debian: a mark in a module has the hits of its address" test "$(sed -nE 's/^mark (module|module_address): ([1-9].*)/\2/p' \
+    "$dir/marked.err" | uniq -c | awk '{ print $1 }')" = 2
+expect_text "Debian: a mark in a module's initialization" "$(cat "$dir/marked.err")" '^mark module_init: 1 hits'
+expect_text "Debian: a module without such a symbol" "$(cat "$dir/marked.err")" '^mark no_module: no hit; its symbol was not found$'
 expect "Debian: processes have their names in a timeline" python3 "$here/check_trace.py" "$dir/trace" \
     "any(n.startswith('sha256sum (') for _, _, n in of[2, 2])"
 expect_text "Debian: a mark in one process" "$(cat "$dir/marked.err")" '^mark cat: [1-9]'

@@ -189,6 +189,8 @@ void vcpu_until(struct vcpu *v, const struct vcpu_until *until);
 /* For an observer's functions, but `event`: the run is to end at this tick (VCPU_EXIT_TICK_LIMIT), if not
  * before. The next vcpu_until forgets it. */
 void vcpu_stop_at(struct vcpu *v, uint64_t tick);
+/* For an observer's `mark`: its `sample` is called at the mark's tick, too, before the instruction. */
+void vcpu_sample_at(struct vcpu *v, uint64_t tick);
 /* Addresses of which the observer's `mark` is told, in place of those before; it copies them. Drops all
  * translations. While it stands, or in the observer's `sample`. False: more than VCPU_MARKS_MAX. */
 bool vcpu_set_marks(struct vcpu *v, const uint32_t *lin_addr, unsigned count);

@@ -548,6 +548,12 @@ void vcpu_stop_at(struct vcpu *v, uint64_t tick)
     vcpu_refresh_limit(v);
 }
 
+void vcpu_sample_at(struct vcpu *v, uint64_t tick)
+{
+    v->sample_next = least(v->sample_next, tick);
+    vcpu_refresh_limit(v);
+}
+
 enum vcpu_exit vcpu_run(struct vcpu *v)
 {
     v->exit_reason = 0;

@@ -153,6 +153,35 @@ Test(modules, a_module_by_its_symbol)
     free(m);
 }
 
+/* A module that was loaded has its symbols until another one is in its place. */
+Test(modules, symbols_of_one_that_was_loaded)
+{
+    struct memory *m = new_module("toy", "toy_work"), *other = new_module("other", "toy_work");
+    struct modules seen = {0};
+    const struct guest_view v = {m, peek};
+    uint32_t at = 0;
+    put(m, HEAD - 4, AREA + HEAD);
+    modules_loaded(&seen, &v, 0, AREA + MODULE, 5);
+    cr_assert_eq(seen.count, 1, "the table in use is its own");
+    cr_expect(modules_find(&seen, "toy", "toy_work", &at));
+    cr_expect_eq(at, AREA + 0x100);
+    cr_expect(modules_find(&seen, "toy", "next", &at));
+    cr_expect(!modules_find(&seen, "toy", "elsewhere", &at), "not in the module");
+    cr_expect(!modules_find(&seen, "toy", "no_such", &at));
+    cr_expect(!modules_find(&seen, "to", "toy_work", &at) && !modules_find(&seen, "toyy", "toy_work", &at) &&
+              !modules_find(&seen, "", "toy_work", &at));
+    *m = *other;
+    put(m, HEAD + 4, COUNT - 1);
+    modules_loaded(&seen, &v, 0, AREA + MODULE, 6);
+    cr_expect(!modules_find(&seen, "toy", "toy_work", &at), "another one is there now");
+    cr_expect(modules_find(&seen, "other", "toy_work", &at));
+    modules_loaded(&seen, &v, 0, 0x1000, 7);
+    cr_expect_eq(seen.count, 2, "nothing is there");
+    modules_free(&seen);
+    free(m);
+    free(other);
+}
+
 Test(modules, none_where_a_part_is_wrong)
 {
     struct memory *whole = new_module("toy", "toy_work"), *m = malloc(sizeof *m);

@@ -62,6 +62,8 @@ static struct {
     unsigned count;
     struct hit hit[HITS_MAX];
     bool stops;
+    bool samples;     /* a sample is asked for at each hit */
+    unsigned sampled; /* how many came */
 } seen, reference;
 static uint64_t reference_end;
 
@@ -105,6 +107,16 @@ static void take_mark(void *ctx, const struct guest_state *g, uint64_t tick, uin
     add_hit(tick, lin_addr);
     if (seen.stops)
         vcpu_stop_at(h.cpu, tick);
+    if (seen.samples)
+        vcpu_sample_at(h.cpu, tick);
+}
+
+static uint64_t take_sample(void *ctx, const struct guest_state *g, uint64_t tick)
+{
+    const struct hit *last = &seen.hit[seen.count - 1];
+    cr_assert(seen.count && tick == last->tick && g->seg[SEG_CS].base + g->eip == last->lin_addr);
+    seen.sampled++;
+    return TICK_NEVER;
 }
 
 static void put_handler(unsigned vector, const uint8_t *code, const uint8_t *end)
@@ -117,7 +129,9 @@ static void begin(struct harness_options o)
 {
     seen.count = 0;
     o.timer_ticks = o.timer_ticks ? o.timer_ticks : 97;
-    o.observer = (struct vcpu_observer){.mark = take_mark};
+    seen.samples = false;
+    seen.sampled = 0;
+    o.observer = (struct vcpu_observer){.mark = take_mark, .sample = take_sample, .sample_first = TICK_NEVER};
     harness_init(&h, &o);
     HARNESS_LOAD(&h, tour);
     harness_tables(&h);
@@ -271,6 +285,22 @@ Test(marks, a_run_may_end_at_each)
         }
         check_hits(ways[i].how);
         seen.stops = false;
+        harness_free(&h);
+    }
+}
+
+/* A sample may be asked for at a hit: it comes at the mark's tick and before its instruction, and marks may
+ * be set there. */
+Test(marks, a_sample_may_be_had_at_each)
+{
+    make_reference(97);
+    for (unsigned i = 0; i < WAYS; i++) {
+        begin(ways[i].o);
+        set_marks();
+        seen.samples = true;
+        cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+        check_hits(ways[i].how);
+        cr_assert_eq(seen.sampled, reference.count, "%s: %u samples", ways[i].how, seen.sampled);
         harness_free(&h);
     }
 }
