@@ -123,8 +123,8 @@ void monitor_mouse_button(struct monitor_call *call)
 void monitor_screendump(struct monitor_call *call)
 {
     struct err e;
-    if (!screendump_write(call->steer->machine, call->word[1], &e))
-        fprintf(call->out, "Error: %s\n", e.text);
+    if (!screendump_write(call->steer->machine, call->word[1], SCREENDUMP_BY_NAME, &e))
+        fprintf(call->out, "Error: screendump %s\n", e.text);
 }
 
 void monitor_digest(struct monitor_call *call)

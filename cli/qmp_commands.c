@@ -3,6 +3,7 @@
 
 #include "cli/monitor.h"
 #include "cli/screendump.h"
+#include "machine/optvalue.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -54,8 +55,14 @@ static void do_inject_nmi(struct qmp_call *call)
 
 static void do_screendump(struct qmp_call *call)
 {
+    static const enum screendump_format formats[] = {SCREENDUMP_PPM, SCREENDUMP_PNG};
+    const char *format = qmp_string(call, "format");
+    const int choice = format ? value_choice(format, "ppm|png") : 0;
     struct err e;
-    if (!screendump_write(call->steer->machine, qmp_string(call, "filename"), &e))
+    if (choice < 0)
+        qmp_fail(call, "GenericError", "Parameter 'format' does not accept value '%.100s'", format);
+    else if (!screendump_write(call->steer->machine, qmp_string(call, "filename"),
+                               format ? formats[choice] : SCREENDUMP_BY_NAME_OR_PPM, &e))
         qmp_fail(call, "GenericError", "%s", e.text);
 }
 
@@ -181,7 +188,7 @@ const struct qmp_command qmp_commands[] = {
     {"query-version", qmp_query_version, {{0}}},
     {"query-vnc", qmp_query_vnc, {{0}}},
     {"quit", do_quit, {{0}}},
-    {"screendump", do_screendump, {{"filename", QMP_STRING, false}}},
+    {"screendump", do_screendump, {{"filename", QMP_STRING, false}, {"format", QMP_STRING, true}}},
     {"send-key", qmp_send_key, {{"keys", QMP_LIST, false}, {"hold-time", QMP_INT, true}}},
     {"snapshot-delete", qmp_snapshot_delete, SNAPSHOT_ARGUMENTS},
     {"snapshot-load", qmp_snapshot_load, SNAPSHOT_OF_STATE_ARGUMENTS},

@@ -74,6 +74,7 @@ static const struct noted arguments[] = {
     {"blockdev-add",
      "{driver:<file|raw|qcow2>,node-name?:str,read-only?:bool,auto-read-only?:bool;file{filename:str};raw{file:any};qcow2{file:any}}"},
     {"qmp_capabilities.enable", "[str]"},
+    {"screendump.format", "<png|ppm>"},
     {"snapshot-delete.devices", "[str]"},
     {"snapshot-load.devices", "[str]"},
     {"snapshot-save.devices", "[str]"},

@@ -538,7 +538,8 @@ static bool make_snapshot(struct run *r, const struct snapshot_option *s, struct
 {
     struct err why;
     if (s->screen)
-        return screendump_write(r->machine, s->file, e);
+        return screendump_write(r->machine, s->file, SCREENDUMP_BY_NAME, &why) ||
+               err_set(e, "-screendump-at: file=%s", why.text);
     return machine_save(r->machine, s->file, &why) || err_set(e, "-snapshot-at: %s", why.text);
 }
 

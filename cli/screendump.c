@@ -187,34 +187,41 @@ static bool ends_with(const char *file, const char *suffix)
     return n > k && strcmp(file + n - k, suffix) == 0;
 }
 
-static bool is_picture(const char *file)
+/* By the name's end: never SCREENDUMP_BY_NAME_OR_PPM. */
+static enum screendump_format format_of(const char *file, enum screendump_format format)
 {
-    return ends_with(file, ".png") || ends_with(file, ".ppm");
+    if (format == SCREENDUMP_PNG || format == SCREENDUMP_PPM)
+        return format;
+    if (ends_with(file, ".png"))
+        return SCREENDUMP_PNG;
+    const bool text = ends_with(file, ".txt") || ends_with(file, ".json");
+    return ends_with(file, ".ppm") || (format == SCREENDUMP_BY_NAME_OR_PPM && !text) ? SCREENDUMP_PPM
+                                                                                     : SCREENDUMP_BY_NAME;
 }
 
-static bool write_as(FILE *f, const struct screen *s, const char *file, char *line)
+static bool write_as(FILE *f, const struct screen *s, const char *file, enum screendump_format format,
+                     char *line)
 {
-    if (is_picture(file))
-        return write_picture(f, s, ends_with(file, ".png"));
+    if (format != SCREENDUMP_BY_NAME)
+        return write_picture(f, s, format == SCREENDUMP_PNG);
     (ends_with(file, ".json") ? write_json : write_text)(f, s, line);
     return true;
 }
 
-bool screendump_write(const struct machine *m, const char *file, struct err *e)
+bool screendump_write(const struct machine *m, const char *file, enum screendump_format format, struct err *e)
 {
     struct screen s = screen_of(m);
 
-    if (!s.vga && is_picture(file))
-        return err_set(e, "-screendump-at: file=%s: there is no VGA card to make a picture of (-vga std)",
-                       file);
+    format = format_of(file, format);
+    if (!s.vga && format != SCREENDUMP_BY_NAME)
+        return err_set(e, "%s: there is no VGA card to make a picture of (-vga std)", file);
     char *line = malloc(UTF8_MAX * (size_t)s.at.columns + 1);
     FILE *f = line ? fopen(file, "we") : NULL;
-    bool ok = f && write_as(f, &s, file, line) && !ferror(f);
+    bool ok = f && write_as(f, &s, file, format, line) && !ferror(f);
     if (f && fclose(f) != 0)
         ok = false;
     if (!ok)
-        err_set(e, "-screendump-at: file=%s: %s; a file that can be written is needed", file,
-                strerror(errno));
+        err_set(e, "%s: %s; a file that can be written is needed", file, strerror(errno));
     free(line);
     return ok;
 }

@@ -8,7 +8,15 @@
 
 #include "machine/machine.h"
 
+enum screendump_format {
+    SCREENDUMP_BY_NAME,        /* text where the name's end says nothing else */
+    SCREENDUMP_BY_NAME_OR_PPM, /* as QEMU's: PPM where it does */
+    SCREENDUMP_PNG,
+    SCREENDUMP_PPM,
+};
+
 /* The machine stands. False: e says why. */
-bool screendump_write(const struct machine *m, const char *file, struct err *e);
+bool screendump_write(const struct machine *m, const char *file, enum screendump_format format,
+                      struct err *e);
 
 #endif

@@ -285,7 +285,8 @@ static bool open_screen(struct devthread *d, char *err, size_t err_bytes)
     d->bus.cfg.screen = screen_create(&d->board, (unsigned)d->cfg.screen_port, d->cfg.memory, d->hostio);
     if (!d->bus.cfg.screen)
         snprintf(err, err_bytes,
-                 "-display: the machine has no graphics card (-vga std), or the host no memory");
+                 "-display: the machine has no graphics card; -vga std is needed, which is the default where "
+                 "firmware starts");
     return d->bus.cfg.screen != NULL;
 }
 

@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -385,8 +386,20 @@ static bool open_sources(struct net_slirp *s)
     return s->set.fd >= 0 && s->timer.fd >= 0 && hostio_add(h, &s->set) && hostio_add(h, &s->timer);
 }
 
+static bool tftp_is_there(const struct net_config *cfg, char *err, size_t err_bytes)
+{
+    const char *dir = cfg->user.tftp;
+    struct stat st;
+
+    if (!dir || (stat(dir, &st) == 0 && S_ISDIR(st.st_mode)))
+        return true;
+    return net_fail(cfg, err, err_bytes, "tftp=%.200s: no such directory", dir);
+}
+
 static bool start(struct net_slirp *s, const struct net_config *cfg, char *err, size_t err_bytes)
 {
+    if (!tftp_is_there(cfg, err, err_bytes))
+        return false;
     signal(SIGPIPE, SIG_IGN); /* a peer of libslirp's that goes away is an error code, not the end */
     if (!open_sources(s))
         return net_fail(cfg, err, err_bytes, "%s", strerror(errno));

@@ -154,8 +154,16 @@ prompt() {
     done
 }
 
+# QEMU's screendump makes a PPM, whatever the file is called.
+pictures() {
+    timeout 60 "$tandem" $(guest pit) -vga std -S -qmp unix:pic,server,nowait 2>/dev/null &
+    expect "screendump's formats" timeout 50 python3 "$client" pic pictures
+    wait $!
+}
+
 like_qemu
 like_qemu_in_shape
+pictures
 ganeti
 hostile
 prompt

@@ -1,6 +1,6 @@
 """qmp_client.py PATH TASK - a QMP client for tests/qmp.sh.
 
-Tasks: viewers VNC-CLIENT PORT (who watches by VNC is told as events), buttons (a recorded session with keys and buttons), flood (requests whose answers nobody reads), beside (the guest
+Tasks: viewers VNC-CLIENT PORT PASSWORD (who watches by VNC is told as events), pictures (the formats of screendump), buttons (a recorded session with keys and buttons), flood (requests whose answers nobody reads), beside (the guest
 goes on), prompt (how long a request takes, while the machine stands and while it runs)."""
 import json
 import socket
@@ -114,6 +114,23 @@ def viewers(c, client, port, password):
     c.call("quit")
 
 
+def head(name):
+    with open(name, "rb") as f:
+        return f.read(8)
+
+
+def pictures(c):
+    for arguments, magic in (({"filename": "shot"}, b"P6"), ({"filename": "shot.png"}, b"\x89PNG"), ({"filename": "shot.ppm"}, b"P6"),
+                             ({"filename": "shot", "format": "png"}, b"\x89PNG"), ({"filename": "shot.png", "format": "ppm"}, b"P6"),
+                             ({"filename": "shot.json"}, b"{")):
+        c.call("screendump", **arguments)
+        assert head(arguments["filename"]).startswith(magic), arguments
+    c.f.write(b'{"execute":"screendump","arguments":{"filename":"shot","format":"gif"}}')
+    c.f.flush()
+    assert "does not accept value 'gif'" in json.loads(c.f.readline())["error"]["desc"]
+    c.call("quit")
+
+
 def prompt(c):
     running = round_trip_ms(c)
     c.call("stop")
@@ -123,4 +140,4 @@ def prompt(c):
 
 
 if __name__ == "__main__":
-    {"buttons": buttons, "flood": flood, "beside": beside, "prompt": prompt, "viewers": viewers}[sys.argv[2]](Client(sys.argv[1]), *sys.argv[3:])
+    {"buttons": buttons, "flood": flood, "beside": beside, "prompt": prompt, "viewers": viewers, "pictures": pictures}[sys.argv[2]](Client(sys.argv[1]), *sys.argv[3:])

@@ -8,7 +8,7 @@ import sys
 from qmp_client import Client
 
 # Optional arguments that Tandem does not take, each answered by an error that names it.
-LACKING = {"screendump.device", "screendump.head", "screendump.format"}
+LACKING = {"screendump.device", "screendump.head"}
 # Of blockdev-add: what tunes a block layer that is not here, and what libvirt's kin may leave out.
 LACKING |= {"blockdev-add." + name for name in ("cache", "detect-zeroes", "discard", "force-share")}
 LACKING |= {"blockdev-add.file." + name for name in ("aio", "aio-max-batch", "drop-cache", "locking", "pr-manager", "x-check-cache-dropped")}
