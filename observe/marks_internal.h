@@ -59,8 +59,8 @@ struct marks {
     const struct marks_config *c;
     struct observe *hub;
     struct machine *machine;
-    uint32_t at[MARKS_MAX + 1];      /* what the vCPU has been told of, */
-    unsigned known;                  /* and how many */
+    uint32_t at[MARKS_MAX + 1];      /* addresses that the vCPU has been told of */
+    unsigned known;                  /* how many of them there are */
     struct mark mark[MARKS_MAX + 1]; /* the last one is the device's */
     struct mark_option loader_option;
     struct mark loader; /* without hits; o NULL: no mark needs it */
