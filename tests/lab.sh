@@ -77,5 +77,17 @@ for name in one scaling breakdown; do
     expect_text "$name: and says so" "$(cat "$dir/failed.html")" 'Runs that failed'
 done
 
+# The paper's figures from these folders: a row that is new, one that stays, and nothing else changes when it is done again.
+mkdir "$dir/paper" && cp -r "$here/docs/report.md" "$here/docs/pictures" "$dir/paper/"
+paper=("${lab[@]}" paper "$dir/disk" "$dir/leak" "$dir/scaling" "$dir/breakdown" --out "$dir/paper/report.md")
+expect "figures of the paper" "${paper[@]}"
+cp "$dir/paper/report.md" "$dir/paper/once.md"
+expect_text "the paper: a row that was measured" "$(cat "$dir/paper/once.md")" '^\| disk \| 6 \| \*\*1\*\* \| 1[0-9]+ '
+expect_text "the paper: one that was not stays" "$(cat "$dir/paper/once.md")" '^\| network \| '
+expect_text "the paper: a run of its own" "$(cat "$dir/paper/once.md")" '^4 runs gave [2-4] digests \('
+expect "the paper: again" "${paper[@]}"
+expect "the paper: the same" cmp "$dir/paper/once.md" "$dir/paper/report.md"
+expect "the paper: a file without its blocks" refused "the paper has no block" "${lab[@]}" paper "$dir/disk" --out "$here/README.md"
+
 expect "several studies on one page" "${lab[@]}" report "$dir/one" "$dir/leak" "$dir/scaling" "$dir/breakdown" --out "$dir/all.html"
 summary lab

@@ -6,11 +6,12 @@ import signal
 import sys
 import time
 
-from lab import experiment, host, progress, report, results, runner, setup
+from lab import experiment, host, paper, progress, report, results, runner, setup
 from lab.experiment import LabError, Study
 
 USAGE = """bench/run EXPERIMENT [option ...]
 bench/run report DIR [DIR ...] [--out FILE]
+bench/run paper DIR [DIR ...] [--out FILE]     renews the figures of docs/report.md
 
 Experiments (bench/run EXPERIMENT --help lists the options of one):
 %s
@@ -80,7 +81,7 @@ def open_study(study, folder):
         return
     if results.about(folder)["experiment"] != study.name:
         raise LabError(f"--resume {folder}: that folder is of the experiment {results.about(folder)['experiment']}")
-    if results.about(folder)["program"] != study.program:
+    if results.about(folder)["program"]["sha256"] != study.program["sha256"]:
         raise LabError(f"--resume {folder}: the program was built anew since; begin a new folder")
     study.records = results.read(folder)
 
@@ -154,6 +155,15 @@ def run_report(arguments):
     return 0
 
 
+def run_paper(arguments):
+    parser = Parser(prog="bench/run paper", description="Renews the figures and pictures of docs/report.md from results folders.", allow_abbrev=False)
+    parser.add_argument("folders", nargs="+", metavar="DIR", help="results folders of determinism, scaling and breakdown")
+    parser.add_argument("--out", default=str(setup.HERE / "docs/report.md"), metavar="FILE", help="the paper, with its folder pictures/ (default docs/report.md)")
+    options = parser.parse_args(arguments)
+    print("renewed:", ", ".join(paper.write(options.folders, pathlib.Path(options.out))))
+    return 0
+
+
 def terminate(signum, frame):
     raise KeyboardInterrupt
 
@@ -166,8 +176,10 @@ def main(arguments):
     name, rest = arguments[0], arguments[1:]
     if name == "report":
         return run_report(rest)
+    if name == "paper":
+        return run_paper(rest)
     if name not in experiment.names():
-        print(f"bench/run: {name}: no such experiment; accepted: {', '.join(experiment.names())}, report", file=sys.stderr)
+        print(f"bench/run: {name}: no such experiment; accepted: {', '.join(experiment.names())}, report, paper", file=sys.stderr)
         return 2
     return run_experiment(name, rest)
 

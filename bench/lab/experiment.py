@@ -65,6 +65,7 @@ class Study:
     folder: object = None       # pathlib.Path; None in a dry run
     program: dict = None        # what was measured
     records: list = dataclasses.field(default_factory=list)
+    began: str = ""             # when; empty: not yet
 
     @property
     def tandem(self):

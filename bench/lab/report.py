@@ -13,7 +13,7 @@ def study_of(folder):
     module = experiment.load(about["experiment"])
     options = experiment.defaults(module)  # an older folder lacks options that came later
     vars(options).update(vars(results.options_of(folder)))
-    return Study(about["experiment"], module, options, about["host"], folder, about["program"], results.read(folder))
+    return Study(about["experiment"], module, options, about["host"], folder, about["program"], results.read(folder), about["began"])
 
 
 def write(study):
@@ -58,7 +58,7 @@ def about_host(study):
         ("memory", f"{host['memory_mib'] / 1024:.1f} GiB"),
         ("system", host["system"]),
         ("load average when it began", host["load"]),
-        ("program", f"{study.program['version']} (sha256 {study.program['sha256']}...)"),
+        ("program", f"{study.program['version']} (commit {study.program.get('commit', 'unknown')}, sha256 {study.program['sha256']}...)"),
     ]
     return page.html_of(page.Table(["", ""], rows, "The host"))
 

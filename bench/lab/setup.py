@@ -31,7 +31,18 @@ def program(path):
     """What is measured: version and a hash of the file."""
     version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout.strip()
     with open(path, "rb") as file:
-        return {"version": version, "sha256": hashlib.sha256(file.read()).hexdigest()[:16]}
+        return {"version": version, "sha256": hashlib.sha256(file.read()).hexdigest()[:16], "commit": commit()}
+
+
+def commit():
+    """Of this working copy; with a "+" where files that git knows differ from it."""
+    git = ["git", "-C", str(HERE), "-c", f"safe.directory={HERE}"]
+    try:
+        name = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD"], check=False).returncode != 0
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return name + "+" * changed
 
 
 def cpus():
