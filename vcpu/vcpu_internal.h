@@ -237,6 +237,9 @@ static inline bool vcpu_observed(const struct vcpu *v)
 }
 /* After anything that may have shrunk link_limit() (an access): refreshes v->limit keeping the tick. */
 void vcpu_refresh_limit(struct vcpu *v);
+/* Behind an access to the device side: the limit anew. Where somebody wants the run to stand it is the end of
+ * this instruction, for a quantum of accesses takes the host some milliseconds. */
+void vcpu_access_done(struct vcpu *v);
 /* After anything that was done to the interrupt controller: its pins, and this side's next event. */
 void vcpu_intc_settled(struct vcpu *v);
 /* IA32_APIC_BASE has changed: so have the page, pins, and this side's next event. */

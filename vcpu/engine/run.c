@@ -57,6 +57,15 @@ void vcpu_refresh_limit(struct vcpu *v)
     v->g.budget = (int64_t)(v->limit - tick);
 }
 
+void vcpu_access_done(struct vcpu *v)
+{
+    vcpu_refresh_limit(v);
+    if (!link_stopping(v->cfg.link))
+        return;
+    v->limit = vcpu_tick(v); /* of the boundary behind the instruction: it counts as retired already */
+    v->g.budget = 0;
+}
+
 /* --- this side's own events --- */
 
 #define LOCAL_EVENTS_MAX 64 /* at one tick; more than that waits for the next tick */

@@ -85,7 +85,7 @@ static uint32_t buffer_word(const uint8_t *at, unsigned bytes)
 static uint32_t sync_read(struct vcpu *v, const struct bus_range *r, const struct access *a)
 {
     uint32_t value = link_sync(v->cfg.link, a, busmap_latency(r, false));
-    vcpu_refresh_limit(v);
+    vcpu_access_done(v);
     return value;
 }
 
@@ -146,11 +146,11 @@ static void piece_write(struct vcpu *v, const struct io_target *t, uint64_t addr
             break;
         }
         link_post(v->cfg.link, &a, r->latency_ticks);
-        vcpu_refresh_limit(v);
+        vcpu_access_done(v);
         break;
     case CLASS_SYNC:
         link_sync(v->cfg.link, &a, busmap_latency(r, true));
-        vcpu_refresh_limit(v);
+        vcpu_access_done(v);
         break;
     case CLASS_LOCAL:
         local_write(v, r, &a);

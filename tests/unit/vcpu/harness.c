@@ -26,7 +26,9 @@ static uint32_t device_access(void *ctx, const struct access *a)
         link_effect(h->link, &(struct effect){.tick = a->tick + 1, .kind = EFFECT_EXIT, .value = a->value});
         return 0;
     case RANGE_COUNT:
-        return ++h->sync_reads;
+        if (++h->sync_reads == h->stop_at_read)
+            link_stop(h->link, 1);
+        return h->sync_reads;
     case RANGE_MMIO:
         if (a->kind == ACCESS_MMIO_WRITE)
             h->mmio[(a->addr - HARNESS_MMIO) / 4] = a->value;
@@ -285,6 +287,7 @@ void harness_init(struct harness *h, const struct harness_options *o)
 {
     memset(h, 0, sizeof *h);
     h->timer_ticks = o->timer_ticks;
+    h->stop_at_read = o->stop_at_read;
     h->local_ns = NS_NEVER;
     h->timer_next = o->timer_ticks ? o->timer_ticks : TICK_NEVER;
     board_wire(h);

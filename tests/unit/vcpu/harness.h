@@ -55,6 +55,7 @@ struct harness {
     uint32_t pins_may_come;    /* those that a halt waits for */
     bool stuck;                /* the INTR pin stays high, whatever is acknowledged: vector 0x20 */
     _Atomic unsigned stop_in;  /* harness_stop_in(): calls of host_io() left; 0: none asked for */
+    unsigned stop_at_read;     /* of the options */
     uint32_t sync_reads;
     uint32_t mmio[1024];
     char text[256]; /* bytes written to port 0xe9 */
@@ -80,7 +81,8 @@ struct harness_options {
     unsigned hot, translator_threads;
     enum long_blocks long_blocks;
     uint32_t long_blocks_seed;
-    uint64_t ram_bytes; /* 0: HARNESS_RAM_BYTES */
+    uint64_t ram_bytes;    /* 0: HARNESS_RAM_BYTES */
+    unsigned stop_at_read; /* number of the read of port 0x10 that asks the vCPU to stand; 0: none */
 };
 
 void harness_init(struct harness *h, const struct harness_options *o);

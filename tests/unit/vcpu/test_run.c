@@ -877,3 +877,54 @@ Test(run, ends_when_asked_though_no_tick_goes_by, .timeout = 60)
         for (unsigned mode = HARNESS_INLINE; mode <= HARNESS_ADAPTIVE; mode++)
             ends_when_asked(way, mode);
 }
+
+/* --- a request to stand is heard behind an access, not at the end of a quantum --- */
+
+GUEST_CODE(polls, "mov $0x10, %edx\n 1: in (%dx), %eax\n add %eax, %ebx\n incl 0xf0000010\n jmp 1b\n");
+GUEST_CODE(polls_by_rep,
+           "mov $0x10, %edx\n mov $40, %ecx\n mov $0x4000, %edi\n rep insl\n 1: inc %eax\n jmp 1b\n");
+
+struct poller {
+    const uint8_t *code, *end;
+    unsigned first, step; /* the tick behind the first read, and from one to the next */
+};
+
+#define POLL_TICKS 130
+
+static void poll_until(const struct poller *p, unsigned mode, enum translator_mode t, unsigned stop_at)
+{
+    start(
+        &(struct harness_options){
+            .devthread = mode, .translator = t, .tick_limit = POLL_TICKS, .stop_at_read = stop_at},
+        p->code, p->end);
+}
+
+static void stands_behind_read(const struct poller *p, unsigned mode, enum translator_mode t, unsigned n)
+{
+    struct guest_state whole;
+    poll_until(p, mode, t, 0);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TICK_LIMIT);
+    whole = *vcpu_state(h.cpu);
+    harness_free(&h);
+    poll_until(p, mode, t, n);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_STOPPED);
+    cr_assert_eq(vcpu_tick(h.cpu), p->first + (n - 1) * p->step, "mode %u, read %u: tick %lu", mode, n,
+                 (unsigned long)vcpu_tick(h.cpu));
+    link_settle(h.link);
+    cr_assert_eq(h.sync_reads, n);
+    link_resume(h.link, 1);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_TICK_LIMIT);
+    cr_assert_eq(vcpu_tick(h.cpu), POLL_TICKS);
+    cr_assert_arr_eq(vcpu_state(h.cpu)->slot, whole.slot, sizeof whole.slot);
+    cr_assert_eq(vcpu_state(h.cpu)->eip, whole.eip);
+    harness_free(&h);
+}
+
+Test(run, stands_behind_the_access_that_it_was_asked_at, .timeout = 60)
+{
+    const struct poller pollers[] = {{polls, polls_end, 2, 4}, {polls_by_rep, polls_by_rep_end, 4, 1}};
+    const enum translator_mode engines[] = {TRANSLATOR_INTERP, TRANSLATOR_EAGER};
+    for (unsigned i = 0; i < 2 * 2 * 3; i++)
+        for (unsigned n = 1; n < 12; n += 5)
+            stands_behind_read(&pollers[i % 2], HARNESS_INLINE + i / 2 % 3, engines[i / 6], n);
+}
