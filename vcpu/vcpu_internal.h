@@ -79,8 +79,8 @@ enum {
 };
 enum { TLB_DATA, TLB_FETCH = 2, TLB_COUNT = 4 }; /* + 1: user */
 enum { TLB_SETS = TLB_COUNT * TLB_ENTRIES, TLB_WAYS = 2 };
-enum { TLB_IN_LOCAL = 1, TLB_IN_GLOBAL = 2 }; /* the lists that a set is in */
-enum { TLB_PAIR = 4 };                        /* its second way may hold something */
+enum { TLB_IN_LOCAL = 1, TLB_IN_GLOBAL = 2, TLB_IN_STORES = 8 }; /* the lists that a set is in */
+enum { TLB_PAIR = 4 };                                           /* its second way may hold something */
 
 /* Where blocks were found last. key 0: empty; single blocks are not here. The hit must still match in cs base
  * and limit, be valid, and its page be mapped where it was. */
@@ -162,8 +162,10 @@ struct vcpu {
     unsigned tlb_local_count, tlb_global_count;
     uint16_t tlb_local[TLB_SETS];  /* all sets with entries that are not global, by number, and some others */
     uint16_t tlb_global[TLB_SETS]; /* all with global ones, and some others */
-    uint8_t tlb_listed[TLB_SETS];  /* TLB_IN_*, TLB_PAIR */
-    uint32_t tlb_large[32];        /* bit n: since the last full flush there was a large page at n << 22 */
+    uint16_t tlb_stores[TLB_SETS]; /* all sets with a tag_w other than TLB_NONE, and some others */
+    unsigned tlb_stores_count;
+    uint8_t tlb_listed[TLB_SETS]; /* TLB_IN_*, TLB_PAIR */
+    uint32_t tlb_large[32];       /* bit n: since the last full flush there was a large page at n << 22 */
     struct devsites devsites;
     struct spaces *spaces;
     struct mem_watcher watcher;              /* of memory: pages with blocks, and page tables in use */

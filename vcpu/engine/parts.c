@@ -220,6 +220,8 @@ static const struct field vcpu_rest[] = {
           offsetof(struct vcpu, deliveries) - offsetof(struct vcpu, moved) - 1),
     BYTES(struct vcpu, "padding", offsetof(struct vcpu, deliveries) + 4,
           offsetof(struct vcpu, tlb) - offsetof(struct vcpu, deliveries) - 4),
+    WHOLE(tlb_stores), /* follows from the fast-path tags */
+    VCPU(tlb_stores_count),
     WHOLE(tlb_listed), /* follows from the lists */
     TLB_FIELD(tag_r),
     TLB_FIELD(tag_w),

@@ -75,23 +75,39 @@ static unsigned ways_used(const struct vcpu *v, unsigned number)
     return v->tlb_listed[number] & TLB_PAIR ? TLB_WAYS : 1;
 }
 
+static bool is_data(const struct vcpu *v, const struct tlb_entry *e)
+{
+    return tlb_number(v, e) < TLB_FETCH * TLB_ENTRIES;
+}
+
 static bool is_user_data(const struct vcpu *v, const struct tlb_entry *e)
 {
     return tlb_number(v, e) / TLB_ENTRIES == TLB_DATA + 1;
 }
 
+/* The set is to hold a tag for fast stores. */
+static void tlb_list_stores(struct vcpu *v, unsigned number)
+{
+    if (v->tlb_listed[number] & TLB_IN_STORES)
+        return;
+    v->tlb_listed[number] |= TLB_IN_STORES;
+    v->tlb_stores[v->tlb_stores_count++] = (uint16_t)number;
+}
+
 /* The fast-path tags that follow from what the page is now, and from whether each access needs a look. */
-static void tlb_retag(const struct vcpu *v, struct tlb_entry *e)
+static void tlb_retag(struct vcpu *v, struct tlb_entry *e)
 {
     e->tag &= ~(uint32_t)TLB_WATCHED;
     if (page_watched(v, PAGE_OF(e->tag)))
         e->tag |= TLB_WATCHED;
     bool checked = v->checks_alignment && is_user_data(v, e);
     bool fast = !(e->tag & (TLB_MMIO | TLB_WATCHED)) && !checked;
-    bool fast_write = fast && (e->tag & (TLB_WRITABLE | TLB_SPLIT)) == TLB_WRITABLE &&
+    bool fast_write = fast && (e->tag & (TLB_WRITABLE | TLB_SPLIT)) == TLB_WRITABLE && is_data(v, e) &&
                       mem_watchers(v->cfg.mem, &v->watcher, e->phys_page) == 0;
     e->tag_r = fast ? PAGE_OF(e->tag) : TLB_NONE;
     e->tag_w = fast_write ? PAGE_OF(e->tag) : TLB_NONE;
+    if (fast_write)
+        tlb_list_stores(v, tlb_number(v, e));
 }
 
 /* The set gets a local or a global page. */
@@ -234,7 +250,7 @@ static void set_clear(struct vcpu *v, unsigned number, bool global)
     }
     v->tlb_listed[number] &= (uint8_t) ~(global ? TLB_IN_GLOBAL : TLB_IN_LOCAL);
     if (!(v->tlb_listed[number] & (TLB_IN_GLOBAL | TLB_IN_LOCAL)))
-        v->tlb_listed[number] = 0;
+        v->tlb_listed[number] &= TLB_IN_STORES;
 }
 
 static void tlb_flush_global(struct vcpu *v)
@@ -352,9 +368,18 @@ static void on_code_store(void *ctx, mem_addr_t at, unsigned bytes)
     tbcache_invalidate(ctx, at, bytes);
 }
 
+/* All fast stores end: to find those whose page is watched would cost more than the next slow store of each.
+ */
 static void on_rearmed(void *ctx)
 {
-    tlb_protect_page(ctx, ANY_PAGE);
+    struct vcpu *v = ctx;
+    for (unsigned i = 0; i < v->tlb_stores_count; i++) {
+        unsigned number = v->tlb_stores[i];
+        v->tlb_listed[number] &= (uint8_t)~TLB_IN_STORES;
+        for (unsigned way = 0; way < ways_used(v, number); way++)
+            tlb_way(v, number, way)->tag_w = TLB_NONE;
+    }
+    v->tlb_stores_count = 0;
 }
 
 /* Blocks stay: they go by where their bytes are. */
@@ -762,7 +787,8 @@ static bool entry_loaded(struct vcpu *v, struct tlb_entry *e)
         tlb_clear(v, e);
         return true;
     }
-    if (!v->tlb_listed[number] || !tlb_backed(v, number, e->tag, e->phys_page))
+    if (!(v->tlb_listed[number] & (TLB_IN_GLOBAL | TLB_IN_LOCAL)) ||
+        !tlb_backed(v, number, e->tag, e->phys_page))
         return false;
     if (e >= &v->tlb[1][0][0] && tlb_holds(e - TLB_SETS, e->tag))
         return false; /* in both ways */
@@ -795,6 +821,7 @@ bool tlb_backed(const struct vcpu *v, unsigned number, uint32_t tag, uint32_t ph
 const char *tlb_loaded(struct vcpu *v)
 {
     memset(v->tlb_listed, 0, sizeof v->tlb_listed);
+    v->tlb_stores_count = 0;
     if (!lists_loaded(v, v->tlb_local, v->tlb_local_count, TLB_IN_LOCAL) ||
         !lists_loaded(v, v->tlb_global, v->tlb_global_count, TLB_IN_GLOBAL))
         return "tlb.tlb_local or tlb.tlb_global";
