@@ -2,6 +2,7 @@
 #include "machine/digest.h"
 
 #include "clockcore/check.h"
+#include "machine/pagehash.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +14,10 @@
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
 
+struct parts {
+    uint64_t tick, cpu, dev;
+};
+
 struct digest {
     struct digest_source src;
     char *path;
@@ -20,8 +25,9 @@ struct digest {
     long header_bytes;
     int write_errno; /* first failure to write, 0: none */
     XXH128_hash_t chain;
-    uint64_t *page; /* hash of each page's contents as last seen */
-    uint64_t ram_sum;
+    struct parts last; /* of the last point, where it is not in the chain yet */
+    bool is_open;      /* there is such a point: memory is being hashed */
+    struct pagehash *ram;
     uint8_t *part; /* bytes of one part */
     size_t part_bytes_max;
     uint64_t every; /* ticks between points */
@@ -30,20 +36,10 @@ struct digest {
     } saved; /* as in a snapshot */
 };
 
-struct parts {
-    uint64_t cpu, dev, ram;
-};
-
 static void note_write(struct digest *d, int result)
 {
     if (result < 0 && !d->write_errno)
         d->write_errno = errno ? errno : EIO;
-}
-
-static bool allocate(struct digest *d)
-{
-    d->page = calloc(d->src.mem->bytes / PAGE_BYTES, sizeof *d->page);
-    return d->page != NULL;
 }
 
 static bool open_file(struct digest *d, const char *path, const char *header, struct err *e)
@@ -62,7 +58,7 @@ static bool open_file(struct digest *d, const char *path, const char *header, st
 static void digest_free(struct digest *d)
 {
     free(d->path);
-    free(d->page);
+    pagehash_destroy(d->ram);
     free(d->part);
     free(d);
 }
@@ -77,7 +73,10 @@ struct digest *digest_open(const char *path, const char *header, uint64_t every,
     }
     d->src = *src;
     d->every = every;
-    if (allocate(d) ? !path || open_file(d, path, header, e) : err_set(e, "-digest: no host memory"))
+    d->ram = pagehash_create(&src->ram);
+    if (!d->ram)
+        err_set(e, "-digest: no host memory, or no thread");
+    else if (!path || open_file(d, path, header, e))
         return d;
     digest_free(d);
     return NULL;
@@ -104,54 +103,51 @@ static uint64_t hash_group(struct digest *d, enum state_group group)
     return h;
 }
 
-static uint64_t hash_page(const uint8_t *page, uint64_t number)
-{
-    bool zero = page[0] == 0 && memcmp(page, page + 1, PAGE_BYTES - 1) == 0;
-    return zero ? 0 : XXH3_64bits_withSeed(page, PAGE_BYTES, number);
-}
-
-static void take_page(void *ctx, uint32_t number)
-{
-    struct digest *d = ctx;
-    uint64_t h = hash_page(physmem_page(d->src.mem, number), number);
-    d->ram_sum += h - d->page[number];
-    d->page[number] = h;
-}
-
-/* Takes in the dirty pages. */
-static uint64_t hash_ram(struct digest *d)
-{
-    physmem_log_take(d->src.mem, MEM_LOG_DIGEST, 0, (uint32_t)(d->src.mem->bytes / PAGE_BYTES), take_page, d);
-    return d->ram_sum;
-}
-
-static struct parts hash_parts(struct digest *d)
+/* All but memory, which is only taken. */
+static struct parts take_parts(struct digest *d, uint64_t tick)
 {
     d->src.settle(d->src.ctx);
-    return (struct parts){hash_group(d, STATE_CPU), hash_group(d, STATE_DEVICES), hash_ram(d)};
+    struct parts p = {tick, hash_group(d, STATE_CPU), hash_group(d, STATE_DEVICES)};
+    pagehash_take(d->ram);
+    return p;
 }
 
-static XXH128_hash_t hash_chain(XXH128_hash_t before, uint64_t tick, const struct parts *p)
+static XXH128_hash_t hash_chain(XXH128_hash_t before, const struct parts *p, uint64_t ram)
 {
-    const uint64_t in[6] = {before.low64, before.high64, tick, p->cpu, p->dev, p->ram};
+    const uint64_t in[6] = {before.low64, before.high64, p->tick, p->cpu, p->dev, ram};
     return XXH3_128bits(in, sizeof in);
 }
 
-void digest_point(struct digest *d, uint64_t tick)
+/* The last point enters chain and file. */
+static void close_point(struct digest *d)
 {
-    struct parts p = hash_parts(d);
-    d->chain = hash_chain(d->chain, tick, &p);
+    if (!d->is_open)
+        return;
+    const struct parts *p = &d->last;
+    uint64_t ram = pagehash_sum(d->ram);
+    d->is_open = false;
+    d->chain = hash_chain(d->chain, p, ram);
     if (d->file)
         note_write(d, fprintf(d->file,
                               "%" PRIu64 " %016" PRIx64 "%016" PRIx64 " %016" PRIx64 " %016" PRIx64
                               " %016" PRIx64 "\n",
-                              tick, d->chain.high64, d->chain.low64, p.cpu, p.dev, p.ram));
+                              p->tick, d->chain.high64, d->chain.low64, p->cpu, p->dev, ram));
+}
+
+void digest_point(struct digest *d, uint64_t tick)
+{
+    close_point(d);
+    d->last = take_parts(d, tick);
+    d->is_open = true;
+    if (!d->src.ram.worker)
+        close_point(d);
 }
 
 void digest_state(struct digest *d, uint64_t tick, char state_hex[DIGEST_HEX])
 {
-    struct parts p = hash_parts(d);
-    XXH128_hash_t h = hash_chain((XXH128_hash_t){0}, tick, &p);
+    close_point(d);
+    struct parts p = take_parts(d, tick);
+    XXH128_hash_t h = hash_chain((XXH128_hash_t){0}, &p, pagehash_sum(d->ram));
     snprintf(state_hex, DIGEST_HEX, "%016" PRIx64 "%016" PRIx64, h.high64, h.low64);
 }
 
@@ -160,6 +156,11 @@ void digest_end(struct digest *d, uint64_t tick, char state_hex[DIGEST_HEX])
     digest_state(d, tick, state_hex);
     if (d->file)
         note_write(d, fprintf(d->file, "end %" PRIu64 " %s\n", tick, state_hex));
+}
+
+struct activity *digest_activity(struct digest *d)
+{
+    return pagehash_activity(d->ram);
 }
 
 bool digest_close(struct digest *d, struct err *e)
@@ -181,6 +182,7 @@ static const struct field saved_fields[] = {
 
 void digest_part(struct digest *d, struct state_part *out)
 {
+    close_point(d);
     d->saved.chain_low = d->chain.low64;
     d->saved.chain_high = d->chain.high64;
     d->saved.every = d->every;

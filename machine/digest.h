@@ -2,9 +2,9 @@
  *
  * At a point (tick T, after the effects at T, before the instruction of T) the state is hashed in three
  * parts: the CPU, the devices (of both, every field of the tables in state.h) and memory. The hash of memory
- * is a sum over its pages of a hash of page number and contents, where a page of zeroes counts 0. So it
- * follows from the contents alone, and only pages that were written need be hashed anew. The state hash
- * covers tick and parts; the chain covers all points so far.
+ * (pagehash.h) follows from the contents alone. The state hash covers tick and parts; the chain covers all
+ * points so far. With a worker, memory is hashed while the vCPU runs on; a point enters chain and file at the
+ * next point, or when somebody asks.
  *
  * File (text): "# tandem-digest 1 KEY=VALUE ..." with what the run was made of (not how it ran: mode, cores
  * and pacing may differ), then "tick chain cpu dev ram" a point, each hash 16 hex digits (chain: 32), in the
@@ -16,7 +16,7 @@
 
 #include "clockcore/fields.h"
 #include "machine/err.h"
-#include "mem/watch.h"
+#include "machine/pagehash.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -24,7 +24,7 @@
 struct digest;
 
 struct digest_source {
-    struct physmem *mem;
+    struct pagehash_config ram;
     void *ctx;
     /* Part number i of the group; false: past the last. Every posted access before the point was taken. */
     bool (*part)(void *ctx, enum state_group group, unsigned i, struct state_part *out);
@@ -42,6 +42,8 @@ void digest_point(struct digest *d, uint64_t tick);
 void digest_state(struct digest *d, uint64_t tick, char state_hex[DIGEST_HEX]);
 /* State hash at the end of the run, also without a file; writes the last line. */
 void digest_end(struct digest *d, uint64_t tick, char state_hex[DIGEST_HEX]);
+/* What its worker is doing; there must be one. */
+struct activity *digest_activity(struct digest *d);
 /* False: the file could not be written whole (disk full). */
 bool digest_close(struct digest *d, struct err *e);
 

@@ -378,10 +378,22 @@ static void identify(struct machine *m)
     }
 }
 
+/* Inline mode has none: it is what the others are compared with. */
+static bool has_digest_worker(const struct machine *m)
+{
+    return m->cfg.digest_file && m->cfg.mode != LINK_INLINE && pinning_spare_cpus(&m->pinning) > 0;
+}
+
 static bool create_digest(struct machine *m, struct err *e)
 {
     const struct machine_config *c = &m->cfg;
-    const struct digest_source src = {&m->mem, m, digest_source_part, digest_settle};
+    const struct digest_source src = {.ram = {.mem = &m->mem,
+                                              .worker = has_digest_worker(m),
+                                              .not_on_cpu = m->pinning.vcpu_cpu,
+                                              .jitter_seed = c->jitter_seed},
+                                      .ctx = m,
+                                      .part = digest_source_part,
+                                      .settle = digest_settle};
     char header[sizeof m->identity + 32];
     identify(m);
     snprintf(header, sizeof header, "every=%" PRIu64 " %s", c->digest_every, m->identity);
@@ -898,16 +910,19 @@ bool machine_load(struct machine *m, const char *path, struct err *e)
 static struct activity *activity_of(struct machine *m, unsigned i, char *name)
 {
     const bool has_device_thread = m->cfg.mode != LINK_INLINE;
-    const unsigned first_worker = has_device_thread ? 2 : 1,
-                   first_disk = first_worker + vcpu_workers(m->vcpu);
+    const unsigned first_worker = has_device_thread ? 2 : 1, digest = first_worker + vcpu_workers(m->vcpu),
+                   first_disk = digest + has_digest_worker(m);
     snprintf(name, MACHINE_THREAD_BYTES, "%s", i == 0 ? "vCPU" : "devices");
     if (i == 0)
         return link_vcpu_activity(devthread_link(m->dev, 0));
     if (i == 1 && has_device_thread)
         return link_device_activity(devthread_link(m->dev, 0));
     snprintf(name, MACHINE_THREAD_BYTES, "translator %u", i - first_worker);
-    if (i < first_disk)
+    if (i < digest)
         return vcpu_worker_activity(m->vcpu, i - first_worker);
+    snprintf(name, MACHINE_THREAD_BYTES, "digest");
+    if (i < first_disk)
+        return digest_activity(m->digest);
     snprintf(name, MACHINE_THREAD_BYTES, "disk %u", i - first_disk);
     return m->drives.blocks ? blocks_activity(m->drives.blocks, i - first_disk) : NULL;
 }

@@ -64,6 +64,7 @@ mem_addr_t physmem_add(struct physmem *pm, enum mem_kind kind, uint32_t bytes)
 
 static void area_clear(struct physmem *pm, const struct mem_area *a)
 {
+    physmem_mark_range(pm, a->first, a->bytes);
     /* Private anonymous pages read as zero again after MADV_DONTNEED. */
     if (madvise(pm->host + a->first, a->bytes, MADV_DONTNEED) != 0)
         memset(pm->host + a->first, 0, a->bytes);

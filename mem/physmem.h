@@ -87,6 +87,11 @@ struct physmem {
     phys_addr_t addr_mask; /* of the CPU's addresses: A20 */
     uint8_t *clean;        /* per page: bit per log that has seen no write since it was cleared (watch.h) */
     uint64_t *dirty[3];    /* per log: bit per page */
+    struct {
+        void (*fn)(void *ctx, uint32_t page); /* before the first write to a clean page; NULL: none */
+        void *ctx;
+        uint8_t clean; /* in the log of this bit */
+    } guard;
     unsigned nareas, nremaps;
     struct mem_area area[MEM_AREAS_MAX];
     struct mem_watcher *watcher[MEM_VCPUS_MAX];

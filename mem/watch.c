@@ -55,8 +55,17 @@ bool physmem_log_is_dirty(const struct physmem *pm, enum mem_log log, uint32_t p
     return pm->dirty[log][page / 64] >> (page % 64) & 1;
 }
 
+void physmem_log_guard(struct physmem *pm, enum mem_log log, mem_page_fn *fn, void *ctx)
+{
+    pm->guard.fn = fn;
+    pm->guard.ctx = ctx;
+    pm->guard.clean = (uint8_t)(1u << log);
+}
+
 void physmem_page_written(struct physmem *pm, uint32_t page)
 {
+    if (pm->guard.fn && (pm->clean[page] & pm->guard.clean))
+        pm->guard.fn(pm->guard.ctx, page);
     for (unsigned left = pm->clean[page]; left; left &= left - 1)
         pm->dirty[__builtin_ctz(left)][page / 64] |= UINT64_C(1) << (page % 64);
     pm->clean[page] = 0;
@@ -80,17 +89,6 @@ static uint64_t word_mask(uint64_t base, uint64_t first, uint64_t end)
     return mask;
 }
 
-/* The beginning of the next dirty page comes to the host's cache while this one is worked on. */
-static void prefetch_next(const struct physmem *pm, uint64_t base, uint64_t bits)
-{
-    bits &= bits - 1;
-    if (!bits)
-        return;
-    const uint8_t *next = pm->host + ((base + (uint64_t)__builtin_ctzll(bits)) << PAGE_BITS);
-    for (unsigned at = 0; at < 512; at += 64)
-        __builtin_prefetch(next + at);
-}
-
 void physmem_log_take(struct physmem *pm, enum mem_log log, uint32_t first, uint32_t pages, mem_page_fn *fn,
                       void *ctx)
 {
@@ -102,7 +100,6 @@ void physmem_log_take(struct physmem *pm, enum mem_log log, uint32_t first, uint
         for (; bits; bits &= bits - 1) {
             uint32_t page = (uint32_t)base + (uint32_t)__builtin_ctzll(bits);
             pm->clean[page] |= (uint8_t)(1u << log);
-            prefetch_next(pm, base, bits);
             fn(ctx, page);
         }
     }
@@ -148,11 +145,10 @@ void physmem_store(struct physmem *pm, unsigned vcpu, mem_addr_t at, unsigned by
     unsigned told = w->pages[page] & tell;
     if (told & MEM_WATCH_TABLE)
         w->table_store(w->ctx, at, bytes);
+    physmem_mark(pm, at);
     host_put(pm->host + at, bytes, value);
     if (told & MEM_WATCH_CODE)
         w->code_store(w->ctx, at, bytes);
-    if (pm->clean[page])
-        physmem_page_written(pm, page);
 }
 
 /* --- everybody else's writes --- */
@@ -189,14 +185,16 @@ static bool is_watched(const struct mem_watcher *w, const struct mem_range *r)
     return false;
 }
 
+void physmem_mark_range(struct physmem *pm, mem_addr_t at, uint64_t bytes)
+{
+    for (uint64_t page = at >> PAGE_BITS; page << PAGE_BITS < at + bytes; page++)
+        if (pm->clean[page])
+            physmem_page_written(pm, (uint32_t)page);
+}
+
 void physmem_changed(struct physmem *pm, mem_addr_t at, uint64_t bytes)
 {
     const struct mem_range r = {at, bytes};
-    if (bytes == 0)
-        return;
-    for (uint64_t page = at >> PAGE_BITS; page << PAGE_BITS < range_end(&r); page++)
-        if (pm->clean[page])
-            physmem_page_written(pm, (uint32_t)page);
     for (unsigned i = 0; i < MEM_VCPUS_MAX; i++)
         if (pm->watcher[i] && is_watched(pm->watcher[i], &r))
             change_add(pm->watcher[i], r);
@@ -205,8 +203,10 @@ void physmem_changed(struct physmem *pm, mem_addr_t at, uint64_t bytes)
 void physmem_put(struct physmem *pm, mem_addr_t at, const void *from, size_t bytes)
 {
     CHECK(at <= pm->bytes && bytes <= pm->bytes - at);
-    if (bytes)
-        memcpy(pm->host + at, from, bytes);
+    if (bytes == 0)
+        return;
+    physmem_mark_range(pm, at, bytes);
+    memcpy(pm->host + at, from, bytes);
     physmem_changed(pm, at, bytes);
 }
 

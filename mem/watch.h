@@ -18,14 +18,18 @@
 
 enum mem_log { MEM_LOG_DIGEST, MEM_LOG_SNAPSHOT, MEM_LOG_SCREEN, MEM_LOGS };
 
+typedef void mem_page_fn(void *ctx, uint32_t page);
+
 /* The digest's log is on from the start, with every page clean: all is zero. */
 void physmem_log_start(struct physmem *pm, enum mem_log log); /* every page is dirty */
 void physmem_log_stop(struct physmem *pm, enum mem_log log);
 bool physmem_log_is_dirty(const struct physmem *pm, enum mem_log log, uint32_t page);
 /* Calls back for every dirty page of [first, +pages), ascending, and makes it clean. */
-typedef void mem_page_fn(void *ctx, uint32_t page);
 void physmem_log_take(struct physmem *pm, enum mem_log log, uint32_t first, uint32_t pages, mem_page_fn *fn,
                       void *ctx);
+/* One client's, of all logs: before the first write to a page that is clean in `log`, fn is called, by
+ * whoever is about to write. NULL: nobody is to be called any more. */
+void physmem_log_guard(struct physmem *pm, enum mem_log log, mem_page_fn *fn, void *ctx);
 
 enum { MEM_WATCH_CODE = 1, MEM_WATCH_TABLE = 2, MEM_WATCH_CLEAN = 4 };
 #define MEM_CHANGES_MAX 32

@@ -42,7 +42,7 @@ static void rig_init(struct rig *g, const char *path)
 {
     memset(g, 0, sizeof *g);
     cr_assert_eq(physmem_init(&g->mem, RAM), 0);
-    const struct digest_source src = {&g->mem, g, part, settle};
+    const struct digest_source src = {.ram = {.mem = &g->mem}, .ctx = g, .part = part, .settle = settle};
     g->d = digest_open(path, "test=1", 1, &src, &g->e);
 }
 
