@@ -368,8 +368,7 @@ static void on_code_store(void *ctx, mem_addr_t at, unsigned bytes)
     tbcache_invalidate(ctx, at, bytes);
 }
 
-/* All fast stores end: to find those whose page is watched would cost more than the next slow store of each.
- */
+/* All fast stores end: a slow store to each page costs less than to find the pages that are watched. */
 static void on_rearmed(void *ctx)
 {
     struct vcpu *v = ctx;
