@@ -160,9 +160,22 @@ static bool loads_as_8086(const struct builder *b, unsigned seg)
     return seg != SEG_SS && !mode_has(b, TB_MODE_PE) && (b->req->mode & tb_mode_plain(seg)) && !flat_code;
 }
 
-static void gen_load_8086(struct builder *b, unsigned seg, unsigned selector)
+/* Flat mode says nothing of FS and GS. MATCH mode_depends_on */
+static bool loads_aside(const struct builder *b, unsigned seg)
 {
-    struct ir_op *o = emit_helper(b, HELPER_LOAD_SEG_8086);
+    return seg >= SEG_FS && mode_has(b, TB_MODE_FLAT) && mode_has(b, TB_MODE_PE) &&
+           !mode_has(b, TB_MODE_VM86);
+}
+
+/* Such a load leaves the mode as it is: the block goes on. */
+static bool keeps_mode(const struct builder *b, unsigned seg)
+{
+    return loads_as_8086(b, seg) || loads_aside(b, seg);
+}
+
+static void gen_load_keeping(struct builder *b, unsigned seg, unsigned selector)
+{
+    struct ir_op *o = emit_helper(b, loads_aside(b, seg) ? HELPER_LOAD_SEG_FLAT : HELPER_LOAD_SEG_8086);
     o->aux = (uint8_t)seg;
     o->a = (uint8_t)selector;
 }
@@ -183,8 +196,8 @@ static void gen_load_seg(struct builder *b, unsigned seg, unsigned selector, uns
 void gen_MOV_TO_SREG(struct builder *b, const struct insn *in)
 {
     const unsigned selector = opnd_slot(b, in, 1);
-    if (loads_as_8086(b, in->reg))
-        gen_load_8086(b, in->reg, selector);
+    if (keeps_mode(b, in->reg))
+        gen_load_keeping(b, in->reg, selector);
     else
         gen_load_seg(b, in->reg, selector, IR_NONE);
 }
@@ -193,8 +206,8 @@ void gen_MOV_TO_SREG(struct builder *b, const struct insn *in)
 void gen_POP_SREG(struct builder *b, const struct insn *in)
 {
     const unsigned selector = stack_load(b, 1, IR_NONE), seg = sreg_of(in, 0);
-    if (loads_as_8086(b, seg)) {
-        gen_load_8086(b, seg, selector);
+    if (keeps_mode(b, seg)) {
+        gen_load_keeping(b, seg, selector);
         stack_release(b, 1u << in->opsize);
         return;
     }
@@ -207,8 +220,8 @@ static void gen_load_far(struct builder *b, const struct insn *in, unsigned seg)
     const unsigned offset = emit_temp(b), selector = emit_temp(b);
     emit_load(b, IR_LD, in->opsize, offset, mem_addr(b, in, 0, in->opsize, false));
     emit_load(b, IR_LD, 1, selector, mem_addr(b, in, 1u << in->opsize, 1, false));
-    if (loads_as_8086(b, seg)) {
-        gen_load_8086(b, seg, selector);
+    if (keeps_mode(b, seg)) {
+        gen_load_keeping(b, seg, selector);
         reg_store(b, in->reg, in->opsize, value_slot(offset));
         return;
     }

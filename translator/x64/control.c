@@ -459,6 +459,26 @@ static bool emit_inline(struct compile *c, const struct ir_op *op)
     }
 }
 
+/* A helper that is seldom called: then, off the main path. */
+static void far_helper(struct compile *c, const struct far_code *f)
+{
+    emit_helper_call(c, f->op);
+    x_test(&c->b, SZ32, RAX, RAX);
+    uint8_t *fault = x_jcc(&c->b, CC_NE);
+    reg_load_guest(&c->b);
+    x_jmp_to(&c->b, f->back);
+    x_patch_here(&c->b, fault);
+    far_helper_fault(c, f);
+}
+
+static bool emit_aside(struct compile *c, const struct ir_op *op)
+{
+    uint8_t *no = emit_load_aside(c, op);
+    if (no)
+        far_add(c, far_helper, no)->back = c->b.at;
+    return no != NULL;
+}
+
 void emit_HELPER(struct compile *c, const struct ir_op *op)
 {
     if (emit_inline(c, op))
@@ -467,6 +487,8 @@ void emit_HELPER(struct compile *c, const struct ir_op *op)
     fpu_leave(c);
     part_begin(&c->b, X64_PART_CALL);
     reg_spill_temps(c);
+    if (emit_aside(c, op))
+        return;
     c->same_segment = emit_same_segment(c, op);
     emit_helper_call(c, op);
     x_test(&c->b, SZ32, RAX, RAX);

@@ -65,26 +65,74 @@ uint8_t *emit_same_segment_stub(struct x64_buf *b, const struct x64_env *env, un
     return start;
 }
 
-static bool may_be_same(const struct compile *c, const struct ir_op *op)
+static void emit_null(struct x64_buf *b, unsigned seg)
 {
-    const uint32_t ring0 = TB_MODE_PE | TB_MODE_CPL0;
-    return op->imm == HELPER_LOAD_SEG && c->x->stubs.same_segment[op->aux] &&
-           (c->tb->mode & (ring0 | TB_MODE_SINGLE)) == ring0;
+    x_store(b, SZ64, mem_hidden(seg, 0), SCRATCH1);
+    x_store_imm(b, SZ32, mem_hidden(seg, offsetof(struct segment, limit)), 0);
 }
 
-uint8_t *emit_same_segment(struct compile *c, const struct ir_op *op)
+/* What the last load made of the register. */
+static void emit_load_again(struct x64_buf *b, const struct x64_env *env, unsigned seg)
 {
-    if (!may_be_same(c, op))
-        return NULL;
+    x_load(b, SZ64, SCRATCH1, mem_load(env, seg, offsetof(struct x64_load, head)));
+    x_load(b, SZ32, SCRATCH2, mem_load(env, seg, offsetof(struct x64_load, limit)));
+    x_store(b, SZ64, mem_hidden(seg, 0), SCRATCH1);
+    x_store(b, SZ32, mem_hidden(seg, offsetof(struct segment, limit)), SCRATCH2);
+}
+
+uint8_t *emit_load_aside_stub(struct x64_buf *b, const struct x64_env *env, unsigned seg)
+{
+    uint8_t *start = b->at, *no[4]; /* host ZF is 0 at each of these jumps */
+    x_test_imm(b, SZ32, SCRATCH1, 0xfffc);
+    uint8_t *other = x_jcc(b, CC_NE);
+    emit_null(b, seg);
+    x_ret(b); /* ZF as the test left it */
+    x_patch_here(b, other);
+    x_alu_load(b, ALU_CMP, SZ16, SCRATCH1, mem_load(env, seg, offsetof(struct x64_load, head)));
+    no[0] = x_jcc(b, CC_NE);
+    emit_descriptor(b, env, no + 1);
+    x_alu_load(b, ALU_CMP, SZ64, SCRATCH1, mem_load(env, seg, offsetof(struct x64_load, bits)));
+    no[3] = x_jcc(b, CC_NE);
+    emit_load_again(b, env, seg);
+    for (unsigned i = 0; i < sizeof no / sizeof no[0]; i++)
+        x_patch_here(b, no[i]);
+    x_ret(b);
+    return start;
+}
+
+/* What is remembered is of ring 0. */
+static bool is_ring0(const struct compile *c)
+{
+    const uint32_t ring0 = TB_MODE_PE | TB_MODE_CPL0;
+    return (c->tb->mode & (ring0 | TB_MODE_SINGLE)) == ring0;
+}
+
+/* The jump is taken where the stub says that it has not done the load. */
+static uint8_t *emit_ask(struct compile *c, const struct ir_op *op, const uint8_t *stub)
+{
     if (op->a <= IR_EDI)
         x_movzx(&c->b, SZ16, SCRATCH1, reg_guest(op->a));
     else
         x_load(&c->b, SZ16, SCRATCH1, mem_slot(op->a));
-    x_call_to(&c->b, c->x->stubs.same_segment[op->aux]);
-    uint8_t *no = x_jcc(&c->b, CC_NE);
+    x_call_to(&c->b, stub);
+    return x_jcc(&c->b, CC_NE);
+}
+
+uint8_t *emit_same_segment(struct compile *c, const struct ir_op *op)
+{
+    if (op->imm != HELPER_LOAD_SEG || !c->x->stubs.same_segment[op->aux] || !is_ring0(c))
+        return NULL;
+    uint8_t *no = emit_ask(c, op, c->x->stubs.same_segment[op->aux]);
     if (op->b != IR_NONE)
         x_load(&c->b, SZ32, reg_guest(IR_ESP), mem_slot(op->b));
     uint8_t *same = x_jmp(&c->b);
     x_patch_here(&c->b, no);
     return same;
+}
+
+uint8_t *emit_load_aside(struct compile *c, const struct ir_op *op)
+{
+    if (op->imm != HELPER_LOAD_SEG_FLAT || !is_ring0(c))
+        return NULL;
+    return emit_ask(c, op, c->x->stubs.load_aside[op->aux]);
 }

@@ -416,6 +416,8 @@ static void emit_memory_stubs(struct x64_buf *b, struct x64 *x)
     x->stubs.same_segment[SEG_ES] = emit_same_segment_stub(b, &x->env, SEG_ES);
     x->stubs.same_segment[SEG_FS] = emit_same_segment_stub(b, &x->env, SEG_FS);
     x->stubs.same_segment[SEG_GS] = emit_same_segment_stub(b, &x->env, SEG_GS);
+    x->stubs.load_aside[SEG_FS] = emit_load_aside_stub(b, &x->env, SEG_FS);
+    x->stubs.load_aside[SEG_GS] = emit_load_aside_stub(b, &x->env, SEG_GS);
     x->stubs.touch = emit_mmu_stub(b, (uintptr_t)x->env.calls.touch);
     x->stubs.fpu_enter = emit_fpu_enter_stub(b, (uintptr_t)x->env.calls.fpu_enter);
     x->stubs.fpu_refuse = emit_mmu_stub(b, (uintptr_t)x->env.calls.fpu_refuse);

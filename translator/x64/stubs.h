@@ -20,6 +20,7 @@ struct stubs {
     uint8_t *cond, *carry, *get_flags, *set_cf, *set_cf_of;
     uint8_t *jump_miss[2];
     uint8_t *same_segment[SEG_COUNT]; /* segload.h; NULL for CS and SS */
+    uint8_t *load_aside[SEG_COUNT];   /* the same; FS and GS */
 };
 
 void stubs_emit(struct x64 *x);

@@ -256,7 +256,7 @@ static bool seg_same_hidden(const struct segment *a, const struct segment *b)
     return a->access == b->access && a->base == b->base && a->limit == b->limit;
 }
 
-/* Flat mode says nothing of FS and GS. */
+/* Flat mode says nothing of FS and GS. MATCH loads_aside */
 static bool mode_depends_on(const struct guest_state *g, unsigned seg)
 {
     return seg < SEG_FS || !(g->mode & TB_MODE_FLAT);
@@ -315,6 +315,11 @@ enum helper_result helper_LOAD_SEG_8086(struct vcpu *v, const struct ir_op *op)
     struct guest_state *g = &v->g;
     seg_load_8086(g, &g->seg[op->aux], (uint16_t)g->slot[op->a]);
     return HELPER_OK;
+}
+
+enum helper_result helper_LOAD_SEG_FLAT(struct vcpu *v, const struct ir_op *op)
+{
+    return helper_done(seg_check_data(v, op->aux, (uint16_t)v->g.slot[op->a]));
 }
 
 enum helper_result helper_LOAD_FAR(struct vcpu *v, const struct ir_op *op)

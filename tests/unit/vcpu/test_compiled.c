@@ -153,6 +153,27 @@ GUEST_CODE(segments_short, "mov $4, %ecx\n mov $0x18, %eax\n 1: mov %eax, %es\n 
                            " pushl $0\n pushl $0x10000017\n lgdt (%esp)\n 2: dec %ecx\n jnz 1b\n" LEAVE);
 GUEST_CODE(segments_absent, "mov $4, %ecx\n mov $0x18, %eax\n 1: mov %eax, %es\n cmp $2, %ecx\n jne 2f\n"
                             " movb $0x13, 0x101d\n 2: dec %ecx\n jnz 1b\n" LEAVE);
+/* FS and GS in flat mode, which change at each load and end no block. */
+GUEST_CODE(
+    segments_aside,
+    "movl $0x9000ffff, 0x1008\n movl $0xcf9200, 0x100c\n movl $5, 0x9010\n movl $7, 0xa010\n mov $9, %ecx\n"
+    " mov $8, %eax\n xor %ebx, %ebx\n"
+    " 1: mov %eax, %fs\n add %fs:0x10, %edx\n mov %fs, %esi\n add %esi, %edi\n mov %ebx, %fs\n"
+    " mov %fs, %esi\n add %esi, %edi\n push %eax\n pop %gs\n add %gs:0x10, %edx\n push %ebx\n pop %gs\n"
+    " mov %gs, %esi\n add %esi, %edi\n mov $0x18, %esi\n mov %esi, %gs\n add %gs:0x9010, %edx\n mov $0x28, "
+    "%esi\n mov %esi, %gs\n mov $0x2b, %esi\n mov %esi, %gs\n mov %gs, %esi\n add %esi, %edi\n"
+    " cmp $7, %ecx\n jne 2f\n movb $0xa0, 0x100b\n"
+    " 2: cmp $6, %ecx\n jne 2f\n andb $0xfe, 0x100d\n"
+    " 2: cmp $5, %ecx\n jne 2f\n mov $3, %ebx\n"
+    " 2: cmp $4, %ecx\n jne 2f\n movb $0x4f, 0x100e\n"
+    " 2: cmp $2, %ecx\n jne 2f\n mov $0x12340008, %eax\n"
+    " 2: dec %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(aside_short,
+           "mov $4, %ecx\n mov $0x18, %eax\n 1: mov %eax, %fs\n inc %edx\n cmp $2, %ecx\n jne 2f\n"
+           " pushl $0\n pushl $0x10000017\n lgdt (%esp)\n 2: dec %ecx\n jnz 1b\n" LEAVE);
+GUEST_CODE(aside_absent,
+           "mov $4, %ecx\n mov $0x18, %eax\n 1: push %eax\n pop %gs\n inc %edx\n cmp $2, %ecx\n jne 2f\n"
+           " movb $0x13, 0x101d\n 2: dec %ecx\n jnz 1b\n" LEAVE);
 /* REP MOVS of a few words: apart, downwards, onto itself in both directions, over a page's end. */
 GUEST_CODE(
     copies,
@@ -331,6 +352,9 @@ Test(compiled, segments)
     COMPARE(segments_in_turn);
     COMPARE(segments_short);
     COMPARE(segments_absent);
+    COMPARE(segments_aside);
+    COMPARE(aside_short);
+    COMPARE(aside_absent);
 }
 
 Test(compiled, copies)

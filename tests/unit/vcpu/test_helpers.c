@@ -138,6 +138,10 @@ static void for_LOAD_SEG(struct ir_op *op)
     op->aux = segments[below(5)];
     op->b = below(2) ? IR_NONE : IR_T0 + 1;
 }
+static void for_LOAD_SEG_FLAT(struct ir_op *op)
+{
+    op->aux = (uint8_t)(SEG_FS + below(2));
+}
 static void for_LOAD_FAR(struct ir_op *op)
 {
     for_LOAD_SEG(op);
@@ -148,13 +152,17 @@ static const struct {
     enum ir_helper helper;
     void (*choose)(struct ir_op *op);
 } operands[] = {
-    {HELPER_SSE_REG, for_SSE_REG}, {HELPER_SSE_MEM, for_SSE_MEM},   {HELPER_MASKMOV, for_MASKMOV},
-    {HELPER_X87_MEM, for_X87_MEM}, {HELPER_X87_REG, for_X87_REG},   {HELPER_INT, for_INT},
-    {HELPER_INTO, for_INT},        {HELPER_MOV_FROM_CR, for_CR},    {HELPER_MOV_TO_CR, for_CR},
-    {HELPER_MOV_FROM_DR, for_DR},  {HELPER_MOV_TO_DR, for_DR},      {HELPER_MOVS, for_repeated},
-    {HELPER_CMPS, for_repeated},   {HELPER_STOS, for_repeated},     {HELPER_LODS, for_repeated},
-    {HELPER_SCAS, for_repeated},   {HELPER_INS, for_string_io},     {HELPER_OUTS, for_string_io},
-    {HELPER_ENTER, for_ENTER},     {HELPER_LOAD_SEG, for_LOAD_SEG}, {HELPER_LOAD_FAR, for_LOAD_FAR},
+    {HELPER_SSE_REG, for_SSE_REG},   {HELPER_SSE_MEM, for_SSE_MEM},
+    {HELPER_MASKMOV, for_MASKMOV},   {HELPER_X87_MEM, for_X87_MEM},
+    {HELPER_X87_REG, for_X87_REG},   {HELPER_INT, for_INT},
+    {HELPER_INTO, for_INT},          {HELPER_MOV_FROM_CR, for_CR},
+    {HELPER_MOV_TO_CR, for_CR},      {HELPER_MOV_FROM_DR, for_DR},
+    {HELPER_MOV_TO_DR, for_DR},      {HELPER_MOVS, for_repeated},
+    {HELPER_CMPS, for_repeated},     {HELPER_STOS, for_repeated},
+    {HELPER_LODS, for_repeated},     {HELPER_SCAS, for_repeated},
+    {HELPER_INS, for_string_io},     {HELPER_OUTS, for_string_io},
+    {HELPER_ENTER, for_ENTER},       {HELPER_LOAD_SEG, for_LOAD_SEG},
+    {HELPER_LOAD_FAR, for_LOAD_FAR}, {HELPER_LOAD_SEG_FLAT, for_LOAD_SEG_FLAT},
 };
 
 static struct ir_op random_op(unsigned helper)
