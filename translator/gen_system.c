@@ -160,7 +160,7 @@ static bool loads_as_8086(const struct builder *b, unsigned seg)
     return seg != SEG_SS && !mode_has(b, TB_MODE_PE) && (b->req->mode & tb_mode_plain(seg)) && !flat_code;
 }
 
-/* Flat mode says nothing of FS and GS. MATCH mode_depends_on */
+/* Flat mode says nothing of FS and GS. MATCH segments of flat mode */
 static bool loads_aside(const struct builder *b, unsigned seg)
 {
     return seg >= SEG_FS && mode_has(b, TB_MODE_FLAT) && mode_has(b, TB_MODE_PE) &&

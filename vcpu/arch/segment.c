@@ -256,7 +256,7 @@ static bool seg_same_hidden(const struct segment *a, const struct segment *b)
     return a->access == b->access && a->base == b->base && a->limit == b->limit;
 }
 
-/* Flat mode says nothing of FS and GS. MATCH loads_aside */
+/* Flat mode says nothing of FS and GS. MATCH segments of flat mode */
 static bool mode_depends_on(const struct guest_state *g, unsigned seg)
 {
     return seg < SEG_FS || !(g->mode & TB_MODE_FLAT);
