@@ -2,9 +2,11 @@
  *
  *     tandem-profile report [-n ROWS] F
  *     tandem-profile diff [-n ROWS] A B
+ *     tandem-profile lines [-n ROWS] F ELF
  *     tandem-profile convert format=FORMAT F [OUT]
  *
  * Exit status: 0, or 2 with a message on stderr. */
+#include "cli/profile_lines.h"
 #include "machine/optvalue.h"
 #include "observe/formats.h"
 #include "observe/functions.h"
@@ -26,6 +28,8 @@ static const char usage[] =
     "  tandem-profile report [-n ROWS] F             processes, functions, kernel entries, hottest kernel "
     "stacks\n"
     "  tandem-profile diff [-n ROWS] A B             what took more and what took less in B than in A\n"
+    "  tandem-profile lines [-n ROWS] F ELF          by lines of the source, which the ELF file's DWARF "
+    "tells\n"
     "  tandem-profile convert format=FORMAT F [OUT]  F in another format, to OUT or to stdout\n"
     "\n"
     "FORMAT: " FORMAT_NAMES "\n"
@@ -276,8 +280,10 @@ static bool run(int argc, char **argv, struct err *e)
         return report(argv[0], rows, e);
     if (strcmp(command, "diff") == 0 && argc == 2)
         return diff(argv[0], argv[1], rows, e);
-    return err_set(
-        e, "report F, diff A B or convert format=FORMAT F [OUT] is accepted; see tandem-profile --help");
+    if (strcmp(command, "lines") == 0 && argc == 2)
+        return profile_lines(argv[0], argv[1], rows, e);
+    return err_set(e, "report F, lines F ELF, diff A B or convert format=FORMAT F [OUT] is accepted; see "
+                      "tandem-profile --help");
 }
 
 int main(int argc, char **argv)

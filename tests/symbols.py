@@ -4,6 +4,7 @@
     symbols.py kallsyms PERF OUTPUT      1,000 kernel samples against /proc/kallsyms, which the guest printed in OUTPUT
     symbols.py modules PERF OUTPUT       samples in the kernel's modules, likewise
     symbols.py elf PERF ELF              1,000 samples of code of an ELF file, where it was linked, against nm
+    symbols.py lines PERF ELF LINES      what `tandem-profile lines` printed against addr2line, all lines
     symbols.py report REPORT             the bars: 95 % of kernel samples named, 90 % of kernel stacks whole
     symbols.py folded FOLDED REPORT      collapsed stacks add up to the report's samples
 
@@ -95,6 +96,33 @@ def check_elf(perf, elf):
     yield from compare(samples_of(perf, re.escape(os.path.basename(elf))), symbols)
 
 
+def check_lines(perf, elf, lines):
+    """Samples of each line: the innermost frame of each, asked of addr2line."""
+    addresses, first = [], False
+    with open(perf, errors="replace") as f:
+        for line in f:
+            m = re.match(r"\t +([0-9a-f]+) ", line)
+            if m and first:
+                addresses.append(m[1])
+            first = not line.startswith("\t")
+    told = subprocess.run(["addr2line", "-e", elf], input="\n".join(addresses), capture_output=True, text=True, check=True).stdout
+    want, have = {}, {}
+    for place in told.split("\n"):
+        m = re.search(r"([^/]+:\d+)(?: \(discriminator \d+\))?$", place)
+        if m:
+            want[m[1]] = want.get(m[1], 0) + 1
+    with open(lines) as f:
+        for line in f:
+            m = re.match(r" *(\d+) +[0-9.]+  \S+  (?:.*/)?([^/]+:\d+)$", line)
+            if m:
+                have[m[2]] = have.get(m[2], 0) + int(m[1])
+    if len(want) < 10:
+        yield f"only {len(want)} lines"
+    for place in want.keys() | have.keys():
+        if want.get(place) != have.get(place):
+            yield f"{place}: {have.get(place, 0)} samples, of addr2line {want.get(place, 0)}"
+
+
 def check_report(report):
     with open(report) as f:
         text = f.read()
@@ -118,7 +146,7 @@ def check_folded(folded, report):
         yield f"{have} samples in collapsed stacks, {want} in the report"
 
 
-CHECKS = {"kallsyms": check_kallsyms, "modules": check_modules, "elf": check_elf, "report": check_report, "folded": check_folded}
+CHECKS = {"kallsyms": check_kallsyms, "modules": check_modules, "elf": check_elf, "lines": check_lines, "report": check_report, "folded": check_folded}
 
 if __name__ == "__main__":
     if len(sys.argv) < 3 or sys.argv[1] not in CHECKS:

@@ -21,6 +21,9 @@ multiboot() { # FILE OPTION...
 expect "multiboot: runs" multiboot "$dir/mix.profile,every=97,stacks=on"
 expect "multiboot: perf text" report convert format=perf "$dir/mix.profile" "$dir/mix.perf"
 expect "multiboot: 1,000 samples named as nm names them" python3 "$here/symbols.py" elf "$dir/mix.perf" "$guest"
+report lines -n 10000 "$dir/mix.profile" "$guest" >"$dir/mix.lines"
+expect "multiboot: lines as addr2line has them" python3 "$here/symbols.py" lines "$dir/mix.perf" "$guest" "$dir/mix.lines"
+expect "multiboot: lines of a file that is none" bash -c '! "$1" lines "$2" "$2" 2>/dev/null' bash "$build/tandem-profile" "$dir/mix.profile"
 expect_text "multiboot: the report has functions" "$(report report "$dir/mix.profile")" ' k guest_main'
 report convert format=folded "$dir/mix.profile" "$dir/mix.folded"
 expect "multiboot: a format at once" multiboot "$dir/once.folded,every=97,stacks=on,format=folded"
