@@ -1,7 +1,11 @@
 /* cursesmonitor.c - see cursesmonitor.h. */
 #include "cli/cursesmonitor.h"
 
+#include "cli/completion.h"
+#include "cli/monitor.h"
+
 #include <curses.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,7 +18,7 @@
 void curses_monitor_open(struct curses_monitor *m, int fd)
 {
     m->fd = fd;
-    m->window = fd >= 0 ? newwin(0, 0, 0, 0) : NULL;
+    m->window = fd >= 0 ? newpad(CURSES_MONITOR_ROWS, COLS) : NULL;
     if (m->window)
         scrollok(m->window, TRUE);
 }
@@ -92,8 +96,45 @@ static void enter(struct curses_monitor *m)
     m->looked = 0;
 }
 
+static void list_candidates(struct curses_monitor *m)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&text, &bytes);
+    if (!f)
+        return;
+    completion_list(m->line, f);
+    if (fclose(f) == 0)
+        wprintw(m->window, "\n%s" MONITOR_PROMPT "%s", text, m->line);
+    free(text);
+}
+
+static void complete(struct curses_monitor *m)
+{
+    char rest[COMPLETION_BYTES + 1] = "";
+    m->line[m->bytes] = '\0';
+    if (completion_find(m->line, rest) == COMPLETION_MANY)
+        list_candidates(m);
+    for (const char *c = rest; *c; c++)
+        add(m, *c);
+}
+
+/* Half a screen back or on; how far there is something, curses_monitor_show knows. */
+static bool turned_page(struct curses_monitor *m, wint_t ch, bool is_key)
+{
+    const int rows = LINES > 1 ? LINES / 2 : 1;
+    if (!is_key || (ch != KEY_PPAGE && ch != KEY_NPAGE)) {
+        m->scrolled = 0;
+        return false;
+    }
+    m->scrolled += ch == KEY_PPAGE ? rows : m->scrolled < rows ? -m->scrolled : -rows;
+    return true;
+}
+
 void curses_monitor_type(struct curses_monitor *m, wint_t ch, bool is_key)
 {
+    if (turned_page(m, ch, is_key))
+        return;
     if (is_key && ch == KEY_UP)
         look_back(m, m->looked + 1);
     else if (is_key && ch == KEY_DOWN && m->looked > 0)
@@ -102,6 +143,8 @@ void curses_monitor_type(struct curses_monitor *m, wint_t ch, bool is_key)
         rub_out(m);
     else if ((is_key && ch == KEY_ENTER) || (!is_key && (ch == '\r' || ch == '\n')))
         enter(m);
+    else if (!is_key && ch == '\t')
+        complete(m);
     else if (!is_key && ch == CONTROL_U)
         look_back(m, 0);
     else if (!is_key && ch >= FIRST_GLYPH && ch < DELETE)
@@ -111,9 +154,12 @@ void curses_monitor_type(struct curses_monitor *m, wint_t ch, bool is_key)
 void curses_monitor_show(struct curses_monitor *m)
 {
     WINDOW *w = m->window;
-    if (getmaxy(w) != LINES || getmaxx(w) != COLS)
-        wresize(w, LINES, COLS);
-    curs_set(1);
+    const int rows = LINES > CURSES_MONITOR_ROWS ? LINES : CURSES_MONITOR_ROWS;
+    if (getmaxy(w) != rows || getmaxx(w) != COLS)
+        wresize(w, rows, COLS);
+    const int below = getcury(w) + 1 - LINES, most = below > 0 ? below : 0;
+    m->scrolled = m->scrolled < most ? m->scrolled : most;
+    curs_set(m->scrolled == 0);
     touchwin(w);
-    wrefresh(w);
+    prefresh(w, most - m->scrolled, 0, 0, 0, LINES - 1, COLS - 1);
 }

@@ -1,7 +1,8 @@
 /* cursesmonitor.h - the monitor of -display curses: a screen of its own beside the guest's, with a line to
- * type on, earlier lines by the cursor keys, and what the monitor answers.
+ * type on, earlier lines by the cursor keys, completion by Tab, and what the monitor answers, of which the
+ * page keys show what has scrolled away.
  *
- * Threads: the display's. Memory: the window and a few lines; a longer answer scrolls away. */
+ * Threads: the display's. Memory: CURSES_MONITOR_ROWS rows of text and a few lines; older ones are gone. */
 #ifndef TANDEM_CLI_CURSESMONITOR_H
 #define TANDEM_CLI_CURSESMONITOR_H
 
@@ -10,10 +11,12 @@
 
 #define CURSES_MONITOR_LINE    512
 #define CURSES_MONITOR_HISTORY 32
+#define CURSES_MONITOR_ROWS    1000
 
 struct curses_monitor {
     int fd;       /* to the monitor, never blocks; the caller's; -1: there is none */
-    void *window; /* ncurses' */
+    void *window; /* ncurses', a pad; NULL: there is no monitor */
+    int scrolled; /* rows back; 0: the line that is typed is seen */
     char line[CURSES_MONITOR_LINE];
     unsigned bytes;
     char history[CURSES_MONITOR_HISTORY][CURSES_MONITOR_LINE];

@@ -2,6 +2,7 @@
  * the pump thread carries bytes between the pseudo-terminal and the real one. */
 #include "cli/terminal.h"
 
+#include "cli/completion.h"
 #include "cli/monitor.h"
 #include "cli/quietthread.h"
 
@@ -52,56 +53,26 @@ static char *prompt(EditLine *el)
     return text;
 }
 
-struct candidates {
-    const char *word; /* that is completed */
-    size_t bytes;     /* of it */
-    char common[64];  /* what all candidates begin with */
-    unsigned count;
-    FILE *list; /* NULL: they are only counted */
-};
-
-static void candidate(void *ctx, const char *name)
-{
-    struct candidates *c = ctx;
-    if (strncmp(name, c->word, c->bytes) != 0)
-        return;
-    if (c->count++ == 0)
-        snprintf(c->common, sizeof c->common, "%s", name);
-    size_t n = 0;
-    while (c->common[n] && c->common[n] == name[n])
-        n++;
-    c->common[n] = '\0';
-    if (c->list)
-        fprintf(c->list, "%s%s", c->count == 1 ? "\n" : "  ", name);
-}
-
-/* The word before the cursor becomes as long as it can only be; if it is that already, the candidates are
- * listed. */
+/* If only a person can choose, the candidates are listed below the line. */
 static unsigned char complete(EditLine *el, int ch)
 {
     const LineInfo *l = el_line(el);
-    const char *word = l->cursor;
+    char line[256], rest[COMPLETION_BYTES + 1];
     FILE *out;
-    char line[256], rest[64];
-    snprintf(line, sizeof line, "%.*s", (int)(l->cursor - l->buffer), l->buffer);
-    while (word > l->buffer && word[-1] != ' ' && word[-1] != '-')
-        word--;
-    struct candidates c = {.word = line + (word - l->buffer), .bytes = (size_t)(l->cursor - word)};
     if ((size_t)(l->cursor - l->buffer) >= sizeof line)
         return CC_ERROR;
-    monitor_candidates(line, candidate, &c);
-    if (c.count == 0)
+    snprintf(line, sizeof line, "%.*s", (int)(l->cursor - l->buffer), l->buffer);
+    switch (completion_find(line, rest)) {
+    case COMPLETION_NONE:
         return CC_ERROR;
-    if (strlen(c.common) > c.bytes || c.count == 1) {
-        snprintf(rest, sizeof rest, "%s%s", c.common + c.bytes, c.count == 1 ? " " : "");
+    case COMPLETION_MORE:
         return el_insertstr(el, rest) == 0 ? CC_REFRESH : CC_ERROR;
+    default:
+        el_get(el, EL_GETFP, 1, &out);
+        fputc('\n', out);
+        completion_list(line, out);
+        return CC_REDISPLAY;
     }
-    el_get(el, EL_GETFP, 1, &out);
-    c.list = out;
-    c.count = 0;
-    monitor_candidates(line, candidate, &c);
-    fputc('\n', out);
-    return CC_REDISPLAY;
 }
 
 /* False: the other side is gone. */

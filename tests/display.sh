@@ -249,10 +249,24 @@ expect "curses: it answers" seen "^0x2a"
 tm resize-window -x 60 -y 20
 tm send-keys "print 6*70" BSpace BSpace "6" C-u Up BSpace 8 Enter
 expect "curses: a line is edited, in a window of another size" seen "^0x30"
+tm send-keys C-u "info re" Tab
+expect "curses: Tab shows what there is to choose from" seen "^registers  replay"
+tm send-keys "p" Tab Enter
+expect "curses: and completes" seen "^no recording, tick"
+tm send-keys help Enter "info mtree" Enter
+expect "curses: a long answer scrolls away" seen "^03f8-03f8: com1"
+for _ in {1..30}; do
+    screen | grep -q '^info .SUBJECT.' && break
+    tm send-keys PPage
+    sleep 0.1
+done
+expect "curses: and is seen again" seen "^info .SUBJECT."
+tm send-keys NPage PPage "print 7*7" Enter
+expect "curses: the line that is typed is seen" seen "^0x31"
 tm send-keys M-1
 expect "curses: Alt-1 is the screen" seen "Select boot device"
 tm send-keys C-a c
-expect "curses: Ctrl-A c is the monitor, too" seen "^0x30"
+expect "curses: Ctrl-A c is the monitor, too" seen "^0x31"
 tm resize-window -x 90 -y 30
 tm send-keys "stop" Enter "info status" Enter
 expect "curses: the machine stands" seen "VM status: paused"
