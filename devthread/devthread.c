@@ -576,6 +576,15 @@ bool devthread_loaded(struct devthread *d, uint64_t tick, char *err, size_t err_
     return !field;
 }
 
+void devthread_end_recording(struct devthread *d, uint64_t tick)
+{
+    if (!d->record)
+        return;
+    inputlog_record_end(d->record, tick);
+    if (!d->error[0])
+        note_errors(d);
+}
+
 void devthread_end_connections(struct devthread *d)
 {
     for (unsigned i = 0; i < BOARD_PORTS_MAX; i++)

@@ -161,5 +161,7 @@ bool devthread_loaded(struct devthread *d, uint64_t tick, char *err, size_t err_
 /* Behind a load into a machine that has run, before devthread_release: what networks of the host's keep of
  * the machine before ends (net_loaded). */
 void devthread_end_connections(struct devthread *d);
+/* After devthread_stop(): a recording says that the run went on up to `tick`. */
+void devthread_end_recording(struct devthread *d, uint64_t tick);
 
 #endif

@@ -24,7 +24,9 @@ struct inputlog {
     bool more;          /* replay: entry[next] is the next one */
     unsigned next;      /* replay: index in entry[]; the other one was taken last */
     uint64_t last_tick; /* record: of the last entry written; 0: none */
-    uint64_t end_tick;  /* replay: of the last entry of all; 0: none */
+    uint64_t end_tick;  /* replay: of the last line of all; 0: none */
+    bool has_end;       /* replay: the last line is an end, whose tick end_tick is */
+    bool passed;        /* replay: so is it */
     unsigned last_port; /* likewise */
     struct inputlog_position position;
     char error[ERROR_BYTES];        /* first error while running */
@@ -98,6 +100,12 @@ static bool parse_entry(const char *p, const struct board *b, struct inputlog_en
     p = parse_word(p, " ");
     p = p ? parse_hex(p, e->bytes, &e->nbytes) : NULL;
     return p && *p == '\0' && e->tick > 0 && e->tick < TICK_NEVER;
+}
+
+static bool parse_end(const char *p, uint64_t *tick)
+{
+    p = parse_word(parse_u64(p, tick), " end");
+    return p && *p == '\0' && *tick > 0 && *tick < TICK_NEVER;
 }
 
 static bool parse_rtc(const char *p, int64_t *seconds)
@@ -190,11 +198,17 @@ static bool read_entry(struct inputlog *l)
     const struct inputlog_entry *last = &l->entry[l->next];
     struct inputlog_entry *e = &l->entry[!l->next];
     bool first = !l->more;
+    uint64_t end;
     enum line_result r = read_line(l);
 
-    l->more = r == LINE_OK;
+    l->more = false;
     if (r != LINE_OK)
         return r == LINE_END;
+    if (parse_end(l->text, &end)) {
+        l->has_end = true;
+        l->end_tick = end;
+        return (first || end >= last->tick) && read_line(l) == LINE_END;
+    }
     l->more = parse_entry(l->text, l->board, e) &&
               (first || in_order(l->board, e->tick, e->port, last->tick, last->port));
     l->next = !l->next;
@@ -345,14 +359,26 @@ void inputlog_record(struct inputlog *l, uint64_t tick, unsigned port, const uin
         runtime_error(l, "the recording could not be written");
 }
 
+void inputlog_record_end(struct inputlog *l, uint64_t tick)
+{
+    const uint64_t end = tick > l->last_tick ? tick : l->last_tick; /* the devices may be ahead of the CPU */
+    if (l->error[0] || end == 0)
+        return;
+    fprintf(l->file, "%llu end\n", (unsigned long long)end);
+    if (fflush(l->file) != 0 || ferror(l->file))
+        runtime_error(l, "the recording could not be written");
+}
+
 uint64_t inputlog_next_tick(const struct inputlog *l)
 {
-    return l->more ? l->entry[l->next].tick : TICK_NEVER;
+    if (l->more)
+        return l->entry[l->next].tick;
+    return l->has_end && !l->passed ? l->end_tick : TICK_NEVER;
 }
 
 unsigned inputlog_next_port(const struct inputlog *l)
 {
-    return l->entry[l->next].port;
+    return l->more ? l->entry[l->next].port : INPUTLOG_NO_PORT;
 }
 
 uint64_t inputlog_end_tick(const struct inputlog *l)
@@ -362,8 +388,12 @@ uint64_t inputlog_end_tick(const struct inputlog *l)
 
 const struct inputlog_entry *inputlog_take(struct inputlog *l, uint64_t tick)
 {
-    if (!l->more || l->entry[l->next].tick > tick)
+    if (inputlog_next_tick(l) > tick)
         return NULL;
+    if (!l->more) {
+        l->passed = true;
+        return NULL;
+    }
     const struct inputlog_entry *taken = &l->entry[l->next];
     position_advance(l, taken->tick, taken->port, taken->bytes, taken->nbytes);
     if (!read_entry(l))
@@ -383,6 +413,8 @@ bool inputlog_skip(struct inputlog *l, const struct inputlog_position *to, uint6
     while (l->position.entries < to->entries)
         if (!inputlog_take(l, tick))
             return false;
+    if (!l->more)
+        inputlog_take(l, tick); /* the end, if the snapshot was made there */
     return l->position.hash == to->hash && inputlog_next_tick(l) > tick;
 }
 

@@ -945,6 +945,7 @@ bool machine_finish(struct machine *m, struct machine_stats *stats, struct err *
     char why[ERR_BYTES - 1];
     devthread_stop(m->dev);
     machine_get_stats(m, stats);
+    devthread_end_recording(m->dev, stats->tick);
     digest_end(m->digest, stats->tick, stats->state_hex);
     snprintf(why, sizeof why, "%s", devthread_error(m->dev));
     devthread_destroy(m->dev); /* all output, and the terminal as it was */

@@ -78,7 +78,7 @@ hostile() {
 
 # --- what changes the guest is in the recording ---
 replays() {
-    local mode tick points
+    local mode tick
     timeout 60 "$tandem" $(guest pit) -S -qmp unix:q,server,nowait -digest file=d0,every=1000000 -icount shift=3,rr=record,rrfile=log 2>err &
     tick=$(timeout 50 python3 "$client" q buttons)
     expect "a client's session with keys and buttons" test "${tick:-0}" -gt 0
@@ -88,10 +88,7 @@ replays() {
     for mode in inline thread adaptive; do
         timeout 100 "$tandem" $(guest pit) -devthread mode=$mode -digest file=d1,every=1000000 -until "tick=$tick" \
             -icount shift=3,sleep=off,rr=replay,rrfile=log 2>err
-        # The guest may halt for good behind the last entry: that ends a replay, not the recording.
-        points=$(($(wc -l <d1) - 1))
-        expect "the same digests ($mode)" cmp <(head -n $points d0) <(head -n $points d1)
-        expect "beyond the last button ($mode)" test $((points * 1000000)) -gt "$(tail -n 1 log | cut -d ' ' -f 1)"
+        expect "the same digests, up to where it ended ($mode)" cmp d0 d1
     done
 }
 

@@ -151,6 +151,14 @@ Test(inputlog, refuses_what_is_not_a_recording)
         HEAD "1 serial0 00 \n",
         HEAD "1 serial0 0A\n",
         HEAD "\n",
+        HEAD "0 end\n",
+        HEAD "18446744073709551615 end\n",
+        HEAD "5 end \n",
+        HEAD "5 endx\n",
+        HEAD "end\n",
+        HEAD "5 end\n6 end\n",
+        HEAD "5 end\n6 serial0 00\n",
+        HEAD "5 serial0 00\n4 end\n",
     };
 
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -158,6 +166,32 @@ Test(inputlog, refuses_what_is_not_a_recording)
     cr_expect(opens(HEAD, sizeof(HEAD) - 1));
     static const char nul[] = HEAD "1 serial0 00\0\n";
     cr_expect_not(opens(nul, sizeof(nul) - 1));
+}
+
+/* An end is what comes last, whoever asks for an entry, and is passed once. */
+Test(inputlog, says_where_the_run_ended)
+{
+    static const uint8_t byte = 7;
+    for (unsigned entries = 0; entries < 2; entries++) {
+        struct inputlog_header h = {.shift = 3};
+        struct inputlog *l = inputlog_record_open(path, &h, &board, err, sizeof(err));
+        if (entries)
+            inputlog_record(l, 5, PC_PORT_SERIAL0, &byte, 1);
+        inputlog_record_end(l, 9);
+        inputlog_close(l);
+        const uint64_t end = 9;
+        l = inputlog_replay_open(path, &h, &board, err, sizeof(err));
+        cr_assert_not_null(l, "%s", err);
+        cr_expect_eq(inputlog_end_tick(l), end);
+        cr_expect_eq(inputlog_take(l, end) != NULL, entries);
+        cr_expect_eq(inputlog_end_tick(l), end);
+        cr_expect_eq(inputlog_next_tick(l), entries ? end : TICK_NEVER);
+        cr_expect_eq(inputlog_next_port(l), INPUTLOG_NO_PORT);
+        cr_expect_null(inputlog_take(l, end));
+        cr_expect_eq(inputlog_next_tick(l), TICK_NEVER);
+        cr_expect_str_empty(inputlog_error(l));
+        inputlog_close(l);
+    }
 }
 
 Test(inputlog, format_1_is_refused_by_name)
