@@ -1,5 +1,5 @@
 /* bench_screen.c - a screen of 1024 x 768 x 32 that is painted anew 60 times a virtual second while frames
- * come in by an e1000 and the CPU computes.
+ * come in by an e1000, or with card=1 by a virtio card in its legacy form, and the CPU computes.
  *
  * frames=N: so many pictures (0: as many as it takes); bytes=N: so many bytes of Ethernet frames of type
  * 88B5h (0: no network), which are summed up. It ends when there have been as many of both. hz=N: pictures a
@@ -11,9 +11,12 @@
 #define HEIGHT       768u
 #define FRAME        0xE0000000u
 #define CARD         0xE2000000u
+#define VIRTIO       0xC000u   /* I/O ports */
 #define WORLD        0x800000u /* the larger picture: WIDTH x (HEIGHT + 256) */
 #define RING         0x400000u
 #define BUFFERS      0x410000u
+#define HEADERS      0x500000u
+#define HEADER_BYTES 10u
 #define DESCS        256u
 #define BUFFER_BYTES 2048u
 #define SECOND_NS    1000000000u /* the time-stamp counter counts ns */
@@ -26,6 +29,11 @@ struct desc {
     uint16_t bytes, checksum;
     uint8_t status, errors;
     uint16_t special;
+};
+
+struct virtio_desc {
+    uint32_t address, address_high, bytes;
+    uint16_t flags, next;
 };
 
 static uint32_t received, sum, head;
@@ -52,6 +60,16 @@ static bool place(uint32_t vendor_device, uint32_t at)
             return true;
         }
     return false;
+}
+
+static void take_frame(uint32_t at, uint32_t bytes)
+{
+    const uint32_t *words = (const uint32_t *)at;
+
+    for (uint32_t i = 4; i < bytes / 4; i++)
+        sum += words[i];
+    if ((words[3] & 0xFFFF) == 0xB588)
+        received += bytes;
 }
 
 /* --- the network card --- */
@@ -82,12 +100,7 @@ static void receive(void)
     volatile struct desc *d = (volatile struct desc *)RING + head;
 
     while (d->status & 1) {
-        const uint32_t *words = (const uint32_t *)(BUFFERS + head * BUFFER_BYTES);
-        uint32_t bytes = d->bytes;
-        for (uint32_t i = 4; i < bytes / 4; i++)
-            sum += words[i];
-        if ((words[3] & 0xFFFF) == 0xB588)
-            received += bytes;
+        take_frame(BUFFERS + head * BUFFER_BYTES, d->bytes);
         d->status = 0;
         if (head % 64 == 63)
             *card(RDT) = head;
@@ -96,12 +109,71 @@ static void receive(void)
     }
 }
 
-/* --- the screen --- */
+/* --- the virtio card: Virtual I/O Device 1.1, 4.1.4.8 and 2.6, each chain a header and a buffer --- */
 
 static void outw(uint16_t port, uint16_t v)
 {
     __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port) : "memory");
 }
+
+static uint16_t inw(uint16_t port)
+{
+    uint16_t v;
+    __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port) : "memory");
+    return v;
+}
+
+static struct {
+    unsigned size;
+    volatile uint16_t *avail, *used; /* flags, index, entries */
+    uint16_t available, seen;
+} queue;
+
+static void offer_buffers(void)
+{
+    struct virtio_desc *d = (struct virtio_desc *)RING;
+
+    for (unsigned i = 0; i + 1 < queue.size; i += 2) {
+        d[i] = (struct virtio_desc){HEADERS + 8 * i, 0, HEADER_BYTES, 3, (uint16_t)(i + 1)}; /* WRITE, NEXT */
+        d[i + 1] = (struct virtio_desc){BUFFERS + i / 2 * BUFFER_BYTES, 0, BUFFER_BYTES, 2, 0};
+        queue.avail[2 + queue.available++] = (uint16_t)i;
+    }
+    queue.avail[1] = queue.available;
+}
+
+static void start_virtio(void)
+{
+    outb(VIRTIO + 0x12, 0);
+    outb(VIRTIO + 0x12, 3); /* ACKNOWLEDGE, DRIVER */
+    outl(VIRTIO + 4, 0);    /* no feature */
+    outw(VIRTIO + 0x0E, 0); /* the receive queue */
+    queue.size = inw(VIRTIO + 0x0C);
+    EXPECT(queue.size >= 64 && queue.size <= DESCS);
+    memset((void *)RING, 0, BUFFERS - RING);
+    queue.avail = (volatile uint16_t *)(RING + 16 * queue.size);
+    queue.used = (volatile uint16_t *)((RING + 18 * queue.size + 6 + 4095) & ~4095u);
+    outl(VIRTIO + 8, RING / 4096);
+    offer_buffers();
+    outb(VIRTIO + 0x12, 7); /* DRIVER_OK */
+    outw(VIRTIO + 0x10, 0);
+}
+
+/* The card is told of every 16th buffer that is free again. */
+static void receive_virtio(void)
+{
+    while (queue.seen != queue.used[1]) {
+        const volatile uint32_t *entry =
+            (const volatile uint32_t *)(queue.used + 2) + 2 * (queue.seen++ % queue.size);
+        take_frame(BUFFERS + entry[0] / 2 * BUFFER_BYTES, entry[1] - HEADER_BYTES);
+        queue.avail[2 + queue.available++ % queue.size] = (uint16_t)entry[0];
+        __asm__ volatile("" : : : "memory");
+        queue.avail[1] = queue.available;
+        if (queue.seen % 16 == 0)
+            outw(VIRTIO + 0x10, 0);
+    }
+}
+
+/* --- the screen --- */
 
 static void dispi(uint16_t index, uint16_t v)
 {
@@ -141,13 +213,14 @@ int guest_main(void)
 {
     const uint32_t frames = option("frames", 0), bytes = option("bytes", 0), hz = option("hz", 60);
     const uint32_t lines = option("lines", HEIGHT), computes = option("compute", 1);
+    const uint32_t virtio = option("card", 0);
     uint32_t painted = 0, v = 1;
 
     EXPECT(place(0x11111234u, FRAME) && lines <= HEIGHT);
     start_screen();
     if (bytes) {
-        EXPECT(place(0x100E8086u, CARD));
-        start_card();
+        EXPECT(virtio ? place(0x10001AF4u, VIRTIO) : place(0x100E8086u, CARD));
+        (virtio ? start_virtio : start_card)();
     }
     print("ready\n");
     uint64_t next = rdtsc();
@@ -158,7 +231,7 @@ int guest_main(void)
             painted++;
         }
         if (bytes)
-            receive();
+            (virtio ? receive_virtio : receive)();
         if (computes)
             v = compute(v);
     }
