@@ -10,7 +10,7 @@ server = socket.socket()
 server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 server.bind(("127.0.0.1", int(sys.argv[1])))
 server.listen()
-server.settimeout(10)
+server.settimeout(30)
 
 
 def echo(c, lines):
@@ -30,7 +30,7 @@ def echo(c, lines):
 
 def accept():
     c, _ = server.accept()
-    c.settimeout(20)
+    c.settimeout(30)
     return c
 
 
