@@ -115,6 +115,17 @@ struct devsites {
     uint64_t pages;        /* bit number of page modulo 64: there may be one in it */
 };
 
+/* An entry of a handler or a return from one, in flat mode: made from what, made what (arch/passage.h). */
+struct passage {
+    uint64_t gate, code, stack; /* descriptors; stack 0: SS stays */
+    uint16_t code_sel, stack_sel;
+    bool known, software;
+    uint8_t vector, from_cpl;
+    uint32_t flags_cleared; /* of EFLAGS, by an entry */
+    uint32_t mode;          /* but what control registers say */
+    struct segment cs, ss;
+};
+
 struct vcpu {
     struct guest_state g; /* first: helpers and emitted code start from it */
     struct vcpu_config cfg;
@@ -177,9 +188,10 @@ struct vcpu {
     struct hotlist *hot;         /* -d hot: the hottest blocks that went; NULL: nobody asks */
     uint32_t fetch_epoch[2];     /* of the fetch TLBs, supervisor's and user's: x64.h */
     bool fetch_left[2];          /* an entry has left that TLB in this epoch */
-    struct x64_load loads[SEG_COUNT];    /* the last of each data segment register (segment.c); not state: it
-                                            tells what a load would do, whatever was done since */
-    _Alignas(64) struct x64_jumps jumps; /* of compiled code */
+    struct x64_load loads[SEG_COUNT]; /* the last of each data segment register (segment.c); not state: it
+                                         tells what a load would do, whatever was done since */
+    struct passage entries[16], returns[4]; /* arch/passage.c; likewise no state */
+    _Alignas(64) struct x64_jumps jumps;    /* of compiled code */
     struct vcpu_stats stats;
     struct survey survey;
     struct marks marks;

@@ -7,6 +7,7 @@
  * Delivering takes no tick.
  *
  * NOT MODELLED: VME (EFLAGS.VIF and VIP, the interrupt redirection map). */
+#include "vcpu/arch/passage.h"
 #include "vcpu/arch/protect.h"
 
 /* --- raising --- */
@@ -68,16 +69,6 @@ void vm86_enter(struct guest_state *g)
 }
 
 /* --- one delivery --- */
-
-struct event {
-    enum vcpu_event_kind kind;
-    uint8_t vector;
-    bool software; /* INT n, INT3, INTO: gate DPL is checked, EXT stays clear */
-    bool has_error;
-    uint32_t error;
-    uint32_t eip;    /* to push */
-    uint32_t eflags; /* to push */
-};
 
 /* Error code of a fault about the IDT entry itself: index, IDT bit. */
 static uint32_t idt_error(const struct event *e)
@@ -193,6 +184,8 @@ static bool deliver_gate(struct vcpu *v, const struct event *e, struct desc gate
     struct desc d;
     struct stack st = stack_current(v);
     struct frame f;
+    struct passage p = {.from_cpl = g->cpl};
+    const uint32_t from_mode = g->mode;
     if (!handler_code(v, sel, &d))
         return false;
     unsigned cpl = desc_is_conforming(d) ? g->cpl : desc_dpl(d);
@@ -202,19 +195,26 @@ static bool deliver_gate(struct vcpu *v, const struct event *e, struct desc gate
     handler_frame(v, e, gate_width(gate), inner, &f);
     if (!stack_fits(v, &st, &f) || !cs_eip_ok(v, desc_limit(d), eip))
         return false;
-    if (!desc_mark_accessed(v, sel, &d) || !stack_push(v, &st, &f))
+    if (!desc_mark_accessed(v, sel, &d))
+        return false;
+    const bool known = passage_made_from(v, gate, d, inner ? st.fault_sel : 0, &p);
+    if (!stack_push(v, &st, &f))
         return false;
     g->seg[SEG_SS] = st.ss;
     g->slot[IR_ESP] = st.esp;
     vm86_leave(g);
     handler_flags(g, desc_type(gate) == SYS_INT16 || desc_type(gate) == SYS_INT32);
     cs_commit(v, sel, d, cpl, eip);
+    if (known)
+        passage_entered(v, e, from_mode, &p);
     return true;
 }
 
 static bool deliver_protected(struct vcpu *v, const struct event *e)
 {
     struct desc gate;
+    if (passage_enter(v, e))
+        return true;
     if (!gate_read(v, e, &gate))
         return false;
     if (desc_type(gate) != SYS_TASK_GATE)

@@ -3,6 +3,7 @@
  * Model: SDM 2 JMP, CALL, RET, IRET (operation sections) and SDM 3A 5.8. */
 #include <string.h>
 
+#include "vcpu/arch/passage.h"
 #include "vcpu/arch/protect.h"
 
 /* --- stacks --- */
@@ -487,6 +488,20 @@ static bool return_vm86(struct vcpu *v, const struct return_frame *r)
     return true;
 }
 
+/* As one before; all of its frame was read. */
+static bool return_known(struct vcpu *v, const struct return_frame *r)
+{
+    struct guest_state *g = &v->g;
+    const struct passage *p = passage_of_return(v, r->cs, r->ss);
+    if (!p)
+        return false;
+    iret_flags(v, 4, r->eflags); /* rights of the CPL that executes IRET */
+    g->slot[IR_ESP] = p->stack ? r->esp : g->slot[IR_ESP] + 12;
+    g->eip = r->eip;
+    passage_commit(v, p);
+    return true;
+}
+
 /* RET and IRET in protected mode: CS and eip (and, when IRET, EFLAGS) on the stack. */
 static bool far_return(struct vcpu *v, unsigned width, uint32_t release, bool iret)
 {
@@ -497,11 +512,16 @@ static bool far_return(struct vcpu *v, unsigned width, uint32_t release, bool ir
         return false;
     if (iret && width == 4 && (r.eflags & FLAG_VM) && v->g.cpl == 0)
         return return_vm86(v, &r);
+    if (r.whole && return_known(v, &r))
+        return true;
     if (!return_check_cs(v, r.cs, &d))
         return false;
-    if (SEL_RPL(r.cs) > v->g.cpl)
-        return return_outer(v, width, depth, release, iret, &r, d);
-    return return_same(v, width, depth, iret, &r, d);
+    const uint32_t from_mode = v->g.mode;
+    const bool ok = SEL_RPL(r.cs) > v->g.cpl ? return_outer(v, width, depth, release, iret, &r, d)
+                                             : return_same(v, width, depth, iret, &r, d);
+    if (ok && r.whole)
+        passage_returned(v, from_mode, r.cs, d);
+    return ok;
 }
 
 static bool return_8086(struct vcpu *v, unsigned width, uint32_t release, bool iret)

@@ -140,6 +140,9 @@ bool vm86_iopl_ok(struct vcpu *v);
 /* EFLAGS.VM and CPL 3; the caller loads all segments, then calls vcpu_update_mode. */
 void vm86_enter(struct guest_state *g);
 
+/* What CR0 and CR4 say of the mode, PE apart. */
+#define MODE_OF_CONTROL (TB_MODE_FPU_NM | TB_MODE_WAIT_NM | TB_MODE_SSE_UD | TB_MODE_MMX_UD | TB_MODE_TS_NM)
+
 /* --- segment.c --- */
 /* Reads a descriptor; false: exception recorded. */
 bool desc_read(struct vcpu *v, uint16_t sel, struct desc *d, unsigned fault_vector);
@@ -154,6 +157,8 @@ void seg_load_8086(const struct guest_state *g, struct segment *s, uint16_t sel)
 bool seg_check_stack(struct vcpu *v, uint16_t sel, unsigned cpl, unsigned vector, struct segment *out);
 /* After a return to an outer level: ES, FS, GS, DS that the new CPL may not use become null (SDM 3A 5.8.6) */
 void seg_drop_inner(struct guest_state *g);
+/* Would it drop any at this CPL? */
+bool seg_has_inner(const struct guest_state *g, unsigned cpl);
 
 static inline bool raise_sel(struct vcpu *v, unsigned vector, uint16_t sel)
 {

@@ -112,8 +112,6 @@ static uint32_t plain_segments(const struct guest_state *g)
     return bits;
 }
 
-#define MODE_OF_CONTROL (TB_MODE_FPU_NM | TB_MODE_WAIT_NM | TB_MODE_SSE_UD | TB_MODE_MMX_UD | TB_MODE_TS_NM)
-
 /* CR0 and CR4 apart from PE. */
 static uint32_t control_mode(const struct guest_state *g)
 {
@@ -287,13 +285,22 @@ static bool seg_is_inner(const struct segment *s, unsigned cpl)
     return (s->access & SEG_ACC_P) && !conforming && dpl < cpl;
 }
 
+static const uint8_t droppable[] = {SEG_ES, SEG_DS, SEG_FS, SEG_GS};
+
 void seg_drop_inner(struct guest_state *g)
 {
-    static const uint8_t regs[] = {SEG_ES, SEG_DS, SEG_FS, SEG_GS};
-    for (unsigned i = 0; i < sizeof regs; i++) {
-        if (seg_is_inner(&g->seg[regs[i]], g->cpl))
-            g->seg[regs[i]] = (struct segment){.sel = 0};
+    for (unsigned i = 0; i < sizeof droppable; i++) {
+        if (seg_is_inner(&g->seg[droppable[i]], g->cpl))
+            g->seg[droppable[i]] = (struct segment){.sel = 0};
     }
+}
+
+bool seg_has_inner(const struct guest_state *g, unsigned cpl)
+{
+    bool has = false;
+    for (unsigned i = 0; i < sizeof droppable; i++)
+        has |= seg_is_inner(&g->seg[droppable[i]], cpl);
+    return has;
 }
 
 enum helper_result helper_LOAD_SEG(struct vcpu *v, const struct ir_op *op)

@@ -561,6 +561,19 @@ string_run(struct vcpu *v, const struct ir_op *op, const struct string_kind *k)
     return HELPER_OK;
 }
 
+/* Upwards. What was pushed a moment ago is read as it was pushed: a processor waits for narrower stores to
+ * reach the cache before it gives them to a wider load. */
+static void copy_few(uint8_t *dst, const uint8_t *src, uint32_t bytes)
+{
+    for (; bytes >= 4; bytes -= 4, dst += 4, src += 4) {
+        uint32_t word;
+        memcpy(&word, src, sizeof word);
+        __asm__("" : "+r"(word)); /* no wider one is made of it */
+        memcpy(dst, &word, sizeof word);
+    }
+    memmove(dst, src, bytes);
+}
+
 /* REP MOVS of a few words between two pages at hand, as kernels copy stack frames: all of it at once. False:
  * nothing was done, the general way decides. */
 static bool movs_few(struct vcpu *v, const struct ir_op *op)
@@ -575,7 +588,7 @@ static bool movs_few(struct vcpu *v, const struct ir_op *op)
     uint8_t *dst = mem_fast_run(v, s[IR_EDI], bytes, mem_is_user(v));
     if (!src || !dst || (uintptr_t)dst - (uintptr_t)src < bytes) /* a copy into what it has still to read */
         return false;
-    memmove(dst, src, bytes);
+    copy_few(dst, src, bytes);
     s[IR_ECX] = 0;
     s[IR_ESI] += bytes;
     s[IR_EDI] += bytes;

@@ -238,14 +238,16 @@ static struct tb *after_other(struct vcpu *v, struct tb *tb)
     return v->g.budget > 0 ? tb_find(v, false) : NULL;
 }
 
-/* Has the run loop nothing to do at this boundary but to look for the next block? MATCH run_some */
+/* Has the run loop nothing to do at this boundary but to look for the next block? Or-ed, the conditions need
+ * one branch. MATCH run_some */
 static bool run_loop_is_idle(const struct vcpu *v)
 {
     const struct guest_state *g = &v->g;
-    bool single =
-        (g->eflags & FLAG_TF) || v->cfg.single_tb || v->db_pending || v->dr_active || v->until.condition;
-    return g->budget > 0 && !v->exc.pending && !v->redo_single && !v->watcher.nchanges &&
-           !vcpu_is_wanted(v) && !g->halted && !single && !v->exit_reason;
+    const uint32_t single = (g->eflags & FLAG_TF) | v->cfg.single_tb | v->db_pending | v->dr_active |
+                            (v->until.condition != NULL);
+    const uint32_t busy =
+        v->exc.pending | v->redo_single | v->watcher.nchanges | g->halted | single | v->exit_reason;
+    return busy == 0 && g->budget > 0 && !vcpu_is_wanted(v);
 }
 
 /* The same. Whoever goes on ends a shadow of STI or MOV SS: no interrupt can be accepted before the next
