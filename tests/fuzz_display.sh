@@ -15,11 +15,11 @@ if ! build_ensure "$build" -Db_sanitize=address,undefined -Db_lundef=false -Dbui
     summary "fuzz display"
     exit
 fi
-find "$build/cli/libcommand.a.p" -name '*.gcda' -delete
+find "$build/cli" -name '*.gcda' -delete
 expect "displays, and $seconds s of hostile clients" tests/display.sh "$build" "$seconds"
 echo "line coverage:"
 while read -r file percent; do
     printf '    %-16s %5.1f %%\n' "$file" "$percent"
     expect "$file: $least % of its lines or more" awk -v p="$percent" -v l=$least 'BEGIN { exit p < l }'
-done < <(line_coverage "$build/cli/libcommand.a.p" "$served" | sort)
+done < <(line_coverage "$build/cli" "$served" | sort)
 summary "fuzz display"
