@@ -8,8 +8,8 @@
 static inline unsigned test_every(void)
 {
     const char *every = getenv("TANDEM_TEST_EVERY");
-    const int n = every ? atoi(every) : 1;
-    return n > 0 ? (unsigned)n : 1;
+    const long n = every ? strtol(every, NULL, 10) : 1;
+    return n > 0 && n <= 1000000 ? (unsigned)n : 1;
 }
 
 #endif
