@@ -2,12 +2,15 @@
  * add up by themselves how long each took. */
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <time.h>
 
 #include "cli/sampler.h"
 #include "clockcore/clock.h"
 
 #define RUN_NS  UINT64_C(2000000000)
 #define THREADS 2
+#define TRIES   8
 /* A share of p is found from about 1000 looks: its standard deviation is sqrt(p(1-p)/1000), at most 1.6
  * points. */
 #define POINTS_OFF_MAX 7.0
@@ -16,6 +19,7 @@ struct worker {
     struct activity activity;
     uint64_t ns[ACTIVITY_KINDS];
     uint64_t random;
+    uint64_t cpu_ns; /* that the thread has had */
 };
 
 static uint64_t random_next(uint64_t *x)
@@ -44,29 +48,41 @@ static void *work(void *arg)
             now = clock_realtime_ns();
         w->ns[kind] += now - begin;
     }
+    struct timespec cpu;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+    w->cpu_ns = (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec;
     return NULL;
 }
 
-static void compare(const struct sampled_thread *t, const struct worker *w)
+static bool is_close(const struct sampled_thread *t, const struct worker *w)
 {
+    bool close = true;
     double all = 0, sampled = 0;
     for (unsigned k = 0; k < ACTIVITY_KINDS; k++)
         all += (double)w->ns[k], sampled += (double)t->ns[k];
     for (unsigned k = 0; k < ACTIVITY_KINDS; k++) {
         double want = 100 * (double)w->ns[k] / all, got = 100 * (double)t->ns[k] / sampled;
-        cr_assert(got - want <= POINTS_OFF_MAX && want - got <= POINTS_OFF_MAX, "%s: %.1f %%, not %.1f %%",
-                  activity_names[k], got, want);
+        if (got - want <= POINTS_OFF_MAX && want - got <= POINTS_OFF_MAX)
+            continue;
+        fprintf(stderr, "%s: %.1f %%, not %.1f %%\n", activity_names[k], got, want);
+        close = false;
     }
+    return close;
 }
 
-Test(sampler, shares_of_host_time, .timeout = 60)
+enum outcome { CLOSE, OFF, DISTURBED };
+
+/* A thread that waits for a CPU is found in its activity by a sampler that waits, too, or is not: then
+ * figures that are off say nothing. */
+static enum outcome sample_once(uint64_t seed)
 {
-    static struct worker worker[THREADS];
+    struct worker worker[THREADS] = {0};
     pthread_t thread[THREADS];
+    enum outcome outcome = CLOSE;
     struct sampler *s = sampler_create();
     cr_assert_not_null(s);
     for (unsigned i = 0; i < THREADS; i++) {
-        worker[i].random = 88172645463325252u + i;
+        worker[i].random = seed + i;
         sampler_add(s, "worker", &worker[i].activity);
     }
     sampler_start(s);
@@ -77,6 +93,18 @@ Test(sampler, shares_of_host_time, .timeout = 60)
     sampler_stop(s);
     cr_assert_eq(sampler_count(s), THREADS);
     for (unsigned i = 0; i < THREADS; i++)
-        compare(sampler_thread(s, i), &worker[i]);
+        if (outcome != DISTURBED && !is_close(sampler_thread(s, i), &worker[i]))
+            outcome = worker[i].cpu_ns < RUN_NS - RUN_NS / 20 ? DISTURBED : OFF;
     sampler_destroy(s);
+    return outcome;
+}
+
+Test(sampler, shares_of_host_time, .timeout = 60)
+{
+    enum outcome outcome = DISTURBED;
+    for (unsigned i = 0; i < TRIES && outcome == DISTURBED; i++)
+        outcome = sample_once(88172645463325252u + i);
+    if (outcome == DISTURBED)
+        cr_skip_test("this host has no CPU to spare");
+    cr_assert_eq(outcome, CLOSE);
 }
