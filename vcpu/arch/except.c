@@ -269,7 +269,7 @@ static enum exc_class exc_class(unsigned vector)
         return CLASS_DOUBLE_FAULT;
     if (vector == EXC_PF)
         return CLASS_PAGE_FAULT;
-    return contributory >> vector & 1 ? CLASS_CONTRIBUTORY : CLASS_BENIGN;
+    return vector < 32 && (contributory >> vector & 1) ? CLASS_CONTRIBUTORY : CLASS_BENIGN;
 }
 
 /* SDM 3A table 6-5: does `second`, raised while `first` was delivered, escalate? */
@@ -284,7 +284,7 @@ static bool exc_escalates(unsigned first, unsigned second)
 static void mark_external(struct pending_exc *exc)
 {
     const uint32_t selector_errors = 1u << EXC_TS | 1u << EXC_NP | 1u << EXC_SS | 1u << EXC_GP;
-    if (selector_errors >> exc->vector & 1)
+    if (exc->vector < 32 && (selector_errors >> exc->vector & 1))
         exc->error |= 1;
 }
 
