@@ -96,13 +96,20 @@ def check_elf(perf, elf):
     yield from compare(samples_of(perf, re.escape(os.path.basename(elf))), symbols)
 
 
+def executable(elf):
+    """[first, end) of each section that holds code. addr2line names the declaration of a variable, too, and a guest may run code in one."""
+    text = subprocess.run(["readelf", "-SW", elf], capture_output=True, text=True, check=True).stdout
+    for m in re.finditer(r"\] \S+ +\S+ +([0-9a-f]+) [0-9a-f]+ ([0-9a-f]+) \S+ +\S*X", text):
+        yield int(m[1], 16), int(m[1], 16) + int(m[2], 16)
+
+
 def check_lines(perf, elf, lines):
-    """Samples of each line: the innermost frame of each, asked of addr2line."""
-    addresses, first = [], False
+    """Samples of each line: the innermost frame of each that lies in the file's own code, asked of addr2line."""
+    addresses, first, code = [], False, list(executable(elf))
     with open(perf, errors="replace") as f:
         for line in f:
             m = re.match(r"\t +([0-9a-f]+) ", line)
-            if m and first:
+            if m and first and any(a <= int(m[1], 16) < end for a, end in code):
                 addresses.append(m[1])
             first = not line.startswith("\t")
     told = subprocess.run(["addr2line", "-e", elf], input="\n".join(addresses), capture_output=True, text=True, check=True).stdout
