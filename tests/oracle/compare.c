@@ -14,7 +14,7 @@ static const char *const gpr_name[8] = {"eax", "ecx", "edx", "ebx", "esp", "ebp"
 /* A native fetch from the (there not executable) data pages has no counterpart; skip such a case. */
 bool is_comparable(const struct test_result *native)
 {
-    return native->vector != NATIVE_STOPPED &&
+    return native->vector != NATIVE_STOPPED && native->vector != NATIVE_NO_FORM &&
            !(native->fetch_fault && native->cr2 >= DATA_BASE && native->cr2 < DATA_BASE + DATA_BYTES);
 }
 

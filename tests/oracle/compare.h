@@ -8,7 +8,7 @@
 /* Number of differences; prints them with show. */
 unsigned compare_results(const struct test_result *cpu, const struct test_result *emulated,
                          const struct undefined *u, bool show);
-/* A fetch from data pages, which are executable in the guest only: nothing to compare. */
+/* False: nothing to compare (NATIVE_*), or a fetch from data pages, which only the guest can execute. */
 bool is_comparable(const struct test_result *cpu);
 /* Prints the case's bytes, instructions and registers. */
 void show_case(const struct test_case *c, const char *row);

@@ -22,7 +22,7 @@ struct oracle_row {
     uint16_t sse;       /* enum sse_id */
     uint32_t undefined; /* U_* */
     const char *mnemonic;
-    uint64_t cases, completed, faulted; /* filled by the driver */
+    uint64_t cases, completed, faulted, formless; /* filled by the driver; formless: NATIVE_NO_FORM */
 };
 
 struct gen {

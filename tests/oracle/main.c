@@ -1,10 +1,13 @@
 /* main.c - the hardware oracle: random instructions on the real CPU and in the emulator must agree.
  *
  *     oracle [--cases N] [--sequences N] [--seed S] [--row TEXT] [--table] [--single-tb]
- *            [--engine interp|eager] [--shown N]
+ *            [--engine interp|eager] [--shown N] [--form64]
  *     oracle --record FILE [--cases N] [--seed S]     results of this CPU for every host (record.h)
  *     oracle --replay FILE [--engine interp|eager]    compares them; needs no CPU of that kind
+ *     oracle --replay FILE --native [--form64]        runs their inputs on this CPU, and compares what it
+ * gives
  *
+ * --form64: the 64-bit form of cases (form64.h) also where the host runs 32-bit code.
  * Prints mismatches with their bytes and differences, the coverage table (--table), what vendor.def
  * explained, and the counts. */
 #include <getopt.h>
@@ -27,14 +30,16 @@ static void print_table(const struct gen *g)
             printf("%-32s excluded: %s\n", r->name, r->excluded);
         else
             printf("%-32s %9lu %9lu %9lu%s\n", r->name, r->cases, r->completed, r->faulted,
-                   r->cases ? "" : "  NOT RUN");
+                   r->cases      ? ""
+                   : r->formless ? "  skipped: no 64-bit form, and this host runs no 32-bit code"
+                                 : "  NOT RUN");
     }
 }
 
 struct options {
     uint64_t cases, sequences, seed, shown; /* shown: mismatches printed at most */
     const char *row, *record, *replay;
-    bool table, single_tb, compiled;
+    bool table, single_tb, compiled, native, form64;
     enum vendor vendor; /* whose rows of vendor.def count; 0: the real CPU's */
     uint32_t differs;   /* probes of the host that count as failed (translator/x64/probe.h) */
 };
@@ -51,6 +56,8 @@ static bool parse(int argc, char **argv, struct options *o)
                                           {"shown", required_argument, NULL, 'n'},
                                           {"vendor", required_argument, NULL, 'v'},
                                           {"differs", required_argument, NULL, 'd'},
+                                          {"native", no_argument, NULL, 'N'},
+                                          {"form64", no_argument, NULL, '6'},
                                           {"record", required_argument, NULL, 'R'},
                                           {"replay", required_argument, NULL, 'P'},
                                           {NULL, 0, NULL, 0}};
@@ -86,6 +93,12 @@ static bool parse(int argc, char **argv, struct options *o)
             break;
         case 't':
             o->table = true;
+            break;
+        case 'N':
+            o->native = true;
+            break;
+        case '6':
+            o->form64 = true;
             break;
         case '1':
             o->single_tb = true;
@@ -126,7 +139,7 @@ struct driver {
     struct emulated *machine;
     enum vendor vendor; /* of the real CPU */
     struct vendor_counts explained;
-    uint64_t passed, failed, skipped;
+    uint64_t passed, failed, skipped, formless;
 };
 
 /* The emulator's turn, and the verdict. */
@@ -144,6 +157,14 @@ static void judge(struct driver *d, const struct vendor_case *v)
     }
 }
 
+static void count_incomparable(struct driver *d, struct oracle_row *row, const struct test_result *native)
+{
+    const bool formless = native->vector == NATIVE_NO_FORM;
+    *(formless ? &d->formless : &d->skipped) += 1;
+    if (row)
+        row->formless += formless;
+}
+
 static void run_cases(struct driver *d)
 {
     static struct test_case c;
@@ -153,7 +174,7 @@ static void run_cases(struct driver *d)
         struct oracle_row *row = draw(&d->g, &d->o, n, &c, &u);
         native_run(&c, &native);
         if (!is_comparable(&native)) {
-            d->skipped++;
+            count_incomparable(d, row, &native);
             continue;
         }
         if (row) {
@@ -203,6 +224,13 @@ static bool is_wanted(struct driver *d, const struct vendor_case *v, uint64_t *s
     return d->passed == passed; /* unknown yet: above all these */
 }
 
+static void print_lacking(const struct gen *g)
+{
+    for (unsigned i = 0; i < g->nrows; i++)
+        if (g->rows[i].formless && !g->rows[i].completed)
+            printf("not in the set, for it has no 64-bit form: %s\n", g->rows[i].name);
+}
+
 static bool record_cases(struct driver *d)
 {
     static struct record r;
@@ -218,22 +246,45 @@ static bool record_cases(struct driver *d)
     uint64_t written = 0, sequences = 0;
     for (uint64_t n = 0; n < d->o.cases; n++) {
         struct undefined u;
-        const struct oracle_row *row = draw(&d->g, &d->o, n, &rc.c, &u);
+        struct oracle_row *row = draw(&d->g, &d->o, n, &rc.c, &u);
         rc.is_sequence = !row;
         native_run(&rc.c, &rc.cpu);
-        if (!is_comparable(&rc.cpu) ||
-            !is_wanted(d, &(struct vendor_case){&rc.c, row, &u, &rc.cpu, d->machine}, &sequences))
+        if (!is_comparable(&rc.cpu)) {
+            count_incomparable(d, row, &rc.cpu);
+            continue;
+        }
+        if (!is_wanted(d, &(struct vendor_case){&rc.c, row, &u, &rc.cpu, d->machine}, &sequences))
             continue;
         record_write(&r, d->g.pooled, &rc);
         written++;
+        if (row)
+            row->completed++;
     }
     const bool ok = record_end(&r) && fclose(to) == 0;
+    print_lacking(&d->g);
     printf("oracle: %s: %lu cases of %s%s\n", d->o.record, written, r.cpu, ok ? "" : ": cannot write");
     return ok;
 }
 
+/* Runs the recorded case's input here, and judges what came; `differ` counts results that are not the
+ * recorded ones. */
+static void run_again(struct driver *d, const struct vendor_case *v, uint64_t *differ)
+{
+    static struct test_result here;
+    struct vendor_case again = *v;
+    native_run(v->c, &here);
+    if (!is_comparable(&here)) {
+        count_incomparable(d, NULL, &here);
+        return;
+    }
+    *differ += compare_results(v->cpu, &here, v->u, false) != 0;
+    again.cpu = &here;
+    judge(d, &again);
+}
+
 static bool replay_cases(struct driver *d)
 {
+    uint64_t differ = 0;
     static struct record r;
     static struct recorded_case rc;
     FILE *from = strcmp(d->o.replay, "-") ? fopen(d->o.replay, "rb") : stdin;
@@ -241,16 +292,25 @@ static bool replay_cases(struct driver *d)
         fprintf(stderr, "oracle: %s: not a recorded set\n", d->o.replay);
         return false;
     }
-    d->vendor = d->o.vendor ? d->o.vendor : r.vendor;
+    if (!d->o.vendor && !d->o.native)
+        d->vendor = r.vendor;
     while (record_read(&r, &rc)) {
         struct undefined u = {0};
         const struct oracle_row *row = rc.is_sequence ? NULL : gen_row_of(&d->g, rc.c.code);
         if (row)
             gen_undefined(row, &rc.c, &u);
-        judge(d, &(struct vendor_case){&rc.c, row, &u, &rc.cpu, d->machine});
+        const struct vendor_case v = {&rc.c, row, &u, &rc.cpu, d->machine};
+        if (d->o.native)
+            run_again(d, &v, &differ);
+        else
+            judge(d, &v);
     }
     d->failed += r.bad;
     vendor_print(&d->explained);
+    if (d->o.native)
+        printf("oracle: run on this CPU%s: %lu results differ from the recorded ones, %lu cases have no "
+               "64-bit form\n",
+               native_is_form64() ? " in 64-bit form" : "", differ, d->formless);
     printf("oracle: recorded on %s%s\n%lu passed, %lu failed\n", r.cpu, r.bad ? "; the set is torn" : "",
            d->passed, d->failed);
     return true;
@@ -264,6 +324,8 @@ static bool run_sequences(struct driver *d)
     struct sequence_counts c;
     if (d->o.sequences == 0)
         return true;
+    if (native_is_form64())
+        puts("SKIP sequences on the real CPU: this host runs no 32-bit code; the engines are compared alone");
     if (!sequences_run(&d->g, d->vendor, d->o.seed, d->o.sequences, &c))
         return false;
     printf("sequences: %lu instructions, %lu skipped, %lu left to single cases by vendor.def, %lu with code "
@@ -282,7 +344,7 @@ int main(int argc, char **argv)
 {
     static struct driver d;
     char cpu[49];
-    if (!parse(argc, argv, &d.o) || (!d.o.replay && !native_init()))
+    if (!parse(argc, argv, &d.o) || ((!d.o.replay || d.o.native) && !native_init(d.o.form64)))
         return 2;
     d.vendor = vendor_of_host(cpu);
     if (d.o.vendor)
@@ -302,8 +364,10 @@ int main(int argc, char **argv)
     if (!run_sequences(&d))
         return 2;
     vendor_print(&d.explained);
-    printf("oracle: %s, seed %lu, %lu cases skipped (fetch from data)\n%lu passed, %lu failed\n", cpu,
-           d.o.seed, d.skipped, d.passed, d.failed);
+    printf(
+        "oracle: %s, seed %lu, %lu cases skipped (fetch from data), %lu without a 64-bit form\n%lu passed, "
+        "%lu failed\n",
+        cpu, d.o.seed, d.skipped, d.formless, d.passed, d.failed);
     gen_end(&d.g);
     emulated_destroy(d.machine);
     return d.failed ? 1 : 0;

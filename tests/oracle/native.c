@@ -1,10 +1,12 @@
-/* native.c - runs a case on the host CPU in compatibility mode (CS 0x23), without a 32-bit process.
+/* native.c - runs a case on the host CPU in compatibility mode (CS 0x23), without a 32-bit process; on a host
+ * whose kernel does not run 32-bit code, in 64-bit mode, in the case's 64-bit form (form64.h).
  *
  * A signal handler may change the whole context that it returns to, selector of the code segment and
  * FPU image included: SIGUSR1 enters the case, the fault or the INT3 at its end leaves it. The low 4 GiB
  * of a 64-bit position-independent process are empty but for what is mapped here, so wild accesses
  * fault. Data pages are not executable: a case cannot jump into random bytes, hence make no system call
  * but through its own instructions (which the generator excludes). */
+#include "tests/oracle/form64.h"
 #include "tests/oracle/oracle.h"
 
 #include <linux/audit.h>
@@ -28,6 +30,8 @@ static uint8_t *code_page, *data_pages;
 /* The handler's only way to its case: one thread, one case at a time. */
 static const struct test_case *current;
 static struct test_result *result;
+static bool in_case, kept_cs, is_form64; /* kept_cs: the kernel let the last case run with USER32_CS */
+static struct form64 form;               /* of the current case, with is_form64 */
 static gregset_t saved_gregs;
 static struct _libc_fpstate saved_fpu;
 
@@ -87,12 +91,23 @@ static void enter_case(int sig, siginfo_t *info, void *context)
     saved_fpu = *uc->uc_mcontext.fpregs;
     for (unsigned i = 0; i < 8; i++)
         g[gpr_index[i]] = current->in.gpr[i];
-    g[REG_RIP] = current->in.eip;
+    g[REG_RIP] = is_form64 ? form.start : current->in.eip;
     g[REG_EFL] = current->in.eflags | 0x202;
-    g[REG_CSGSFS] = (g[REG_CSGSFS] & ~INT64_C(0xffff)) | USER32_CS;
+    if (!is_form64)
+        g[REG_CSGSFS] = (g[REG_CSGSFS] & ~INT64_C(0xffff)) | USER32_CS;
     fpu_to_fxsave(&current->in.fpu, uc->uc_mcontext.fpregs);
     sse_to_fxsave(&current->in.sse, uc->uc_mcontext.fpregs);
     mark_legacy_state(uc->uc_mcontext.fpregs);
+    in_case = true;
+}
+
+/* In 64-bit mode nothing wraps around at 4 GiB. An operand of FXSAVE, the longest, has 512 bytes. */
+static bool went_beyond(const greg_t *g)
+{
+    uint64_t all = (uint64_t)g[REG_RIP];
+    for (unsigned i = 0; i < 8; i++)
+        all |= (uint64_t)g[gpr_index[i]];
+    return all >> 32 || (g[REG_TRAPNO] == 14 && (uint64_t)g[REG_CR2] >= 0xfffffe00);
 }
 
 static void leave_case(int sig, siginfo_t *info, void *context)
@@ -100,11 +115,13 @@ static void leave_case(int sig, siginfo_t *info, void *context)
     (void)info;
     ucontext_t *uc = context;
     greg_t *g = uc->uc_mcontext.gregs;
-    if ((g[REG_CSGSFS] & 0xffff) != USER32_CS) { /* our own bug, or a timer that found no case running */
+    if (!in_case) { /* our own bug, or a timer that found no case running */
         if (sig != SIGALRM)
             signal(sig, SIG_DFL);
         return;
     }
+    in_case = false;
+    kept_cs = (g[REG_CSGSFS] & 0xffff) == USER32_CS;
     for (unsigned i = 0; i < 8; i++)
         result->out.gpr[i] = (uint32_t)g[gpr_index[i]];
     result->out.eip = (uint32_t)g[REG_RIP];
@@ -113,6 +130,10 @@ static void leave_case(int sig, siginfo_t *info, void *context)
     result->error = (uint32_t)g[REG_ERR];
     result->cr2 = result->vector == 14 ? (uint32_t)g[REG_CR2] : 0;
     result->fetch_fault = result->vector == 14 && (result->error & 0x10);
+    if (is_form64 && result->vector != 3) /* behind INT3, not at an instruction of the case */
+        result->out.eip = form64_eip(&form, result->out.eip);
+    if (is_form64 && result->vector != NATIVE_STOPPED && went_beyond(g))
+        result->vector = NATIVE_NO_FORM;
     fpu_from_fxsave(&result->out.fpu, uc->uc_mcontext.fpregs);
     sse_from_fxsave(&result->out.sse, uc->uc_mcontext.fpregs);
     memcpy(g, saved_gregs, sizeof saved_gregs);
@@ -159,7 +180,26 @@ static bool watch(void)
     return setitimer(ITIMER_REAL, &period, NULL) == 0;
 }
 
-bool native_init(void)
+static bool install_all(void)
+{
+    return install(SIGUSR1, enter_case) && install(SIGSEGV, leave_case) && install(SIGTRAP, leave_case) &&
+           install(SIGFPE, leave_case) && install(SIGILL, leave_case) && install(SIGBUS, leave_case) &&
+           install(SIGALRM, leave_case) && install(SIGSYS, leave_case);
+}
+
+/* 40h is INC EAX in 32-bit code, and a prefix in 64-bit code. Some kernels of virtual machines return from a
+ * signal to 64-bit mode whatever the selector was. */
+static bool runs_32bit(void)
+{
+    static struct test_case probe = {.code = {0x40}, .code_bytes = 1};
+    static struct test_result r;
+    probe.in = (struct cpu_image){.gpr = {5}, .eip = CODE_START};
+    probe.in.fpu.cw = 0x37f, probe.in.fpu.empty = 0xff, probe.in.sse.mxcsr = 0x1f80;
+    native_run(&probe, &r);
+    return kept_cs && r.vector == 3 && r.out.gpr[0] == 6 && r.out.eip == CODE_START + 2;
+}
+
+bool native_init(bool form64)
 {
     stack_t stack = {.ss_sp = malloc(65536), .ss_size = 65536};
     code_page = mmap((void *)(uintptr_t)CODE_BASE, CODE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC,
@@ -171,9 +211,15 @@ bool native_init(void)
         fprintf(stderr, "oracle: cannot map the low pages\n");
         return false;
     }
-    return install(SIGUSR1, enter_case) && install(SIGSEGV, leave_case) && install(SIGTRAP, leave_case) &&
-           install(SIGFPE, leave_case) && install(SIGILL, leave_case) && install(SIGBUS, leave_case) &&
-           install(SIGALRM, leave_case) && install(SIGSYS, leave_case) && forbid_32bit_calls() && watch();
+    if (!install_all() || !forbid_32bit_calls() || !watch())
+        return false;
+    is_form64 = form64 || !runs_32bit();
+    return true;
+}
+
+bool native_is_form64(void)
+{
+    return is_form64;
 }
 
 void native_enter(const struct test_case *c, struct test_result *r)
@@ -183,10 +229,22 @@ void native_enter(const struct test_case *c, struct test_result *r)
     raise(SIGUSR1);
 }
 
-void native_run(const struct test_case *c, struct test_result *r)
+static void put_code(const struct test_case *c)
 {
     memset(code_page, 0xcc, CODE_BYTES);
-    memcpy(code_page + (c->in.eip - CODE_BASE), c->code, c->code_bytes);
+    if (is_form64)
+        memcpy(code_page + (form.start - CODE_BASE), form.code, form.code_bytes);
+    else
+        memcpy(code_page + (c->in.eip - CODE_BASE), c->code, c->code_bytes);
+}
+
+void native_run(const struct test_case *c, struct test_result *r)
+{
+    if (is_form64 && !form64_make(c, &form)) {
+        r->vector = NATIVE_NO_FORM;
+        return;
+    }
+    put_code(c);
     mprotect(data_pages + DATA_PAGES * 4096, RO_PAGES * 4096, PROT_READ | PROT_WRITE);
     memcpy(data_pages, c->data, DATA_BYTES);
     mprotect(data_pages + DATA_PAGES * 4096, RO_PAGES * 4096, PROT_READ);

@@ -55,16 +55,19 @@ struct test_result {
     bool fetch_fault; /* #PF on an instruction fetch (NX hosts only say so) */
 };
 
-/* The real CPU (compatibility mode of this process). native_init: false: this host cannot (message on
- * stderr). */
-bool native_init(void);
+/* The real CPU (compatibility mode of this process). Where the kernel does not run 32-bit code, and with
+ * form64 anyway, cases run in their 64-bit form (form64.h). native_init: false: this host cannot at all
+ * (message on stderr). */
+bool native_init(bool form64);
+bool native_is_form64(void);
 void native_run(const struct test_case *c, struct test_result *r);
 
-/* Enters the case at in->eip with whatever memory holds now; r->data is not filled. */
+/* Enters the case at in->eip with whatever memory holds now; r->data is not filled. Not in 64-bit form. */
 void native_enter(const struct test_case *c, struct test_result *r);
-enum {
-    NATIVE_STOPPED = 255
-}; /* result->vector: a system call or no end in sight; the case cannot be compared */
+enum {                       /* result->vector of cases that cannot be compared */
+       NATIVE_NO_FORM = 254, /* the case has no 64-bit form, or went where 64-bit mode differs */
+       NATIVE_STOPPED = 255  /* a system call, or no end in sight */
+};
 
 /* The emulator: one machine of 16 MiB. */
 #define EMULATED_TABLES       0x00d40000u /* page directory, then the tables of its first 16 MiB */

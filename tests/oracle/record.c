@@ -1,9 +1,9 @@
 /* record.c - see record.h.
  *
- * The file: a line of text ("tandem-oracle 1 VENDOR NAME"), the data image, the pool's states, then cases. A
- * block of bytes that is like another one is written as runs that differ: offset and length (16 bits each),
- * the bytes; a length of 0 ends it. Numbers are little-endian. A case begins with its code's length; 0 ends
- * the file. */
+ * The file: a line of text ("tandem-oracle 1 VENDOR NAME", with ", in 64-bit form" behind it where that is
+ * so), the data image, the pool's states, then cases. A block of bytes that is like another one is written as
+ * runs that differ: offset and length (16 bits each), the bytes; a length of 0 ends it. Numbers are
+ * little-endian. A case begins with its code's length; 0 ends the file. */
 #include "tests/oracle/record.h"
 
 #include <stdlib.h>
@@ -54,8 +54,12 @@ static void put_difference(struct record *r, const void *from, const void *to, u
 
 void record_begin(struct record *r, FILE *to)
 {
+    char cpu[49];
     r->file = to;
-    r->vendor = vendor_of_host(r->cpu);
+    r->vendor = vendor_of_host(cpu);
+    for (size_t n = strlen(cpu); n && cpu[n - 1] == ' '; n--)
+        cpu[n - 1] = 0;
+    snprintf(r->cpu, sizeof r->cpu, "%s%s", cpu, native_is_form64() ? ", in 64-bit form" : "");
     fprintf(to, "tandem-oracle 1 %d %s\n", (int)r->vendor, r->cpu);
     put(r, r->pool[0].data, DATA_BYTES);
     for (unsigned i = 0; i < RECORD_POOL; i++)
@@ -133,7 +137,7 @@ bool record_open(struct record *r, FILE *from)
     if (*cpu != ' ' || (vendor != VENDOR_INTEL && vendor != VENDOR_AMD))
         return false;
     line[strcspn(line, "\n")] = 0;
-    snprintf(r->cpu, sizeof r->cpu, "%.48s", cpu + 1);
+    snprintf(r->cpu, sizeof r->cpu, "%s", cpu + 1);
     r->vendor = (enum vendor)vendor;
     get(r, r->pool[0].data, DATA_BYTES);
     for (unsigned i = 0; i < RECORD_POOL; i++) {

@@ -15,7 +15,7 @@ enum { RECORD_POOL = 96 };
 
 struct record {
     FILE *file;
-    char cpu[49];
+    char cpu[128]; /* its name, and whether its cases ran in 64-bit form */
     enum vendor vendor;
     bool bad;                           /* reading: not a recorded set, or torn */
     struct test_case pool[RECORD_POOL]; /* all with the same data */

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # record.sh [BUILD] - adds this host's native results to tests/oracle/native/, which every host replays (run.sh): one
-# set a CPU model, named VENDOR-FAMILY-MODEL. Commit the file. The set is a function of the CPU, the seed and the generator.
+# set a CPU model, named VENDOR-FAMILY-MODEL. Where the kernel runs no 32-bit code, its cases run in 64-bit form, as its
+# head line says, and the rows that it lacks are listed. Commit the file. The set is a function of the CPU, the seed and the generator.
 set -eu
 build=${1:-build} here=$(dirname "$(readlink -f "$0")")
 field() { awk -F ': ' -v name="$1" '$1 ~ "^" name "[ \t]*$" { print $2; exit }' /proc/cpuinfo; }

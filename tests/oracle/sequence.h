@@ -51,7 +51,7 @@ struct sequence_counts {
     uint64_t vector[32];
 };
 /* Runs `count` cases, seeds seed, seed + 1, ..., on the real CPU and in every engine; prints what differs.
- * False: cannot start (message on stderr). */
+ * Where the host runs no 32-bit code, in the engines alone. False: cannot start (message on stderr). */
 bool sequences_run(struct gen *g, enum vendor vendor, uint64_t seed, uint64_t count,
                    struct sequence_counts *out);
 

@@ -44,11 +44,13 @@ static bool is_mmx_store(const struct insn *in)
            (in->opcode == 0xf7e || in->opcode == 0xf7f || in->opcode == 0xfe7);
 }
 
-/* FST, FSTP, FIST, FISTP, FBSTP: not the control words, nor loads with such digits. */
+/* FST, FSTP, FIST, FISTP, FISTTP, FBSTP: not the control words, nor loads with such digits. */
 static bool is_x87_store(const struct insn *in)
 {
     const bool is_wide = (in->opcode == 0xdb && in->reg == 7) || (in->opcode == 0xdf && in->reg >= 6);
-    return in->mod != 3 && (in->opcode & ~6u) == 0xd9 && (in->reg == 2 || in->reg == 3 || is_wide);
+    const bool truncates = in->opcode != 0xd9 && in->reg == 1;
+    return in->mod != 3 && (in->opcode & ~6u) == 0xd9 &&
+           (in->reg == 2 || in->reg == 3 || truncates || is_wide);
 }
 
 static bool is_rep_compare(const struct insn *in)
@@ -95,7 +97,7 @@ static bool vendor_blocked_store_fault(const struct vendor_case *v, struct test_
     struct insn in;
     const uint32_t eip = v->cpu->out.eip;
     if (!is_memory_fault(v->cpu) || !insn_at(v->c, eip, &in) || !is_x87_store(&in) ||
-        !(CW_STORE & ~v->c->in.fpu.cw))
+        !(CW_STORE & ~v->cpu->out.fpu.cw)) /* a FLDCW may stand in front of it */
         return false;
     struct test_case cut = *v->c;
     cut.code_bytes = eip - v->c->in.eip;
@@ -250,6 +252,14 @@ static bool vendor_environment_fault(const struct vendor_case *v, struct test_re
         v->cpu->cr2 >> 12 != e->cr2 >> 12 || v->cpu->cr2 - e->cr2 >= 108)
         return false;
     e->cr2 = v->cpu->cr2;
+    return true;
+}
+
+static bool vendor_sysexit(const struct vendor_case *v, struct test_result *e)
+{
+    if (!is_row(v, "SYSEXIT") || v->cpu->vector != 6 || e->vector != 13)
+        return false;
+    e->vector = 6;
     return true;
 }
 
