@@ -52,6 +52,8 @@ expect "one phase of the throughput guest" "${lab[@]}" throughput --sides native
 
 # Real programs: their packages come from the mirror that apt uses, once.
 if image=$("$here/bench/programs/image.sh" 2>&1); then
+    (cd "$here/bench" && python3 -c 'import sys; from lab import host; sys.exit(not host.runs_32bit())') ||
+        skip "programs as processes of the host: it runs no 32-bit programs"
     expect "two programs, in the guest and natively" "${lab[@]}" programs --jobs md5,python_start --runs 1 --hot 20 --quiet --build "$build" --out "$dir/programs"
     expect_text "with the same results and instructions counted" "$(tail -n 1 "$dir/programs/results.csv" && cat "$dir/programs/results.jsonl")" '"md5.insns": [0-9]{9}'
     expect_text "and lists of hot blocks" "$(cat "$dir"/programs/hot/*)" '^HOT all 20: '

@@ -1,7 +1,12 @@
-"""host.py - the host, as a dict that goes into the results: processor, who shares which cache (hwloc), memory, system."""
+"""host.py - the host, as a dict that goes into the results: processor, who shares which cache (hwloc), memory, system; and
+whether it runs 32-bit programs."""
+import functools
 import os
 import platform
+import struct
 import subprocess
+import sys
+import tempfile
 import xml.etree.ElementTree as ElementTree
 
 
@@ -12,6 +17,42 @@ def describe():
         "virtual_machine": "hypervisor" in cpu_flags(), "system": f"{platform.system()} {platform.release()}",
         "load": round(os.getloadavg()[0], 2),
     }
+
+
+# Writes a byte and waits to be killed, as a 32-bit program: 40h is INC EAX there, and a prefix in 64-bit code.
+PROBE_BASE, PROBE_HEADERS = 0x08048000, 52 + 32
+PROBE_CODE = (b"\xb8\x03\x00\x00\x00\x40" b"\xbb\x01\x00\x00\x00" b"\xb9" + struct.pack("<I", PROBE_BASE) +  # eax = 4 (write), ebx = 1, ecx
+              b"\xba\x01\x00\x00\x00" b"\xcd\x80" b"\xb8\x1d\x00\x00\x00" b"\xcd\x80" b"\xf4")  # edx = 1; int 80h; eax = 29 (pause); int 80h; hlt
+
+
+def probe_elf():
+    size = PROBE_HEADERS + len(PROBE_CODE)
+    header = struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, PROBE_BASE + PROBE_HEADERS, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+    return b"\x7fELF\x01\x01\x01" + bytes(9) + header + struct.pack("<IIIIIIII", 1, 0, PROBE_BASE, PROBE_BASE, size, size, 5, 4096) + PROBE_CODE
+
+
+def runs_by_itself(program):
+    """Does the program write its byte, and is the process its own file, not an emulator that the kernel was told to start for it?"""
+    try:
+        with subprocess.Popen([program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            own = process.stdout.read(1) == b"\x7f" and os.path.samefile(f"/proc/{process.pid}/exe", program)
+            process.kill()
+            return own
+    except OSError:
+        return False
+
+
+@functools.cache
+def runs_32bit():
+    """Does the kernel run i386 programs? Those of some virtual machines do not. Says so once where it does not."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = f"{folder}/probe"
+        with open(program, "wb", opener=lambda path, flags: os.open(path, flags, 0o755)) as file:
+            file.write(probe_elf())
+        runs = runs_by_itself(program)
+    if not runs:
+        print("this host runs no 32-bit programs: no native times", file=sys.stderr)
+    return runs
 
 
 def short(host):

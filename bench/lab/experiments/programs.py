@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import time
 
-from lab import counters, guests, page, plot, runner, setup
+from lab import counters, guests, host, page, plot, runner, setup
 from lab.experiment import LabError, Outcome, Run, choices, number
 
 TITLE = "Real programs against the host"
@@ -69,7 +69,7 @@ def prepare(study):
 
 def plan(study):
     rounds = 1 if study.options.quick else study.options.runs
-    sides = [side for side in SIDES if side in study.options.sides]
+    sides = [side for side in SIDES if side in study.options.sides and (side != "native" or host.runs_32bit())]
     timed = [Run(f"{side}-{number}", {"side": side, "round": number, "job": ""}, command(study, side, chosen(study)), weight_s=weight_s(study, side), measure=time_jobs)
              for number in range(1, rounds + 1) for side in sides]
     return timed + [hot_run(study, name) for name in chosen(study) if study.options.hot]
@@ -239,7 +239,8 @@ def findings(study):
     differ = [job.name for job in measured if len(job.sums) > 1]
     compared = [job for job in measured if job.ratio]
     if not compared:
-        return [page.Verdict(False if study.failed() else None, "Nothing can be compared: runs of both sides are needed.")] + tables(measured) + hot_table(study)
+        why = "runs of both sides are needed" if host.runs_32bit() else "this host runs no 32-bit programs"
+        return [page.Verdict(False if study.failed() else None, f"Nothing can be compared: {why}.")] + tables(measured) + hot_table(study)
     groups = {name: totals(group) for name in BARS if (group := [job for job in compared if job.group == name])}
     picture = plot.bars(study, "programs", {job.name: {"guest / host": job.ratio} for job in compared}, "times the host's time", mark=1)
     figure = page.Figure(picture, "Time in the guest over time on the host, by job.")
