@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +25,19 @@ static bool check_kind(const struct stat *st, const char *what, const char *path
             e, "%s %s: has %llu bytes, more than the guest's RAM of %llu MiB can hold; use a larger -m", what,
             path, (unsigned long long)st->st_size, (unsigned long long)(max_bytes >> 20));
     return true;
+}
+
+/* In huge pages where that pays and the host has them: a fault for each 2 MiB, not for each 4 KiB. */
+static uint8_t *take_memory(size_t bytes)
+{
+    enum { HUGE_PAGE = 2 << 20 };
+    if (bytes < HUGE_PAGE)
+        return malloc(bytes);
+    const size_t whole = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    uint8_t *p = aligned_alloc(HUGE_PAGE, whole);
+    if (p)
+        madvise(p, whole, MADV_HUGEPAGE); /* a wish */
+    return p;
 }
 
 static bool read_all(int fd, struct image *img, const char *what, const char *path, struct err *e)
@@ -50,7 +64,7 @@ static bool read_fd(int fd, struct image *img, const char *what, const char *pat
     if (!check_kind(&st, what, path, max_bytes, e))
         return false;
     img->bytes = (size_t)st.st_size;
-    img->data = malloc(img->bytes);
+    img->data = take_memory(img->bytes);
     img->name = strdup(path);
     if (!img->data || !img->name)
         return err_set(e, "%s %s: no host memory for its %zu bytes", what, path, img->bytes);
