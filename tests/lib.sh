@@ -8,7 +8,7 @@ packages_build=(gcc libc6-dev meson ninja-build pkg-config liburcu-dev libzydis-
 packages_demo=(debian-installer-12-netboot-i386)
 packages_bench=(python3 gnuplot-nox hwloc-nox util-linux)
 packages_check=(qemu-utils nbdkit gcc-multilib clang clang-format clang-tidy libclang-rt-14-dev python3-minimal spin cpio socat tmux vncsnapshot shellcheck mandoc bsdutils util-linux xz-utils
-    seabios ipxe acpica-tools grub-common grub-pc-bin xorriso mtools memtest86+ grub-invaders isolinux syslinux-common e2fsprogs debootstrap
+    iproute2 seabios ipxe acpica-tools grub-common grub-pc-bin xorriso mtools memtest86+ grub-invaders isolinux syslinux-common e2fsprogs debootstrap
     qemu-system-x86)
 packages_ganeti=(python3-bitarray python3-openssl python3-psutil python3-pycurl python3-pyinotify python3-pyparsing python3-simplejson)
 packages_check+=("${packages_ganeti[@]}")
@@ -210,6 +210,19 @@ tiny_guest() {
     # Sets up the 8259, enables the UART's receive interrupt, then sti; hlt: only input can wake it.
     code_idle='\xb0\x11\xe6\x20\xb0\x20\xe6\x21\xb0\x04\xe6\x21\xb0\x01\xe6\x21'
     code_idle+='\xba\xf9\x03\x00\x00\xb0\x01\xee\xba\xfc\x03\x00\x00\xb0\x08\xee\xfb\xf4\xeb\xfc'
+}
+
+# --- a network of one's own ---
+
+# Makes a network namespace with an interface tap0, 10.77.0.1, which nobody else sees; the array `inside` runs a command in it. It is there until
+# the script ends. False, and why on standard error, where this user may not.
+tap_network() {
+    coproc TAPNET { exec unshare -rn sh -c 'ip link set lo up && ip tuntap add dev tap0 mode tap && ip addr add 10.77.0.1/24 dev tap0 && ip link set tap0 up && echo made && cat'; }
+    local pid=$TAPNET_PID made=''
+    read -r made <&"${TAPNET[0]}"
+    [ "$made" = made ] || return
+    # shellcheck disable=SC2034 # used by the scripts that source this file
+    inside=(nsenter --target "$pid" --user --net --preserve-credentials --)
 }
 
 # --- coverage ---

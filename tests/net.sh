@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # net.sh [BUILD] - networks. restrict=on is computed: one digest and one dump in every way of running, saved and loaded in
-# the middle, without a log. Two machines over a socket, and hostfwd: recorded, then replayed without a network.
+# the middle, without a log. Two machines over a socket, hostfwd and a tap: recorded, then replayed without a network.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 . tests/lib.sh
@@ -10,10 +10,11 @@ export TMPDIR=$dir
 trap 'rm -rf "$dir"' EXIT
 guest=$build/tests/guests/toynet.elf
 
+inside=() # a command that runs another one in a network of its own
 run() { # NAME APPEND options...: digest in NAME, the guest's output in NAME.out, messages in NAME.err
     local name=$dir/$1 append=$2
     shift 2
-    timeout 120 "$build/tandem" -kernel "$guest" -append "$append" -m 8 -display none -device isa-debug-exit,iobase=0xf4,iosize=4 \
+    timeout 120 "${inside[@]}" "$build/tandem" -kernel "$guest" -append "$append" -m 8 -display none -device isa-debug-exit,iobase=0xf4,iosize=4 \
         -serial "file:$name.out" -digest "file=$name,every=100000" "$@" -icount "${icount:-shift=3,sleep=off}" >/dev/null 2>"$name.err" </dev/null
 }
 ends() { # "$@" ends with the guest's success
@@ -122,4 +123,22 @@ icount="shift=3,sleep=off,rr=replay,rrfile=$dir/fwd.log" expect "replayed withou
 expect_text "the same end" "$(tail -n 1 "$dir/b")" "$(tail -n 1 "$dir/fwd")"
 expect "the same frames at the same times" cmp "$dir/fwd.pcap" "$dir/b.pcap"
 
+# --- tap: an interface of the host's, in a network of its own, so that it meets no other and needs no clearing away ---
+if tap_network 2>"$dir/no-tap"; then
+    icount="shift=3,sleep=on,rr=record,rrfile=$dir/tap.log" run tap "role=5 frames=4" -nic "tap,id=n0,model=x-toy,ifname=tap0,script=no" -object "filter-dump,id=f,netdev=n0,file=$dir/tap.pcap" &
+    for ((i = 0; i < 300; i++)); do grep -q ready "$dir/tap.out" 2>/dev/null && break; sleep 0.1; done
+    expect_text "the guest pings the host" "$(cat "$dir/tap.out")" '^4 pings'
+    expect "the host pings the guest" timeout 30 "${inside[@]}" python3 tests/ping.py 10.77.0.2 8 500 960
+    for word in one two three four; do
+        expect_text "a datagram into the guest and back" "$(echo $word | timeout 10 "${inside[@]}" socat -t 2 - udp:10.77.0.2:7)" $word
+    done
+    wait $!
+    expect_text "its guest's end" "$?" 1
+    inside=() # where no interface has this name
+    icount="shift=3,sleep=off,rr=replay,rrfile=$dir/tap.log" expect "replayed without the interface" ends run b "role=5 frames=4" -nic "tap,id=n0,model=x-toy,ifname=tap0,script=no" -object "filter-dump,id=f,netdev=n0,file=$dir/b.pcap" -devthread mode=thread
+    expect_text "the same end" "$(tail -n 1 "$dir/b")" "$(tail -n 1 "$dir/tap")"
+    expect "the same frames at the same times" cmp "$dir/tap.pcap" "$dir/b.pcap"
+else
+    skip "tap: $(tail -n 1 "$dir/no-tap")"
+fi
 summary net

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # net_boot.sh [BUILD] - real guests on the network. iPXE gets an address by DHCP and boots Debian's kernel by TFTP, computed and
 # the same twice, and by HTTP; Debian fetches 100 MiB by both cards and sums it up, recorded and replayed; the host reaches it
-# by hostfwd, and two of them one another by a socket.
+# by hostfwd, two of them one another by a socket, and the host's kernel by a tap.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 . tests/lib.sh
@@ -21,10 +21,11 @@ port=$(free_port)
 (cd "$dir/www" && exec python3 -m http.server "$port" --bind 127.0.0.1 >"$dir/http.log" 2>&1) &
 server=$!
 
+inside=() # a command that runs another one in a network of its own
 run() { # NAME options...
     local name=$dir/$1
     shift
-    timeout 1200 "$build/tandem" -m 512 -display none -no-reboot -serial "file:$name.out" -digest "file=$name,every=100000000" "$@" >/dev/null 2>"$name.err" </dev/null
+    timeout 1200 "${inside[@]}" "$build/tandem" -m 512 -display none -no-reboot -serial "file:$name.out" -digest "file=$name,every=100000000" "$@" >/dev/null 2>"$name.err" </dev/null
 }
 
 # --- iPXE ---
@@ -87,4 +88,32 @@ expect "a second machine" run two "${boot_args[@]}" -nic "socket,model=virtio-ne
 wait $one
 expect_text "it pings the first" "$(cat "$dir/two.out")" '3 packets received'
 expect_text "and speaks to it" "$(cat "$dir/one.out")" 'across the wire'
+# --- tap: the host's own network stack at the other end of the wire, full frames in both directions, by both cards ---
+if tap_network 2>"$dir/no-tap"; then
+    own=("${inside[@]}")
+    kill "$server"
+    (cd "$dir/www" && exec "${own[@]}" python3 -m http.server 8000 --bind 10.77.0.1 >"$dir/http.log" 2>&1) &
+    server=$!
+    debian 10.77.0.2 "ping -c 3 -s 1472 10.77.0.1; wget -q -O - http://10.77.0.1:8000/linux | sha256sum; echo ready; nc -l -p 7000"
+    sum=$(sha256sum <"$debian_dir/linux" | cut -d ' ' -f 1)
+    for model in e1000 virtio-net-pci; do
+        nic=(-nic "tap,model=$model,ifname=tap0,script=no")
+        rm -f "$dir/tap.out"
+        run tap "${boot_args[@]}" "${nic[@]}" -icount "shift=3,sleep=on,rr=record,rrfile=$dir/log" &
+        expect "$model: a guest behind a tap" wait_for '^ready' tap
+        expect_text "$model: it pings the host" "$(cat "$dir/tap.out")" '3 packets received'
+        expect_text "$model: a file of the host's arrives whole" "$(cat "$dir/tap.out")" "$sum"
+        expect "$model: the host pings it" timeout 60 "${own[@]}" python3 tests/ping.py 10.77.0.2 8 500 1472
+        echo from the host | timeout 20 "${own[@]}" socat -u - tcp:10.77.0.2:7000
+        wait $!
+        expect_text "$model: and speaks to it" "$(cat "$dir/tap.out")" 'from the host'
+        inside=() # where no interface has this name
+        expect "$model: replayed without the tap" run replay "${boot_args[@]}" "${nic[@]}" -icount "shift=3,sleep=off,rr=replay,rrfile=$dir/log" -devthread mode=inline
+        inside=("${own[@]}")
+        expect "$model: the same run" cmp "$dir/tap" "$dir/replay"
+        expect "$model: the same output" cmp "$dir/tap.out" "$dir/replay.out"
+    done
+else
+    skip "tap: $(tail -n 1 "$dir/no-tap")"
+fi
 summary net_boot

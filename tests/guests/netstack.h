@@ -68,7 +68,16 @@ static void answer_arp(void)
     net_send(out, 42);
 }
 
-/* The next frame but ARP requests, which are answered; 0: none comes within `ms` of virtual time. */
+static void answer_ping(unsigned n)
+{
+    memcpy(out + 34, in + 34, n - 34);
+    out[34] = 0;
+    to_be16(out + 36, 0);
+    to_be16(out + 36, checksum(out + 34, n - 34));
+    send_ip(in + 6, my_ip, be32(in + 26), 1, n - 34);
+}
+
+/* The next frame but ARP requests and pings, which are answered; 0: none comes within `ms` of virtual time. */
 static unsigned receive(unsigned ms)
 {
     const uint64_t end = rdtsc() + (uint64_t)ms * 125000; /* shift=3 */
@@ -76,6 +85,8 @@ static unsigned receive(unsigned ms)
         const unsigned n = net_receive(in);
         if (n >= 42 && be16(in + 12) == 0x0806 && be16(in + 20) == 1)
             answer_arp();
+        else if (n >= 42 && be16(in + 12) == 0x0800 && in[23] == 1 && in[34] == 8 && be32(in + 30) == my_ip)
+            answer_ping(n);
         else if (n)
             return n;
     }
