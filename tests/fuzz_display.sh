@@ -8,9 +8,10 @@ cd "$(dirname "$0")/.." || exit 2
 seconds=${1:-600}
 least=80 # percent of a file's lines
 build="build-fuzz"
+needed="tandem tests/display/vnc_client tests/display/vnc_hostile tests/display/vnc_stalls tests/guests/vga_vbe.elf tests/guests/vga_text.elf tests/guests/ps2.elf"
 served='cli/(vnc|vncclient|display|displaykeys|tiles|curses|cursesmonitor)[.]c$'
 
-if ! build_ensure "$build" -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debug -Doptimization=1 -Db_coverage=true >"$build.log" 2>&1; then
+if ! build_targets_ensure "$build" "$needed" -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debug -Doptimization=1 -Db_coverage=true >"$build.log" 2>&1; then
     fail "build with sanitizers" "$(tail -n 20 "$build.log")"
     summary "fuzz display"
     exit
