@@ -1,15 +1,16 @@
 /* vnc_client.c - a VNC client for tests, by LibVNCClient: vnc_client HOST:PORT [-p PASSWORD] ACTION...
  *
- *   wait:MS         serves the connection for so long
- *   until:WxH       until the picture has this size (10 s at most, else status 1)
+ *   wait:MS         serves the connection for so long, or until SIGTERM
+ *   until:WxH       until the picture has this size (200 s at most, else status 1)
  *   type:TEXT       keys of the characters, as keysyms alone
  *   key:HEX         the key of a keysym, down and up; down:HEX and up:HEX: one of the two
  *   pointer:X,Y,B   a place and buttons
  *   save:FILE       the picture as PPM
  *   stall:MS        asks for updates and reads none of them
- *   frames:MS       asks for whole pictures for so long; status 1 if one takes more than a second */
+ *   frames:MS       asks for whole pictures for so long; status 1 if one takes more than FRAME_MS_MAX */
 #include <rfb/rfbclient.h>
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,10 +19,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FRAME_MS_MAX 1000
+#define FRAME_MS_MAX 5000 /* less than any client that holds would take, more than a busy host */
+#define SIZE_MS_MAX  200000
 
 static char *password;
 static unsigned frames;
+static volatile sig_atomic_t told; /* by SIGTERM, to leave */
+
+static void leave(int signal)
+{
+    (void)signal;
+    told = 1;
+}
 
 static char *give_password(rfbClient *c)
 {
@@ -40,12 +49,12 @@ static int64_t now_ms(void)
 static bool serve(rfbClient *c)
 {
     const int n = c->buffered ? 1 : WaitForMessage(c, 10000);
-    return n == 0 || (n > 0 && HandleRFBServerMessage(c));
+    return n == 0 || told || (n > 0 && HandleRFBServerMessage(c));
 }
 
 static bool wait_for(rfbClient *c, int64_t ms, int width, int height)
 {
-    for (const int64_t end = now_ms() + ms; now_ms() < end;) {
+    for (const int64_t end = now_ms() + ms; now_ms() < end && !told;) {
         if (!serve(c))
             return false;
         if (width && c->width == width && c->height == height)
@@ -115,7 +124,7 @@ static bool frames_come(rfbClient *c, int64_t ms)
     const int64_t end = last + ms;
     const unsigned first = frames;
     while (last < end) {
-        const int64_t at = next_frame(c, last + 30 * FRAME_MS_MAX);
+        const int64_t at = next_frame(c, last + 6 * FRAME_MS_MAX);
         if (!at)
             return false;
         longest = at - last > longest ? at - last : longest;
@@ -147,7 +156,7 @@ static bool act(rfbClient *c, const char *action)
     if (strncmp(action, "wait", n) == 0)
         return wait_for(c, (int)strtol(value, NULL, 10), 0, 0);
     if (strncmp(action, "until", n) == 0)
-        return numbers(value, at) == 2 && wait_for(c, 10000, at[0], at[1]);
+        return numbers(value, at) == 2 && wait_for(c, SIZE_MS_MAX, at[0], at[1]);
     if (strncmp(action, "type", n) == 0)
         return type(c, value);
     if (strncmp(action, "key", n) == 0)
@@ -182,6 +191,7 @@ int main(int argc, char **argv)
         password = argv[3];
         i = 4;
     }
+    signal(SIGTERM, leave);
     rfbEnableClientLogging = FALSE;
     rfbClient *c = argc > 2 ? connect_to(argv[1], argv[0]) : NULL;
     if (!c) {
