@@ -22,7 +22,7 @@ launch() { # option...: puts the machine's process number into pid
 
 start() { # option...: and waits until its socket is there
     launch "$@"
-    for _ in {1..600}; do
+    for _ in {1..2000}; do
         [ -S "$socket" ] && return
         sleep 0.1
     done
@@ -37,7 +37,7 @@ finish() { # ends it, and waits
 
 # --- a session is typed, with a client that watches, one that stops reading and one that talks nonsense ---
 shows() { # text: is on the guest's screen, as its monitor has it
-    for _ in {1..600}; do
+    for _ in {1..2000}; do
         echo "screendump $dir/now" | socat -t 5 - "unix:$dir/monitor" >/dev/null 2>&1
         grep -q "$1" "$dir/now" && return
         sleep 0.1
@@ -142,7 +142,7 @@ menu=(-m 32 -vga std -serial null -kernel "$build/tests/guests/vga_vbe.elf" -app
 start -S -monitor "unix:$dir/monitor,server=on,wait=off" -vnc "unix:$socket"
 vnc "$socket" until:720x400 "save:$dir/first.ppm" until:1280x1024 wait:2000 "save:$dir/great.ppm" &
 watcher=$!
-for _ in {1..600}; do
+for _ in {1..2000}; do
     [ -s "$dir/first.ppm" ] && break
     sleep 0.1
 done
@@ -156,7 +156,7 @@ finish
 
 # --- the pointer is a PS/2 mouse: motions, a button, the wheel, as bytes that the guest gets ---
 said() { # text: is in what the guest wrote to its serial port
-    for _ in {1..600}; do
+    for _ in {1..2000}; do
         grep -q "$1" "$dir/serial" 2>/dev/null && return
         sleep 0.1
     done
@@ -213,7 +213,7 @@ for where in "unix:$socket" "127.0.0.1:$((port - 5900))"; do
         start -vnc "$where"
     else
         launch -vnc "$where"
-        for _ in {1..600}; do
+        for _ in {1..2000}; do
             (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
             sleep 0.1
         done
@@ -246,7 +246,7 @@ terminals=0 # a tmux server each: one that ends is not gone at once
 tm() { tmux -S "$dir/tmux$terminals" -f /dev/null "$@"; }
 screen() { tm capture-pane -p "$@"; }
 seen() { # text
-    for _ in {1..600}; do
+    for _ in {1..2000}; do
         screen | grep -q "$1" && return
         sleep 0.1
     done
