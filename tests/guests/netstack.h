@@ -77,7 +77,7 @@ static void answer_ping(unsigned n)
     send_ip(in + 6, my_ip, be32(in + 26), 1, n - 34);
 }
 
-/* The next frame but ARP requests and pings, which are answered; 0: none comes within `ms` of virtual time. */
+/* The next frame but ARP requests and pings, which are answered; 0: none within `ms` of virtual time. */
 static unsigned receive(unsigned ms)
 {
     const uint64_t end = rdtsc() + (uint64_t)ms * 125000; /* shift=3 */
