@@ -36,6 +36,22 @@ packages_ensure() {
         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}"
 }
 
+# Lets this host run i386 programs. Some kernels of virtual machines run none: there qemu-user runs them, as long as this shell lives.
+i386_programs_ensure() { # a folder for the probe
+    local binfmt=/proc/sys/fs/binfmt_misc any='\xff\xff\xff\xff' name=tandem-i386-$BASHPID
+    # Exits with 0 if its name is x: BusyBox's shell gives itself the name of an applet.
+    printf '.globl _start\n_start: mov 4(%%esp), %%eax\nmovzbl (%%eax), %%ebx\nsub $0x78, %%ebx\nmov $1, %%eax\nint $0x80\n' |
+        as --32 -o "$1/probe.o" - && ld -m elf_i386 -o "$1/probe" "$1/probe.o" || return
+    (exec -a x "$1/probe") 2>/dev/null && return
+    packages_ensure qemu-user-static || return
+    [ -e "$binfmt/register" ] || mount -t binfmt_misc binfmt_misc "$binfmt" || return
+    # shellcheck disable=SC2064
+    trap "echo -1 >$binfmt/$name" EXIT
+    # An ELF file of class 32, little-endian; ET_EXEC or ET_DYN; EM_386. F: opened now, since a chroot has no qemu-user. P: with its name.
+    printf '%s' ":$name:M::"'\x7fELF\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x03\x00:' \
+        "$any\xff\xff\xff\xfc\x00\x00\x00\x00\x00\x00\x00\x00\xfe\xff\xff\xff:/usr/bin/qemu-i386-static:FP" >"$binfmt/register"
+}
+
 # build_targets_ensure DIR TARGETS [meson options]: configures once, compiles what changed of TARGETS, words in one argument (empty: of all).
 # Who else wants the folder meanwhile waits.
 build_targets_ensure() {

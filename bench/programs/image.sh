@@ -3,7 +3,7 @@
 # with the jobs' data in /data, and initrd, the same as an image for the guest. No package's scripts run, and nothing is installed on the host.
 #
 # They lie in $TANDEM_IMAGES (default: tandem/images in the user's cache folder), under a name with a hash of all that they are made of, and may
-# be removed at any time. Needs the mirror that apt uses, a host kernel that runs i386 programs, cpio, python3 and xz.
+# be removed at any time. Needs the mirror that apt uses, cpio, python3 and xz; and where the host's kernel runs no i386 programs, root and qemu-user.
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 cache=${TANDEM_IMAGES:-${XDG_CACHE_HOME:-$HOME/.cache}/tandem/images}
@@ -66,6 +66,9 @@ data() { # root
 }
 
 build() { # work out
+    # shellcheck source=/dev/null
+    . "$here/../../tests/lib.sh"
+    i386_programs_ensure "$1"
     fetch "$1" && unpack "$1" "$2/root" && data "$2/root"
     find "$2/root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
     (cd "$2/root" && find . -print0 | sort -z | cpio -o -0 --quiet -H newc --reproducible -R 0:0) >"$2/initrd"
