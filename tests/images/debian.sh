@@ -82,6 +82,7 @@ debian_grub() { # root
 build_debian_disk() { # work image
     local root=$1/root kernel
     [ "$(id -u)" -eq 0 ] || { echo "needs root (debootstrap runs a chroot): sudo $0 $name" >&2; return 77; }
+    i386_programs_ensure "$1"
     debian_bootstrap "$root"
     debian_configure "$root"
     for kernel in "$root"/boot/vmlinuz-*; do
