@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# golden.sh [BUILD] - the digests of known guests, as they are in the repository: runs on this host are so compared with
-# runs on every other host, and with yesterday's. golden.sh --rewrite [BUILD] writes them anew; the commit that does so
+# golden.sh [BUILD [GUESTS]] - the digests of known guests, as they are in the repository: runs on this host are so compared with
+# runs on every other host, and with yesterday's. GUESTS: the build whose guests run (default: BUILD). golden.sh --rewrite [BUILD] writes them anew; the commit that does so
 # says why the states changed.
 #
 # tests/golden/digests.txt has a line for each guest: NAME SHA256 TICK CHAIN STATE. SHA256 is that of the guest's file
@@ -12,6 +12,7 @@ set -u
 rewrite=0
 if [ "${1-}" = --rewrite ]; then rewrite=1; shift; fi
 build=$(realpath "${1:-build}")
+guests=$(realpath "${2:-$build}")/tests/guests
 golden=$(cd "$(dirname "$0")/golden" && pwd)
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -53,7 +54,7 @@ sum_of() { cat "$@" | sha256sum | cut -d ' ' -f 1; }
 # Every guest once: "NAME FILE", the committed ones first; "debian" has no one file.
 guests() {
     local file name
-    for file in "$golden"/guests/*.elf "$build"/tests/guests/*.elf; do
+    for file in "$golden"/guests/*.elf "$guests"/*.elf; do
         name=$(basename "$file" .elf)
         # Files with symbols, whose names differ from build to build; guests that need a drive, input, a network or a screen
         # (disks.sh, floppy.sh, ide.sh, media.sh, monitor.sh, pc.sh, ps2.sh, net.sh, vga.sh).
@@ -87,7 +88,7 @@ got      $got"; fi
 
 if [ $rewrite -eq 1 ]; then
     for file in "$golden"/guests/*.elf; do # the binaries follow their sources
-        cp "$build/tests/guests/$(basename "$file")" "$file" || exit 1
+        cp "$guests/$(basename "$file")" "$file" || exit 1
     done
     guests | while read -r name file; do
         echo "$name $(sum_of_guest "$name" "$file") $(run_guest "$name" "$file")"
