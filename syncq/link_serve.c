@@ -35,18 +35,15 @@ void serve_begin(struct link *l, int me)
     l->last_holder = me;
 }
 
-/* An event that appears before t + L is put off until then: on the other thread the vCPU may have run
- * to t + L already. Events that were known before stay where they are. */
+/* The vCPU on the other thread may have run as far as t + L or the old `sched`, whichever comes first: an
+ * event that appears before that is put off until then. Without one, `sched` is the next event and nothing
+ * else, so that a step at which nothing happens, whose ticks the quantum decides, leaves it as it is. */
 static void sched_after_access(struct link *l, uint64_t answer_tick)
 {
     uint64_t next = l->ops->next_event(l->cfg.ctx);
-    l->clamped = next < answer_tick;
-    if (l->clamped) {
-        l->sched = min_u64(l->sched, answer_tick);
-        l->clamped = next < l->sched;
-    } else {
-        l->sched = next;
-    }
+    uint64_t reached_at_most = min_u64(l->sched, answer_tick);
+    l->clamped = next < reached_at_most;
+    l->sched = l->clamped ? reached_at_most : next;
     horizon_update(l);
 }
 

@@ -2,7 +2,8 @@
 # mutants.sh [NAME...] - would the stress test of the link notice a mistake in it? Each mutant is the sources of syncq/ with one
 # line made wrong; link_stress, built with it, must fail, and must pass without it, also under the thread sanitizer.
 # Orders of memory cannot go wrong on x86 by themselves: those mutants run under the thread sanitizer, which goes by
-# what C11 promises, not by what this processor does. One that hangs takes half a minute and no CPU.
+# what C11 promises, not by what this processor does. The stress test itself says when one hangs; the limit here is for
+# one that livelocks.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 . tests/lib.sh
@@ -21,7 +22,8 @@ publish_first   plain link_serve.c     s/^        serve_message(l, &m);/uint64_t
 no_drain        plain link.c           s/if (l->out_seen != l->out) {/if (0) {/
 sleep_blindly   plain link.c           /^static void vcpu_park/,/^}/s/if (caught_up(l))/if (0)/
 no_floor        plain link_serve.c     s/if (sent.tick < l->effect_floor)/if (0)/
-early_events    plain link_serve.c     s/l->clamped = next < answer_tick;/l->clamped = false;/
+old_sched       plain link_serve.c     s/l->sched = l->clamped ? reached_at_most : next;/l->sched = next < answer_tick ? reached_at_most : next;/
+early_events    plain link_serve.c     s/l->clamped = next < reached_at_most;/l->clamped = false;/
 clamped_step    plain link_serve.c     s/if (l->clamped \&\& tick < l->sched \&\& l->started)/if (0)/
 idle_effect     plain link_serve.c     s/max_tick = min_u64(l->sched, effect_tick)/max_tick = l->sched/
 limit_effect    plain link.c           s/min_u64(l->horizon_seen, pending_tick(&l->pending))/l->horizon_seen/
@@ -80,11 +82,11 @@ build() { # directory, build, file, sed commands
 }
 
 one() { # name build file sed: prints a line that begins with PASS or FAIL
-    local at=$dir/$1.$2 flags out status seeds=24 most=40
+    local at=$dir/$1.$2 flags out status seeds=24 most=100
     flags_of "$2"
     out=$(build "$at" "$2" "$3" "$4" 2>&1) || { echo "FAIL $1 ($2): $out" && return; }
     [ "$2" = tsan ] && seeds=4
-    [ "$1" = good ] && most=300
+    [ "$1" = good ] && most=1200 # it hangs only where it says so, and a loaded host is slow
     out=$(TSAN_OPTIONS="halt_on_error=1 exitcode=66" timeout $most "$at/stress" 1 $seeds 20000 2>&1)
     status=$?
     rm -rf "$at"
@@ -92,7 +94,8 @@ one() { # name build file sed: prints a line that begins with PASS or FAIL
     good/0) echo "PASS $1 ($2)" ;;
     good/*) echo "FAIL $1 ($2): status $status: ${out:0:2000}" ;;
     */0) echo "FAIL $1 ($2): not noticed" ;;
-    */124) echo "PASS $1 ($2): hangs" ;;
+    */3) echo "PASS $1 ($2): $out" ;;
+    */124) echo "PASS $1 ($2): does not end" ;;
     *) echo "PASS $1 ($2): status $status, $(head -n 2 <<<"$out" | tail -n 1)" ;;
     esac
 }

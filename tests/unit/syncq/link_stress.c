@@ -1,10 +1,24 @@
 /* link_stress.c - the toy machine in every mode with jitter, pings and stops, for as many seeds as asked.
  * Without Criterion, whose shared arena cannot start under ThreadSanitizer: this is the program to run in
- * that build. Usage: link_stress [first seed [seeds [ticks]]]; exit status 1 at the first difference. */
+ * that build. Usage: link_stress [first seed [seeds [ticks]]]; exit status 1 at the first difference, 3 when
+ * no guest has done anything for a while, however slow the host is. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "toy.h"
+
+enum { HUNG_AFTER_S = 20, STATUS_HUNG = 3 };
+
+static _Atomic uint64_t turns; /* of all guests' loops */
+
+static unsigned access_percent(uint64_t seed)
+{
+    if (seed % 4 == 0)
+        return 50;
+    return seed % 8 == 7 ? 10 : 5;
+}
 
 static struct toy_config variant(uint64_t seed, uint64_t end_tick, unsigned k)
 {
@@ -16,7 +30,8 @@ static struct toy_config variant(uint64_t seed, uint64_t end_tick, unsigned k)
                                .end_tick = end_tick,
                                .quantum_ticks = quantum[k % 4],
                                .spin_iterations = k < 6 ? 500 : 0,
-                               .access_percent = seed % 4 ? 5 : 50,
+                               .access_percent = access_percent(seed),
+                               .turns = &turns,
                                .flood = seed % 4 == 3,
                                .early_events = seed % 2,
                                .ahead = k >= 3,
@@ -54,11 +69,30 @@ static bool manages_alone(uint64_t seed, uint64_t end_tick)
     return got.stats.rendezvous <= 60;
 }
 
+static void *watchdog(void *arg)
+{
+    uint64_t seen = UINT64_MAX;
+    for (;;) {
+        uint64_t now = atomic_load(&turns);
+        if (now == seen)
+            break;
+        seen = now;
+        nanosleep(&(struct timespec){.tv_sec = HUNG_AFTER_S}, NULL);
+    }
+    printf("hangs: no guest has done anything for %d s\n", HUNG_AFTER_S);
+    fflush(stdout);
+    _exit(STATUS_HUNG);
+    return arg;
+}
+
 int main(int argc, char **argv)
 {
     uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
     uint64_t seeds = argc > 2 ? strtoull(argv[2], NULL, 0) : 4;
     uint64_t end_tick = argc > 3 ? strtoull(argv[3], NULL, 0) : 20000;
+    pthread_t dog;
+    if (pthread_create(&dog, NULL, watchdog, NULL) != 0)
+        return 2;
     for (uint64_t seed = first; seed < first + seeds; seed++)
         if (!seed_agrees(seed, end_tick) || !manages_alone(seed, end_tick))
             return 1;

@@ -65,6 +65,23 @@ Test(link, events_before_the_latency_are_put_off_alike, .timeout = 300)
     }
 }
 
+/* Events that move and are put off at once: accesses of long latency that arm, move and cancel timers. */
+Test(link, the_quantum_does_not_show, .timeout = 300)
+{
+    static const uint64_t quantum[] = {3000, 40, 1, 333};
+    for (uint64_t seed = 1; seed < 100; seed += 2) {
+        struct toy_result want;
+        struct toy_config cfg = base_config(seed);
+        cfg.early_events = cfg.flood = true;
+        cfg.end_tick = 20000;
+        toy_run(&cfg, &want);
+        for (unsigned i = 1; i < sizeof quantum / sizeof quantum[0]; i++) {
+            cfg.quantum_ticks = quantum[i];
+            compare(&cfg, &want);
+        }
+    }
+}
+
 Test(link, dense_accesses, .timeout = 300)
 {
     struct toy_config cfg = base_config(21);

@@ -10,6 +10,7 @@
 #define TANDEM_TESTS_TOY_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,6 +34,7 @@ struct toy_config {
     uint32_t access_percent; /* of ticks at which the guest makes an access */
     bool pauses;             /* another thread makes the guest stand now and then; it goes on by itself */
     bool flood;              /* accesses are posted writes of long latency, but for one in 32 */
+    _Atomic uint64_t *turns; /* counts the turns of the guest's loop, for a watchdog; NULL: nobody looks */
     uint64_t stop_after_us;  /* call link_stop() from another thread then; 0: never */
     uint64_t *trace;         /* guest hash at each 1024th tick (0: warped over), for prefix checks */
     uint64_t trace_entries;
