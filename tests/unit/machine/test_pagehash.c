@@ -7,6 +7,7 @@
 #include "mem/master.h"
 #include "mem/own.h"
 #include "syncq/pinning.h"
+#include "tests/unit/every.h"
 
 #define RAM    (256 * 1024)
 #define ROUNDS 4000
@@ -111,6 +112,7 @@ static void write_both(struct rig *a, struct rig *b, enum way way)
 static void compare(enum way way, unsigned rounds, uint64_t jitter)
 {
     struct rig with, without;
+    rounds = rounds / test_every() + 1;
     rig_init(&with, true, jitter);
     rig_init(&without, false, 0);
     for (unsigned i = 0; i < rounds; i++) {

@@ -10,9 +10,13 @@ static struct vcpu the_vcpu;
 
 struct vcpu *fx_memory_create(void)
 {
-    memset(ram, 0, sizeof ram);
+    static bool used; /* what is zero already costs a page fault a page to clear */
+    if (used) {
+        memset(ram, 0, sizeof ram);
+        memset(&the_vcpu, 0, sizeof the_vcpu);
+    }
+    used = true;
     memset(rights, FX_ALL, sizeof rights);
-    memset(&the_vcpu, 0, sizeof the_vcpu);
     the_vcpu.g.cr0 = CR0_WP;
     for (unsigned i = 0; i < TLB_ENTRIES; i++) /* no fast way */
         the_vcpu.tlb[0][TLB_DATA][i].tag_r = the_vcpu.tlb[0][TLB_DATA + 1][i].tag_r = TLB_NONE;
