@@ -57,13 +57,18 @@ fi
 
 # The longest first.
 good safety   'adaptive: input, digests, pause' -DADAPTIVE -DTMAX=3 -DINPUT -DDIGEST=2 -DPAUSE
+good safety   'thread: early events'            -DTHREAD   -DTMAX=3 -DEARLY
 good liveness 'thread: pause'                   -DTHREAD   -DTMAX=2 -DPAUSE
 good safety   'thread: input, digests, pause'   -DTHREAD   -DTMAX=2 -DINPUT -DDIGEST=1 -DPAUSE
 good safety   'thread'                          -DTHREAD   -DTMAX=4
 good liveness 'adaptive: pause'                 -DADAPTIVE -DTMAX=2 -DPAUSE
 good safety   'adaptive'                        -DADAPTIVE -DTMAX=4
+good safety   'adaptive: early events'          -DADAPTIVE -DTMAX=3 -DEARLY
 good safety   'inline: input, digests, pause'   -DINLINE   -DTMAX=6 -DINPUT -DDIGEST=2 -DPAUSE
 good liveness 'inline: input, digests, pause'   -DINLINE   -DTMAX=3 -DINPUT -DDIGEST=2 -DPAUSE
+good safety   'inline: early events, input'     -DINLINE   -DTMAX=6 -DINPUT -DEARLY
+broken OLD_SCHED INLINE -DTMAX=4 -DEARLY
+broken STEP_PUT_OFF INLINE -DTMAX=4 -DEARLY
 for bug in EMITTED_LATE APPLIED_LATE IDLE_IGNORES_EFFECT LIMIT_IGNORES_EFFECT; do
     broken $bug INLINE -DTMAX=3
 done

@@ -2,11 +2,12 @@
  *
  * Choose one of -DTHREAD, -DADAPTIVE, -DINLINE; -DTMAX=n is the number of ticks that the guest runs, -DDIGEST=n
  * makes every nth tick a digest point, -DINPUT lets input come in once, -DPAUSE lets the run pause and go on
- * once. Checked: no invalid end state (deadlock, lost wake-up); the assertions, numbered A1 to A8 below; and <>done
+ * once, -DEARLY lets an access bring about an event nearer than its L, which is then put off.
+ * Checked: no invalid end state (deadlock, lost wake-up); the assertions, numbered A1 to A9 below; and <>done
  * under weak fairness (the horizon always grows, the guest gets to its end). The -DBUG_... variants each break
  * one rule and must fail: see check.sh.
  *
- * The guest may do at each tick, as the checker chooses: nothing, a posted write with L = 1 or 2, a
+ * The guest may do at each tick, as the checker chooses: nothing, a posted write with L = 1 or 2 (EARLY: or 3), a
  * synchronous access, or halt. The device has one timer, which accesses and its own events arm, move and
  * cancel, and raises effects.
  *
@@ -28,6 +29,7 @@ byte next_event = 1;   /* the device's timer */
 byte handled = 0;      /* tick of the last access or event that was handled */
 byte sched = 0, quantum_end = 0, horizon = 0, answer = 0;
 byte served_count = 0;
+bool clamped = false;  /* an event before `sched` is put off until then */
 
 /* --- owned by the vCPU --- */
 byte pending[TSLOTS];  /* effects that apply at this tick; the rest is local to vcpu() */
@@ -90,20 +92,41 @@ inline horizon_update()
     min_to(horizon, sched)
 }
 
-/* What the access does to the device is the checker's choice; what comes of it is not before t + L. */
+/* The vCPU may have run as far as t + L or the old `sched`: an event before the nearer of these is put off. */
+inline sched_after_access(t, lat)
+{
+#ifdef BUG_OLD_SCHED
+    if
+    :: next_event >= t + lat -> sched = next_event
+    :: else -> min_to(sched, t + lat)
+    fi;
+    clamped = next_event < sched;
+#else
+    min_to(sched, t + lat);
+    clamped = next_event < sched;
+    if :: !clamped -> sched = next_event :: else fi;
+#endif
+    assert(clamped || sched == next_event)  /* A9: a step at which nothing happens would not move it */
+}
+
+/* What the access does to the device is the checker's choice; what comes of it is not before t + L, but for EARLY. */
 inline device_access(me, t, lat)
 {
     assert(t >= handled);       /* A1: no access after a later access or event */
-    assert(next_event > t);     /* A2: every event up to the access came first */
+    assert(next_event > t || clamped);  /* A2: every event up to the access came first */
     handled = t;
     if
     :: skip
     :: next_event = t + lat
     :: next_event = t + lat + 1
     :: next_event = NEVER
+#ifdef EARLY
+    :: next_event = t + 1
+    :: next_event = t + 2
+#endif
     :: effect_at(me, t + lat)
     fi;
-    sched = next_event;
+    sched_after_access(t, lat);
     horizon_update()
 }
 
@@ -126,14 +149,11 @@ inline intake(t) { skip }
 #define INPUT_WAITS false
 #endif
 
-inline device_step(me, t)
+inline device_events(me, t)
 {
-    assert(t >= handled && t <= next_event);  /* A3: no event is late */
-    assert(t == tick);                        /* ... and none, and no input, comes while the vCPU is elsewhere */
-    handled = t;
-    quantum_end = t + QUANTUM;
     if
-    :: next_event == t ->
+    :: next_event <= t ->
+        assert(t == sched);     /* A3, too: one that is put off waits */
         effect_at(me, t);
         if
         :: next_event = t + 1
@@ -144,9 +164,23 @@ inline device_step(me, t)
     fi;
     intake(t);
     sched = next_event;
-    horizon_update()
+    clamped = false
 }
 
+inline device_step(me, t)
+{
+    assert(t >= handled && t <= sched);  /* A3: no event is late */
+    assert(t == tick);                   /* ... and none, and no input, comes while the vCPU is elsewhere */
+    handled = t;
+    quantum_end = t + QUANTUM;
+    if
+#ifndef BUG_STEP_PUT_OFF
+    :: clamped && t < sched
+#endif
+    :: else -> device_events(me, t)
+    fi;
+    horizon_update()
+}
 inline device_idle(t, effect_tick)
 {
     answer = sched;
@@ -154,9 +188,10 @@ inline device_idle(t, effect_tick)
     min_to(answer, effect_tick);
 #endif
     if
-    :: STOPPING || answer == NEVER -> answer = t  /* the toy guest then goes on by itself */
-    :: INPUT_WAITS && answer != t -> answer = t
-    :: INPUT_WAITS && answer > t + 1 -> answer = t + 1  /* it came while time went by */
+    :: clamped  /* no step is possible before, so there is nothing that an idle vCPU could end for */
+    :: !clamped && (STOPPING || answer == NEVER) -> answer = t  /* the toy guest then goes on by itself */
+    :: !clamped && INPUT_WAITS && answer != t -> answer = t
+    :: !clamped && INPUT_WAITS && answer > t + 1 -> answer = t + 1  /* it came while time went by */
     :: else
     fi;
     if :: answer > quantum_end -> quantum_end = answer + QUANTUM :: else fi;
@@ -533,6 +568,9 @@ inline instruction()
     :: op = NONE
     :: op = POST; lat = 1
     :: op = POST; lat = 2
+#ifdef EARLY
+    :: op = POST; lat = 3
+#endif
     :: op = SYNC; lat = 1
     :: !woken && MAY_IDLE -> op = (out_seen != out -> SETTLE : IDLE)
     fi
