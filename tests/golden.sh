@@ -9,7 +9,7 @@
 # committed as binaries and never are.
 set -u
 . "$(dirname "$0")/lib.sh"
-rewrite=0
+rewrite=0 quantum=()
 if [ "${1-}" = --rewrite ]; then rewrite=1; shift; fi
 build=$(realpath "${1:-build}")
 guests=$(realpath "${2:-$build}")/tests/guests
@@ -31,7 +31,7 @@ printf 'second' >"$dir/b"
 digest_of() { # every options...
     local every=$1
     shift
-    (cd "$dir" && timeout 600 "$build/tandem" "$@" -icount shift=3,sleep=off -display none \
+    (cd "$dir" && timeout 600 "$build/tandem" "$@" "${quantum[@]}" -icount shift=3,sleep=off -display none \
         -digest "file=digest,every=$every") </dev/null >"$dir/out" 2>&1
     awk 'BEGIN { chain = "-" } $1 == "end" { print $2, chain, $3; found = 1 } /^[0-9]/ { chain = $2 } END { exit !found }' "$dir/digest"
 }
@@ -73,6 +73,7 @@ run_guest() { # name file
     if [ "$1" = debian ]; then digest_of_debian; else digest_of_guest "$@"; fi
 }
 
+# Digests are compared under another quantum than the one that wrote them: it says where the vCPU stops, never what it does.
 compare() { # name file
     local sum expected got
     sum=$(sum_of_guest "$@")
@@ -81,6 +82,7 @@ compare() { # name file
         skip "golden: no digest of $1 with SHA-256 ${sum:0:16}...: another compiler or package made it"
         return
     fi
+    quantum=(-x-quantum 9973)
     got=$(run_guest "$@")
     if [ "$got" = "$expected" ]; then pass; else fail "$1: end tick, chain and state" "expected $expected
 got      $got"; fi
