@@ -56,12 +56,15 @@ struct fault_chain {
  * TLB_NONE. tag_w is absent for clean pages (dirty tracking), code pages and watched pages. */
 #define TLB_BITS    12
 #define TLB_ENTRIES (1u << TLB_BITS)
-#define TLB_NONE                                                                                             \
-    (UINT64_C(1) << 63) /* nor the page of a sum that left 32 bits, below 0 or above (translator/x64/mem.c)  \
-                         */
+/* Neither a page, which ends in zeros, nor the page of a sum that left 32 bits, below 0 or above
+ * (translator/x64/mem.c). */
+#define TLB_NONE (UINT64_C(1) << 63 | 1)
 struct tlb_entry {
     _Alignas(32) uint64_t tag_r; /* a power of two of bytes: indexed without a multiply */
-    uint64_t tag_w;
+    union {
+        uint64_t tag_w;    /* data */
+        uint64_t fetch_at; /* fetch: tag_r and, in the upper half, phys_page; or TLB_NONE. MATCH fetch_at */
+    };
     uintptr_t addend; /* host pointer = addend + linear address */
     uint32_t
         phys_page; /* page of memory (mem_addr_t), TLB_MMIO and TLB_SPLIT: physical page, packed (tlb.h) */

@@ -58,26 +58,26 @@ void emit_code_segment_check(struct compile *c)
     c->out->chained = c->out->enter = offset_of(c, c->b.at);
 }
 
-static struct host_mem mem_itlb(const struct compile *c, uint32_t lin_addr, uint32_t field)
+/* Does the fetch TLB have this page where the block was built with it? Else to `otherwise`. MATCH fetch_at */
+static void emit_fetch_look(struct compile *c, uint32_t lin_page, uint32_t memory_page,
+                            void (*otherwise)(struct compile *c, const struct far_code *f))
 {
     const struct x64_env *env = &c->x->env;
-    uint32_t number = lin_addr >> 12 & ((1u << env->tlb_bits) - 1);
-    return mem_state(env->itlb[is_user(c)] + number * env->tlb_entry_bytes + field);
+    uint32_t number = lin_page >> 12 & ((1u << env->tlb_bits) - 1);
+    uint32_t entry = env->itlb[is_user(c)] + number * env->tlb_entry_bytes;
+    x_mov_imm64(&c->b, SCRATCH1, (uint64_t)memory_page << 32 | lin_page);
+    x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_state(entry + env->fetch_at));
+    far_add(c, otherwise, x_jcc(&c->b, CC_NE));
 }
 
 /* Only the block's first instruction crosses into the page behind its own, whose translation may change at
  * any time; a look that finds it in the fetch TLB changes nothing (vcpu/mmu/tlb.h). */
 static void emit_page2_check(struct compile *c)
 {
-    const struct x64_env *env = &c->x->env;
     uint32_t page2 = (c->tb->lin_addr & ~X64_PAGE_MASK) + X64_PAGE_MASK + 1;
     if (c->tb->phys_page2 == ~0u)
         return;
-    x_mov_imm(&c->b, SCRATCH1, page2);
-    x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_itlb(c, page2, env->tag_r));
-    struct far_code *f = far_add(c, far_other, x_jcc(&c->b, CC_NE));
-    x_alu_mem_imm(&c->b, ALU_CMP, SZ32, mem_itlb(c, page2, env->phys_page), c->tb->phys_page2);
-    f->from[1] = x_jcc(&c->b, CC_NE);
+    emit_fetch_look(c, page2, c->tb->phys_page2, far_other);
     c->out->enter = offset_of(c, c->b.at);
 }
 
@@ -401,13 +401,8 @@ static void far_cross(struct compile *c, const struct far_code *f)
 /* Does the fetch TLB have the page where the block was built with it? Then to fetch there changes nothing. */
 void emit_CROSS(struct compile *c, const struct ir_op *op)
 {
-    const struct x64_env *env = &c->x->env;
     enum x64_part before = part_begin(&c->b, X64_PART_JUMP);
-    x_mov_imm(&c->b, SCRATCH1, op->imm & ~X64_PAGE_MASK);
-    x_alu_load(&c->b, ALU_CMP, SZ64, SCRATCH1, mem_itlb(c, op->imm, env->tag_r));
-    struct far_code *f = far_add(c, far_cross, x_jcc(&c->b, CC_NE));
-    x_alu_mem_imm(&c->b, ALU_CMP, SZ32, mem_itlb(c, op->imm, env->phys_page), op->imm2);
-    f->from[1] = x_jcc(&c->b, CC_NE);
+    emit_fetch_look(c, op->imm & ~X64_PAGE_MASK, op->imm2, far_cross);
     part_end(&c->b, before);
 }
 

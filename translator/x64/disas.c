@@ -195,9 +195,12 @@ static bool tlb_field_name(const struct x64_env *env, uint32_t offset, char name
 {
     const uint32_t tables[4] = {env->tlb[0], env->tlb[1], env->itlb[0], env->itlb[1]};
     static const char *const table_names[4] = {"tlb", "tlb_user", "itlb", "itlb_user"};
-    const struct field_name fields[] = {
-        {env->tag_r, "tag_r"}, {env->tag_w, "tag_w"}, {env->addend, "addend"}, {env->phys_page, "phys_page"}};
     for (unsigned t = 0; t < 4; t++) {
+        const struct field_name fields[] = {{env->tag_r, "tag_r"},
+                                            t < 2 ? (struct field_name){env->tag_w, "tag_w"}
+                                                  : (struct field_name){env->fetch_at, "fetch_at"},
+                                            {env->addend, "addend"},
+                                            {env->phys_page, "phys_page"}};
         const uint32_t in_table = offset - tables[t], entry = in_table / env->tlb_entry_bytes;
         if (entry >= 1u << env->tlb_bits)
             continue;

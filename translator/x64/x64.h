@@ -93,9 +93,11 @@ struct x64_env {
     uint32_t tlb_way_bytes;   /* from an entry of the first way to that of the second */
     uint32_t tlb_entry_bytes; /* X64_TLB_ENTRY_BYTES */
     uint32_t tag_r, tag_w, addend,
-        phys_page;       /* inside an entry; tags are 64 bits: the linear page, or bit 63 */
-    uint32_t jumps;      /* struct x64_jumps */
-    uint32_t loads;      /* struct x64_load[SEG_COUNT] */
+        phys_page;     /* inside an entry; tags are 64 bits: the linear page, or bit 63 */
+    uint32_t fetch_at; /* inside an entry for fetches: 64 bits: the linear page, and above it phys_page, or no
+                          page. MATCH fetch_at */
+    uint32_t jumps;    /* struct x64_jumps */
+    uint32_t loads;    /* struct x64_load[SEG_COUNT] */
     uint32_t running_tb; /* struct tb *: stored before each helper */
     struct x64_calls calls;
 };

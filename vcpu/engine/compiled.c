@@ -75,6 +75,7 @@ static const struct x64_env env = {
     .tlb_entry_bytes = sizeof(struct tlb_entry),
     .tag_r = offsetof(struct tlb_entry, tag_r),
     .tag_w = offsetof(struct tlb_entry, tag_w),
+    .fetch_at = offsetof(struct tlb_entry, fetch_at),
     .addend = offsetof(struct tlb_entry, addend),
     .phys_page = offsetof(struct tlb_entry, phys_page),
     .jumps = offsetof(struct vcpu, jumps),

@@ -105,7 +105,10 @@ static void tlb_retag(struct vcpu *v, struct tlb_entry *e)
     bool fast_write = fast && (e->tag & (TLB_WRITABLE | TLB_SPLIT)) == TLB_WRITABLE && is_data(v, e) &&
                       mem_watchers(v->cfg.mem, &v->watcher, e->phys_page) == 0;
     e->tag_r = fast ? PAGE_OF(e->tag) : TLB_NONE;
-    e->tag_w = fast_write ? PAGE_OF(e->tag) : TLB_NONE;
+    if (is_data(v, e))
+        e->tag_w = fast_write ? PAGE_OF(e->tag) : TLB_NONE;
+    else
+        e->fetch_at = fast ? (uint64_t)e->phys_page << 32 | PAGE_OF(e->tag) : TLB_NONE;
     if (fast_write)
         tlb_list_stores(v, tlb_number(v, e));
 }

@@ -78,6 +78,7 @@ static struct x64 *back_end(void)
         .tag_r = offsetof(struct tlb_line, tag_r),
         .tag_w = offsetof(struct tlb_line, tag_w),
         .addend = offsetof(struct tlb_line, addend),
+        .fetch_at = offsetof(struct tlb_line, tag_w),
         .phys_page = offsetof(struct tlb_line, phys_page),
         .jumps = offsetof(struct owner, jumps),
         .running_tb = offsetof(struct owner, running_tb),
