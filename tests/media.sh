@@ -60,7 +60,7 @@ cont"
     done
     replayed c "a changed CD"
     cp b.iso kept
-    printf x | dd of=b.iso conv=notrunc bs=1 seek=5000 2>/dev/null
+    printf changed | dd of=b.iso conv=notrunc bs=1 seek=5000 2>/dev/null
     run r -icount shift=3,sleep=off,rr=replay,rrfile=c.log </dev/null
     expect "another image is an error" test $? -eq 2
     expect_text "which names it" "$(cat r.err)" "rr=replay $dir/b.iso: the image has changed"
