@@ -1,10 +1,11 @@
-/* criterion.h - stands in for Criterion in thread-sanitizer builds: the same tests, each in a plain fork.
+/* criterion.h - stands in for Criterion in builds with sanitizers: the same tests, each in a plain fork.
  *
  * Criterion's own runner places its arena where the thread sanitizer keeps its shadow memory, and aborts.
- * Only what our tests use is here; a test that needs more does not build under the sanitizer, and says so
- * that way. Exit status 0: all passed. Arguments are ignored. */
-#ifndef TANDEM_TESTS_TSAN_CRITERION_H
-#define TANDEM_TESTS_TSAN_CRITERION_H
+ * Under the address sanitizer it works, but it starts the program anew for each test, with twenty libraries
+ * of its own. Only what our tests use is here; a test that needs more does not build under the sanitizer, and
+ * says so that way. Exit status 0: all passed. Arguments are ignored. */
+#ifndef TANDEM_TESTS_STANDIN_CRITERION_H
+#define TANDEM_TESTS_STANDIN_CRITERION_H
 
 #include <signal.h>
 #include <stdarg.h>
