@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # golden.sh [BUILD [GUESTS]] - the digests of known guests, as they are in the repository: runs on this host are so compared with
-# runs on every other host, and with yesterday's. GUESTS: the build whose guests run (default: BUILD). golden.sh --rewrite [BUILD] writes them anew; the commit that does so
-# says why the states changed.
+# runs on every other host, and with yesterday's, under another quantum. GUESTS: the build whose guests run (default: BUILD).
+# golden.sh --rewrite [BUILD] writes them anew; the commit that does so says why the states changed.
 #
 # tests/golden/digests.txt has a line for each guest: NAME SHA256 TICK CHAIN STATE. SHA256 is that of the guest's file
 # (Debian: of kernel and initrd), TICK where its run ended, CHAIN the digest chain at the last point (-: none), STATE the hash of the

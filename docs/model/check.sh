@@ -1,7 +1,7 @@
 #!/bin/sh
 # check.sh - checks the protocol's model (link.pml) with spin: the good model in every mode must pass, and
 # each deliberately broken one must fail. One line each; exit status 0 only if all is as it should be.
-# Needs spin and a C compiler ($CC, default cc). Half a minute on two cores, below 1 GB of memory a core.
+# Needs spin and a C compiler ($CC, default cc). A minute on two cores, below 1 GB of memory a core.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d) || exit 2

@@ -1,7 +1,7 @@
 /* link_stress.c - the toy machine in every mode with jitter, pings and stops, for as many seeds as asked.
  * Without Criterion, whose shared arena cannot start under ThreadSanitizer: this is the program to run in
  * that build. Usage: link_stress [first seed [seeds [ticks]]]; exit status 1 at the first difference, 3 when
- * no guest has done anything for a while, however slow the host is. */
+ * no guest's tick has grown for a while, however slow the host is. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -11,7 +11,7 @@
 
 enum { HUNG_AFTER_S = 20, STATUS_HUNG = 3 };
 
-static _Atomic uint64_t turns; /* of all guests' loops */
+static _Atomic uint64_t progress; /* ticks of all guests */
 
 static unsigned access_percent(uint64_t seed)
 {
@@ -31,7 +31,7 @@ static struct toy_config variant(uint64_t seed, uint64_t end_tick, unsigned k)
                                .quantum_ticks = quantum[k % 4],
                                .spin_iterations = k < 6 ? 500 : 0,
                                .access_percent = access_percent(seed),
-                               .turns = &turns,
+                               .progress = &progress,
                                .flood = seed % 4 == 3,
                                .early_events = seed % 2,
                                .ahead = k >= 3,
@@ -71,18 +71,12 @@ static bool manages_alone(uint64_t seed, uint64_t end_tick)
 
 static void *watchdog(void *arg)
 {
-    uint64_t seen = UINT64_MAX;
-    for (;;) {
-        uint64_t now = atomic_load(&turns);
-        if (now == seen)
-            break;
-        seen = now;
+    (void)arg;
+    for (uint64_t seen = UINT64_MAX, now; (now = atomic_load(&progress)) != seen; seen = now)
         nanosleep(&(struct timespec){.tv_sec = HUNG_AFTER_S}, NULL);
-    }
-    printf("hangs: no guest has done anything for %d s\n", HUNG_AFTER_S);
+    printf("hangs: no guest's tick has grown for %d s\n", HUNG_AFTER_S);
     fflush(stdout);
     _exit(STATUS_HUNG);
-    return arg;
 }
 
 int main(int argc, char **argv)

@@ -26,7 +26,7 @@ struct toy {
     uint64_t rng, hash, tick;
     bool halted;
     atomic_bool done;
-    _Atomic uint64_t own_turns, *turns; /* of the guest's loop; the second is the caller's or the first */
+    _Atomic uint64_t turns; /* of the guest's loop */
 };
 
 static uint64_t mix(uint64_t h, uint64_t v)
@@ -160,14 +160,14 @@ static void wait_for_progress(struct toy *t, uint64_t turns, long ns)
 {
     do
         nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
-    while (atomic_load(t->turns) == turns && !atomic_load(&t->done));
+    while (atomic_load(&t->turns) == turns && !atomic_load(&t->done));
 }
 
 static void *ping_thread(void *arg)
 {
     struct toy *t = arg;
     while (!atomic_load(&t->done)) {
-        uint64_t turns = atomic_load(t->turns);
+        uint64_t turns = atomic_load(&t->turns);
         toy_wake(t);
         wait_for_progress(t, turns, 20000);
     }
@@ -190,7 +190,7 @@ static void *pause_thread(void *arg)
     struct toy *t = arg;
     uint64_t rng = t->cfg->seed * 2 + 1;
     while (!atomic_load(&t->done)) {
-        uint64_t turns = atomic_load(t->turns);
+        uint64_t turns = atomic_load(&t->turns);
         link_stop(t->link, STOP_FOR_A_WHILE);
         wait_for_progress(t, turns, (long)(next_random(&rng) % 30000));
     }
@@ -199,7 +199,7 @@ static void *pause_thread(void *arg)
 
 static void guest_access(struct toy *t, uint64_t r)
 {
-    atomic_fetch_add_explicit(t->turns, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&t->turns, 1, memory_order_relaxed);
     struct access a = {.tick = t->tick, .addr = (r >> 8) & 7, .value = (uint32_t)(r >> 16), .size = 4};
     a.kind = r & 1 ? ACCESS_PIO_READ : ACCESS_PIO_WRITE;
     if (t->cfg->flood && (r >> 1) % 32) {
@@ -285,7 +285,8 @@ static void guest_stand(struct toy *t)
 static void guest_loop(struct toy *t)
 {
     while (t->tick < t->cfg->end_tick && !(link_stopping(t->link) & STOP_FOR_GOOD)) {
-        atomic_fetch_add_explicit(t->turns, 1, memory_order_relaxed);
+        uint64_t before = t->tick;
+        atomic_fetch_add_explicit(&t->turns, 1, memory_order_relaxed);
         if (link_stopping(t->link))
             guest_stand(t);
         if (t->tick >= link_limit(t->link)) {
@@ -296,13 +297,14 @@ static void guest_loop(struct toy *t)
         } else {
             guest_run(t);
         }
+        if (t->cfg->progress)
+            atomic_fetch_add_explicit(t->cfg->progress, t->tick - before, memory_order_relaxed);
     }
 }
 
 static void toy_init(struct toy *t, const struct toy_config *cfg)
 {
     *t = (struct toy){.cfg = cfg, .rng = cfg->seed * 2 + 1, .dev_state = cfg->seed};
-    t->turns = cfg->turns ? cfg->turns : &t->own_turns;
     CHECK(timerq_init(&t->timers, TOY_TIMERS));
     for (uint32_t i = 0; i < TOY_TIMERS; i++)
         timerq_arm(&t->timers, i, (uint16_t)i, 100 + 333 * i);

@@ -27,16 +27,16 @@ struct toy_config {
     uint64_t end_tick;
     uint64_t quantum_ticks;
     uint32_t spin_iterations;
-    bool pings;              /* a third thread calls wake() all the time: the device thread stirs */
-    bool ahead;              /* offer input_waiting: soft limits */
-    bool absent;             /* mode thread: the device thread never gets a CPU */
-    bool early_events;       /* timers may be armed nearer than L: the link must put them off */
-    uint32_t access_percent; /* of ticks at which the guest makes an access */
-    bool pauses;             /* another thread makes the guest stand now and then; it goes on by itself */
-    bool flood;              /* accesses are posted writes of long latency, but for one in 32 */
-    _Atomic uint64_t *turns; /* counts the turns of the guest's loop, for a watchdog; NULL: nobody looks */
-    uint64_t stop_after_us;  /* call link_stop() from another thread then; 0: never */
-    uint64_t *trace;         /* guest hash at each 1024th tick (0: warped over), for prefix checks */
+    bool pings;                 /* a third thread calls wake() all the time: the device thread stirs */
+    bool ahead;                 /* offer input_waiting: soft limits */
+    bool absent;                /* mode thread: the device thread never gets a CPU */
+    bool early_events;          /* timers may be armed nearer than L: the link must put them off */
+    uint32_t access_percent;    /* of ticks at which the guest makes an access */
+    bool pauses;                /* another thread makes the guest stand now and then; it goes on by itself */
+    bool flood;                 /* accesses are posted writes of long latency, but for one in 32 */
+    _Atomic uint64_t *progress; /* counts the guest's ticks, for a watchdog; NULL: nobody looks */
+    uint64_t stop_after_us;     /* call link_stop() from another thread then; 0: never */
+    uint64_t *trace;            /* guest hash at each 1024th tick (0: warped over), for prefix checks */
     uint64_t trace_entries;
     struct link_figures *figures; /* of the link; NULL: not taken */
     uint64_t slow_ns;             /* host time that each access and timer takes at least */
