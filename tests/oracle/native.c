@@ -22,6 +22,7 @@
 #include <sys/time.h>
 #include <sys/ucontext.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #define USER32_CS 0x23
 #define USER_DS   0x2b
@@ -149,10 +150,12 @@ static bool install(int sig, void (*fn)(int, siginfo_t *, void *))
     return sigaction(sig, &a, NULL) == 0;
 }
 
-/* 64-bit code does not care about DS and ES, 32-bit code does, and signals keep them. */
-static void load_data_segments(void)
+/* 64-bit code does not care about DS, ES and NT, 32-bit code does, and signals keep them: NT as the last case
+ * left it. */
+static void set_what_signals_keep(void)
 {
     __asm__ volatile("movw %0, %%ds\n\tmovw %0, %%es" : : "r"((uint16_t)USER_DS));
+    __writeeflags(__readeflags() & ~UINT64_C(0x4000));
 }
 
 /* A case that went astray must not call the host's kernel: every system call of 32-bit code ends it by
@@ -225,7 +228,7 @@ bool native_is_form64(void)
 void native_enter(const struct test_case *c, struct test_result *r)
 {
     current = c, result = r;
-    load_data_segments();
+    set_what_signals_keep();
     raise(SIGUSR1);
 }
 
