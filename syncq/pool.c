@@ -90,11 +90,29 @@ static bool is_stopped(struct pool *p)
     return atomic_load_explicit(&p->stop, memory_order_relaxed);
 }
 
+static bool has_work_or_ends(struct pool *p)
+{
+    return is_stopped(p) || !cds_wfcq_empty(&p->todo_head, &p->todo_tail);
+}
+
+/* A worker that naps is not parked: to give it work, the owner makes no system call. */
+static bool found_after_a_nap(struct pool *p)
+{
+    for (uint32_t i = 0; i < p->cfg.naps; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        if (has_work_or_ends(p))
+            return true;
+    }
+    return false;
+}
+
 static void sleep_until_work(struct worker *w)
 {
     struct pool *p = w->pool;
+    if (found_after_a_nap(p))
+        return;
     park_prepare(&w->parker);
-    if (is_stopped(p) || !cds_wfcq_empty(&p->todo_head, &p->todo_tail))
+    if (has_work_or_ends(p))
         park_cancel(&w->parker);
     else
         park_commit(&w->parker);

@@ -16,6 +16,8 @@
 /* Jobs at a time: more would only wait longer. */
 enum { JOBS_MAX = 256 };
 #define HOT_DEFAULT 16
+/* Blocks become hot in bursts. A worker that parked between two of them would cost a system call for each. */
+#define WORKER_NAPS 20
 /* Entries until a block whose code is being made, or could not be asked for, asks again. */
 #define HOT_AGAIN 16
 
@@ -57,6 +59,7 @@ static bool workers_init(struct vcpu *v, struct compiling *z)
                                     .not_on_cpu = v->cfg.translator_not_on_cpu,
                                     .jitter_seed = v->cfg.translator_jitter,
                                     .activity = ACTIVITY_TRANSLATE,
+                                    .naps = WORKER_NAPS,
                                     .run = run_job,
                                     .ctx = z};
     for (unsigned i = 0; i < cfg.workers; i++)

@@ -1,6 +1,7 @@
 /* The worker pool: every job is done once and comes back once: waited for, recalled or delayed. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "syncq/pinning.h"
 #include "syncq/pool.h"
@@ -41,12 +42,13 @@ static void check_all(const struct number *n, unsigned add)
 }
 
 /* An owner that has nothing else to do sleeps, and no job that is done lets it sleep on. */
-static void wait_for_each(unsigned workers, uint32_t spin)
+static void wait_for_each(unsigned workers, uint32_t spin, uint32_t naps)
 {
     static const unsigned add = 3;
     struct pool_config cfg = {.workers = workers,
                               .not_on_cpu = PIN_ANY,
                               .spin = spin,
+                              .naps = naps,
                               .run = square,
                               .ctx = (void *)(uintptr_t)&add};
     struct number *n = calloc(JOBS, sizeof *n);
@@ -70,9 +72,29 @@ static void wait_for_each(unsigned workers, uint32_t spin)
 
 Test(pool, an_owner_that_waits_is_woken)
 {
-    wait_for_each(1, 0);
-    wait_for_each(3, 0);
-    wait_for_each(3, 1000);
+    wait_for_each(1, 0, 0);
+    wait_for_each(3, 0, 0);
+    wait_for_each(3, 1000, 0);
+}
+
+/* Jobs come while workers nap, look again and park. */
+Test(pool, workers_nap_before_they_park, .timeout = 60)
+{
+    static const unsigned add = 1;
+    wait_for_each(1, 0, 1);
+    wait_for_each(3, 0, 2);
+    struct pool_config cfg = {
+        .workers = 2, .not_on_cpu = PIN_ANY, .naps = 2, .run = square, .ctx = (void *)(uintptr_t)&add};
+    struct pool *p = pool_create(&cfg);
+    for (unsigned i = 0; i < 40; i++) {
+        struct number n = {.in = i};
+        pool_submit(p, &n.job);
+        pool_wait(p);
+        cr_assert_eq(pool_take(p), &n.job);
+        cr_assert_eq(n.out, i * i + add);
+        usleep(i * 150); /* both naps and what is behind them */
+    }
+    pool_destroy(p);
 }
 
 /* Submits all and takes what comes, as an owner does that goes on with its work. */
