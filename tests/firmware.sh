@@ -11,7 +11,7 @@ ways=(
     "-devthread mode=inline -translator mode=interp"
     "-devthread mode=inline -translator mode=eager"
     "-devthread mode=thread"
-    "-devthread mode=adaptive"
+    "-devthread mode=adaptive -x-quantum 9973"
     "-devthread mode=adaptive -x-jitter seed=${SEED:-1}"
     "-devthread mode=inline -x-pause every=20000000,seed=${SEED:-1}"
 )

@@ -188,7 +188,7 @@ set timeout=0" || return
             mode=${modes[i % 3]} what="boot $i, $interface, mode ${modes[i % 3]}" prefix=() extra=()
             case $((i % 4)) in
             1) prefix=(taskset -c 0) what+=", one core" ;;
-            2) extra=(-x-host-delay "seed=$i,one-in=64") what+=", host I/O delayed" ;;
+            2) extra=(-x-host-delay "seed=$i,one-in=64" -x-quantum $((i * 997))) what+=", host I/O delayed, another quantum" ;;
             3) (while :; do :; done) & load=$! what+=", under load" ;;
             esac
             same_run run "$mode" "${extra[@]}"

@@ -59,10 +59,11 @@ set timeout=0
 set options='$options'" run "$4"
 }
 # The way of running number $1: `way` holds the options, `prefix` a command in front, `what` says it. Host I/O is delayed in each of them, each time
-# at other requests.
+# at other requests; every other one has a quantum of its own.
 way_of() {
     way=(-devthread "mode=${modes[$1 % 3]}" -x-host-delay "seed=$1,one-in=$one_in") what="mode ${modes[$1 % 3]}" prefix=()
     if [ $(($1 / 3 % 2)) -eq 1 ]; then prefix=(taskset -c 0) what+=", one core"; fi
+    if [ $(($1 % 2)) -eq 1 ]; then way+=(-x-quantum $(($1 * 997))) what+=", another quantum"; fi
 }
 random_below() { r=$(((RANDOM << 30 | RANDOM << 15 | RANDOM) % $1)); }
 digest_same() { # what file
