@@ -5,7 +5,9 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -142,6 +144,15 @@ static int tcp_socket_at(const struct addrinfo *a, bool server)
     return -1;
 }
 
+/* A number is at most 65535, for getaddrinfo takes the low 16 bits of a greater one; other names of ports are
+ * its business. */
+static bool port_is_accepted(const char *port)
+{
+    char *end;
+    const unsigned long v = strtoul(port, &end, 10);
+    return *end || v <= UINT16_MAX;
+}
+
 static int tcp_socket(const struct socketspec *s, const char **why)
 {
     char address[sizeof(s->address)];
@@ -153,6 +164,10 @@ static int tcp_socket(const struct socketspec *s, const char **why)
     memcpy(address, s->address, sizeof(address));
     if (!split_host_port(address, &host, &port)) {
         *why = "no port (accepted: tcp:HOST:PORT)";
+        return -1;
+    }
+    if (!port_is_accepted(port)) {
+        *why = "the port is beyond 65535 (accepted: tcp:HOST:PORT)";
         return -1;
     }
     hints.ai_flags = s->server ? AI_PASSIVE : 0;
