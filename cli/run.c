@@ -55,6 +55,7 @@ struct run {
     struct control *control;              /* NULL: nobody steers */
     struct steer steer;
     struct terminal *terminal; /* NULL: no line is edited */
+    bool stdio;                /* standard input and output serve a monitor */
     int mux[2];                /* from mon:stdio to the monitor; -1: none */
     int seat[2];               /* the monitor's and the display's end of curses' monitor; -1: none */
     struct display *display;   /* NULL: none */
@@ -278,6 +279,9 @@ static bool open_stdio(struct run *r, const struct control_option *c, struct err
         return err_set(
             e, "%s stdio: standard input and output serve a serial port; mon:stdio there has a monitor too",
             c->option);
+    if (r->stdio)
+        return err_set(e, "%s stdio: standard input and output serve another monitor already", c->option);
+    r->stdio = true;
     if (c->qmp || !terminal_is_one() || r->terminal)
         return control_add(r->control, c->option, "stdio", class_of(c), &r->steer, on_notice, r, e);
     if (!chardev_tty_raw(STDIN_FILENO, true))

@@ -178,6 +178,11 @@ refuses '/nonexistent/f' -kernel good -serial file:/nonexistent/f
 refuses '/nonexistent/s' -kernel good -serial unix:/nonexistent/s
 refuses 'tcp' -kernel good -serial tcp:127.0.0.1:1
 refuses 'tcp' -kernel good -serial tcp:127.0.0.1:notaport
+refuses 'beyond 65535' -kernel good -serial tcp:127.0.0.1:65536,server,nowait
+refuses 'beyond 65535' -kernel good -monitor tcp:127.0.0.1:99999999999999999999,server,nowait
+refuses '-monitor stdio: .* another monitor' -kernel good -monitor stdio -monitor stdio
+refuses '-qmp stdio: .* another monitor' -kernel good -chardev stdio,id=c -mon c -qmp stdio
+refuses '-monitor stdio: .* a serial port' -kernel good -serial stdio -monitor stdio
 
 refuses 'interp.eager.background' -kernel good -translator mode=hot
 refuses 'threads.*0..64' -kernel good -translator threads=65
