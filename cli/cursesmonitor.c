@@ -30,17 +30,45 @@ void curses_monitor_close(struct curses_monitor *m)
     m->window = NULL;
 }
 
+/* --- what is seen of the line --- */
+
+static void erase_glyph(WINDOW *w)
+{
+    const int y = getcury(w), x = getcurx(w);
+    if (x > 0)
+        wmove(w, y, x - 1);
+    else if (y > 0)
+        wmove(w, y - 1, getmaxx(w) - 1);
+    wdelch(w);
+}
+
+static void hide_line(struct curses_monitor *m)
+{
+    for (unsigned i = 0; i < m->bytes; i++)
+        erase_glyph(m->window);
+}
+
+static void show_line(struct curses_monitor *m)
+{
+    waddnstr(m->window, m->line, (int)m->bytes);
+}
+
+/* The line that is typed meanwhile moves on behind what is said. */
 bool curses_monitor_serve(struct curses_monitor *m)
 {
     char bytes[CHUNK];
     ssize_t n;
     bool any = false;
     while (m->window && (n = recv(m->fd, bytes, sizeof bytes, MSG_DONTWAIT)) > 0) {
+        if (!any)
+            hide_line(m);
         for (ssize_t i = 0; i < n; i++)
             if (bytes[i] != '\r')
                 waddnstr(m->window, bytes + i, 1);
         any = true;
     }
+    if (any)
+        show_line(m);
     return any;
 }
 
@@ -48,16 +76,10 @@ bool curses_monitor_serve(struct curses_monitor *m)
 
 static void rub_out(struct curses_monitor *m)
 {
-    WINDOW *w = m->window;
-    const int y = getcury(w), x = getcurx(w);
     if (m->bytes == 0)
         return;
     m->bytes--;
-    if (x > 0)
-        wmove(w, y, x - 1);
-    else if (y > 0)
-        wmove(w, y - 1, getmaxx(w) - 1);
-    wdelch(w);
+    erase_glyph(m->window);
 }
 
 static void add(struct curses_monitor *m, char c)
