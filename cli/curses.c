@@ -329,6 +329,13 @@ static void add_leave(const char *capability)
         strcat(leave, text);
 }
 
+/* A terminal that cannot move its cursor to a place can show no screen. */
+static bool terminal_is_enough(void)
+{
+    const char *text = tigetstr((char *)(uintptr_t) "cup");
+    return text && text != (char *)-1;
+}
+
 static void prepare_terminal(struct curses *c)
 {
     leave[0] = 0;
@@ -366,6 +373,16 @@ struct display *curses_open(int monitor_fd, struct err *e)
     c->screen = newterm(NULL, stdout, stdin);
     if (!c->screen) {
         err_set(e, "-display curses: the terminal TERM=%s is unknown", getenv("TERM") ? getenv("TERM") : "");
+        free(c);
+        return NULL;
+    }
+    if (!terminal_is_enough()) {
+        endwin();
+        delscreen(c->screen);
+        err_set(e,
+                "-display curses: the terminal TERM=%s cannot place its cursor; one that can, such as xterm, "
+                "is needed",
+                getenv("TERM") ? getenv("TERM") : "");
         free(c);
         return NULL;
     }
