@@ -70,6 +70,8 @@ static struct vnc *vnc_of(rfbClientPtr c)
 static void on_key(rfbBool down, rfbKeySym keysym, rfbClientPtr c)
 {
     struct vnc *v = vnc_of(c);
+    if (v->key_client != c)
+        display_keys_release(&v->keys); /* else they would stay down when the other client goes */
     v->key_client = c;
     display_key(&v->keys, keysym, down);
 }

@@ -192,6 +192,24 @@ typed "AltGr that it does not need" us "e0 38 e0 b8 2a 3 83 aa e0 38 e0 b8" down
 typed "Alt is meant" us "e0 38 1e 9e e0 b8" down:ffea key:61 up:ffea
 typed "Caps Lock is the viewer's" us "2a 1e 9e aa 1e 9e" key:ffe5 key:41 key:61
 typed "Shift stays with what is no character" us "2a 3b bb aa" down:ffe1 key:ffbe up:ffe1
+# A key that one viewer holds while another one types does not stay down when the first one has gone.
+menu=(-m 16 -vga std -serial "file:$dir/serial" -kernel "$build/tests/guests/ps2.elf" -append set=1)
+rm -f "$dir/serial"
+start -vnc "unix:$socket"
+said ready
+"$client" "$socket" down:ffe1 wait:500 "save:$dir/held.ppm" wait:600000 &
+holder=$!
+for _ in {1..2000}; do
+    [ -s "$dir/held.ppm" ] && break
+    sleep 0.1
+done
+vnc "$socket" key:61 wait:200
+kill $holder
+wait $holder
+expect "a viewer behind one that held Shift" vnc "$socket" wait:500 key:ff1b wait:200
+said "^sum"
+finish
+expect_text "its Shift is up: the guest's bytes" "$(cat "$dir/serial")" "^keys (2a )+aa 1e 9e 1 81\$"
 menu=("${seabios[@]}")
 
 # --- a viewer that others wrote ---
@@ -277,6 +295,9 @@ tm send-keys C-u "info re" Tab
 expect "curses: Tab shows what there is to choose from" seen "^registers  replay"
 tm send-keys "p" Tab Enter
 expect "curses: and completes" seen "^no recording, tick"
+tm send-keys C-u "run-to 1" Enter "stop" Enter "print 9*9" Enter "print 8*7" BSpace BSpace
+expect "curses: what is typed ahead stands behind the answers" seen "^(tandem) print 8$"
+tm send-keys C-u "cont" Enter
 tm send-keys help Enter "info mtree" Enter
 expect "curses: a long answer scrolls away" seen "^03f8-03f8: com1"
 for _ in {1..200}; do
@@ -328,6 +349,11 @@ sleep 0.3
 expect "curses: without a monitor Alt-2 is the guest's" seen "ABCDEFGH"
 tm send-keys C-a x
 menu=("${seabios[@]}")
+tm kill-server 2>/dev/null
+terminals=$((terminals + 1))
+tm new-session -d -x 200 -y 30 "TERM=dumb $build/tandem ${menu[*]} -display curses; echo status=\$?; sleep 100"
+expect "curses: a terminal that cannot do it is named" seen "TERM=dumb cannot place its cursor"
+expect "curses: which is an error" seen "status=2"
 for signal in TERM SEGV; do
     ASAN_OPTIONS=handle_segv=0 in_tmux # else a sanitizer's handler stays, which restores nothing
     seen "Press ESC" >/dev/null
