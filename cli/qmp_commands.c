@@ -121,6 +121,10 @@ static void do_pmemsave(struct qmp_call *call)
 
 static void do_human(struct qmp_call *call)
 {
+    if (qmp_int(call, "cpu-index", 0) != 0) {
+        qmp_fail(call, "GenericError", "Parameter 'cpu-index' expects a CPU number");
+        return;
+    }
     char *answer = monitor_execute(call->steer, qmp_string(call, "command-line"));
     call->answer = answer ? json_string(answer) : NULL;
     if (!call->answer)

@@ -17,8 +17,7 @@ static bool find_drive(struct qmp_call *call, unsigned *n)
     const char *name = device ? device : id;
     if (media_find(call->steer, name, n))
         return true;
-    qmp_fail(call, device ? "DeviceNotFound" : "GenericError",
-             device ? "Device '%.100s' not found" : "Cannot find device '%.100s'", name);
+    qmp_fail(call, "DeviceNotFound", "Device '%.100s' not found", name);
     return false;
 }
 

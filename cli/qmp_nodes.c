@@ -208,7 +208,7 @@ void qmp_insert_medium(struct qmp_call *call)
     unsigned n;
     struct err e;
     if (!media_find(call->steer, id, &n))
-        qmp_fail(call, "GenericError", "Cannot find device '%.100s'", id);
+        qmp_fail(call, "DeviceNotFound", "Device '%.100s' not found", id);
     else if (!node)
         qmp_fail(call, "GenericError", "Node '%.100s' not found", name);
     else if (is_inserted(call->steer, node))

@@ -99,7 +99,9 @@ def nodes(c, b, a):
     c.fails("already is a medium", "blockdev-insert-medium", id="ide1-cd0", node_name="disc")
     c.fails("already in use", "blockdev-insert-medium", id="ide1-cd0", node_name="other")
     c.fails("not found", "blockdev-insert-medium", id="ide1-cd0", node_name="nosuch")
-    c.fails("Cannot find", "blockdev-insert-medium", id="nosuch", node_name="disc")
+    for name, more in ("insert-medium", {"node_name": "disc"}), ("change-medium", {"filename": b}), ("open-tray", {}), ("close-tray", {}), ("remove-medium", {}):
+        answer = c.ask("blockdev-" + name, id="nosuch", **more)
+        assert answer["error"] == {"class": "DeviceNotFound", "desc": "Device 'nosuch' not found"}, answer
     c.call("blockdev-remove-medium", id="ide1-cd0")
     assert "inserted" not in c.drive()
     c.call("blockdev-del", node_name="other")

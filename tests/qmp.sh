@@ -31,6 +31,14 @@ conversation='{"execute":"query-status"}
 {"execute":"screendump","arguments":{}}
 {"execute":"query-status","arguments":{"a":1}}
 {"execute":"human-monitor-command"}
+{"execute":"human-monitor-command","arguments":{"command-line":"info status","cpu-index":3}}
+{"execute":"eject","arguments":{"device":"nosuch"}}
+{"execute":"eject","arguments":{"id":"nosuch"}}
+{"execute":"blockdev-open-tray","arguments":{"id":"nosuch"}}
+{"execute":"blockdev-close-tray","arguments":{"device":"nosuch"}}
+{"execute":"blockdev-remove-medium","arguments":{"id":"nosuch"}}
+{"execute":"blockdev-insert-medium","arguments":{"id":"nosuch","node-name":"nosuch"}}
+{"execute":"blockdev-change-medium","arguments":{"id":"nosuch","filename":"x"}}
 {"execute":"send-key","arguments":{"keys":"a"}}
 {"execute":"send-key","arguments":{"keys":[{"type":"qcode","data":"a"},{"type":"number","data":30}]}}
 {"execute":"send-key","arguments":{"keys":[{"type":"qcode","data":"nokey"}]}}
