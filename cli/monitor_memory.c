@@ -72,8 +72,10 @@ static bool register_value(void *ctx, const char *name, uint64_t *value)
             *value = g->seg[i].sel;
             return true;
         }
-    if (strcmp(name, "eip") == 0 || strcmp(name, "pc") == 0)
+    if (strcmp(name, "eip") == 0)
         *value = g->eip;
+    else if (strcmp(name, "pc") == 0)
+        *value = g->seg[SEG_CS].base + g->eip;
     else if (strcmp(name, "eflags") == 0)
         *value = eflags(g);
     else if (strcmp(name, "tick") == 0)

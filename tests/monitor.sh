@@ -65,6 +65,16 @@ errors() {
     expect_text "no such button" "$answers" '^Error: accepted: a sum of 1'
 }
 
+# --- $pc is a place in memory, $eip one in its segment: of a processor behind its reset, by Intel's manual ---
+program_counter() {
+    answers=$(printf '%s\n' 'print $eip' 'print $pc' 'print $cs' 'x /1i $pc' quit | timeout 30 "$tandem" -m 16 -display none -serial null -S -monitor stdio 2>stderr |
+        sed 's/(tandem) //g')
+    expect_text "\$eip" "$answers" '^0xfff0$'
+    expect_text "\$pc" "$answers" '^0xfffffff0$'
+    expect_text "\$cs" "$answers" '^0xf000$'
+    expect_text "the first instruction" "$answers" '^fffffff0: jmp'
+}
+
 # --- info: against the state that a snapshot of this tick holds ---
 info() {
     local tick=200000
@@ -353,6 +363,7 @@ without_terminal() {
 
 memory
 errors
+program_counter
 info
 in_the_manual
 paging
