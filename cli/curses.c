@@ -332,7 +332,8 @@ static void add_leave(const char *capability)
 /* A terminal that cannot move its cursor to a place can show no screen. */
 static bool terminal_is_enough(void)
 {
-    const char *text = tigetstr((char *)(uintptr_t) "cup");
+    char capability[] = "cup";
+    const char *text = tigetstr(capability);
     return text && text != (char *)-1;
 }
 
