@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <histedit.h>
+#include <locale.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,9 +125,27 @@ static void edit_lines(struct terminal *t, EditLine *el, History *h)
     }
 }
 
+/* libedit takes characters beyond ASCII by the locale of its thread; what is typed is UTF-8, whatever the
+ * user's says. */
+static locale_t enter_utf8(void)
+{
+    const locale_t own = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    if (own)
+        uselocale(own);
+    return own;
+}
+
+static void leave_utf8(locale_t own)
+{
+    uselocale(LC_GLOBAL_LOCALE);
+    if (own)
+        freelocale(own);
+}
+
 static void *edit_main(void *arg)
 {
     struct terminal *t = arg;
+    const locale_t own = enter_utf8();
     EditLine *el = el_init("tandem", t->in, t->out, t->out);
     History *h = history_init();
     HistEvent ev;
@@ -146,6 +165,7 @@ static void *edit_main(void *arg)
         history_end(h);
     if (el)
         el_end(el);
+    leave_utf8(own);
     return NULL;
 }
 

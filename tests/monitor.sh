@@ -341,6 +341,12 @@ terminal() {
         expect "-monitor stdio has a line to edit" screen_has '^\(tandem\)'
         keys 'info nam' Tab Enter
         expect "and completes (${how%%:*})" screen_has '^tandem$'
+        keys -l 'print 5ä'
+        keys BSpace '*5' Enter
+        expect "and takes characters beyond ASCII (${how%%:*})" screen_has '^0x19$'
+        keys -l 'paste äü'
+        keys Enter
+        expect "which come as UTF-8 (${how%%:*})" screen_has "no key of the layout us makes 'ä' .U.00E4"
         keys 'print 6*7' Enter Up BSpace 8 Enter
         expect "and has a history (${how%%:*})" screen_has '^0x30$'
         keys ${how%%:*}
