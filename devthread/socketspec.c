@@ -82,13 +82,15 @@ static void unlink_socket(const char *path)
         unlink(path);
 }
 
-static int unix_socket(const struct socketspec *s)
+static int unix_socket(const struct socketspec *s, const char **why)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
+    _Static_assert(sizeof(a.sun_path) == 108, "what the message says");
     int fd;
 
     if (!*s->address || strlen(s->address) >= sizeof(a.sun_path)) {
-        errno = *s->address ? ENAMETOOLONG : EINVAL;
+        *why = *s->address ? "the path is too long (accepted: unix:PATH of up to 107 bytes)"
+                           : "no path (accepted: unix:PATH)";
         return -1;
     }
     memcpy(a.sun_path, s->address, strlen(s->address) + 1);
@@ -187,7 +189,7 @@ static int tcp_socket(const struct socketspec *s, const char **why)
 int socketspec_open(const struct socketspec *s, bool tcp, char *err, size_t err_bytes)
 {
     const char *why = NULL;
-    int fd = tcp ? tcp_socket(s, &why) : unix_socket(s);
+    int fd = tcp ? tcp_socket(s, &why) : unix_socket(s, &why);
 
     if (fd < 0)
         snprintf(err, err_bytes, "%s", why ? why : strerror(errno));

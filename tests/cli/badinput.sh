@@ -178,6 +178,8 @@ refuses '/nonexistent/f' -kernel good -serial file:/nonexistent/f
 refuses '/nonexistent/s' -kernel good -serial unix:/nonexistent/s
 refuses 'tcp' -kernel good -serial tcp:127.0.0.1:1
 refuses 'tcp' -kernel good -serial tcp:127.0.0.1:notaport
+refuses 'no path' -kernel good -monitor unix:,server,nowait
+refuses 'up to 107 bytes' -kernel good -qmp "unix:/tmp/$(printf 'x%.0s' {1..120}),server,nowait"
 refuses 'beyond 65535' -kernel good -serial tcp:127.0.0.1:65536,server,nowait
 refuses 'beyond 65535' -kernel good -monitor tcp:127.0.0.1:99999999999999999999,server,nowait
 refuses '-monitor stdio: .* another monitor' -kernel good -monitor stdio -monitor stdio
