@@ -5,6 +5,7 @@
 #include "cli/monitor.h"
 
 #include <curses.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -42,10 +43,17 @@ static void erase_glyph(WINDOW *w)
     wdelch(w);
 }
 
+/* Not the first byte of a character. */
+static bool continues(char byte)
+{
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
 static void hide_line(struct curses_monitor *m)
 {
     for (unsigned i = 0; i < m->bytes; i++)
-        erase_glyph(m->window);
+        if (!continues(m->line[i]))
+            erase_glyph(m->window);
 }
 
 static void show_line(struct curses_monitor *m)
@@ -78,16 +86,28 @@ static void rub_out(struct curses_monitor *m)
 {
     if (m->bytes == 0)
         return;
-    m->bytes--;
+    while (continues(m->line[--m->bytes]) && m->bytes)
+        ;
     erase_glyph(m->window);
 }
 
-static void add(struct curses_monitor *m, char c)
+static void add(struct curses_monitor *m, const char *text, size_t bytes)
 {
-    if (m->bytes + 1 >= sizeof m->line)
+    if (m->bytes + bytes >= sizeof m->line)
         return;
-    m->line[m->bytes++] = c;
-    waddch(m->window, (chtype)c);
+    memcpy(m->line + m->bytes, text, bytes);
+    m->bytes += (unsigned)bytes;
+    waddnstr(m->window, text, (int)bytes);
+}
+
+/* The line has a place on the screen for each character: those of other widths are not taken. */
+static void add_character(struct curses_monitor *m, wint_t ch)
+{
+    char text[MB_LEN_MAX];
+    mbstate_t state = {0};
+    const size_t n = wcwidth((wchar_t)ch) == 1 ? wcrtomb(text, (wchar_t)ch, &state) : 0;
+    if (n <= sizeof text)
+        add(m, text, n);
 }
 
 /* The line that was typed `back` lines ago takes the place of this one; 0: an empty one. */
@@ -100,8 +120,7 @@ static void look_back(struct curses_monitor *m, unsigned back)
         rub_out(m);
     m->looked = back;
     const char *from = back ? m->history[(m->nhistory - back) % CURSES_MONITOR_HISTORY] : "";
-    for (; *from; from++)
-        add(m, *from);
+    add(m, from, strlen(from));
 }
 
 /* What the socket does not take is lost: it takes more lines than anybody types. */
@@ -137,8 +156,7 @@ static void complete(struct curses_monitor *m)
     m->line[m->bytes] = '\0';
     if (completion_find(m->line, rest) == COMPLETION_MANY)
         list_candidates(m);
-    for (const char *c = rest; *c; c++)
-        add(m, *c);
+    add(m, rest, strlen(rest));
 }
 
 /* Half a screen back or on; how far there is something, curses_monitor_show knows. */
@@ -169,8 +187,8 @@ void curses_monitor_type(struct curses_monitor *m, wint_t ch, bool is_key)
         complete(m);
     else if (!is_key && ch == CONTROL_U)
         look_back(m, 0);
-    else if (!is_key && ch >= FIRST_GLYPH && ch < DELETE)
-        add(m, (char)ch);
+    else if (!is_key && ch >= FIRST_GLYPH)
+        add_character(m, ch);
 }
 
 void curses_monitor_show(struct curses_monitor *m)

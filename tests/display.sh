@@ -295,6 +295,13 @@ tm send-keys C-u "info re" Tab
 expect "curses: Tab shows what there is to choose from" seen "^registers  replay"
 tm send-keys "p" Tab Enter
 expect "curses: and completes" seen "^no recording, tick"
+tm send-keys C-u
+tm send-keys -l "print 5ä"
+tm send-keys BSpace "*5" Enter
+expect "curses: a character beyond ASCII is one to rub out" seen "^0x19"
+tm send-keys -l "paste äü"
+tm send-keys Enter
+expect "curses: and comes as UTF-8" seen "no key of the layout us makes 'ä'"
 tm send-keys C-u "run-to 1" Enter "stop" Enter "print 9*9" Enter "print 8*7" BSpace BSpace
 expect "curses: what is typed ahead stands behind the answers" seen "^(tandem) print 8$"
 tm send-keys C-u "cont" Enter
