@@ -28,7 +28,7 @@ struct pool_config {
     uint64_t jitter_seed; /* test: a random delay before each result is handed out; 0: none */
     uint8_t activity;     /* enum activity_kind of the work */
     uint32_t spin;        /* pool_wait looks so often before it sleeps */
-    uint32_t naps; /* a worker without work looks for it again so often, after 1 ms each, before it parks */
+    uint32_t naps; /* of 1 ms; a worker without work takes so many, looking after each, before it parks */
     void (*run)(void *ctx, unsigned worker, struct pool_job *job);
     void *ctx;
 };
