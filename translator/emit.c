@@ -310,10 +310,11 @@ void emit_jcc(struct builder *b, unsigned cond, uint32_t taken_eip, uint32_t els
 {
     if (follow_jcc(b, cond, taken_eip, else_eip))
         return;
+    const bool loops = else_eip == b->req->eip; /* a long block: loops are known by the branch taken */
     struct ir_op *o = emit_raw(b, IR_JCC);
-    o->imm = taken_eip;
-    o->imm2 = else_eip;
-    set_cond(b, o, cond);
+    o->imm = loops ? else_eip : taken_eip;
+    o->imm2 = loops ? taken_eip : else_eip;
+    set_cond(b, o, loops ? cond ^ 1 : cond);
     b->ended = true;
 }
 

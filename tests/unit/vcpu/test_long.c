@@ -64,14 +64,27 @@ GUEST_CODE(jumps,
            BEGIN "1: add %ecx, %eax\n jc 5f\n jmp 15f\n 5: dec %ecx\n jnz 1b\n" LEAVE F
                  " ret\n 15: sub %eax, %ebx\n js 25f\n jmp 5b\n" G " ret\n 25: inc %esi\n jmp 5b\n" HANDLERS);
 
+/* A loop that is entered behind its exit, so that the branch which is not taken leads back to its start. */
+GUEST_CODE(exits_first,
+           BEGIN "mov %esp, %ebp\n jmp 2f\n 1: jz 3f\n 2: add %ecx, (%ebp)\n inc %eax\n cmp $3, %eax\n"
+                 " adc %eax, %ebx\n dec %ecx\n jmp 1b\n 3: mov (%ebp), %esi\n" LEAVE F " ret\n" G
+                 " ret\n" HANDLERS);
+
 static struct harness h;
 static unsigned over_pages; /* blocks that go on on another page */
+static unsigned loops;      /* long blocks that go on with themselves */
 
 static void count(struct vcpu *v, struct tb *tb, void *ctx)
 {
+    const struct ir_op *last = &tb->ops[tb->nops - 1];
+    const uint32_t start = tb->lin_addr - tb->cs_base;
     (void)v, (void)ctx;
     for (unsigned i = 0; i < tb->nops; i++)
         over_pages += tb->ops[i].op == IR_CROSS;
+    if (last->op != IR_JCC)
+        return;
+    cr_assert(last->imm2 != start || last->imm == start, "a loop by the branch that is not taken");
+    loops += last->imm == start;
 }
 
 static uint64_t run(const uint8_t *code, const uint8_t *end, const struct harness_options *o)
@@ -120,6 +133,16 @@ Test(long_blocks, calls_and_returns)
     COMPARE(calls);
     COMPARE(returns);
     COMPARE(jumps);
+}
+
+Test(long_blocks, loop_by_the_branch_not_taken)
+{
+    loops = 0;
+    for (unsigned seed = 0; seed < 16; seed++)
+        compare_at("exits_first", exits_first, exits_first_end, 30000, seed, seed % 2 ? 5 + seed : 0);
+    cr_assert_gt(loops, 0, "no block goes on with itself");
+    for (unsigned tick = 1; tick < 100; tick += test_every())
+        compare_at("exits_first", exits_first, exits_first_end, tick, tick % 7, tick % 3 ? 0 : 9);
 }
 
 Test(long_blocks, code_changes)
