@@ -82,10 +82,15 @@ struct tb_part {
     uint32_t phys_addr, bytes, lin_page;
 };
 
+/* Its place in the list of the blocks on a page. */
+struct tb_page_link {
+    struct tb *next, **from; /* `from`: what points to this block: the list's head or the `next` before it */
+};
+
 /* What only a block has that lies on more than one page. */
 struct tb_span {
     struct tb_part more[TB_PAGES - 1]; /* in the order in which it comes to these pages */
-    struct tb *page_next[TB_PAGES - 1];
+    struct tb_page_link in_page[TB_PAGES - 1];
 };
 
 /* A translation worker may read a block while the vCPU runs it: what is set when a block is built never
@@ -123,7 +128,7 @@ struct tb {
     struct tb_exit *exits;   /* behind the ops */
     const int32_t
         *insn_offset; /* of each instruction, from the first; [ninsns]: behind the last; behind the exits */
-    struct tb *page_next; /* list of the blocks on its first page */
+    struct tb_page_link in_page; /* on its first page */
     struct tb_span *span; /* behind the offsets; NULL: it lies on one page */
     struct ir_op ops[];   /* nops of them */
 };

@@ -26,7 +26,7 @@
 #define CHUNK_BITS     6 /* 64 chunks of 64 bytes in a page: one word of bits */
 
 struct code_page {
-    struct tb *list; /* through page_next */
+    struct tb *list; /* through in_page */
     uint64_t chunks;
     uint16_t gap_first, gap_end; /* no code in [gap_first, gap_end) of the page, where writes went lately */
     bool stale;                  /* chunks has bits of blocks that went */
@@ -43,7 +43,7 @@ struct tbcache {
     unsigned now;                /* the generation that grows; the one behind it is the oldest */
     struct code_page *pages;     /* per page of memory */
     uint32_t npages;
-    struct tb *hash[1u << TB_HASH_BITS];
+    uint64_t hash[1u << TB_HASH_BITS];      /* see hash_first() */
     struct tb *movable[1u << TB_HASH_BITS]; /* the last one built, by movable_hash_of(); it may be invalid */
     struct translate_out out;
 };
@@ -149,13 +149,35 @@ static struct code_page *code_page_at(const struct vcpu *v, uint32_t phys_addr)
     return page < v->tbs->npages ? &v->tbs->pages[page] : NULL;
 }
 
-/* The link of a block's list on phys_page, where it lies. */
-static struct tb **page_link(struct tb *tb, uint32_t phys_page)
+/* A block's place in the list of phys_page, where it lies. */
+static struct tb_page_link *page_link(struct tb *tb, uint32_t phys_page)
 {
     unsigned which = 0;
     while (PAGE_OF(tb_range(tb, which).first) != phys_page)
         which++;
-    return which == 0 ? &tb->page_next : &tb->span->page_next[which - 1];
+    return which == 0 ? &tb->in_page : &tb->span->in_page[which - 1];
+}
+
+static struct tb *page_next(struct tb *tb, uint32_t phys_page)
+{
+    return page_link(tb, phys_page)->next;
+}
+
+static void page_list_push(struct tb **list, struct tb *tb, uint32_t phys_page)
+{
+    struct tb_page_link *link = page_link(tb, phys_page);
+    *link = (struct tb_page_link){*list, list};
+    if (link->next)
+        page_link(link->next, phys_page)->from = &link->next;
+    *list = tb;
+}
+
+static void page_list_remove(struct tb *tb, uint32_t phys_page)
+{
+    const struct tb_page_link *link = page_link(tb, phys_page);
+    *link->from = link->next;
+    if (link->next)
+        page_link(link->next, phys_page)->from = link->from;
 }
 
 static void page_add(struct vcpu *v, struct tb *tb, uint32_t phys_page)
@@ -163,9 +185,8 @@ static void page_add(struct vcpu *v, struct tb *tb, uint32_t phys_page)
     struct code_page *p = code_page_at(v, phys_page);
     if (!p)
         return; /* in no memory: nothing can change it */
-    bool first = !p->list;
-    *page_link(tb, phys_page) = p->list;
-    p->list = tb;
+    const bool first = !p->list;
+    page_list_push(&p->list, tb, phys_page);
     p->chunks |= tb_chunks_in(tb, phys_page);
     p->gap_end = 0;
     if (!first)
@@ -179,10 +200,7 @@ static void page_remove(struct vcpu *v, struct tb *tb, uint32_t phys_page)
     struct code_page *p = code_page_at(v, phys_page);
     if (!p)
         return;
-    struct tb **link = &p->list;
-    while (*link != tb)
-        link = page_link(*link, phys_page);
-    *link = *page_link(tb, phys_page);
+    page_list_remove(tb, phys_page);
     p->stale = true;
     if (!p->list)
         v->watcher.pages[phys_page >> PAGE_BITS] &= (uint8_t)~MEM_WATCH_CODE;
@@ -194,7 +212,7 @@ static void page_recount(struct code_page *p, uint32_t phys_page)
 {
     p->stale = false;
     p->chunks = 0;
-    for (struct tb *t = p->list; t; t = *page_link(t, phys_page))
+    for (struct tb *t = p->list; t; t = page_next(t, phys_page))
         p->chunks |= tb_chunks_in(t, phys_page);
 }
 
@@ -205,7 +223,7 @@ static void each_page(struct vcpu *v, struct tb *tb,
     f(v, tb, PAGE_OF(tb_range(tb, 0).first));
     for (unsigned which = 1; tb->span && which < TB_PAGES; which++) {
         struct code_range r = tb_range(tb, which);
-        if (r.bytes && page_link(tb, PAGE_OF(r.first)) == &tb->span->page_next[which - 1])
+        if (r.bytes && page_link(tb, PAGE_OF(r.first)) == &tb->span->in_page[which - 1])
             f(v, tb, PAGE_OF(r.first));
     }
 }
@@ -213,15 +231,14 @@ static void each_page(struct vcpu *v, struct tb *tb,
 /* --- hash table --- */
 
 /* The linear address counts: a shared library lies at another one in each process, and its pages in all. */
-static unsigned hash_of(uint32_t phys_addr, uint32_t lin_addr, uint32_t mode)
+static uint32_t hash_of(uint32_t phys_addr, uint32_t lin_addr, uint32_t mode)
 {
-    uint32_t h = (phys_addr ^ mode << 20 ^ lin_addr * 0x85ebca6bu) * 0x9e3779b1u;
-    return h >> (32 - TB_HASH_BITS);
+    return (phys_addr ^ mode << 20 ^ lin_addr * 0x85ebca6bu) * 0x9e3779b1u;
 }
 
 static unsigned movable_hash_of(uint32_t phys_addr, uint32_t mode)
 {
-    return hash_of(phys_addr, 0, mode);
+    return hash_of(phys_addr, 0, mode) >> (32 - TB_HASH_BITS);
 }
 
 static bool key_matches(const struct tb *tb, const struct tb_key *k)
@@ -230,24 +247,71 @@ static bool key_matches(const struct tb *tb, const struct tb_key *k)
            tb->cs_base == k->cs_base && tb->cs_limit == k->cs_limit;
 }
 
+/* A head is the chain's first block and, above its address, marks: a bit for each block in the chain, and for
+ * some that went, by another part of its hash. Most code that is looked up is new, and the marks say so
+ * without a look at blocks, which are not in the host's caches. */
+enum { HASH_PTR_BITS = 48, HASH_MARKS_BITS = 4 };
+#define HASH_PTR_MASK ((UINT64_C(1) << HASH_PTR_BITS) - 1)
+
+static uint64_t *hash_head(const struct vcpu *v, uint32_t hash)
+{
+    return &v->tbs->hash[hash >> (32 - TB_HASH_BITS)];
+}
+
+static uint64_t hash_mark(uint32_t hash)
+{
+    return UINT64_C(1) << HASH_PTR_BITS << (hash >> (32 - TB_HASH_BITS - HASH_MARKS_BITS) & 15);
+}
+
+static struct tb *head_first(uint64_t head)
+{
+    return (struct tb *)(uintptr_t)(head & HASH_PTR_MASK);
+}
+
+static uint64_t head_with(uint64_t head, const struct tb *first)
+{
+    const uint64_t at = (uintptr_t)first;
+    CHECK(at <= HASH_PTR_MASK);
+    return (head & ~HASH_PTR_MASK) | at;
+}
+
+static uint32_t hash_of_tb(const struct tb *tb)
+{
+    return hash_of(tb->phys_addr, tb->lin_addr, tb->mode);
+}
+
+/* The first block of the chain that the key would be in; NULL: it is in none. */
+static struct tb *hash_first(const struct vcpu *v, const struct tb_key *k)
+{
+    const uint32_t hash = hash_of(k->phys_addr, k->lin_addr, k->mode);
+    const uint64_t head = *hash_head(v, hash);
+    return head & hash_mark(hash) ? head_first(head) : NULL;
+}
+
 static void hash_remove(struct vcpu *v, struct tb *tb)
 {
-    struct tb **link = &v->tbs->hash[hash_of(tb->phys_addr, tb->lin_addr, tb->mode)];
-    while (*link != tb)
-        link = &(*link)->hash_next;
-    *link = tb->hash_next;
+    uint64_t *head = hash_head(v, hash_of_tb(tb));
+    struct tb *before = head_first(*head);
+    if (before == tb) {
+        *head = tb->hash_next ? head_with(*head, tb->hash_next) : 0;
+        return;
+    }
+    while (before->hash_next != tb)
+        before = before->hash_next;
+    before->hash_next = tb->hash_next;
 }
 
 static void hash_add(struct vcpu *v, struct tb *tb)
 {
-    struct tb **head = &v->tbs->hash[hash_of(tb->phys_addr, tb->lin_addr, tb->mode)];
-    tb->hash_next = *head;
-    *head = tb;
+    const uint32_t hash = hash_of_tb(tb);
+    uint64_t *head = hash_head(v, hash);
+    tb->hash_next = head_first(*head);
+    *head = head_with(*head, tb) | hash_mark(hash);
 }
 
 static struct tb *hash_find(const struct vcpu *v, const struct tb_key *k)
 {
-    struct tb *tb = v->tbs->hash[hash_of(k->phys_addr, k->lin_addr, k->mode)];
+    struct tb *tb = hash_first(v, k);
     while (tb && !(tb->valid && key_matches(tb, k)))
         tb = tb->hash_next;
     return tb;
@@ -356,11 +420,11 @@ static void forget_chains(struct vcpu *v, struct tb *tb, void *ctx)
 static void page_forget(struct vcpu *v, uint32_t phys_page, const struct range *goes)
 {
     struct code_page *p = code_page_at(v, phys_page);
-    for (struct tb **link = &p->list; *link;)
-        if (is_in(goes, *link))
-            *link = *page_link(*link, phys_page);
-        else
-            link = page_link(*link, phys_page);
+    for (struct tb *tb = p->list, *next; tb; tb = next) {
+        next = page_next(tb, phys_page);
+        if (is_in(goes, tb))
+            page_list_remove(tb, phys_page);
+    }
     p->stale = true;
     if (p->list)
         return;
@@ -434,7 +498,7 @@ static void gap_find(struct code_page *p, uint32_t phys_page, uint32_t at)
 {
     p->gap_first = 0;
     p->gap_end = PAGE_BYTES;
-    for (struct tb *t = p->list; t; t = *page_link(t, phys_page))
+    for (struct tb *t = p->list; t; t = page_next(t, phys_page))
         gap_narrow(p, t, phys_page, at);
 }
 
@@ -449,7 +513,7 @@ static struct tb *first_overlap(const struct vcpu *v, uint64_t phys_addr, uint64
         return NULL;
     struct tb *tb = p->list;
     while (tb && !tb_covers(tb, phys_addr, bytes))
-        tb = *page_link(tb, phys_page);
+        tb = page_next(tb, phys_page);
     if (!tb && p->stale)
         page_recount(p, phys_page);
     if (!tb)
@@ -725,13 +789,13 @@ static void place(struct vcpu *v, struct tb *tb, uint32_t by)
 static void page_place(struct vcpu *v, struct code_page *p, uint32_t phys_page, uint32_t from, uint32_t to)
 {
     struct tb *tb;
-    for (tb = p->list; tb; tb = *page_link(tb, phys_page))
+    for (tb = p->list; tb; tb = page_next(tb, phys_page))
         if (PAGE_OF(tb->lin_addr) == from && !may_place(tb)) {
             forget_links(tb);
             if (tb->native.code)
                 x64_unchain(v->native, tb);
         }
-    for (tb = p->list; tb; tb = *page_link(tb, phys_page))
+    for (tb = p->list; tb; tb = page_next(tb, phys_page))
         if (PAGE_OF(tb->lin_addr) == from && may_place(tb))
             place(v, tb, to - from);
 }
@@ -741,7 +805,7 @@ static uint32_t page_source(struct code_page *p, uint32_t phys_page)
 {
     struct tb *tb = p->list;
     while (tb && (PAGE_OF(tb->lin_addr) == p->kept || !may_place(tb)))
-        tb = *page_link(tb, phys_page);
+        tb = page_next(tb, phys_page);
     return tb ? PAGE_OF(tb->lin_addr) : 0;
 }
 
@@ -865,7 +929,7 @@ static enum lookup second_page_matches(struct vcpu *v, const struct tb *tb)
 
 static enum lookup tb_lookup(struct vcpu *v, const struct tb_key *k, struct tb **found)
 {
-    for (struct tb *tb = v->tbs->hash[hash_of(k->phys_addr, k->lin_addr, k->mode)]; tb; tb = tb->hash_next) {
+    for (struct tb *tb = hash_first(v, k); tb; tb = tb->hash_next) {
         if (!tb->valid || !key_matches(tb, k)) /* one that went while we were looking still leads on */
             continue;
         enum lookup result = second_page_matches(v, tb);
