@@ -129,6 +129,12 @@ struct passage {
     struct segment cs, ss;
 };
 
+/* The addend of most entries of the supervisor's data TLB (mmu.c); no state: any value is right. */
+struct likely {
+    uintptr_t addend, other; /* that, and another one */
+    unsigned others;         /* so many fills in a row had the other one */
+};
+
 struct vcpu {
     struct guest_state g; /* first: helpers and emitted code start from it */
     struct vcpu_config cfg;
@@ -173,6 +179,7 @@ struct vcpu {
     bool moved;              /* something was run or delivered: until.condition may be asked */
     uint32_t deliveries;     /* of exceptions and interrupts, modulo 2^32: see delivered() */
     struct tlb_entry tlb[TLB_WAYS][TLB_COUNT][TLB_ENTRIES];
+    struct likely likely;
     unsigned tlb_local_count, tlb_global_count;
     uint16_t tlb_local[TLB_SETS];  /* all sets with entries that are not global, by number, and some others */
     uint16_t tlb_global[TLB_SETS]; /* all with global ones, and some others */

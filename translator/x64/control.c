@@ -17,6 +17,7 @@
 #include "translator/x64/mem.h"
 #include "translator/x64/ops.h"
 #include "translator/x64/segload.h"
+#include "translator/x64/strings.h"
 #include "translator/x64/strip.h"
 
 /* From the block's start; never 0: every block begins with its entry. */
@@ -474,10 +475,26 @@ static bool emit_aside(struct compile *c, const struct ir_op *op)
     return no != NULL;
 }
 
+/* A repeated instruction done by a stub goes on with the next; else behind this, as the helper says. */
+static void emit_string(struct compile *c, const struct ir_op *op)
+{
+    const uint8_t *stub = string_stub(c, op);
+    if (!stub)
+        return;
+    enum x64_part before = part_begin(&c->b, X64_PART_WORK);
+    x_call_to(&c->b, stub);
+    uint8_t *not_done = x_jcc(&c->b, CC_B);
+    part_begin(&c->b, X64_PART_JUMP);
+    emit_jump_to_page(c, c->tb->cs_base + op->imm2);
+    x_patch_here(&c->b, not_done);
+    part_end(&c->b, before);
+}
+
 void emit_HELPER(struct compile *c, const struct ir_op *op)
 {
     if (emit_inline(c, op))
         return;
+    emit_string(c, op);
     flush_all(c);
     fpu_leave(c);
     part_begin(&c->b, X64_PART_CALL);

@@ -70,6 +70,18 @@ static const struct stub_name {
     STUB(fpu_leave, "fpu_leave"),
     STUB(fpu_refuse, "fpu_refuse"),
     STUB(set_cf_of, "set_cf_of"),
+    STUB(string[0][0][0], "rep_stos8"),
+    STUB(string[0][0][1], "rep_stos16"),
+    STUB(string[0][0][2], "rep_stos32"),
+    STUB(string[0][1][0], "rep_movs8"),
+    STUB(string[0][1][1], "rep_movs16"),
+    STUB(string[0][1][2], "rep_movs32"),
+    STUB(string[1][0][0], "rep_stos8_user"),
+    STUB(string[1][0][1], "rep_stos16_user"),
+    STUB(string[1][0][2], "rep_stos32_user"),
+    STUB(string[1][1][0], "rep_movs8_user"),
+    STUB(string[1][1][1], "rep_movs16_user"),
+    STUB(string[1][1][2], "rep_movs32_user"),
     STUB(jump_miss[0], "jump_miss"),
     STUB(jump_miss[1], "jump_miss_user"),
 };
@@ -225,6 +237,10 @@ static bool owner_field_name(const struct x64_env *env, uint32_t offset, char na
 {
     if (offset == env->running_tb)
         return snprintf(name, NAME_BYTES, "running_tb") > 0;
+    if (offset == env->wants)
+        return snprintf(name, NAME_BYTES, "wants") > 0;
+    if (offset == env->likely)
+        return snprintf(name, NAME_BYTES, "likely_addend") > 0;
     if (jumps_field_name(offset - env->jumps, name))
         return true;
     return tlb_field_name(env, offset, name);

@@ -480,6 +480,14 @@ void x_lahf(struct x64_buf *b)
     put8(b, 0x9f);
 }
 
+void x_rep(struct x64_buf *b, enum host_string op, unsigned size)
+{
+    put8(b, 0xf3);
+    if (size == SZ16)
+        put8(b, 0x66);
+    put8(b, size == SZ8 ? op : op + 1u);
+}
+
 /* --- control --- */
 
 void x_patch(uint8_t *rel32, const uint8_t *target)

@@ -157,6 +157,8 @@ void x_jmp_mem(struct x64_buf *b, struct host_mem m);
 void x_jmp_reg(struct x64_buf *b, unsigned reg);
 void x_call_reg(struct x64_buf *b, unsigned reg);
 void x_ret(struct x64_buf *b);
+enum host_string { REP_MOVS = 0xa4, REP_STOS = 0xaa };
+void x_rep(struct x64_buf *b, enum host_string op, unsigned size); /* RCX elements of SZ8 to SZ32 */
 void x_patch(uint8_t *rel32, const uint8_t *target);
 static inline void x_patch_here(struct x64_buf *b, uint8_t *rel32)
 {

@@ -101,9 +101,9 @@ void emit_fault_far(struct compile *c, const struct far_code *f)
 
 /* --- lookup --- */
 
-void emit_tlb_index(struct x64_buf *b, const struct x64_env *env, unsigned reg)
+void emit_tlb_index(struct x64_buf *b, const struct x64_env *env, unsigned reg, unsigned address)
 {
-    x_mov(b, SZ32, reg, SCRATCH1);
+    x_mov(b, SZ32, reg, address);
     x_shift_imm(b, SH_SHR, SZ32, reg, X64_PAGE_BITS - ENTRY_SHIFT);
     x_alu_imm(b, ALU_AND, SZ32, reg, ((1u << env->tlb_bits) - 1) << ENTRY_SHIFT);
 }
@@ -136,15 +136,35 @@ static bool folds(const struct ir_op *op, unsigned a)
     return a != NO_REG && (uint32_t)(access_disp(op) + 0x10000u) < 0x20000u;
 }
 
-/* SCRATCH1 = a + imm, modulo 2^64 where that may be */
-static void emit_lookup_address(struct compile *c, const struct ir_op *op, unsigned a)
+/* Register with a + by, modulo 2^64: `a` or SCRATCH1. */
+static unsigned emit_moved(struct compile *c, unsigned a, int32_t by)
 {
-    if (!folds(op, a))
-        emit_address(c, op, a);
-    else if (access_disp(op) == 0)
-        x_mov(&c->b, SZ32, SCRATCH1, a);
-    else
-        x_lea(&c->b, SZ64, SCRATCH1, mem_at(a, (int32_t)access_disp(op)));
+    if (by == 0)
+        return a;
+    x_lea(&c->b, SZ64, SCRATCH1, mem_at(a, by));
+    return SCRATCH1;
+}
+
+/* Register with a + imm, modulo 2^64 where that may be: `a` or SCRATCH1. */
+static unsigned emit_lookup_address(struct compile *c, const struct ir_op *op, unsigned a)
+{
+    if (folds(op, a))
+        return emit_moved(c, a, (int32_t)access_disp(op));
+    emit_address(c, op, a);
+    return SCRATCH1;
+}
+
+/* SCRATCH2 = the place of the entry for the register's address, SCRATCH1 = the address ^ that entry's tag. */
+static void emit_tag(struct compile *c, uint32_t tag, unsigned address)
+{
+    emit_tlb_index(&c->b, &c->x->env, SCRATCH2, address);
+    const struct host_mem at = mem_tlb(tlb_of(c), tag, SCRATCH2);
+    if (address == SCRATCH1) {
+        x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, at);
+    } else {
+        x_load(&c->b, SZ64, SCRATCH1, at);
+        x_alu(&c->b, ALU_XOR, SZ64, SCRATCH1, address);
+    }
 }
 
 static unsigned address_src(struct compile *c, const struct ir_op *op)
@@ -158,6 +178,38 @@ static bool is_constant(const struct ir_op *op, unsigned a)
     uint32_t disp = access_disp(op), offset = disp % X64_PAGE_BYTES;
     return a == NO_REG && offset <= X64_PAGE_BYTES - access_bytes(op) &&
            !(access_is_aligned(op) && disp % ALIGN);
+}
+
+/* What a kernel accesses lies in its map of all memory, nearly always: one addend. */
+static bool has_likely_addend(const struct compile *c)
+{
+    return !(c->tb->mode & TB_MODE_USER);
+}
+
+static void far_unlikely(struct compile *c, const struct far_code *f)
+{
+    x_load(&c->b, SZ64, f->reg, mem_tlb(tlb_of(c), c->x->env.addend, SCRATCH2));
+    x_jmp_to(&c->b, f->back);
+}
+
+/* The returned register, which is `reg` unless that is NO_REG, = the addend of the entry at SCRATCH2. A
+ * likely one is compared with it: the access then waits neither for the address nor for the table. */
+static unsigned emit_addend(struct compile *c, unsigned reg)
+{
+    const struct x64_env *env = &c->x->env;
+    const bool likely = has_likely_addend(c);
+    if (reg == NO_REG)
+        reg = likely ? SCRATCH1 : SCRATCH2;
+    if (!likely) {
+        x_load(&c->b, SZ64, reg, mem_tlb(tlb_of(c), env->addend, SCRATCH2));
+        return reg;
+    }
+    x_load(&c->b, SZ64, reg, mem_state(env->likely));
+    x_alu_load(&c->b, ALU_CMP, SZ64, reg, mem_tlb(tlb_of(c), env->addend, SCRATCH2));
+    struct far_code *f = far_add(c, far_unlikely, x_jcc(&c->b, CC_NE));
+    f->reg = (uint8_t)reg;
+    f->back = c->b.at;
+    return reg;
 }
 
 /* emit_lookup for an address that is the displacement. */
@@ -181,21 +233,20 @@ static struct host_mem emit_constant_lookup(struct compile *c, const struct ir_o
 static struct host_mem emit_lookup(struct compile *c, const struct ir_op *op, unsigned a, uint32_t tag,
                                    uint8_t **miss)
 {
-    const struct x64_env *env = &c->x->env;
     if (is_constant(op, a))
         return emit_constant_lookup(c, op, tag, miss);
-    emit_lookup_address(c, op, a);
-    emit_tlb_index(&c->b, env, SCRATCH2);
-    x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1, mem_tlb(tlb_of(c), tag, SCRATCH2));
+    emit_tag(c, tag, emit_lookup_address(c, op, a));
     x_alu_imm(&c->b, ALU_CMP, SZ64, SCRATCH1, X64_PAGE_BYTES - access_bytes(op));
     miss[0] = x_jcc(&c->b, CC_A);
     if (access_is_aligned(op)) {
         x_test_imm(&c->b, SZ8, SCRATCH1, ALIGN - 1);
         miss[1] = x_jcc(&c->b, CC_NE);
     }
-    x_load(&c->b, SZ64, SCRATCH2, mem_tlb(tlb_of(c), env->addend, SCRATCH2));
+    const unsigned addend = emit_addend(c, NO_REG);
     if (folds(op, a))
-        return mem_indexed(SCRATCH2, a, 0, (int32_t)access_disp(op));
+        return mem_indexed(addend, a, 0, (int32_t)access_disp(op));
+    if (addend != SCRATCH2)
+        x_mov(&c->b, SZ64, SCRATCH2, addend);
     emit_address(c, op, a);
     return mem_indexed(SCRATCH1, SCRATCH2, 0, 0);
 }
@@ -457,27 +508,23 @@ static void emit_group_fits(struct compile *c, const struct page_group *g, uint8
     miss[1] = x_jcc(&c->b, CC_NE);
 }
 
-unsigned emit_group_lookup(struct compile *c, const struct page_group *g, uint8_t **miss)
+unsigned emit_group_lookup(struct compile *c, const struct page_group *g, unsigned lowest, uint8_t **miss)
 {
     const struct x64_env *env = &c->x->env;
-    unsigned reg = place_reg(c, g->place);
-    emit_tlb_index(&c->b, env, SCRATCH2);
-    x_alu_load(&c->b, ALU_XOR, SZ64, SCRATCH1,
-               mem_tlb(tlb_of(c), g->writes ? env->tag_w : env->tag_r, SCRATCH2));
+    const unsigned reg = place_reg(c, g->place);
+    emit_tag(c, g->writes ? env->tag_w : env->tag_r, lowest);
     emit_group_fits(c, g, miss);
-    x_load(&c->b, SZ64, reg == NO_REG ? SCRATCH2 : reg, mem_tlb(tlb_of(c), env->addend, SCRATCH2));
-    if (reg != NO_REG)
-        return reg;
-    x_store(&c->b, SZ64, mem_place(g->place, PLACE_ADDEND), SCRATCH2);
-    return SCRATCH2;
+    const unsigned addend = emit_addend(c, reg);
+    if (reg == NO_REG)
+        x_store(&c->b, SZ64, mem_place(g->place, PLACE_ADDEND), addend);
+    return addend;
 }
 
 /* The place's addend = that of the page that holds all of the group; the jumps stored in miss[0] and [1]:
  * there is none. The register returned holds the addend. */
 static unsigned emit_group_check(struct compile *c, const struct page_group *g, unsigned a, uint8_t **miss)
 {
-    x_lea(&c->b, SZ64, SCRATCH1, mem_at(a, g->low));
-    return emit_group_lookup(c, g, miss);
+    return emit_group_lookup(c, g, emit_moved(c, a, g->low), miss);
 }
 
 /* The same where the last iteration's page may do. */

@@ -21,15 +21,16 @@ void emit_address(struct compile *c, const struct ir_op *op, unsigned a);
 /* An x87 instruction's access: calls emit_fpu_access(.., reg, host's place), once for each way there. The
  * register of slot a, or NO_REG. */
 unsigned emit_fpu_operand(struct compile *c, const struct ir_op *op, unsigned reg);
-/* reg = offset in the table of the entry for the address in SCRATCH1. */
-void emit_tlb_index(struct x64_buf *b, const struct x64_env *env, unsigned reg);
+/* reg = offset in the table of the entry for the address in the register `address`. */
+void emit_tlb_index(struct x64_buf *b, const struct x64_env *env, unsigned reg, unsigned address);
 struct host_mem mem_tlb(uint32_t table, uint32_t field, unsigned index_reg);
 /* Before the block; before a copy of it: no page is known. */
 void mem_begin_block(struct compile *c);
 void mem_begin(struct compile *c);
-/* The place's addend = that of the page which holds all of the group, whose lowest byte is at SCRATCH1; the
- * jumps stored in miss[0] and [1]: there is none. The register returned holds the addend. */
-unsigned emit_group_lookup(struct compile *c, const struct page_group *g, uint8_t **miss);
+/* The place's addend = that of the page which holds all of the group, whose lowest byte is at the address in
+ * the register `lowest`; the jumps stored in miss[0] and [1]: there is none. The register returned holds the
+ * addend. */
+unsigned emit_group_lookup(struct compile *c, const struct page_group *g, unsigned lowest, uint8_t **miss);
 /* What entering a loop's second copy takes: its pages are forgotten. */
 void mem_begin_loop(struct compile *c);
 

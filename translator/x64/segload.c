@@ -44,7 +44,7 @@ static void emit_descriptor(struct x64_buf *b, const struct x64_env *env, uint8_
     no[0] = x_jcc(b, CC_B);
     x_alu_imm(b, ALU_XOR, SZ32, SCRATCH1, RPL_AND_TI);
     x_alu_load(b, ALU_ADD, SZ32, SCRATCH1, mem_gdtr(offsetof(struct desc_table, base)));
-    emit_tlb_index(b, env, SCRATCH2);
+    emit_tlb_index(b, env, SCRATCH2, SCRATCH1);
     x_alu_load(b, ALU_XOR, SZ64, SCRATCH1, mem_tlb(env->tlb[0], env->tag_r, SCRATCH2));
     x_alu_imm(b, ALU_CMP, SZ64, SCRATCH1, (1u << 12) - DESC_BYTES);
     no[1] = x_jcc(b, CC_A);

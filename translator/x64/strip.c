@@ -249,7 +249,7 @@ static void emit_lookups(struct compile *c, const struct strip *s)
         struct far_code *f = far_add(c, far_first_copy, NULL);
         emit_stream_address(c, &s->stream[i]);
         f->from[2] = emit_near_end_check(c);
-        emit_group_lookup(c, &s->group[i], f->from);
+        emit_group_lookup(c, &s->group[i], SCRATCH1, f->from);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "translator/x64/control.h"
 #include "translator/x64/mem.h"
 #include "translator/x64/segload.h"
+#include "translator/x64/strings.h"
 
 #include "translator/sse.h"
 
@@ -157,7 +158,7 @@ static uint8_t *emit_promote_stub(struct x64_buf *b, const struct x64_env *env, 
     uint8_t *start = b->at;
     x_push(b, RAX);
     x_push(b, RDX);
-    emit_tlb_index(b, env, RAX);
+    emit_tlb_index(b, env, RAX, SCRATCH1);
     x_mov(b, SZ64, RDX, SCRATCH1);
     x_alu_imm(b, ALU_AND, SZ64, RDX, ~X64_PAGE_MASK);
     x_alu_load(b, ALU_CMP, SZ64, RDX, mem_tlb(second, env->tag_r, RAX));
@@ -225,7 +226,7 @@ static uint8_t *emit_access_stub(struct x64_buf *b, const struct x64 *x, bool us
     uint8_t *start = b->at;
     x_push(b, RAX);
     x_push(b, RDX);
-    emit_tlb_index(b, env, RAX);
+    emit_tlb_index(b, env, RAX, SCRATCH1);
     uint8_t *again = b->at;
     x_mov(b, SZ64, RDX, SCRATCH1);
     x_alu_load(b, ALU_XOR, SZ64, RDX, mem_tlb(env->tlb[user], for_write ? env->tag_w : env->tag_r, RAX));
@@ -369,7 +370,7 @@ static void emit_try_stale(struct x64_buf *b, const struct x64_env *env, bool us
     x_alu(b, ALU_XOR, SZ64, R8, SCRATCH2);
     x_shift_imm(b, SH_SHL, SZ64, R8, X64_EPOCH_BITS);
     miss[0] = x_jcc(b, CC_NE);
-    emit_tlb_index(b, env, R9);
+    emit_tlb_index(b, env, R9, SCRATCH1);
     x_mov(b, SZ32, R8, SCRATCH1);
     x_alu_imm(b, ALU_AND, SZ32, R8, ~X64_PAGE_MASK);
     x_alu_load(b, ALU_CMP, SZ64, R8, mem_tlb(env->itlb[user], env->tag_r, R9));
@@ -432,6 +433,15 @@ static void emit_flag_stubs(struct x64_buf *b, struct stubs *s)
     s->set_cf_of = emit_call_stub(b, (uintptr_t)call_set_cf_of);
 }
 
+static void emit_string_stubs(struct x64_buf *b, struct x64 *x)
+{
+    for (unsigned user = 0; user < 2; user++)
+        for (unsigned size = 0; size < 3; size++) {
+            x->stubs.string[user][false][size] = emit_string_stub(b, &x->env, user, false, size);
+            x->stubs.string[user][true][size] = emit_string_stub(b, &x->env, user, true, size);
+        }
+}
+
 void stubs_emit(struct x64 *x)
 {
     struct x64_buf b = {.at = x->cache.write};
@@ -445,6 +455,7 @@ void stubs_emit(struct x64 *x)
     x->stubs.leave = emit_leave_stub(&b, x);
     emit_memory_stubs(&b, x);
     emit_flag_stubs(&b, &x->stubs);
+    emit_string_stubs(&b, x);
     for (unsigned user = 0; user < 2; user++)
         x->stubs.jump_miss[user] = emit_jump_miss_stub(&b, x, user);
     x->cache.reserved = ((size_t)(b.at - x->cache.write) + STUBS_ALIGN - 1) & ~(size_t)(STUBS_ALIGN - 1);

@@ -21,6 +21,7 @@ struct stubs {
     uint8_t *jump_miss[2];
     uint8_t *same_segment[SEG_COUNT]; /* segload.h; NULL for CS and SS */
     uint8_t *load_aside[SEG_COUNT];   /* the same; FS and GS */
+    uint8_t *string[2][2][3];         /* strings.h: by user, whether it copies, and size */
 };
 
 void stubs_emit(struct x64 *x);

@@ -96,6 +96,8 @@ struct x64_env {
         phys_page;     /* inside an entry; tags are 64 bits: the linear page, or bit 63 */
     uint32_t fetch_at; /* inside an entry for fetches: 64 bits: the linear page, and above it phys_page, or no
                           page. MATCH fetch_at */
+    uint32_t likely;   /* 64 bits: the likely addend of the supervisor's entries; any value does */
+    uint32_t wants;    /* 8 bits: 0: nothing waits to be delivered */
     uint32_t jumps;    /* struct x64_jumps */
     uint32_t loads;    /* struct x64_load[SEG_COUNT] */
     uint32_t running_tb; /* struct tb *: stored before each helper */

@@ -226,6 +226,7 @@ static const struct field vcpu_rest[] = {
     TLB_FIELD(tag_r),
     TLB_FIELD(tag_w),
     TLB_FIELD(addend),
+    WHOLE(likely),
     POINTER(spaces),
     WHOLE(watcher),
     WHOLE(jump),

@@ -207,6 +207,24 @@ static uint32_t tlb_where(const struct vcpu *v, const struct walk *w, bool fetch
     return split ? TLB_SPLIT : 0;
 }
 
+/* Compiled code looks whether an access of the supervisor's has the likely addend before it asks for another
+ * one. It is that of a kernel's map of all memory: of so many fills with pages of its own in a row. Nothing
+ * depends on it but speed. */
+static void likely_addend_learn(struct vcpu *v, const struct tlb_entry *e)
+{
+    enum { IN_A_ROW = 32 };
+    struct likely *l = &v->likely;
+    if (e->addend == l->addend) {
+        l->others = 0;
+    } else if (e->addend != l->other) {
+        l->other = e->addend;
+        l->others = 1;
+    } else if (++l->others == IN_A_ROW) {
+        l->addend = l->other;
+        l->others = 0;
+    }
+}
+
 static void tlb_set(struct vcpu *v, struct tlb_entry *e, uint32_t lin_addr, const struct walk *w, bool fetch)
 {
     uint32_t page, where = tlb_where(v, w, fetch, &page);
@@ -218,6 +236,8 @@ static void tlb_set(struct vcpu *v, struct tlb_entry *e, uint32_t lin_addr, cons
         v->tlb_large[lin_addr >> 27] |= 1u << (lin_addr >> 22 & 31);
     tlb_list(v, tlb_number(v, e), w->global);
     tlb_put(v, e, tag, page);
+    if (w->supervisor && !fetch && !(tag & TLB_MMIO))
+        likely_addend_learn(v, e);
     v->stats.tlb_fills++;
 }
 

@@ -117,6 +117,7 @@ static bool walk_end(struct vcpu *v, uint32_t lin_addr, struct access_rights wan
     w->writable = may_write(v, want.user, rights) && ((last->value | bits) & PTE_D);
     w->pde_at = pde->at;
     w->pte_at = w->large ? MEM_NOWHERE : last->at;
+    w->supervisor = !(rights & PTE_US);
     w->global = (last->value & PTE_G) && (v->g.cr4 & CR4_PGE);
     return true;
 }
@@ -191,8 +192,11 @@ bool page_walk(struct vcpu *v, uint32_t lin_addr, struct access_rights want, str
 {
     if (v->g.cr0 & CR0_PG)
         return is_pae(v->g.cr4) ? walk_pae(v, lin_addr, want, w) : walk_32(v, lin_addr, want, w);
-    *w = (struct walk){
-        .phys_page = PAGE_OF(lin_addr), .pde_at = MEM_NOWHERE, .pte_at = MEM_NOWHERE, .writable = true};
+    *w = (struct walk){.phys_page = PAGE_OF(lin_addr),
+                       .pde_at = MEM_NOWHERE,
+                       .pte_at = MEM_NOWHERE,
+                       .writable = true,
+                       .supervisor = true};
     return true;
 }
 

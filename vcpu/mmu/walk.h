@@ -13,6 +13,7 @@ struct walk {
     mem_addr_t pde_at, pte_at; /* where it came from; MEM_NOWHERE: nowhere, or in no memory */
     bool writable;             /* at this privilege, with D already set */
     bool global, large;
+    bool supervisor; /* no user may access it */
 };
 
 /* False: #PF recorded, or redo_single. */

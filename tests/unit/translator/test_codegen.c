@@ -19,7 +19,7 @@ struct tlb_line {
 };
 struct owner {
     struct guest_state g;
-    uint64_t running_tb;
+    uint64_t running_tb, likely_addend, wants;
     struct tlb_line tlb[2][1024], itlb[2][1024], second[4][1024];
     struct x64_jumps jumps;
 };
@@ -79,6 +79,8 @@ static struct x64 *back_end(void)
         .tag_w = offsetof(struct tlb_line, tag_w),
         .addend = offsetof(struct tlb_line, addend),
         .fetch_at = offsetof(struct tlb_line, tag_w),
+        .likely = offsetof(struct owner, likely_addend),
+        .wants = offsetof(struct owner, wants),
         .phys_page = offsetof(struct tlb_line, phys_page),
         .jumps = offsetof(struct owner, jumps),
         .running_tb = offsetof(struct owner, running_tb),

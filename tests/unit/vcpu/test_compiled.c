@@ -184,6 +184,30 @@ GUEST_CODE(
     " lea 8(%ebx), %edi\n mov %ebx, %esi\n mov $10, %ecx\n rep movsl\n std\n mov $3, %ecx\n rep movsb\n cld\n"
     " xor %ecx, %ecx\n rep movsl\n inc %ecx\n rep movsb\n dec %ebp\n jnz 1b\n" LEAVE);
 
+/* REP STOS and REP MOVS by the stubs, while the x87 holds something: few elements and many, up to a page's
+ * end and over it, none; copies onto what is still to be copied. */
+GUEST_CODE(fills,
+           "mov $0x109f80, %ebx\n mov $3, %ebp\n fldpi\n 1: mov %ebp, %eax\n mov %ebx, %edi\n mov $5, %ecx\n"
+           " rep stosl\n fld1\n faddp\n lea 0x40(%ebx), %edi\n mov $16, %ecx\n rep stosl\n mov $9, %ecx\n "
+           "rep stosw\n"
+           " xor %ecx, %ecx\n rep stosb\n fstl (%ebx)\n lea 8(%ebx), %edi\n mov $33, %ecx\n rep stosb\n"
+           " lea 0x70(%ebx), %edi\n mov $8, %ecx\n rep stosl\n lea -0x100(%ebx), %edi\n mov $40, %ecx\n rep "
+           "stosl\n dec %ebp\n jnz 1b\n" LEAVE);
+GUEST_CODE(
+    copies_many,
+    "mov $0x109000, %ebx\n mov $3, %ebp\n fldpi\n fstl 0x20(%ebx)\n 1: mov %ebx, %esi\n lea 0x200(%ebx), "
+    "%edi\n"
+    " mov $33, %ecx\n rep movsl\n lea 0x20(%ebx), %esi\n lea 0x24(%ebx), %edi\n mov $40, %ecx\n rep movsl\n"
+    " lea 0x24(%ebx), %esi\n lea 0x20(%ebx), %edi\n mov $70, %ecx\n rep movsw\n fld1\n faddp\n"
+    " fstl 0x28(%ebx)\n lea 0x21(%ebx), %esi\n lea 0x20(%ebx), %edi\n mov $100, %ecx\n rep movsb\n"
+    " lea 0x100(%ebx), %esi\n lea 0xf90(%ebx), %edi\n mov $40, %ecx\n rep movsl\n dec %ebp\n jnz 1b\n" LEAVE);
+/* Pages with the same addend in a row, then others. */
+GUEST_CODE(addends,
+           "mov $0x120000, %ebx\n mov $40, %ecx\n 1: mov %ecx, (%ebx)\n add $0x1000, %ebx\n dec %ecx\n"
+           " jnz 1b\n mov $0x109000, %ebx\n mov $0x121000, %esi\n mov $6, %ecx\n 2: add %ecx, (%ebx)\n"
+           " mov 4(%ebx), %eax\n add (%esi), %eax\n push %eax\n xor %eax, 8(%ebx,%ecx,4)\n pop 4(%esi)\n"
+           " add $0x1000, %ebx\n and $0x10bfff, %ebx\n dec %ecx\n jnz 2b\n" LEAVE);
+
 /* Pages with one set of the TLB in turn and by constant addresses, in groups, loops, and from C. Their common
  * entry in the page table loses A and D without a flush and is read: it says who needed a walk. */
 #define NEXT_PAGE "add $0x1000000, %ebx\n and $0x3ffffff, %ebx\n"
@@ -361,4 +385,14 @@ Test(compiled, copies)
 {
     COMPARE(copies);
     COMPARE_PAGED(copies);
+    COMPARE(copies_many);
+    COMPARE_PAGED(copies_many);
+    COMPARE(fills);
+    COMPARE_PAGED(fills);
+}
+
+Test(compiled, addends)
+{
+    COMPARE(addends);
+    COMPARE_PAGED(addends);
 }

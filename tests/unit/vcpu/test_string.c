@@ -187,6 +187,12 @@ Test(string, agrees_with_one_element_at_a_time)
     run_cases(&(struct harness_options){0}, 3000);
 }
 
+Test(string, agrees_in_compiled_code)
+{
+    run_cases(&(struct harness_options){.translator = TRANSLATOR_EAGER}, 3000);
+    run_cases(&(struct harness_options){.translator = TRANSLATOR_EAGER, .quantum_ticks = 37}, 1500);
+}
+
 Test(string, agrees_when_cut_into_short_quanta)
 {
     run_cases(&(struct harness_options){.quantum_ticks = 37}, 1500);
