@@ -17,7 +17,8 @@ READING = ("Speeds are relative to mode inline, where one thread does everything
            "have taken it, a synchronous access's until the guest has its answer, an event's (a timer running out) from the moment when the guest stands at its "
            "tick until its effects are there. Latencies contain about 25 ns for reading the clock.\n\n"
            "The efficiency of N machines is their speed together over N times (at most as many times as there are CPUs) that of one alone, which ran in the "
-           "same round. Each of these machines keeps to one thread (workers 0), so that it is the host that is shared, not the machine that is spread.")
+           "same round. Each of these machines keeps to one thread (workers 0) and to one CPU, so that it is the host that is shared, not the machine that is spread: left "
+           "to itself, the host's scheduler now and then lets two run on one CPU for a second while another CPU has nothing to do.")
 
 WORDS = ("Mode inline: one thread runs the guest and its devices. Mode thread: a second thread always runs the devices, and every access of the guest to one is handed over to "
          "it. Mode adaptive, the default: there is a second thread, which sleeps while there is nothing that is worth handing over. The guest sees the same in all three. "
@@ -130,12 +131,13 @@ def machines_run(study, name, guest, status, count, number_of_round):
 
 def side_by_side(study, item, folder):
     """So many machines at once; the outcome is that of all together."""
-    begin, processes = time.monotonic(), []
+    begin, processes, cpus = time.monotonic(), [], study.host["cpus"]
     try:
         for number_of_machine in range(item.params["machines"]):
             own = folder / str(number_of_machine)
             own.mkdir()
-            processes.append((own, runner.start(item.command, own, "command", item.environment)))
+            command = guests.on_cpus([cpus[number_of_machine % len(cpus)]], item.command)
+            processes.append((own, runner.start(command, own, "command", item.environment)))
         ended = [runner.wait(process, item.limit_s) for _, process in processes]
     finally:
         for _, process in processes:
