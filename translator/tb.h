@@ -129,8 +129,8 @@ struct tb {
     const int32_t
         *insn_offset; /* of each instruction, from the first; [ninsns]: behind the last; behind the exits */
     struct tb_page_link in_page; /* on its first page */
-    struct tb_span *span; /* behind the offsets; NULL: it lies on one page */
-    struct ir_op ops[];   /* nops of them */
+    struct tb_span *span;        /* behind the offsets; NULL: it lies on one page */
+    struct ir_op ops[];          /* nops of them */
 };
 
 static inline bool tb_spans(const struct tb *tb)
