@@ -6,8 +6,6 @@
 #include "translator/gen.h"
 #include "translator/operand.h"
 
-enum { STR_REPE = 1 << 0, STR_REPNE = 1 << 1, STR_ADDR16 = 1 << 2, STR_SEG_SHIFT = 4 };
-
 /* F2 and F3 differ only where a condition ends the repetition (SDM 2B, REP). */
 static unsigned repeat_bits(const struct insn *in)
 {

@@ -164,6 +164,9 @@ enum helper_size { /* least op.size | greatest << 4 */
                    HELPER_SIZE_KIND = 0 | 2 << 4,
                    HELPER_SIZE_VECTOR = 3 | 4 << 4
 };
+/* `aux` of the string helpers, and above STR_SEG_SHIFT the segment of the source. No REP: neither of the
+ * first two. */
+enum { STR_REPE = 1 << 0, STR_REPNE = 1 << 1, STR_ADDR16 = 1 << 2, STR_SEG_SHIFT = 4 };
 struct helper_info {
     const char *name;
     uint8_t ends, flags, changes, tick, form, size; /* form: column `inline` */

@@ -3,6 +3,9 @@
  * lin_addr ^ tag is below 4096 when the entry fits, and is then the offset in the page: one comparison checks
  * tag and page crossing.
  *
+ * An entry's addend is loaded at the end of a chain of address, index and entry. The supervisor's is mostly
+ * the likely one, which is compared with it and used.
+ *
  * Groups: accesses through one base register, which may move by constants, share one check that all bytes
  * which the group touches lie in one page that hits; the group's place (regs.h) then holds that entry's
  * addend, or -1. A fill of the TLB (any slow path) and helpers end it: what a lookup would have found is thus

@@ -12,7 +12,6 @@
 #include "clockcore/check.h"
 #include "translator/x64/mem.h"
 
-enum { AUX_REP = 1, AUX_REP_FROM_DS = AUX_REP | SEG_DS << 4, AUX_KIND = 7 }; /* gen_string.c */
 enum { ONE_BY_ONE_MAX = 32 };
 /* Of the pool, and those that hold addends elsewhere: a repeated instruction is alone in its block. */
 enum { BUDGET = R8, BYTES = R9, SOURCE = R12, DEST = R13 };
@@ -27,7 +26,7 @@ static void emit_none(struct x64_buf *b)
 }
 
 /* BUDGET = the budget without the ticks of all iterations but the first, BYTES = what they move. The jumps
- * stored in no: not now. */
+ * stored in no: not now. Stricter than the helper. MATCH may_repeat */
 static void emit_may_run(struct x64_buf *b, const struct x64_env *env, unsigned size, uint8_t **no)
 {
     const unsigned count = reg_guest(IR_ECX);
@@ -125,8 +124,9 @@ const uint8_t *string_stub(const struct compile *c, const struct ir_op *op)
 {
     const uint32_t mode = c->tb->mode;
     const bool copies = op->imm == HELPER_MOVS;
-    if ((!copies && op->imm != HELPER_STOS) || op != c->ops || !(mode & TB_MODE_FLAT) ||
-        (mode & TB_MODE_SINGLE) || (copies ? op->aux != AUX_REP_FROM_DS : (op->aux & AUX_KIND) != AUX_REP))
+    const unsigned rep = op->aux & ((1u << STR_SEG_SHIFT) - 1), source = op->aux >> STR_SEG_SHIFT;
+    if ((!copies && op->imm != HELPER_STOS) || op != c->ops || rep != STR_REPE ||
+        (copies && source != SEG_DS) || (mode & (TB_MODE_FLAT | TB_MODE_SINGLE)) != TB_MODE_FLAT)
         return NULL;
     return c->x->stubs.string[(mode & TB_MODE_USER) != 0][copies][op->size];
 }

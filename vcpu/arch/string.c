@@ -50,10 +50,10 @@ static struct string_insn string_insn(const struct vcpu *v, const struct ir_op *
     unsigned bytes = 1u << op->size;
     return (struct string_insn){.op = op,
                                 .bytes = bytes,
-                                .mask = op->aux & 4 ? 0xffff : 0xffffffff,
+                                .mask = op->aux & STR_ADDR16 ? 0xffff : 0xffffffff,
                                 .step = v->g.df * (int32_t)bytes,
-                                .seg = op->aux >> 4 & 7,
-                                .repe = op->aux & 1,
+                                .seg = op->aux >> STR_SEG_SHIFT,
+                                .repe = op->aux & STR_REPE,
                                 .log2 = op->size};
 }
 
@@ -465,7 +465,7 @@ static uint32_t bulk_outs(struct vcpu *v, const struct string_insn *x, uint32_t 
 
 /* --- repetition --- */
 
-/* May another iteration follow without a look at the world in between? */
+/* May another iteration follow without a look at the world in between? MATCH may_repeat */
 static bool may_repeat(const struct vcpu *v)
 {
     const struct guest_state *g = &v->g;
@@ -552,7 +552,7 @@ string_run(struct vcpu *v, const struct ir_op *op, const struct string_kind *k)
     struct elements last;
     struct string_insn x = string_insn(v, op);
     x.last = &last;
-    if (op->aux & 3)
+    if (op->aux & (STR_REPE | STR_REPNE))
         return repeat(v, &x, k);
     if (!k->step(v, &x))
         return HELPER_FAULT;
@@ -561,46 +561,8 @@ string_run(struct vcpu *v, const struct ir_op *op, const struct string_kind *k)
     return HELPER_OK;
 }
 
-/* Upwards. What was pushed a moment ago is read as it was pushed: a processor waits for narrower stores to
- * reach the cache before it gives them to a wider load. */
-static void copy_few(uint8_t *dst, const uint8_t *src, uint32_t bytes)
-{
-    for (; bytes >= 4; bytes -= 4, dst += 4, src += 4) {
-        uint32_t word;
-        memcpy(&word, src, sizeof word);
-        __asm__("" : "+r"(word)); /* no wider one is made of it */
-        memcpy(dst, &word, sizeof word);
-    }
-    memmove(dst, src, bytes);
-}
-
-/* REP MOVS of a few words between two pages at hand, as kernels copy stack frames: all of it at once. False:
- * nothing was done, the general way decides. */
-static bool movs_few(struct vcpu *v, const struct ir_op *op)
-{
-    enum { FEW = 64, REP_FROM_DS = 1 | SEG_DS << 4 };
-    uint32_t *s = v->g.slot;
-    const uint32_t count = s[IR_ECX], bytes = count << op->size;
-    if (op->aux != REP_FROM_DS || count - 1 >= FEW || v->g.df < 0 || !(v->g.mode & TB_MODE_FLAT) ||
-        !may_repeat(v) || v->g.budget < (int64_t)count - 1)
-        return false;
-    const uint8_t *src = mem_fast_read_run(v, s[IR_ESI], bytes);
-    uint8_t *dst = mem_fast_run(v, s[IR_EDI], bytes, mem_is_user(v));
-    if (!src || !dst || (uintptr_t)dst - (uintptr_t)src < bytes) /* a copy into what it has still to read */
-        return false;
-    copy_few(dst, src, bytes);
-    s[IR_ECX] = 0;
-    s[IR_ESI] += bytes;
-    s[IR_EDI] += bytes;
-    v->g.budget -= count - 1;
-    v->g.eip = op->imm2;
-    return true;
-}
-
 enum helper_result helper_MOVS(struct vcpu *v, const struct ir_op *op)
 {
-    if (movs_few(v, op))
-        return HELPER_OK;
     return string_run(v, op, &(struct string_kind){step_movs, bulk_movs, false});
 }
 
@@ -631,7 +593,7 @@ io_string_run(struct vcpu *v, const struct ir_op *op, step_fn *step, bulk_fn *bu
     if (!io_allowed(v, (uint16_t)v->g.slot[IR_EDX], 1u << op->size))
         return HELPER_FAULT;
     enum helper_result result = string_run(v, op, &(struct string_kind){step, bulk, false});
-    if (result == HELPER_OK && !(op->aux & 3))
+    if (result == HELPER_OK && !(op->aux & (STR_REPE | STR_REPNE)))
         v->g.eip = op->imm2;
     return result;
 }

@@ -260,7 +260,8 @@ static uint64_t *hash_head(const struct vcpu *v, uint32_t hash)
 
 static uint64_t hash_mark(uint32_t hash)
 {
-    return UINT64_C(1) << HASH_PTR_BITS << (hash >> (32 - TB_HASH_BITS - HASH_MARKS_BITS) & 15);
+    return UINT64_C(1) << HASH_PTR_BITS
+                       << (hash >> (32 - TB_HASH_BITS - HASH_MARKS_BITS) & ((1u << HASH_MARKS_BITS) - 1));
 }
 
 static struct tb *head_first(uint64_t head)
