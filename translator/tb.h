@@ -133,6 +133,28 @@ struct tb {
     struct ir_op ops[];          /* nops of them */
 };
 
+/* Where valid blocks were found last, whatever their address spaces. key 0: empty; single blocks, marked ones
+ * and those whose first instruction crosses a page end are not here. A hit must still match in cs base and
+ * limit, and its page be mapped where it was. Owner: the vCPU's thread. */
+struct jump_entry {
+    uint64_t key; /* jump_key */
+    struct tb *tb;
+};
+#define JUMP_BITS 14
+#define JUMP_MIX  0x9e5u /* odd: neighbouring pages land far apart */
+
+/* The place of a block, and of its pair with bit 0 the other way. By physical page: what several address
+ * spaces have at one linear address does not collide. */
+static inline unsigned jump_index(uint32_t lin_addr, uint32_t phys_page)
+{
+    return (lin_addr ^ (phys_page >> 12) * JUMP_MIX) & ((1u << JUMP_BITS) - 1);
+}
+/* Bit 63 keeps the key of a mode 0 block from being that of an empty entry. */
+static inline uint64_t jump_key(uint32_t lin_addr, uint32_t mode)
+{
+    return UINT64_C(1) << 63 | (uint64_t)mode << 32 | lin_addr;
+}
+
 static inline bool tb_spans(const struct tb *tb)
 {
     return tb->span != NULL;

@@ -85,14 +85,6 @@ enum { TLB_SETS = TLB_COUNT * TLB_ENTRIES, TLB_WAYS = 2 };
 enum { TLB_IN_LOCAL = 1, TLB_IN_GLOBAL = 2, TLB_IN_STORES = 8 }; /* the lists that a set is in */
 enum { TLB_PAIR = 4 };                                           /* its second way may hold something */
 
-/* Where blocks were found last. key 0: empty; single blocks are not here. The hit must still match in cs base
- * and limit, be valid, and its page be mapped where it was. */
-struct jump_entry {
-    uint64_t key; /* jump_key (engine.h) */
-    struct tb *tb;
-};
-#define JUMP_BITS 12
-
 struct activity;
 struct spaces;    /* mmu/spaces.c */
 struct tbcache;   /* engine/tbcache.c */
@@ -190,7 +182,7 @@ struct vcpu {
     struct devsites devsites;
     struct spaces *spaces;
     struct mem_watcher watcher;              /* of memory: pages with blocks, and page tables in use */
-    struct jump_entry jump[1u << JUMP_BITS]; /* at jump_index (engine.h), pairs aligned */
+    struct jump_entry jump[1u << JUMP_BITS]; /* at jump_index, pairs aligned */
     struct tbcache *tbs;
     uint64_t tb_flushes;         /* bumped when blocks' memory is reused: older struct tb pointers are void */
     struct x64 *native;          /* compiled code; NULL: interpreter only */

@@ -361,6 +361,24 @@ static struct host_mem mem_key(const struct x64_env *env)
     return mem_jump_place(env, offsetof(struct x64_jumps, key), R12);
 }
 
+static struct host_mem mem_jump_page(const struct x64_env *env, unsigned index_reg)
+{
+    return mem_indexed(HOST_STATE, index_reg, 2,
+                       (int32_t)(env->jumps + offsetof(struct x64_jumps, phys_page)) - X64_STATE_BIAS);
+}
+
+/* reg = where in memory the page of SCRATCH1 is; R8 and R9 are lost. The jump: not in the fetch TLB. */
+static uint8_t *emit_fetch_page(struct x64_buf *b, const struct x64_env *env, bool user, unsigned reg)
+{
+    emit_tlb_index(b, env, R9, SCRATCH1);
+    x_mov(b, SZ32, R8, SCRATCH1);
+    x_alu_imm(b, ALU_AND, SZ32, R8, ~X64_PAGE_MASK);
+    x_alu_load(b, ALU_CMP, SZ64, R8, mem_tlb(env->itlb[user], env->tag_r, R9));
+    uint8_t *absent = x_jcc(b, CC_NE);
+    x_load(b, SZ32, reg, mem_tlb(env->itlb[user], env->phys_page, R9));
+    return absent;
+}
+
 /* Is the key of place R12 the wanted one, but for its epoch, and does the fetch TLB have the page where the
  * block is? Then it gets the present epoch, and the jump is made. */
 static void emit_try_stale(struct x64_buf *b, const struct x64_env *env, bool user)
@@ -370,20 +388,72 @@ static void emit_try_stale(struct x64_buf *b, const struct x64_env *env, bool us
     x_alu(b, ALU_XOR, SZ64, R8, SCRATCH2);
     x_shift_imm(b, SH_SHL, SZ64, R8, X64_EPOCH_BITS);
     miss[0] = x_jcc(b, CC_NE);
-    emit_tlb_index(b, env, R9, SCRATCH1);
-    x_mov(b, SZ32, R8, SCRATCH1);
-    x_alu_imm(b, ALU_AND, SZ32, R8, ~X64_PAGE_MASK);
-    x_alu_load(b, ALU_CMP, SZ64, R8, mem_tlb(env->itlb[user], env->tag_r, R9));
-    miss[1] = x_jcc(b, CC_NE);
-    x_load(b, SZ32, R8, mem_tlb(env->itlb[user], env->phys_page, R9));
-    x_alu_load(b, ALU_CMP, SZ32, R8,
-               mem_indexed(HOST_STATE, R12, 2,
-                           (int32_t)(env->jumps + offsetof(struct x64_jumps, phys_page)) - X64_STATE_BIAS));
+    miss[1] = emit_fetch_page(b, env, user, R8);
+    x_alu_load(b, ALU_CMP, SZ32, R8, mem_jump_page(env, R12));
     miss[2] = x_jcc(b, CC_NE);
     x_store(b, SZ64, mem_key(env), SCRATCH2);
     x_jmp_mem(b, mem_jump_place(env, offsetof(struct x64_jumps, code), R12));
     for (unsigned i = 0; i < 3; i++)
         x_patch_here(b, miss[i]);
+}
+
+/* The places of the code found for (SCRATCH1, SCRATCH2), which is on page R12 and is R9's: it is jumped to,
+ * from now on through the first of its pair in struct x64_jumps. */
+static void emit_remember_jump(struct x64_buf *b, const struct x64_env *env)
+{
+    x_movzx(b, SZ16, R8, SCRATCH1);
+    x_store(b, SZ64, mem_jump_place(env, offsetof(struct x64_jumps, key), R8), SCRATCH2);
+    x_store(b, SZ64, mem_jump_place(env, offsetof(struct x64_jumps, code), R8), R9);
+    x_alu_imm(b, ALU_AND, SZ32, R12, ~X64_PAGE_MASK);
+    x_store(b, SZ32, mem_jump_page(env, R8), R12);
+    x_jmp_reg(b, R9);
+}
+
+enum { FOUND_SHIFT = 4 };
+_Static_assert(sizeof(struct jump_entry) == 1 << FOUND_SHIFT, "indexing");
+
+static struct host_mem mem_found(const struct x64_env *env, size_t member)
+{
+    return mem_indexed(HOST_STATE, R8, 0, (int32_t)(env->found + member) - X64_STATE_BIAS);
+}
+
+/* Was the block found lately, and is its place another's now? MATCH jump_get (vcpu/engine/engine.h). */
+static void emit_try_found(struct x64_buf *b, const struct x64_env *env, bool user)
+{
+    uint8_t *none[2], *other[2][4];
+    none[0] = emit_fetch_page(b, env, user, R12);
+    x_alu_load(b, ALU_CMP, SZ32, R12, mem_jumps(env, offsetof(struct x64_jumps, linked_end)));
+    none[1] = x_jcc(b, CC_AE);
+    x_mov(b, SZ32, R8, R12);
+    x_shift_imm(b, SH_SHR, SZ32, R8, X64_PAGE_BITS);
+    x_imul_imm(b, SZ32, R8, R8, JUMP_MIX);
+    x_alu(b, ALU_XOR, SZ32, R8, SCRATCH1);
+    x_alu_imm(b, ALU_AND, SZ32, R8, (1u << JUMP_BITS) - 1);
+    x_shift_imm(b, SH_SHL, SZ32, R8, FOUND_SHIFT);
+    x_mov(b, SZ32, R9, SCRATCH1);
+    x_alu_imm(b, ALU_AND, SZ32, R9, X64_PAGE_MASK);
+    x_alu(b, ALU_OR, SZ32, R12, R9);
+    for (unsigned way = 0; way < 2; way++) {
+        if (way)
+            x_alu_imm(b, ALU_XOR, SZ32, R8, 1u << FOUND_SHIFT);
+        x_load(b, SZ64, R9, mem_found(env, offsetof(struct jump_entry, key)));
+        x_alu(b, ALU_XOR, SZ64, R9, SCRATCH2);
+        x_shift_imm(b, SH_SHL, SZ64, R9, X64_EPOCH_BITS);
+        other[way][0] = x_jcc(b, CC_NE);
+        x_load(b, SZ64, R9, mem_found(env, offsetof(struct jump_entry, tb)));
+        x_test(b, SZ64, R9, R9);
+        other[way][1] = x_jcc(b, CC_E);
+        x_alu_load(b, ALU_CMP, SZ32, R12, mem_at(R9, offsetof(struct tb, phys_addr)));
+        other[way][2] = x_jcc(b, CC_NE);
+        x_load(b, SZ64, R9, mem_at(R9, offsetof(struct tb, native.code)));
+        x_test(b, SZ64, R9, R9);
+        other[way][3] = x_jcc(b, CC_E);
+        emit_remember_jump(b, env);
+        for (unsigned i = 0; i < 4; i++)
+            x_patch_here(b, other[way][i]);
+    }
+    x_patch_here(b, none[0]);
+    x_patch_here(b, none[1]);
 }
 
 /* SCRATCH1 = linear address, SCRATCH2 = its key, HOST_PAGE = exit word; no temporary is live. */
@@ -400,6 +470,7 @@ static uint8_t *emit_jump_miss_stub(struct x64_buf *b, const struct x64 *x, bool
     emit_try_stale(b, env, user);
     x_alu_imm(b, ALU_XOR, SZ32, R12, 1);
     emit_try_stale(b, env, user);
+    emit_try_found(b, env, user);
     x_mov(b, SZ32, SCRATCH2, SCRATCH1);
     x_mov(b, SZ64, SCRATCH1, HOST_PAGE);
     x_jmp_to(b, x->stubs.exit);

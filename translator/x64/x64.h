@@ -60,6 +60,7 @@ struct x64_jumps {
     uint64_t key[X64_JUMP_PLACES]; /* x64_jump_hi | linear address; 0: empty */
     const void *code[X64_JUMP_PLACES];
     uint32_t phys_page[X64_JUMP_PLACES]; /* of the block */
+    uint32_t linked_end; /* blocks on pages of memory from here on are not jumped to by compiled code */
 };
 static inline unsigned x64_jump_place(uint32_t lin_addr)
 {
@@ -99,6 +100,7 @@ struct x64_env {
     uint32_t likely;   /* 64 bits: the likely addend of the supervisor's entries; any value does */
     uint32_t wants;    /* 8 bits: 0: nothing waits to be delivered */
     uint32_t jumps;    /* struct x64_jumps */
+    uint32_t found;    /* struct jump_entry[1 << JUMP_BITS] */
     uint32_t loads;    /* struct x64_load[SEG_COUNT] */
     uint32_t running_tb; /* struct tb *: stored before each helper */
     struct x64_calls calls;

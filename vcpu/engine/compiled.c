@@ -81,6 +81,7 @@ static const struct x64_env env = {
     .likely = offsetof(struct vcpu, likely.addend),
     .wants = offsetof(struct vcpu, wants),
     .jumps = offsetof(struct vcpu, jumps),
+    .found = offsetof(struct vcpu, jump),
     .loads = offsetof(struct vcpu, loads),
     .running_tb = offsetof(struct vcpu, tb),
     .calls = {call_load, call_store, call_segment, call_touch, call_fpu_enter, call_fpu_leave,
@@ -99,6 +100,7 @@ bool compiled_init(struct vcpu *v)
     v->native = x64_create(&env, v->cfg.code_cache_bytes ? v->cfg.code_cache_bytes : CODE_CACHE_BYTES);
     if (!v->native)
         return false;
+    v->jumps.linked_end = v->cfg.no_chain ? 0 : (uint32_t)v->cfg.mem->bytes;
     if (!v->cfg.host_unasked)
         x64_probe(v->native, v->cfg.pretend_differs);
     return compiling_init(v);
@@ -172,8 +174,7 @@ static bool is_compiled(struct vcpu *v, struct tb *tb)
 
 static bool may_chain_to(const struct vcpu *v, const struct tb *to)
 {
-    return !v->cfg.no_chain && to->valid && !(to->mode & TB_MODE_SINGLE) && !to->marked &&
-           to->phys_addr < v->cfg.mem->bytes;
+    return to->phys_addr < v->jumps.linked_end && to->valid && !(to->mode & TB_MODE_SINGLE) && !to->marked;
 }
 
 static uint32_t exit_target(const struct tb *tb, unsigned chain_exit)
@@ -216,7 +217,7 @@ static void native_jump_remember(struct vcpu *v, const struct tb *tb)
         jump_set(v, other, tb);
         return;
     }
-    if (j->code[place] != tb->native.code) {
+    if (j->key[place] && j->code[place] != tb->native.code) {
         j->key[other] = j->key[place];
         j->code[other] = j->code[place];
         j->phys_page[other] = j->phys_page[place];
@@ -284,20 +285,38 @@ static bool jump_hits(struct vcpu *v, unsigned place, uint64_t key)
     return true;
 }
 
+/* Code of the block that was found lately; NULL: none. */
+static const void *jump_found(struct vcpu *v, uint32_t lin_addr)
+{
+    if (!fetch_page_hits(v, lin_addr))
+        return NULL;
+    const unsigned index = jump_index(lin_addr, v->fetch_phys_page);
+    const struct tb *tb = jump_get(v, index, jump_key(lin_addr, v->g.mode), v->fetch_phys_page);
+    if (!tb || !may_chain_to(v, tb) || !tb->native.code)
+        return NULL;
+    native_jump_remember(v, tb);
+    return tb->native.code;
+}
+
+static const void *jump_code(struct vcpu *v, uint32_t lin_addr)
+{
+    const unsigned place = x64_jump_place(lin_addr);
+    for (unsigned way = 0; way < 2; way++)
+        if (jump_hits(v, place ^ way, v->jumps.hi | lin_addr))
+            return v->jumps.code[place ^ way];
+    return jump_found(v, lin_addr);
+}
+
 /* What after_helper() would find, if that is remembered: as compiled code looks up an indirect jump. */
 static const void *call_next(void *state)
 {
     struct vcpu *v = state;
-    uint32_t lin_addr = v->g.seg[SEG_CS].base + v->g.eip;
     if (!run_loop_is_passed(v))
         return NULL;
-    unsigned place = x64_jump_place(lin_addr);
-    for (unsigned way = 0; way < 2; way++)
-        if (jump_hits(v, place ^ way, v->jumps.hi | lin_addr)) {
-            v->g.int_shadow = 0;
-            return v->jumps.code[place ^ way];
-        }
-    return NULL;
+    const void *code = jump_code(v, v->g.seg[SEG_CS].base + v->g.eip);
+    if (code)
+        v->g.int_shadow = 0;
+    return code;
 }
 
 /* The guest works with unmasked exceptions here: from now on helpers do the block's x87 instructions, which

@@ -23,21 +23,7 @@ struct tb *tb_find(struct vcpu *v, bool single);
  * horizons and digest points end a stretch anywhere in a block. */
 struct tb *tb_find_short(struct vcpu *v, unsigned budget);
 
-/* Place in vcpu.jump, and in the pair's other place. By physical page: what several address spaces have at
- * one linear address does not collide. */
-#define JUMP_MIX 0x9e5u /* odd: neighbouring pages land far apart */
-static inline unsigned jump_index(uint32_t lin_addr, uint32_t phys_page)
-{
-    return (lin_addr ^ (phys_page >> PAGE_BITS) * JUMP_MIX) & ((1u << JUMP_BITS) - 1);
-}
-/* Bit 63 keeps the key of a mode 0 block from being that of an empty entry. */
-static inline uint64_t jump_key(uint32_t lin_addr, uint32_t mode)
-{
-    return UINT64_C(1) << 63 | (uint64_t)mode << 32 | lin_addr;
-}
-
-/* The block in one of the two places that key may be in, or NULL. It may be invalid, or of another code
- * segment. */
+/* The block in one of the two places that key may be in, or NULL. It may be of another code segment. */
 static inline struct tb *jump_get(const struct vcpu *v, unsigned index, uint64_t key, uint32_t phys_page)
 {
     for (unsigned way = 0; way < 2; way++) {

@@ -194,7 +194,7 @@ static inline struct tb *jump_lookup(struct vcpu *v, const struct tb *tb, uint32
         phys_page = v->fetch_phys_page;
     }
     struct tb *next = jump_get(v, jump_index(lin_addr, phys_page), jump_key(lin_addr, tb->mode), phys_page);
-    if (!next || !next->valid)
+    if (!next)
         return NULL;
     if (!(tb->mode & TB_MODE_FLAT) && (next->cs_base != tb->cs_base || next->cs_limit != tb->cs_limit))
         return NULL;

@@ -324,10 +324,19 @@ static void tb_insert(struct vcpu *v, struct tb *tb)
     each_page(v, tb, page_add);
 }
 
+static void jump_forget(struct vcpu *v, const struct tb *tb)
+{
+    const unsigned index = jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr));
+    for (unsigned way = 0; way < 2; way++)
+        if (v->jump[index ^ way].tb == tb)
+            v->jump[index ^ way] = (struct jump_entry){0};
+}
+
 static void tb_drop(struct vcpu *v, struct tb *tb)
 {
     hash_remove(v, tb);
     each_page(v, tb, page_remove);
+    jump_forget(v, tb);
     tb->valid = 0;
     compiled_block_dropped(v, tb);
     v->stats.tb_invalidated++;
@@ -759,14 +768,6 @@ static void forget_links(struct tb *tb)
         tb->exits[i].chain = NULL;
 }
 
-static void jump_forget(struct vcpu *v, const struct tb *tb)
-{
-    const unsigned index = jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr));
-    for (unsigned way = 0; way < 2; way++)
-        if (v->jump[index ^ way].tb == tb)
-            v->jump[index ^ way] = (struct jump_entry){0};
-}
-
 static void place(struct vcpu *v, struct tb *tb, uint32_t by)
 {
     hash_remove(v, tb);
@@ -962,7 +963,8 @@ static void jump_remember(struct vcpu *v, struct tb *tb)
     if (tb->phys_page2 != ~0u || (tb->mode & TB_MODE_SINGLE) || tb->marked)
         return;
     unsigned index = jump_index(tb->lin_addr, PAGE_OF(tb->phys_addr));
-    v->jump[index ^ 1] = v->jump[index];
+    if (v->jump[index].key)
+        v->jump[index ^ 1] = v->jump[index];
     v->jump[index] = (struct jump_entry){jump_key(tb->lin_addr, tb->mode), tb};
 }
 
@@ -995,7 +997,7 @@ struct tb *tb_find(struct vcpu *v, bool single)
     struct tb_key key = key_of_state(v, single);
     unsigned index = jump_index(lin_addr, v->fetch_phys_page);
     struct tb *tb = jump_get(v, index, jump_key(lin_addr, key.mode), v->fetch_phys_page);
-    if (tb && tb->valid && key_matches(tb, &key))
+    if (tb && key_matches(tb, &key))
         return tb;
     tb = find_or_build(v, &key);
     if (tb)

@@ -22,6 +22,7 @@ struct owner {
     uint64_t running_tb, likely_addend, wants;
     struct tlb_line tlb[2][1024], itlb[2][1024], second[4][1024];
     struct x64_jumps jumps;
+    struct jump_entry found[1u << JUMP_BITS];
 };
 
 static int64_t load(void *state, uint32_t lin_addr, unsigned bytes, unsigned for_write)
@@ -83,6 +84,7 @@ static struct x64 *back_end(void)
         .wants = offsetof(struct owner, wants),
         .phys_page = offsetof(struct tlb_line, phys_page),
         .jumps = offsetof(struct owner, jumps),
+        .found = offsetof(struct owner, found),
         .running_tb = offsetof(struct owner, running_tb),
         .calls = {load, store, segment, touch, fpu_enter, fpu_leave, fpu_refuse, next, helper_table()},
     };

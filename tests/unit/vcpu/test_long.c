@@ -47,6 +47,14 @@ GUEST_CODE(moves, BEGIN "1: call 10f\n call 20f\n" MOVE " dec %ecx\n jnz 1b\n" L
 GUEST_CODE(moves_by_cr3, BEGIN "1: call 10f\n xorl $0x1000, " PTE_G "\n call 10f\n mov %cr3, %eax\n"
                                " mov %eax, %cr3\n dec %ecx\n jnz 1b\n" LEAVE F
                                " call 20f\n inc %eax\n ret\n" G " add $5, %esi\n ret\n" G2 HANDLERS);
+/* Address spaces in turn that have other code at g's address; that of one changes now and then. */
+#define TURN(n) ON(n) " add $" #n ", %esi\n ret\n"
+enum { SPACES = 4, TURNS = 256, SPACE = 0x90000, SPACE_BYTES = 0x2000, G_AT = 0x12000 };
+static const uint32_t turn_page[SPACES] = {0x15000, 0x16000, 0x17000, 0xc03000};
+GUEST_CODE(turns, "0: sti\n call 10f\n call 20f\n mov $256, %ecx\n 1: mov %ecx, %eax\n and $3, %eax\n"
+                  " shl $13, %eax\n add $0x90000, %eax\n mov %eax, %cr3\n call 10f\n test $31, %cl\n jnz 4f\n"
+                  " incb 0x16002\n 4: dec %ecx\n jnz 1b\n" LEAVE F " call 20f\n inc %ebx\n ret\n" G
+                  " add $1, %esi\n ret\n" HANDLERS TURN(5) TURN(6) TURN(7));
 /* g's page is not there, each other time as the TLB sees it, too. */
 GUEST_CODE(faults, BEGIN "1: andl $~1, " PTE_G "\n test $1, %cl\n jz 4f\n invlpg 0x12000\n 4: call 10f\n"
                          " dec %ecx\n jnz 1b\n" LEAVE F " inc %eax\n call 20f\n inc %ebx\n ret\n" G
@@ -70,9 +78,11 @@ GUEST_CODE(exits_first,
                  " adc %eax, %ebx\n dec %ecx\n jmp 1b\n 3: mov (%ebp), %esi\n" LEAVE F " ret\n" G
                  " ret\n" HANDLERS);
 
+enum { RAM = 16 << 20 };
 static struct harness h;
 static unsigned over_pages; /* blocks that go on on another page */
 static unsigned loops;      /* long blocks that go on with themselves */
+static uint64_t misses;     /* returns to the run loop for the next block, in the last run */
 
 static void count(struct vcpu *v, struct tb *tb, void *ctx)
 {
@@ -87,6 +97,20 @@ static void count(struct vcpu *v, struct tb *tb, void *ctx)
     loops += last->imm == start;
 }
 
+static void make_spaces(void)
+{
+    enum { RIGHTS = 7, PAGES = 0x200 };
+    for (uint32_t i = 0; i < SPACES; i++) {
+        const uint32_t directory = SPACE + i * SPACE_BYTES, table = directory + 0x1000;
+        harness_poke32(&h, directory, table | RIGHTS);
+        for (uint32_t page = 0; page < PAGES; page++)
+            harness_poke32(&h, table + page * 4, page << 12 | RIGHTS);
+        harness_poke32(&h, table + (G_AT >> 12) * 4, turn_page[i] | RIGHTS);
+    }
+    harness_poke32(&h, turn_page[3], 0xc308c683); /* add $8, %esi; ret */
+    cr_assert_leq(jump_index(G_AT, turn_page[1]) ^ jump_index(G_AT, turn_page[3]), 1, "are to share a pair");
+}
+
 static uint64_t run(const uint8_t *code, const uint8_t *end, const struct harness_options *o)
 {
     enum { P = 1, RW = 2, TABLE = 0x81000, FIFTH = 0x80010 };
@@ -97,8 +121,12 @@ static uint64_t run(const uint8_t *code, const uint8_t *end, const struct harnes
     harness_gate(&h, 0x20, HANDLER_IO, 0);
     harness_paging(&h, P | RW);
     harness_poke32(&h, FIFTH, TABLE | P | RW);
+    make_spaces();
     vcpu_run(h.cpu);
     tbcache_each(h.cpu, count, NULL);
+    struct vcpu_stats s;
+    vcpu_get_stats(h.cpu, &s);
+    misses = s.native_misses;
     const uint64_t result = harness_fingerprint(&h);
     harness_free(&h);
     return result;
@@ -108,7 +136,7 @@ static void compare_at(const char *name, const uint8_t *code, const uint8_t *end
                        unsigned seed, uint64_t timer)
 {
     struct harness_options o = {
-        .tick_limit = ticks, .ram_bytes = 2 << 20, .timer_ticks = timer, .long_blocks = LONG_BLOCKS_OFF};
+        .tick_limit = ticks, .ram_bytes = RAM, .timer_ticks = timer, .long_blocks = LONG_BLOCKS_OFF};
     const uint64_t plain = run(code, end, &o);
     o.long_blocks = LONG_BLOCKS_ANY;
     o.long_blocks_seed = seed;
@@ -157,4 +185,16 @@ Test(long_blocks, pages_change)
     COMPARE(moves_by_cr3);
     COMPARE(faults);
     COMPARE(evicts);
+}
+
+/* Jumps find the code of the page that is mapped now, without the run loop. */
+Test(long_blocks, spaces_take_turns)
+{
+    COMPARE(turns);
+    const struct harness_options o = {.tick_limit = 30000,
+                                      .ram_bytes = RAM,
+                                      .long_blocks = LONG_BLOCKS_OFF,
+                                      .translator = TRANSLATOR_EAGER};
+    run(turns, turns_end, &o);
+    cr_assert_lt(misses, TURNS / 4, "%u jumps went to the run loop", (unsigned)misses);
 }
