@@ -23,7 +23,8 @@ struct tb *tb_find(struct vcpu *v, bool single);
  * horizons and digest points end a stretch anywhere in a block. */
 struct tb *tb_find_short(struct vcpu *v, unsigned budget);
 
-/* The block in one of the two places that key may be in, or NULL. It may be of another code segment. */
+/* The block in one of the two places that key may be in, or NULL. It may be of another code segment.
+ * MATCH jump_get */
 static inline struct tb *jump_get(const struct vcpu *v, unsigned index, uint64_t key, uint32_t phys_page)
 {
     for (unsigned way = 0; way < 2; way++) {
