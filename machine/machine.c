@@ -773,6 +773,16 @@ size_t machine_peek(const struct machine *m, uint32_t cr3, uint32_t lin_addr, vo
     return vcpu_peek(m->vcpu, cr3, lin_addr, to, bytes);
 }
 
+bool machine_is_inside(const struct machine *m)
+{
+    return vcpu_is_inside(m->vcpu);
+}
+
+size_t machine_peek_code(const struct machine *m, void *to, size_t bytes)
+{
+    return vcpu_peek_code(m->vcpu, to, bytes);
+}
+
 const uint8_t *machine_peek_byte(const struct machine *m, uint32_t cr3, uint32_t lin_addr)
 {
     return vcpu_peek_byte(m->vcpu, cr3, lin_addr);

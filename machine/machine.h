@@ -207,6 +207,9 @@ const struct guest_state *machine_guest(const struct machine *m);
 size_t machine_peek(const struct machine *m, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes);
 /* As vcpu_peek_byte. */
 const uint8_t *machine_peek_byte(const struct machine *m, uint32_t cr3, uint32_t lin_addr);
+/* As vcpu_is_inside and vcpu_peek_code. */
+bool machine_is_inside(const struct machine *m);
+size_t machine_peek_code(const struct machine *m, void *to, size_t bytes);
 /* IRQ line whose interrupts have this vector now; -1: none. Observers too. */
 int machine_irq_line(const struct machine *m, uint8_t vector);
 /* As vcpu_set_marks, vcpu_stop_at and vcpu_sample_at. */

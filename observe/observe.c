@@ -202,6 +202,16 @@ size_t observe_peek(const struct observe *o, uint32_t cr3, uint32_t lin_addr, vo
     return done;
 }
 
+size_t observe_peek_code(const struct observe *o, void *to, size_t bytes)
+{
+    return machine_peek_code(o->machine, to, bytes);
+}
+
+bool observe_is_inside(const struct observe *o)
+{
+    return machine_is_inside(o->machine);
+}
+
 void observe_set_guest(struct observe *o, const struct observe_guest *guest)
 {
     o->guest = *guest;

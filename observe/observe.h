@@ -55,6 +55,9 @@ const struct context *observe_context(const struct observe *o);
 void observe_sample_now(struct observe *o, const void *watcher, uint64_t tick);
 /* As vcpu_peek. */
 size_t observe_peek(const struct observe *o, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes);
+/* As vcpu_peek_code, vcpu_is_inside. */
+size_t observe_peek_code(const struct observe *o, void *to, size_t bytes);
+bool observe_is_inside(const struct observe *o);
 /* Tells the guest's side of a sample. */
 void observe_sampled(const struct observe *o, const struct sample *s);
 /* 0: not known. */

@@ -32,11 +32,13 @@ static bool is_within(const struct profiler *p)
 
 /* --- one sample --- */
 
+#define INSN_BYTES_MAX 15u /* SDM 2A 2.3.11: a longer one is a fault */
+
 /* The instruction's bytes, and whether the tick is an iteration of a REP: SDM 2B REP, "prefixes". */
 static bool is_iteration(const struct guest_state *g, const uint8_t *code, size_t bytes)
 {
     bool rep = false, address32 = g->seg[SEG_CS].access & SEG_ACC_DB;
-    for (size_t i = 0; i < bytes; i++)
+    for (size_t i = 0; i < bytes && i < INSN_BYTES_MAX; i++)
         switch (code[i]) {
         case 0xf2:
         case 0xf3:
@@ -86,7 +88,9 @@ static void take(struct profiler *p, const struct guest_state *g, uint64_t tick)
     const uint32_t at = g->seg[SEG_CS].base + g->eip;
     struct sample *s = &p->sample;
     uint8_t code[STACK_CODE_BYTES];
-    const size_t bytes = observe_peek(p->hub, g->cr3, at, code, sizeof code);
+    /* The guest's code is in no cache of the host: not looked at without need. */
+    const bool looks = !observe_is_inside(p->hub) || p->cfg.stacks != PROFILE_STACKS_OFF;
+    const size_t bytes = looks ? observe_peek_code(p->hub, code, sizeof code) : 0;
     s->tick = tick;
     s->flags = is_iteration(g, code, bytes) ? SAMPLE_REP : 0;
     s->cpl = g->cpl;

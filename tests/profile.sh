@@ -49,6 +49,18 @@ for guest in account mix bench_cr3 except; do
     expect "$guest: the same profile, cut into stretches" cmp "$dir/p0.profile" "$dir/cut.profile"
 done
 
+# Without stacks, a sample within a block looks at less of the guest than one between two blocks.
+for guest in rep smc except; do
+    expect "$guest: runs, no stacks, an instruction a block" run one "$guest" -x-single-tb -profile "file=$dir/one.profile,every=97"
+    for i in "${!ways[@]}"; do
+        read -r mode engine <<<"${ways[i]}"
+        expect "$guest: runs, no stacks ($mode, $engine)" run "p$i" "$guest" -devthread "$mode" -translator "mode=$engine" \
+            -profile "file=$dir/p$i.profile,every=97"
+        expect "$guest: the guest never notices ($mode, $engine)" cmp "$dir/one.digest" "$dir/p$i.digest"
+        expect "$guest: the same profile, no stacks ($mode, $engine)" cmp "$dir/one.profile" "$dir/p$i.profile"
+    done
+done
+
 # Exact stacks: the second pass sees the guest at the same ticks.
 expect "exact stacks: runs" run exact account -profile "file=$dir/exact.profile,every=97,stacks=exact"
 expect "exact stacks: the guest never notices" cmp "$dir/account0.digest" "$dir/exact.digest"

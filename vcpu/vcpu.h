@@ -215,12 +215,18 @@ void vcpu_get_stats(const struct vcpu *v, struct vcpu_stats *out);
 /* Translation workers that it has, and what one of them is doing (syncq/activity.h). */
 unsigned vcpu_workers(const struct vcpu *v);
 struct activity *vcpu_worker_activity(const struct vcpu *v, unsigned worker);
+/* In observer.sample: the instruction that comes next is not the first of its block, so it is no string
+ * instruction with REP. */
+bool vcpu_is_inside(const struct vcpu *v);
 /* Guest memory as the page tables of `cr3` show it now (of the paging mode now; CR0.PG clear: physical), to
  * look at: no A bit, no TLB, no fault, no rights. Returns how many bytes could be read before one that is
  * not mapped or not memory. vCPU's thread, while it stands or in an observer's function. */
 size_t vcpu_peek(const struct vcpu *v, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes);
 /* The byte there, and with it the rest of its page; NULL: none. Valid until the vCPU runs on. */
 const uint8_t *vcpu_peek_byte(const struct vcpu *v, uint32_t cr3, uint32_t lin_addr);
+/* The same as vcpu_peek of the bytes at CS:EIP, but where the fetch TLB has the page of the first one, it says
+ * where the bytes are. */
+size_t vcpu_peek_code(const struct vcpu *v, void *to, size_t bytes);
 /* Takes what others have written to memory while it stood (mem/watch.h): drops code there, and translations
  * that page tables there gave. vcpu_run does so by itself. */
 void vcpu_take_changes(struct vcpu *v);

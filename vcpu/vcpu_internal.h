@@ -166,6 +166,7 @@ struct vcpu {
         struct ir_op *op;    /* of the block that is interpreted: it comes next at sample_next; NULL: none */
         uint16_t handler;    /* the one that it has apart from this */
     } inner_sample;          /* interp.c */
+    bool inside;             /* a sample is being taken at an instruction that is not its block's first */
     bool at_boundary;        /* an exception or interrupt is being delivered: no instruction runs */
     struct vcpu_until until; /* where this run ends */
     bool moved;              /* something was run or delivered: until.condition may be asked */
@@ -243,8 +244,9 @@ static inline uint64_t vcpu_insn_tick(const struct vcpu *v)
 {
     return v->limit - (uint64_t)v->g.budget - 1;
 }
-/* A sample's tick is reached inside of a block that ends at `end` (run.c). */
-void vcpu_sample_inside(struct vcpu *v, uint64_t end);
+/* A sample's tick is reached inside of a block that ends at `end` (run.c), or, not `inside`, at its first
+ * instruction. */
+void vcpu_sample_inside(struct vcpu *v, uint64_t end, bool inside);
 /* Tells the observer. The event's tick is filled in: of the boundary, or behind the running instruction. */
 void vcpu_observe(struct vcpu *v, struct vcpu_event *e);
 static inline bool vcpu_observed(const struct vcpu *v)

@@ -243,8 +243,8 @@ static void inner_sample_arm(struct vcpu *v, struct tb *tb)
 {
     const uint64_t end = v->limit - (uint64_t)v->g.budget;
     const unsigned insn = tb->ninsns - (unsigned)(end - v->sample_next);
-    struct ir_op *op = tb->ops;
-    while (op->insn < insn && !ir_ends(op))
+    struct ir_op *op = tb->ops, *const last = &tb->ops[tb->nops - 1];
+    while (op->insn < insn && op < last)
         op++;
     v->inner_sample.op = op;
     v->inner_sample.handler = op->handler;
@@ -268,7 +268,7 @@ static __attribute__((noinline)) void inner_sample_reached(struct vcpu *v, struc
         return;
     const unsigned insn = tb->ninsns - (unsigned)(end - v->sample_next);
     v->g.eip = tb_eip(tb) + (uint32_t)tb->insn_offset[insn];
-    vcpu_sample_inside(v, end);
+    vcpu_sample_inside(v, end, insn > 0);
     if (v->sample_next < end)
         inner_sample_arm(v, tb);
 }

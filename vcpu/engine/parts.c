@@ -215,6 +215,7 @@ static const struct field vcpu_rest[] = {
     VCPU(progress_next),
     VCPU(sample_next),
     VCPU(inner_sample),
+    VCPU(inside),
     VCPU(at_boundary),
     BYTES(struct vcpu, "padding", offsetof(struct vcpu, moved) + 1,
           offsetof(struct vcpu, deliveries) - offsetof(struct vcpu, moved) - 1),

@@ -191,14 +191,21 @@ static void sample_point(struct vcpu *v, uint64_t tick)
     CHECK(v->sample_next > tick);
 }
 
-/* The tick is reached in the middle of a block, which goes on until `end`: nothing else is to be done before
+/* The tick is reached within a block, which goes on until `end`: nothing else is to be done before
  * that. The budget is what it is in the middle of a block: the block's ticks are taken from it. */
-void vcpu_sample_inside(struct vcpu *v, uint64_t end)
+void vcpu_sample_inside(struct vcpu *v, uint64_t end, bool inside)
 {
+    v->inside = inside;
     sample_point(v, v->sample_next);
+    v->inside = false;
     const uint64_t limit = least(link_limit(v->cfg.link), least(point_next(v), v->local_next));
     v->limit = least(limit, end + LIMIT_TICKS_MAX);
     v->g.budget = (int64_t)(v->limit - end);
+}
+
+bool vcpu_is_inside(const struct vcpu *v)
+{
+    return v->inside;
 }
 
 static void progress_point(struct vcpu *v, uint64_t tick)

@@ -1,7 +1,9 @@
 /* peek.c - guest memory through any address space, to look at: no A bits, no TLB, no faults.
  *
- * What an access of the supervisor would read now if the TLB were empty; the guest never knows. */
+ * What an access of the supervisor would read now if the TLB were empty, or, of code, what would be fetched;
+ * the guest never knows. */
 #include "vcpu/mmu/pte.h"
+#include "vcpu/mmu/tlb.h"
 
 #include <string.h>
 
@@ -79,4 +81,28 @@ size_t vcpu_peek(const struct vcpu *v, uint32_t cr3, uint32_t lin_addr, void *to
         done += n;
     }
     return done;
+}
+
+/* Where the fetch TLB has it, in whichever way; NULL: it has not. */
+static const uint8_t *fetched(const struct vcpu *v, uint32_t lin_addr)
+{
+    for (unsigned way = 0; way < TLB_WAYS; way++) {
+        const struct tlb_entry *e = &v->tlb[way][TLB_FETCH + mem_is_user(v)][tlb_index(lin_addr)];
+        if (e->tag_r == PAGE_OF(lin_addr))
+            return tlb_host(e, lin_addr);
+    }
+    return NULL;
+}
+
+size_t vcpu_peek_code(const struct vcpu *v, void *to, size_t bytes)
+{
+    const uint32_t at = v->g.seg[SEG_CS].base + v->g.eip;
+    const size_t room = PAGE_BYTES - (at & PAGE_OFFSET_MASK);
+    const uint8_t *host = fetched(v, at);
+    size_t done = 0;
+    if (host) {
+        done = bytes < room ? bytes : room;
+        memcpy(to, host, done);
+    }
+    return done + vcpu_peek(v, v->g.cr3, at + (uint32_t)done, (uint8_t *)to + done, bytes - done);
 }

@@ -178,6 +178,69 @@ Test(observer, samples_in_blocks_see_each_tick)
     }
 }
 
+/* Strings with one prefix or more, in the middle of what would be one block without them. */
+GUEST_CODE(strings,
+           "cld\n mov $0x20000, %esi\n mov $0x21000, %edi\n mov $3, %ecx\n rep movsb\n mov $3, %ecx\n"
+           " .byte 0x66, 0x67, 0x2e, 0xf3\n movsb\n mov $2, %ecx\n repne scasb\n movsb\n"
+           " mov $0xf4, %edx\n out %eax, %dx\n 99: jmp 99b\n");
+static unsigned looks_inside, looks_at_strings;
+
+static uint64_t look_at_code(void *ctx, const struct guest_state *g, uint64_t tick)
+{
+    (void)ctx;
+    uint8_t code[16];
+    cr_assert_eq(vcpu_peek_code(h.cpu, code, sizeof code), sizeof code);
+    cr_assert(memcmp(code, h.mem.host + g->eip, sizeof code) == 0);
+    const bool repeated = code[0] == 0x66 || code[0] >= 0xf2;
+    looks_inside += vcpu_is_inside(h.cpu);
+    looks_at_strings += repeated;
+    cr_assert_not(repeated && vcpu_is_inside(h.cpu));
+    return tick + look_every;
+}
+
+Test(observer, inside_of_a_block_is_no_repeated_string)
+{
+    for (look_every = 1; look_every < 8; look_every++)
+        for (unsigned eager = 0; eager < 2; eager++) {
+            looks_inside = looks_at_strings = 0;
+            harness_init(
+                &h, &(struct harness_options){
+                        .translator = eager ? TRANSLATOR_EAGER : TRANSLATOR_INTERP,
+                        .observer = {.sample_first = 1, .sample = look_at_code, .sample_in_block = true}});
+            HARNESS_LOAD(&h, strings);
+            cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+            harness_free(&h);
+            cr_assert(look_every > 1 || (looks_inside >= 4 && looks_at_strings == 7));
+        }
+}
+
+/* Up to the end of its page. */
+GUEST_CODE(at_page_end, "jmp 1f\n .skip 0x1000 - 13\n 1: mov $0xf4, %edx\n out %eax, %dx\n 99: jmp 99b\n");
+
+/* Page tables that are changed without INVLPG do not count yet for code that runs. */
+Test(observer, looks_at_code_where_it_is_fetched)
+{
+    const uint32_t page = 0x10000;
+    uint8_t code[16] = {0};
+    uint32_t value = 0;
+    harness_init(&h, &(struct harness_options){0});
+    HARNESS_LOAD(&h, at_page_end);
+    cr_assert_eq(at_page_end_end - at_page_end, 0x1000);
+    harness_tables(&h);
+    harness_paging(&h, 3);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    const struct guest_state *g = vcpu_state(h.cpu);
+    cr_assert_eq(g->eip, page + 0xffe);
+    harness_poke32(&h, harness_pte(page), 0x30003);
+    cr_assert_eq(vcpu_peek_code(h.cpu, code, sizeof code), sizeof code);
+    cr_assert(memcmp(code, "\xeb\xfe", 2) == 0);
+    harness_poke32(&h, harness_pte(page + 0x1000), 0);
+    cr_assert_eq(vcpu_peek_code(h.cpu, code, sizeof code), 2, "the next page is absent");
+    cr_assert_eq(vcpu_peek(h.cpu, g->cr3, page + 0xffe, &value, 2), 2);
+    cr_assert_eq(value, 0, "what the tables say");
+    harness_free(&h);
+}
+
 Test(observer, looks_through_page_tables_without_a_trace)
 {
     uint32_t value = 0, pte;
