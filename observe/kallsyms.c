@@ -277,9 +277,11 @@ static bool find_within(const struct guest_view *g, uint32_t cr3, uint32_t near,
     return found;
 }
 
-/* Most kernels have all of it in half of the window, and most of what is below them is other memory. */
+/* The first code that is seen is the kernel's initialization, as a rule, right behind the tables. A larger
+ * window is memory that the host has to find first, which takes longer than the search. */
 bool kallsyms_find(const struct guest_view *g, uint32_t cr3, uint32_t near, struct symtab *out)
 {
-    return find_within(g, cr3, near, KALLSYMS_WINDOW / 2, out) ||
+    return find_within(g, cr3, near, KALLSYMS_WINDOW / 8, out) ||
+           find_within(g, cr3, near, KALLSYMS_WINDOW / 2, out) ||
            find_within(g, cr3, near, KALLSYMS_WINDOW, out);
 }
