@@ -224,8 +224,8 @@ bool vcpu_is_inside(const struct vcpu *v);
 size_t vcpu_peek(const struct vcpu *v, uint32_t cr3, uint32_t lin_addr, void *to, size_t bytes);
 /* The byte there, and with it the rest of its page; NULL: none. Valid until the vCPU runs on. */
 const uint8_t *vcpu_peek_byte(const struct vcpu *v, uint32_t cr3, uint32_t lin_addr);
-/* The same as vcpu_peek of the bytes at CS:EIP, but where the fetch TLB has the page of the first one, it says
- * where the bytes are. */
+/* The same as vcpu_peek of the bytes at CS:EIP, but where the fetch TLB has the page of the first one, it
+ * says where the bytes are. */
 size_t vcpu_peek_code(const struct vcpu *v, void *to, size_t bytes);
 /* Takes what others have written to memory while it stood (mem/watch.h): drops code there, and translations
  * that page tables there gave. vcpu_run does so by itself. */

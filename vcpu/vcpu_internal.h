@@ -103,6 +103,26 @@ struct marks {
     uint32_t at[VCPU_MARKS_MAX]; /* ascending */
 };
 
+/* A sample inside of a block that is interpreted (interp.c). */
+enum { INNER_STORES = 16 };
+struct inner_store {
+    struct ir_op *op;
+    uint16_t handler; /* the one that it has apart from this */
+    uint8_t bytes;
+    uint32_t before; /* what was there */
+    uint8_t *at;     /* where it stored */
+};
+struct inner_sample {
+    struct ir_op *op;           /* comes next at sample_next; NULL: none */
+    uint16_t handler;           /* the one that it has apart from this */
+    bool undoes;                /* what the block did can be undone so far */
+    uint8_t stores;             /* elements of `store`: operations before `op` */
+    uint8_t stored;             /* elements that hold what was stored */
+    uint64_t fills;             /* stats.tlb_fills before the block */
+    uint32_t slot[IR_CC_R + 1]; /* before the block: temporaries are dead there */
+    struct inner_store store[INNER_STORES];
+};
+
 /* Where instructions are that accessed devices (devsites.c). */
 #define DEVSITES 256 /* a power of two */
 struct devsites {
@@ -162,10 +182,7 @@ struct vcpu {
     uint64_t point_tick;       /* of the last digest point or snapshot; TICK_NEVER: none */
     uint64_t digest_next, progress_next; /* ticks of the next digest point and progress call */
     uint64_t sample_next;                /* of the observer; TICK_NEVER: none */
-    struct {
-        struct ir_op *op;    /* of the block that is interpreted: it comes next at sample_next; NULL: none */
-        uint16_t handler;    /* the one that it has apart from this */
-    } inner_sample;          /* interp.c */
+    struct inner_sample inner_sample;
     bool inside;             /* a sample is being taken at an instruction that is not its block's first */
     bool at_boundary;        /* an exception or interrupt is being delivered: no instruction runs */
     struct vcpu_until until; /* where this run ends */

@@ -13,7 +13,8 @@
  * the handler `inner_sample` for a while, so that no other block, and no other run of this one, pays for
  * samples. All slots but those of the flags are exact there (ir.h, contract). Until the sample is taken the
  * budget is below zero: tick = limit - budget holds, and a way out of the block's middle gives back what
- * brings it above. */
+ * brings it above. What the block did before the sample is undone, if that was no more than to write slots
+ * and memory and the block has host code: that runs all of it faster than the interpreter its rest. */
 #include "translator/ir_handlers.h"
 #include "translator/shift.h"
 #include "vcpu/arch/arch.h"
@@ -236,41 +237,101 @@ void leave_at_limit(struct vcpu *v, struct tb *tb)
 
 /* --- samples inside of a block --- */
 
-enum { INNER_SAMPLE = IRH_COUNT }; /* a handler that no operation has for good */
+enum { INNER_SAMPLE = IRH_COUNT, INNER_STORE }; /* handlers that no operation has for good */
+
+/* Operations get their own handlers back. */
+static void inner_sample_disarm(struct vcpu *v)
+{
+    struct inner_sample *i = &v->inner_sample;
+    if (!i->op)
+        return;
+    i->op->handler = i->handler;
+    for (unsigned n = 0; n < i->stores; n++)
+        i->store[n].op->handler = i->store[n].handler;
+    i->op = NULL;
+}
+
+/* False: there are too many. */
+static bool inner_store_arm(struct inner_sample *i, struct ir_op *op)
+{
+    if (i->stores == INNER_STORES)
+        return false;
+    i->store[i->stores++] = (struct inner_store){.op = op, .handler = op->handler};
+    op->handler = INNER_STORE;
+    return true;
+}
 
 /* The block was entered and contains the tick of the next sample. */
-static void inner_sample_arm(struct vcpu *v, struct tb *tb)
+static void inner_sample_arm(struct vcpu *v, struct tb *tb, bool undoes)
 {
-    const uint64_t end = v->limit - (uint64_t)v->g.budget;
-    const unsigned insn = tb->ninsns - (unsigned)(end - v->sample_next);
+    struct inner_sample *i = &v->inner_sample;
     struct ir_op *op = tb->ops, *const last = &tb->ops[tb->nops - 1];
-    while (op->insn < insn && op < last)
-        op++;
-    v->inner_sample.op = op;
-    v->inner_sample.handler = op->handler;
+    const uint64_t end = v->limit - (uint64_t)v->g.budget;
+    i->stores = i->stored = 0;
+    for (const unsigned insn = tb->ninsns - (unsigned)(end - v->sample_next); op->insn < insn && op < last;
+         op++)
+        undoes = undoes && op->op != IR_HELPER && (op->op != IR_ST || inner_store_arm(i, op));
+    i->undoes = undoes;
+    i->fills = v->stats.tlb_fills;
+    memcpy(i->slot, v->g.slot, sizeof i->slot);
+    i->op = op;
+    i->handler = op->handler;
     op->handler = INNER_SAMPLE;
 }
 
-static void inner_sample_disarm(struct vcpu *v)
+/* As DO_ST, and notes what was there. A slow path does more than store. */
+static __attribute__((noinline)) bool inner_store(struct vcpu *v, const struct tlb_entry *tlb,
+                                                  const struct ir_op *op)
 {
-    if (!v->inner_sample.op)
-        return;
-    v->inner_sample.op->handler = v->inner_sample.handler;
-    v->inner_sample.op = NULL;
+    struct inner_sample *i = &v->inner_sample;
+    const uint32_t lin_addr = v->g.slot[op->a] + op->imm, bytes = 1u << op->size;
+    uint32_t value = op->flags & IRF_IMM ? op->imm2 : v->g.slot[op->b];
+    const struct tlb_entry *e = &tlb[tlb_index(lin_addr)];
+    if (e->tag_w != PAGE_OF(lin_addr + bytes - 1) || i->stored == i->stores) {
+        i->undoes = false;
+        value &= UINT32_MAX >> (32 - 8 * bytes);
+        return mem_write_slow(v, lin_addr, bytes, value);
+    }
+    struct inner_store *s = &i->store[i->stored++];
+    s->at = tlb_host(e, lin_addr);
+    s->bytes = (uint8_t)bytes;
+    memcpy(&s->before, s->at, bytes);
+    memcpy(s->at, &value, bytes);
+    return true;
 }
 
-/* The operation that was armed is reached: at its tick, or in another run of the block. */
-static __attribute__((noinline)) void inner_sample_reached(struct vcpu *v, struct tb *tb)
+/* The block is as if it had not been entered. */
+static void inner_sample_undo(struct vcpu *v, struct tb *tb)
+{
+    struct inner_sample *i = &v->inner_sample;
+    while (i->stored > 0) {
+        const struct inner_store *s = &i->store[--i->stored];
+        memcpy(s->at, &s->before, s->bytes);
+    }
+    memcpy(v->g.slot, i->slot, sizeof i->slot);
+    leave_at_limit(v, tb);
+}
+
+/* The operation that was armed is reached: at its tick, or in another run of the block. True: the block is
+ * to be entered anew. */
+static __attribute__((noinline)) bool inner_sample_reached(struct vcpu *v, struct tb *tb)
 {
     const uint64_t end = v->limit - (uint64_t)v->g.budget;
     inner_sample_disarm(v);
     if (end <= v->sample_next || end - v->sample_next > tb->ninsns || v->g.budget >= 0)
-        return;
+        return false;
     const unsigned insn = tb->ninsns - (unsigned)(end - v->sample_next);
     v->g.eip = tb_eip(tb) + (uint32_t)tb->insn_offset[insn];
     vcpu_sample_inside(v, end, insn > 0);
-    if (v->sample_next < end)
-        inner_sample_arm(v, tb);
+    if (v->sample_next < end) {
+        inner_sample_arm(v, tb, false);
+        return false;
+    }
+    /* A fill of the TLB may be another one when it comes again. */
+    if (!v->inner_sample.undoes || v->inner_sample.fills != v->stats.tlb_fills)
+        return false;
+    inner_sample_undo(v, tb);
+    return true;
 }
 
 #define DISPATCH goto *labels[op->handler]
@@ -298,13 +359,13 @@ static __attribute__((noinline)) void inner_sample_reached(struct vcpu *v, struc
 
 THREADED struct tb *interp_run(struct vcpu *v, struct tb *tb)
 {
-    static const void *const labels[IRH_COUNT + 1] = {
+    static const void *const labels[IRH_COUNT + 2] = {
 #define HANDLER(name)          &&L_##name,
 #define IROP(name, shape, ...) FORMS_##shape(name)
 #include "translator/ir_ops.def"
 #undef IROP
 #undef HANDLER
-        [INNER_SAMPLE] = &&inner_sample};
+        [INNER_SAMPLE] = &&inner_sample, [INNER_STORE] = &&inner_store};
     uint32_t *const s = v->g.slot;
     const struct tlb_entry *const tlb =
         v->tlb[0][TLB_DATA + mem_is_user(v)]; /* the privilege changes only outside */
@@ -327,8 +388,14 @@ not_chained:
     ENTER;
 
 inner_sample:
-    inner_sample_reached(v, tb);
+    if (inner_sample_reached(v, tb))
+        return tb;
     DISPATCH;
+
+inner_store:
+    if (!inner_store(v, tlb, op))
+        goto fault;
+    NEXT;
 
 at_limit:
     leave_at_limit(v, tb);
@@ -343,7 +410,7 @@ struct tb *engine_across_sample(struct vcpu *v, struct tb *tb)
 {
     const uint64_t flushes = v->tb_flushes;
     v->g.budget -= tb->ninsns;
-    inner_sample_arm(v, tb);
+    inner_sample_arm(v, tb, tb->native.code && !v->dr_active);
     struct tb *next = engine_interpret(v, tb);
     if (v->tb_flushes != flushes)
         v->inner_sample.op = NULL; /* its memory is another block's */

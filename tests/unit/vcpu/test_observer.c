@@ -126,10 +126,10 @@ Test(observer, is_told_the_same_everywhere)
 
 /* --- samples inside of blocks --- */
 
-enum { LOOKS_MAX = 512 };
+enum { LOOKS_MAX = 2048 };
 static struct look {
     uint64_t tick;
-    uint32_t eip, slot[8];
+    uint32_t eip, slot[8], memory;
 } looks[2][LOOKS_MAX];
 static unsigned look_count, looks_of, look_every;
 
@@ -138,7 +138,7 @@ static uint64_t take_look(void *ctx, const struct guest_state *g, uint64_t tick)
     (void)ctx;
     cr_assert_lt(look_count, LOOKS_MAX);
     struct look *l = &looks[looks_of][look_count++];
-    *l = (struct look){tick, g->eip, {0}};
+    *l = (struct look){tick, g->eip, {0}, 0};
     memcpy(l->slot, g->slot, sizeof l->slot);
     return tick + look_every;
 }
@@ -175,6 +175,102 @@ Test(observer, samples_in_blocks_see_each_tick)
                 cr_assert(memcmp(&looks[0][i], &looks[1][i], sizeof looks[0][i]) == 0,
                           "every %u, eager %u: sample %u", every, eager, i);
         }
+    }
+}
+
+/* Blocks that change what they read, use the x87, store past a page's end, store often, and are left in their
+ * middle. */
+GUEST_CODE(
+    changes,
+    "mov $0x21000, %esi\n mov $12, %ebp\n fninit\n fldz\n"
+    " 1: incl (%esi)\n mov (%esi), %eax\n adc %eax, %edx\n movb %al, 5(%esi)\n movw %ax, 9(%esi)\n"
+    " rcl 12(%esi)\n adc 12(%esi), %ecx\n push %ecx\n xor %ecx, (%esp)\n pop %ebx\n movl $7, 5(%esi)\n"
+    " add 4(%esi), %ebx\n incl (%esi)\n test $3, %al\n jz 2f\n"
+    " fld1\n faddp\n fistl 36(%esi)\n mov 36(%esi), %ebx\n"
+    " 2: incl 0xffd(%esi)\n addl %ebx, 0xffe(%esi)\n mov %ebp, %ecx\n shl $14, %ecx\n"
+    " add %ebx, (%esi, %ecx)\n not %ebx\n jmp 3f\n"
+    " 3: .irp n, 0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64\n addl %eax, \\n(%esi)\n"
+    " .endr\n dec %ebp\n jnz 1b\n mov $0xf4, %edx\n out %eax, %dx\n 99: jmp 99b\n");
+static uint64_t changed; /* fingerprint of RAM and state */
+
+static uint64_t look_at_changes(void *ctx, const struct guest_state *g, uint64_t tick)
+{
+    cr_assert_lt(look_count, LOOKS_MAX);
+    struct look *l = &looks[looks_of][look_count];
+    const uint64_t next = take_look(ctx, g, tick);
+    for (unsigned i = 0; i < 20; i++)
+        l->memory = l->memory * 31 + harness_peek32(&h, 0x21000 + 4 * i);
+    l->memory = l->memory * 31 + harness_peek32(&h, 0x21ffe);
+    l->memory = l->memory * 31 + harness_peek32(&h, g->slot[IR_ESP]);
+    return next;
+}
+
+static unsigned run_changes(unsigned which, unsigned every, unsigned first, struct harness_options o)
+{
+    looks_of = which;
+    look_every = every;
+    look_count = 0;
+    o.observer =
+        (struct vcpu_observer){.sample_first = first, .sample = look_at_changes, .sample_in_block = true};
+    harness_init(&h, &o);
+    HARNESS_LOAD(&h, changes);
+    harness_tables(&h);
+    harness_paging(&h, 3);
+    cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+    changed = harness_fingerprint(&h);
+    harness_free(&h);
+    return look_count;
+}
+
+/* What a block did before a sample is done once, whether it goes on from there or is entered anew. */
+Test(observer, samples_in_blocks_change_nothing)
+{
+    for (unsigned every = 1; every < 60; every += every < 8 ? 1 : 3) {
+        for (unsigned first = 1; first < 60; first += 29 + every % 5) {
+            const unsigned n = run_changes(0, every, first, (struct harness_options){.single_tb = true});
+            const uint64_t end = changed;
+            for (unsigned way = 0; way < 3; way++) {
+                const struct harness_options o = {.translator =
+                                                      way == 0 ? TRANSLATOR_INTERP : TRANSLATOR_EAGER,
+                                                  .long_blocks = way == 2 ? LONG_BLOCKS_ANY : LONG_BLOCKS_ON,
+                                                  .long_blocks_seed = every};
+                cr_assert_eq(run_changes(1, every, first, o), n);
+                cr_assert_eq(changed, end, "every %u from %u, way %u", every, first, way);
+                for (unsigned i = 0; i < n; i++)
+                    cr_assert(memcmp(&looks[0][i], &looks[1][i], sizeof looks[0][i]) == 0,
+                              "every %u from %u, way %u: sample %u", every, first, way, i);
+            }
+        }
+    }
+}
+
+/* Three pages of one set of the TLB, which has room for two. The second one's entry is stale, and stays: the
+ * block at 1 throws out the first one's, which it has used before. */
+GUEST_CODE(stale, "mov $8, %ebp\n"
+                  " 2: movl $0x30003, 0x90084\n invlpg 0x21000\n invlpg 0x1021000\n invlpg 0x2021000\n"
+                  " mov 0x21000, %eax\n mov 0x1021000, %eax\n movl $0x32003, 0x90084\n jmp 1f\n"
+                  " 1: mov 0x21000, %eax\n mov 0x2021000, %ebx\n nop\n nop\n add 0x1021000, %edx\n dec %ebp\n"
+                  " jnz 2b\n mov %edx, 0x22000\n mov $0xf4, %edx\n out %eax, %dx\n 99: jmp 99b\n");
+
+Test(observer, samples_in_blocks_fill_no_tlb)
+{
+    for (unsigned every = 1; every < 60; every++) {
+        look_every = every;
+        look_count = 0;
+        harness_init(&h, &(struct harness_options){
+                             .translator = TRANSLATOR_EAGER,
+                             .observer = {.sample_first = 1, .sample = take_look, .sample_in_block = true}});
+        HARNESS_LOAD(&h, stale);
+        harness_tables(&h);
+        harness_paging(&h, 3);
+        harness_poke32(&h, 0x80010, 0x90003);
+        harness_poke32(&h, 0x80020, 0x91003);
+        harness_poke32(&h, 0x91084, 0x31003);
+        harness_poke32(&h, 0x30000, 5);
+        harness_poke32(&h, 0x32000, 1000);
+        cr_assert_eq(vcpu_run(h.cpu), VCPU_EXIT_DEBUG);
+        cr_assert_eq(harness_peek32(&h, 0x22000), 8 * 5, "every %u", every);
+        harness_free(&h);
     }
 }
 
