@@ -124,6 +124,11 @@ bool ir_kills_cc(const struct ir_op *op)
     return (op->flags & IRF_FLAGS) && ir_has_flags(op) && !ir_reads_cc(op);
 }
 
+bool ir_is_for_flags(const struct ir_op *op)
+{
+    return ir_has_flags(op) && op->dst == IR_NONE && op->op != IR_MUL && op->op != IR_IMUL;
+}
+
 bool ir_is_sse(const struct ir_op *op)
 {
     return op->op == IR_HELPER && (op->imm == HELPER_SSE_REG || op->imm == HELPER_SSE_MEM);

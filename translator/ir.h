@@ -9,7 +9,7 @@
  *     from it. Indices never decrease.
  *  3. Flags are live at every op that may fault, at every helper, at SIDE, EXPECT and CROSS and at the
  * block's end; elsewhere an F op whose CC result is overwritten before a read may lose IRF_FLAGS
- * (opt_flags.c).
+ * (opt_flags.c). The x86-64 back end knows of more that are not seen: regs.c.
  *  4. The last op is an E op. Both engines run exactly this array. */
 #ifndef TANDEM_TRANSLATOR_IR_H
 #define TANDEM_TRANSLATOR_IR_H
@@ -104,6 +104,8 @@ static inline bool ir_has_flags(const struct ir_op *op)
 int ir_cc_after(int cc, const struct ir_op *op);
 /* Does the op replace the CC slots whatever its operands are, without reading them? */
 bool ir_kills_cc(const struct ir_op *op);
+/* Has it no other effect than to set flags, if these? */
+bool ir_is_for_flags(const struct ir_op *op);
 /* An MMX, SSE or SSE2 instruction, but for EMMS? */
 bool ir_is_sse(const struct ir_op *op);
 /* Can the flags before the op be seen at it? (Contract 3.) `faults`: may accesses, and SSE instructions,

@@ -5,7 +5,7 @@
 #include "translator/ir.h"
 
 /* Drops IRF_FLAGS where the result is overwritten unread, and ops that are left without effect.
- * Returns the new number of ops. faults: may accesses fault, and show the flags? */
-unsigned opt_flags(struct ir_op *ops, unsigned nops, bool faults);
+ * Returns the new number of ops. */
+unsigned opt_flags(struct ir_op *ops, unsigned nops);
 
 #endif

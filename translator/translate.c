@@ -228,7 +228,7 @@ static void finish(struct builder *b, int offset)
         emit_jmp(b, b->req->eip + (uint32_t)offset);
     out->insn_offset[out->ninsns] = offset;
     out->nexits = 2u + b->sides;
-    out->nops = opt_flags(out->ops, out->nops, true);
+    out->nops = opt_flags(out->ops, out->nops);
     ir_finalize(out->ops, out->nops);
 }
 

@@ -231,12 +231,20 @@ static void emit_far(struct compile *c)
     }
 }
 
+static void emit_op(struct compile *c, unsigned i)
+{
+    const bool done = c->done_ahead;
+    c->done_ahead = false;
+    reg_begin_op(c, i);
+    if (!done && !op_is_for_dead_flags(c, c->op))
+        emitters[c->op->op](c, c->op);
+}
+
 static void emit_ops(struct compile *c)
 {
     for (unsigned i = 0; i < c->nops; i++) {
         part_begin(&c->b, X64_PART_WORK);
-        reg_begin_op(c, i);
-        emitters[c->op->op](c, c->op);
+        emit_op(c, i);
     }
 }
 
@@ -266,8 +274,7 @@ static void emit_careful_copy(struct compile *c)
     for (; i < c->nops; i++) {
         if (c->careful.wanted[i])
             emit_careful_way_in(c, i);
-        reg_begin_op(c, i);
-        emitters[c->op->op](c, c->op);
+        emit_op(c, i);
     }
 }
 
@@ -286,8 +293,6 @@ static bool emit_strip(struct compile *c)
     emit_strip_begin(c);
     emit_ops(c);
     c->loop.strip = false; /* the far code to come is the first copy's */
-    c->ops = c->tb->ops;
-    c->nops = c->tb->nops;
     c->regs.reserved = reserved;
     if (c->loop.strip_fits)
         return true;
@@ -315,11 +320,12 @@ static const uint8_t *compile(struct x64_compiler *z, const struct tb *tb, struc
     c->nfar = 0;
     c->nfault_tails = 0;
     c->stored = false;
+    c->done_ahead = false;
     memset(c->side, 0, sizeof c->side);
-    mem_begin_block(c);
     c->fpu_on_host = false;
     c->fpu = (struct fpu_pending){0};
     c->loop = (struct loop_state){0};
+    mem_begin_block(c);
     reg_begin(c);
     flags_begin(c);
     emit_code_segment_check(c);

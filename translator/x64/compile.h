@@ -66,7 +66,7 @@ struct compile {
     struct x64_buf b;
     const struct x64 *x;
     const struct tb *tb;
-    const struct ir_op *ops; /* the block's, or strip_ops */
+    const struct ir_op *ops; /* the block's */
     unsigned nops;
     struct x64_code *out;
     const struct ir_op *op; /* being emitted */
@@ -74,14 +74,14 @@ struct compile {
     struct reg_state regs;
     bool fpu_on_host; /* known here: the guest's FPU is on the host's */
     struct fpu_pending fpu;
-    struct page_group group[PAGE_PLACES];
+    struct page_groups groups;
     unsigned places_used; /* bit: place */
     struct loop_state loop;
     struct careful_copy careful;
     uint8_t *side[TB_EXITS]; /* code of a chain exit of IR_SIDE, all flags in their slots; NULL: not yet */
     uint8_t *same_segment;   /* jump of the helper before, to behind it (segload.h); NULL: none */
+    bool done_ahead;         /* the op before did the next one's work, too */
     bool stored;             /* guest registers are in their slots, not in host registers */
-    struct ir_op strip_ops[LOOP_OPS_MAX];
     unsigned nfault_tails;
     struct fault_tail fault_tail[FAULT_TAILS_MAX];
     unsigned nfar;

@@ -306,7 +306,7 @@ void emit_loop_begin(struct compile *c)
 {
     c->out->loop = offset_of(c, c->b.at);
     c->loop.copying = true;
-    mem_begin(c);
+    groups_plan(c);
     mem_begin_loop(c);
     c->loop.head = offset_of(c, c->b.at);
     c->fpu_on_host = false;
@@ -521,7 +521,7 @@ void emit_in_c(struct compile *c, const struct ir_op *op)
     c->loop.strip_in_c = true;
     emit_call_c(c, op, (uintptr_t)x64_eval);
     reg_load_guest(&c->b);
-    if (op_wants_flags(op))
+    if (op->flags & IRF_FLAGS)
         flags_unknown(c);
 }
 

@@ -20,7 +20,7 @@ struct loop_state {
     uint8_t kept;        /* of these, groups that the second copy keeps so far */
     bool strip;          /* the second copy is a strip (strip.c) */
     bool strip_fits;     /* the strip can be used */
-    bool strip_in_c;     /* an op calls C with its address */
+    bool strip_in_c;     /* an op calls C */
     uint8_t *strip_head; /* where the strip's iteration begins */
     uint8_t strip_page2; /* register of the second place; NO_REG: the frame */
 };

@@ -30,7 +30,7 @@ bool access_writes(const struct ir_op *op)
 
 /* --- groups --- */
 
-enum { GROUP_BYTES_MAX = 512 };
+enum { GROUP_BYTES_MAX = 512, GROUP_ACCESSES_MIN = 2 };
 
 bool op_accesses(const struct compile *c, const struct ir_op *op)
 {
@@ -133,8 +133,7 @@ unsigned group_find(const struct compile *c, unsigned first, struct page_group *
 {
     const struct ir_op *ops = c->ops;
     int32_t disp = (int32_t)access_disp(&ops[first]);
-    struct page_group g = {
-        .active = true, .base = ops[first].a, .first = (uint16_t)first, .low = disp, .high = disp};
+    struct page_group g = {.base = ops[first].a, .first = (uint16_t)first, .low = disp, .high = disp};
     unsigned accesses = 0;
     int32_t moved = 0, by;
     for (unsigned i = first; i < c->nops && !is_c_helper(c, &ops[i]); i++) {
@@ -225,7 +224,97 @@ static bool calls_c(const struct compile *c)
     return false;
 }
 
-bool group_is_steady(const struct compile *c, const struct page_group *g)
+/* Does the group's base move in small steps, if the block is a loop? Only a guess of what pays. */
+static bool group_is_steady(const struct compile *c, const struct page_group *g)
 {
     return may_loop(c) && !calls_c(c) && step_of(c, g->base, g->first, STEP_DEPTH) >= 0;
+}
+
+/* --- the groups of a copy --- */
+
+const struct page_group *group_at(const struct compile *c, unsigned i)
+{
+    return c->groups.of[i] && !c->careful.emitting ? &c->groups.group[c->groups.of[i] - 1] : NULL;
+}
+
+bool access_is_covered(const struct compile *c, unsigned i)
+{
+    const struct page_group *g = group_at(c, i);
+    return g && (c->loop.strip || (c->careful.possible && i != g->first));
+}
+
+static bool is_within(const struct page_group *g, unsigned i)
+{
+    return g->first <= i && i <= g->last;
+}
+
+bool groups_go_on(const struct page_groups *p, unsigned i)
+{
+    for (unsigned k = 0; k < p->n; k++)
+        if (is_within(&p->group[k], i) && i < p->group[k].last)
+            return true;
+    return false;
+}
+
+static bool may_be_grouped(const struct compile *c, unsigned i)
+{
+    const struct ir_op *op = &c->ops[i];
+    return op_accesses(c, op) && op->a != IR_ZERO && is_near((int32_t)access_disp(op));
+}
+
+void groups_add(const struct compile *c, struct page_groups *p, const struct page_group *g)
+{
+    p->group[p->n++] = *g;
+    for (unsigned i = g->first; i <= g->last; i++)
+        if (may_be_grouped(c, i) && c->ops[i].a == g->base)
+            p->of[i] = (uint16_t)p->n;
+}
+
+/* Is the group's page to be kept? The first copy counts how many the second may keep. */
+static bool loop_keeps(struct compile *c, const struct page_group *g)
+{
+    if (!group_is_steady(c, g))
+        return false;
+    if (c->loop.copying)
+        return c->loop.kept < c->loop.pages && ++c->loop.kept;
+    if (c->loop.pages < PAGE_PLACES)
+        c->loop.pages++;
+    return false;
+}
+
+/* A place that no group has at op i; PAGE_PLACES: there is none. Pages that are kept have the first. */
+static unsigned free_place(const struct compile *c, unsigned i)
+{
+    unsigned taken = c->loop.copying ? (1u << c->loop.pages) - 1 : 0, place = 0;
+    for (unsigned k = 0; k < c->groups.n; k++)
+        if (is_within(&c->groups.group[k], i))
+            taken |= 1u << c->groups.group[k].place;
+    while (place < PAGE_PLACES && taken >> place & 1)
+        place++;
+    return place;
+}
+
+/* A group that begins with op i, where it pays. */
+static void plan_group(struct compile *c, unsigned i)
+{
+    struct page_group g;
+    const unsigned accesses = group_find(c, i, &g);
+    g.kept = loop_keeps(c, &g);
+    if (accesses < GROUP_ACCESSES_MIN && !g.kept)
+        return;
+    const unsigned place = g.kept ? c->loop.kept - 1u : free_place(c, i);
+    if (place == PAGE_PLACES)
+        return;
+    g.place = (uint8_t)place;
+    c->places_used |= 1u << place;
+    groups_add(c, &c->groups, &g);
+}
+
+void groups_plan(struct compile *c)
+{
+    c->groups.n = 0;
+    memset(c->groups.of, 0, c->nops * sizeof c->groups.of[0]);
+    for (unsigned i = 0; i < c->nops; i++)
+        if (may_be_grouped(c, i) && !c->groups.of[i])
+            plan_group(c, i);
 }

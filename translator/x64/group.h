@@ -4,6 +4,7 @@
 #define TANDEM_TRANSLATOR_X64_GROUP_H
 
 #include "translator/ir.h"
+#include "translator/tb.h"
 
 struct compile;
 
@@ -21,7 +22,6 @@ enum {
 
 /* Accesses through one base register that one check covers (mem.c). Its place is its number. */
 struct page_group {
-    bool active;
     bool kept; /* a loop's: its page stays known from one iteration to the next */
     uint8_t place;
     uint8_t base; /* slot */
@@ -50,9 +50,25 @@ static inline bool is_near(int32_t v)
     return v > -0x10000 && v < 0x10000;
 }
 
+/* The groups of the ops that are emitted. */
+struct page_groups {
+    unsigned n;
+    struct page_group group[TB_OPS_MAX / 2 + PAGE_PLACES]; /* a group of one access is a kept one */
+    uint16_t of[TB_OPS_MAX]; /* by op: number + 1 of the group that its access is in; 0: none */
+};
+
+/* Finds the groups of c->ops, for the copy that is to be emitted. */
+void groups_plan(struct compile *c);
+/* The group that op i's access is in; NULL: in none, or it is checked by itself. */
+const struct page_group *group_at(const struct compile *c, unsigned i);
+/* Has an earlier op's check vouched for op i's access? It then neither faults nor leaves. */
+bool access_is_covered(const struct compile *c, unsigned i);
+/* Is op i between a group's accesses, or one of them but the last? */
+bool groups_go_on(const struct page_groups *p, unsigned i);
+/* Enters a group and the accesses that it covers. */
+void groups_add(const struct compile *c, struct page_groups *p, const struct page_group *g);
+
 /* The group of accesses that begins with op `first`; returns how many there are. */
 unsigned group_find(const struct compile *c, unsigned first, struct page_group *out);
-/* Does the group's base move in small steps, if the block is a loop? Only a guess of what pays. */
-bool group_is_steady(const struct compile *c, const struct page_group *g);
 
 #endif

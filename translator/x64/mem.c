@@ -33,7 +33,7 @@
 #include "translator/x64/group.h"
 #include "translator/x64/ops.h"
 
-enum { ENTRY_SHIFT = 5, GROUP_ACCESSES_MIN = 2 };
+enum { ENTRY_SHIFT = 5 };
 _Static_assert(1 << ENTRY_SHIFT == X64_TLB_ENTRY_BYTES, "emit_tlb_index");
 
 /* --- leaving --- */
@@ -53,7 +53,7 @@ void emit_exit(struct compile *c, enum x64_exit_kind kind, bool stored)
 static unsigned op_number(const struct compile *c, const struct ir_op *op)
 {
     const ptrdiff_t number = op - c->tb->ops;
-    CHECK(number >= 0 && number < c->tb->nops); /* no op of a strip */
+    CHECK(number >= 0 && number < c->tb->nops);
     return (unsigned)number;
 }
 
@@ -384,18 +384,6 @@ static void far_segment(struct compile *c, const struct far_code *f)
 
 /* --- groups --- */
 
-/* Is the group's page to be kept? The first copy counts how many the second may keep. */
-static bool loop_keeps(struct compile *c, const struct page_group *g)
-{
-    if (!group_is_steady(c, g))
-        return false;
-    if (c->loop.copying)
-        return c->loop.kept < c->loop.pages && ++c->loop.kept;
-    if (c->loop.pages < PAGE_PLACES)
-        c->loop.pages++;
-    return false;
-}
-
 void mem_begin_loop(struct compile *c)
 {
     for (unsigned place = 0; place < PAGE_PLACES; place++)
@@ -420,80 +408,24 @@ void mem_begin_block(struct compile *c)
     c->careful.emitting = false;
     c->careful.possible = careful_is_possible(c);
     memset(c->careful.wanted, 0, c->nops * sizeof c->careful.wanted[0]);
-    mem_begin(c);
-}
-
-void mem_begin(struct compile *c)
-{
-    for (unsigned place = 0; place < PAGE_PLACES; place++)
-        c->group[place].active = false;
-}
-
-static bool group_is_open(const struct page_group *g, unsigned i)
-{
-    return g->active && i <= g->last;
+    groups_plan(c);
 }
 
 /* The op that is emitted may change what the TLB holds. If it does, a group that is open cannot go on. */
+static bool resumes_carefully(const struct compile *c)
+{
+    return c->careful.possible && !c->careful.emitting &&
+           groups_go_on(&c->groups, (unsigned)(c->op - c->ops));
+}
+
 static void resume_carefully(struct compile *c, struct far_code *slow)
 {
-    unsigned i = (unsigned)(c->op - c->ops);
-    if (!c->careful.possible || c->careful.emitting)
+    const unsigned i = (unsigned)(c->op - c->ops);
+    if (!resumes_carefully(c))
         return;
-    for (unsigned place = 0; place < PAGE_PLACES; place++)
-        if (group_is_open(&c->group[place], i + 1)) {
-            memcpy(slow->temp_reg, c->regs.temp_reg, sizeof slow->temp_reg);
-            slow->resume = (uint16_t)(i + 1);
-            c->careful.wanted[i + 1] = true;
-        }
-}
-
-static struct page_group *group_of(struct compile *c, unsigned base, unsigned i)
-{
-    for (unsigned place = 0; place < PAGE_PLACES; place++)
-        if (group_is_open(&c->group[place], i) && c->group[place].base == base)
-            return &c->group[place];
-    return NULL;
-}
-
-/* Pages that are kept have the first places. */
-static struct page_group *place_for(struct compile *c, unsigned i, bool kept)
-{
-    for (unsigned place = kept              ? c->loop.kept - 1u
-                          : c->loop.copying ? c->loop.pages
-                                            : 0;
-         place < PAGE_PLACES; place++)
-        if (kept || !group_is_open(&c->group[place], i)) {
-            c->places_used |= 1u << place;
-            c->group[place].place = (uint8_t)place;
-            return &c->group[place];
-        }
-    return NULL;
-}
-
-static struct page_group *group_begin(struct compile *c, unsigned i)
-{
-    struct page_group g;
-    unsigned accesses = group_find(c, i, &g);
-    g.kept = loop_keeps(c, &g);
-    if (accesses < GROUP_ACCESSES_MIN && !g.kept)
-        return NULL;
-    struct page_group *at = place_for(c, i, g.kept);
-    if (!at)
-        return NULL;
-    g.place = at->place;
-    *at = g;
-    return at;
-}
-
-/* The group that the access is in, or NULL. Starts one where it pays. */
-static struct page_group *group_for(struct compile *c, const struct ir_op *op)
-{
-    unsigned i = (unsigned)(op - c->ops);
-    if (op->a == IR_ZERO || !is_near((int32_t)access_disp(op)) || c->careful.emitting)
-        return NULL;
-    struct page_group *g = group_of(c, op->a, i);
-    return g ? g : group_begin(c, i);
+    memcpy(slow->temp_reg, c->regs.temp_reg, sizeof slow->temp_reg);
+    slow->resume = (uint16_t)(i + 1);
+    c->careful.wanted[i + 1] = true;
 }
 
 /* --- checks of groups --- */
@@ -667,6 +599,7 @@ static struct far_code *far_grouped(struct compile *c,
                                     const struct far_code *f, const struct page_group *g)
 {
     struct far_code *far = far_add(c, emit, NULL);
+    far->cc = f->cc;
     far->reg = f->reg;
     far->arg = f->arg;
     far->group = *g;
@@ -681,8 +614,7 @@ static void emit_grouped_access(struct compile *c, const struct far_code *f, con
 {
     struct far_code *far;
     unsigned addend;
-    const bool checked = c->loop.strip || (c->careful.possible && c->op - c->ops != g->first);
-    if (checked) {
+    if (access_is_covered(c, (unsigned)(c->op - c->ops))) {
         emit_access(c, f, mem_indexed(place_addend(c, g->place), f->arg, 0, (int32_t)access_disp(f->op)));
         return;
     }
@@ -704,11 +636,13 @@ static void emit_grouped_access(struct compile *c, const struct far_code *f, con
     far->back = c->b.at;
 }
 
-/* `a`: register of the base or NO_REG; `reg`: register to load to or store, NO_REG: store the immediate. */
-static void emit_access_op(struct compile *c, const struct ir_op *op, unsigned a, unsigned reg)
+/* `a`: register of the base or NO_REG; `reg`: register to load to or store, NO_REG: store the immediate;
+ * `cc`: where the flags are that its fault shows. */
+static void emit_access_op(struct compile *c, const struct ir_op *op, unsigned a, unsigned reg,
+                           struct cc_state cc)
 {
-    struct far_code f = {.op = op, .cc = c->cc, .fpu = c->fpu, .arg = (uint8_t)a, .reg = (uint8_t)reg};
-    const struct page_group *g = group_for(c, op);
+    struct far_code f = {.op = op, .cc = cc, .fpu = c->fpu, .arg = (uint8_t)a, .reg = (uint8_t)reg};
+    const struct page_group *g = group_at(c, (unsigned)(op - c->ops));
     enum x64_part before = part_begin(&c->b, X64_PART_GUARD);
     if (g) {
         emit_grouped_access(c, &f, g);
@@ -726,27 +660,38 @@ static void emit_access_op(struct compile *c, const struct ir_op *op, unsigned a
 unsigned emit_fpu_operand(struct compile *c, const struct ir_op *op, unsigned reg)
 {
     unsigned a = address_src(c, op);
-    emit_access_op(c, op, a, reg);
+    emit_access_op(c, op, a, reg, c->cc);
     return a;
+}
+
+/* Flags that a load's fault is the last to show need not be saved from what is loaded: the far code finds
+ * them in their registers. Where it may go on in the careful copy, more may see them there. */
+static void emit_load(struct compile *c, const struct ir_op *op)
+{
+    const unsigned i = (unsigned)(op - c->ops), a = address_src(c, op);
+    const bool last = !c->regs.cc_live_after[i] && (group_at(c, i) || !resumes_carefully(c));
+    const struct cc_state before = c->cc;
+    if (last)
+        flags_kill(c);
+    const unsigned dst = reg_dst(c, op->dst);
+    emit_access_op(c, op, a, dst, last ? before : c->cc);
 }
 
 void emit_LD(struct compile *c, const struct ir_op *op)
 {
-    unsigned a = address_src(c, op);
-    emit_access_op(c, op, a, reg_dst(c, op->dst));
+    emit_load(c, op);
 }
 
 void emit_LDRW(struct compile *c, const struct ir_op *op)
 {
-    unsigned a = address_src(c, op);
-    emit_access_op(c, op, a, reg_dst(c, op->dst));
+    emit_load(c, op);
 }
 
 void emit_ST(struct compile *c, const struct ir_op *op)
 {
     bool is_imm = op_has_imm(op) || op->b == IR_ZERO;
     unsigned a = address_src(c, op);
-    emit_access_op(c, op, a, is_imm ? NO_REG : reg_src(c, op->b));
+    emit_access_op(c, op, a, is_imm ? NO_REG : reg_src(c, op->b), c->cc);
 }
 
 static struct host_mem mem_segment(const struct ir_op *op, size_t field)

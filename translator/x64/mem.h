@@ -24,9 +24,8 @@ unsigned emit_fpu_operand(struct compile *c, const struct ir_op *op, unsigned re
 /* reg = offset in the table of the entry for the address in the register `address`. */
 void emit_tlb_index(struct x64_buf *b, const struct x64_env *env, unsigned reg, unsigned address);
 struct host_mem mem_tlb(uint32_t table, uint32_t field, unsigned index_reg);
-/* Before the block; before a copy of it: no page is known. */
+/* Before the block. */
 void mem_begin_block(struct compile *c);
-void mem_begin(struct compile *c);
 /* The place's addend = that of the page which holds all of the group, whose lowest byte is at the address in
  * the register `lowest`; the jumps stored in miss[0] and [1]: there is none. The register returned holds the
  * addend. */

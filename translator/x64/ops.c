@@ -9,6 +9,17 @@
 #include "translator/x64/compile.h"
 #include "translator/x64/flags.h"
 
+/* Does it set flags that somebody sees? */
+static bool op_wants_flags(const struct compile *c, const struct ir_op *op)
+{
+    return (op->flags & IRF_FLAGS) && c->regs.cc_live_after[op - c->ops];
+}
+
+bool op_is_for_dead_flags(const struct compile *c, const struct ir_op *op)
+{
+    return ir_is_for_flags(op) && !op_wants_flags(c, op);
+}
+
 static unsigned bits_of(unsigned size)
 {
     return 8u << size;
@@ -287,9 +298,9 @@ static void emit_binary(struct compile *c, const struct ir_op *op, const struct 
 {
     struct operands o = take_operands(c, op);
     bool compares = op->dst == IR_NONE && (k->alu == ALU_SUB || k->alu == ALU_AND);
-    if (op_wants_flags(op) && compares)
+    if (op_wants_flags(c, op) && compares)
         emit_compare(c, op, k->kind, o);
-    else if (op_wants_flags(op))
+    else if (op_wants_flags(c, op))
         emit_binary_flags(c, op, k, o);
     else if (!emit_sum(c, op, k, o))
         compute_binary(c, k, op->size, reg_dst(c, op->dst), o);
@@ -315,13 +326,13 @@ static void emit_with_carry(struct compile *c, const struct ir_op *op, const str
     unsigned dst = reg_dst(c, op->dst);
     struct cc_value a = cc_in_slot(), b = cc_in_slot();
     flags_carry(c);
-    if (op_wants_flags(op)) {
+    if (op_wants_flags(c, op)) {
         flags_kill(c);
         b = b_value(c, o, dst);
         a = operand_value(c, CC_A_VALUE, o.a, dst);
     }
     compute_binary(c, k, op->size, dst, o);
-    if (!op_wants_flags(op))
+    if (!op_wants_flags(c, op))
         return;
     c->b.flags_for = FLAGS_ALL;
     struct cc_value r = result_value(c, dst);
@@ -354,7 +365,7 @@ static void emit_step(struct compile *c, const struct ir_op *op, unsigned kind)
 {
     bool up = kind == CC_KIND_INC;
     unsigned a = reg_src(c, op->a), dst;
-    if (!op_wants_flags(op)) {
+    if (!op_wants_flags(c, op)) {
         dst = reg_dst(c, op->dst);
         if (op->size == SZ32) {
             x_lea(&c->b, SZ32, dst, mem_at(a, up ? 1 : -1));
@@ -387,14 +398,14 @@ void emit_NEG(struct compile *c, const struct ir_op *op)
 {
     struct cc_value b = cc_in_slot();
     unsigned a = reg_src(c, op->a);
-    if (op_wants_flags(op))
+    if (op_wants_flags(c, op))
         flags_kill(c);
     unsigned dst = reg_dst(c, op->dst);
-    if (op_wants_flags(op))
+    if (op_wants_flags(c, op))
         b = operand_value(c, CC_B_VALUE, a, dst);
     move(c, dst, a);
     x_unary(&c->b, UN_NEG, op->size, dst);
-    if (!op_wants_flags(op))
+    if (!op_wants_flags(c, op))
         return;
     c->b.flags_for = FLAGS_ALL;
     struct cc_value r = result_value(c, dst);
@@ -428,7 +439,7 @@ static void emit_shift_imm(struct compile *c, const struct ir_op *op, const stru
 {
     struct cc_value old = cc_in_slot();
     unsigned a = reg_src(c, op->a);
-    bool flags = op_wants_flags(op) && n;
+    bool flags = op_wants_flags(c, op) && n;
     if (flags)
         flags_kill(c);
     unsigned dst = reg_dst(c, op->dst);
@@ -468,14 +479,14 @@ static void shift_flags_by_cl(struct compile *c, const struct ir_op *op, const s
 static void emit_shift_cl(struct compile *c, const struct ir_op *op, const struct shift *k)
 {
     unsigned a = reg_src(c, op->a);
-    if (op_wants_flags(op))
+    if (op_wants_flags(c, op))
         flags_flush(c);
     unsigned dst = reg_dst(c, op->dst);
     shift_input(c, k, op->size, SCRATCH1, a);
     x_shift_cl(&c->b, k->host, SZ32, SCRATCH1);
     if (op->size != SZ32)
         x_movzx(&c->b, op->size, SCRATCH1, SCRATCH1);
-    if (op_wants_flags(op))
+    if (op_wants_flags(c, op))
         shift_flags_by_cl(c, op, k, a);
     move(c, dst, SCRATCH1);
 }
@@ -521,7 +532,7 @@ static void rotate_flags_by_cl(struct compile *c, const struct ir_op *op, bool l
 static void emit_rotate(struct compile *c, const struct ir_op *op, enum host_shift host)
 {
     bool left = host == SH_ROL, by_cl = !op_has_imm(op);
-    bool flags = op_wants_flags(op) && (by_cl || (op->imm & 31) != 0);
+    bool flags = op_wants_flags(c, op) && (by_cl || (op->imm & 31) != 0);
     if ((by_cl && (op->b != IR_ECX || op->dst == IR_ECX)) || op->dst == IR_NONE) {
         emit_in_c(c, op);
         return;
@@ -574,7 +585,7 @@ static void emit_double_shift(struct compile *c, const struct ir_op *op, bool ri
     unsigned n = op->imm & 31;
     bool simple = op->size == SZ32 && op_has_imm(op) && n;
     struct cc_value old = cc_in_slot();
-    if (op->size == SZ32 && !op_has_imm(op) && op->aux == IR_ECX && !op_wants_flags(op)) {
+    if (op->size == SZ32 && !op_has_imm(op) && op->aux == IR_ECX && !op_wants_flags(c, op)) {
         emit_double_shift_cl(c, op, right);
         return;
     }
@@ -583,18 +594,18 @@ static void emit_double_shift(struct compile *c, const struct ir_op *op, bool ri
         return;
     }
     unsigned a = reg_src(c, op->a), b = reg_src(c, op->b);
-    if (op_wants_flags(op))
+    if (op_wants_flags(c, op))
         flags_kill(c);
     unsigned dst = reg_dst(c, op->dst);
     x_mov(&c->b, SZ32, SCRATCH1, a);
     x_shift_double(&c->b, right, SCRATCH1, b, (int)n);
-    if (op_wants_flags(op)) {
+    if (op_wants_flags(c, op)) {
         old = operand_value(c, CC_A_VALUE, a, dst);
         x_store_imm(&c->b, SZ32, mem_slot(IR_CC_B),
                     n); /* not an immediate: a SHL done again would not have this result */
     }
     move(c, dst, SCRATCH1);
-    if (op_wants_flags(op))
+    if (op_wants_flags(c, op))
         flags_set(c, CC_OP(right ? CC_KIND_SHRD : CC_KIND_SHL, SZ32), old, cc_in_slot(),
                   result_value(c, dst));
 }
@@ -647,7 +658,7 @@ static void store_product_flags(struct compile *c, const struct ir_op *op, bool 
 static void emit_product(struct compile *c, const struct ir_op *op, bool is_signed)
 {
     unsigned a = reg_src(c, op->a), b = reg_src(c, op->b), high = NO_REG;
-    if (op_wants_flags(op))
+    if (op_wants_flags(c, op))
         flags_kill(c);
     unsigned dst = reg_dst(c, op->dst);
     if (op->size != SZ8)
@@ -655,7 +666,7 @@ static void emit_product(struct compile *c, const struct ir_op *op, bool is_sign
     extend(c, is_signed, op->size, SCRATCH1, a);
     extend(c, is_signed, op->size, SCRATCH2, b);
     x_imul(&c->b, op->size == SZ32 ? SZ64 : SZ32, SCRATCH1, SCRATCH2);
-    if (op_wants_flags(op))
+    if (op_wants_flags(c, op))
         store_product_flags(c, op, is_signed);
     c->b.flags_for = 0;
     if (dst != SCRATCH1)
@@ -683,7 +694,7 @@ static void emit_imul2_narrow(struct compile *c, const struct ir_op *op, struct 
     else
         x_movsx(&c->b, SZ16, SCRATCH2, o.b);
     x_imul(&c->b, SZ32, SCRATCH1, SCRATCH2);
-    if (op_wants_flags(op))
+    if (op_wants_flags(c, op))
         store_product_flags(c, op, true);
     x_movzx(&c->b, SZ16, dst, SCRATCH1);
 }
@@ -698,7 +709,7 @@ static void emit_imul2_wide(struct compile *c, const struct ir_op *op, struct op
         move(c, dst, o.a);
         x_imul(&c->b, SZ32, dst, o.b);
     }
-    if (!op_wants_flags(op))
+    if (!op_wants_flags(c, op))
         return;
     x_setcc(&c->b, CC_O, SCRATCH2);
     x_movzx(&c->b, SZ8, SCRATCH2, SCRATCH2);
@@ -710,7 +721,7 @@ static void emit_imul2_wide(struct compile *c, const struct ir_op *op, struct op
 void emit_IMUL2(struct compile *c, const struct ir_op *op)
 {
     struct operands o = take_operands(c, op);
-    if (op_wants_flags(op))
+    if (op_wants_flags(c, op))
         flags_kill(c);
     unsigned dst = reg_dst(c, op->dst);
     if (op->size == SZ32)
@@ -739,14 +750,14 @@ static void host_bit(struct compile *c, const struct ir_op *op, enum host_bit ho
 static void emit_bit(struct compile *c, const struct ir_op *op, enum host_bit how)
 {
     struct operands o = take_operands(c, op);
-    if (op_wants_flags(op))
+    if (op_wants_flags(c, op))
         flags_before_bit(c);
     const unsigned dst = reg_dst(c, op->dst);
     const bool in_place = how == BIT_TEST || dst == o.a;
     if (!in_place)
         x_mov(&c->b, SZ32, SCRATCH2, o.a);
     host_bit(c, op, how, in_place ? o.a : SCRATCH2, o);
-    if (op_wants_flags(op))
+    if (op_wants_flags(c, op))
         flags_after_bit(c);
     if (!in_place)
         x_mov(&c->b, SZ32, dst, SCRATCH2);
@@ -773,17 +784,17 @@ static void emit_scan(struct compile *c, const struct ir_op *op, bool reverse)
 {
     struct cc_value r = cc_in_slot();
     unsigned a = reg_src(c, op->a);
-    if (op_wants_flags(op))
+    if (op_wants_flags(c, op))
         flags_kill(c);
     unsigned dst = reg_dst_kept(c, op->dst);
-    if (op_wants_flags(op))
+    if (op_wants_flags(c, op))
         r = operand_value(c, CC_R_VALUE, a, dst);
     if (reverse)
         x_bsr(&c->b, SCRATCH2, a);
     else
         x_bsf(&c->b, SCRATCH2, a);
     x_cmov(&c->b, CC_NE, dst, SCRATCH2);
-    if (!op_wants_flags(op))
+    if (!op_wants_flags(c, op))
         return;
     c->b.flags_for = 1 << (CC_E >> 1);
     flags_set(c, CC_OP(CC_KIND_LOGIC, op->size), cc_in_slot(), cc_in_slot(), r);
@@ -800,8 +811,29 @@ void emit_BSR(struct compile *c, const struct ir_op *op)
 
 /* --- conditions and flags --- */
 
+/* Is the op behind it all that reads its result, and puts it into a register's low byte? */
+static bool goes_to_low_byte(const struct compile *c, const struct ir_op *op)
+{
+    const struct ir_op *put = op + 1; /* no SETCC ends a block */
+    return put->op == IR_PUTB && !op_has_imm(put) && put->aux == 0 && put->dst <= IR_EBX &&
+           put->b == op->dst && !reg_is_live_after(c, (unsigned)(put - c->ops), op->dst);
+}
+
+static void set_low_byte(struct compile *c, const struct ir_op *op)
+{
+    const unsigned cond = flags_cond(c, op->aux);
+    if (!c->regs.cc_live_after[op - c->ops])
+        flags_kill(c);
+    x_setcc(&c->b, cond, reg_dst_kept(c, op[1].dst));
+    c->done_ahead = true;
+}
+
 void emit_SETCC(struct compile *c, const struct ir_op *op)
 {
+    if (goes_to_low_byte(c, op)) {
+        set_low_byte(c, op);
+        return;
+    }
     unsigned dst = reg_dst(c, op->dst), cond = flags_cond(c, op->aux);
     x_setcc(&c->b, cond, SCRATCH1);
     x_movzx(&c->b, SZ8, dst, SCRATCH1);

@@ -11,10 +11,8 @@ typedef void emit_fn(struct compile *c, const struct ir_op *op);
 #include "translator/ir_ops.def"
 #undef IROP
 
-static inline bool op_wants_flags(const struct ir_op *op)
-{
-    return op->flags & IRF_FLAGS;
-}
+/* Has it no other effect than flags that nobody sees? */
+bool op_is_for_dead_flags(const struct compile *c, const struct ir_op *op);
 static inline bool op_has_imm(const struct ir_op *op)
 {
     return op->flags & IRF_IMM;

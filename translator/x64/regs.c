@@ -58,6 +58,11 @@ static uint16_t temps_written(const struct ir_op *op)
     return bits;
 }
 
+bool reg_is_live_after(const struct compile *c, unsigned index, unsigned slot)
+{
+    return c->regs.live[index] & temp_bit(slot);
+}
+
 static void find_live(struct compile *c)
 {
     uint16_t live = 0;
@@ -68,14 +73,20 @@ static void find_live(struct compile *c)
     }
 }
 
+/* An access shows flags where it may fault or go on in the careful copy: not if an earlier check vouches for
+ * it.
+ */
 static void find_live_flags(struct compile *c)
 {
     bool live = true;
     for (unsigned i = c->nops; i-- > 0;) {
-        const struct ir_op *op = &c->ops[i];
-        if (ir_kills_cc(op))
+        struct ir_op op = c->ops[i];
+        c->regs.cc_live_after[i] = live;
+        if (!live)
+            op.flags &= (uint8_t)~IRF_FLAGS;
+        else if (ir_kills_cc(&op))
             live = false;
-        if (ir_observes_cc(op, !c->loop.strip))
+        if (ir_observes_cc(&op, !c->loop.strip && !access_is_covered(c, i)))
             live = true;
         c->regs.cc_live[i] = live;
     }

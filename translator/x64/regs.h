@@ -27,6 +27,7 @@ struct reg_state {
     uint16_t reserved;               /* pool registers that belong to mem.c in this block */
     uint16_t live[TB_OPS_MAX];       /* temporaries read after the op */
     bool cc_live[TB_OPS_MAX];        /* the flags before the op are seen at it or later */
+    bool cc_live_after[TB_OPS_MAX];  /* those behind it are seen */
 };
 
 /* --- state in memory --- */
@@ -61,6 +62,8 @@ unsigned reg_guest(unsigned slot);
 /* Fills c->live and clears the allocation; reserves R12 where the block does without it. */
 void reg_begin(struct compile *c);
 void reg_begin_op(struct compile *c, unsigned index);
+/* Is the temporary read behind op `index`? */
+bool reg_is_live_after(const struct compile *c, unsigned index, unsigned slot);
 /* Register that holds the slot's value. */
 unsigned reg_src(struct compile *c, unsigned slot);
 /* Register to write the slot's new value to; IR_NONE: a scratch one (SCRATCH1). */

@@ -7,14 +7,13 @@
  * checks everything; whoever leaves before gives back the rest.
  *
  * No op of a strip can leave, fault, fill the TLB or look at the budget, and no slow path is needed; none
- * calls C, which reads ops that outlive the compiler. At the limit, a miss, or an address near 0 or 2^32
+ * calls C, which keeps not all of its registers. At the limit, a miss, or an address near 0 or 2^32
  * (where a base and its displacement might wrap) there is no strip: first copy. */
 #include "translator/x64/strip.h"
 
 #include <string.h>
 
 #include "clockcore/check.h"
-#include "translator/opt_flags.h"
 #include "translator/x64/compile.h"
 #include "translator/x64/control.h"
 #include "translator/x64/flags.h"
@@ -37,8 +36,7 @@ struct stream {
     int32_t stride; /* bytes an iteration */
 };
 struct strip {
-    unsigned n;
-    struct page_group group[PAGE_PLACES];
+    struct page_groups groups;
     struct stream stream[PAGE_PLACES];
 };
 
@@ -120,39 +118,33 @@ static bool op_stays(const struct compile *c, const struct ir_op *op)
            op->op != IR_CROSS;
 }
 
-static bool is_covered(const struct strip *s, const struct ir_op *op, unsigned i)
-{
-    for (unsigned k = 0; k < s->n; k++)
-        if (s->group[k].base == op->a && s->group[k].first <= i && i <= s->group[k].last)
-            return true;
-    return false;
-}
-
 static bool strip_take(const struct compile *c, struct strip *s, unsigned i)
 {
     const struct ir_op *op = &c->ops[i];
-    if (is_covered(s, op, i))
+    struct page_group g;
+    struct stream *stream = &s->stream[s->groups.n];
+    if (s->groups.of[i])
         return true;
-    if (s->n == PAGE_PLACES || op->a == IR_ZERO || !is_near((int32_t)access_disp(op)))
+    if (s->groups.n == PAGE_PLACES || op->a == IR_ZERO || !is_near((int32_t)access_disp(op)))
         return false;
-    struct page_group *g = &s->group[s->n];
-    group_find(c, i, g);
-    g->place = (uint8_t)s->n;
-    if (!stream_of(c, g, &s->stream[s->n]) || (g->aligned && s->stream[s->n].stride % ALIGN != 0))
+    group_find(c, i, &g);
+    g.place = (uint8_t)s->groups.n;
+    if (!stream_of(c, &g, stream) || (g.aligned && stream->stride % ALIGN != 0))
         return false;
-    s->n++;
+    groups_add(c, &s->groups, &g);
     return true;
 }
 
 static bool strip_find(const struct compile *c, struct strip *s)
 {
-    s->n = 0;
+    s->groups.n = 0;
+    memset(s->groups.of, 0, c->nops * sizeof s->groups.of[0]);
     for (unsigned i = 0; i < c->nops; i++) {
         const struct ir_op *op = &c->ops[i];
         if (!op_stays(c, op) || (op_accesses(c, op) && !strip_take(c, s, i)))
             return false;
     }
-    return s->n > 0 && (c->regs.reserved >> STRIP_TICKS & 1);
+    return s->groups.n > 0 && (c->regs.reserved >> STRIP_TICKS & 1);
 }
 
 bool strip_possible(const struct compile *c)
@@ -245,11 +237,11 @@ static void emit_take_ticks(struct compile *c)
 
 static void emit_lookups(struct compile *c, const struct strip *s)
 {
-    for (unsigned i = 0; i < s->n; i++) {
+    for (unsigned i = 0; i < s->groups.n; i++) {
         struct far_code *f = far_add(c, far_first_copy, NULL);
         emit_stream_address(c, &s->stream[i]);
         f->from[2] = emit_near_end_check(c);
-        emit_group_lookup(c, &s->group[i], SCRATCH1, f->from);
+        emit_group_lookup(c, &s->groups.group[i], SCRATCH1, f->from);
     }
 }
 
@@ -271,8 +263,8 @@ static void emit_way_in(struct compile *c, const struct strip *s)
     emit_sse_check(c);
     emit_lookups(c, s);
     x_mov_imm(&c->b, SCRATCH2, ITERATIONS_MAX - 1);
-    for (unsigned i = 0; i < s->n; i++)
-        emit_iterations(c, &s->group[i], &s->stream[i]);
+    for (unsigned i = 0; i < s->groups.n; i++)
+        emit_iterations(c, &s->groups.group[i], &s->stream[i]);
     emit_take_ticks(c);
 }
 
@@ -286,26 +278,15 @@ static void emit_strip_account(struct compile *c, const uint8_t *way_in)
     emit_counter(c);
 }
 
-/* Accesses that do not fault show no flags. */
-static void take_ops(struct compile *c)
-{
-    memcpy(c->strip_ops, c->ops, c->nops * sizeof *c->ops);
-    c->nops = opt_flags(c->strip_ops, c->nops, false);
-    c->ops = c->strip_ops;
-}
-
 void emit_strip_begin(struct compile *c)
 {
     struct strip s;
-    take_ops(c);
     CHECK(strip_find(c, &s));
+    c->groups = s.groups;
     c->cc = c->loop.cc;
     c->b.flags_for = 0;
     reg_begin(c);
     c->loop.strip_page2 = reg_reserve(c, STRIP_PAGE2) ? STRIP_PAGE2 : NO_REG;
-    memcpy(c->group, s.group, sizeof c->group);
-    for (unsigned i = s.n; i < PAGE_PLACES; i++)
-        c->group[i].active = false;
     const uint8_t *way_in = c->b.at;
     emit_way_in(c, &s);
     c->loop.strip_head = c->b.at;

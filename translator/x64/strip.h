@@ -8,7 +8,7 @@ struct compile;
 
 /* Could the block, which branches to itself, be made a strip? */
 bool strip_possible(const struct compile *c);
-/* The way into the strip: c->ops are its ops, c->group its groups, and everything is as its first op finds
+/* The way into the strip: everything is as its first op finds
  * it. */
 void emit_strip_begin(struct compile *c);
 /* The branch at its end. false: the strip cannot be used: an op is done in C, or the next iteration would not

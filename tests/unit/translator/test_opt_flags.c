@@ -38,7 +38,7 @@ static struct ir_op end(unsigned insn)
 static void expect(struct ir_op *ops, unsigned nops, const char *want)
 {
     char text[2048] = "";
-    listing(text, sizeof text, ops, opt_flags(ops, nops, true));
+    listing(text, sizeof text, ops, opt_flags(ops, nops));
     cr_assert_str_eq(text, want);
 }
 
@@ -155,7 +155,7 @@ Test(opt_flags, random_blocks)
         struct ir_op before[12], after[12];
         random_block(&seed, before, 12);
         memcpy(after, before, sizeof before);
-        lost += check_block(before, after, 12, opt_flags(after, 12, true));
+        lost += check_block(before, after, 12, opt_flags(after, 12));
     }
     cr_assert_gt(lost, 1000);
 }

@@ -233,6 +233,50 @@ GUEST_CODE(ways_string,
            "cld\n mov $5, %ebp\n mov $0x9000, %ebx\n 1: mov %ebx, %edi\n mov $0x1009000, %esi\n"
            " mov $3, %ecx\n rep movsl\n" WALKED NEXT_PAGE "mov %ebp, (%ebx)\n dec %ebp\n jnz 1b\n" LEAVE);
 
+/* Flags that only an access shows whose page an earlier one has looked up. It faults behind the page's end,
+ * so that the check fails; or because the page has left the page table, and then the TLB by the accesses
+ * between. The handler puts the page back and notes EFLAGS. */
+GUEST_CODE(fault_handler, "push %eax\n mov %cr2, %eax\n shr $12, %eax\n orl $1, 0x81000(,%eax,4)\n"
+                          " mov 16(%esp), %eax\n roll $5, 0x8f00\n xor %eax, 0x8f00\n pop %eax\n"
+                          " lea 4(%esp), %esp\n iret\n");
+#define FAULT_BEHIND(name, ops)                                                                              \
+    GUEST_CODE(name,                                                                                         \
+               "mov $3, %ebp\n mov $0x109ffc, %ebx\n 1: andl $~1, 0x81428\n invlpg 0x10a000\n jmp 2f\n"      \
+               " 2: lea 7(%ebp), %ecx\n mov (%ebx), %eax\n" ops "mov 4(%ebx), %ecx\n add %ecx, %esi\n"       \
+               " dec %ebp\n jnz 1b\n" LEAVE)
+FAULT_BEHIND(fault_sum, "add %ebp, %ecx\n");
+FAULT_BEHIND(fault_compare, "cmp %ebp, %ecx\n mov %eax, %ecx\n");
+FAULT_BEHIND(fault_test, "test %ebp, %ecx\n");
+FAULT_BEHIND(fault_step, "cmp %ecx, %ebp\n inc %ecx\n");
+FAULT_BEHIND(fault_carry, "cmp %ecx, %ebp\n sbb %ecx, %ecx\n");
+FAULT_BEHIND(fault_shift, "shr $2, %ecx\n");
+FAULT_BEHIND(fault_rotate, "xor %edx, %edx\n ror $3, %ecx\n");
+FAULT_BEHIND(fault_bit, "sub %ebp, %ecx\n bt $0, %ecx\n");
+FAULT_BEHIND(fault_store, "neg %ecx\n mov %ecx, 8(%ebx)\n imul %ecx, %ecx\n");
+/* A condition's byte goes into a register that holds flags which are seen later. */
+FAULT_BEHIND(fault_set, "add %ebp, %ecx\n setp %cl\n");
+/* The first of its group overwrites them. */
+GUEST_CODE(fault_load, "mov $3, %ebp\n mov $0x10a000, %ebx\n 1: andl $~1, 0x81428\n invlpg 0x10a000\n"
+                       " jmp 2f\n 2: lea 7(%ebp), %ecx\n sub %ebp, %ecx\n mov (%ebx), %ecx\n"
+                       " add 4(%ebx), %ecx\n dec %ebp\n jnz 1b\n" LEAVE);
+GUEST_CODE(fault_evicted,
+           "mov $4, %ebp\n mov $0x109000, %ebx\n 1: mov $0x1109000, %esi\n mov $0x2109000, %edi\n"
+           " mov (%ebx), %edx\n andl $~1, 0x81424\n jmp 2f\n"
+           " 2: mov (%ebx), %eax\n add %ebp, %esi\n mov (%esi), %esi\n mov 8(%ebx), %ecx\n"
+           " adc %eax, %ecx\n mov (%edi), %edi\n neg %ecx\n mov 4(%ebx), %ecx\n cmp %ecx, %ebp\n"
+           " mov %ecx, 12(%ebx)\n dec %ebp\n jnz 1b\n" LEAVE);
+
+static void fault_pages(struct harness *h)
+{
+    enum { P = 1, RW = 2, TABLE = 0x86000 };
+    harness_paging(h, P | RW);
+    for (uint32_t i = 1; i <= 2; i++) /* 16 and 32 MiB */
+        harness_poke32(h, 0x80000 + 16 * i, TABLE | P | RW);
+    harness_poke32(h, TABLE + 4 * 0x109, 0x10c000 | P | RW);
+    harness_put(h, 0x8e000, fault_handler, (size_t)(fault_handler_end - fault_handler));
+    harness_gate(h, 14, 0x8e000, 0);
+}
+
 /* Pages that follow one another in linear memory do not in physical memory. The last is the code's, too. The
  * first 4 MiB are at 16, 32 and 48 MiB, too. */
 static void shuffle_pages(struct harness *h)
@@ -246,7 +290,7 @@ static void shuffle_pages(struct harness *h)
         harness_poke32(h, 0x80000 + 16 * i, harness_peek32(h, 0x80000));
 }
 
-static uint64_t run(const uint8_t *code, const uint8_t *end, bool paged, uint64_t ticks,
+static uint64_t run(const uint8_t *code, const uint8_t *end, void (*pages)(struct harness *h), uint64_t ticks,
                     enum translator_mode mode)
 {
     static struct harness h;
@@ -254,24 +298,26 @@ static uint64_t run(const uint8_t *code, const uint8_t *end, bool paged, uint64_
                  &(struct harness_options){.tick_limit = ticks, .translator = mode, .ram_bytes = 2 << 20});
     harness_load32(&h, code, end);
     harness_tables(&h);
-    if (paged)
-        shuffle_pages(&h);
+    if (pages)
+        pages(&h);
     vcpu_run(h.cpu);
     uint64_t result = harness_fingerprint(&h);
     harness_free(&h);
     return result;
 }
 
-static void compare(const char *name, const uint8_t *code, const uint8_t *end, bool paged)
+static void compare(const char *name, const uint8_t *code, const uint8_t *end,
+                    void (*pages)(struct harness *h))
 {
     for (unsigned i = 90; i >= 1 && i <= 90; i -= test_every()) {
         uint64_t ticks = i < 90 ? i : 30000; /* the first: to the guest's end */
-        cr_assert_eq(run(code, end, paged, ticks, TRANSLATOR_EAGER),
-                     run(code, end, paged, ticks, TRANSLATOR_INTERP), "%s, tick %u", name, (unsigned)ticks);
+        cr_assert_eq(run(code, end, pages, ticks, TRANSLATOR_EAGER),
+                     run(code, end, pages, ticks, TRANSLATOR_INTERP), "%s, tick %u", name, (unsigned)ticks);
     }
 }
-#define COMPARE(name)       compare(#name, name, name##_end, false)
-#define COMPARE_PAGED(name) compare(#name, name, name##_end, true)
+#define COMPARE(name)        compare(#name, name, name##_end, NULL)
+#define COMPARE_PAGED(name)  compare(#name, name, name##_end, shuffle_pages)
+#define COMPARE_FAULTS(name) compare(#name, name, name##_end, fault_pages)
 
 /* Two accesses in three instructions; the horizon comes often. */
 GUEST_CODE(endless, "1: add %eax, 0x9000\n inc %eax\n jmp 1b\n");
@@ -395,4 +441,20 @@ Test(compiled, addends)
 {
     COMPARE(addends);
     COMPARE_PAGED(addends);
+}
+
+Test(compiled, covered_accesses_that_fault)
+{
+    COMPARE_FAULTS(fault_sum);
+    COMPARE_FAULTS(fault_compare);
+    COMPARE_FAULTS(fault_test);
+    COMPARE_FAULTS(fault_step);
+    COMPARE_FAULTS(fault_carry);
+    COMPARE_FAULTS(fault_shift);
+    COMPARE_FAULTS(fault_rotate);
+    COMPARE_FAULTS(fault_bit);
+    COMPARE_FAULTS(fault_store);
+    COMPARE_FAULTS(fault_set);
+    COMPARE_FAULTS(fault_load);
+    COMPARE_FAULTS(fault_evicted);
 }
