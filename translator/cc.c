@@ -115,6 +115,11 @@ uint32_t guest_eflags(const struct guest_state *g)
            cc_flags(s[IR_CC_OP], s[IR_CC_A], s[IR_CC_B], s[IR_CC_R]);
 }
 
+uint32_t guest_pushed_eflags(const struct guest_state *g)
+{
+    return guest_eflags(g) & ~(uint32_t)(FLAG_VM | FLAG_RF);
+}
+
 void guest_set_arith_flags(struct guest_state *g, uint32_t eflags)
 {
     g->slot[IR_CC_OP] = CC_EFLAGS;

@@ -40,6 +40,7 @@ uint32_t cc_cf(uint32_t op, uint32_t a, uint32_t b, uint32_t r);              /*
 
 /* The whole EFLAGS of a state, bit 1 set; and its inverse for arithmetic flags and DF only. */
 uint32_t guest_eflags(const struct guest_state *g);
+uint32_t guest_pushed_eflags(const struct guest_state *g); /* VM and RF clear: SDM 2B PUSHF */
 void guest_set_arith_flags(struct guest_state *g, uint32_t eflags);
 
 #endif

@@ -337,5 +337,15 @@ void gen_POPA(struct builder *b, const struct insn *in)
 }
 void gen_PUSHF(struct builder *b, const struct insn *in)
 {
-    gen_sized_helper(b, in, HELPER_PUSHF);
+    if (mode_has(b, TB_MODE_VM86)) {
+        gen_sized_helper(b, in, HELPER_PUSHF);
+        return;
+    }
+    const unsigned t = emit_temp(b);
+    struct ir_op *o = emit_raw(b, IR_GETFLAGS);
+    o->dst = (uint8_t)t;
+    o->aux = 1;
+    if (in->opsize == 1)
+        emit_unary(b, IR_GETW, 0, 0, t, t);
+    builder_push(b, in->opsize, value_slot(t));
 }

@@ -320,6 +320,8 @@ static void print_plain(FILE *out, const struct ir_op *op)
         fputs(op->aux ? " high" : " low", out);
     if (op->op == IR_SETCF)
         fprintf(out, " %u", op->imm);
+    if (op->op == IR_GETFLAGS && op->aux)
+        fputs(", pushed", out);
     if (op->op == IR_GETDF)
         fprintf(out, " << %u", op->aux);
     if (op->op == IR_LEA16)

@@ -64,6 +64,7 @@ static const struct stub_name {
     STUB(cond, "cond"),
     STUB(carry, "carry"),
     STUB(get_flags, "get_flags"),
+    STUB(get_eflags, "get_eflags"),
     STUB(set_cf, "set_cf"),
     STUB(touch, "touch"),
     STUB(fpu_enter, "fpu_enter"),

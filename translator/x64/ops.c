@@ -850,7 +850,7 @@ void emit_GETFLAGS(struct compile *c, const struct ir_op *op)
 {
     unsigned dst = reg_dst(c, op->dst);
     flags_flush(c);
-    x_call_to(&c->b, c->x->stubs.get_flags);
+    x_call_to(&c->b, op->aux ? c->x->stubs.get_eflags : c->x->stubs.get_flags);
     move(c, dst, SCRATCH1);
 }
 

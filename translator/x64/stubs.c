@@ -344,6 +344,11 @@ static int64_t set_eflags(struct guest_state *g, uint32_t flags)
     return 0;
 }
 
+static int64_t call_get_eflags(struct guest_state *g)
+{
+    return guest_pushed_eflags(g);
+}
+
 static int64_t call_set_cf(struct guest_state *g, uint32_t cf)
 {
     return set_eflags(g, (flags_now(g) & ~(uint32_t)FLAG_CF) | cf);
@@ -500,6 +505,7 @@ static void emit_flag_stubs(struct x64_buf *b, struct stubs *s)
     s->cond = emit_call_stub(b, (uintptr_t)call_cond);
     s->carry = emit_call_stub(b, (uintptr_t)call_carry);
     s->get_flags = emit_call_stub(b, (uintptr_t)call_get_flags);
+    s->get_eflags = emit_call_stub(b, (uintptr_t)call_get_eflags);
     s->set_cf = emit_call_stub(b, (uintptr_t)call_set_cf);
     s->set_cf_of = emit_call_stub(b, (uintptr_t)call_set_cf_of);
 }

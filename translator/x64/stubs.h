@@ -17,7 +17,7 @@ struct stubs {
      * they held before; SF: it faulted. */
     uint8_t *load[2][3], *load_rw[2][3], *store[2][3], *segment;
     uint8_t *touch, *fpu_enter, *fpu_leave, *fpu_refuse; /* fpu_leave: only where the FPU is on the host */
-    uint8_t *cond, *carry, *get_flags, *set_cf, *set_cf_of;
+    uint8_t *cond, *carry, *get_flags, *get_eflags, *set_cf, *set_cf_of;
     uint8_t *jump_miss[2];
     uint8_t *same_segment[SEG_COUNT]; /* segload.h; NULL for CS and SS */
     uint8_t *load_aside[SEG_COUNT];   /* the same; FS and GS */

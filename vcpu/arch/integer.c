@@ -363,7 +363,7 @@ enum helper_result helper_PUSHF(struct vcpu *v, const struct ir_op *op)
     struct frame f = {.width = 1u << op->size};
     if (!vm86_iopl_ok(v))
         return HELPER_FAULT;
-    frame_add(&f, guest_eflags(&v->g) & ~(uint32_t)(FLAG_VM | FLAG_RF));
+    frame_add(&f, guest_pushed_eflags(&v->g));
     return helper_done(push_frame(v, &f));
 }
 
