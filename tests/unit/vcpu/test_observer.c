@@ -184,7 +184,7 @@ GUEST_CODE(
     changes,
     "mov $0x21000, %esi\n mov $12, %ebp\n fninit\n fldz\n"
     " 1: incl (%esi)\n mov (%esi), %eax\n adc %eax, %edx\n movb %al, 5(%esi)\n movw %ax, 9(%esi)\n"
-    " rcl 12(%esi)\n adc 12(%esi), %ecx\n push %ecx\n xor %ecx, (%esp)\n pop %ebx\n movl $7, 5(%esi)\n"
+    " rcll 12(%esi)\n adc 12(%esi), %ecx\n push %ecx\n xor %ecx, (%esp)\n pop %ebx\n movl $7, 5(%esi)\n"
     " add 4(%esi), %ebx\n incl (%esi)\n test $3, %al\n jz 2f\n"
     " fld1\n faddp\n fistl 36(%esi)\n mov 36(%esi), %ebx\n"
     " 2: incl 0xffd(%esi)\n addl %ebx, 0xffe(%esi)\n mov %ebp, %ecx\n shl $14, %ecx\n"
