@@ -300,7 +300,7 @@ for mode in "${modes[@]}"; do
     rm -f "$dir/faulty" "$dir/b"
     server --filter=error file "$dir/before" error=ENOSPC error-rate=20% error-file="$dir/faulty"
     (faults_begin; sleep 1.5; rm "$dir/faulty") &
-    expect "rerror=stop, mode=$mode" ends run b "file=nbd:unix:$dir/nbd,snapshot=on,rerror=stop,werror=enospc" -devthread "mode=$mode"
+    expect "rerror=stop, mode=$mode" ends run b "file=nbd:unix:$dir/nbd,snapshot=on,rerror=stop,werror=enospc" -devthread "mode=$mode" -x-host-delay seed=26
     expect_text "rerror=stop, mode=$mode: told" "$(cat "$dir/b.err")" 'reading .* failed: .*; the guest waits, it is tried again each second'
     expect "rerror=stop, mode=$mode: the guest has seen nothing" cmp <(grep -v '^#' "$dir/ref") <(grep -v '^#' "$dir/b")
     server_ends
@@ -308,7 +308,7 @@ done
 rm -f "$dir/faulty" "$dir/b"
 server --filter=error file "$dir/before" error=EIO error-rate=100% error-file="$dir/faulty"
 (faults_begin; sleep 1; pkill -TERM -f "^$build/tandem .*$dir/nbd,snapshot=on,rerror=stop") &
-run b "file=nbd:unix:$dir/nbd,snapshot=on,rerror=stop"
+run b "file=nbd:unix:$dir/nbd,snapshot=on,rerror=stop" -x-host-delay seed=27
 status=$?
 expect "rerror=stop: it can be ended while the guest waits (status $status)" test $status -eq 143
 server_ends
