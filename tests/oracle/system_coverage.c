@@ -24,7 +24,8 @@ static const struct reason {
 } row_reasons[] = {{"UD", "always #UD"}, {"RDPMC", "always #GP: no counter can be read"}},
   helper_reasons[] = {{"RDPMC", "always #GP: no counter can be read"},
                       {"DEVICE_BEGIN", "the machines have no device"},
-                      {"DEVICE_END", "the machines have no device"}};
+                      {"DEVICE_END", "the machines have no device"},
+                      {"PUSHF", "virtual-8086 mode's alone: an operation elsewhere"}};
 
 struct coverage *coverage_create(void)
 {
