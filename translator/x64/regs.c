@@ -73,9 +73,8 @@ static void find_live(struct compile *c)
     }
 }
 
-/* An access shows flags where it may fault or go on in the careful copy: not if an earlier check vouches for
- * it.
- */
+/* An access that an earlier check vouches for can neither fault nor go on in the careful copy: it shows no
+ * flags. */
 static void find_live_flags(struct compile *c)
 {
     bool live = true;

@@ -50,8 +50,9 @@ struct x64_calls {
  * place or in the other of its pair. A key says linear address, mode and epoch. The epoch is the fetch TLB's,
  * of the mode's privilege: it changes when an entry leaves that TLB. An entry with the present epoch's key
  * thus says that the fetch TLB maps the address to where the block is, and the jump needs no other check; one
- * with an older epoch is checked once (stubs.c), and gets the present one. Arrays of their own: their
- * elements need no multiplication. */
+ * with an older epoch is checked once (stubs.c), and gets the present one. A block whose place is another's,
+ * of another address space as a rule, is looked for in struct jump_entry (tb.h), and put here. Arrays of
+ * their own: their elements need no multiplication. */
 enum { X64_JUMP_BITS = 16, X64_JUMP_PLACES = 1 << X64_JUMP_BITS, X64_EPOCH_BITS = 10 };
 #define X64_JUMP_BYTES  8 /* of an element of `key` and of `code` */
 #define X64_EPOCH_SHIFT (64 - X64_EPOCH_BITS)
